@@ -1,0 +1,34 @@
+# make demo          from a catalogue to a fine-tuned planner, scored before and after, and three of its plans
+# make demo QUICK=1  the same in a minute or so: every stage is real, the planner is poor
+# make test          the tests
+# make lint          ruff and mypy
+#
+# Each sets up .venv by itself; all that must be there is Python 3.11 or later (another one: make PYTHON=python3.12 …).
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+DEMO := $(if $(QUICK),demo-quick,demo)
+
+.PHONY: demo test lint
+
+# A plan that is not valid is shown with its problems, and is no reason to stop (-).
+demo: $(READY)
+	$(BIN)/platypus all runs/$(DEMO) --recipe recipes/$(DEMO).toml
+	-$(BIN)/platypus plan runs/$(DEMO) "Summarize my issues that are in the testing stage"
+	-$(BIN)/platypus plan runs/$(DEMO) "Find the work items similar to TKT-123 and add them to the current sprint"
+	-$(BIN)/platypus plan runs/$(DEMO) "Book me a flight to Lisbon"
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy platypus
+
+$(READY): pyproject.toml constraints.txt
+	@echo "Setting up .venv; this takes some minutes."
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[train,dev]'
+	touch $(READY)

@@ -1,0 +1,5 @@
+"""`python -m platypus` is the command `platypus`."""
+
+from platypus.cli import main
+
+main()

@@ -1,0 +1,23 @@
+"""What every test module shares: the real data beside the checkout, and settings that keep tests offline and steady."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")  # more threads than cores make tiny models many times slower
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+hypothesis.settings.register_profile("steady", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("steady")
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data that lies beside the checkout; the test is skipped where there is none."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("no real data here: ../shared/data is not beside this checkout")
+    return SHARED_DATA

@@ -1,0 +1,195 @@
+"""A plan as text, in two notations that lose nothing: `json`, the canonical form, and `calls`, one call a line.
+
+    works_list(stage.name=["testing"], owned_by=[$0])
+    summarize_objects(objects=$1)
+
+In `calls` values are JSON, and `$1.title.0` is the reference `$$PREV[1].title.0`. Names that are not plain words are
+JSON strings. The empty plan is `[]` in both. What cannot be read becomes `Malformed` with the position, never an error.
+"""
+
+import json
+import re
+from typing import Literal, cast
+
+from platypus.catalogue import Catalogue
+from platypus.plan import MAX_DEPTH, Malformed, Plan, Problem, Reference, Step, Value, checked_plan, parse_plan
+
+Notation = Literal["json", "calls"]
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]*")
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_LINE_END = re.compile(r"[ \t\r]*\n[ \t\r\n]*")
+_REFERENCE = re.compile(r"\$(0|[1-9][0-9]{0,5})((?:\.[\w$-]+(?: [\w$-]+)*)*)")  # the paths of platypus.plan
+_EMPTY = re.compile(r"\[[ \t\r\n]*\]")
+_JSON = json.JSONDecoder()  # takes NaN and Infinity too, which no Plan can hold
+
+
+def print_plan(plan: Plan, notation: Notation) -> str:
+    """The plan as the model is taught to write it."""
+    if notation == "json" or not plan.steps:
+        return str(plan)
+    return "\n".join(map(_print_step, plan.steps))
+
+
+def read_plan(text: str, notation: Notation, catalogue: Catalogue | None) -> Plan | Malformed:
+    """The plan that the text holds; with a catalogue, only if it fits. Strict, but for white space."""
+    return parse_plan(text, catalogue) if notation == "json" else _read_calls(text, catalogue)
+
+
+def _print_step(step: Step) -> str:
+    arguments = ", ".join(f"{_print_name(name)}={_print_value(value)}" for name, value in step.arguments.items())
+    return f"{_print_name(step.tool)}({arguments})"
+
+
+def _print_name(name: str) -> str:
+    return name if NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+
+
+def _print_value(value: Value) -> str:
+    match value:
+        case Reference():
+            return ".".join((f"${value.step}", *value.path))
+        case list():
+            return f"[{', '.join(map(_print_value, value))}]"
+        case dict():
+            entries = (f"{json.dumps(key, ensure_ascii=False)}: {_print_value(entry)}" for key, entry in value.items())
+            return f"{{{', '.join(entries)}}}"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def _read_calls(text: str, catalogue: Catalogue | None) -> Plan | Malformed:
+    try:
+        steps = _Reader(text).steps()
+    except _Unreadable as error:
+        return Malformed(text, (Problem("calls", f"not a call: {error}", position=error.position),))
+    return checked_plan(steps, catalogue, text=text)
+
+
+class _Unreadable(Exception):
+    def __init__(self, what: str, position: int) -> None:
+        super().__init__(what)
+        self.position = position
+
+
+class _Reader:
+    """A cursor over text in the `calls` notation.
+
+    White space may stand between any two symbols; two calls need a line end between them.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+
+    def steps(self) -> list[Step]:
+        self.take(_SPACE)
+        steps: list[Step] = []
+        if not self.take(_EMPTY):
+            steps.append(self.step())
+            while self.take(_LINE_END) and self.at < len(self.text):
+                steps.append(self.step())
+        self.take(_SPACE)
+        if self.at < len(self.text):
+            raise self.expected("the end of the line" if steps else "nothing more")
+        return steps
+
+    def step(self) -> Step:
+        tool = self.name("the name of a tool")
+        arguments: dict[str, Value] = {}
+        self.need("(")
+        while not self.skip(")"):
+            if arguments:
+                self.need(",")
+            self.take(_SPACE)
+            start = self.at
+            name = self.name("the name of an argument")
+            if name in arguments:
+                raise _Unreadable(f"argument {name!r} is given twice", start)
+            self.need("=")
+            arguments[name] = self.value(0)
+        return Step(tool, arguments)
+
+    def value(self, depth: int) -> Value:
+        self.take(_SPACE)
+        if depth > MAX_DEPTH:
+            raise _Unreadable(f"more than {MAX_DEPTH} arrays and objects within one another", self.at)
+        match self.text[self.at : self.at + 1]:
+            case "$":
+                return self.reference()
+            case "[":
+                return self.array(depth)
+            case "{":
+                return self.object(depth)
+            case _:
+                return self.scalar("a value (text in double quotes)")
+
+    def reference(self) -> Reference:
+        found = self.take(_REFERENCE)
+        if not found:
+            raise self.expected("a reference such as $0")
+        return Reference(int(found[1]), tuple(found[2].split(".")[1:]))
+
+    def array(self, depth: int) -> list[Value]:
+        values: list[Value] = []
+        self.need("[")
+        while not self.skip("]"):
+            if values:
+                self.need(",")
+            values.append(self.value(depth + 1))
+        return values
+
+    def object(self, depth: int) -> dict[str, Value]:
+        entries: dict[str, Value] = {}
+        self.need("{")
+        while not self.skip("}"):
+            if entries:
+                self.need(",")
+            self.take(_SPACE)
+            start = self.at
+            key = self.string("a key")
+            if key in entries:
+                raise _Unreadable(f"the key {key!r} stands twice in one object", start)
+            self.need(":")
+            entries[key] = self.value(depth + 1)
+        return entries
+
+    def name(self, what: str) -> str:
+        self.take(_SPACE)
+        plain = self.take(NAME)
+        return plain[0] if plain else self.string(what)
+
+    def string(self, what: str) -> str:
+        if not self.text.startswith('"', self.at):
+            raise self.expected(f"{what} in double quotes")
+        return str(self.scalar(f"{what} in double quotes"))
+
+    def scalar(self, what: str) -> Value:
+        try:
+            value, self.at = _JSON.raw_decode(self.text, self.at)
+        except ValueError as error:
+            raise self.expected(what) from error
+        return cast(Value, value)
+
+    def take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """The pattern here, stepped over."""
+        found = pattern.match(self.text, self.at)
+        if found:
+            self.at = found.end()
+        return found
+
+    def skip(self, symbol: str) -> bool:
+        """Whether the symbol comes next; then it is stepped over."""
+        self.take(_SPACE)
+        found = self.text.startswith(symbol, self.at)
+        self.at += len(symbol) if found else 0
+        return found
+
+    def need(self, symbol: str) -> None:
+        if not self.skip(symbol):
+            raise self.expected(repr(symbol))
+
+    def expected(self, what: str) -> _Unreadable:
+        found = repr(self.text[self.at : self.at + 20]) if self.at < len(self.text) else "the end of the text"
+        return _Unreadable(f"expected {what}, found {found}", self.at)

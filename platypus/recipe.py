@@ -1,0 +1,265 @@
+"""Recipe: everything that a run may be told, read from TOML into frozen tables, one for each stage.
+
+This is the only place where defaults stand. A recipe that exists is possible: unknown keys, wrong types and values
+that contradict one another are refused with the nearest known key or the allowed range. What depends on the data (a
+warm-up longer than the run, a prompt longer than the context) is for the stages to refuse. Paths are relative to the
+working folder.
+"""
+
+import tomllib
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from platypus.errors import RecipeError
+from platypus.notation import Notation
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Rate = Annotated[float, Field(gt=0)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Table(BaseModel):
+    """A part of a recipe: frozen, strict, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class PromptTable(Table):
+    """`[prompt]`: how requests and plans look as text."""
+
+    notation: Notation = "json"
+    """How plans are written: `json` is the canonical form, `calls` needs three to five times fewer tokens."""
+    cutoff: Count = 4096
+    """The longest prompt with its answer, in tokens. A longer one is refused, never cut."""
+
+
+class GenerateTable(Table):
+    """`[generate]`: examples made from the catalogue alone."""
+
+    examples: Annotated[int, Field(ge=0)] = 1000
+    """How many; 0 leaves the stage out."""
+    max_steps: Count = 5
+    """The longest plan."""
+    refusals: Share = 0.08
+    """The share of requests that these tools cannot answer (their plan is `[]`)."""
+
+
+class RefineTable(Table):
+    """`[refine]`: which examples are used, and how they are split."""
+
+    data: list[Text] = []
+    """Own examples: files (`.json`, `.jsonl`) or names of hub datasets."""
+    test: list[Text] = []
+    """The same, held out for the test alone."""
+    valid_fraction: Share = 0.05
+    """The share that watches the training."""
+    test_fraction: Share = 0.1
+    """The share that is tested on, unless `test` names the test."""
+    near_duplicate: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Requests at least this alike (1 = the same) are near-duplicates and never stand on both sides of a split."""
+    bad_rows: Literal["refuse", "skip"] = "refuse"
+    """A row that is not a valid example stops the run, or is left out; it is listed in both cases."""
+
+    @model_validator(mode="after")
+    def _some_is_left(self) -> Self:
+        if self.valid_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                "refine.valid_fraction and refine.test_fraction leave nothing to train on", "Their sum must be below 1."
+            )
+        return self
+
+
+class TrainTable(Table):
+    """`[train]`: LoRA fine-tuning."""
+
+    epochs: Count = 1
+    learning_rate: Rate = 4e-4
+    """The highest, reached after the warm-up."""
+    batch_size: Count = 16
+    """Examples per optimizer step, over all devices."""
+    micro_batch_size: Count = 1
+    """Examples at once on one device: memory, not mathematics."""
+    warmup_steps: Annotated[int, Field(ge=0)] | None = None
+    """Optimizer steps of warm-up; refused when the run is not longer."""
+    warmup_ratio: Share | None = None
+    """The same as a share of the run. Neither of the two means no warm-up."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the learning rate falls after the warm-up."""
+    rank: Count = 16
+    alpha: Rate = 16
+    """The adapter is scaled by alpha / rank."""
+    dropout: Share = 0.05
+    target_modules: Literal["mlp", "attention", "all-linear"] | Annotated[list[Text], Field(min_length=1)] = "mlp"
+    """The layers that get an adapter. `mlp` is gate_proj, up_proj and down_proj; a list gives names."""
+    max_grad_norm: Rate = 1.0
+    train_on_inputs: bool = False
+    """Whether the prompt is learned too, not only the answer."""
+    group_by_length: bool = False
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """`auto` is bfloat16 where the device is fast at it, else float32."""
+
+    @model_validator(mode="after")
+    def _one_warmup(self) -> Self:
+        if self.warmup_steps is not None and self.warmup_ratio is not None:
+            raise ValueError("train.warmup_steps and train.warmup_ratio are both set", "Keep one of them.")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_micro_batches(self) -> Self:
+        if self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"train.batch_size = {self.batch_size} is not a multiple of"
+                f" train.micro_batch_size = {self.micro_batch_size}",
+                "Choose a micro-batch size that divides the batch size.",
+            )
+        return self
+
+
+class MergeTable(Table):
+    """`[merge]`: the adapter into its base."""
+
+    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    max_shard_size: Annotated[str, Field(pattern=r"^[1-9][0-9]*(MB|GB)$")] = "5GB"
+    verify: Count = 8
+    """On how many real prompts merged and adapted model must agree."""
+
+
+class EvaluateTable(Table):
+    """`[evaluate]`: scores on the test examples."""
+
+    before: bool = True
+    """Whether the base without the adapter is scored too."""
+    batch_size: Count = 16
+    max_new_tokens: Count = 512
+    resamples: Count = 1000
+    """Bootstrap resamples behind each 95% interval."""
+    limit: Count | None = None
+    """The first so many test examples only."""
+
+
+class BaseTable(Table):
+    """`[pretrain]`: the small base that `platypus base` trains."""
+
+    hidden_size: Count = 128
+    layers: Count = 6
+    heads: Count = 4
+    intermediate_size: Count = 384
+    vocabulary: Annotated[int, Field(ge=260)] = 2048
+    """Of the byte-level BPE: 256 bytes, the special tokens, and merges."""
+    context: Count = 4096
+    steps: Count = 3000
+    learning_rate: Rate = 1.2e-3
+    requests_per_catalogue: Count = 12
+    catalogues_per_step: Count = 1
+    max_tools: Annotated[int, Field(ge=3)] = 16
+    """The size of the largest catalogue that is drawn."""
+    evaluate_every: Count = 400
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> Self:
+        if self.hidden_size % (2 * self.heads):
+            raise ValueError(
+                f"pretrain.hidden_size = {self.hidden_size} does not divide into"
+                f" pretrain.heads = {self.heads} heads of even size",
+                "Choose a multiple of twice the number of heads.",
+            )
+        return self
+
+
+class Recipe(Table):
+    """A whole recipe."""
+
+    catalogue: Text | None = None
+    """The file with the tools; without one, plain instruction data is learned."""
+    base: Text = "embedded"
+    """The model to fine-tune: `embedded` (comes with Platypus), a local folder, or a hub name."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    prompt: PromptTable = PromptTable()
+    generate: GenerateTable = GenerateTable()
+    refine: RefineTable = RefineTable()
+    train: TrainTable = TrainTable()
+    merge: MergeTable = MergeTable()
+    evaluate: EvaluateTable = EvaluateTable()
+    pretrain: BaseTable = BaseTable()
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a TOML file. Raises RecipeError with the file and every key that is wrong."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(
+            f"cannot be read: {error.strerror}", where=str(path), remedy="The folder recipes/ holds complete examples."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise RecipeError("is not UTF-8 text", where=str(path), remedy="Save the file as UTF-8.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"is not TOML: {error}", where=str(path), remedy="Mend the TOML there.") from error
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        complaints = _complaints(error, document)
+        if len(complaints) == 1:
+            raise RecipeError(complaints[0].what, where=str(path), remedy=complaints[0].remedy) from error
+        listed = "\n  ".join(f"{complaint.what}. {complaint.remedy}" for complaint in complaints)
+        raise RecipeError(f"{len(complaints)} problems", where=str(path), remedy=listed) from error
+
+
+_TABLES: dict[str, type[Table]] = {
+    name: field.annotation
+    for name, field in Recipe.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Table)
+}
+
+
+class _Complaint(NamedTuple):
+    what: str
+    remedy: str
+
+
+def _complaints(error: ValidationError, document: dict[str, Any]) -> list[_Complaint]:
+    """One complaint for each key: pydantic gives several for a key of several types."""
+    by_key: dict[tuple[str, ...], list[Any]] = {}
+    for detail in error.errors():
+        depth = 2 if detail["loc"][0] in _TABLES else 1
+        by_key.setdefault(tuple(str(part) for part in detail["loc"][:depth]), []).append(detail)
+    return [_complaint(key, details, document) for key, details in by_key.items()]
+
+
+def _complaint(key: tuple[str, ...], details: Sequence[Any], document: dict[str, Any]) -> _Complaint:
+    dotted = ".".join(key)
+    match details[0]["type"]:
+        case "value_error":
+            return _Complaint(*details[0]["ctx"]["error"].args)
+        case "extra_forbidden":
+            return _Complaint(f"unknown key {dotted}", _nearest(key))
+        case "model_type":
+            return _Complaint(f"{dotted} is a table", f"Write [{dotted}] and its keys below that line.")
+    value = document[key[0]] if len(key) == 1 else document[key[0]][key[1]]
+    wanted = " or ".join(detail["msg"].partition("should ")[2] for detail in details)
+    fields = Recipe.model_fields if len(key) == 1 else _TABLES[key[0]].model_fields
+    default = fields[key[-1]].default
+    remedy = "Leave it out for none." if default is None else f"Leave it out for the default, {default!r}."
+    return _Complaint(f"{dotted} = {value!r} should {wanted}", remedy)
+
+
+def _nearest(key: tuple[str, ...]) -> str:
+    """What was meant by an unknown key: a near name in its own table, else the same name in another one."""
+    own = Recipe.model_fields if len(key) == 1 else _TABLES[key[0]].model_fields
+    near = get_close_matches(key[-1], own, n=1)
+    if near:
+        return f"Did you mean {'.'.join((*key[:-1], near[0]))}?"
+    if key[-1] in Recipe.model_fields:
+        return f"{key[-1]} belongs at the top, above the first [table]."
+    for name, table in _TABLES.items():
+        if key[-1] in table.model_fields:
+            return f"{key[-1]} belongs under [{name}]."
+    return f"Known here: {', '.join(own)}."

@@ -1,0 +1,77 @@
+"""The generate stage: distinct, valid, seeded examples with a share of refusals, and its coverage table."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from platypus.catalogue import Catalogue, catalogue_from_json, read_catalogue
+from platypus.errors import CatalogueError
+from platypus.example import read_dataset
+from platypus.phrasing import literals_said
+from platypus.recipe import GenerateTable
+from platypus.run import Run
+from platypus.stages.generate import coverage, examples, generate
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def worktracker() -> Catalogue:
+    return read_catalogue(ROOT / "examples" / "worktracker" / "catalogue.json")
+
+
+def test_examples_are_valid_distinct_and_said(worktracker: Catalogue) -> None:
+    made = list(examples(worktracker, GenerateTable(examples=600), seed=0))
+    assert len({example.query.lower() for example in made}) == 600
+    for example in made:
+        assert example.plan.problems(worktracker) == ()
+        assert literals_said(example.plan, example.query)
+        assert example.catalogue == worktracker.fingerprint
+    refused = sum(not example.plan.steps for example in made) / 600
+    assert 0.04 < refused < 0.13
+
+
+def test_every_tool_and_argument_occurs(worktracker: Catalogue) -> None:
+    covered = coverage(worktracker, list(examples(worktracker, GenerateTable(), seed=1)))
+    assert min(covered["tools"].values()) >= 20
+    assert min(covered["arguments"].values()) >= 5
+    assert set(covered["lengths"]) == {"0", "1", "2", "3", "4", "5"}
+    assert covered["references"]["get_sprint_id → add_work_items_to_sprint"] >= 5
+    assert covered["unreachable"] == []
+
+
+def test_a_seed_is_a_dataset(worktracker: Catalogue) -> None:
+    def requests(seed: int) -> list[str]:
+        return [example.query for example in examples(worktracker, GenerateTable(examples=50), seed=seed)]
+
+    assert requests(3) == requests(3) != requests(4)
+
+
+def test_a_catalogue_without_enough_to_say(worktracker: Catalogue) -> None:
+    poor = catalogue_from_json([{"name": "ping", "description": "Pings", "outputSchema": {"type": "null"}}])
+    with pytest.raises(CatalogueError, match="distinct requests could be made") as caught:
+        list(examples(poor, GenerateTable(examples=500, refusals=0), seed=0))
+    assert "Set examples = " in caught.value.remedy
+
+
+def test_a_catalogue_where_nothing_can_be_called() -> None:
+    needs = {"type": "object", "properties": {"x": {"type": "object"}}, "required": ["x"]}
+    with pytest.raises(CatalogueError, match="no tool can be called"):
+        list(examples(catalogue_from_json([{"name": "a", "inputSchema": needs}]), GenerateTable(), seed=0))
+
+
+def test_the_stage_writes_rows_that_read_back(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    catalogue = ROOT / "examples" / "crm" / "catalogue.json"
+    recipe.write_text(f'catalogue = "{catalogue}"\n[generate]\nexamples = 60\n')
+    run = Run.open(tmp_path / "run", recipe=recipe)
+    outcome = generate(run)
+    rows = read_dataset(str(outcome.folder / "examples.jsonl"), run.catalogue)
+    assert len(rows.rows) == 60 and rows.rejected == ()
+    assert set(json.loads((outcome.folder / "coverage.json").read_text())["tools"]) == {
+        "search",
+        "action_item",
+        "summarize",
+    }
+    assert generate(run).skipped

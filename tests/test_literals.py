@@ -1,0 +1,63 @@
+"""Made-up values are allowed by their schema and look like its examples."""
+
+import re
+from random import Random
+from typing import Any
+
+import pytest
+
+from platypus.literals import literal, plural, words
+from platypus.schema import literal_problem
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string"},
+        {"type": "string", "format": "date"},
+        {"type": "string", "format": "date-time"},
+        {"type": "string", "format": "email"},
+        {"type": "string", "maxLength": 4},
+        {"type": "string", "enum": ["a", "b"]},
+        {"type": "integer", "minimum": 3, "maximum": 5},
+        {"type": "integer", "exclusiveMinimum": 3, "multipleOf": 4},
+        {"type": "number", "minimum": 0, "maximum": 1},
+        {"type": "boolean"},
+        {"type": ["null", "integer"]},
+        {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}, "uniqueItems": True, "minItems": 2},
+        {"type": "array", "items": {"type": "integer"}, "maxItems": 1},
+        {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        {"anyOf": [{"type": "boolean"}, {"type": "integer"}]},
+    ],
+)
+def test_values_are_allowed(schema: dict[str, Any]) -> None:
+    for seed in range(40):
+        value = literal(Random(seed), "thing", schema)
+        assert literal_problem(schema, value) is None, value
+
+
+def test_examples_are_varied() -> None:
+    schema = {"type": "string", "examples": ["DEVU-123"]}
+    made = {literal(Random(seed), "owner", schema) for seed in range(30)}
+    assert len(made) > 10
+    assert all(re.fullmatch(r"DEVU-\d{1,4}", value) for value in made)
+
+
+@pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"type": "array", "items": {"type": "object"}}])
+def test_what_cannot_be_made_up(schema: dict[str, Any]) -> None:
+    assert literal(Random(0), "thing", schema) is None
+
+
+def test_words_of_any_style() -> None:
+    assert words("stage.name") == ["stage", "name"]
+    assert words("needsResponse") == ["needs", "response"]
+    assert words("getHTTPStatus_v2") == ["get", "http", "status", "v", "2"]
+
+
+def test_plurals() -> None:
+    assert [plural(noun) for noun in ("ticket", "policy", "branch", "day")] == [
+        "tickets",
+        "policies",
+        "branches",
+        "days",
+    ]

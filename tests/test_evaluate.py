@@ -1,0 +1,226 @@
+"""Evaluation by hand: what two models said, the whole denominator, the report; and once with a real model."""
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from platypus import model
+from platypus.catalogue import Catalogue, catalogue_from_json
+from platypus.errors import RunError
+from platypus.example import Example, Instruction, Row, write_rows
+from platypus.model import ADAPTER_CARD, AdapterCard, Completion
+from platypus.notation import read_plan
+from platypus.plan import Plan
+from platypus.run import Run
+from platypus.stages.evaluate import evaluate, table
+from tests.tiny import byte_bpe_tokenizer, tiny_llama
+
+TOOLS = [{"name": "me"}, {"name": "sprint"}, {"name": "sum", "inputSchema": {"properties": {"of": {}}}}]
+CATALOGUE: Catalogue = catalogue_from_json(TOOLS)
+GOLD = {
+    "Who am I?": "me()",
+    "Sum me up.": "me()\nsum(of=$0)",
+    "Sum up the sprint.": "sprint()\nsum(of=$0)",
+    "Make tea.": "[]",
+}
+BEFORE = {
+    "Who am I?": "I do not know.",
+    "Sum me up.": "me()\nsum(of=$1)",
+    "Sum up the sprint.": "sum()",
+    "Make tea.": "tea()",
+}
+AFTER = {**GOLD, "Sum up the sprint.": "me()\nsum(of=$0)"}
+
+
+@dataclass
+class Oracle:
+    """A model that answers by request; it keeps what it was asked."""
+
+    source: str
+    answers: dict[str, str]
+    tokenizer: Any = field(default_factory=byte_bpe_tokenizer)
+    asked: list[str] = field(default_factory=list)
+
+    def complete(self, prompts: Sequence[Sequence[int]]) -> Iterator[Completion]:
+        for ids in prompts:
+            text = str(self.tokenizer.decode(ids))
+            (request,) = [request for request in self.answers if request in text]
+            self.asked.append(request)
+            yield Completion(self.answers[request], len(self.answers[request]), finished=True)
+
+
+def use(monkeypatch: pytest.MonkeyPatch, before: Oracle, after: Oracle) -> None:
+    monkeypatch.setattr(model, "load_base", lambda source: before)
+    monkeypatch.setattr(model, "load_adapted", lambda source, base: after)
+    monkeypatch.setattr(model, "complete", lambda loaded, prompts, **options: loaded.complete(prompts))
+
+
+def new_run(folder: Path, rows: Sequence[Row], settings: str = "", *, planner: bool = True, base: str = "base") -> Run:
+    """A run whose test rows and adapter are there."""
+    (folder / "tools.json").write_text(json.dumps(TOOLS))
+    catalogue = f'catalogue = "{folder}/tools.json"\n' if planner else ""
+    (folder / "recipe.toml").write_text(f'{catalogue}base = "{base}"\n[evaluate]\nresamples = 50\n{settings}')
+    run = Run.open(folder / "run", recipe=folder / "recipe.toml")
+
+    def refine(folder: Path) -> dict[str, Any]:
+        write_rows(folder / "test.jsonl", rows)
+        return {}
+
+    def train(folder: Path) -> dict[str, Any]:
+        (folder / "adapter").mkdir()
+        card = AdapterCard(base, "0" * 16, CATALOGUE.fingerprint if planner else None, "calls", 4096)
+        (folder / "adapter" / ADAPTER_CARD).write_text(json.dumps(asdict(card)))
+        return {}
+
+    run.perform("refine", inputs={}, settings={}, work=refine)
+    run.perform("train", inputs={}, settings={}, work=train)
+    return run
+
+
+def examples() -> list[Row]:
+    rows: list[Row] = []
+    for query, text in GOLD.items():
+        plan = read_plan(text, "calls", CATALOGUE)
+        assert isinstance(plan, Plan)
+        rows.append(Example(query, plan, CATALOGUE.fingerprint, {}))
+    return rows
+
+
+def values(results: Any, variant: str) -> dict[str, float]:
+    return {name: interval["value"] for name, interval in results["variants"][variant]["measures"].items()}
+
+
+def test_before_and_after_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after = Oracle("the base", BEFORE), Oracle("the adapter", AFTER)
+    use(monkeypatch, before, after)
+    outcome = evaluate(new_run(tmp_path, examples()))
+    assert outcome.results["rows"] == outcome.results["of"] == 4
+    assert values(outcome.results, "before") == {
+        "valid": 1 / 4,  # sum() is valid: its argument is optional
+        "exact": 0,
+        "tool_sequence": 0,
+        "tool_f1": 2 * 1 / (1 + 5),  # said sum; wanted me, me, sum, sprint, sum
+        "argument_f1": 0,
+        "reference_accuracy": 0,
+        "correct_refusals": 0,
+        "wrong_refusals": 0,
+    }
+    assert values(outcome.results, "after") == {
+        "valid": 1,
+        "exact": 3 / 4,
+        "tool_sequence": 3 / 4,
+        "tool_f1": 2 * 4 / (5 + 5),
+        "argument_f1": 2 * 1 / (2 + 2),
+        "reference_accuracy": 1 / 2,
+        "correct_refusals": 1,
+        "wrong_refusals": 0,
+    }
+    assert outcome.results["variants"]["before"]["malformed"] == {"calls": 1, "reference": 1, "unknown-tool": 1}
+    assert outcome.results["variants"]["before"]["model"] == "the base"
+    assert outcome.results["variants"]["after"]["malformed"] == {}
+    longest_first = ["Sum up the sprint.", "Sum me up.", "Who am I?", "Make tea."]
+    assert before.asked == after.asked == longest_first
+
+
+def test_every_row_and_variant_is_written_down_in_the_order_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, Oracle("the base", BEFORE), Oracle("the adapter", AFTER))
+    folder = evaluate(new_run(tmp_path, examples())).folder
+    lines = [json.loads(line) for line in (folder / "scores.jsonl").read_text().splitlines()]
+    assert [(line["variant"], line["query"], line["answer"]) for line in lines] == [
+        *(("before", query, answer) for query, answer in BEFORE.items()),
+        *(("after", query, answer) for query, answer in AFTER.items()),
+    ]
+    assert lines[1]["plan"] is None and "its own output" in lines[1]["problems"][0]
+    assert lines[5]["plan"] == lines[5]["gold"] == examples()[1].plan.to_json()  # type: ignore[union-attr]
+    assert [line["score"]["exact"] for line in lines] == [False] * 4 + [True, True, False, True]
+
+
+def test_the_report_has_groups_and_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, Oracle("the base", BEFORE), Oracle("the adapter", AFTER))
+    outcome = evaluate(new_run(tmp_path, examples()))
+    report = json.loads((outcome.folder / "report.json").read_text())
+    after = report["variants"]["after"]
+    assert {length: part["exact"]["value"] for length, part in after["by_length"].items()} == {"0": 1, "1": 1, "2": 0.5}
+    assert {tool: part["exact"]["value"] for tool, part in after["by_tool"].items()} == {
+        "me": 1,
+        "sprint": 0,
+        "sum": 0.5,
+    }
+    assert report["examples"] == outcome.results["examples"]
+    assert [(shown["query"], shown["before"], shown["after"]) for shown in report["examples"]] == [
+        (query, BEFORE[query], AFTER[query]) for query in list(GOLD)[:3]
+    ]
+    text = (outcome.folder / "report.md").read_text()
+    assert "| measure | before | after | rows |\n|---|---|---|---|\n" in text
+    assert "| correct refusals | 0.0% [0.0, 0.0] | 100.0% [100.0, 100.0] | 1 |" in text
+    assert "| unknown-tool | 1 | 0 |" in text
+    assert "| sprint | 0.0% [0.0, 0.0] | 0.0% [0.0, 0.0] | 1 |" in text
+
+
+def test_the_terminal_table_has_every_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, Oracle("the base", BEFORE), Oracle("the adapter", AFTER))
+    shown = io.StringIO()
+    Console(width=120, file=shown).print(table(evaluate(new_run(tmp_path, examples())).results))
+    cells = {
+        line.split("│")[1].strip(): line.split("│")[2:4]
+        for line in shown.getvalue().splitlines()
+        if line.count("│") == 5
+    }
+    assert [cell.split()[0] for cell in cells["valid plans"]] == ["25.0%", "100.0%"]
+    assert [cell.split()[0] for cell in cells["references"]] == ["0.0%", "50.0%"]
+    assert len(cells) == 8
+
+
+def test_instruction_rows_are_compared_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [Instruction("Greet.", "", "Good day!", {}), Instruction("Name a river.", "", "The long Nile", {})]
+    said = {"Greet.": "Good day!", "Name a river.": "the Nile"}
+    use(monkeypatch, Oracle("the base", dict.fromkeys(said, "")), Oracle("the adapter", said))
+    results = evaluate(new_run(tmp_path, rows, planner=False)).results
+    assert values(results, "before") == {"text_exact": 0, "word_f1": 0}
+    assert values(results, "after") == {"text_exact": 1 / 2, "word_f1": 2 * 4 / (4 + 5)}
+
+
+def test_limit_and_no_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after = Oracle("the base", BEFORE), Oracle("the adapter", AFTER)
+    use(monkeypatch, before, after)
+    results = evaluate(new_run(tmp_path, examples(), "limit = 2\nbefore = false\n")).results
+    assert (results["rows"], results["of"], list(results["variants"])) == (2, 4, ["after"])
+    assert sorted(after.asked) == sorted(list(GOLD)[:2]) and not before.asked
+
+
+def test_it_is_skipped_until_the_model_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, Oracle("the base", BEFORE), Oracle("the adapter", AFTER))
+    run = new_run(tmp_path, examples())
+    assert not evaluate(run).skipped
+    assert evaluate(run).skipped
+    run.perform("merge", inputs={"train": run.fingerprint("train")}, settings={}, work=lambda folder: {})
+    monkeypatch.setattr(model, "load_merged", lambda source: Oracle("the merged model", GOLD))
+    outcome = evaluate(run)
+    assert not outcome.skipped and values(outcome.results, "after")["exact"] == 1
+
+
+def test_without_an_adapter_it_names_the_stage_to_run(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text('base = "base"\n')
+    run = Run.open(tmp_path / "run", recipe=tmp_path / "recipe.toml")
+    with pytest.raises(RunError, match="platypus"):
+        evaluate(run)
+
+
+def test_a_real_model_of_random_weights_scores_nothing_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = str(tiny_llama(tmp_path / "base"))
+    monkeypatch.setattr(model, "load_adapted", lambda source, base: model.load_base(base))
+    results = evaluate(new_run(tmp_path, examples(), "max_new_tokens = 8\nbatch_size = 3\n", base=base)).results
+    for variant in ("before", "after"):
+        assert values(results, variant)["valid"] == 0
+        assert results["variants"][variant]["measures"]["exact"]["rows"] == 4
+        assert sum(results["variants"][variant]["malformed"].values()) == 4

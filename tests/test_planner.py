@@ -1,0 +1,138 @@
+"""Which model answers, with which prompt; and that an answer is read for what it is."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from platypus import model
+from platypus.catalogue import Catalogue, catalogue_from_json
+from platypus.errors import ModelError, PromptError
+from platypus.example import Instruction
+from platypus.model import ADAPTER_CARD, AdapterCard, Completion, complete, load_base
+from platypus.plan import Malformed, Plan, Step
+from platypus.planner import Planner, is_merged, open_base, open_planner
+from platypus.prompt import Prompt
+from platypus.run import Run
+from tests.tiny import byte_bpe_tokenizer, tiny_llama
+
+TOOLS = '[{"name": "me"}, {"name": "list"}]'
+CATALOGUE: Catalogue = catalogue_from_json([{"name": "me"}, {"name": "list"}])
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a model would be loaded from."""
+
+    source: str
+    tokenizer: Any
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A new run of the recipe's defaults; its models are only named, not loaded."""
+    tokenizer = byte_bpe_tokenizer()
+    for name in ("load_base", "load_merged"):
+        monkeypatch.setattr(model, name, lambda source: Opened(str(source), tokenizer))
+    monkeypatch.setattr(model, "load_adapted", lambda source, base: Opened(f"{source} on {base}", tokenizer))
+    (tmp_path / "tools.json").write_text(TOOLS)
+    (tmp_path / "recipe.toml").write_text(f'catalogue = "{tmp_path}/tools.json"\nbase = "some/base"\n')
+    return Run.open(tmp_path / "run", recipe=tmp_path / "recipe.toml")
+
+
+def train(run: Run, *, catalogue: str | None = CATALOGUE.fingerprint, attempt: int = 0) -> None:
+    def work(folder: Path) -> dict[str, Any]:
+        (folder / "adapter").mkdir()
+        card = AdapterCard("some/base", "0" * 16, catalogue, "calls", 777)
+        (folder / "adapter" / ADAPTER_CARD).write_text(json.dumps(asdict(card)))
+        return {}
+
+    run.perform("train", inputs={}, settings={"attempt": attempt}, work=work)
+
+
+def merge(run: Run) -> None:
+    run.perform("merge", inputs={"train": run.fingerprint("train")}, settings={}, work=lambda folder: {})
+
+
+def source(planner: Planner) -> str:
+    return planner.loaded.source
+
+
+def test_the_base_answers_until_there_is_something_better(run: Run) -> None:
+    assert source(open_planner(run)) == source(open_base(run)) == "some/base"
+    assert (open_planner(run).prompt.notation, open_planner(run).prompt.cutoff) == ("json", 4096)
+    train(run)
+    assert source(open_planner(run)) == f"{run.path}/train/adapter on some/base"
+    merge(run)
+    assert source(open_planner(run)) == str(run.path / "merge" / "model")
+    assert source(open_base(run)) == "some/base"
+
+
+def test_a_merged_model_of_an_older_adapter_is_passed_over(run: Run) -> None:
+    train(run)
+    merge(run)
+    assert is_merged(run)
+    train(run, attempt=1)
+    assert not is_merged(run)
+    assert source(open_planner(run)) == f"{run.path}/train/adapter on some/base"
+
+
+def test_the_prompt_is_that_of_the_training(run: Run) -> None:
+    train(run)
+    for planner in (open_planner(run), open_base(run)):
+        assert (planner.prompt.notation, planner.prompt.cutoff) == ("calls", 777)
+        assert planner.prompt.catalogue == CATALOGUE
+
+
+def test_a_model_trained_for_another_catalogue_is_refused(run: Run) -> None:
+    train(run, catalogue="f" * 16)
+    with pytest.raises(
+        ModelError, match=f"for catalogue f+, the run now has {CATALOGUE.fingerprint}\n.*platypus train"
+    ):
+        open_planner(run)
+
+
+ANSWERS = {
+    "good": Completion("me()\nlist()", 9, True),
+    "unknown tool": Completion("you()", 5, True),
+    "cut off where a plan could end": Completion("me()", 4, False),
+    "refusal": Completion("[]", 1, True),
+}
+
+
+def test_answers_are_read_and_unfinished_ones_are_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt = Prompt(byte_bpe_tokenizer(), CATALOGUE, "calls")
+
+    def answer(loaded: object, prompts: Sequence[Sequence[int]], **options: int) -> Iterator[Completion]:
+        assert options == {"batch_size": 2, "max_new_tokens": 20}
+        requests = {tuple(prompt.ids(request)): said for request, said in ANSWERS.items()}
+        return (requests[tuple(ids)] for ids in prompts)
+
+    monkeypatch.setattr(model, "complete", answer)
+    planner = Planner(Opened("x", None), prompt)  # type: ignore[arg-type]
+    answers = list(planner.plan(list(ANSWERS), batch_size=2, max_new_tokens=20))
+    assert [answer.request for answer in answers] == list(ANSWERS)
+    good, unknown, unfinished, refusal = (answer.plan for answer in answers)
+    assert good == Plan((Step("me"), Step("list"))) and refusal == Plan()
+    assert isinstance(unknown, Malformed) and unknown.problems[0].kind == "unknown-tool"
+    assert isinstance(unfinished, Malformed) and unfinished.reason == "the answer was cut off after 4 tokens"
+    assert [answer.tokens for answer in answers] == [9, 5, 4, 1]
+
+
+def test_a_real_model_is_asked_with_the_prompt_as_trained(tmp_path: Path) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base")))
+    prompt = Prompt(loaded.tokenizer, CATALOGUE, "calls")
+    planner, requests = Planner(loaded, prompt), ["List mine.", "Who am I, and what do I own?"]
+    said = list(complete(loaded, [prompt.ids(request) for request in requests], max_new_tokens=12, batch_size=2))
+    answers = list(planner.plan(requests, batch_size=2, max_new_tokens=12))
+    assert [(answer.text, answer.tokens, answer.finished) for answer in answers] == [
+        (completion.text, completion.tokens, completion.finished) for completion in said
+    ]
+    rows = [Instruction("Say hi.", "", "hi", {})]
+    (spoken,) = planner.respond(rows, max_new_tokens=5)
+    assert [spoken] == list(complete(loaded, [prompt.row_ids(rows[0])], max_new_tokens=5, batch_size=1))
+    with pytest.raises(PromptError, match="the model's context is 2048"):
+        next(planner.plan(["word " * 800]))

@@ -1,0 +1,311 @@
+"""`platypus base`: train the small base that a planner starts from, on plans over random catalogues.
+
+Every optimizer step sees catalogues that no other step sees, so the model cannot memorise tools and must read them. The
+requests of one catalogue are packed behind a single copy of it: the catalogue is computed once, and a block mask keeps
+the requests apart (exactly the loss of separate rows). Everything is drawn from (seed, step): a run can be repeated.
+"""
+
+import json
+import math
+import shutil
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from rich.console import Console
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from platypus.catalogue import Catalogue
+from platypus.errors import ModelError, TrainingError
+from platypus.example import Example
+from platypus.literals import vocabulary
+from platypus.model import Loaded, base_fingerprint, complete, greedy_generation
+from platypus.phrasing import Phraser
+from platypus.plan import Plan
+from platypus.prefix import NAME, NO_MASK, Packed, pack
+from platypus.prompt import Encoded, Prompt
+from platypus.recipe import BaseTable, Recipe
+from platypus.sampler import Sampler
+from platypus.scoring import score
+from platypus.synthetic import random_catalogue
+
+CARD = "base.json"
+ATOMS = r"\d| (?=\S)|(?<=[a-z])(?=[A-Z])"  # a digit, a space, a word in camelCase: "work items" has work_items' tokens
+UNSEEN = "unseen"  # the part of the random stream that evaluation draws from, which training never reaches
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One catalogue and some requests for it."""
+
+    catalogue: Catalogue
+    examples: tuple[Example, ...]
+
+
+def lesson(key: str, *, tools: int, requests: int, steps: int = 5, refusals: float = 0.06) -> Lesson:
+    """The lesson that `key` names: always the same one."""
+    rng = Random(key)
+    catalogue = random_catalogue(rng, tools=rng.randint(2, tools))
+    sampler, phraser = Sampler(catalogue, steps), Phraser(catalogue)
+    examples: list[Example] = []
+    while len(examples) < requests:
+        if rng.random() < refusals:
+            refused = vocabulary()["refusals"]
+            request: str | None = rng.choice(refused["requests"]).format(noun=rng.choice(refused["nouns"]))
+            plan = Plan()
+        else:
+            plan = sampler.plan(rng)
+            request = phraser.request(rng, plan)
+        if request is not None:
+            examples.append(Example(request, plan, catalogue.fingerprint, {"source": key}))
+    return Lesson(catalogue, tuple(examples))
+
+
+class Lessons:
+    """The packed lessons of each optimizer step. Catalogues and plans grow over the first two thirds."""
+
+    def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> None:
+        self.recipe, self.tokenizer = recipe, tokenizer
+
+    def __len__(self) -> int:
+        return self.recipe.pretrain.steps
+
+    def __getitem__(self, step: int) -> list[Packed]:
+        table = self.recipe.pretrain
+        grown = min(1.0, 1.5 * step / table.steps) ** 2  # slowly at first: choosing is learned among few tools
+        tools, steps = round(2 + grown * (table.max_tools - 2)), round(1 + 4 * grown)
+        return [
+            pack(self._encode(lesson(key, tools=tools, steps=steps, requests=table.requests_per_catalogue)))
+            for key in (f"{self.recipe.seed}/{step}/{i}" for i in range(table.catalogues_per_step))
+        ]
+
+    def _encode(self, drawn: Lesson) -> list[Encoded]:
+        recipe = self.recipe
+        prompt = Prompt(self.tokenizer, drawn.catalogue, recipe.prompt.notation, recipe.pretrain.context)
+        return prompt.encode_all(drawn.examples)
+
+
+def _ahead(lessons: Lessons) -> Iterator[list[Packed]]:
+    """The lessons in order, a few of them drawn in another thread while the model learns."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting = deque(thread.submit(lessons.__getitem__, step) for step in range(min(4, len(lessons))))
+        for step in range(4, len(lessons) + 4):
+            yield waiting.popleft().result()
+            if step < len(lessons):
+                waiting.append(thread.submit(lessons.__getitem__, step))
+
+
+# ---------------------------------------------------------------- model and tokenizer
+
+
+def train_tokenizer(recipe: Recipe, *, lessons: int = 400) -> PreTrainedTokenizerFast:
+    """A byte-level BPE of prompts and answers, in which a word is the same token wherever it stands."""
+
+    bare = Tokenizer(models.BPE())
+    bare.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(ATOMS), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    bare.decoder = decoders.ByteLevel()
+    special = ["<s>", "</s>", "<pad>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    size = recipe.pretrain.vocabulary
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    bare.train_from_iterator(list(_texts(recipe, lessons)), trainer)
+    bare.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=bare,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        model_max_length=recipe.pretrain.context,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def _texts(recipe: Recipe, lessons: int) -> Iterator[str]:
+    # A prompt's text needs no tokens, so any tokenizer will do.
+    untrained = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()))  # type: ignore[no-untyped-call]
+    for i in range(lessons):
+        drawn = lesson(f"{recipe.seed}/words/{i}", tools=12, requests=8)
+        prompt = Prompt(untrained, drawn.catalogue, recipe.prompt.notation)
+        yield prompt.text("")
+        for example in drawn.examples:
+            yield example.query
+            yield prompt.answer(example)
+
+
+def new_model(table: BaseTable, tokenizer: PreTrainedTokenizerFast, *, seed: int) -> LlamaForCausalLM:
+    """A fresh Llama of the recipe's shape."""
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=table.hidden_size,
+        intermediate_size=table.intermediate_size,
+        num_hidden_layers=table.layers,
+        num_attention_heads=table.heads,
+        num_key_value_heads=table.heads,
+        max_position_embeddings=table.context,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        tie_word_embeddings=True,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
+        initializer_range=table.hidden_size**-0.5,  # 0.02, the default, keeps a narrow model's attention flat for long
+        dtype="float32",
+    )
+    model = LlamaForCausalLM(config)
+    model.set_attn_implementation(NAME)
+    model.generation_config = greedy_generation(config, model.generation_config, tokenizer)
+    _start_induction(model)
+    return model
+
+
+@torch.no_grad()
+def _start_induction(model: LlamaForCausalLM) -> None:
+    """Give the first two layers an induction circuit, which plans need for every copied name and value.
+
+    A head of layer 0 looks at the token before and writes down what it is; heads of layer 1 look for where the present
+    token was written down so and predict what stands there (Olsson et al. 2022, arXiv:2209.11895). Left to chance, this
+    takes a small model most of its training. All of it is learned on from there.
+    """
+    for layer in model.model.layers:  # every layer begins as the identity, so the circuit's signals are not drowned
+        layer.self_attn.o_proj.weight.zero_()
+        layer.mlp.down_proj.weight.zero_()
+    width, head = model.config.hidden_size, model.config.hidden_size // model.config.num_attention_heads
+    half = head // 2
+    basis = torch.linalg.qr(torch.randn(width, width))[0]
+    content, written = basis[:head], basis[head : 2 * head]  # rows: what a token is, and what the one before was
+    embedding = model.get_input_embeddings().weight
+    constant = basis[-1]  # a direction in which all tokens are alike: what a head that looks by position needs
+    embedding += 0.5 * constant - (embedding @ constant)[:, None] * constant
+    frequency = 1e6 ** (-torch.arange(half) / half)
+    near, far = frequency > 0.05, frequency < 0.004
+
+    before = model.model.layers[0].self_attn
+    query, key = torch.zeros(head, width), torch.zeros(head, width)
+    for pair in near.nonzero()[:, 0].tolist():
+        key[pair] = 1.6 * constant
+        query[pair] = 1.6 * torch.cos(frequency[pair]) * constant
+        query[pair + half] = -1.6 * torch.sin(frequency[pair]) * constant
+    before.q_proj.weight[:head], before.k_proj.weight[:head] = query, key
+    before.v_proj.weight[:head], before.o_proj.weight[:, :head] = 0.2 * content, written.T
+
+    again = model.model.layers[1].self_attn
+    stable = torch.cat((far, far)).nonzero()[:, 0]  # pairs that turn too slowly to blur what is far away
+    for number in (0, 1):
+        rows = slice(number * head, (number + 1) * head)
+        query, key = torch.zeros(head, width), torch.zeros(head, width)
+        query[stable], key[stable] = 3.0 * content[: len(stable)], 3.0 * written[: len(stable)]
+        again.q_proj.weight[rows], again.k_proj.weight[rows] = query, key
+        shown = basis[number * width // 2 : (number + 1) * width // 2 : width // (2 * head)]
+        again.v_proj.weight[rows], again.o_proj.weight[:, rows] = shown, 1.0 * shown.T
+
+
+# ---------------------------------------------------------------- training
+
+
+def loss_of(model: LlamaForCausalLM, batch: Packed) -> torch.Tensor:
+    """The summed cross entropy of a packed batch's targets."""
+    logits = model(
+        input_ids=batch.ids,
+        position_ids=batch.positions,
+        attention_mask=NO_MASK,
+        logits_to_keep=batch.predicting,
+        use_cache=False,
+        shared=batch.layout,
+    ).logits[0]
+    return F.cross_entropy(logits.float(), batch.targets, reduction="sum")
+
+
+def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[str, Any]:
+    """Train a base into the folder `out` (Hugging Face format); returns what `base.json` there says."""
+    if out.exists() and not (out / CARD).is_file():
+        raise ModelError(
+            "the folder exists and holds no base that Platypus made, so it is not replaced",
+            where=str(out),
+            remedy="Name another folder with --out.",
+        )
+    console = console or Console(stderr=True)
+    table = recipe.pretrain
+    tokenizer = train_tokenizer(recipe)
+    model = new_model(table, tokenizer, seed=recipe.seed)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=table.learning_rate, betas=(0.9, 0.98), weight_decay=0.1)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, table.steps))
+    started, seen, average = time.monotonic(), 0, 0.0
+    history = []
+    for step, batches in enumerate(_ahead(Lessons(recipe, tokenizer)), 1):
+        answers = sum(len(batch.targets) for batch in batches)
+        total = 0.0
+        for batch in batches:
+            loss = loss_of(model, batch) / answers
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
+        if not math.isfinite(total):
+            raise TrainingError(f"the loss is {total} at step {step}", remedy="Lower pretrain.learning_rate.")
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        seen += sum(batch.ids.numel() for batch in batches)
+        average = total if step == 1 else 0.98 * average + 0.02 * total
+        if step % 50 == 0 or step == table.steps:
+            seconds = time.monotonic() - started
+            left = seconds / step * (table.steps - step)
+            speed = f"{seen / seconds:,.0f} tokens/s  {left / 60:.1f} min left"
+            console.print(f"step {step}/{table.steps}  loss {average:.3f}  {speed}")
+        if step % table.evaluate_every == 0 or step == table.steps:
+            exact = unseen_accuracy(model, tokenizer, recipe)
+            history.append({"step": step, "tokens": seen, "loss": round(average, 4), "exact_unseen": exact})
+            console.print(f"step {step}: {exact:.1%} exact on unseen catalogues")
+            _save(model, tokenizer, out, {"recipe": table.model_dump(), "seed": recipe.seed, "history": history})
+    return {"out": str(out), "fingerprint": base_fingerprint(str(out)), "tokens": seen, "history": history}
+
+
+def _rate(step: int, steps: int) -> float:
+    """A linear warm-up over 2% of the run, then a cosine to 2% of the peak."""
+    warm = max(1, steps // 50)
+    if step < warm:
+        return (step + 1) / warm
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+@torch.no_grad()
+def unseen_accuracy(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, *, catalogues: int = 24
+) -> float:
+    """The share of exact plans on catalogues that training never draws, 4 requests each."""
+    model.train(False)
+    loaded = Loaded(model=model, tokenizer=tokenizer, source="base", fingerprint="")
+    right = asked = 0
+    for i in range(catalogues):
+        drawn = lesson(f"{recipe.seed}/{UNSEEN}/{i}", tools=16, requests=4)
+        prompt = Prompt(tokenizer, drawn.catalogue, recipe.prompt.notation, recipe.pretrain.context)
+        ids = [prompt.ids(example.query) for example in drawn.examples]
+        answers = complete(loaded, ids, max_new_tokens=160, batch_size=len(ids))
+        for example, answer in zip(drawn.examples, answers, strict=True):
+            right += score(prompt.read(answer.text), example.plan, drawn.catalogue).exact
+            asked += 1
+    model.train()
+    return right / asked
+
+
+def _save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path, card: dict[str, Any]) -> None:
+    """The model in bfloat16 beside its tokenizer and `base.json`, swapped into place."""
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    weights = {name: tensor.to(torch.bfloat16) for name, tensor in model.state_dict().items()}
+    model.save_pretrained(partial, state_dict=weights)
+    tokenizer.save_pretrained(partial)
+    (partial / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    shutil.rmtree(out, ignore_errors=True)
+    partial.rename(out)

@@ -1,0 +1,243 @@
+"""The command line: arguments in, one stage called, its outcome out. No logic of its own.
+
+Results go to standard output (`--json`: one JSON object a line), all talk goes to standard error. Exit code 0: done;
+1: it could not be done, and one message says what, where and the remedy; 2: the command line itself was wrong;
+130: interrupted. A command imports its stage only once its run is open: torch takes seconds, `--help` and a mistake in
+a recipe must not.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from platypus import __version__
+from platypus.errors import PlatypusError
+
+if TYPE_CHECKING:
+    from platypus.run import Outcome, Run
+
+EMBEDDED = Path(__file__).parent / "embedded"  # the base that `base = "embedded"` in a recipe means
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)]
+RecipeFile = Annotated[
+    Path | None, typer.Option("--recipe", metavar="FILE", help="The recipe (TOML). The run keeps its own copy.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Do it again even when nothing has changed.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+app = typer.Typer(
+    help="Turn a tool catalogue into a planner: a small language model that answers a request with a valid plan.",
+    rich_markup_mode=None,  # rich would double the time of --help
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit. `--debug` may stand anywhere in it."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    try:
+        app([word for word in words if word != "--debug"], prog_name="platypus")
+    except Exception as error:
+        if debug:
+            raise
+        if isinstance(error, PlatypusError):
+            _fail(str(error))
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        _fail(f"unexpected error: {reason} (--debug shows where)")
+    sys.exit(0)
+
+
+def _fail(message: str) -> NoReturn:
+    typer.secho(f"platypus: {message}", fg="red", err=True)
+    sys.exit(1)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"platypus {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Declare the options that stand before every command."""
+
+
+@app.command()
+def generate(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
+    """Make examples from the catalogue alone."""
+    opened = _open(run, recipe)
+    from platypus.stages.generate import generate
+
+    _print_outcome(generate(opened, force=force), as_json=as_json)
+
+
+@app.command()
+def refine(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
+    """Check, deduplicate and split the examples."""
+    opened = _open(run, recipe)
+    from platypus.stages.refine import refine
+
+    _print_outcome(refine(opened, force=force), as_json=as_json)
+
+
+@app.command()
+def train(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
+    """Fine-tune a LoRA adapter on the training examples."""
+    opened = _open(run, recipe)
+    from platypus.stages.train import train
+
+    _print_outcome(train(opened, force=force), as_json=as_json)
+
+
+@app.command()
+def merge(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
+    """Merge the adapter into its base."""
+    opened = _open(run, recipe)
+    from platypus.stages.merge import merge
+
+    _print_outcome(merge(opened, force=force), as_json=as_json)
+
+
+@app.command()
+def evaluate(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
+    """Score the test requests, before and after."""
+    opened = _open(run, recipe)
+    from platypus.stages.evaluate import evaluate
+
+    _print_scores(evaluate(opened, force=force), as_json=as_json)
+
+
+@app.command("all")
+def all_stages(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
+    """Run every stage that is not done yet, in order."""
+    opened = _open(run, recipe)
+    from platypus.stages.evaluate import evaluate
+    from platypus.stages.generate import generate
+    from platypus.stages.merge import merge
+    from platypus.stages.refine import refine
+    from platypus.stages.train import train
+
+    generates = opened.catalogue is not None and opened.recipe.generate.examples > 0
+    for stage in (*([generate] if generates else []), refine, train, merge):
+        _print_outcome(stage(opened, force=force), as_json=as_json)
+    _print_scores(evaluate(opened, force=force), as_json=as_json)
+
+
+@app.command()
+def plan(
+    run: RunFolder,
+    request: Annotated[str, typer.Argument(metavar="REQUEST", help="What is wanted, in words.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Answer one request with a plan. Exit code 1 when the answer is not one."""
+    from platypus.plan import Malformed
+    from platypus.planner import open_planner
+    from platypus.stages.chat import readable
+
+    opened = _open(run)
+    planner = open_planner(opened)
+    typer.secho(f"answered by {planner.loaded.source}", dim=True, err=True)
+    (answer,) = planner.plan([request], max_new_tokens=opened.recipe.evaluate.max_new_tokens)
+    if isinstance(answer.plan, Malformed):
+        typer.echo(f"not a valid plan: {answer.plan.text}", err=True)
+        for problem in answer.plan.problems:
+            typer.echo(f"  {problem}", err=True)
+        raise typer.Exit(1)
+    typer.echo(str(answer.plan) if as_json else readable(answer.plan))
+
+
+@app.command()
+def chat(run: RunFolder) -> None:
+    """Talk to the fine-tuned model."""
+    from platypus.stages.chat import chat
+
+    chat(_open(run))
+
+
+@app.command()
+def check(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A catalogue, recipe, plan or dataset.", show_default=False)
+    ],
+    catalogue: Annotated[
+        Path | None, typer.Option("--catalogue", metavar="FILE", help="Check plans against these tools as well.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the problems of a file. Exit code 1 when there is one."""
+    from platypus.stages.check import check
+
+    report = check(file, catalogue=catalogue)
+    typer.echo(json.dumps(report.to_json(), ensure_ascii=False) if as_json else str(report))
+    if report.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(run: RunFolder, as_json: Json = False) -> None:
+    """Show what is done, from what, with which results."""
+    from platypus.stages.show import show
+
+    overview = show(_open(run))
+    typer.echo(json.dumps(overview.to_json(), ensure_ascii=False) if as_json else str(overview))
+
+
+@app.command()
+def base(
+    recipe: Annotated[Path, typer.Option("--recipe", metavar="FILE", help="The recipe; its [pretrain] counts.")] = Path(
+        "recipes/embedded-base.toml"
+    ),
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="Where the model goes, if not where `embedded` lies."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train the small base that the demo fine-tunes."""
+    from platypus.recipe import read_recipe
+
+    read = read_recipe(recipe)
+    from platypus.stages.base import base
+    from platypus.stages.show import result_lines
+
+    results = base(read, out or EMBEDDED)
+    typer.echo(json.dumps(results) if as_json else "\n".join(result_lines(results, indent="")))
+
+
+def _open(folder: Path, recipe: Path | None = None) -> "Run":
+    from platypus.run import Run
+
+    return Run.open(folder, recipe=recipe)
+
+
+def _print_outcome(outcome: "Outcome", *, as_json: bool) -> None:
+    from platypus.stages.show import headline, result_lines
+
+    readable = "\n".join([headline(outcome), *result_lines(outcome.results)])
+    typer.echo(json.dumps(outcome.to_json()) if as_json else readable)
+
+
+def _print_scores(outcome: "Outcome", *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from platypus.stages.evaluate import table
+    from platypus.stages.show import headline
+
+    if as_json:
+        typer.echo(json.dumps(outcome.to_json()))
+    else:
+        typer.echo(headline(outcome))
+        Console().print(table(outcome.results))

@@ -1,0 +1,173 @@
+"""chat: a conversation in the terminal with the model of a run.
+
+A planner answers each request with a plan. A model without a catalogue (fine-tuned on instructions) answers in text,
+token by token, and is given what was said before as the input of its next instruction, as far as the context allows.
+Lines come from standard input, a terminal or a pipe; answers go to standard output, all else to standard error.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from rich.console import Console
+from rich.text import Text
+
+from platypus.errors import PlatypusError, PromptError
+from platypus.example import Instruction
+from platypus.plan import Malformed, Plan, Reference, Step, Value
+from platypus.planner import Planner, open_planner
+from platypus.run import Run
+
+HELP = """\
+Type a request and press Enter.
+  /json     show plans as JSON, or readable again; the last plan is shown once more
+  /history  list what was asked and answered
+  /help     this list
+  /quit     leave (so does the end of input)"""
+
+
+def chat(run: Run) -> None:
+    """Answer line after line until `/quit` or the end of input."""
+    planner = open_planner(run)
+    conversation = Conversation(planner, run.recipe.evaluate.max_new_tokens)
+    conversation.say(f"{planner.loaded.source} (/help lists the commands)", style="dim")
+    for line in _lines():
+        if line == "/quit":
+            return
+        conversation.hear(line)
+
+
+def _lines() -> Iterator[str]:
+    """What is typed, until the end of input; empty lines are nothing said."""
+    prompt = ""
+    if sys.stdin.isatty():
+        prompt = "> "
+        with suppress(ImportError):  # Windows has none, and its console no need of it
+            import readline  # noqa: F401  (gives input() line editing and history)
+    with suppress(EOFError):
+        while True:
+            if line := input(prompt).strip():
+                yield line
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One request and what the model answered."""
+
+    request: str
+    answer: Plan | Malformed | str
+
+
+@dataclass
+class Conversation:
+    """What has been said so far, and how plans are shown."""
+
+    planner: Planner
+    max_new_tokens: int
+    as_json: bool = False
+    turns: list[Turn] = field(default_factory=list)
+    talk: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
+
+    def say(self, text: str, *, style: str = "") -> None:
+        """Talk to the user, beside the answers."""
+        self.talk.print(Text(text, style=style))
+
+    def hear(self, line: str) -> None:
+        """Do a command or answer a request. A request that fails leaves the conversation as it was."""
+        match line:
+            case "/help":
+                self.say(HELP)
+            case "/json":
+                self._switch_notation()
+            case "/history":
+                for turn in self.turns:
+                    self.say(f"> {turn.request}\n{self._text(turn.answer)}")
+            case _ if line.startswith("/"):
+                self.say(f"no command {line} (/help lists them)", style="red")
+            case _:
+                try:
+                    self._answer(line)
+                except KeyboardInterrupt:
+                    self.say("\nstopped (/quit leaves)", style="yellow")
+                except PlatypusError as error:
+                    self.say(str(error), style="red")
+
+    def _answer(self, request: str) -> None:
+        if self.planner.prompt.catalogue is None:
+            self.turns.append(Turn(request, self._stream(request)))
+            return
+        with self.talk.status("planning …"):
+            (answer,) = self.planner.plan([request], max_new_tokens=self.max_new_tokens)
+        self.turns.append(Turn(request, answer.plan))
+        self._show(answer.plan)
+
+    def _stream(self, request: str) -> str:
+        from platypus.model import stream  # torch
+
+        pieces: list[str] = []
+        for piece in stream(self.planner.loaded, self._prompt_ids(request), max_new_tokens=self.max_new_tokens):
+            print(piece, end="", flush=True)
+            pieces.append(piece)
+        print(flush=True)
+        return "".join(pieces).strip()
+
+    def _prompt_ids(self, request: str) -> list[int]:
+        """The prompt with as many of the last turns as leave room for an answer."""
+        prompt = self.planner.prompt
+        context = min(prompt.cutoff, self.planner.loaded.context)
+        roomy = replace(prompt, cutoff=context - self.max_new_tokens)
+        for start in range(len(self.turns)):
+            with suppress(PromptError):
+                return roomy.row_ids(_instruction(self.turns[start:], request))
+        return prompt.ids(request)
+
+    def _switch_notation(self) -> None:
+        self.as_json = not self.as_json
+        plans = [turn.answer for turn in self.turns if isinstance(turn.answer, Plan)]
+        if plans:
+            self._show(plans[-1])
+        else:
+            self.say(f"plans will be shown {'as JSON' if self.as_json else 'readable'}", style="dim")
+
+    def _show(self, answer: Plan | Malformed) -> None:
+        if isinstance(answer, Plan):
+            print(self._text(answer), flush=True)
+        else:
+            self.say(self._text(answer), style="yellow")
+
+    def _text(self, answer: Plan | Malformed | str) -> str:
+        match answer:
+            case Plan():
+                return str(answer) if self.as_json else readable(answer)
+            case Malformed():
+                return "\n  ".join([f"not a valid plan: {answer.text}", *map(str, answer.problems)])
+            case _:
+                return answer
+
+
+def _instruction(turns: Sequence[Turn], request: str) -> Instruction:
+    """The request as an instruction whose input, Alpaca's place for further context, is the conversation so far."""
+    said = "\n".join(f"Request: {turn.request}\nAnswer: {turn.answer}" for turn in turns)
+    return Instruction(instruction=request, input=said, output="", origin={})
+
+
+def readable(plan: Plan) -> str:
+    """The plan for people: `1. who_am_i()`, then `2. works_list(owned_by = [output of step 1])`."""
+    if not plan.steps:
+        return "No plan: these tools cannot answer that."
+    return "\n".join(f"{number}. {_readable_step(step)}" for number, step in enumerate(plan.steps, start=1))
+
+
+def _readable_step(step: Step) -> str:
+    return f"{step.tool}({', '.join(f'{name} = {_readable_value(value)}' for name, value in step.arguments.items())})"
+
+
+def _readable_value(value: Value) -> str:
+    if isinstance(value, Reference):
+        part = f" at {'.'.join(value.path)}" if value.path else ""
+        return f"output of step {value.step + 1}{part}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_readable_value, value))}]"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,343 @@
+"""The command line: what it loads, where its words go, its exit codes, and which stages it calls."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from platypus import __version__
+from platypus.cli import main
+from platypus.plan import Plan, Reference, Step, parse_plan
+from platypus.run import Outcome, Run
+from tests.command import CRM, ROOT, apart, here, write_recipe
+
+COMMANDS = ("generate", "refine", "train", "merge", "evaluate", "all", "plan", "chat", "check", "show", "base")
+HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "pydantic", "numpy", "sklearn", "rich"}
+PLAN = Plan((Step("search", {"customer": "CustomerABC"}), Step("summarize", {"objects": Reference(0)})))
+EXACT = {"value": 0.25, "low": 0.0, "high": 0.5, "rows": 4}
+RESULTS = {
+    "rows": 4,
+    "of": 5,
+    "losses": [2.0, 0.125],
+    "unused": [],
+    "variants": {"after": {"measures": {"exact": EXACT}}},
+    "examples": [{"query": "Go"}],
+}
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize(
+    ("words", "unavoidable"),
+    [
+        (["--help"], set()),
+        (["--version"], set()),
+        (["all", "--help"], {"pydantic"}),  # typer reads the values of a command's options with it
+        (["train", "--nonsense"], {"pydantic"}),
+    ],
+)
+def test_answering_for_itself_loads_nothing_heavy(words: list[str], unavoidable: set[str]) -> None:
+    program = (
+        "import sys\nfrom platypus.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nfinally:\n    print('modules', *sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    loaded = set(done.stdout.rpartition("modules ")[2].split())
+    assert "platypus.cli" in loaded
+    assert HEAVY & loaded <= unavoidable
+
+
+def test_help_names_every_command_with_a_whole_sentence(capsys: Capture) -> None:
+    lines = here(capsys, "--help").out.partition("Commands:\n")[2].splitlines()
+    assert tuple(line.split()[0] for line in lines) == COMMANDS
+    assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+
+
+def test_version(capsys: Capture) -> None:
+    assert here(capsys, "--version").out == f"platypus {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["fly"], "fly"),
+        (["train"], "RUN"),
+        (["train", "run", "--fast"], "--fast"),
+        (["plan", "run"], "REQUEST"),
+        (["all", "run", "--recipe"], "--recipe"),
+        (["show", "run", "more"], "more"),
+    ],
+)
+def test_a_wrong_command_line_is_2_and_named(capsys: Capture, words: list[str], named: str) -> None:
+    ran = here(capsys, *words)
+    assert (ran.code, ran.out) == (2, "")
+    assert named in ran.err.partition("Error:")[2]
+
+
+def test_a_mistake_of_the_user_is_1_with_its_message_alone(tmp_path: Path) -> None:
+    ran = apart("show", tmp_path / "none")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(f"platypus: {tmp_path / 'none'}: ")
+    assert "--recipe" in ran.err
+    assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize("words", [["--debug", "show"], ["show", "--debug"]])
+def test_debug_shows_where_wherever_it_stands(tmp_path: Path, words: list[str]) -> None:
+    ran = apart(*words, tmp_path / "none")
+    assert ran.code == 1
+    assert ran.err.startswith("Traceback")
+    assert "RunError" in ran.err
+
+
+def test_an_unexpected_error_is_1_and_one_line(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> Run:
+        raise ValueError("first\nsecond")
+
+    monkeypatch.setattr(Run, "open", fail)
+    ran = here(capsys, "show", "run")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == "platypus: unexpected error: ValueError: first second (--debug shows where)\n"
+    with pytest.raises(ValueError, match="first"):
+        main(["show", "run", "--debug"])
+
+
+def test_an_interruption_is_130(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> Run:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "open", interrupt)
+    assert here(capsys, "show", "run").code == 130
+
+
+# ---------------------------------------------------------------- stages
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """The stages that are called, with their `force`; none of them does anything."""
+    calls: list[tuple[str, bool]] = []
+    for name in ("generate", "refine", "train", "merge", "evaluate"):
+
+        def stage(run: Run, *, force: bool = False, name: str = name) -> Outcome:
+            calls.append((name, force))
+            return Outcome(name, run.path / name, False, 1.5, RESULTS)
+
+        monkeypatch.setattr(f"platypus.stages.{name}.{name}", stage)
+    return calls
+
+
+@pytest.mark.parametrize("name", ["generate", "refine", "train", "merge", "evaluate"])
+def test_a_stage_command_calls_its_stage(
+    capsys: Capture, tmp_path: Path, called: list[tuple[str, bool]], name: str
+) -> None:
+    run, recipe = tmp_path / "run", write_recipe(tmp_path)
+    assert here(capsys, name, run, "--recipe", recipe).code == 0
+    ran = here(capsys, name, run, "--force", "--json")
+    assert called == [(name, False), (name, True)]
+    assert json.loads(ran.out) == {
+        "stage": name,
+        "folder": str(run / name),
+        "skipped": False,
+        "seconds": 1.5,
+        "results": RESULTS,
+    }
+
+
+@pytest.mark.parametrize(
+    ("catalogue", "tables", "first"),
+    [
+        (CRM, "", ["generate"]),
+        (CRM, "[generate]\nexamples = 0\n", []),
+        (None, "", []),
+    ],
+)
+def test_all_generates_only_where_there_is_something_to_generate(
+    capsys: Capture,
+    tmp_path: Path,
+    called: list[tuple[str, bool]],
+    catalogue: Path | None,
+    tables: str,
+    first: list[str],
+) -> None:
+    recipe = write_recipe(tmp_path, catalogue=catalogue, tables=tables)
+    ran = here(capsys, "all", tmp_path / "run", "--recipe", recipe, "--force")
+    assert ran.code == 0
+    assert called == [(name, True) for name in [*first, "refine", "train", "merge", "evaluate"]]
+
+
+def test_outcomes_are_readable(capsys: Capture, tmp_path: Path, called: list[tuple[str, bool]]) -> None:
+    run = tmp_path / "run"
+    ran = here(capsys, "train", run, "--recipe", write_recipe(tmp_path))
+    assert ran.out.splitlines() == [
+        f"train: done in 1.5 s → {run / 'train'}",
+        "  rows: 4",
+        "  of: 5",
+        "  losses: 2, 0.125",
+        "  unused: none",
+        "  variants:",
+        "    after:",
+        "      measures:",
+        "        exact: value 0.25, low 0, high 0.5, rows 4",
+    ]
+
+
+def test_scores_are_a_table(capsys: Capture, tmp_path: Path, called: list[tuple[str, bool]]) -> None:
+    ran = here(capsys, "evaluate", tmp_path / "run", "--recipe", write_recipe(tmp_path))
+    assert ran.out.startswith(f"evaluate: done in 1.5 s → {tmp_path / 'run' / 'evaluate'}\n")
+    (row,) = (line for line in ran.out.splitlines() if "exact plans" in line)
+    assert "25.0% [0.0, 50.0]" in row
+
+
+# ---------------------------------------------------------------- plan
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What the model says to each request."""
+    said: dict[str, str] = {}
+
+    def plan(requests: list[str], **_: object) -> list[Any]:
+        return [SimpleNamespace(request=request, plan=parse_plan(said[request])) for request in requests]
+
+    planner = SimpleNamespace(plan=plan, loaded=SimpleNamespace(source="the model"))
+    monkeypatch.setattr("platypus.planner.open_planner", lambda _: planner)
+    return said
+
+
+def test_plan_prints_the_plan_readable_or_as_canonical_json(
+    capsys: Capture, tmp_path: Path, answers: dict[str, str]
+) -> None:
+    Run.open(tmp_path / "run", recipe=write_recipe(tmp_path))
+    answers["Sum up CustomerABC"] = str(PLAN)
+    ran = here(capsys, "plan", tmp_path / "run", "Sum up CustomerABC")
+    assert (ran.code, ran.err) == (0, "answered by the model\n")
+    assert ran.out == '1. search(customer = "CustomerABC")\n2. summarize(objects = output of step 1)\n'
+    ran = here(capsys, "plan", tmp_path / "run", "Sum up CustomerABC", "--json")
+    assert (ran.code, ran.out) == (0, f"{PLAN}\n")
+
+
+def test_plan_fails_with_the_problems_when_the_answer_is_none(
+    capsys: Capture, tmp_path: Path, answers: dict[str, str]
+) -> None:
+    Run.open(tmp_path / "run", recipe=write_recipe(tmp_path))
+    answers["Hm"] = '[{"tool_name": "search"}]'
+    ran = here(capsys, "plan", tmp_path / "run", "Hm", "--json")
+    assert (ran.code, ran.out) == (1, "")
+    assert answers["Hm"] in ran.err
+    assert 'step 0: a step is {"tool_name": …, "arguments": […]}' in ran.err
+
+
+# ---------------------------------------------------------------- check
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [
+        ("a.json", CRM.read_text(encoding="utf-8"), "catalogue"),
+        ("a.json", '{"tools": [{"tool_name": "go", "arguments": []}]}', "catalogue"),
+        (
+            "a.json",
+            '[{"tool_name": "go", "arguments": [{"argument_name": "query", "argument_type": "string"}]}]',
+            "catalogue",
+        ),
+        ("a.toml", "seed = 3\n", "recipe"),
+        ("a.json", "[]", "plan"),
+        ("a.json", str(PLAN), "plan"),
+        ("a.txt", '[{"tool_name": "who_am_i", "arguments": []}]', "plan"),
+        ("a.jsonl", '{"query": "Go", "plan": []}\n', "dataset"),
+        ("a.json", '[{"instruction": "Say hi", "input": "", "output": "hi"}]', "dataset"),
+        ("a.json", '[{"input": "", "instruction": "Say hi", "output": "hi"}]', "dataset"),
+    ],
+)
+def test_check_knows_what_a_file_is(capsys: Capture, tmp_path: Path, name: str, text: str, kind: str) -> None:
+    file = write(tmp_path / name, text)
+    ran = here(capsys, "check", file, "--json")
+    report = json.loads(ran.out)
+    assert (ran.code, report["kind"], report["file"], report["problems"]) == (0, kind, str(file), [])
+
+
+def test_check_lists_bad_rows_with_file_line_and_reason(capsys: Capture, tmp_path: Path) -> None:
+    unknown = '{"query": "Fly", "plan": [{"tool_name": "fly", "arguments": []}]}'
+    file = write(tmp_path / "a.jsonl", f'{{"query": "Go", "plan": []}}\n{unknown}\n{{"query": \n')
+    ran = here(capsys, "check", file, "--catalogue", CRM)
+    assert ran.code == 1
+    lines = ran.out.splitlines()
+    assert lines[0].startswith(f"{file}:2: ")
+    assert "'fly'" in lines[0]
+    assert lines[1].startswith(f"{file}:3: ")
+    assert lines[-1] == f"{file}: dataset, 1 good rows, 2 bad"
+    report = json.loads(here(capsys, "check", file, "--catalogue", CRM, "--json").out)
+    assert [(problem["file"], problem["line"]) for problem in report["problems"]] == [(str(file), 2), (str(file), 3)]
+
+
+def test_check_reads_a_plan_against_the_catalogue_only_where_one_is_given(capsys: Capture, tmp_path: Path) -> None:
+    file = write(tmp_path / "plan.json", '[{"tool_name": "fly", "arguments": []}]')
+    assert here(capsys, "check", file).code == 0
+    ran = here(capsys, "check", file, "--catalogue", CRM)
+    assert ran.code == 1
+    assert f"{file}: step 0: no tool is named 'fly'" in ran.out
+
+
+def test_check_gives_the_position_in_a_plan_that_is_not_json(capsys: Capture, tmp_path: Path) -> None:
+    text = str(PLAN).replace("}, {", "} {", 1)
+    ran = here(capsys, "check", write(tmp_path / "plan.txt", text))
+    assert ran.code == 1
+    assert f"character {text.index('} {') + 2}" in ran.out
+
+
+@pytest.mark.parametrize("name", ["none.json", "none.jsonl", "none.toml"])
+def test_check_of_a_missing_file_is_one_error(capsys: Capture, tmp_path: Path, name: str) -> None:
+    ran = here(capsys, "check", tmp_path / name)
+    assert (ran.code, ran.out) == (1, "")
+    assert str(tmp_path / name) in ran.err
+
+
+# ---------------------------------------------------------------- show
+
+
+def test_show_tells_done_from_not_done(capsys: Capture, tmp_path: Path) -> None:
+    run = Run.open(tmp_path / "run", recipe=write_recipe(tmp_path))
+    assert run.catalogue is not None
+    tools = run.catalogue.fingerprint
+    run.perform("generate", inputs={"catalogue": tools}, settings={}, work=lambda _: {"examples": 7})
+    shown = here(capsys, "show", run.path)
+    assert shown.code == 0
+    lines = shown.out.splitlines()
+    assert tools in lines[0]
+    assert lines[1].startswith(f"generate: done {run.record('generate')['finished']}")
+    assert lines[2:] == [
+        f"  from catalogue {tools}",
+        "  examples: 7",
+        *(f"{stage}: not done" for stage in ("refine", "train", "merge", "evaluate")),
+    ]
+    data = json.loads(here(capsys, "show", run.path, "--json").out)
+    assert data["stages"]["generate"] == run.record("generate")
+    assert data["stages"]["train"] is None
+    assert data["recipe"] == run.recipe.model_dump()
+
+
+def test_show_tells_what_was_made_from_something_older(capsys: Capture, tmp_path: Path) -> None:
+    run = Run.open(tmp_path / "run", recipe=write_recipe(tmp_path))
+
+    def write_rows(folder: Path) -> dict[str, int]:
+        (folder / "examples.jsonl").write_text("{}\n", encoding="utf-8")
+        return {}
+
+    run.perform("generate", inputs={}, settings={}, work=write_rows)
+    made_from = run.fingerprint("generate")
+    run.perform("refine", inputs={"generate": made_from}, settings={}, work=lambda _: {})
+    assert f"  from generate {made_from}\n" in here(capsys, "show", run.path).out
+    (run.path / "generate" / "examples.jsonl").write_text("{}\n{}\n", encoding="utf-8")
+    assert f"  from generate {made_from}, which has changed since\n" in here(capsys, "show", run.path).out

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from platypus import __version__
-from platypus.errors import PlatypusError
+from platypus.errors import PlatypusError, RunError
 
 if TYPE_CHECKING:
     from platypus.run import Outcome, Run
@@ -148,6 +148,8 @@ def plan(
     from platypus.stages.chat import readable
 
     opened = _open(run)
+    if opened.catalogue is None:
+        raise RunError("the run has no catalogue to plan with", where=str(run), remedy=f"Ask it: platypus chat {run}")
     planner = open_planner(opened)
     typer.secho(f"answered by {planner.loaded.source}", dim=True, err=True)
     (answer,) = planner.plan([request], max_new_tokens=opened.recipe.evaluate.max_new_tokens)

@@ -35,6 +35,13 @@ def plural(noun: str) -> str:
     return noun + ("es" if noun.endswith(("s", "x", "ch", "sh")) else "" if noun.endswith("feedback") else "s")
 
 
+def coined(rng: Random) -> str:
+    """A noun that does not exist: `brenolt`, `vasumi`."""
+    ends = ("b", "d", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "br", "st", "tr", "pl")
+    syllables = (rng.choice(ends) + rng.choice("aeiou") for _ in range(rng.choice((2, 2, 3))))
+    return "".join(syllables) + rng.choice(("", "n", "l", "r", "t", "ld"))
+
+
 def _pick(rng: Random, kind: str) -> str:
     return str(rng.choice(vocabulary()["values"][kind]))
 

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from platypus import prefix
 from platypus.model import Loaded
+from platypus.prefix import NAME, NO_MASK, common_prefix, pack
 from platypus.prompt import NO_LABEL, Encoded
 
 
@@ -45,20 +45,20 @@ def mean_loss(adapted: Loaded, examples: Sequence[Encoded], *, micro_batch_size:
 
 def _summed_loss(adapted: Loaded, part: Sequence[Encoded]) -> torch.Tensor:
     """The sum of the answer tokens' losses of one micro-batch: packed where the model shares prefixes, else padded."""
-    shares = adapted.model.config._attn_implementation == prefix.NAME
-    if shares and len(part) > 1 and prefix.common_prefix(part):
+    shares = adapted.model.config._attn_implementation == NAME
+    if shares and len(part) > 1 and common_prefix(part):
         return _packed_loss(adapted, part)
     return _padded_loss(adapted, part)
 
 
 def _packed_loss(adapted: Loaded, part: Sequence[Encoded]) -> torch.Tensor:
     """The prefix of all examples is computed once; logits for the answers only."""
-    packed = prefix.pack(part)
+    packed = pack(part)
     model: Any = adapted.model
     logits = model(
         input_ids=packed.ids,
         position_ids=packed.positions,
-        attention_mask=prefix.NO_MASK,
+        attention_mask=NO_MASK,
         logits_to_keep=packed.predicting,
         use_cache=False,
         shared=packed.layout,

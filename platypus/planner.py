@@ -74,7 +74,7 @@ def open_planner(run: Run) -> Planner:
 
     if not run.is_done("train"):
         return open_base(run)
-    table = _prompt_table(run)
+    table = prompt_settings(run)
     if is_merged(run):
         loaded = load_merged(run.folder("merge") / "model")
     else:
@@ -86,7 +86,7 @@ def open_base(run: Run) -> Planner:
     """The run's base without what was learned, with the same prompt."""
     from platypus.model import load_base
 
-    table = _prompt_table(run)
+    table = prompt_settings(run)
     loaded = load_base(run.recipe.base)
     return Planner(loaded, Prompt(loaded.tokenizer, run.catalogue, table.notation, table.cutoff))
 
@@ -96,8 +96,11 @@ def is_merged(run: Run) -> bool:
     return run.is_done("merge") and run.record("merge")["inputs"]["train"] == run.fingerprint("train")
 
 
-def _prompt_table(run: Run) -> PromptTable:
-    """How prompts look to the run's models: as in the training, if there was one."""
+def prompt_settings(run: Run) -> PromptTable:
+    """How prompts look to the run's models: as in the training, if there was one.
+
+    Raises ModelError when that was for another catalogue.
+    """
     from platypus.model import read_card
 
     if not run.is_done("train"):

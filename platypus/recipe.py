@@ -155,13 +155,15 @@ class BaseTable(Table):
     vocabulary: Annotated[int, Field(ge=260)] = 2048
     """Of the byte-level BPE: 256 bytes, the special tokens, and merges."""
     context: Count = 4096
-    steps: Count = 3000
-    learning_rate: Rate = 1.2e-3
-    requests_per_catalogue: Count = 12
-    catalogues_per_step: Count = 1
-    max_tools: Annotated[int, Field(ge=3)] = 16
+    start: Text | None = None
+    """A base to go on from, with its shape and tokenizer; without one, a new base is begun."""
+    steps: Count = 2000
+    learning_rate: Rate = 1.5e-3
+    requests_per_catalogue: Count = 4
+    catalogues_per_step: Count = 8
+    max_tools: Annotated[int, Field(ge=3)] = 11
     """The size of the largest catalogue that is drawn."""
-    evaluate_every: Count = 400
+    evaluate_every: Count = 100
 
     @model_validator(mode="after")
     def _whole_heads(self) -> Self:

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from platypus.catalogue import Argument, Catalogue, Tool
-from platypus.literals import plural, vocabulary, words
+from platypus.literals import coined, plural, vocabulary, words
 
 Definition = dict[str, Any]
 Arguments = dict[str, tuple[Definition, bool]]  # name → schema, required
@@ -30,19 +30,12 @@ class Entity:
         return plural(self.noun)
 
 
-def coined(rng: Random) -> str:
-    """A noun that does not exist: `brenolt`, `vasumi`."""
-    ends = ("b", "d", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "br", "st", "tr", "pl")
-    syllables = (rng.choice(ends) + rng.choice("aeiou") for _ in range(rng.choice((2, 2, 3))))
-    return "".join(syllables) + rng.choice(("", "n", "l", "r", "t", "ld"))
-
-
 @dataclass(frozen=True)
 class _Style:
     """How one catalogue is written."""
 
     rng: Random
-    case: str  # snake, camel, dotted
+    case: str  # snake, camel
     typed: str  # formats, types, prose
     described: float  # share of descriptions present
     given: str  # how a description points to an argument: "the given", "a", "the"
@@ -128,7 +121,7 @@ def _list(style: _Style, entities: list[Entity]) -> Tool:
     rng, entity = style.rng, style.rng.choice(entities)
     verb = rng.choice(("list", "search", "find", "get", "query"))
     name = style.name(*((entity.many, "list") if rng.random() < 0.2 else (verb, entity.many)))
-    if style.case == "dotted" or rng.random() < 0.08:
+    if rng.random() < 0.08:
         name = f"{style.name(entity.many)}.{verb}"
     text = rng.choice(
         (
@@ -186,17 +179,12 @@ def _filter(style: _Style, name: str, schema: Definition, many: bool, text: str)
 
 def _plain_filter(style: _Style, entity: Entity, kind: str) -> tuple[str, tuple[Definition, bool]]:
     word = style.rng.choice(vocabulary()["catalogues"][f"{kind}s"])
-    schemas: dict[str, Definition] = {
-        "number": {"type": "integer", "minimum": 1},
-        "flag": {"type": "boolean"},
-        "date": {"type": "string", "format": "date"},
+    kinds: dict[str, tuple[Definition, str]] = {
+        "number": ({"type": "integer", "minimum": 1}, f"the {word} of {entity.many}"),
+        "flag": ({"type": "boolean"}, f"{entity.many} that are or are not: {word}"),
+        "date": ({"type": "string", "format": "date"}, f"only {entity.many} with this {word}"),
     }
-    texts = {
-        "number": f"the {word} of {entity.many}",
-        "flag": f"{entity.many} that are or are not: {word}",
-        "date": f"only {entity.many} with this {word}",
-    }
-    return style.name(word), (style.about(schemas[kind], texts[kind]), False)
+    return style.name(word), (style.about(*kinds[kind]), False)
 
 
 def _details(style: _Style, entities: list[Entity]) -> Tool:

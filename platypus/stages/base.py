@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +27,7 @@ from platypus.catalogue import Catalogue
 from platypus.errors import ModelError, TrainingError
 from platypus.example import Example
 from platypus.literals import vocabulary
-from platypus.model import Loaded, base_fingerprint, complete, greedy_generation
+from platypus.model import Loaded, base_fingerprint, complete, greedy_generation, load_base
 from platypus.phrasing import Phraser
 from platypus.plan import Plan
 from platypus.prefix import NAME, NO_MASK, Packed, pack
@@ -70,7 +70,7 @@ def lesson(key: str, *, tools: int, requests: int, steps: int = 5, refusals: flo
 
 
 class Lessons:
-    """The packed lessons of each optimizer step. Catalogues and plans grow over the first two thirds."""
+    """The packed lessons of each optimizer step. Catalogues and plans grow over the first half."""
 
     def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> None:
         self.recipe, self.tokenizer = recipe, tokenizer
@@ -80,7 +80,7 @@ class Lessons:
 
     def __getitem__(self, step: int) -> list[Packed]:
         table = self.recipe.pretrain
-        grown = min(1.0, 1.5 * step / table.steps) ** 2  # slowly at first: choosing is learned among few tools
+        grown = min(1.0, 2 * step / table.steps)
         tools, steps = round(2 + grown * (table.max_tools - 2)), round(1 + 4 * grown)
         return [
             pack(self._encode(lesson(key, tools=tools, steps=steps, requests=table.requests_per_catalogue)))
@@ -227,6 +227,22 @@ def loss_of(model: LlamaForCausalLM, batch: Packed) -> torch.Tensor:
     return F.cross_entropy(logits.float(), batch.targets, reduction="sum")
 
 
+class _Student(NamedTuple):
+    tokenizer: PreTrainedTokenizerFast
+    model: LlamaForCausalLM
+
+
+def _start(recipe: Recipe) -> _Student:
+    """The base to go on from, or a new one."""
+    if recipe.pretrain.start is None:
+        tokenizer = train_tokenizer(recipe)
+        return _Student(tokenizer, new_model(recipe.pretrain, tokenizer, seed=recipe.seed))
+    loaded = load_base(recipe.pretrain.start, dtype="float32", device="cpu")
+    model: Any = loaded.model
+    model.set_attn_implementation(NAME)
+    return _Student(cast(PreTrainedTokenizerFast, loaded.tokenizer), model.train())
+
+
 def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[str, Any]:
     """Train a base into the folder `out` (Hugging Face format); returns what `base.json` there says."""
     if out.exists() and not (out / CARD).is_file():
@@ -237,8 +253,7 @@ def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[s
         )
     console = console or Console(stderr=True)
     table = recipe.pretrain
-    tokenizer = train_tokenizer(recipe)
-    model = new_model(table, tokenizer, seed=recipe.seed)
+    tokenizer, model = _start(recipe)
     optimizer = torch.optim.AdamW(model.parameters(), lr=table.learning_rate, betas=(0.9, 0.98), weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, table.steps))
     started, seen, average = time.monotonic(), 0, 0.0

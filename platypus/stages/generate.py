@@ -66,6 +66,7 @@ def examples(catalogue: Catalogue, settings: GenerateTable, *, seed: int) -> Ite
             "no tool can be called: each needs an argument that nothing can fill",
             remedy="Give required arguments a type, an enum or `examples`, or add a tool that returns what they need.",
         )
+    known = _nouns(catalogue)
     asked: set[str] = set()
     tries = 0
     while len(asked) < settings.examples:
@@ -76,7 +77,7 @@ def examples(catalogue: Catalogue, settings: GenerateTable, *, seed: int) -> Ite
                 remedy=f"Set examples = {len(asked)} under [generate], or give more tools, arguments or examples.",
             )
         refused = rng.random() < settings.refusals
-        request, plan = _unanswerable(rng, catalogue) if refused else _answerable(rng, sampler, phraser)
+        request, plan = _unanswerable(rng, known) if refused else _answerable(rng, sampler, phraser)
         if request and request.lower() not in asked and literals_said(plan, request):
             asked.add(request.lower())
             yield Example(request, plan, catalogue.fingerprint, {"source": "generate", "line": len(asked)})
@@ -87,13 +88,12 @@ def _answerable(rng: Random, sampler: Sampler, phraser: Phraser) -> tuple[str | 
     return phraser.request(rng, plan), plan
 
 
-def _unanswerable(rng: Random, catalogue: Catalogue) -> tuple[str | None, Plan]:
+def _unanswerable(rng: Random, known: set[str]) -> tuple[str | None, Plan]:
     """Small talk, or a request that the tools of quite another catalogue would answer."""
     refused = vocabulary()["refusals"]
     if rng.random() < 0.5:
         return rng.choice(refused["requests"]).format(noun=rng.choice(refused["nouns"])), Plan()
     other = random_catalogue(rng, tools=4)
-    known = _nouns(catalogue)
     foreign = other.subset(tool.name for tool in other if not _nouns(Catalogue((tool,))) & known)
     sampler = Sampler(foreign, max_steps=1)
     return (Phraser(foreign).request(rng, sampler.plan(rng)) if sampler.goals else None), Plan()

@@ -28,9 +28,9 @@ from platypus.model import (
     base_folder,
     load_adapted,
     load_merged,
-    read_card,
     weight_files,
 )
+from platypus.planner import prompt_settings
 from platypus.prompt import Encoded, Prompt
 from platypus.run import Outcome, Run
 
@@ -65,11 +65,12 @@ def merge(run: Run, *, force: bool = False) -> Outcome:
 
 def _work(run: Run, folder: Path) -> dict[str, Any]:
     settings = run.recipe.merge
+    table = prompt_settings(run)
     adapter = run.folder("train") / "adapter"
     model = folder / "model"
     model.mkdir(exist_ok=True)
     adapted = load_adapted(adapter, base=run.recipe.base)
-    prompt = _prompt(run, adapter, adapted.tokenizer)
+    prompt = Prompt(adapted.tokenizer, run.catalogue, table.notation, table.cutoff)
     rows = read_dataset(str(run.folder("refine") / "train.jsonl"), run.catalogue).rows[: settings.verify]
     examples = prompt.encode_all(rows)
     expected = answer_logits(adapted, examples)
@@ -95,19 +96,6 @@ def _work(run: Run, folder: Path) -> dict[str, Any]:
         "adapter_effect": agreement.effect,
         "same_token": agreement.same_token,
     }
-
-
-def _prompt(run: Run, adapter: Path, tokenizer: PreTrainedTokenizerBase) -> Prompt:
-    """The prompt of the training. Raises ModelError when that was for another catalogue."""
-    card = read_card(adapter)
-    present = None if run.catalogue is None else run.catalogue.fingerprint
-    if card.catalogue != present:
-        raise ModelError(
-            f"the adapter was trained for catalogue {card.catalogue}, the run now has {present}",
-            where=str(adapter),
-            remedy=f"Train it again: platypus train {run.path}",
-        )
-    return Prompt(tokenizer, run.catalogue, notation=card.notation, cutoff=card.cutoff)
 
 
 # ---------------------------------------------------------------- weights

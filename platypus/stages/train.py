@@ -186,7 +186,6 @@ def adapt(loaded: Loaded, settings: TrainTable, *, seed: int) -> Loaded:
         lora_alpha=settings.alpha,  # type: ignore[arg-type]  # a float is as good
         lora_dropout=settings.dropout,
         target_modules=target,
-        base_model_name_or_path=loaded.source,
     )
     torch.manual_seed(seed)
     base: Any = loaded.model

@@ -198,7 +198,9 @@ def _noun_of(verb: str, rest: str) -> str:
         return "summary"
     if verb in ("translate", "convert", "calculate", "compute", "generate"):
         return {"translate": "translation", "convert": "conversion"}.get(verb, "result")
-    return re.sub(rf" ({PREPOSITION}|,) .*|\{{.*", "", rest).strip() or "results"
+    first, _, after = rest.partition(" ")
+    named = after if lemma(first) in SYNONYMS else rest  # `prioritize_objects` described as "sorts …"
+    return re.sub(rf" ({PREPOSITION}|,) .*|\{{.*", "", named).strip() or "results"
 
 
 # ---------------------------------------------------------------- arguments

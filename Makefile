@@ -15,8 +15,8 @@ DEMO := $(if $(QUICK),demo-quick,demo)
 # A plan that is not valid is shown with its problems, and is no reason to stop (-).
 demo: $(READY)
 	$(BIN)/platypus all runs/$(DEMO) --recipe recipes/$(DEMO).toml
-	-$(BIN)/platypus plan runs/$(DEMO) "Summarize my issues that are in the testing stage"
-	-$(BIN)/platypus plan runs/$(DEMO) "Find the work items similar to TKT-123 and add them to the current sprint"
+	-$(BIN)/platypus plan runs/$(DEMO) "Find work items owned by DEVU-7, then prioritize them"
+	-$(BIN)/platypus plan runs/$(DEMO) "Find all work items that resemble TKT-123 and put them into the current sprint"
 	-$(BIN)/platypus plan runs/$(DEMO) "Book me a flight to Lisbon"
 
 test: $(READY)

@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from platypus.model import Loaded
-from platypus.prefix import NAME, NO_MASK, common_prefix, pack
+from platypus.prefix import NAME, common_prefix, pack, summed_loss
 from platypus.prompt import NO_LABEL, Encoded
 
 
@@ -47,23 +47,8 @@ def _summed_loss(adapted: Loaded, part: Sequence[Encoded]) -> torch.Tensor:
     """The sum of the answer tokens' losses of one micro-batch: packed where the model shares prefixes, else padded."""
     shares = adapted.model.config._attn_implementation == NAME
     if shares and len(part) > 1 and common_prefix(part):
-        return _packed_loss(adapted, part)
+        return summed_loss(adapted.model, pack(part))
     return _padded_loss(adapted, part)
-
-
-def _packed_loss(adapted: Loaded, part: Sequence[Encoded]) -> torch.Tensor:
-    """The prefix of all examples is computed once; logits for the answers only."""
-    packed = pack(part)
-    model: Any = adapted.model
-    logits = model(
-        input_ids=packed.ids,
-        position_ids=packed.positions,
-        attention_mask=NO_MASK,
-        logits_to_keep=packed.predicting,
-        use_cache=False,
-        shared=packed.layout,
-    ).logits[0]
-    return cross_entropy(logits.float(), packed.targets, reduction="sum")
 
 
 def _padded_loss(adapted: Loaded, part: Sequence[Encoded]) -> torch.Tensor:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
+from torch.nn.functional import cross_entropy
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -77,6 +78,20 @@ def pack(rows: Sequence[Encoded]) -> Packed:
     layout = Shared(shared, tuple(len(row.ids) - shared for row in rows))
     tensor = torch.tensor
     return Packed(tensor([ids]), tensor([positions]), tensor(predicting), tensor(targets), layout)
+
+
+def summed_loss(model: Any, batch: Packed) -> torch.Tensor:
+    """The sum of the targets' cross entropies; `model` has this attention implementation (`NAME`)."""
+    logits = model(
+        input_ids=batch.ids,
+        position_ids=batch.positions,
+        attention_mask=NO_MASK,
+        logits_to_keep=batch.predicting,
+        use_cache=False,
+        shared=batch.layout,
+    ).logits[0]
+    # Half precision is summed in float32; float64 stays.
+    return cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), batch.targets, reduction="sum")
 
 
 class _Partial(NamedTuple):

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 
 from platypus.errors import ModelError
 from platypus.model import load_base
+from platypus.prefix import pack, summed_loss
 from platypus.prompt import Prompt
 from platypus.recipe import Recipe
-from platypus.stages.base import Lessons, base, lesson, loss_of, new_model, pack, train_tokenizer
+from platypus.stages.base import Lessons, base, lesson, new_model, train_tokenizer
 
 SMALL = Recipe.model_validate(
     {
@@ -31,14 +32,14 @@ def test_a_packed_batch_has_the_loss_and_gradients_of_its_rows() -> None:
     rows = Prompt(tokenizer, drawn.catalogue, "calls").encode_all(drawn.examples)
     packed = pack(rows)
     assert packed.ids.numel() < sum(len(row.ids) for row in rows) / 2
-    loss = loss_of(model, packed)
+    loss = summed_loss(model, packed)
     loss.backward()
     gradients = [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
     model.zero_grad()
     separate = torch.zeros((), dtype=torch.float64)
     for row in rows:
         logits = model(input_ids=torch.tensor([row.ids])).logits[0, :-1]
-        one = F.cross_entropy(logits.float(), torch.tensor(row.labels[1:]), ignore_index=-100, reduction="sum")
+        one = F.cross_entropy(logits, torch.tensor(row.labels[1:]), ignore_index=-100, reduction="sum")
         one.backward()
         separate += one.detach()
     assert loss.item() == pytest.approx(separate.item(), rel=1e-6)

@@ -13,7 +13,7 @@ from transformers import (
     Qwen3Config,
 )
 
-from platypus.prefix import NAME, NO_MASK, VERIFIED, can_share, common_prefix, pack
+from platypus.prefix import NAME, VERIFIED, can_share, common_prefix, pack, summed_loss
 from platypus.prompt import Encoded
 
 SHAPE: dict[str, Any] = {
@@ -54,16 +54,7 @@ def test_gradients_equal_those_of_separate_rows(kind: str) -> None:
     one, other = model(kind), model(kind)
     assert can_share(one)
     one.set_attn_implementation(NAME)
-    batch = pack(rows())
-    logits = one(
-        input_ids=batch.ids,
-        position_ids=batch.positions,
-        attention_mask=NO_MASK,
-        logits_to_keep=batch.predicting,
-        use_cache=False,
-        shared=batch.layout,
-    ).logits[0]
-    packed = torch.nn.functional.cross_entropy(logits, batch.targets, reduction="sum")
+    packed = summed_loss(one, pack(rows()))
     packed.backward()
     separate = torch.zeros((), dtype=torch.float64)
     for row in rows():

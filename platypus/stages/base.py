@@ -18,7 +18,6 @@ from random import Random
 from typing import Any, NamedTuple, cast
 
 import torch
-import torch.nn.functional as F
 from rich.console import Console
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -30,7 +29,7 @@ from platypus.literals import vocabulary
 from platypus.model import Loaded, base_fingerprint, complete, greedy_generation, load_base
 from platypus.phrasing import Phraser
 from platypus.plan import Plan
-from platypus.prefix import NAME, NO_MASK, Packed, pack
+from platypus.prefix import NAME, Packed, pack, summed_loss
 from platypus.prompt import Encoded, Prompt
 from platypus.recipe import BaseTable, Recipe
 from platypus.sampler import Sampler
@@ -214,19 +213,6 @@ def _start_induction(model: LlamaForCausalLM) -> None:
 # ---------------------------------------------------------------- training
 
 
-def loss_of(model: LlamaForCausalLM, batch: Packed) -> torch.Tensor:
-    """The summed cross entropy of a packed batch's targets."""
-    logits = model(
-        input_ids=batch.ids,
-        position_ids=batch.positions,
-        attention_mask=NO_MASK,
-        logits_to_keep=batch.predicting,
-        use_cache=False,
-        shared=batch.layout,
-    ).logits[0]
-    return F.cross_entropy(logits.float(), batch.targets, reduction="sum")
-
-
 class _Student(NamedTuple):
     tokenizer: PreTrainedTokenizerFast
     model: LlamaForCausalLM
@@ -262,7 +248,7 @@ def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[s
         answers = sum(len(batch.targets) for batch in batches)
         total = 0.0
         for batch in batches:
-            loss = loss_of(model, batch) / answers
+            loss = summed_loss(model, batch) / answers
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
         if not math.isfinite(total):

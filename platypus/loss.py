@@ -1,6 +1,7 @@
 """The loss of encoded examples and its gradients: always a sum over answer tokens, divided by a count that is given.
 
 So the loss of a batch doesn't depend on how it is cut into micro-batches, nor on which device computes which of them.
+What the examples have in common is computed once (`prefix.py`) where the model can do so, else with each example.
 Knows nothing of optimizers, epochs and recipes.
 """
 
@@ -11,7 +12,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from platypus.model import Loaded
-from platypus.prefix import NAME, common_prefix, pack, summed_loss
+from platypus.prefix import DENSE, FLASH, common_prefix, prefix_pass, suffix_pass
 from platypus.prompt import NO_LABEL, Encoded
 
 
@@ -28,10 +29,10 @@ def accumulate(
     Gives their part of the step's loss: the sum over their answer tokens, divided by the whole step's `answer_tokens`.
     """
     total = torch.zeros((), device=adapted.device)
-    for part in _micro_batches(examples, micro_batch_size):
-        loss = _summed_loss(adapted, part) / answer_tokens
+    for summed in _losses(adapted, examples, micro_batch_size):
+        loss = summed / answer_tokens
         loss.backward()  # type: ignore[no-untyped-call]
-        total += loss.detach()
+        total += loss.detach().to(total.device)
     return total
 
 
@@ -39,16 +40,33 @@ def mean_loss(adapted: Loaded, examples: Sequence[Encoded], *, micro_batch_size:
     """The loss per answer token over all examples, without dropout."""
     adapted.model.eval()
     with torch.no_grad():
-        losses = [float(_summed_loss(adapted, part)) for part in _micro_batches(examples, micro_batch_size)]
-    return sum(losses) / sum(answer_length(example) for example in examples)
+        total = sum(float(summed) for summed in _losses(adapted, examples, micro_batch_size))
+    return total / sum(answer_length(example) for example in examples)
 
 
-def _summed_loss(adapted: Loaded, part: Sequence[Encoded]) -> torch.Tensor:
-    """The sum of the answer tokens' losses of one micro-batch: packed where the model shares prefixes, else padded."""
-    shares = adapted.model.config._attn_implementation == NAME
-    if shares and len(part) > 1 and common_prefix(part):
-        return summed_loss(adapted.model, pack(part))
-    return _padded_loss(adapted, part)
+def _losses(adapted: Loaded, examples: Sequence[Encoded], size: int) -> Iterator[torch.Tensor]:
+    """The summed loss of each micro-batch. Its backward pass, if any, must be done before the next one is asked for.
+
+    The prefix of all examples takes part in the first and, with what the others have left in it, after the last.
+    """
+    if adapted.model.config._attn_implementation not in (FLASH, DENSE):
+        yield from (_padded_loss(adapted, part) for part in _by_length(examples, size))
+        return
+    shared = common_prefix(examples) if len(examples) > 1 else 0
+    first = prefix_pass(examples[0].ids[:shared]) if shared else None
+    if first:
+        with first.spare_last_layer(adapted.model):
+            first.logits(adapted.model)
+    prefix = first.prefix if first else None
+    if prefix:
+        prefix.detach()
+    for start in range(0, len(examples), size):
+        forward, targets = suffix_pass(examples[start : start + size], prefix)
+        with forward.spare_last_layer(adapted.model):
+            yield _summed(forward.logits(adapted.model), targets)
+    if first and prefix:
+        with first.spare_last_layer(adapted.model):
+            prefix.backward()
 
 
 def _padded_loss(adapted: Loaded, part: Sequence[Encoded]) -> torch.Tensor:
@@ -68,11 +86,16 @@ def _padded_loss(adapted: Loaded, part: Sequence[Encoded]) -> torch.Tensor:
         use_cache=False,
         logits_to_keep=longest - first + 1,
     ).logits[:, :-1]
-    targets = labels[:, first:].to(adapted.device)
-    return cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=NO_LABEL, reduction="sum")
+    return _summed(logits.flatten(0, 1), labels[:, first:].flatten())
 
 
-def _micro_batches(examples: Sequence[Encoded], size: int) -> Iterator[Sequence[Encoded]]:
-    """The examples by length, so that little of a micro-batch is padding."""
+def _summed(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The sum of the targets' cross entropies, in float32 at least."""
+    precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return cross_entropy(precise, targets.to(logits.device), ignore_index=NO_LABEL, reduction="sum")
+
+
+def _by_length(examples: Sequence[Encoded], size: int) -> Iterator[Sequence[Encoded]]:
+    """The examples in parts of like length, so that little of a part is padding."""
     ordered = sorted(examples, key=lambda example: len(example.ids))
     return (ordered[start : start + size] for start in range(0, len(ordered), size))

@@ -1,58 +1,141 @@
-"""Many continuations of one prefix, the prefix computed once: exact attention for packed rows.
+"""A prefix that a step's examples have in common, computed once, exactly: passes, attention, gradients.
 
-A packed row is the prefix (P tokens) followed by suffixes; each suffix sees the whole prefix and, causally, itself.
-The suffixes' attention to the prefix is one non-causal flash call for all of them, merged with each suffix's own causal
-call by log-sum-exp, forward and backward. So no mask of T by T exists, and unmodified transformers models run on it
-through the attention interface. Without a `Shared` layout the implementation is transformers' own `sdpa`.
+    prefix pass       P tokens, once: each layer's keys and values are kept with their graph, and detached as leaves
+    suffix passes     some rows side by side: each sees the leaves and, causally, itself; backward fills the leaves
+    Prefix.backward   one backward through the prefix, with what the leaves have collected
+
+Rows attend to the prefix in one non-causal flash call for all of them, merged with each row's own causal call by
+log-sum-exp, forward and backward: no mask of T by T exists and no key is copied. Where flash cannot do it (an active
+sliding window, soft-capped scores) a dense mask takes its place, layer by layer. Unmodified transformers models run on
+this through the attention interface; a call without a `Pass` is an ordinary one. Knows nothing of losses and batches.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from torch.nn.functional import cross_entropy
+from peft import PeftModel
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from platypus.flash import flash_attention
 from platypus.prompt import NO_LABEL, Encoded
 
-NAME = "shared_prefix"  # what a model's `attn_implementation` is set to
-VERIFIED = ("llama", "mistral", "qwen2", "qwen3")  # model types whose gradients a test compares
+FLASH = "shared_prefix"  # what a model's `attn_implementation` is set to
+DENSE = "shared_prefix_dense"  # the same without flash kernels
+VERIFIED = ("gemma", "gemma2", "llama", "mistral", "qwen2", "qwen3")  # model types whose gradients a test compares
 NO_MASK = torch.empty(1, 1, 1, 1)  # a 4-D mask goes through untouched, so transformers builds none
 
 
-def can_share(model: PreTrainedModel) -> bool:
-    """Whether this computation is known to be right for the model: full attention, on a CPU (CUDA is not verified)."""
-    config = model.config
-    windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
-    return config.model_type in VERIFIED and not windowed and model.device.type == "cpu"
+class KeyValue(NamedTuple):
+    """Keys and values of one layer, each (1, key heads, tokens, width)."""
+
+    key: torch.Tensor
+    value: torch.Tensor
 
 
 @dataclass(frozen=True)
-class Shared:
-    """The layout of a packed row: the prefix's length and each suffix's."""
+class Prefix:
+    """Each layer's keys and values of a prefix: `computed` with their graph, `leaves` cut off from it."""
 
-    prefix: int
-    suffixes: tuple[int, ...]
+    length: int
+    computed: dict[int, KeyValue] = field(default_factory=dict)
+    leaves: dict[int, KeyValue] = field(default_factory=dict)
 
-    def slices(self) -> Iterator[slice]:
-        """Where each suffix stands in the row."""
-        start = self.prefix
-        for length in self.suffixes:
-            yield slice(start, start + length)
-            start += length
+    def detach(self) -> None:
+        """Make the leaves, in which the gradients of all suffixes add up."""
+        for layer, pair in self.computed.items():
+            self.leaves[layer] = KeyValue(*(part.detach().requires_grad_(part.requires_grad) for part in pair))
+
+    def backward(self) -> None:
+        """Carry what the leaves have collected back; layers below the lowest adapter collect nothing."""
+        collected = [
+            (part, leaf.grad)
+            for layer in self.computed
+            for part, leaf in zip(self.computed[layer], self.leaves[layer], strict=True)
+            if leaf.grad is not None
+        ]
+        if collected:
+            torch.autograd.backward([part for part, _ in collected], [gradient for _, gradient in collected])
 
 
-class Packed(NamedTuple):
-    """Rows behind one copy of their common prefix, T tokens in all, and what is to be learned from them."""
+@dataclass(frozen=True)
+class Pass:
+    """One call of the model, T tokens in all: rows side by side behind a prefix, or (`fills`) the prefix itself."""
 
     ids: torch.Tensor  # (1, T)
     positions: torch.Tensor  # (1, T)
-    predicting: torch.Tensor  # (A,) the tokens whose next one is learned
-    targets: torch.Tensor  # (A,) what comes next there
-    layout: Shared
+    lengths: tuple[int, ...]  # of the rows
+    predicting: torch.Tensor  # (A,) the tokens whose next one is asked for
+    prefix: Prefix | None = None
+    fills: bool = False
+
+    def logits(self, model: Any) -> torch.Tensor:
+        """What the model says after the predicting tokens, (A, vocabulary)."""
+        device = model.device
+        output = model(
+            input_ids=self.ids.to(device),
+            position_ids=self.positions.to(device),
+            attention_mask=NO_MASK.to(device),
+            logits_to_keep=self.predicting.to(device),
+            use_cache=False,
+            shared=self,
+        )
+        logits: torch.Tensor = output.logits[0]
+        return logits
+
+    @contextmanager
+    def spare_last_layer(self, model: PreTrainedModel | PeftModel) -> Iterator[None]:
+        """In the block, all that follows the last layer's attention is computed for the predicting tokens alone.
+
+        A backward pass belongs into the block too: under gradient checkpointing it computes the layer again.
+        """
+        last: Any = inner_model(model).layers[-1]  # type: ignore[index]
+
+        def take(module: Any, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+            return (inputs[0][:, self.predicting.to(inputs[0].device)],)
+
+        def put_back(module: Any, inputs: Any, output: torch.Tensor) -> torch.Tensor:
+            everywhere = output.new_zeros(1, self.ids.shape[1], output.shape[-1])
+            return everywhere.index_copy(1, self.predicting.to(output.device), output)
+
+        hooks = [module.register_forward_pre_hook(take) for module in (last.self_attn.o_proj, last.mlp)]
+        hooks += [module.register_forward_hook(put_back) for module in (last.self_attn.o_proj, last.mlp)]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+class Sharing(NamedTuple):
+    """How a model can share prefixes: the attention implementation to set, None where it cannot, and why."""
+
+    attention: str | None
+    reason: str
+
+
+def sharing(model: PreTrainedModel) -> Sharing:
+    """The best way in which this model can share prefixes. On CUDA the flash kernels are written, but not verified."""
+    if model.config.model_type not in VERIFIED:
+        return Sharing(None, f"{model.config.model_type} models are not verified")
+    if getattr(model.config, "attention_dropout", 0.0):
+        return Sharing(None, "its attention has dropout")
+    if model.device.type == "cuda":
+        return Sharing(DENSE, "a dense mask, as the flash kernels for CUDA are not verified")
+    return Sharing(FLASH, "flash attention")
+
+
+def inner_model(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
+    """The decoder below the head and the adapter: it owns the layers."""
+    whole: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+    inner: PreTrainedModel = whole.base_model
+    return inner
 
 
 def common_prefix(rows: Sequence[Encoded]) -> int:
@@ -62,137 +145,121 @@ def common_prefix(rows: Sequence[Encoded]) -> int:
     return next((i for i in range(limit) if first[i] != last[i]), limit)
 
 
-def pack(rows: Sequence[Encoded]) -> Packed:
-    """The rows behind their longest common prefix."""
-    shared = common_prefix(rows)
-    ids, positions = list(rows[0].ids[:shared]), list(range(shared))
+def prefix_pass(ids: Sequence[int]) -> Pass:
+    """The pass over a prefix. Nothing is asked for: of the last layer it computes keys and values only."""
+    positions = torch.arange(len(ids))[None]
+    nothing = torch.empty(0, dtype=torch.long)
+    return Pass(torch.tensor([[*ids]]), positions, (len(ids),), nothing, Prefix(len(ids)), fills=True)
+
+
+class Suffixes(NamedTuple):
+    """What rows have behind their prefix as one pass, and what is to be learned there."""
+
+    forward: Pass
+    targets: torch.Tensor  # (A,) what comes after the predicting tokens
+
+
+def suffix_pass(rows: Sequence[Encoded], prefix: Prefix | None) -> Suffixes:
+    """The rows side by side behind their prefix; without one, whole rows."""
+    shared = prefix.length if prefix else 0
+    ids: list[int] = []
+    positions: list[int] = []
     predicting: list[int] = []
     targets: list[int] = []
     for row in rows:
-        offset = len(ids) - shared
         learned = [i for i in range(shared, len(row.ids) - 1) if row.labels[i + 1] != NO_LABEL]
-        predicting += [offset + i for i in learned]
+        predicting += [len(ids) + i - shared for i in learned]
         targets += [row.ids[i + 1] for i in learned]
         ids += row.ids[shared:]
         positions += range(shared, len(row.ids))
-    layout = Shared(shared, tuple(len(row.ids) - shared for row in rows))
-    tensor = torch.tensor
-    return Packed(tensor([ids]), tensor([positions]), tensor(predicting), tensor(targets), layout)
-
-
-def summed_loss(model: Any, batch: Packed) -> torch.Tensor:
-    """The sum of the targets' cross entropies; `model` has this attention implementation (`NAME`)."""
-    logits = model(
-        input_ids=batch.ids,
-        position_ids=batch.positions,
-        attention_mask=NO_MASK,
-        logits_to_keep=batch.predicting,
-        use_cache=False,
-        shared=batch.layout,
-    ).logits[0]
-    # Half precision is summed in float32; float64 stays.
-    return cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), batch.targets, reduction="sum")
-
-
-class _Partial(NamedTuple):
-    """Attention over some of the keys: the output and the log-sum-exp of its scores, per row."""
-
-    output: torch.Tensor
-    lse: torch.Tensor
-
-
-def _flash(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *, causal: bool, scale: float | None) -> _Partial:
-    return _Partial(*torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, causal, scale=scale))
-
-
-def _flash_backward(
-    gradient: torch.Tensor,
-    q: torch.Tensor,
-    k: torch.Tensor,
-    v: torch.Tensor,
-    merged: _Partial,
-    *,
-    causal: bool,
-    scale: float | None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """dq, dk, dv of one part. With the *merged* output and log-sum-exp these are exactly that part's share."""
-    dq, dk, dv = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
-        gradient, q, k, v, merged.output, merged.lse, 0.0, causal, scale=scale
+    lengths = tuple(len(row.ids) - shared for row in rows)
+    numbers = torch.tensor(predicting, dtype=torch.long)
+    return Suffixes(
+        Pass(torch.tensor([ids]), torch.tensor([positions]), lengths, numbers, prefix),
+        torch.tensor(targets, dtype=torch.long),
     )
-    return dq, dk, dv
 
 
-class SharedPrefixAttention(torch.autograd.Function):
-    """Attention of a packed row: q, k, v of shape (1, heads, T, width), as many key heads as query heads or fewer."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, layout: Shared, scale: float | None
-    ) -> torch.Tensor:
-        """The output, (1, heads, T, width)."""
-        p = layout.prefix
-        prefix, rest = slice(0, p), slice(p, None)
-        lse = q.new_empty(q.shape[:3], dtype=torch.promote_types(q.dtype, torch.float32))
-        output = torch.empty_like(q)
-        output[:, :, prefix], lse[:, :, prefix] = _flash(
-            q[:, :, prefix], k[:, :, prefix], v[:, :, prefix], causal=True, scale=scale
-        )
-        before = _flash(q[:, :, rest], k[:, :, prefix], v[:, :, prefix], causal=False, scale=scale)
-        for rows in layout.slices():
-            own = _flash(q[:, :, rows], k[:, :, rows], v[:, :, rows], causal=True, scale=scale)
-            there = slice(rows.start - p, rows.stop - p)
-            weight = torch.sigmoid(own.lse - before.lse[:, :, there])[..., None].to(q.dtype)
-            output[:, :, rows] = torch.lerp(before.output[:, :, there], own.output, weight)
-            lse[:, :, rows] = torch.logaddexp(own.lse, before.lse[:, :, there])
-        ctx.save_for_backward(q, k, v, output, lse)
-        ctx.layout, ctx.scale = layout, scale
-        return output
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """Flash backward of each part; the prefix's keys and values collect from all."""
-        (gradient,) = gradients
-        q, k, v, output, lse = ctx.saved_tensors
-        p, scale = ctx.layout.prefix, ctx.scale
-        dq, dk, dv = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
-
-        def part(rows: slice, keys: slice, *, causal: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-            merged = _Partial(output[:, :, rows], lse[:, :, rows])
-            return _flash_backward(
-                gradient[:, :, rows], q[:, :, rows], k[:, :, keys], v[:, :, keys], merged, causal=causal, scale=scale
-            )
-
-        prefix, rest = slice(0, p), slice(p, None)
-        dq[:, :, prefix], dk[:, :, prefix], dv[:, :, prefix] = part(prefix, prefix, causal=True)
-        dq[:, :, rest], more_dk, more_dv = part(rest, prefix, causal=False)
-        dk[:, :, prefix] += more_dk
-        dv[:, :, prefix] += more_dv
-        for rows in ctx.layout.slices():
-            own_dq, dk[:, :, rows], dv[:, :, rows] = part(rows, rows, causal=True)
-            dq[:, :, rows] += own_dq
-        return dq, dk, dv, None, None
+# ---------------------------------------------------------------- what transformers calls in each layer
 
 
 def shared_prefix_attention(
-    module: torch.nn.Module,
+    module: Any,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
-    shared: Shared | None = None,
+    shared: Pass | None = None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    flash: bool = True,
     **others: Any,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """What transformers calls in each layer; `shared` comes from the model's call."""
-    if shared is None:
+    """Attention of one layer; `shared` comes from the model's call."""
+    if shared is None and softcap is None:
         result: tuple[torch.Tensor, torch.Tensor | None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **others
         )
         return result
-    output: torch.Tensor = SharedPrefixAttention.apply(query, key, value, shared, scaling)  # type: ignore[no-untyped-call]
+    if shared is None:
+        output = _dense(query, key, value, attention_mask, scale=scaling, softcap=softcap)
+        return output.transpose(1, 2).contiguous(), None
+    before: KeyValue | None = None
+    if shared.prefix and shared.fills:
+        shared.prefix.computed.setdefault(module.layer_idx, KeyValue(key, value))  # a recomputation changes nothing
+        if module.layer_idx == module.config.num_hidden_layers - 1:
+            return torch.zeros_like(query).transpose(1, 2), None
+    elif shared.prefix:
+        before = shared.prefix.leaves[module.layer_idx]
+    window = sliding_window if sliding_window and sliding_window <= int(shared.positions.max()) else None
+    if flash and window is None and softcap is None:
+        output = flash_attention(query, key, value, before, lengths=shared.lengths, scale=scaling)
+    else:
+        allowed = _allowed(shared, window).to(query.device)
+        keys, values = (
+            (torch.cat(pair, 2) for pair in zip(before, (key, value), strict=True)) if before else (key, value)
+        )
+        output = _dense(query, keys, values, allowed, scale=scaling, softcap=softcap)
     return output.transpose(1, 2).contiguous(), None
 
 
-AttentionInterface.register(NAME, shared_prefix_attention)
-AttentionMaskInterface.register(NAME, sdpa_mask)  # ordinary calls (evaluation, generation) keep working
+def _allowed(shared: Pass, window: int | None) -> torch.Tensor:
+    """Which keys each query sees, (T, prefix + T): the prefix and, causally, its own row, as far as a window goes."""
+    row = torch.repeat_interleave(torch.arange(len(shared.lengths)), torch.tensor(shared.lengths))
+    at = shared.positions[0]
+    before = 0 if shared.prefix is None or shared.fills else shared.prefix.length
+    key_row = torch.cat((torch.full((before,), -1), row))
+    key_at = torch.cat((torch.arange(before), at))
+    distance = at[:, None] - key_at
+    seen = (distance >= 0) & ((key_row == -1) | (key_row == row[:, None]))
+    return seen if window is None else seen & (distance < window)
+
+
+def _dense(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    allowed: torch.Tensor | None,
+    *,
+    scale: float | None,
+    softcap: float | None,
+) -> torch.Tensor:
+    """Attention under a mask; None is causal. Soft-capped scores (Gemma 2) are computed in plain operations."""
+    repeats = query.shape[1] // key.shape[1]
+    key, value = key.repeat_interleave(repeats, 1), value.repeat_interleave(repeats, 1)
+    if softcap is None:
+        return scaled_dot_product_attention(query, key, value, attn_mask=allowed, scale=scale)
+    if allowed is None:
+        allowed = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device)
+        allowed = allowed.tril(key.shape[2] - query.shape[2])
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    scores = softcap * torch.tanh(query @ key.transpose(2, 3) * scale / softcap)
+    scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)  # not -inf: padding sees nothing at all
+    return scores.softmax(-1, dtype=torch.promote_types(query.dtype, torch.float32)).to(query.dtype) @ value
+
+
+for _name, _flash in ((FLASH, True), (DENSE, False)):
+    AttentionInterface.register(_name, partial(shared_prefix_attention, flash=_flash))
+    AttentionMaskInterface.register(_name, sdpa_mask)  # ordinary calls (evaluation, generation) keep working

@@ -1,4 +1,4 @@
-"""The base stage: packing changes nothing, lessons repeat, a short run gives a model that opens anywhere."""
+"""The base stage: sharing a catalogue changes nothing, lessons repeat, a short run gives a model that opens anywhere."""
 
 import json
 from pathlib import Path
@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from platypus.errors import ModelError
-from platypus.model import load_base
-from platypus.prefix import pack, summed_loss
+from platypus.loss import accumulate
+from platypus.model import Loaded, load_base
+from platypus.prefix import common_prefix
 from platypus.prompt import Prompt
 from platypus.recipe import Recipe
 from platypus.stages.base import Lessons, base, lesson, new_model, train_tokenizer
@@ -25,15 +26,15 @@ SMALL = Recipe.model_validate(
 )
 
 
-def test_a_packed_batch_has_the_loss_and_gradients_of_its_rows() -> None:
+def test_a_lesson_has_the_loss_and_gradients_of_its_rows() -> None:
+    """All weights learn here, not an adapter's alone."""
     tokenizer = train_tokenizer(SMALL, lessons=8)
     model = new_model(SMALL.pretrain, tokenizer, seed=0).double()
     drawn = lesson("packing", tools=5, requests=4)
     rows = Prompt(tokenizer, drawn.catalogue, "calls").encode_all(drawn.examples)
-    packed = pack(rows)
-    assert packed.ids.numel() < sum(len(row.ids) for row in rows) / 2
-    loss = summed_loss(model, packed)
-    loss.backward()
+    assert common_prefix(rows) > sum(len(row.ids) for row in rows) / 8
+    student = Loaded(model=model, tokenizer=tokenizer, source="new", fingerprint="")
+    loss = accumulate(student, rows, answer_tokens=1, micro_batch_size=2)
     gradients = [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
     model.zero_grad()
     separate = torch.zeros((), dtype=torch.float64)
@@ -43,8 +44,8 @@ def test_a_packed_batch_has_the_loss_and_gradients_of_its_rows() -> None:
         one.backward()
         separate += one.detach()
     assert loss.item() == pytest.approx(separate.item(), rel=1e-6)
-    for packed_gradient, parameter in zip(gradients, model.parameters(), strict=True):
-        torch.testing.assert_close(packed_gradient, parameter.grad, rtol=1e-4, atol=1e-5)
+    for shared_gradient, parameter in zip(gradients, model.parameters(), strict=True):
+        torch.testing.assert_close(shared_gradient, parameter.grad, rtol=1e-4, atol=1e-5)
 
 
 def test_lessons_are_drawn_from_their_key_alone() -> None:
@@ -52,13 +53,16 @@ def test_lessons_are_drawn_from_their_key_alone() -> None:
     assert lesson("7/3", tools=6, requests=5).catalogue != lesson("7/4", tools=6, requests=5).catalogue
 
 
-def test_catalogues_grow_over_the_first_third() -> None:
+def test_catalogues_grow_over_the_first_half_of_a_new_base() -> None:
     tokenizer = train_tokenizer(SMALL, lessons=8)
-    long = SMALL.model_copy(update={"pretrain": SMALL.pretrain.model_copy(update={"steps": 300, "max_tools": 20})})
-    lessons = Lessons(long, tokenizer)
-    early = sum(batch.ids.numel() for step in range(5) for batch in lessons[step])
-    late = sum(batch.ids.numel() for step in range(200, 205) for batch in lessons[step])
-    assert late > 1.5 * early
+
+    def tokens(steps: range, **table: object) -> int:
+        grown = SMALL.pretrain.model_copy(update={"steps": 300, "max_tools": 20, **table})
+        lessons = Lessons(SMALL.model_copy(update={"pretrain": grown}), tokenizer)
+        return sum(len(row.ids) for step in steps for rows in lessons[step] for row in rows)
+
+    assert tokens(range(200, 205)) > 1.5 * tokens(range(5))
+    assert tokens(range(5), start="a base") > 1.5 * tokens(range(5))
 
 
 def test_digits_are_tokens_of_their_own() -> None:

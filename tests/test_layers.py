@@ -22,7 +22,9 @@ RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
 
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "tokenizers", "sentencepiece", "tensorboard"}
 MAY_USE_TORCH = {
+    "quantisation.py",
     "model.py",
+    "flash.py",
     "loss.py",
     "prefix.py",
     "decoder.py",

@@ -1,8 +1,8 @@
 """`platypus base`: train the small base that a planner starts from, on plans over random catalogues.
 
 Every optimizer step sees catalogues that no other step sees, so the model cannot memorise tools and must read them. The
-requests of one catalogue are packed behind a single copy of it: the catalogue is computed once, and a block mask keeps
-the requests apart (exactly the loss of separate rows). Everything is drawn from (seed, step): a run can be repeated.
+requests of one catalogue share a single computation of it. Everything is drawn from (seed, step): a run can be
+repeated.
 """
 
 import json
@@ -15,21 +15,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import torch
 from rich.console import Console
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from platypus.catalogue import Catalogue
 from platypus.errors import ModelError, TrainingError
 from platypus.example import Example
 from platypus.literals import vocabulary
+from platypus.loss import accumulate, answer_length
 from platypus.model import Loaded, base_fingerprint, complete, greedy_generation, load_base
 from platypus.phrasing import Phraser
 from platypus.plan import Plan
-from platypus.prefix import NAME, Packed, pack, summed_loss
+from platypus.prefix import FLASH
 from platypus.prompt import Encoded, Prompt
 from platypus.recipe import BaseTable, Recipe
 from platypus.sampler import Sampler
@@ -69,20 +70,20 @@ def lesson(key: str, *, tools: int, requests: int, steps: int = 5, refusals: flo
 
 
 class Lessons:
-    """The packed lessons of each optimizer step. Catalogues and plans grow over the first half."""
+    """The lessons, as tokens, of each optimizer step. In a new base's first half catalogues and plans grow."""
 
-    def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> None:
+    def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> None:
         self.recipe, self.tokenizer = recipe, tokenizer
 
     def __len__(self) -> int:
         return self.recipe.pretrain.steps
 
-    def __getitem__(self, step: int) -> list[Packed]:
+    def __getitem__(self, step: int) -> list[list[Encoded]]:
         table = self.recipe.pretrain
-        grown = min(1.0, 2 * step / table.steps)
+        grown = 1.0 if table.start else min(1.0, 2 * step / table.steps)
         tools, steps = round(2 + grown * (table.max_tools - 2)), round(1 + 4 * grown)
         return [
-            pack(self._encode(lesson(key, tools=tools, steps=steps, requests=table.requests_per_catalogue)))
+            self._encode(lesson(key, tools=tools, steps=steps, requests=table.requests_per_catalogue))
             for key in (f"{self.recipe.seed}/{step}/{i}" for i in range(table.catalogues_per_step))
         ]
 
@@ -92,7 +93,7 @@ class Lessons:
         return prompt.encode_all(drawn.examples)
 
 
-def _ahead(lessons: Lessons) -> Iterator[list[Packed]]:
+def _ahead(lessons: Lessons) -> Iterator[list[list[Encoded]]]:
     """The lessons in order, a few of them drawn in another thread while the model learns."""
     with ThreadPoolExecutor(1) as thread:
         waiting = deque(thread.submit(lessons.__getitem__, step) for step in range(min(4, len(lessons))))
@@ -163,7 +164,7 @@ def new_model(table: BaseTable, tokenizer: PreTrainedTokenizerFast, *, seed: int
         dtype="float32",
     )
     model = LlamaForCausalLM(config)
-    model.set_attn_implementation(NAME)
+    model.set_attn_implementation(FLASH)
     model.generation_config = greedy_generation(config, model.generation_config, tokenizer)
     _start_induction(model)
     return model
@@ -213,20 +214,15 @@ def _start_induction(model: LlamaForCausalLM) -> None:
 # ---------------------------------------------------------------- training
 
 
-class _Student(NamedTuple):
-    tokenizer: PreTrainedTokenizerFast
-    model: LlamaForCausalLM
-
-
-def _start(recipe: Recipe) -> _Student:
+def _start(recipe: Recipe) -> Loaded:
     """The base to go on from, or a new one."""
     if recipe.pretrain.start is None:
         tokenizer = train_tokenizer(recipe)
-        return _Student(tokenizer, new_model(recipe.pretrain, tokenizer, seed=recipe.seed))
+        model = new_model(recipe.pretrain, tokenizer, seed=recipe.seed)
+        return Loaded(model=model, tokenizer=tokenizer, source="a new base", fingerprint="")
     loaded = load_base(recipe.pretrain.start, dtype="float32", device="cpu")
-    model: Any = loaded.model
-    model.set_attn_implementation(NAME)
-    return _Student(cast(PreTrainedTokenizerFast, loaded.tokenizer), model.train())
+    loaded.model.set_attn_implementation(FLASH)
+    return loaded
 
 
 def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[str, Any]:
@@ -239,25 +235,24 @@ def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[s
         )
     console = console or Console(stderr=True)
     table = recipe.pretrain
-    tokenizer, model = _start(recipe)
+    student = _start(recipe)
+    model = student.model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=table.learning_rate, betas=(0.9, 0.98), weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, table.steps))
     started, seen, average = time.monotonic(), 0, 0.0
     history = []
-    for step, batches in enumerate(_ahead(Lessons(recipe, tokenizer)), 1):
-        answers = sum(len(batch.targets) for batch in batches)
-        total = 0.0
-        for batch in batches:
-            loss = summed_loss(model, batch) / answers
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.item()
+    for step, drawn in enumerate(_ahead(Lessons(recipe, student.tokenizer)), 1):
+        answers = sum(answer_length(row) for rows in drawn for row in rows)
+        total = sum(
+            float(accumulate(student, rows, answer_tokens=answers, micro_batch_size=len(rows))) for rows in drawn
+        )
         if not math.isfinite(total):
             raise TrainingError(f"the loss is {total} at step {step}", remedy="Lower pretrain.learning_rate.")
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
-        seen += sum(batch.ids.numel() for batch in batches)
+        seen += sum(len(row.ids) for rows in drawn for row in rows)
         average = total if step == 1 else 0.98 * average + 0.02 * total
         if step % 50 == 0 or step == table.steps:
             seconds = time.monotonic() - started
@@ -265,10 +260,10 @@ def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[s
             speed = f"{seen / seconds:,.0f} tokens/s  {left / 60:.1f} min left"
             console.print(f"step {step}/{table.steps}  loss {average:.3f}  {speed}")
         if step % table.evaluate_every == 0 or step == table.steps:
-            exact = unseen_accuracy(model, tokenizer, recipe)
+            exact = unseen_accuracy(student, recipe)
             history.append({"step": step, "tokens": seen, "loss": round(average, 4), "exact_unseen": exact})
             console.print(f"step {step}: {exact:.1%} exact on unseen catalogues")
-            _save(model, tokenizer, out, {"recipe": table.model_dump(), "seed": recipe.seed, "history": history})
+            _save(student, out, {"recipe": table.model_dump(), "seed": recipe.seed, "history": history})
     return {"out": str(out), "fingerprint": base_fingerprint(str(out)), "tokens": seen, "history": history}
 
 
@@ -281,32 +276,29 @@ def _rate(step: int, steps: int) -> float:
 
 
 @torch.no_grad()
-def unseen_accuracy(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, *, catalogues: int = 24
-) -> float:
+def unseen_accuracy(student: Loaded, recipe: Recipe, *, catalogues: int = 24) -> float:
     """The share of exact plans on catalogues that training never draws, 4 requests each."""
-    model.train(False)
-    loaded = Loaded(model=model, tokenizer=tokenizer, source="base", fingerprint="")
+    student.model.eval()
     right = asked = 0
     for i in range(catalogues):
         drawn = lesson(f"{recipe.seed}/{UNSEEN}/{i}", tools=16, requests=4)
-        prompt = Prompt(tokenizer, drawn.catalogue, recipe.prompt.notation, recipe.pretrain.context)
+        prompt = Prompt(student.tokenizer, drawn.catalogue, recipe.prompt.notation, recipe.pretrain.context)
         ids = [prompt.ids(example.query) for example in drawn.examples]
-        answers = complete(loaded, ids, max_new_tokens=160, batch_size=len(ids))
+        answers = complete(student, ids, max_new_tokens=160, batch_size=len(ids))
         for example, answer in zip(drawn.examples, answers, strict=True):
             right += score(prompt.read(answer.text), example.plan, drawn.catalogue).exact
             asked += 1
-    model.train()
+    student.model.train()
     return right / asked
 
 
-def _save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path, card: dict[str, Any]) -> None:
+def _save(student: Loaded, out: Path, card: dict[str, Any]) -> None:
     """The model in bfloat16 beside its tokenizer and `base.json`, swapped into place."""
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    weights = {name: tensor.to(torch.bfloat16) for name, tensor in model.state_dict().items()}
-    model.save_pretrained(partial, state_dict=weights)
-    tokenizer.save_pretrained(partial)
+    weights = {name: tensor.to(torch.bfloat16) for name, tensor in student.model.state_dict().items()}
+    student.model.save_pretrained(str(partial), state_dict=weights)
+    student.tokenizer.save_pretrained(partial)
     (partial / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
     partial.rename(out)

@@ -30,7 +30,7 @@ from platypus.errors import DatasetError, ModelError, PromptError, RecipeError, 
 from platypus.example import Row, read_dataset
 from platypus.loss import accumulate, answer_length, mean_loss
 from platypus.model import AdapterCard, Loaded, base_fingerprint, check_adapter, load_base, save_adapter
-from platypus.prefix import NAME, can_share
+from platypus.prefix import sharing
 from platypus.prompt import Encoded, Prompt
 from platypus.recipe import Recipe, TrainTable
 from platypus.run import Outcome, Run
@@ -189,8 +189,9 @@ def adapt(loaded: Loaded, settings: TrainTable, *, seed: int) -> Loaded:
     )
     torch.manual_seed(seed)
     base: Any = loaded.model
-    if settings.dropout == 0 and can_share(base):
-        base.set_attn_implementation(NAME)
+    shared = sharing(base)
+    if shared.attention:
+        base.set_attn_implementation(shared.attention)
     try:
         model = get_peft_model(base, config)
     except ValueError as error:

@@ -33,6 +33,8 @@ from transformers.utils.logging import disable_progress_bar
 
 from platypus.errors import ModelError, PromptError
 from platypus.notation import Notation
+from platypus.quantisation import keep_gradients, quantisation_config
+from platypus.recipe import Quantisation
 
 disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for each file that is read tells nobody anything
 # transformers warns of its own attribute, which PEFT still asks for.
@@ -85,6 +87,7 @@ class AdapterCard:
     catalogue: str | None
     notation: Notation
     cutoff: int
+    quantisation: Quantisation = "none"
 
     def write(self, adapter: Path) -> None:
         """Save the card into the adapter's folder."""
@@ -138,16 +141,25 @@ def base_fingerprint(source: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def load_base(source: str, *, dtype: DType = "auto", device: str = "auto") -> Loaded:
-    """Open a base model. dtype "auto" is bfloat16 on CUDA, else float32. Raises ModelError with the remedy."""
+def load_base(source: str, *, dtype: DType = "auto", device: str = "auto", quantise: Quantisation = "none") -> Loaded:
+    """Open a base model. dtype "auto" is bfloat16 on CUDA, else float32. Raises ModelError with the remedy.
+
+    `quantise` makes its linear layers smaller as they are read, but for the output layer.
+    """
     folder = base_folder(source)
     where = torch.device(_best_device() if device == "auto" else device)
     number = DTYPES[("bfloat16" if where.type == "cuda" else "float32") if dtype == "auto" else dtype]
+    smaller = quantisation_config(quantise, dtype=number, where=source)
     try:
         config = AutoConfig.from_pretrained(folder)
         tokenizer = AutoTokenizer.from_pretrained(folder, config=config)
         model = AutoModelForCausalLM.from_pretrained(
-            folder, config=config, dtype=number, use_safetensors=True, device_map=str(where)
+            folder,
+            config=config,
+            dtype=number,
+            use_safetensors=True,
+            device_map=str(where),
+            quantization_config=smaller,
         )
     except (OSError, ValueError) as error:
         raise ModelError(
@@ -155,20 +167,30 @@ def load_base(source: str, *, dtype: DType = "auto", device: str = "auto") -> Lo
             where=str(folder),
             remedy="It needs an architecture that the installed transformers knows, weights and a tokenizer.",
         ) from error
+    if quantise == "nf4":
+        keep_gradients(model)
     set_padding(tokenizer)
     model.generation_config = greedy_generation(model.config, model.generation_config, tokenizer)
     return Loaded(model=model, tokenizer=tokenizer, source=source, fingerprint=base_fingerprint(source))
 
 
-def load_adapted(adapter: Path, *, base: str | None = None, dtype: DType = "auto", device: str = "auto") -> Loaded:
+def load_adapted(
+    adapter: Path,
+    *,
+    base: str | None = None,
+    dtype: DType = "auto",
+    device: str = "auto",
+    quantise: Quantisation | None = None,
+) -> Loaded:
     """Open an adapter on the base it was trained on; `base` says where that base lies now, if it was moved.
 
-    The adapter's weights stay float32. Raises ModelError when the base is another one.
+    The base is quantised as in the training, unless `quantise` says otherwise. The adapter's weights stay float32.
+    Raises ModelError when the base is another one.
     """
     card = read_card(adapter)
     source = base or card.base
     check_base(card, source, adapter=adapter)
-    loaded = load_base(source, dtype=dtype, device=device)
+    loaded = load_base(source, dtype=dtype, device=device, quantise=quantise or card.quantisation)
     model = PeftModel.from_pretrained(loaded.model, str(adapter), torch_device=str(loaded.device))
     return Loaded(model=model, tokenizer=loaded.tokenizer, source=str(adapter), fingerprint=card.base_fingerprint)
 

@@ -21,6 +21,7 @@ Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Rate = Annotated[float, Field(gt=0)]
 Text = Annotated[str, Field(min_length=1)]
+Quantisation = Literal["none", "nf4", "int8"]
 
 
 class Table(BaseModel):
@@ -105,6 +106,8 @@ class TrainTable(Table):
     group_by_length: bool = False
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """`auto` is bfloat16 where the device is fast at it, else float32."""
+    quantise: Quantisation = "none"
+    """The frozen base in 4 bits (`nf4`: QLoRA) or 8 (`int8`) to save memory; it is merged in full precision."""
 
     @model_validator(mode="after")
     def _one_warmup(self) -> Self:

@@ -2,20 +2,24 @@
 
 Weights are read, merged in float32 and written shard by shard, so merging itself needs the memory of one shard. Config,
 generation config, tokenizer and chat template agree with each other: the template renders the very prompt of the
-training. Afterwards the merged model is opened and must give the logits of base and adapter on real examples.
+training. Afterwards the merged model is opened and must give the logits of base and adapter on real examples. That base
+is the one in full precision, whatever it was quantised to in the training: a bound wide enough for quantisation would
+let a wrong merge pass. How far the merged model is from what was trained is a warning and two figures.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub import split_torch_state_dict_into_shards
 from peft import LoraConfig
+from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch.nn.functional import kl_div
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from platypus.errors import ModelError
@@ -28,6 +32,7 @@ from platypus.model import (
     base_folder,
     load_adapted,
     load_merged,
+    read_card,
     weight_files,
 )
 from platypus.planner import prompt_settings
@@ -46,6 +51,14 @@ class Agreement:
     error: float
     effect: float  # the same between the adapted model and its bare base
     same_token: float  # the share of positions at which both would say the same
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How far the merged model is from the adapter on the quantised base, means over answer tokens."""
+
+    quantised_kl: float  # nats, of the merged model's next token from the one that was trained
+    quantised_same_token: float
 
 
 def merge(run: Run, *, force: bool = False) -> Outcome:
@@ -69,7 +82,7 @@ def _work(run: Run, folder: Path) -> dict[str, Any]:
     adapter = run.folder("train") / "adapter"
     model = folder / "model"
     model.mkdir(exist_ok=True)
-    adapted = load_adapted(adapter, base=run.recipe.base)
+    adapted = load_adapted(adapter, base=run.recipe.base, quantise="none")
     prompt = Prompt(adapted.tokenizer, run.catalogue, table.notation, table.cutoff)
     rows = read_dataset(str(run.folder("refine") / "train.jsonl"), run.catalogue).rows[: settings.verify]
     examples = prompt.encode_all(rows)
@@ -80,10 +93,12 @@ def _work(run: Run, folder: Path) -> dict[str, Any]:
         bare = answer_logits(adapted, examples)
     _write_settings(adapted, prompt, rows, model, dtype=settings.dtype)
     del adapted  # the memory is needed for the merged model
+    trained = _quantised_logits(adapter, run.recipe.base, examples)
     written = merge_weights(
         base_folder(run.recipe.base), adapter, model, dtype=settings.dtype, max_shard_size=settings.max_shard_size
     )
-    agreement = compare(answer_logits(load_merged(model), examples), expected, bare)
+    merged = answer_logits(load_merged(model), examples)
+    agreement = compare(merged, expected, bare)
     _check_agreement(agreement, tolerance=tolerance, dtype=settings.dtype, model=model)
     return {
         "dtype": settings.dtype,
@@ -95,6 +110,7 @@ def _work(run: Run, folder: Path) -> dict[str, Any]:
         "tolerance": tolerance,
         "adapter_effect": agreement.effect,
         "same_token": agreement.same_token,
+        **({} if trained is None else asdict(shift(merged, trained))),
     }
 
 
@@ -255,8 +271,32 @@ def compare(merged: torch.Tensor, adapted: torch.Tensor, bare: torch.Tensor) -> 
     return Agreement(
         error=_distance(merged, adapted),
         effect=_distance(bare, adapted),
-        same_token=float((merged.argmax(-1) == adapted.argmax(-1)).float().mean()),
+        same_token=_same_token(merged, adapted),
     )
+
+
+def shift(merged: torch.Tensor, trained: torch.Tensor) -> Shift:
+    """How far merged logits are from those of the adapter on the base that it was trained on."""
+    kl = kl_div(merged.log_softmax(-1), trained.log_softmax(-1), reduction="batchmean", log_target=True)
+    return Shift(float(kl), _same_token(merged, trained))
+
+
+def _quantised_logits(adapter: Path, base: str, examples: Sequence[Encoded]) -> torch.Tensor | None:
+    """What the adapter says on the quantised base that it was trained on, with a warning; None if it was not."""
+    kind = read_card(adapter).quantisation
+    if kind == "none":
+        return None
+    Console(stderr=True).print(
+        f"The adapter was trained on {base} quantised to {kind}, but is merged into it in full precision. How far"
+        " that moves its answers is reported; the unmerged adapter says what was trained.",
+        style="yellow",
+        markup=False,
+    )
+    return answer_logits(load_adapted(adapter, base=base), examples)
+
+
+def _same_token(logits: torch.Tensor, reference: torch.Tensor) -> float:
+    return float((logits.argmax(-1) == reference.argmax(-1)).float().mean())
 
 
 def _distance(logits: torch.Tensor, reference: torch.Tensor) -> float:

@@ -7,7 +7,9 @@ a recipe must not.
 """
 
 import json
+import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -18,8 +20,10 @@ from platypus import __version__
 from platypus.errors import PlatypusError, RunError
 
 if TYPE_CHECKING:
+    from platypus.forecast import Forecast
     from platypus.run import Outcome, Run
 
+LISTEN = 10  # seconds in which torchrun ends the others when the first process has failed
 EMBEDDED = Path(__file__).parent / "embedded"  # the base that `base = "embedded"` in a recipe means
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)]
@@ -54,7 +58,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
+def _rank() -> int:
+    """Which of the processes that torchrun started this is; the first one, or a process alone, is 0 and speaks."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def _fail(message: str) -> NoReturn:
+    """Say what went wrong and exit.
+
+    What stops one of several processes stops most of them. Torchrun ends all once the first one has, so the others are
+    heard only when it has nothing to say.
+    """
+    if _rank() > 0:
+        time.sleep(LISTEN)
     typer.secho(f"platypus: {message}", fg="red", err=True)
     sys.exit(1)
 
@@ -94,12 +110,23 @@ def refine(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_j
 
 
 @app.command()
-def train(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
+def train(
+    run: RunFolder,
+    recipe: RecipeFile = None,
+    force: Force = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what it would need: tokens, memory, time.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Fine-tune a LoRA adapter on the training examples."""
     opened = _open(run, recipe)
-    from platypus.stages.train import train
+    from platypus.stages.train import forecast, train
 
-    _print_outcome(train(opened, force=force), as_json=as_json)
+    if dry_run:
+        _print_forecast(forecast(opened), as_json=as_json)
+    else:
+        _print_outcome(train(opened, force=force), as_json=as_json)
 
 
 @app.command()
@@ -228,8 +255,23 @@ def _open(folder: Path, recipe: Path | None = None) -> "Run":
 def _print_outcome(outcome: "Outcome", *, as_json: bool) -> None:
     from platypus.stages.show import headline, result_lines
 
+    if _rank() > 0:
+        return
     readable = "\n".join([headline(outcome), *result_lines(outcome.results)])
     typer.echo(json.dumps(outcome.to_json()) if as_json else readable)
+
+
+def _print_forecast(forecast: "Forecast", *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from platypus.stages.train import forecast_table
+
+    if _rank() > 0:
+        return
+    if as_json:
+        typer.echo(json.dumps(forecast.to_json()))
+    else:
+        Console(highlight=False).print(forecast_table(forecast))
 
 
 def _print_scores(outcome: "Outcome", *, as_json: bool) -> None:

@@ -5,7 +5,8 @@ What the examples have in common is computed once (`prefix.py`) where the model 
 Knows nothing of optimizers, epochs and recipes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import torch
@@ -21,38 +22,46 @@ def answer_length(example: Encoded) -> int:
     return len(example.ids) - example.prompt_length
 
 
+def shares(adapted: Loaded) -> bool:
+    """Whether the model computes what examples have in common once."""
+    return adapted.model.config._attn_implementation in (FLASH, DENSE)
+
+
 def accumulate(
-    adapted: Loaded, examples: Sequence[Encoded], *, answer_tokens: int, micro_batch_size: int
+    adapted: Loaded, examples: Sequence[Encoded], *, answer_tokens: int, micro_batch_size: int, share: bool = True
 ) -> torch.Tensor:
     """Forward and backward of these examples, micro-batch by micro-batch; gradients add up in the adapter.
 
     Gives their part of the step's loss: the sum over their answer tokens, divided by the whole step's `answer_tokens`.
+    Without `share` no prefix is shared: processes that wait for one another must all make the same passes.
     """
     total = torch.zeros((), device=adapted.device)
-    for summed in _losses(adapted, examples, micro_batch_size):
-        loss = summed / answer_tokens
-        loss.backward()  # type: ignore[no-untyped-call]
-        total += loss.detach().to(total.device)
+    with closing(_losses(adapted, examples, micro_batch_size, share)) as losses:
+        for summed in losses:
+            loss = summed / answer_tokens
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach().to(total.device)
     return total
 
 
-def mean_loss(adapted: Loaded, examples: Sequence[Encoded], *, micro_batch_size: int) -> float:
-    """The loss per answer token over all examples, without dropout."""
+def summed_loss(adapted: Loaded, examples: Sequence[Encoded], *, micro_batch_size: int, share: bool = True) -> float:
+    """The sum of the losses of all answer tokens, without dropout and without gradients."""
     adapted.model.eval()
     with torch.no_grad():
-        total = sum(float(summed) for summed in _losses(adapted, examples, micro_batch_size))
-    return total / sum(answer_length(example) for example in examples)
+        return sum(float(summed) for summed in _losses(adapted, examples, micro_batch_size, share))
 
 
-def _losses(adapted: Loaded, examples: Sequence[Encoded], size: int) -> Iterator[torch.Tensor]:
+def _losses(adapted: Loaded, examples: Sequence[Encoded], size: int, share: bool) -> Generator[torch.Tensor]:
     """The summed loss of each micro-batch. Its backward pass, if any, must be done before the next one is asked for.
 
     The prefix of all examples takes part in the first and, with what the others have left in it, after the last.
     """
-    if adapted.model.config._attn_implementation not in (FLASH, DENSE):
+    if not examples:
+        return
+    if not shares(adapted):
         yield from (_padded_loss(adapted, part) for part in _by_length(examples, size))
         return
-    shared = common_prefix(examples) if len(examples) > 1 else 0
+    shared = common_prefix(examples) if share and len(examples) > 1 else 0
     first = prefix_pass(examples[0].ids[:shared]) if shared else None
     if first:
         with first.spare_last_layer(adapted.model):

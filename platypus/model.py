@@ -144,10 +144,12 @@ def base_fingerprint(source: str) -> str:
 def load_base(source: str, *, dtype: DType = "auto", device: str = "auto", quantise: Quantisation = "none") -> Loaded:
     """Open a base model. dtype "auto" is bfloat16 on CUDA, else float32. Raises ModelError with the remedy.
 
+    `device` is one, "balanced" for layers spread over all of this host, or "meta" for a model without its weights.
     `quantise` makes its linear layers smaller as they are read, but for the output layer.
     """
     folder = base_folder(source)
-    where = torch.device(_best_device() if device == "auto" else device)
+    spread = device == "balanced"
+    where = torch.device(_best_device() if spread or device == "auto" else device)
     number = DTYPES[("bfloat16" if where.type == "cuda" else "float32") if dtype == "auto" else dtype]
     smaller = quantisation_config(quantise, dtype=number, where=source)
     try:
@@ -158,7 +160,7 @@ def load_base(source: str, *, dtype: DType = "auto", device: str = "auto", quant
             config=config,
             dtype=number,
             use_safetensors=True,
-            device_map=str(where),
+            device_map="balanced" if spread else str(where),
             quantization_config=smaller,
         )
     except (OSError, ValueError) as error:

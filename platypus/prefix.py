@@ -12,9 +12,9 @@ this through the attention interface; a call without a `Pass` is an ordinary one
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from peft import PeftModel
@@ -39,13 +39,17 @@ class KeyValue(NamedTuple):
     value: torch.Tensor
 
 
-@dataclass(frozen=True)
 class Prefix:
-    """Each layer's keys and values of a prefix: `computed` with their graph, `leaves` cut off from it."""
+    """Each layer's keys and values of a prefix: `computed` with their graph, `leaves` cut off from it.
 
-    length: int
-    computed: dict[int, KeyValue] = field(default_factory=dict)
-    leaves: dict[int, KeyValue] = field(default_factory=dict)
+    Not a dataclass: FSDP copies those on their way into a layer.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.computed: dict[int, KeyValue] = {}
+        self.leaves: dict[int, KeyValue] = {}
+        self.end: list[torch.Tensor] = []  # the logits of its pass: no rows, but with their graph
 
     def detach(self) -> None:
         """Make the leaves, in which the gradients of all suffixes add up."""
@@ -53,7 +57,10 @@ class Prefix:
             self.leaves[layer] = KeyValue(*(part.detach().requires_grad_(part.requires_grad) for part in pair))
 
     def backward(self) -> None:
-        """Carry what the leaves have collected back; layers below the lowest adapter collect nothing."""
+        """Carry what the leaves have collected back; layers below the lowest adapter collect nothing.
+
+        It begins at the very end, so that hooks which wait for a layer's backward pass (FSDP's) see the last one's too.
+        """
         collected = [
             (part, leaf.grad)
             for layer in self.computed
@@ -61,6 +68,7 @@ class Prefix:
             if leaf.grad is not None
         ]
         if collected:
+            collected += [(end, torch.zeros_like(end)) for end in self.end if end.requires_grad]
             torch.autograd.backward([part for part, _ in collected], [gradient for _, gradient in collected])
 
 
@@ -87,6 +95,8 @@ class Pass:
             shared=self,
         )
         logits: torch.Tensor = output.logits[0]
+        if self.fills and self.prefix:
+            self.prefix.end.append(logits)
         return logits
 
     @contextmanager
@@ -114,20 +124,34 @@ class Pass:
 
 
 class Sharing(NamedTuple):
-    """How a model can share prefixes: the attention implementation to set, None where it cannot, and why."""
+    """How a model shares prefixes: the attention implementation to set, None for not at all, and why."""
 
     attention: str | None
     reason: str
 
 
-def sharing(model: PreTrainedModel) -> Sharing:
-    """The best way in which this model can share prefixes. On CUDA the flash kernels are written, but not verified."""
-    if model.config.model_type not in VERIFIED:
-        return Sharing(None, f"{model.config.model_type} models are not verified")
-    if getattr(model.config, "attention_dropout", 0.0):
+def sharing(
+    model: PreTrainedModel | PeftModel,
+    *,
+    device: torch.device,
+    wanted: Literal["auto", "flash", "dense", "repeated"] = "auto",
+) -> Sharing:
+    """How this model shares prefixes on a device. Flash kernels for CUDA are not verified, so not the first choice."""
+    config: Any = model.config
+    if wanted == "repeated":
+        return Sharing(None, "as the recipe says")
+    if config.model_type not in VERIFIED:
+        return Sharing(None, f"{config.model_type} models are not verified")
+    if getattr(config, "attention_dropout", 0.0):
         return Sharing(None, "its attention has dropout")
-    if model.device.type == "cuda":
-        return Sharing(DENSE, "a dense mask, as the flash kernels for CUDA are not verified")
+    if wanted == "dense":
+        return Sharing(DENSE, "a dense mask, as the recipe says")
+    if wanted == "auto" and device.type == "cuda":
+        return Sharing(DENSE, "a dense mask: the flash kernels for CUDA are not verified")
+    if getattr(config, "attn_logit_softcapping", None):
+        return Sharing(FLASH, "a dense mask, as its scores are soft-capped")
+    if getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True):
+        return Sharing(FLASH, f"flash attention; a dense mask where rows exceed the window of {config.sliding_window}")
     return Sharing(FLASH, "flash attention")
 
 

@@ -85,8 +85,16 @@ class TrainTable(Table):
     """The highest, reached after the warm-up."""
     batch_size: Count = 16
     """Examples per optimizer step, over all devices."""
-    micro_batch_size: Count = 1
-    """Examples at once on one device: memory, not mathematics."""
+    micro_batch_size: Count | Literal["auto"] = "auto"
+    """Examples at once on one device: memory, not mathematics. `auto` is the forecast's choice."""
+    prefix: Literal["auto", "flash", "dense", "repeated"] = "auto"
+    """How examples get at what they have in common: computed once a step and seen through flash kernels or a dense mask
+    (`auto` is the best that is verified), or computed with each of them."""
+    checkpointing: Literal["auto", "always", "never"] = "auto"
+    """Gradient checkpointing: a quarter more time for less memory. `auto` is only where nothing else fits."""
+    parallel: Literal["data", "fsdp", "layers"] = "data"
+    """What several devices do: each holds the base (`data`), each a part of it (`fsdp`), or one process spreads its
+    layers over them (`layers`)."""
     warmup_steps: Annotated[int, Field(ge=0)] | None = None
     """Optimizer steps of warm-up; refused when the run is not longer."""
     warmup_ratio: Share | None = None
@@ -98,6 +106,7 @@ class TrainTable(Table):
     alpha: Rate = 16
     """The adapter is scaled by alpha / rank."""
     dropout: Share = 0.05
+    """Of the adapter's input. The examples of a step share the noise of their common prefix."""
     target_modules: Literal["mlp", "attention", "all-linear"] | Annotated[list[Text], Field(min_length=1)] = "mlp"
     """The layers that get an adapter. `mlp` is gate_proj, up_proj and down_proj; a list gives names."""
     max_grad_norm: Rate = 1.0
@@ -108,6 +117,15 @@ class TrainTable(Table):
     """`auto` is bfloat16 where the device is fast at it, else float32."""
     quantise: Quantisation = "none"
     """The frozen base in 4 bits (`nf4`: QLoRA) or 8 (`int8`) to save memory; it is merged in full precision."""
+    validations_per_epoch: Count = 1
+    keep: Literal["last", "best"] = "last"
+    """The adapter that goes on: the last one, or that of the lowest validation loss."""
+    patience: Count | None = None
+    """Stop after so many validations without a new lowest loss."""
+    checkpoint_minutes: Annotated[float, Field(ge=0)] = 5.0
+    """At most so much work is lost when the program is killed; 0 saves after every step."""
+    loggers: list[Literal["tensorboard", "wandb", "mlflow", "trackio"]] = ["tensorboard"]
+    """What gets the metrics besides metrics.jsonl; all but TensorBoard are packages to install."""
 
     @model_validator(mode="after")
     def _one_warmup(self) -> Self:
@@ -116,13 +134,9 @@ class TrainTable(Table):
         return self
 
     @model_validator(mode="after")
-    def _whole_micro_batches(self) -> Self:
-        if self.batch_size % self.micro_batch_size:
-            raise ValueError(
-                f"train.batch_size = {self.batch_size} is not a multiple of"
-                f" train.micro_batch_size = {self.micro_batch_size}",
-                "Choose a micro-batch size that divides the batch size.",
-            )
+    def _shards(self) -> Self:
+        if self.quantise == "int8" and self.parallel == "fsdp":
+            raise ValueError('train.quantise = "int8" cannot be sharded by train.parallel = "fsdp"', 'Use "nf4".')
         return self
 
 

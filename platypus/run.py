@@ -98,6 +98,10 @@ class Run:
         record: dict[str, Any] = json.loads((self.folder(stage) / RECORD).read_text(encoding="utf-8"))
         return record
 
+    def outcome(self, stage: str, *, skipped: bool) -> Outcome:
+        """What became of a finished stage, for a process that did not perform it alone."""
+        return _outcome(self.folder(stage), self.record(stage), skipped=skipped)
+
     def fingerprint(self, stage: str) -> str:
         """16 hex digits of the key of a finished stage and of the present content of its files.
 

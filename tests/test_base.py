@@ -1,4 +1,4 @@
-"""The base stage: sharing a catalogue changes nothing, lessons repeat, a short run gives a model that opens anywhere."""
+"""The base stage: sharing a catalogue changes nothing, lessons repeat, a short run gives a model that opens."""
 
 import json
 from pathlib import Path

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from platypus.loss import accumulate, answer_length, mean_loss
+from platypus.loss import accumulate, answer_length, summed_loss
 from platypus.model import Loaded
 from platypus.prompt import Encoded
 from platypus.recipe import TrainTable
@@ -39,8 +39,8 @@ def test_loss_and_gradients_are_the_mean_over_all_answer_tokens(base: Path, micr
     assert count == sum(len(loss) for loss in losses)
     torch.testing.assert_close(loss, expected.detach())
     torch.testing.assert_close(gradients(loaded), expected_gradients, rtol=1e-4, atol=1e-6)
-    assert mean_loss(loaded, rows, micro_batch_size=micro_batch_size) == pytest.approx(
-        float(expected.detach()), rel=1e-5
+    assert summed_loss(loaded, rows, micro_batch_size=micro_batch_size) == pytest.approx(
+        count * float(expected.detach()), rel=1e-5
     )
     mean_of_means = torch.stack([loss.mean() for loss in losses]).mean()
     assert abs(mean_of_means - expected) > 1e-3
@@ -59,6 +59,6 @@ def test_a_part_of_a_step_gives_its_part_of_the_loss(base: Path) -> None:
 def test_the_loss_of_validation_is_without_dropout_and_leaves_no_gradients(base: Path) -> None:
     rows = some_examples(3)
     noisy = adapted(base, TrainTable(dropout=0.5, rank=4))
-    losses = {mean_loss(noisy, rows, micro_batch_size=2) for _ in range(3)}
+    losses = {summed_loss(noisy, rows, micro_batch_size=2) for _ in range(3)}
     assert len(losses) == 1
     assert not gradients(noisy)

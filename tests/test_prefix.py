@@ -20,7 +20,7 @@ from transformers import (
     Qwen3Config,
 )
 
-from platypus.loss import accumulate, answer_length, mean_loss
+from platypus.loss import accumulate, answer_length, summed_loss
 from platypus.model import Loaded
 from platypus.prefix import DENSE, FLASH, VERIFIED, common_prefix, sharing
 from platypus.prompt import Encoded
@@ -189,9 +189,9 @@ def test_the_prefix_is_computed_once_and_its_last_layer_hardly() -> None:
 
 def test_the_validation_loss_is_that_of_separate_rows() -> None:
     loaded = adapted("qwen3")
-    plain = mean_loss(loaded, rows(), micro_batch_size=2)
+    plain = summed_loss(loaded, rows(), micro_batch_size=2)
     loaded.model.get_base_model().set_attn_implementation(FLASH)
-    assert mean_loss(loaded, rows(), micro_batch_size=2) == pytest.approx(plain, rel=1e-6)
+    assert summed_loss(loaded, rows(), micro_batch_size=2) == pytest.approx(plain, rel=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["llama", "gemma2"])
@@ -207,6 +207,16 @@ def test_ordinary_calls_are_what_they_were(kind: str) -> None:
     torch.testing.assert_close(again, plain, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("attention", [FLASH, DENSE])
+def test_on_a_gpu_bfloat16_gradients_are_those_of_separate_rows(attention: str) -> None:
+    """To verify the flash kernels there: when this passes, `sharing` may choose them."""
+    loaded = adapted("llama", dtype=torch.bfloat16)
+    loaded.model.to("cuda").get_base_model().set_attn_implementation(attention)
+    accumulate(loaded, rows(), answer_tokens=sum(map(answer_length, rows())), micro_batch_size=2)
+    assert_close(gradients(loaded).cpu(), separate("llama", rows(), dtype=torch.float32), 0.05)
+
+
 def test_the_prefix_leaves_each_prompt_its_last_token() -> None:
     same = [Encoded((1, 2, 3, 4, 9), 4, "a"), Encoded((1, 2, 3, 4, 8), 4, "b")]
     assert common_prefix(same) == 3
@@ -215,6 +225,11 @@ def test_the_prefix_leaves_each_prompt_its_last_token() -> None:
 
 
 def test_what_is_not_verified_is_not_shared() -> None:
-    assert sharing(AutoModelForCausalLM.from_config(CONFIGS["llama"])).attention == FLASH
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    llama = AutoModelForCausalLM.from_config(CONFIGS["llama"])
+    assert sharing(llama, device=cpu).attention == FLASH
+    assert sharing(llama, device=cuda).attention == DENSE
+    assert sharing(llama, device=cuda, wanted="flash").attention == FLASH
+    assert sharing(llama, device=cpu, wanted="repeated").attention is None
     noisy = AutoModelForCausalLM.from_config(LlamaConfig(**WIDE, attention_dropout=0.1))
-    assert sharing(noisy) == (None, "its attention has dropout")
+    assert sharing(noisy, device=cpu) == (None, "its attention has dropout")

@@ -35,11 +35,13 @@ def script(name: str, *words: str, **variables: object) -> subprocess.CompletedP
 
 
 @pytest.mark.slow
-def test_they_train_and_merge_on_one_device(tmp_path: Path) -> None:
+def test_they_train_and_merge_on_two_devices(tmp_path: Path) -> None:
+    """On one, the command is that of test_pipeline."""
     run, base = tmp_path / "run", tiny_llama(tmp_path / "base", context=4096)
     recipe = write_recipe(tmp_path, base=base, tables=SMALL)
-    trained = script("fine-tuning.sh", RUN=run, RECIPE=recipe)
+    trained = script("fine-tuning.sh", RUN=run, RECIPE=recipe, GPUS=2)
     assert trained.returncode == 0, trained.stderr
+    assert Run.open(run).record("train")["results"]["devices"] == 2
     merged = script("merge.sh", "--json", RUN=run)
     assert merged.returncode == 0, merged.stderr
     assert '"stage": "merge"' in merged.stdout

@@ -196,7 +196,6 @@ notation = "calls"
 epochs = 60
 learning_rate = 1e-2
 batch_size = 8
-micro_batch_size = 4
 warmup_ratio = 0.1
 rank = 16
 alpha = 32

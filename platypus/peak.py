@@ -1,0 +1,72 @@
+"""Counting the memory of torch code that runs without data, on the "meta" device.
+
+Attention is counted as devices compute it, in one kernel; without data torch would take the plain way, which keeps all
+scores. Knows nothing of models. What kernels need inside, and what allocators keep, is not seen.
+"""
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+_aten = torch.ops.aten
+
+
+class PeakCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of tensors that come to life in the block, and the most that lived at once.
+
+    Storages are counted, so a view is not; those of the `known` tensors, and views of them, never are. Where code looks
+    at a number, which isn't there, it is told 1 (transformers asks whether rows are unpacked and unpadded: yes).
+    """
+
+    def __init__(self, known: Sequence[torch.Tensor] = ()) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.live = self.peak = 0
+        self._storages: dict[int, Any] = {tensor.untyped_storage()._cdata: None for tensor in known}
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function is _aten._local_scalar_dense.default and args[0].is_meta:
+            return 1
+        output = function(*args, **(kwargs or {}))
+        for tensor in tree_leaves(output):
+            if isinstance(tensor, torch.Tensor) and tensor.is_meta:
+                self._meet(tensor.untyped_storage())
+        return output
+
+    def _meet(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._storages:
+            return
+
+        def leave(reference: Any) -> None:
+            self.live -= size
+            del self._storages[key]
+
+        self._storages[key] = weakref.ref(storage, leave)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+
+
+def _attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> torch.Tensor:
+    mask = attn_mask if attn_mask is None else attn_mask.to(query.dtype)  # torch, too, turns booleans into numbers
+    if enable_gqa:
+        key, value = (part.repeat_interleave(query.shape[1] // part.shape[1], 1) for part in (key, value))
+    fused = _aten._scaled_dot_product_flash_attention_for_cpu
+    output: torch.Tensor = fused(query, key, value, dropout_p, is_causal, attn_mask=mask, scale=scale)[0]
+    return output
+
+
+_META = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]  # in force for as long as it lives
+_META.impl("scaled_dot_product_attention", _attention, "AutogradMeta")  # type: ignore[no-untyped-call]

@@ -43,6 +43,7 @@ def _print_step(step: Step) -> str:
 
 
 def print_name(name: str) -> str:
+    """The name of a tool or argument in `calls`: in quotes unless it is a plain word."""
     return name if NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
 
 

@@ -10,6 +10,7 @@ alone.) Where no token does the last, it is waived for that token. Knows no mode
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain, islice
 from typing import Any, Protocol, Self
 
@@ -57,12 +58,13 @@ class Vocabulary:
         self.end: int = tokenizer.eos_token_id
         self.tokens = LLTokenizer(backend.to_str(), n_vocab=size, eos_token=self.end)
         self._backend = backend
+        self.encode = lru_cache(maxsize=1 << 16)(self._encode)  # the same words come again and again
         self._bytes: dict[int, bytes] = {}
         self.lead = self.decode(self.encode("[]")).removesuffix(b"[]").decode()
 
-    def encode(self, text: str) -> list[int]:
+    def _encode(self, text: str) -> tuple[int, ...]:
         """The ids of a text, without special tokens."""
-        return list(self._backend.encode(text, add_special_tokens=False).ids)
+        return tuple(self._backend.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Sequence[int]) -> bytes:
         """The bytes of these ids."""
@@ -264,7 +266,7 @@ class Walk:
             if not more:
                 return ids
             text = data[: error.start].decode()
-        return self.vocabulary.encode(text.removeprefix(self.vocabulary.lead))
+        return list(self.vocabulary.encode(text.removeprefix(self.vocabulary.lead)))
 
     def _skip(self) -> None:
         """Append what is forced up to the last space in it; beyond, tokens depend on what follows."""

@@ -50,7 +50,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         tokenizers = {"bytes": byte_bpe_tokenizer(), "pieces": sentencepiece_tokenizer(Path(folder) / "pieces")}
         models = {
-            name: load_base(str(tiny_llama(Path(folder) / name / "base", tokenizer=tokenizer, hidden_size=16, layers=1)))
+            name: load_base(
+                str(tiny_llama(Path(folder) / name / "base", tokenizer=tokenizer, hidden_size=16, layers=1))
+            )
             for name, tokenizer in tokenizers.items()
         }
         each = -(-options.plans // options.catalogues)
@@ -106,7 +108,16 @@ def by_chance(constraint: Constraint, count: int, rng: Random) -> Iterator[str]:
                     scores = (random.gumbel(size=size) + 4 * likely).astype(np.float32)
                     walk.append(walk.best(scores) if len(walk.ids) < LIMIT else walk.shortest())
             ids = (*vocabulary.encode(walk.text), vocabulary.end)
-            yield walk.text if ids == tuple(walk.ids) else f"exception: not canonical: {walk.text[:60]}"
+            if ids == tuple(walk.ids) or len(walk.ids) > LIMIT:  # an end that was brought about need not be canonical
+                yield walk.text
+            else:
+                pairs = enumerate(zip(ids, walk.ids, strict=False))
+                at = next((i for i, (wanted, found) in pairs if wanted != found), 0)
+                print(
+                    f"not canonical: {[vocabulary.token(t) for t in walk.ids[max(0, at - 6) : at + 4]]}",
+                    file=sys.stderr,
+                )
+                yield "exception: not canonical"
         except Exception as error:  # what is looked for
             print(f"{error!r} after {walk.text!r}\n{constraint.grammar.lark[:300]}", file=sys.stderr)
             yield f"exception: {type(error).__name__}"

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from platypus.catalogue import Argument, Catalogue, Tool
 from platypus.errors import CatalogueError
@@ -310,3 +310,31 @@ def _parts(output: Schema, path: str = "") -> Iterator[_Part]:
         yield from _parts(element, path + _INDEX)
     if not names and part(output, ("a",)) == {}:
         yield _Part(rf"{path}\.{_NAMED_FIELD}(\.{_ANY_FIELD})*", {})
+
+
+def plan_schema(catalogue: Catalogue, *, max_steps: int) -> dict[str, Any]:
+    """The JSON Schema of plans in `json`, for servers that know no parametric grammar.
+
+    It promises known tools and arguments and allowed literals. It cannot promise that required arguments are there,
+    that none stands twice, or that a reference is to an earlier step whose output fits: read its answers with
+    `platypus.plan.parse_plan`.
+    """
+    reference = {"type": "string", "pattern": r"^\$\$PREV\[[0-9]\](\.[A-Za-z0-9_]+)*$"}
+
+    def value(schema: Schema) -> dict[str, Any]:
+        items = _elements(schema)
+        choices: list[Any] = [meaning(schema), reference]
+        if items is not None and schema.get("type") == "array":
+            choices.insert(0, {"type": "array", "items": {"anyOf": [meaning(items), reference]}})
+        return {"anyOf": choices}
+
+    def entry(**properties: Any) -> dict[str, Any]:
+        required = list(properties)
+        return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+    calls = []
+    for tool in catalogue:
+        given = [entry(argument_name={"const": a.name}, argument_value=value(a.schema)) for a in tool.arguments]
+        arguments = {"type": "array", "maxItems": len(given)} | ({"items": {"anyOf": given}} if given else {})
+        calls.append(entry(tool_name={"const": tool.name}, arguments=arguments))
+    return {"type": "array", "items": {"anyOf": calls}, "maxItems": max_steps}

@@ -7,16 +7,18 @@ asked, because torch takes seconds.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from platypus.catalogue import Catalogue
 from platypus.errors import ModelError
 from platypus.example import Row
 from platypus.plan import Malformed, Plan, Problem
 from platypus.prompt import Prompt
 from platypus.recipe import DecodeTable, PromptTable
+from platypus.retrieval import Retriever
 from platypus.run import Run
 from platypus.walk import Constraint, Vocabulary
 
@@ -51,38 +53,56 @@ class Planner:
 
     def plan(self, requests: Sequence[str], *, batch_size: int = 16, max_new_tokens: int = 512) -> Iterator[Answer]:
         """The answer to each request, in order. Raises PromptError for a request that leaves no room for one."""
-        prompts = [self.prompt.ids(request) for request in requests]
         if self.settings.decoding == "free":
-            return self._freely(requests, prompts, batch_size, max_new_tokens)
-        return self._constrained(requests, prompts, batch_size, max_new_tokens)
+            return self._freely(requests, batch_size, max_new_tokens)
+        if self.settings.max_tools is not None and len(self._catalogue) > self.settings.max_tools:
+            return self._narrowly(requests, self.settings.max_tools, max_new_tokens)
+        return self._constrained(self.prompt, self.decoder, requests, batch_size, max_new_tokens)
 
     @cached_property
     def decoder(self) -> "Decoder":
         """The model under the catalogue's grammar. Raises CatalogueError when there can be no such grammar."""
+        return self._decoder(self.prompt, self._catalogue)
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        return Vocabulary(self.loaded.tokenizer, size=self.loaded.vocabulary)
+
+    @property
+    def _catalogue(self) -> Catalogue:
+        assert self.prompt.catalogue is not None  # without one there are no plans to ask for
+        return self.prompt.catalogue
+
+    def _decoder(self, prompt: Prompt, catalogue: Catalogue) -> "Decoder":
         from platypus.decoder import Decoder
 
-        assert self.prompt.catalogue is not None  # without one there are no plans to ask for
-        vocabulary = Vocabulary(self.loaded.tokenizer, size=self.loaded.vocabulary)
-        constraint = Constraint.compile(
-            vocabulary, self.prompt.catalogue, self.prompt.notation, max_steps=self.settings.max_steps
-        )
-        return Decoder(self.loaded, constraint, [self.prompt.ids(probe) for probe in ("1", "Plan")], folder=self.folder)
+        steps = self.settings.max_steps
+        constraint = Constraint.compile(self._vocabulary, catalogue, prompt.notation, max_steps=steps)
+        return Decoder(self.loaded, constraint, [prompt.ids(probe) for probe in ("1", "Plan")], folder=self.folder)
+
+    def _narrowly(self, requests: Sequence[str], tools: int, max_new_tokens: int) -> Iterator[Answer]:
+        """Each request with the tools that are most like it, in its prompt and in its grammar."""
+        retriever = Retriever(self._catalogue)
+        for request in requests:
+            chosen = retriever.subset(request, tools)
+            prompt = replace(self.prompt, catalogue=chosen)
+            yield from self._constrained(prompt, self._decoder(prompt, chosen), [request], 1, max_new_tokens)
 
     def _constrained(
-        self, requests: Sequence[str], prompts: Sequence[Sequence[int]], batch_size: int, max_new_tokens: int
+        self, prompt: Prompt, decoder: "Decoder", requests: Sequence[str], batch_size: int, max_new_tokens: int
     ) -> Iterator[Answer]:
         from platypus.decoder import Limits
 
-        decoded = self.decoder.decode(prompts, limits=Limits(max_new_tokens), batch_size=batch_size)
+        prompts = [prompt.ids(request) for request in requests]
+        decoded = decoder.decode(prompts, limits=Limits(max_new_tokens), batch_size=batch_size)
         for request, said in zip(requests, decoded, strict=True):
-            plan = self.prompt.read(said.text)
+            plan = prompt.read(said.text)
             yield Answer(request, plan, said.text, said.tokens, said.ended_by == "model", said.decisions)
 
-    def _freely(
-        self, requests: Sequence[str], prompts: Sequence[Sequence[int]], batch_size: int, max_new_tokens: int
-    ) -> Iterator[Answer]:
+    def _freely(self, requests: Sequence[str], batch_size: int, max_new_tokens: int) -> Iterator[Answer]:
         from platypus.model import complete
 
+        prompts = [self.prompt.ids(request) for request in requests]
         said = complete(self.loaded, prompts, max_new_tokens=max_new_tokens, batch_size=batch_size)
         for request, completion in zip(requests, said, strict=True):
             plan, tokens = self._read(completion), completion.tokens

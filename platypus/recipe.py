@@ -140,6 +140,8 @@ class DecodeTable(Table):
     """`grammar`: nothing but valid plans can be said. `free`: what the model says, checked afterwards."""
     max_steps: Count = 10
     """The longest plan. A grammar's state has 64 bits: many kinds of output leave room for fewer steps."""
+    max_tools: Count | None = None
+    """Of a larger catalogue, each request is shown only so many tools, those that are most like it."""
     keep_prefix: bool = False
     """Whether the catalogue's keys and values are kept in the run's folder, so that a new process starts at once."""
 

@@ -163,3 +163,14 @@ def test_the_kept_prefix_lies_in_the_run(run: Run) -> None:
     assert open_planner(kept).folder == run.path / ".prefix" and open_planner(run).folder is None
     assert open_planner(run).settings.decoding == "grammar"
     assert open_planner(run.decoded("free")).settings == FREE
+
+
+def test_of_a_large_catalogue_a_request_is_shown_the_tools_that_it_is_about(tmp_path: Path) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base")))
+    tools = catalogue_from_json([{"name": f"tool_{i}"} for i in range(40)] + [{"name": "book_flight"}])
+    planner = Planner(loaded, Prompt(loaded.tokenizer, tools, "calls"), DecodeTable(max_tools=1, max_steps=2))
+    requests = ["book a flight", "tool 7, and another flight to book", "flight"]
+    answers = list(planner.plan(requests, max_new_tokens=20))
+    assert [answer.request for answer in answers] == requests
+    for answer in answers:
+        assert isinstance(answer.plan, Plan) and {step.tool for step in answer.plan} <= {"book_flight"}

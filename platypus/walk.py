@@ -24,7 +24,7 @@ from platypus.errors import CatalogueError
 from platypus.grammar import Grammar, plan_grammar
 from platypus.notation import Notation
 
-FEW = 64  # of so many legal tokens each is looked at; more are taken to be text that can go on as it likes
+FEW = 40  # of so many legal tokens each is looked at; more are taken to be text that can go on as it likes
 WINDOW = 4  # the least number of tokens that are encoded again to see whether another one continues them
 TRIED = 512  # tokens looked at before the canonical tokenisation is waived
 DEPTH = 6  # how many tokens ahead a canonical continuation is looked for
@@ -111,7 +111,9 @@ class Walk:
         self.vocabulary = vocabulary
         self.ids: list[int] = []
         self._matcher, self._distinct = matcher, distinct
-        self._window = 0  # where the tokens begin that are encoded again
+        self._window: int | None = (
+            0  # where the tokens begin that are encoded again; None: any token counts as canonical
+        )
         self._candidates: Ids | None = None
 
     def copy(self) -> "Walk":
@@ -150,8 +152,12 @@ class Walk:
 
     def legal(self, tokens: Ids) -> list[int]:
         """Those of the grammar's candidates that may come next."""
-        distinct = [int(token) for token in tokens if self._keeps_distinct(int(token))]
-        return [token for token in distinct if self._is_canonical(token)] or distinct
+        return [t for t in map(int, tokens) if self._keeps_distinct(t) and self._is_canonical(t)]
+
+    def _waived(self, tokens: Ids) -> list[int]:
+        """Those that may come next where none is canonical. Until the next word, all are taken to be."""
+        self._window = None
+        return [token for token in map(int, tokens) if self._keeps_distinct(token)]
 
     def forced(self) -> list[int]:
         """Append all that must come next, and return it."""
@@ -161,7 +167,7 @@ class Walk:
             candidates = self.candidates()
             if len(candidates) > FEW:
                 break
-            legal = self.legal(candidates)
+            legal = self.legal(candidates) or self._waived(candidates)
             if len(legal) != 1:
                 self._candidates = np.array(legal, dtype=np.int64)
                 break
@@ -182,7 +188,7 @@ class Walk:
         weights = np.exp(scores - scores.max())
         legal: list[int] = []
         kept, rest = 0.0, float(weights.sum())
-        few = set(self.legal(candidates)) if len(candidates) <= FEW else None
+        few = set(self.legal(candidates) or self._waived(candidates)) if len(candidates) <= FEW else None
         for place in np.argsort(-weights, kind="stable"):
             token, weight = int(candidates[place]), float(weights[place])
             rest -= weight
@@ -210,7 +216,10 @@ class Walk:
         """The first token that may come next; of the first hundreds, if none is canonical, the first distinct one."""
         distinct = filter(self._keeps_distinct, islice(tokens, TRIED))
         first = next(distinct)
-        return next(filter(self._is_canonical, chain([first], distinct)), first)
+        canonical = next(filter(self._is_canonical, chain([first], distinct)), None)
+        if canonical is None:
+            self._window = None
+        return first if canonical is None else canonical
 
     def _keeps_distinct(self, token: int) -> bool:
         return self._can_go_on(self._matcher, self._distinct, token)
@@ -228,7 +237,7 @@ class Walk:
         return len(following) > FEW or any(self._can_go_on(after, then, more) for more in self._soonest(following))
 
     def _is_canonical(self, token: int) -> bool:
-        return self._goes_on(self._matcher, self.ids[self._window :], token, DEPTH)
+        return self._window is None or self._goes_on(self._matcher, self.ids[self._window :], token, DEPTH)
 
     def _goes_on(self, matcher: LLMatcher, ids: list[int], token: int, depth: int) -> bool:
         """Whether some canonical tokenisation begins with these ids and the token, as far as can be seen from here.
@@ -238,13 +247,16 @@ class Walk:
         if token == self.vocabulary.end:
             return True
         ids = [*ids, token]
-        canonical = self._encoded(ids, b"") == ids
+        encoded = self._encoded(ids, b"")
+        if encoded is None:
+            return True
+        canonical = encoded == ids
         after, following = self._after(matcher, token)
         if len(following) > FEW:
             return canonical
         forced = after.compute_ff_bytes()
         if _SPACE.search(forced):
-            return self._encoded(ids, forced)[: len(ids)] == ids
+            return (self._encoded(ids, forced) or ids)[: len(ids)] == ids
         if not canonical or not depth:
             return canonical
         return any(self._goes_on(after, ids, int(more), depth - 1) for more in following[::-1])
@@ -260,17 +272,15 @@ class Walk:
         after.consume_token(token)
         return after, _allowed(after)
 
-    def _encoded(self, ids: list[int], more: bytes) -> list[int]:
-        """The tokenisation of what the ids stand for and some text after it."""
+    def _encoded(self, ids: list[int], more: bytes) -> list[int] | None:
+        """The tokenisation of what the ids stand for and some text after it; None in the midst of a character."""
         data = self.vocabulary.decode(ids) + more
         if data == self.vocabulary.lead.encode():  # the token that a tokenizer puts before every text, alone
             return ids
         try:
             text = data.decode()
-        except UnicodeDecodeError as error:  # a character whose last bytes are still to come
-            if not more:
-                return ids
-            text = data[: error.start].decode()
+        except UnicodeDecodeError:
+            return None
         return list(self.vocabulary.encode(text.removeprefix(self.vocabulary.lead)))
 
     def _skip(self) -> None:
@@ -278,8 +288,10 @@ class Walk:
         forced = self._matcher.compute_ff_bytes()
         if not _SPACE.search(forced):
             return
-        ids = self.ids[self._window :]
-        encoded = self._encoded(ids, forced)
+        ids = [] if self._window is None else self.ids[self._window :]
+        encoded = None if self._window is None else self._encoded(ids, forced)
+        if encoded is None:
+            return
         last = max((i for i, token in enumerate(encoded) if self._begins_word(token)), default=0)
         if encoded[: len(ids)] == ids:
             for token in encoded[len(ids) : last]:

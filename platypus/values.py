@@ -21,6 +21,7 @@ from platypus.plan import MARK
 from platypus.schema import Schema, literal_problem, variants
 
 MAX_ITEMS = 100
+MAX_SHAPED = 100
 MAX_ANY_DEPTH = 6
 MAX_SCHEMA_DEPTH = 20  # with the depth of "anything" still below the 32 that a plan allows
 
@@ -173,7 +174,8 @@ class Literals:
             return self._text()
         if len(parts) > ("minLength" in schema or "maxLength" in schema):
             classes = re.search(r"\\[wWdDsSbB]", schema.get("pattern", ""))
-            parts.insert(0, f"/({_PLAIN_ASCII if classes else _PLAIN})*/")
+            most = "" if "maxLength" in schema else f" & /(?s:.{{0,{MAX_SHAPED}}})/"  # so that every text has an end
+            parts.insert(0, f"/({_PLAIN_ASCII if classes else _PLAIN})*/{most}")
         else:
             parts.append(_UNMARKED)
         terminal = rf'"\"" ({" & ".join(parts)}) "\""'

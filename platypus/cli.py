@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -31,6 +31,10 @@ RecipeFile = Annotated[
     Path | None, typer.Option("--recipe", metavar="FILE", help="The recipe (TOML). The run keeps its own copy.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Do it again even when nothing has changed.")]
+Decode = Annotated[
+    Literal["grammar", "free"] | None,
+    typer.Option("--decoding", help="Say valid plans only, or anything, checked afterwards; else as in the recipe."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 app = typer.Typer(
@@ -139,9 +143,11 @@ def merge(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_js
 
 
 @app.command()
-def evaluate(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
+def evaluate(
+    run: RunFolder, recipe: RecipeFile = None, force: Force = False, decoding: Decode = None, as_json: Json = False
+) -> None:
     """Score the test requests, before and after."""
-    opened = _open(run, recipe)
+    opened = _open(run, recipe, decoding)
     from platypus.stages.evaluate import evaluate
 
     _print_scores(evaluate(opened, force=force), as_json=as_json)
@@ -167,6 +173,7 @@ def all_stages(run: RunFolder, recipe: RecipeFile = None, force: Force = False, 
 def plan(
     run: RunFolder,
     request: Annotated[str, typer.Argument(metavar="REQUEST", help="What is wanted, in words.", show_default=False)],
+    decoding: Decode = None,
     as_json: Json = False,
 ) -> None:
     """Answer one request with a plan. Exit code 1 when the answer is not one."""
@@ -174,7 +181,7 @@ def plan(
     from platypus.planner import open_planner
     from platypus.stages.chat import readable
 
-    opened = _open(run)
+    opened = _open(run, decoding=decoding)
     if opened.catalogue is None:
         raise RunError("the run has no catalogue to plan with", where=str(run), remedy=f"Ask it: platypus chat {run}")
     planner = open_planner(opened)
@@ -189,11 +196,11 @@ def plan(
 
 
 @app.command()
-def chat(run: RunFolder) -> None:
+def chat(run: RunFolder, decoding: Decode = None) -> None:
     """Talk to the fine-tuned model."""
     from platypus.stages.chat import chat
 
-    chat(_open(run))
+    chat(_open(run, decoding=decoding))
 
 
 @app.command()
@@ -246,10 +253,11 @@ def base(
     typer.echo(json.dumps(results) if as_json else "\n".join(result_lines(results, indent="")))
 
 
-def _open(folder: Path, recipe: Path | None = None) -> "Run":
+def _open(folder: Path, recipe: Path | None = None, decoding: str | None = None) -> "Run":
     from platypus.run import Run
 
-    return Run.open(folder, recipe=recipe)
+    run = Run.open(folder, recipe=recipe)
+    return run if decoding is None else run.decoded(decoding)
 
 
 def _print_outcome(outcome: "Outcome", *, as_json: bool) -> None:

@@ -73,6 +73,11 @@ class Loaded:
         return int(self.model.config.max_position_embeddings)
 
     @property
+    def vocabulary(self) -> int:
+        """How many logits the model gives; a few more than the tokenizer has tokens, for some."""
+        return int(self.model.config.vocab_size)
+
+    @property
     def end_tokens(self) -> frozenset[int]:
         """The ids of the tokens that end an answer."""
         return frozenset(_as_list(self.model.generation_config.eos_token_id))

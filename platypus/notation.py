@@ -38,11 +38,12 @@ def read_plan(text: str, notation: Notation, catalogue: Catalogue | None) -> Pla
 
 
 def _print_step(step: Step) -> str:
-    arguments = ", ".join(f"{_print_name(name)}={_print_value(value)}" for name, value in step.arguments.items())
-    return f"{_print_name(step.tool)}({arguments})"
+    arguments = ", ".join(f"{print_name(name)}={_print_value(value)}" for name, value in step.arguments.items())
+    return f"{print_name(step.tool)}({arguments})"
 
 
-def _print_name(name: str) -> str:
+def print_name(name: str) -> str:
+    """The name of a tool or argument in `calls`: in quotes unless it is a plain word."""
     return name if NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
 
 

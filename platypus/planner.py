@@ -1,52 +1,112 @@
 """Planner: requests in, plans out. It joins a loaded model and the prompt that the model was trained with.
 
-How an answer is decoded is hidden behind `Planner.plan`: now greedily, with the check against the catalogue afterwards.
-What the model says wrong, or does not finish, becomes `Malformed`. Tensors are `platypus.model`'s matter, which is
-imported only when a model is opened or asked, because torch takes seconds.
+How an answer is decoded is hidden behind `Planner.plan`: under the grammar of the catalogue's valid plans, or freely.
+Both ways the plan is checked against the catalogue afterwards, and what is wrong or has no end becomes `Malformed`.
+Tensors are the matter of `platypus.model` and `platypus.decoder`, which are imported only when a model is opened or
+asked, because torch takes seconds.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from platypus.catalogue import Catalogue
 from platypus.errors import ModelError
 from platypus.example import Row
 from platypus.plan import Malformed, Plan, Problem
 from platypus.prompt import Prompt
-from platypus.recipe import PromptTable
+from platypus.recipe import DecodeTable, PromptTable
+from platypus.retrieval import Retriever
 from platypus.run import Run
+from platypus.walk import Constraint, Vocabulary
 
 if TYPE_CHECKING:
+    from platypus.decoder import Decoder
     from platypus.model import Completion, Loaded
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model made of a request: the plan, and the text that it was read from."""
+    """What a model made of a request: the plan, the text that it was read from, and whether the model ended it itself.
+
+    `decisions` is how many of the tokens the model was asked for.
+    """
 
     request: str
     plan: Plan | Malformed
     text: str
     tokens: int
     finished: bool
+    decisions: int
 
 
 @dataclass(frozen=True)
 class Planner:
-    """A model and its prompt."""
+    """A model and its prompt; `folder` is where the catalogue's keys and values are kept, if anywhere."""
 
     loaded: "Loaded"
     prompt: Prompt
+    settings: DecodeTable = field(default_factory=DecodeTable)
+    folder: Path | None = None
 
     def plan(self, requests: Sequence[str], *, batch_size: int = 16, max_new_tokens: int = 512) -> Iterator[Answer]:
         """The answer to each request, in order. Raises PromptError for a request that leaves no room for one."""
+        if self.settings.decoding == "free":
+            return self._freely(requests, batch_size, max_new_tokens)
+        if self.settings.max_tools is not None and len(self._catalogue) > self.settings.max_tools:
+            return self._narrowly(requests, self.settings.max_tools, max_new_tokens)
+        return self._constrained(self.prompt, self.decoder, requests, batch_size, max_new_tokens)
+
+    @cached_property
+    def decoder(self) -> "Decoder":
+        """The model under the catalogue's grammar. Raises CatalogueError when there can be no such grammar."""
+        return self._decoder(self.prompt, self._catalogue)
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        return Vocabulary(self.loaded.tokenizer, size=self.loaded.vocabulary)
+
+    @property
+    def _catalogue(self) -> Catalogue:
+        assert self.prompt.catalogue is not None  # without one there are no plans to ask for
+        return self.prompt.catalogue
+
+    def _decoder(self, prompt: Prompt, catalogue: Catalogue) -> "Decoder":
+        from platypus.decoder import Decoder
+
+        steps = self.settings.max_steps
+        constraint = Constraint.compile(self._vocabulary, catalogue, prompt.notation, max_steps=steps)
+        return Decoder(self.loaded, constraint, [prompt.ids(probe) for probe in ("1", "Plan")], folder=self.folder)
+
+    def _narrowly(self, requests: Sequence[str], tools: int, max_new_tokens: int) -> Iterator[Answer]:
+        """Each request with the tools that are most like it, in its prompt and in its grammar."""
+        retriever = Retriever(self._catalogue)
+        for request in requests:
+            chosen = retriever.subset(request, tools)
+            prompt = replace(self.prompt, catalogue=chosen)
+            yield from self._constrained(prompt, self._decoder(prompt, chosen), [request], 1, max_new_tokens)
+
+    def _constrained(
+        self, prompt: Prompt, decoder: "Decoder", requests: Sequence[str], batch_size: int, max_new_tokens: int
+    ) -> Iterator[Answer]:
+        from platypus.decoder import Limits
+
+        prompts = [prompt.ids(request) for request in requests]
+        decoded = decoder.decode(prompts, limits=Limits(max_new_tokens), batch_size=batch_size)
+        for request, said in zip(requests, decoded, strict=True):
+            plan = prompt.read(said.text)
+            yield Answer(request, plan, said.text, said.tokens, said.ended_by == "model", said.decisions)
+
+    def _freely(self, requests: Sequence[str], batch_size: int, max_new_tokens: int) -> Iterator[Answer]:
         from platypus.model import complete
 
         prompts = [self.prompt.ids(request) for request in requests]
         said = complete(self.loaded, prompts, max_new_tokens=max_new_tokens, batch_size=batch_size)
         for request, completion in zip(requests, said, strict=True):
-            plan = self._read(completion)
-            yield Answer(request, plan, completion.text, completion.tokens, completion.finished)
+            plan, tokens = self._read(completion), completion.tokens
+            yield Answer(request, plan, completion.text, tokens, completion.finished, tokens)
 
     def respond(
         self, rows: Sequence[Row], *, batch_size: int = 16, max_new_tokens: int = 512
@@ -74,21 +134,22 @@ def open_planner(run: Run) -> Planner:
 
     if not run.is_done("train"):
         return open_base(run)
-    table = prompt_settings(run)
     if is_merged(run):
-        loaded = load_merged(run.folder("merge") / "model")
-    else:
-        loaded = load_adapted(run.folder("train") / "adapter", base=run.recipe.base)
-    return Planner(loaded, Prompt(loaded.tokenizer, run.catalogue, table.notation, table.cutoff))
+        return _planner(run, load_merged(run.folder("merge") / "model"))
+    return _planner(run, load_adapted(run.folder("train") / "adapter", base=run.recipe.base))
 
 
 def open_base(run: Run) -> Planner:
     """The run's base without what was learned, with the same prompt."""
     from platypus.model import load_base
 
-    table = prompt_settings(run)
-    loaded = load_base(run.recipe.base)
-    return Planner(loaded, Prompt(loaded.tokenizer, run.catalogue, table.notation, table.cutoff))
+    return _planner(run, load_base(run.recipe.base))
+
+
+def _planner(run: Run, loaded: "Loaded") -> Planner:
+    table, settings = prompt_settings(run), run.recipe.decode
+    prompt = Prompt(loaded.tokenizer, run.catalogue, table.notation, table.cutoff)
+    return Planner(loaded, prompt, settings, run.path / ".prefix" if settings.keep_prefix else None)
 
 
 def is_merged(run: Run) -> bool:

@@ -22,6 +22,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Rate = Annotated[float, Field(gt=0)]
 Text = Annotated[str, Field(min_length=1)]
 Quantisation = Literal["none", "nf4", "int8"]
+Decoding = Literal["grammar", "free"]
 
 
 class Table(BaseModel):
@@ -149,6 +150,19 @@ class MergeTable(Table):
     """On how many real prompts merged and adapted model must agree."""
 
 
+class DecodeTable(Table):
+    """`[decode]`: how a planner's answers are made."""
+
+    decoding: Decoding = "grammar"
+    """`grammar`: nothing but valid plans can be said. `free`: what the model says, checked afterwards."""
+    max_steps: Count = 10
+    """The longest plan. A grammar's state has 64 bits: many kinds of output leave room for fewer steps."""
+    max_tools: Count | None = None
+    """Of a larger catalogue, each request is shown only so many tools, those that are most like it."""
+    keep_prefix: bool = False
+    """Whether the catalogue's keys and values are kept in the run's folder, so that a new process starts at once."""
+
+
 class EvaluateTable(Table):
     """`[evaluate]`: scores on the test examples."""
 
@@ -206,6 +220,7 @@ class Recipe(Table):
     refine: RefineTable = RefineTable()
     train: TrainTable = TrainTable()
     merge: MergeTable = MergeTable()
+    decode: DecodeTable = DecodeTable()
     evaluate: EvaluateTable = EvaluateTable()
     pretrain: BaseTable = BaseTable()
 

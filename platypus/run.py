@@ -16,7 +16,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -78,6 +78,11 @@ class Run:
         run = cls(path, known, None if known.catalogue is None else read_catalogue(path / CATALOGUE))
         run._recover()
         return run
+
+    def decoded(self, decoding: str) -> "Run":
+        """The same run with another way of decoding than the recipe's."""
+        table = self.recipe.decode.model_copy(update={"decoding": decoding})
+        return replace(self, recipe=self.recipe.model_copy(update={"decode": table}))
 
     def is_done(self, stage: str) -> bool:
         """Whether the stage has been finished, with whatever inputs."""

@@ -8,11 +8,13 @@ alone; what the tool really returns is the executor's matter.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import SchemaError
+from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.validators import extend
 
 from platypus.errors import CatalogueError
 
@@ -194,9 +196,18 @@ def _fits_one(output: Schema, argument: Schema) -> bool:
     return True
 
 
+def _multiple_of(validator: Any, factor: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
+    """`multipleOf` in decimals: 0.3 is a multiple of 0.1, though not as a binary fraction."""
+    if validator.is_type(value, "number") and Fraction(str(value)) % Fraction(str(factor)):
+        yield ValidationError(f"{value!r} is not a multiple of {factor}")
+
+
+_Validator = extend(Draft202012Validator, {"multipleOf": _multiple_of})  # type: ignore[no-untyped-call]
+
+
 @lru_cache(maxsize=4096)
-def _validator(schema: str) -> Draft202012Validator:
-    return Draft202012Validator(json.loads(schema), format_checker=_FORMATS)
+def _validator(schema: str) -> Any:
+    return _Validator(json.loads(schema), format_checker=_FORMATS)
 
 
 def literal_problem(schema: Schema, value: Any) -> str | None:

@@ -47,7 +47,7 @@ class Scripted:
                 raise PromptError("too long", where=request)
             text = self.says[request]
             plan = parse_plan(text, self.prompt.catalogue)
-            yield Answer(request=request, plan=plan, text=text, tokens=len(text), finished=True)
+            yield Answer(request, plan, text, tokens=len(text), finished=True, decisions=len(text))
 
 
 def talk(planner: Any, *lines: str) -> Conversation:

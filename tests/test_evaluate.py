@@ -62,10 +62,11 @@ def use(monkeypatch: pytest.MonkeyPatch, before: Oracle, after: Oracle) -> None:
 
 
 def new_run(folder: Path, rows: Sequence[Row], settings: str = "", *, planner: bool = True, base: str = "base") -> Run:
-    """A run whose test rows and adapter are there."""
+    """A run whose test rows and adapter are there; answers are not constrained."""
     (folder / "tools.json").write_text(json.dumps(TOOLS))
     catalogue = f'catalogue = "{folder}/tools.json"\n' if planner else ""
-    (folder / "recipe.toml").write_text(f'{catalogue}base = "{base}"\n[evaluate]\nresamples = 50\n{settings}')
+    decode = '[decode]\ndecoding = "free"\n'
+    (folder / "recipe.toml").write_text(f'{catalogue}base = "{base}"\n{decode}[evaluate]\nresamples = 50\n{settings}')
     run = Run.open(folder / "run", recipe=folder / "recipe.toml")
 
     def refine(folder: Path) -> dict[str, Any]:
@@ -224,3 +225,15 @@ def test_a_real_model_of_random_weights_scores_nothing_and_loses_nothing(
         assert values(results, variant)["valid"] == 0
         assert results["variants"][variant]["measures"]["exact"]["rows"] == 4
         assert sum(results["variants"][variant]["malformed"].values()) == 4
+
+
+def test_under_the_grammar_every_plan_of_a_real_model_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = str(tiny_llama(tmp_path / "base"))
+    monkeypatch.setattr(model, "load_adapted", lambda source, base: model.load_base(base))
+    run = new_run(tmp_path, examples(), "max_new_tokens = 8\nbatch_size = 3\n", base=base)
+    free = evaluate(run)
+    results = evaluate(run.decoded("grammar")).results
+    assert not free.skipped and evaluate(run.decoded("grammar")).skipped
+    for variant in ("before", "after"):
+        assert values(results, variant)["valid"] == 1
+        assert results["variants"][variant]["malformed"] == {}

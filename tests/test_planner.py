@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,19 @@ from platypus.catalogue import Catalogue, catalogue_from_json
 from platypus.errors import ModelError, PromptError
 from platypus.example import Instruction
 from platypus.model import ADAPTER_CARD, AdapterCard, Completion, complete, load_base
+from platypus.notation import Notation
 from platypus.plan import Malformed, Plan, Step
 from platypus.planner import Planner, is_merged, open_base, open_planner
 from platypus.prompt import Prompt
+from platypus.recipe import DecodeTable
 from platypus.run import Run
 from tests.tiny import byte_bpe_tokenizer, tiny_llama
 
 TOOLS = '[{"name": "me"}, {"name": "list"}]'
 CATALOGUE: Catalogue = catalogue_from_json([{"name": "me"}, {"name": "list"}])
+
+
+FREE = DecodeTable(decoding="free")
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ def test_answers_are_read_and_unfinished_ones_are_malformed(monkeypatch: pytest.
         return (requests[tuple(ids)] for ids in prompts)
 
     monkeypatch.setattr(model, "complete", answer)
-    planner = Planner(Opened("x", None), prompt)  # type: ignore[arg-type]
+    planner = Planner(Opened("x", None), prompt, FREE)  # type: ignore[arg-type]
     answers = list(planner.plan(list(ANSWERS), batch_size=2, max_new_tokens=20))
     assert [answer.request for answer in answers] == list(ANSWERS)
     good, unknown, unfinished, refusal = (answer.plan for answer in answers)
@@ -125,7 +130,7 @@ def test_answers_are_read_and_unfinished_ones_are_malformed(monkeypatch: pytest.
 def test_a_real_model_is_asked_with_the_prompt_as_trained(tmp_path: Path) -> None:
     loaded = load_base(str(tiny_llama(tmp_path / "base")))
     prompt = Prompt(loaded.tokenizer, CATALOGUE, "calls")
-    planner, requests = Planner(loaded, prompt), ["List mine.", "Who am I, and what do I own?"]
+    planner, requests = Planner(loaded, prompt, FREE), ["List mine.", "Who am I, and what do I own?"]
     said = list(complete(loaded, [prompt.ids(request) for request in requests], max_new_tokens=12, batch_size=2))
     answers = list(planner.plan(requests, batch_size=2, max_new_tokens=12))
     assert [(answer.text, answer.tokens, answer.finished) for answer in answers] == [
@@ -136,3 +141,36 @@ def test_a_real_model_is_asked_with_the_prompt_as_trained(tmp_path: Path) -> Non
     assert [spoken] == list(complete(loaded, [prompt.row_ids(rows[0])], max_new_tokens=5, batch_size=1))
     with pytest.raises(PromptError, match="the model's context is 2048"):
         next(planner.plan(["word " * 800]))
+
+
+@pytest.mark.parametrize("notation", ["json", "calls"])
+def test_under_the_grammar_even_a_random_model_answers_with_valid_plans(tmp_path: Path, notation: Notation) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base")))
+    prompt = Prompt(loaded.tokenizer, CATALOGUE, notation)
+    planner, requests = Planner(loaded, prompt), ["List mine.", "Who am I, and what do I own?", "", "x"]
+    free = list(Planner(loaded, prompt, FREE).plan(requests, max_new_tokens=30))
+    answers = list(planner.plan(requests, batch_size=3, max_new_tokens=30))
+    assert all(isinstance(answer.plan, Malformed) for answer in free)
+    assert all(isinstance(answer.plan, Plan) for answer in answers)
+    assert [answer.request for answer in answers] == requests
+    assert all(answer.decisions < answer.tokens for answer in answers)
+    with pytest.raises(PromptError, match="the model's context is 2048"):
+        list(planner.plan(["word " * 800]))
+
+
+def test_the_kept_prefix_lies_in_the_run(run: Run) -> None:
+    kept = replace(run, recipe=run.recipe.model_copy(update={"decode": DecodeTable(keep_prefix=True)}))
+    assert open_planner(kept).folder == run.path / ".prefix" and open_planner(run).folder is None
+    assert open_planner(run).settings.decoding == "grammar"
+    assert open_planner(run.decoded("free")).settings == FREE
+
+
+def test_of_a_large_catalogue_a_request_is_shown_the_tools_that_it_is_about(tmp_path: Path) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base")))
+    tools = catalogue_from_json([{"name": f"tool_{i}"} for i in range(40)] + [{"name": "book_flight"}])
+    planner = Planner(loaded, Prompt(loaded.tokenizer, tools, "calls"), DecodeTable(max_tools=1, max_steps=2))
+    requests = ["book a flight", "tool 7, and another flight to book", "flight"]
+    answers = list(planner.plan(requests, max_new_tokens=20))
+    assert [answer.request for answer in answers] == requests
+    for answer in answers:
+        assert isinstance(answer.plan, Plan) and {step.tool for step in answer.plan} <= {"book_flight"}

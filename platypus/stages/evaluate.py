@@ -64,7 +64,7 @@ def evaluate(run: Run, *, force: bool = False) -> Outcome:
     return run.perform(
         "evaluate",
         inputs={"refine": run.fingerprint("refine"), model: run.fingerprint(model)},
-        settings=run.recipe.evaluate.model_dump(),
+        settings=run.recipe.evaluate.model_dump() | {"decode": run.recipe.decode.model_dump(exclude={"keep_prefix"})},
         work=lambda folder: _evaluate(run, folder),
         force=force,
     )

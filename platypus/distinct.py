@@ -1,0 +1,165 @@
+"""What a grammar cannot count: that the elements of a `uniqueItems` array differ, and the keys of an object.
+
+`Distinct` reads the text of a plan as it grows and says when it has come to hold two equal ones. It takes the text to
+be one that the catalogue's grammar allows. Elements are equal as in JSON Schema: 1 and 1.0 are, 1 and true are not.
+Where an argument holds arrays within an array or object, all of them are kept distinct if one of them has to be.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Self
+
+from platypus.catalogue import Catalogue
+from platypus.notation import Notation
+from platypus.schema import Schema, variants
+
+_QUOTE, _BACKSLASH, _COLON, _COMMA, _EQUALS, _ARRAY, _OBJECT, _CALL = b'"\\:,=[{('
+_CLOSING = b"]})"
+
+
+class _Unique(NamedTuple):
+    """Whether an argument's own array must be distinct, and whether arrays within it must."""
+
+    outer: bool
+    inner: bool
+
+
+class _Frame(NamedTuple):
+    """An open bracket: its kind, whether what it holds must differ, where its present part begins, its parts so far."""
+
+    kind: int
+    distinct: bool
+    start: int
+    seen: frozenset[str] = frozenset()
+    key: bool = True  # whether the next string in an object is a key
+
+
+class Distinct:
+    """A reader of a growing plan, byte by byte."""
+
+    def __init__(self, catalogue: Catalogue, notation: Notation) -> None:
+        self._unique: Mapping[tuple[str, str], _Unique] = {
+            (tool.name, argument.name): _Unique(
+                _is_unique(argument.schema), any(map(_is_unique, _within(argument.schema)))
+            )
+            for tool in catalogue
+            for argument in tool.arguments
+        }
+        self._json = notation == "json"
+        self._base = 4 if self._json else 1  # brackets around an argument's value
+        self._text = bytearray()
+        self._frames: list[_Frame] = []
+        self._in_string = self._escaped = False
+        self._string = 0  # where the last string begins
+        self._before = ""  # the string before the last one
+        self._tool = self._argument = ""
+
+    def copy(self) -> Self:
+        """A reader that goes on from here on its own."""
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        new._text, new._frames = self._text.copy(), self._frames.copy()
+        return new
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether what is being written has to differ from something beside it."""
+        return any(frame.distinct and frame.key for frame in self._frames)
+
+    @property
+    def in_text(self) -> bool:
+        """Whether a string is open."""
+        return self._in_string
+
+    def read(self, more: bytes) -> bool:
+        """Go on with these bytes; False when two equal elements or keys have come to stand in one place."""
+        return all(self._byte(byte) for byte in more)
+
+    def _byte(self, byte: int) -> bool:
+        self._text.append(byte)
+        if self._in_string:
+            if self._escaped or byte == _BACKSLASH:
+                self._escaped = not self._escaped
+            elif byte == _QUOTE:
+                self._in_string = False
+                return self._end_string()
+        elif byte == _QUOTE:
+            self._in_string, self._string = True, len(self._text) - 1
+        elif byte in (_ARRAY, _OBJECT, _CALL):
+            self._open(byte)
+        elif byte == _COMMA or byte in _CLOSING:
+            return self._end_part(byte)
+        elif byte == _EQUALS and len(self._frames) == 1:
+            self._argument = _name(self._text[self._frames[-1].start : -1])
+        return True
+
+    def _end_string(self) -> bool:
+        string = self._text[self._string :].decode()
+        if self._json and len(self._frames) == 2 and self._before == '"tool_name"':
+            self._tool = json.loads(string)
+        elif self._json and len(self._frames) == 4 and self._before == '"argument_name"':
+            self._argument = json.loads(string)
+        self._before = string
+        frame = self._frames[-1] if self._frames else None
+        if frame is None or not frame.distinct or not frame.key:
+            return True
+        if frame.kind == _OBJECT:
+            self._frames[-1] = frame._replace(seen=frame.seen | {string}, key=False)
+        return string not in frame.seen
+
+    def _open(self, kind: int) -> None:
+        depth = len(self._frames)
+        if kind == _CALL:
+            self._tool = _name(self._text[:-1].rpartition(b"\n")[2])
+        unique = self._unique.get((self._tool, self._argument), _Unique(False, False))
+        wanted = unique.outer if depth == self._base else unique.inner
+        distinct = depth >= self._base and (kind == _OBJECT or wanted)
+        self._frames.append(_Frame(kind, distinct, len(self._text)))
+
+    def _end_part(self, byte: int) -> bool:
+        if not self._frames:
+            return True  # the lead of the text
+        frame = self._frames.pop()
+        if frame.kind == _ARRAY and frame.distinct:
+            part = _canonical(self._text[frame.start : -1].decode().strip())
+            if part in frame.seen:
+                return False
+            frame = frame._replace(seen=frame.seen | {part})
+        if byte == _COMMA:
+            self._frames.append(frame._replace(start=len(self._text), key=True))
+        return True
+
+
+def _canonical(element: str) -> str:
+    """The same text for equal values: numbers and objects may be written in more than one way."""
+    if element[:1] in ("{", "["):
+        return json.dumps(_plain(json.loads(element)), sort_keys=True)
+    return str(_plain(json.loads(element))) if element[:1] in "-0123456789" and element else element
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_plain(element) for element in value]
+    return {key: _plain(part) for key, part in value.items()} if isinstance(value, dict) else value
+
+
+def _name(text: bytearray) -> str:
+    written = text.decode().strip()
+    return str(json.loads(written)) if written.startswith('"') else written
+
+
+def _is_unique(schema: Schema) -> bool:
+    return any(variant.get("uniqueItems", False) for variant in variants(schema))
+
+
+def _within(schema: Schema) -> Iterator[Schema]:
+    """The schemas of all parts of a value."""
+    for variant in variants(schema):
+        extra = variant.get("additionalProperties")
+        parts = [variant.get("items"), extra, *variant.get("properties", {}).values()]
+        for part in parts:
+            if isinstance(part, Mapping):
+                yield part
+                yield from _within(part)

@@ -1,0 +1,187 @@
+"""The decoder says what a plain, slow one would say, faster; and its limits, batches, caches and searches hold."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from platypus.catalogue import Catalogue, catalogue_from_json
+from platypus.decoder import Decoded, Decoder, Limits, Prefix, weights_fingerprint
+from platypus.errors import PromptError
+from platypus.model import Loaded, load_base
+from platypus.notation import Notation, read_plan
+from platypus.plan import Plan
+from platypus.prompt import Prompt
+from platypus.walk import Constraint, Vocabulary, Walk
+from tests.tiny import CATALOGUE, sentencepiece_tokenizer, tiny_llama
+
+REQUESTS = ("List 5 items", "Sum up all of them, please", "", "\n\nodd beginning", "Ünïcödé 😀", "Sum up a, b and a")
+TWO = catalogue_from_json(
+    [
+        {"name": "a", "outputSchema": {"type": "null"}},
+        {
+            "name": "b",
+            "inputSchema": {"type": "object", "properties": {"x": {"type": "boolean"}}},
+            "outputSchema": {"type": "null"},
+        },
+    ]
+)
+
+
+@pytest.fixture(scope="module", params=["byte-level", "sentencepiece"])
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    folder = tmp_path_factory.mktemp(request.param)
+    tokenizer = sentencepiece_tokenizer(folder / "tokenizer") if request.param == "sentencepiece" else None
+    return load_base(str(tiny_llama(folder / "base", tokenizer=tokenizer, seed=4)))
+
+
+def parts(
+    loaded: Loaded, notation: Notation = "calls", catalogue: Catalogue = CATALOGUE, *, max_steps: int = 3
+) -> tuple[Prompt, Constraint]:
+    vocabulary = Vocabulary(loaded.tokenizer, size=loaded.model.config.vocab_size)
+    constraint = Constraint.compile(vocabulary, catalogue, notation, max_steps=max_steps)
+    return Prompt(loaded.tokenizer, catalogue, notation), constraint
+
+
+def decoder(loaded: Loaded, prompt: Prompt, constraint: Constraint, folder: Path | None = None) -> Decoder:
+    return Decoder(loaded, constraint, [prompt.ids("List"), prompt.ids("sum")], folder=folder)
+
+
+@torch.inference_mode()
+def logits_after(loaded: Loaded, ids: Sequence[int]) -> np.ndarray:
+    output = loaded.model(input_ids=torch.tensor([list(ids)]))
+    return np.asarray(output.logits[0, -1].numpy())
+
+
+def slowly(loaded: Loaded, constraint: Constraint, prompt: Sequence[int], limit: int) -> Walk:
+    """One token at a time, nothing cached, nothing forced: of the legal tokens the one with the highest logit."""
+    walk = constraint.start()
+    while not walk.ended and len(walk.ids) < limit:
+        walk.append(walk.best(logits_after(loaded, [*prompt, *walk.ids])))
+    return walk
+
+
+@pytest.mark.parametrize("notation", ["json", "calls"])
+def test_it_says_what_the_slow_way_says(loaded: Loaded, notation: Notation) -> None:
+    prompt, constraint = parts(loaded, notation)
+    quick = decoder(loaded, prompt, constraint)
+    prompts = [prompt.ids(request) for request in REQUESTS]
+    for batch_size in (1, 4):
+        answers = list(quick.decode(prompts, limits=Limits(max_new_tokens=60), batch_size=batch_size))
+        for ids, answer in zip(prompts, answers, strict=True):
+            slow = slowly(loaded, constraint, ids, 60)
+            if answer.ended_by == "model":
+                assert answer.text == slow.text and answer.tokens == len(slow.ids)
+            else:
+                assert answer.text[: len(slow.text) - 8] == slow.text[:-8] and not slow.ended
+            assert isinstance(read_plan(answer.text, notation, CATALOGUE), Plan)
+
+
+def test_forced_tokens_are_not_asked_for(loaded: Loaded) -> None:
+    prompt, constraint = parts(loaded, "json")
+    calls = 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    quick = decoder(loaded, prompt, constraint)
+    hook = loaded.model.register_forward_hook(count)
+    answer = next(quick.decode([prompt.ids("List")], limits=Limits(max_new_tokens=40)))
+    hook.remove()
+    assert answer.decisions == calls < 0.8 * answer.tokens
+
+
+def test_a_limit_ends_a_plan_at_the_soonest_valid_end(loaded: Loaded) -> None:
+    prompt, constraint = parts(loaded, "json")
+    quick = decoder(loaded, prompt, constraint)
+    long = next(quick.decode([prompt.ids("List")], limits=Limits(max_new_tokens=5)))
+    assert long.ended_by == "length" and long.decisions <= 5
+    late = next(quick.decode([prompt.ids("List")], limits=Limits(seconds=0.0)))
+    assert late == Decoded("[]", late.tokens, 0, "time")
+    for answer in (long, late):
+        assert isinstance(read_plan(answer.text, "json", CATALOGUE), Plan)
+
+
+def test_closing_the_stream_cancels(loaded: Loaded) -> None:
+    prompt, constraint = parts(loaded)
+    quick = decoder(loaded, prompt, constraint)
+    stream = quick.stream([prompt.ids("List"), prompt.ids("Sum")], limits=Limits(max_new_tokens=60), batch_size=2)
+    first = next(stream)
+    stream.close()
+    assert first.decoded is None
+    texts = [p.text for p in quick.stream([prompt.ids("List")], limits=Limits(max_new_tokens=60))]
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(texts)) and len(texts) > 2
+
+
+def test_drawn_plans_are_valid_and_follow_from_the_seed(loaded: Loaded) -> None:
+    prompt, constraint = parts(loaded)
+    quick = decoder(loaded, prompt, constraint)
+    prompts = [prompt.ids(request) for request in REQUESTS]
+    drawn = [
+        [answer.text for answer in quick.decode(prompts, limits=Limits(40, temperature=2.0, seed=seed), batch_size=n)]
+        for seed, n in ((1, 2), (1, 3), (2, 3))
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert all(isinstance(read_plan(text, "calls", CATALOGUE), Plan) for text in itertools.chain(*drawn))
+
+
+def enumerated(loaded: Loaded, constraint: Constraint, prompt: Sequence[int]) -> dict[str, float]:
+    """Every plan with its probability, by following each legal token."""
+    found: dict[str, float] = {}
+    open_walks = [(0.0, constraint.start())]
+    while open_walks:
+        log, walk = open_walks.pop()
+        if walk.ended:
+            found[walk.text] = math.exp(log)
+            continue
+        for token, more in zip(*walk.distribution(logits_after(loaded, [*prompt, *walk.ids])), strict=True):
+            after = walk.copy()
+            after.append(token)
+            open_walks.append((log + float(more), after))
+    return found
+
+
+def test_the_best_plans_are_those_of_an_enumeration(loaded: Loaded) -> None:
+    prompt, constraint = parts(loaded, "calls", TWO, max_steps=2)
+    ids = prompt.ids("a, then b")
+    every = enumerated(loaded, constraint, ids)
+    assert len(every) == 1 + 4 + 16 and sum(every.values()) == pytest.approx(1)
+    ranked = decoder(loaded, prompt, constraint).best(ids, 6, limits=Limits(max_new_tokens=60), batch_size=3)
+    wanted = sorted(every.items(), key=lambda item: -item[1])[:6]
+    assert [plan.text for plan in ranked] == [text for text, _ in wanted]
+    assert [plan.probability for plan in ranked] == pytest.approx([p for _, p in wanted], rel=1e-3)
+
+
+def test_the_prefix_is_kept_on_disk_for_the_same_model_and_catalogue_alone(loaded: Loaded, tmp_path: Path) -> None:
+    prompt, constraint = parts(loaded)
+    fresh = decoder(loaded, prompt, constraint, tmp_path)
+    (path,) = tmp_path.iterdir()
+    kept = decoder(loaded, prompt, constraint, tmp_path)
+    assert kept.prefix.ids == fresh.prefix.ids
+    for a, b in zip(kept.prefix.layers, fresh.prefix.layers, strict=True):
+        assert torch.equal(a[0], b[0]) and torch.equal(a[1], b[1])
+    limits = Limits(max_new_tokens=40)
+    assert list(kept.decode([prompt.ids("x")], limits=limits)) == list(fresh.decode([prompt.ids("x")], limits=limits))
+    fingerprint = weights_fingerprint(loaded, fresh.prefix.ids)
+    assert Prefix.load(path, fingerprint="0" * 16, device=loaded.device) is None
+    path.write_bytes(path.read_bytes()[:100])
+    assert Prefix.load(path, fingerprint=fingerprint, device=loaded.device) is None
+    decoder(loaded, prompt, constraint, tmp_path)
+    assert Prefix.load(path, fingerprint=fingerprint, device=loaded.device) is not None
+    weight = next(iter(loaded.model.parameters()))
+    with torch.no_grad():
+        weight.add_(1)
+        changed = weights_fingerprint(loaded, fresh.prefix.ids)
+        weight.sub_(1)
+    assert changed != fingerprint
+
+
+def test_a_prompt_that_fills_the_context_is_refused(loaded: Loaded) -> None:
+    prompt, constraint = parts(loaded)
+    with pytest.raises(PromptError, match="the model's context is 2048"):
+        list(decoder(loaded, prompt, constraint).decode([prompt.ids("word " * 800)], limits=Limits()))

@@ -1,0 +1,86 @@
+"""Equal elements and keys are noticed as soon as they stand there, and nothing else is."""
+
+from random import Random
+
+import pytest
+
+from platypus.catalogue import catalogue_from_json
+from platypus.distinct import Distinct
+from platypus.notation import Notation, print_plan
+from platypus.plan import Plan, Reference, Step
+
+SET = {"type": "array", "uniqueItems": True}
+TOOLS = catalogue_from_json(
+    [
+        {"name": "ns:do", "inputSchema": {"type": "object", "properties": {"a set": SET, "list": {"type": "array"}}}},
+        {
+            "name": "do",
+            "inputSchema": {"type": "object", "properties": {"list": SET, "deep": {"type": "array", "items": SET}}},
+        },
+    ]
+)
+
+
+def step(tool: str, name: str, value: object) -> Step:
+    return Step(tool, {name: value})  # type: ignore[dict-item]
+
+
+GOOD = (
+    step("ns:do", "a set", ["a", "b", 1, True, None, "1"]),
+    step("ns:do", "list", ["a", "a"]),
+    step("do", "list", ['a\\"]', 'a\\"', ", ", ","]),
+    step("do", "deep", [[1, 2], [2, 1], [1, 2]]),
+    step("do", "list", [{"a": 1}, {"a": 2}, {"a": {"a": 1}}]),
+)
+BAD = (
+    step("ns:do", "a set", ["a", "b", "a"]),
+    step("do", "list", [1, 1.0]),
+    step("do", "list", [True, False, True]),
+    step("do", "list", [{"a": 1, "b": 2}, {"b": 2, "a": 1.0}]),
+    step("do", "deep", [[1, 1]]),
+    step("do", "list", [Reference(0), Reference(0)]),
+)
+
+
+@pytest.mark.parametrize("notation", ["json", "calls"])
+def test_equal_elements_are_noticed_at_the_end_of_the_second(notation: Notation) -> None:
+    first = step("do", "list", ["x", "y"])
+    for good in GOOD:
+        assert Distinct(TOOLS, notation).read(print_plan(Plan((first, good, good)), notation).encode()), str(good)
+    for bad in BAD:
+        text = print_plan(Plan((first, bad)), notation).encode()
+        reader = Distinct(TOOLS, notation)
+        lengths = [length for length in range(len(text)) if not reader.read(text[length : length + 1])]
+        assert lengths and text[lengths[0] :][:1] in b'"],}', str(bad)
+
+
+@pytest.mark.parametrize("notation", ["json", "calls"])
+def test_a_key_may_stand_once_in_an_object(notation: Notation) -> None:
+    value = '{"a": {"b": 1}, "b": 2, "a": 3}'
+    plan = Plan((step("ns:do", "list", "VALUE"),))
+    text = print_plan(plan, notation).replace('"VALUE"', value)
+    assert not Distinct(TOOLS, notation).read(text.encode())
+    assert Distinct(TOOLS, notation).read(text.replace('"a": 3', '"c": 3').encode())
+
+
+@pytest.mark.parametrize("notation", ["json", "calls"])
+def test_copies_go_their_own_ways_and_pieces_may_be_of_any_size(notation: Notation) -> None:
+    rng = Random(0)
+    for value, verdict in ((["a", "b"], True), (["é", "é"], False)):
+        text = print_plan(Plan((step("do", "list", value),)), notation).encode()
+        reader, other, at = Distinct(TOOLS, notation), Distinct(TOOLS, notation), 0
+        good = True
+        while at < len(text):
+            size = rng.randint(1, 5)
+            other = reader.copy()
+            other.read(b"junk")
+            good &= reader.read(text[at : at + size])
+            at += size
+        assert good is verdict
+
+
+def test_it_watches_within_a_set() -> None:
+    text = print_plan(Plan((step("do", "list", ["a", "b"]),)), "calls")
+    reader = Distinct(TOOLS, "calls")
+    watching = [reader.is_watching for byte in text.encode() if reader.read(bytes([byte]))]
+    assert [i for i, watched in enumerate(watching) if watched] == list(range(text.index("["), text.index("]")))

@@ -1,0 +1,43 @@
+"""The tools that a request is about are among those found for it."""
+
+import json
+from pathlib import Path
+
+from platypus.catalogue import Catalogue, catalogue_from_json
+from platypus.retrieval import Retriever
+
+TOOLS = catalogue_from_json(
+    [
+        {"name": "who_am_i", "description": "Returns the ID of the current user"},
+        {"name": "listTickets", "description": "Lists tickets that match the filters"},
+        {"name": "summarize_objects", "description": "Summarizes a list of objects"},
+        {"name": "book_flight", "description": "Books a flight to a city"},
+    ]
+)
+
+
+def names(catalogue: Catalogue) -> list[str]:
+    return [tool.name for tool in catalogue]
+
+
+def test_tools_are_found_by_words_and_by_parts_of_words() -> None:
+    retriever = Retriever(TOOLS)
+    assert names(retriever.subset("Summarise my ticket list", 2)) == ["listTickets", "summarize_objects"]
+    assert names(retriever.subset("I want to fly: flights to Lisbon", 1)) == ["book_flight"]
+    assert retriever.subset("anything", 4) is TOOLS
+
+
+def test_most_tools_of_real_plans_are_found_among_a_thousand(shared_data: Path) -> None:
+    """Recall over plans whose tools stand among those of a whole bank."""
+    lines = (shared_data / "nested" / "seal_tools_dev.jsonl").open(encoding="utf-8")
+    rows = [json.loads(line) for line in lines][:60]
+    bank = [json.loads(line) for line in (shared_data / "nested" / "tool_bank.jsonl").open(encoding="utf-8")]
+    entries = {tool["name"]: tool for tool in [*bank[:800], *(tool for row in rows for tool in row["tools"])]}
+    retriever = Retriever(catalogue_from_json(list(entries.values())))
+    assert len(retriever.catalogue) > 900
+    wanted = found = 0
+    for row in rows:
+        gold = {step["tool_name"] for step in row["plan"]} & entries.keys()
+        wanted += len(gold)
+        found += len(gold & set(names(retriever.subset(row["query"], 10))))
+    assert found / wanted > 0.8, f"{found} of {wanted}"

@@ -1,0 +1,164 @@
+"""What may follow: legal, distinct, in the canonical tokenisation; what must follow is appended at once."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from platypus.catalogue import Catalogue, catalogue_from_json
+from platypus.notation import Notation, print_plan, read_plan
+from platypus.plan import Plan
+from platypus.sampler import Sampler
+from platypus.synthetic import random_catalogue
+from platypus.walk import Constraint, Vocabulary, Walk
+from tests.catalogues import random_tools
+from tests.tiny import byte_bpe_tokenizer, sentencepiece_tokenizer
+
+NOTATIONS: tuple[Notation, ...] = ("json", "calls")
+
+
+@cache
+def sentencepiece() -> Any:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        return sentencepiece_tokenizer(Path(folder))
+
+
+TOKENIZERS: dict[str, Callable[[], Any]] = {"byte-level": cache(byte_bpe_tokenizer), "sentencepiece": sentencepiece}
+both = pytest.mark.parametrize("kind", TOKENIZERS)
+
+
+def constraint(kind: str, catalogue: Catalogue, notation: Notation, *, max_steps: int = 6) -> Constraint:
+    tokenizer = TOKENIZERS[kind]()
+    return Constraint.compile(Vocabulary(tokenizer, size=len(tokenizer)), catalogue, notation, max_steps=max_steps)
+
+
+def wander(walk: Walk, rng: np.random.Generator, *, size: int, limit: int = 120) -> None:
+    """To the end with random scores that favour what ends a value."""
+    while not walk.ended:
+        walk.forced()
+        if not walk.ended and len(walk.ids) < limit:
+            scores = rng.gumbel(size=size).astype(np.float32)
+            closing = [
+                t for t in walk.candidates() if walk.vocabulary.token(int(t))[:1] in (b'"', b"]", b"}", b")", b"$")
+            ]
+            scores[closing] += 4
+            walk.append(walk.best(scores))
+        elif not walk.ended:
+            walk.append(walk.shortest())
+        assert len(walk.ids) < 2000
+
+
+@both
+@pytest.mark.parametrize("notation", NOTATIONS)
+@pytest.mark.parametrize("seed", range(3))
+def test_every_walk_is_a_valid_plan_in_canonical_tokens(kind: str, notation: Notation, seed: int) -> None:
+    rng, random = Random(seed), np.random.default_rng(seed)
+    catalogue = random_tools(rng, 8) if seed else random_catalogue(rng, tools=10)
+    tokenizer, constrained = TOKENIZERS[kind](), constraint(kind, catalogue, notation)
+    for _ in range(12):
+        walk = constrained.start()
+        wander(walk, random, size=len(tokenizer))
+        assert isinstance(read_plan(walk.text, notation, catalogue), Plan), walk.text
+        ids = tokenizer.encode(walk.text, add_special_tokens=False, split_special_tokens=True)
+        assert [*ids, tokenizer.eos_token_id] == walk.ids
+
+
+@both
+@pytest.mark.parametrize("notation", NOTATIONS)
+def test_every_generated_plan_is_legal_token_for_token_and_mostly_forced(kind: str, notation: Notation) -> None:
+    rng = Random(1)
+    catalogue = random_catalogue(rng, tools=10)
+    tokenizer, constrained, sampler = TOKENIZERS[kind](), constraint(kind, catalogue, notation), Sampler(catalogue)
+    total = decided = 0
+    for _ in range(15):
+        text = print_plan(sampler.plan(rng).ordered(catalogue), notation)
+        ids = [*tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True), tokenizer.eos_token_id]
+        walk = constrained.start()
+        total += len(ids)
+        while not walk.ended:
+            forced = walk.forced()
+            assert forced == ids[len(walk.ids) - len(forced) : len(walk.ids)], text
+            if not walk.ended:
+                token = ids[len(walk.ids)]
+                assert walk.legal(np.array([token])) == [token], text
+                walk.append(token)
+                decided += 1
+        assert walk.ids == ids and walk.text == text
+    assert decided < (0.45 if notation == "json" else 0.8) * total
+
+
+def test_the_best_legal_token_is_taken_whatever_else_scores_higher() -> None:
+    constrained = constraint("byte-level", catalogue_from_json([{"name": "a"}, {"name": "b"}]), "calls")
+    tokenizer = TOKENIZERS["byte-level"]()
+    for wanted in ("a()\nb()\na()", "[]", "b()"):
+        ids = [*tokenizer.encode(wanted, add_special_tokens=False), tokenizer.eos_token_id]
+        walk = constrained.start()
+        while not walk.ended:
+            walk.forced()
+            if not walk.ended:
+                scores = np.linspace(0, 1, len(tokenizer), dtype=np.float32)
+                scores[ids[len(walk.ids)]] = 0.9999  # others score higher, but they are not legal
+                scores[[token for token in walk.candidates() if token != ids[len(walk.ids)]]] = 0
+                walk.append(walk.best(scores))
+        assert walk.text == wanted
+
+
+def test_the_distribution_is_over_legal_tokens_and_sums_to_one() -> None:
+    constrained = constraint("byte-level", catalogue_from_json([{"name": "a"}, {"name": "b"}]), "calls")
+    logits = np.random.default_rng(0).normal(size=512).astype(np.float32)
+    walk = constrained.start()
+    tokens, logs = walk.distribution(logits)
+    assert {walk.vocabulary.token(token)[:1] for token in tokens} == {b"[", b"a", b"b"}
+    assert np.exp(logs).sum() == pytest.approx(1)
+    assert logs[0] - logs[1] == pytest.approx(logits[tokens[0]] - logits[tokens[1]])
+    assert walk.best(logits) == tokens[0]
+
+
+SETS = catalogue_from_json(
+    [
+        {
+            "name": "tag",
+            "inputSchema": {
+                "type": "object",
+                "properties": {
+                    "of": {"type": "array", "items": {"enum": ["x", "y", "z"]}, "uniqueItems": True, "minItems": 3},
+                    "by": {"type": "array", "items": {"type": "boolean"}, "uniqueItems": True},
+                },
+                "required": ["of", "by"],
+            },
+        }
+    ]
+)
+
+
+@both
+@pytest.mark.parametrize("notation", NOTATIONS)
+def test_sets_of_few_values_are_filled_without_repeating_or_stranding(kind: str, notation: Notation) -> None:
+    constrained, rng = constraint(kind, SETS, notation, max_steps=3), np.random.default_rng(0)
+    seen = set()
+    for _ in range(40):
+        walk = constrained.start()
+        wander(walk, rng, size=len(TOKENIZERS[kind]()))
+        plan = read_plan(walk.text, notation, SETS)
+        assert isinstance(plan, Plan), walk.text
+        seen |= {str(step.arguments["of"]) for step in plan}
+    assert len(seen) > 2
+
+
+def test_copies_go_their_own_ways() -> None:
+    constrained = constraint("byte-level", catalogue_from_json([{"name": "a"}, {"name": "b"}]), "calls")
+    walk = constrained.start()
+    walk.append(TOKENIZERS["byte-level"]().encode("a", add_special_tokens=False)[0])
+    other = walk.copy()
+    for each, end in ((walk, ""), (other, "\n")):
+        each.forced()
+        tokens = {each.vocabulary.token(int(token)): int(token) for token in each.candidates()}
+        each.append(tokens[end.encode()] if end else each.vocabulary.end)
+    assert walk.text == "a()" and walk.ended
+    assert other.text == "a()\n" and not other.ended

@@ -213,8 +213,7 @@ def _platypus(group: int | None) -> Contender:
     """With groups of a given size, or of the one that the trainer chooses where memory is plenty."""
 
     def compute(models: Models, batch: Sequence[Encoded], answer_tokens: int) -> None:
-        chosen = cuts(batch, TrainTable(), whole=False, device=models.plain.device)[0]
-        size = group or chosen.micro_batch_size
+        size = group or cuts(batch, TrainTable(), whole=False)[0].micro_batch_size
         accumulate(models.platypus, batch, answer_tokens=answer_tokens, micro_batch_size=size)
 
     return Contender(f"Platypus, {group} a group" if group else "Platypus", 0, _loop(compute))

@@ -30,7 +30,7 @@ SLACK = {"cpu": 0.4, "cuda": 0.1}
 KERNELS = {"cpu": 100 * 2**20, "cuda": 0}  # what kernels keep for themselves, and their code; CUDA's is in its context
 CONTEXT = 600 * 2**20  # of CUDA in each process
 ROOM = 0.92  # of the memory that is free; the rest is for what else the machine does
-BUSY = 512  # tokens at once that keep a CPU busy; a GPU gets as many as half the prefix has, if that is more
+BUSY = 512  # tokens at once that keep a device busy; half as many as the prefix has are as few where that is more
 NF4_BYTES = 0.516  # of a weight: 4 bits and its share of the scales, themselves in 8 bits (arXiv 2305.14314)
 
 
@@ -104,7 +104,7 @@ def foresee(
     largest = max(shared, key=lambda part: _computed_tokens(bare, part))
     available = int(ROOM * free_memory(device, settings, ranks=ranks))
     tried: dict[Cut, Memory] = {}
-    for cut in cuts(largest, settings, whole=not shares(bare), device=device):
+    for cut in cuts(largest, settings, whole=not shares(bare)):
         tried[cut] = memory_at_peak(bare, largest, cut, settings=settings, ranks=ranks, device=device)
         if tried[cut].added <= available:
             break
@@ -252,14 +252,13 @@ def _computed_tokens(adapted: Loaded, step: Sequence[Encoded]) -> int:
     return sum(len(row.ids) for row in step) - max(0, len(step) - 1) * shared
 
 
-def cuts(step: Sequence[Encoded], settings: TrainTable, *, whole: bool, device: torch.device) -> list[Cut]:
+def cuts(step: Sequence[Encoded], settings: TrainTable, *, whole: bool) -> list[Cut]:
     """The cuts to try, the fastest first. More tokens at once than a device needs cost memory and save no time."""
     sizes = [settings.micro_batch_size] if settings.micro_batch_size != "auto" else []
     if not sizes:
         shared = common_prefix(step) if len(step) > 1 and not whole else 0
         suffix = max(len(row.ids) for row in step) - shared
-        tokens = BUSY if device.type == "cpu" else max(BUSY, shared // 2)
-        size = max(1, min(len(step), tokens // suffix))
+        size = max(1, min(len(step), max(BUSY, shared // 2) // suffix))
         sizes = [size >> halved for halved in range(size.bit_length())]
     again = {"auto": (False, True), "always": (True,), "never": (False,)}[settings.checkpointing]
     return [Cut(size, checkpointing) for checkpointing in again for size in sizes]

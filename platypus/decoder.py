@@ -209,8 +209,8 @@ class Decoder:
 
         Raises PromptError for a prompt that fills the model's context.
         """
-        slots = self._room(prompts, min(batch_size, max(1, len(prompts))), limits.max_new_tokens)
         queue = iter([self._row(index, prompt, limits) for index, prompt in enumerate(prompts)])
+        slots = self._room(prompts, min(batch_size, max(1, len(prompts))), limits.max_new_tokens)
         rows: list[_Row | None] = [None] * slots.slots
         while True:
             for slot, row in enumerate(rows):
@@ -235,8 +235,8 @@ class Decoder:
         Probabilities only fall as a plan grows, so a plan that is complete before all likelier beginnings are
         followed up is among the best: the result is exact, unless a limit ends the search; then it may be short.
         """
-        slots = self._room([prompt], batch_size, limits.max_new_tokens)
         start = self._row(0, prompt, limits)
+        slots = self._room([prompt], batch_size, limits.max_new_tokens)
         order = itertools.count()
         start.walk.forced()
         frontier = [_Branch(0.0, next(order), start.walk)]

@@ -11,7 +11,6 @@ nor that there may be several processes: one at a time works in a folder, and it
 
 import hashlib
 import json
-import os
 import shutil
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -27,6 +26,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LRScheduler
 
 from platypus.errors import TrainingError
+from platypus.run import sync
 
 TENSORS = "tensors.safetensors"
 RECORD = "checkpoint.json"
@@ -123,7 +123,7 @@ def save_checkpoint(folder: Path, *, state: TrainingState, keep: int = 2) -> Pat
         if final.exists():
             final.rename(folder / f".{final.name}.old")
         partial.rename(final)
-        _sync(folder)
+        sync(folder)
         _recover(folder)
         whole = (path for path in _checkpoints(folder) if path == final or _fault(path) is None)
         for path in set(_checkpoints(folder)) - set(islice(whole, keep)):
@@ -176,7 +176,7 @@ def _write(folder: Path, state: TrainingState) -> None:
     (folder / TENSORS).write_bytes(data)
     (folder / RECORD).write_bytes(body + _seal(body))
     for path in (folder / TENSORS, folder / RECORD, folder):
-        _sync(path)
+        sync(path)
 
 
 def _read(folder: Path) -> TrainingState:
@@ -207,11 +207,3 @@ def _fault(folder: Path) -> str | None:
 def _seal(body: bytes) -> bytes:
     """The end of a record: the checksum of all that stands before it."""
     return f', "sha256": "{hashlib.sha256(body).hexdigest()}"}}'.encode()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -176,7 +176,7 @@ class Run:
         if final.exists():
             final.rename(old)
         partial.rename(final)
-        _sync(self.path)
+        sync(self.path)
         if old.exists():
             shutil.rmtree(old)
 
@@ -227,7 +227,7 @@ def _outcome(folder: Path, record: Mapping[str, Any], *, skipped: bool) -> Outco
 def _seal(folder: Path, record: Mapping[str, Any]) -> None:
     """Write `stage.json`, the mark of a finished stage, after everything else has reached the disk."""
     for path in folder.rglob("*"):
-        _sync(path)
+        sync(path)
     _write(folder / RECORD, json.dumps({**record, "files": _digests(folder, known={})}, indent=2))
 
 
@@ -260,12 +260,13 @@ def _write(path: Path, text: str) -> None:
     """Write a whole file or nothing, and leave it on the disk for good."""
     new = path.with_name(f"{path.name}.new")
     new.write_text(text, encoding="utf-8")
-    _sync(new)
+    sync(new)
     new.replace(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Bring a file or folder to the disk for good."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -7,7 +7,7 @@ gathered when it computes, and let go again), or one process spreads its layers 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -28,6 +28,14 @@ class Team:
     """The processes of one training, as torchrun or `accelerate launch` started them, or this one alone."""
 
     accelerator: Accelerator
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, failure: object, *_: object) -> None:
+        """Part when all went well: the threads of a live group can abort an interpreter that ends."""
+        if failure is None and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
 
     @property
     def ranks(self) -> int:

@@ -44,15 +44,14 @@ def train(run: Run, *, force: bool = False) -> Outcome:
     Of several processes the first one holds the run and saves; the others compute their share.
     Raises DatasetError, ModelError, PromptError, RecipeError, and TrainingError when it cannot go on.
     """
-    recipe, team = run.recipe, gather_team()
-    check_team(recipe, team)
-    check_loggers(recipe.train.loggers)
-    if not team.leads:
-        folder = team.tell(None)
-        if folder is not None:
-            _work(run, folder, team)
-        team.tell(None)  # until it is published
-        return run.outcome("train", skipped=folder is None)
+    with gather_team() as team:
+        check_team(run.recipe, team)
+        check_loggers(run.recipe.train.loggers)
+        return _lead(run, team, force=force) if team.leads else _follow(run, team)
+
+
+def _lead(run: Run, team: Team, *, force: bool) -> Outcome:
+    recipe = run.recipe
     outcome = run.perform(
         "train",
         inputs={"refine": run.fingerprint("refine"), "base": base_fingerprint(recipe.base)},
@@ -66,14 +65,22 @@ def train(run: Run, *, force: bool = False) -> Outcome:
     return outcome
 
 
+def _follow(run: Run, team: Team) -> Outcome:
+    folder = team.tell(None)
+    if folder is not None:
+        _work(run, folder, team)
+    team.tell(None)  # until it is published
+    return run.outcome("train", skipped=folder is None)
+
+
 def forecast(run: Run) -> Forecast:
     """What `train` would need, with the time from a few measured steps. Nothing is learned or saved."""
-    team = gather_team()
-    check_team(run.recipe, team)
-    job = _prepare(run, team)
-    adapted = load_adapted_for_training(run.recipe, team)
-    set_checkpointing(adapted, job.forecast.cut.checkpointing)
-    return replace(job.forecast, seconds=measure_seconds(adapted, job.steps, job.forecast, ranks=team.ranks))
+    with gather_team() as team:
+        check_team(run.recipe, team)
+        job = _prepare(run, team)
+        adapted = load_adapted_for_training(run.recipe, team)
+        set_checkpointing(adapted, job.forecast.cut.checkpointing)
+        return replace(job.forecast, seconds=measure_seconds(adapted, job.steps, job.forecast, ranks=team.ranks))
 
 
 def forecast_table(found: Forecast) -> Table:

@@ -5,7 +5,10 @@ computes is a share of the step's examples. The frozen base is whole in each pro
 gathered when it computes, and let go again), or one process spreads its layers over the devices of a host.
 """
 
-from collections.abc import Sequence
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -21,6 +24,9 @@ from platypus.prefix import inner_model
 from platypus.recipe import Recipe, TrainTable
 
 Message = TypeVar("Message")
+ECHO = (
+    2.0  # seconds in which a second signal is but torchrun's echo of the first: it hands on what the terminal has sent
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,37 @@ class Team:
 def gather_team() -> Team:
     """The team that this process belongs to."""
     return Team(Accelerator(cpu=not torch.cuda.is_available()))  # several processes without GPUs talk through gloo
+
+
+@dataclass
+class Stop:
+    """Whether to stop after the present step: asked of this process by a signal, and then agreed by all of them."""
+
+    asked: bool = False
+    agreed: bool = False
+
+
+@contextmanager
+def stop_signals() -> Iterator[Stop]:
+    """Ctrl-C or a request to end asks to stop, so that the step is finished first; a second one ends at once."""
+    stop, first = Stop(), 0.0
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(number: int, frame: Any) -> None:
+        nonlocal first
+        first = first or time.monotonic()
+        if time.monotonic() - first > ECHO:
+            signal.signal(number, before[number])
+            signal.raise_signal(number)
+        stop.asked = True
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def check_team(recipe: Recipe, team: Team) -> None:

@@ -8,7 +8,6 @@ tokens*, however it is cut into micro-batches and shared by devices. How gradien
 import math
 import random
 import shutil
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,7 +20,7 @@ from safetensors import SafetensorError
 
 from platypus.batches import batches, share
 from platypus.checkpoint import Found, TrainingState, load_latest, save_checkpoint
-from platypus.devices import Team
+from platypus.devices import Stop, Team, stop_signals
 from platypus.errors import TrainingError
 from platypus.forecast import Cut, set_checkpointing
 from platypus.loss import accumulate, answer_length, summed_loss
@@ -31,14 +30,6 @@ from platypus.prefix import common_prefix, sharing
 from platypus.prompt import Encoded
 from platypus.recipe import TrainTable
 from platypus.tracking import Progress
-
-
-@dataclass
-class Stop:
-    """Whether to stop after the present step: asked of this process by a signal, and then agreed by all of them."""
-
-    asked: bool = False
-    agreed: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,7 +102,7 @@ def fit(
     done = len(learned.steps)
     with (
         _full_disk(keeper),
-        _stop_signals() as stop,
+        stop_signals() as stop,
         Progress(folder, loggers=settings.loggers, steps=total, done=done, accelerator=team.accelerator) as progress,
     ):
         progress.say(*keeper.said, _describe(adapted, settings, learned.cut))
@@ -373,22 +364,3 @@ def _full_disk(keeper: _Keeper) -> Iterator[None]:
             where=str(keeper.folder),
             remedy=f"Make room there, then run the same command again: it {then}.",
         ) from error
-
-
-@contextmanager
-def _stop_signals() -> Iterator[Stop]:
-    """Ctrl-C or a request to end asks to stop, so that the step is finished first; a second one ends at once."""
-    stop = Stop()
-    before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def ask(number: int, frame: Any) -> None:
-        stop.asked = True
-        signal.signal(number, before[number])
-
-    for number in before:
-        signal.signal(number, ask)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

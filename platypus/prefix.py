@@ -12,7 +12,7 @@ this through the attention interface; a call without a `Pass` is an ordinary one
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -82,6 +82,7 @@ class Pass:
     predicting: torch.Tensor  # (A,) the tokens whose next one is asked for
     prefix: Prefix | None = None
     fills: bool = False
+    masks: dict[int | None, torch.Tensor] = field(default_factory=dict)  # by window: each is made once for all layers
 
     def logits(self, model: Any) -> torch.Tensor:
         """What the model says after the predicting tokens, (A, vocabulary)."""
@@ -98,6 +99,18 @@ class Pass:
         if self.fills and self.prefix:
             self.prefix.end.append(logits)
         return logits
+
+    def allowed(self, window: int | None) -> torch.Tensor:
+        """Which keys each query sees, (T, prefix + T): the prefix and, causally, its own row, within a window."""
+        if window not in self.masks:
+            row = torch.repeat_interleave(torch.arange(len(self.lengths)), torch.tensor(self.lengths))
+            before = 0 if self.prefix is None or self.fills else self.prefix.length
+            key_row = torch.cat((torch.full((before,), -1), row))
+            key_at = torch.cat((torch.arange(before), self.positions[0]))
+            distance = self.positions[0][:, None] - key_at
+            seen = (distance >= 0) & ((key_row == -1) | (key_row == row[:, None]))
+            self.masks[window] = seen if window is None else seen & (distance < window)
+        return self.masks[window]
 
     @contextmanager
     def spare_last_layer(self, model: PreTrainedModel | PeftModel) -> Iterator[None]:
@@ -241,24 +254,12 @@ def shared_prefix_attention(
     if flash and window is None and softcap is None:
         output = flash_attention(query, key, value, before, lengths=shared.lengths, scale=scaling)
     else:
-        allowed = _allowed(shared, window).to(query.device)
+        allowed = shared.allowed(window).to(query.device)
         keys, values = (
             (torch.cat(pair, 2) for pair in zip(before, (key, value), strict=True)) if before else (key, value)
         )
         output = _dense(query, keys, values, allowed, scale=scaling, softcap=softcap)
     return output.transpose(1, 2).contiguous(), None
-
-
-def _allowed(shared: Pass, window: int | None) -> torch.Tensor:
-    """Which keys each query sees, (T, prefix + T): the prefix and, causally, its own row, as far as a window goes."""
-    row = torch.repeat_interleave(torch.arange(len(shared.lengths)), torch.tensor(shared.lengths))
-    at = shared.positions[0]
-    before = 0 if shared.prefix is None or shared.fills else shared.prefix.length
-    key_row = torch.cat((torch.full((before,), -1), row))
-    key_at = torch.cat((torch.arange(before), at))
-    distance = at[:, None] - key_at
-    seen = (distance >= 0) & ((key_row == -1) | (key_row == row[:, None]))
-    return seen if window is None else seen & (distance < window)
 
 
 def _dense(

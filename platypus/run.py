@@ -7,6 +7,7 @@ written last, so a folder without one does not exist. Whatever moment the progra
 still there, and a partial folder is taken up again by the same work. Which stages there are is not known here.
 """
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -145,10 +146,11 @@ class Run:
             record = {"stage": stage, "key": key, "inputs": dict(inputs), "settings": dict(settings)}
             record |= {"seed": self.recipe.seed, "versions": _versions(), "commit": _commit()}
             begun = time.monotonic()
-            record["results"] = dict(work(partial))
-            record["seconds"] = round(time.monotonic() - begun, 3)
-            record["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
-            _seal(partial, record)
+            with _room_on_disk(partial):
+                record["results"] = dict(work(partial))
+                record["seconds"] = round(time.monotonic() - begun, 3)
+                record["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
+                _seal(partial, record)
             self._publish(partial)
             return _outcome(self.folder(stage), record, skipped=False)
 
@@ -191,6 +193,12 @@ def _keep_definition(folder: Path, recipe: Path) -> None:
     tools = None if name is None else json.dumps(read_catalogue(Path(name)).to_json(), indent=2, ensure_ascii=False)
     if _text(folder / RECIPE) == text and _text(folder / CATALOGUE) == tools:
         return
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise RunError(
+            "several processes cannot give a run a new recipe",
+            where=str(folder),
+            remedy=f"Do it first, alone: platypus refine {folder} --recipe {recipe}",
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -218,6 +226,21 @@ def _locked(folder: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+@contextmanager
+def _room_on_disk(folder: Path) -> Iterator[None]:
+    """Raises RunError where the disk is full, whatever the stage was writing."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise RunError(
+            f"the stage could not be written: {error.strerror}",
+            where=str(folder),
+            remedy="Make room there, then run the same command again; finished stages are whole.",
+        ) from error
 
 
 def _outcome(folder: Path, record: Mapping[str, Any], *, skipped: bool) -> Outcome:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,9 +17,9 @@ from accelerate import dispatch_model
 from safetensors.torch import load_file
 from torch.distributed.tensor import DTensor
 
-from platypus.devices import check_team, gather_team
+from platypus.devices import Stop, check_team, gather_team
 from platypus.errors import RecipeError
-from platypus.fit import Stop, _validation_loss, compute_step
+from platypus.fit import _validation_loss, compute_step
 from platypus.forecast import Cut, set_checkpointing
 from platypus.loss import accumulate
 from platypus.model import AdapterCard, Loaded, check_adapter, load_adapted, load_base, save_adapter
@@ -192,14 +194,17 @@ def test_each_has_noise_of_its_own(base: Path) -> None:
 # ---------------------------------------------------------------- the command
 
 
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "platypus"]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
 def torchrun(run: Run, *words: str) -> subprocess.CompletedProcess[str]:
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     return subprocess.run(
-        [*launch, "-m", "platypus", "train", str(run.path), *words],
+        [*TORCHRUN, "train", str(run.path), *words],
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        env=ENVIRONMENT,
         check=False,
         timeout=200,
     )
@@ -258,6 +263,32 @@ def test_the_command_on_two_devices_gives_the_adapter_of_one(
         before[name] for name in ("steps", "tokens", "examples")
     ]
     load_adapted(folder / "adapter", device="cpu")
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_two_devices_after_a_step_and_they_go_on_from_there(
+    base: Path, tmp_path: Path, single: Run
+) -> None:
+    """The terminal sends it to all processes at once, and then torchrun hands it on to its own."""
+    run = job(tmp_path, base, parallel="data")
+    words = [*TORCHRUN, "train", str(run.path)]
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(words, cwd=ROOT, env=ENVIRONMENT, start_new_session=True, **pipes) as process:
+        while not list(run.path.glob(".train.*/metrics.jsonl")):
+            assert process.poll() is None
+            time.sleep(0.002)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=100)
+    assert process.returncode != 0
+    (checkpoint,) = run.path.glob(".train.*/checkpoints/step-*")
+    step = int(checkpoint.name.removeprefix("step-"))
+    assert 0 < step < 12
+    assert said.count(f"stopped after step {step}; the same command goes on from there") == 1
+    ran = torchrun(run)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.count(f"going on after step {step}\n") == 1
+    found, known = (load_file(each.folder("train") / "adapter" / "adapter_model.safetensors") for each in (run, single))
+    torch.testing.assert_close(found, known, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.slow

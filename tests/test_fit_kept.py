@@ -131,6 +131,8 @@ def test_a_second_ctrl_c_ends_at_once(base: Path, tmp_path: Path, monkeypatch: p
 
     def interrupted(*arguments: Any, **options: Any) -> StepLoss:
         signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)  # an echo
+        monkeypatch.setattr("platypus.devices.ECHO", -1.0)
         signal.raise_signal(signal.SIGINT)
         return compute_step(*arguments, **options)
 

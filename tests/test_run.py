@@ -1,5 +1,6 @@
 """The run folder: skipping, forcing, locking, fingerprints; and that a killed process never costs a finished stage."""
 
+import errno
 import fcntl
 import json
 import os
@@ -97,6 +98,18 @@ def test_a_new_run_needs_a_recipe_that_can_be_read(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
     with pytest.raises(RunError, match="cannot be created"):
         Run.open(CRM, recipe=write_recipe(tmp_path))
+
+
+def test_of_several_processes_none_gives_it_a_new_recipe(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    old = (run.path / "recipe.toml").read_text()
+    assert Run.open(run.path, recipe=write_recipe(tmp_path)).recipe == run.recipe  # the same one
+    with pytest.raises(RunError, match="several processes") as raised:
+        Run.open(run.path, recipe=write_recipe(tmp_path, seed=5, name="other.toml"))
+    assert "platypus refine" in raised.value.remedy
+    assert (run.path / "recipe.toml").read_text() == old
 
 
 def test_a_bad_new_recipe_changes_nothing(tmp_path: Path, run: Run) -> None:
@@ -363,6 +376,30 @@ def test_a_redo_that_was_cut_off_is_finished_before_it_is_skipped(run: Run) -> N
     assert not do(run, "new").skipped
     assert written(run) == "new"
     assert do(run, "new").skipped
+
+
+def test_a_full_disk_is_one_clear_error_and_loses_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Full when the stage writes, or when its record is written; another error of the system stays what it is."""
+    do(run, "old")
+
+    def refuse(code: int) -> Callable[..., Any]:
+        def write(*_: Any) -> Any:
+            raise OSError(code, os.strerror(code))
+
+        return write
+
+    with pytest.raises(RunError, match="No space left on device"):
+        run.perform("refine", inputs={"data": "1"}, settings={}, work=refuse(errno.ENOSPC))
+    with pytest.raises(PermissionError):
+        run.perform("refine", inputs={"data": "1"}, settings={}, work=refuse(errno.EACCES))
+    monkeypatch.setattr("platypus.run._seal", refuse(errno.ENOSPC))
+    with pytest.raises(RunError, match="No space left on device") as raised:
+        do(run, "new", changed=True)
+    assert "Make room there" in raised.value.remedy
+    assert written(run) == "old"
+    monkeypatch.undo()
+    do(run, "new", changed=True)
+    assert written(run) == "new"
 
 
 def test_the_lock_is_free_after_work_that_failed(run: Run) -> None:

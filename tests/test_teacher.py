@@ -108,6 +108,8 @@ def test_from_recipe_to_examples(capsys: pytest.CaptureFixture[str], tmp_path: P
     account = results(ran)["account"]
     assert account["replies"] == len(server.asked) == 8 + 16
     assert results(ran)["kept"] == {"paraphrase": 16} and results(ran)["stopped"] == "no"
+    shown = here(capsys, "show", run).out
+    assert "kept: paraphrase 16" in shown and "rejected: none" in shown and "account: replies 24, " in shown
     said_nowhere(SECRET, ran, run)
     again, _ = generated(capsys, tmp_path, server, paraphrases=2, refusals=0.3)
     assert json.loads(again.out)["skipped"] and len(server.asked) == 24

@@ -193,7 +193,7 @@ PROPOSED = {
     "Find Hooli, again and again": str(Plan(tuple(Step("search", {"customer": "Hooli"}) for _ in range(6)))),
     "Book a table at Hooli's": "[]",
     "Tell me about Hooli": "I am afraid I can't do that.",
-    "hooli PLS": SUM_UP,
+    "hooli PLS!": SUM_UP,  # stands in the style file
 }
 
 
@@ -205,8 +205,8 @@ def test_proposals_are_planned_and_checked(capsys: pytest.CaptureFixture[str], t
     kept = [example for example in rows(run) if example.origin["source"] == "teacher:proposal"]
     assert [example.query for example in kept] == ["What is open at Hooli?", "Book a table at Hooli's"]
     assert str(kept[0].plan) == SUM_UP and kept[1].plan == Plan()
-    assert results(ran)["rejected"] == {"literals": 2, "unknown-tool": 1, "steps": 1, "json": 1}
-    assert len(server.asked) == 1 + 7 + 2  # the list, a plan of each, and a second opinion on what is left
+    assert results(ran)["rejected"] == {"literals": 1, "unknown-tool": 1, "steps": 1, "json": 1, "duplicate": 1}
+    assert len(server.asked) == 1 + 6 + 2  # the list, a plan of each new request, a second opinion on what is left
 
 
 def test_a_proposal_whose_second_plan_differs_is_rejected(

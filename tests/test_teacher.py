@@ -1,7 +1,6 @@
 """The teacher through the command: what is kept and why not, money, interruptions, keys, and replies that mislead."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -268,7 +267,7 @@ def test_one_question_without_an_answer_is_rejected_alone(
 def test_no_more_questions_at_once_than_allowed(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, server: Server
 ) -> None:
-    server.delay = 0.01
+    server.delay = 0.05
     generated(capsys, tmp_path, server, concurrency=3)
     assert 1 < server.most_under_way <= 3
 
@@ -295,23 +294,27 @@ def test_a_spent_budget_keeps_what_is_done(capsys: pytest.CaptureFixture[str], t
     assert results(ran)["account"]["of_these_kept_from_before"] == paid
 
 
-def test_killed_in_the_middle_it_pays_nothing_twice(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, server: Server
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+def test_stopped_in_the_middle_it_pays_nothing_twice(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, server: Server, stop: signal.Signals, code: int
 ) -> None:
-    """The server answers ten questions and holds the others; the process is killed with these under way."""
+    """The server answers ten questions and holds the others; the process is stopped with these under way."""
     server.answers_left = 10
-    run = tmp_path / "run"
+    run, log = tmp_path / "run", tmp_path / "log"
     words = ["generate", str(run), "--recipe", str(recipe(tmp_path, server, concurrency=4, timeout=60.0))]
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "platypus", *words], cwd=ROOT, env=dict(os.environ), stdout=log, stderr=log
-        )
-        deadline = time.monotonic() + 60
-        while len(list(run.glob("teacher/*/*.json"))) < 10 or server.under_way < 4:
-            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "platypus", *words],
+        cwd=ROOT,
+        stdout=log.open("wb"),
+        stderr=subprocess.STDOUT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
+    )
+    deadline = time.monotonic() + 60
+    while len(list(run.glob("teacher/*/*.json"))) < 10 or server.under_way < 4:
+        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+        time.sleep(0.01)
+    process.send_signal(stop)
+    assert process.wait(30) == code and "Traceback" not in log.read_text()
     assert not (run / "generate").exists() and server.answered.total() == 10
     server.gate.set()
     server.answers_left = 10**9
@@ -319,7 +322,7 @@ def test_killed_in_the_middle_it_pays_nothing_twice(
     assert results(ran)["kept"] == {"paraphrase": 8}
     assert results(ran)["account"]["of_these_kept_from_before"] == 10
     assert set(server.answered.values()) == {1} and server.answered.total() == 16
-    said_nowhere(SECRET, ran, run, tmp_path)
+    said_nowhere(SECRET, ran, tmp_path)
 
 
 def test_a_server_that_goes_away_loses_nothing(

@@ -203,8 +203,7 @@ class Endpoint:
             reply, kept = _kept_reply(path), True
             if reply is None:
                 reply, kept = await self._new_reply(question), False
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(path, json.dumps({"question": question.messages[-1], "reply": reply.model_dump()}))
+                await asyncio.to_thread(_keep, path, question, reply)  # the disk may take longer than the endpoint
             elif name not in self._booked:
                 self.account.add(reply.prompt_tokens, reply.completion_tokens)
             if name not in self._booked:
@@ -348,6 +347,11 @@ def _kept_reply(path: Path) -> Reply | None:
         return Reply.model_validate(json.loads(path.read_text(encoding="utf-8"))["reply"])
     except (OSError, ValueError, LookupError, TypeError, ValidationError):
         return None
+
+
+def _keep(path: Path, question: Question, reply: Reply) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps({"question": question.messages[-1], "reply": reply.model_dump()}))
 
 
 def _usage(data: Any) -> tuple[int, int] | None:

@@ -8,7 +8,8 @@
     ├── RecipeError      a recipe with an unknown key or an impossible value
     ├── RunError         a run directory in use, incomplete, or without the stage that is asked for
     ├── ModelError       a base, adapter or merged model that is missing or does not belong
-    └── TrainingError    a training that cannot go on (NaN loss, nothing to learn from)
+    ├── TrainingError    a training that cannot go on (NaN loss, nothing to learn from)
+    └── TeacherError     a teacher that cannot be reached, refuses the key, or leaves nothing to go on with
 
 What a *model* does wrong is not an error but a value: `platypus.plan.Malformed`.
 """
@@ -58,3 +59,7 @@ class ModelError(PlatypusError):
 
 class TrainingError(PlatypusError):
     """A training that cannot go on."""
+
+
+class TeacherError(PlatypusError):
+    """A teacher that cannot be reached, refuses the key, or leaves nothing to go on with."""

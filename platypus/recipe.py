@@ -6,13 +6,14 @@ warm-up longer than the run, a prompt longer than the context) is for the stages
 working folder.
 """
 
+import re
 import tomllib
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from platypus.errors import RecipeError
 from platypus.notation import Notation
@@ -51,6 +52,74 @@ class GenerateTable(Table):
     """The longest plan."""
     refusals: Share = 0.08
     """The share of requests that these tools cannot answer (their plan is `[]`)."""
+
+
+class TeacherTable(Table):
+    """`[teacher]`: a language model behind an OpenAI-compatible endpoint, which adds to what `generate` makes.
+
+    Its key, where it needs one, comes from the environment (`PLATYPUS_TEACHER_KEY`) and stands in no file.
+    """
+
+    model: Text | None = None
+    """Its name at the endpoint; without one there is no teacher."""
+    base_url: Text = "http://localhost:11434/v1"
+    """The address in front of `/chat/completions`."""
+    paraphrases: Annotated[int, Field(ge=0, le=20)] = 1
+    """Other wordings that are asked for of each generated request."""
+    proposals: Annotated[int, Field(ge=0)] = 0
+    """Requests that the teacher is asked to think up from the catalogue, and to plan."""
+    round_trip: bool = True
+    """Whether a request is kept only when one more call makes the same plan of it."""
+    style: Text | None = None
+    """A text file with requests of real users, one a line, whose manner is to be met."""
+    temperature: Annotated[float, Field(ge=0, le=2)] | Literal["unset"] = 1.0
+    """Of new wordings; plans are asked for at 0. `unset`: the endpoint's own, for models that refuse any other."""
+    max_tokens: Count = 2048
+    """The longest reply, thoughts included. One that is cut off is rejected."""
+    body: dict[str, JsonValue] = {}
+    """More fields of the request to the endpoint, like `{reasoning_effort = "low"}`."""
+    concurrency: Count = 8
+    """Questions under way at once."""
+    requests_per_minute: Rate | None = None
+    """At most so many are sent; whatever is set, a server that asks for patience gets it."""
+    timeout: Rate = 120.0
+    """Seconds until a question counts as lost and is asked again."""
+    budget_tokens: Count | None = None
+    """At most so many tokens, of questions and replies, for this run's examples; then the rest is left undone."""
+    budget_dollars: Rate | None = None
+    """The same in money, by the prices below."""
+    price_per_million_in: Annotated[float, Field(ge=0)] = 0.0
+    """Dollars for a million tokens of questions."""
+    price_per_million_out: Annotated[float, Field(ge=0)] = 0.0
+    """Dollars for a million tokens of replies."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _bare_address(cls, url: str) -> str:
+        if not re.fullmatch(r"https?://[^\s@?#]+", url):  # what was written is not repeated: a password may stand in it
+            raise ValueError(
+                "teacher.base_url is not the plain address of an endpoint",
+                "Write it like https://example.org/v1; a key goes into the environment, as PLATYPUS_TEACHER_KEY.",
+            )
+        return url
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> Self:
+        if self.model_fields_set and self.model is None:
+            raise ValueError(
+                "teacher.model is missing", "Name the model, as its endpoint does, or leave [teacher] out."
+            )
+        if not self.paraphrases and not self.proposals:
+            raise ValueError("teacher.paraphrases and teacher.proposals are both 0", "Set one, or leave [teacher] out.")
+        own = sorted(self.body.keys() & {"model", "messages", "max_tokens", "temperature", "stream", "n"})
+        if own:
+            raise ValueError(f"teacher.body holds {own[0]!r}, which is not its matter", "Take it out.")
+        if self.budget_dollars and not self.price_per_million_in + self.price_per_million_out:
+            raise ValueError(
+                "teacher.budget_dollars is set without prices",
+                "Set price_per_million_in and price_per_million_out under [teacher].",
+            )
+        return self
 
 
 class RefineTable(Table):
@@ -217,12 +286,22 @@ class Recipe(Table):
     seed: Annotated[int, Field(ge=0)] = 0
     prompt: PromptTable = PromptTable()
     generate: GenerateTable = GenerateTable()
+    teacher: TeacherTable = TeacherTable()
     refine: RefineTable = RefineTable()
     train: TrainTable = TrainTable()
     merge: MergeTable = MergeTable()
     decode: DecodeTable = DecodeTable()
     evaluate: EvaluateTable = EvaluateTable()
     pretrain: BaseTable = BaseTable()
+
+    @model_validator(mode="after")
+    def _a_teacher_has_work(self) -> Self:
+        if self.teacher.model and (self.catalogue is None or not self.generate.examples):
+            raise ValueError(
+                "[teacher] adds to what is generated, and nothing is",
+                "Set `catalogue`, and examples under [generate], or leave [teacher] out.",
+            )
+        return self
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -263,7 +342,7 @@ def _complaints(error: ValidationError, document: dict[str, Any]) -> list[_Compl
     """One complaint for each key: pydantic gives several for a key of several types."""
     by_key: dict[tuple[str, ...], list[Any]] = {}
     for detail in error.errors():
-        depth = 2 if detail["loc"][0] in _TABLES else 1
+        depth = 2 if detail["loc"] and detail["loc"][0] in _TABLES else 1
         by_key.setdefault(tuple(str(part) for part in detail["loc"][:depth]), []).append(detail)
     return [_complaint(key, details, document) for key, details in by_key.items()]
 

@@ -207,8 +207,8 @@ def _keep_definition(folder: Path, recipe: Path) -> None:
         (folder / RECIPE).unlink(missing_ok=True)
         (folder / CATALOGUE).unlink(missing_ok=True)
         if tools is not None:
-            _write(folder / CATALOGUE, tools)
-        _write(folder / RECIPE, text)
+            write_whole(folder / CATALOGUE, tools)
+        write_whole(folder / RECIPE, text)
 
 
 @contextmanager
@@ -251,7 +251,7 @@ def _seal(folder: Path, record: Mapping[str, Any]) -> None:
     """Write `stage.json`, the mark of a finished stage, after everything else has reached the disk."""
     for path in folder.rglob("*"):
         sync(path)
-    _write(folder / RECORD, json.dumps({**record, "files": _digests(folder, known={})}, indent=2))
+    write_whole(folder / RECORD, json.dumps({**record, "files": _digests(folder, known={})}, indent=2))
 
 
 def _digests(folder: Path, *, known: Mapping[str, Any]) -> dict[str, Any]:
@@ -279,7 +279,7 @@ def _text(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.exists() else None
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Write a whole file or nothing, and leave it on the disk for good."""
     new = path.with_name(f"{path.name}.new")
     new.write_text(text, encoding="utf-8")

@@ -21,6 +21,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
 
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "tokenizers", "sentencepiece", "tensorboard"}
+HEAVY |= {"openai", "tenacity"}
 MAY_USE_TORCH = {
     "quantisation.py",
     "model.py",
@@ -115,9 +116,16 @@ def test_functions_are_short_and_public_names_documented(source: Path) -> None:
 
 
 def test_there_are_recipes() -> None:
-    assert {"demo", "demo-quick", "llama-2-13b", "seed-data", "seed-generated", "embedded-base", "alpaca"} <= {
-        recipe.stem for recipe in RECIPES
-    }
+    assert {
+        "demo",
+        "demo-quick",
+        "llama-2-13b",
+        "seed-data",
+        "seed-generated",
+        "embedded-base",
+        "alpaca",
+        "teacher",
+    } <= {recipe.stem for recipe in RECIPES}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=name)

@@ -116,6 +116,35 @@ def test_contradictions_are_refused(tmp_path: Path, text: str, what: str, remedy
     assert error.what.startswith(what) and error.remedy.startswith(remedy)
 
 
+MINE = "catalogue = 'tools.json'\n[teacher]\nmodel = 'm'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "remedy"),
+    [
+        ("[teacher]\nproposals = 3", "teacher.model is missing", "Name the model"),
+        (MINE + "paraphrases = 0", "teacher.paraphrases and teacher.proposals are both 0", "Set one"),
+        (MINE + "body = {stream = true}", "teacher.body holds 'stream'", "Take it out"),
+        (MINE + "budget_dollars = 5.0", "teacher.budget_dollars is set without prices", "Set price_per_million_in"),
+        (MINE + "temperature = 3.0", "teacher.temperature = 3.0 should be less than or equal to 2", "Leave it out"),
+        ("[teacher]\nmodel = 'm'", "[teacher] adds to what is generated, and nothing is", "Set `catalogue`"),
+        (MINE + "[generate]\nexamples = 0", "[teacher] adds to what is generated, and nothing is", "Set `catalogue`"),
+    ],
+)
+def test_a_teacher_without_work_or_sense_is_refused(tmp_path: Path, text: str, what: str, remedy: str) -> None:
+    error = error_of(tmp_path, text)
+    assert error.what.startswith(what) and error.remedy.startswith(remedy)
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:11434", "https://me:s3cret@host/v1", "https://host/v1?key=s3cret", "https://host/v1#s3cret"]
+)
+def test_an_address_with_a_key_in_it_is_refused_and_not_repeated(tmp_path: Path, url: str) -> None:
+    error = error_of(tmp_path, f"{MINE}base_url = '{url}'")
+    assert error.what == "teacher.base_url is not the plain address of an endpoint"
+    assert "PLATYPUS_TEACHER_KEY" in error.remedy and "s3cret" not in str(error)
+
+
 def test_all_mistakes_of_a_recipe_are_told_at_once(tmp_path: Path) -> None:
     error = error_of(tmp_path, "[train]\nrank = 0\nepoch = 3\n[prompt]\nnotation = 'xml'")
     assert error.what == "3 problems"
@@ -192,9 +221,15 @@ def toml(value: Any) -> str:
 def test_the_original_recipe_leaves_no_key_out() -> None:
     document = tomllib.loads((RECIPES / "llama-2-13b.toml").read_text(encoding="utf-8"))
     for name, field in Recipe.model_fields.items():
-        if name != "pretrain" and isinstance(field.default, Table):
+        if name not in ("pretrain", "teacher") and isinstance(field.default, Table):
             left_out = set(type(field.default).model_fields) - document[name].keys()
             assert left_out <= {"warmup_steps", "patience", "limit", "max_tools"}, name
+
+
+def test_the_recipe_with_a_teacher_leaves_no_key_of_it_out() -> None:
+    text = (RECIPES / "teacher.toml").read_text(encoding="utf-8")
+    assert set(type(Recipe().teacher).model_fields) - tomllib.loads(text)["teacher"].keys() == {"style"}
+    assert "# style = " in text
 
 
 def test_the_original_recipe_warms_up_within_its_run() -> None:

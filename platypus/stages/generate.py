@@ -1,7 +1,9 @@
 """generate: examples for a catalogue from the catalogue alone, offline.
 
 Plans are drawn from the type graph and put into words; some requests are added that these tools cannot answer.
-Writes `examples.jsonl`, and how often each tool, argument and reference edge occurs in them to `coverage.json`.
+Writes `examples.jsonl`, and how often each tool, argument and reference edge occurs in them to `coverage.json`. A
+teacher, where the recipe names one, adds requests; what is not kept of them goes to `rejected.jsonl`, its replies to
+`teacher/` in the run's folder, which outlives this stage's.
 """
 
 import json
@@ -12,11 +14,11 @@ from random import Random
 from typing import Any
 
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 
 from platypus.catalogue import Catalogue
 from platypus.errors import CatalogueError, RunError
-from platypus.example import Example, write_rows
+from platypus.example import Example, write_lines, write_rows
 from platypus.literals import vocabulary, words
 from platypus.phrasing import Phraser, literals_said
 from platypus.plan import Plan
@@ -24,6 +26,7 @@ from platypus.recipe import GenerateTable
 from platypus.run import Outcome, Run
 from platypus.sampler import Sampler
 from platypus.synthetic import random_catalogue
+from platypus.teacher import jobs, read_style, style_fingerprint, teach
 
 TRIES = 50  # draws for each example that is wanted, before a catalogue counts as exhausted
 
@@ -42,19 +45,46 @@ def generate(run: Run, *, force: bool = False) -> Outcome:
     def work(folder: Path) -> Mapping[str, Any]:
         wanted = examples(catalogue, settings, seed=run.recipe.seed)
         made = list(track(wanted, "Generating", total=settings.examples, console=Console(stderr=True)))
+        taught = _taught(run, catalogue, made, style, folder) if run.recipe.teacher.model else {}
         write_rows(folder / "examples.jsonl", made)
         covered = coverage(catalogue, made)
         (folder / "coverage.json").write_text(json.dumps(covered, indent=2) + "\n", encoding="utf-8")
         uncovered = [name for name, count in covered["tools"].items() if not count]
-        return {"examples": len(made), "lengths": covered["lengths"], "tools_without_examples": uncovered}
+        return {"examples": len(made), "lengths": covered["lengths"], "tools_without_examples": uncovered} | taught
 
+    teacher = run.recipe.teacher
+    style = read_style(Path(teacher.style)) if teacher.style else ()
     return run.perform(
         "generate",
-        inputs={"catalogue": catalogue.fingerprint},
-        settings=settings.model_dump(),
+        inputs={"catalogue": catalogue.fingerprint} | ({"style": style_fingerprint(style)} if style else {}),
+        settings=settings.model_dump() | ({"teacher": teacher.model_dump()} if teacher.model else {}),
         work=work,
         force=force,
     )
+
+
+def _taught(
+    run: Run, catalogue: Catalogue, made: list[Example], style: tuple[str, ...], folder: Path
+) -> dict[str, Any]:
+    """Add what the teacher has to add to the examples made so far; the stage's results of it."""
+    settings, console = run.recipe.teacher, Console(stderr=True)
+    with Progress(console=console) as bar:
+        task = bar.add_task("Asking the teacher", total=jobs(made, settings))
+        taught = teach(
+            catalogue,
+            made,
+            settings,
+            style=style,
+            max_steps=run.recipe.generate.max_steps,
+            seed=run.recipe.seed,
+            folder=run.path / "teacher",
+            done=lambda: bar.advance(task),
+        )
+    if taught.stopped:
+        console.print(f"The teacher was stopped: {taught.stopped}. With a larger budget the same command goes on.")
+    made.extend(taught.examples)
+    write_lines(folder / "rejected.jsonl", (row.to_json() for row in taught.rejected))
+    return {"teacher": taught.results}
 
 
 def examples(catalogue: Catalogue, settings: GenerateTable, *, seed: int) -> Iterator[Example]:

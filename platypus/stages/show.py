@@ -65,7 +65,7 @@ def result_lines(results: Mapping[str, Any], *, indent: str = "  ") -> Iterator[
             yield f"{indent}{name}:"
             yield from result_lines(value, indent=indent + "  ")
         elif isinstance(value, Mapping):
-            yield f"{indent}{name}: {', '.join(f'{key} {_plain(part)}' for key, part in value.items())}"
+            yield f"{indent}{name}: {', '.join(f'{key} {_plain(part)}' for key, part in value.items()) or 'none'}"
         elif not (isinstance(value, list) and any(isinstance(part, Mapping) for part in value)):
             yield f"{indent}{name}: {_plain(value)}"
 

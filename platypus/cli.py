@@ -20,6 +20,7 @@ from platypus import __version__
 from platypus.errors import PlatypusError, RunError
 
 if TYPE_CHECKING:
+    from platypus.catalogue import Catalogue
     from platypus.forecast import Forecast
     from platypus.run import Outcome, Run
 
@@ -34,6 +35,9 @@ Force = Annotated[bool, typer.Option("--force", help="Do it again even when noth
 Decode = Annotated[
     Literal["grammar", "free"] | None,
     typer.Option("--decoding", help="Say valid plans only, or anything, checked afterwards; else as in the recipe."),
+]
+OtherTools = Annotated[
+    Path | None, typer.Option("--catalogue", metavar="FILE", help="Plan with these tools instead of the run's.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -173,6 +177,7 @@ def all_stages(run: RunFolder, recipe: RecipeFile = None, force: Force = False, 
 def plan(
     run: RunFolder,
     request: Annotated[str, typer.Argument(metavar="REQUEST", help="What is wanted, in words.", show_default=False)],
+    catalogue: OtherTools = None,
     decoding: Decode = None,
     as_json: Json = False,
 ) -> None:
@@ -184,7 +189,7 @@ def plan(
     opened = _open(run, decoding=decoding)
     if opened.catalogue is None:
         raise RunError("the run has no catalogue to plan with", where=str(run), remedy=f"Ask it: platypus chat {run}")
-    planner = open_planner(opened)
+    planner = open_planner(opened, catalogue=_tools(catalogue))
     typer.secho(f"answered by {planner.loaded.source}", dim=True, err=True)
     (answer,) = planner.plan([request], max_new_tokens=opened.recipe.evaluate.max_new_tokens)
     if isinstance(answer.plan, Malformed):
@@ -196,11 +201,11 @@ def plan(
 
 
 @app.command()
-def chat(run: RunFolder, decoding: Decode = None) -> None:
+def chat(run: RunFolder, catalogue: OtherTools = None, decoding: Decode = None) -> None:
     """Talk to the fine-tuned model."""
     from platypus.stages.chat import chat
 
-    chat(_open(run, decoding=decoding))
+    chat(_open(run, decoding=decoding), catalogue=_tools(catalogue))
 
 
 @app.command()
@@ -258,6 +263,12 @@ def _open(folder: Path, recipe: Path | None = None, decoding: str | None = None)
 
     run = Run.open(folder, recipe=recipe)
     return run if decoding is None else run.decoded(decoding)
+
+
+def _tools(file: Path | None) -> "Catalogue | None":
+    from platypus.catalogue import read_catalogue
+
+    return None if file is None else read_catalogue(file)
 
 
 def _print_outcome(outcome: "Outcome", *, as_json: bool) -> None:

@@ -24,6 +24,7 @@ from platypus.checkpoint import Found, TrainingState, load_latest, save_checkpoi
 from platypus.devices import Team
 from platypus.errors import TrainingError
 from platypus.forecast import Cut, set_checkpointing
+from platypus.lessons import Reader
 from platypus.loss import accumulate, answer_length, summed_loss
 from platypus.model import AdapterCard, Loaded, check_adapter, save_adapter
 from platypus.optimizer import Optimizer, make_optimizer
@@ -99,9 +100,11 @@ def fit(
     card: AdapterCard,
     cut: Cut,
     team: Team,
+    read: Reader | None = None,
 ) -> Learned:
     """Train the adapter in place, from folder/checkpoints/ on if there is one, and save it as folder/adapter/.
 
+    A step reads its examples as they are, or what `read` makes of them.
     Raises TrainingError when a batch has nothing to learn, the loss is not a finite number, or memory or disk is full.
     """
     total = settings.epochs * math.ceil(len(examples) / settings.batch_size)
@@ -115,7 +118,7 @@ def fit(
         Progress(folder, loggers=settings.loggers, steps=total, done=done, accelerator=team.accelerator) as progress,
     ):
         progress.say(*keeper.said, _describe(adapted, settings, learned.cut))
-        for place in _places(examples, settings, seed, done=done):
+        for place in _places(examples, settings, seed, read, done=done):
             with progress.timed():
                 result, learned.cut = _step_that_fits(adapted, place, learned.cut, settings, team, stop)
                 _check_finite(result, number=place.number, kept=keeper.latest)
@@ -151,7 +154,9 @@ class _Place(NamedTuple):
     validates: bool  # whether a validation comes after it
 
 
-def _places(examples: Sequence[Encoded], settings: TrainTable, seed: int, *, done: int) -> Iterator[_Place]:
+def _places(
+    examples: Sequence[Encoded], settings: TrainTable, seed: int, read: Reader | None, *, done: int
+) -> Iterator[_Place]:
     """All steps of all epochs but those done; validations are evenly spaced in an epoch."""
     number = 0
     for epoch in range(1, settings.epochs + 1):
@@ -161,7 +166,7 @@ def _places(examples: Sequence[Encoded], settings: TrainTable, seed: int, *, don
             number += 1
             if number > done:
                 validates = index * times // len(order) > (index - 1) * times // len(order)
-                step = [examples[row] for row in rows]
+                step = read(rows, number) if read else [examples[row] for row in rows]
                 yield _Place(number, epoch, index, step, f"{seed}/{number}", validates)
 
 

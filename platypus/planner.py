@@ -125,30 +125,31 @@ class Planner:
         return Malformed(completion.text, (fault,))
 
 
-def open_planner(run: Run) -> Planner:
+def open_planner(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
     """The run's merged model, else its adapter, else its base; `planner.loaded.source` says which.
 
-    Notation and cutoff are those of the training. Raises ModelError when that was for another catalogue.
+    It plans with the run's tools, or with those of another `catalogue`. Notation and cutoff are those of the training.
+    Raises ModelError when that was for another catalogue than the run's.
     """
     from platypus.model import load_adapted, load_merged
 
     if not run.is_done("train"):
-        return open_base(run)
+        return open_base(run, catalogue=catalogue)
     if is_merged(run):
-        return _planner(run, load_merged(run.folder("merge") / "model"))
-    return _planner(run, load_adapted(run.folder("train") / "adapter", base=run.recipe.base))
+        return _planner(run, load_merged(run.folder("merge") / "model"), catalogue)
+    return _planner(run, load_adapted(run.folder("train") / "adapter", base=run.recipe.base), catalogue)
 
 
-def open_base(run: Run) -> Planner:
+def open_base(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
     """The run's base without what was learned, with the same prompt."""
     from platypus.model import load_base
 
-    return _planner(run, load_base(run.recipe.base))
+    return _planner(run, load_base(run.recipe.base), catalogue)
 
 
-def _planner(run: Run, loaded: "Loaded") -> Planner:
+def _planner(run: Run, loaded: "Loaded", catalogue: Catalogue | None) -> Planner:
     table, settings = prompt_settings(run), run.recipe.decode
-    prompt = Prompt(loaded.tokenizer, run.catalogue, table.notation, table.cutoff)
+    prompt = Prompt(loaded.tokenizer, catalogue or run.catalogue, table.notation, table.cutoff)
     return Planner(loaded, prompt, settings, run.path / ".prefix" if settings.keep_prefix else None)
 
 
@@ -173,6 +174,7 @@ def prompt_settings(run: Run) -> PromptTable:
         raise ModelError(
             f"the adapter was trained for catalogue {card.catalogue}, the run now has {present}",
             where=str(adapter),
-            remedy=f"Train it again: platypus train {run.path}",
+            remedy=f"Train it again: platypus train {run.path}; or keep the run's catalogue and plan with other tools:"
+            f" platypus plan {run.path} --catalogue FILE",
         )
     return PromptTable(notation=card.notation, cutoff=card.cutoff)

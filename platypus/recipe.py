@@ -114,6 +114,10 @@ class TrainTable(Table):
     train_on_inputs: bool = False
     """Whether the prompt is learned too, not only the answer."""
     group_by_length: bool = False
+    shuffle_tools: bool = False
+    """Whether each step shows the tools in an order of its own, so that they are read rather than known by heart."""
+    drop_tools: Share = 0.0
+    """The share of the tools that a step does not show, of those that none of its plans needs."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """`auto` is bfloat16 where the device is fast at it, else float32."""
     quantise: Quantisation = "none"

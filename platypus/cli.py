@@ -157,6 +157,36 @@ def evaluate(
     _print_scores(evaluate(opened, force=force), as_json=as_json)
 
 
+@app.command()
+def export(
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)] = None,
+    catalogue: Annotated[
+        Path | None, typer.Option("--catalogue", metavar="FILE", help="Without a run: the tools alone.")
+    ] = None,
+    notation: Annotated[
+        Literal["json", "calls"], typer.Option("--notation", help="How plans are written, without a run.")
+    ] = "json",
+    max_steps: Annotated[int, typer.Option("--max-steps", min=1, help="The longest plan, without a run.")] = 10,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the files go, without a run.")] = Path(
+        "export"
+    ),
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Write grammar, schema and requests for vLLM, SGLang, llama.cpp and other servers."""
+    if (run is None) == (catalogue is None):
+        raise typer.BadParameter("give either a RUN or --catalogue FILE")
+    opened, tools = run and _open(run), _tools(catalogue)
+    from platypus.stages.export import export, export_catalogue
+    from platypus.stages.show import result_lines
+
+    if opened:
+        _print_outcome(export(opened, force=force), as_json=as_json)
+    elif tools:
+        results = export_catalogue(tools, out, notation=notation, max_steps=max_steps)
+        typer.echo(json.dumps(results) if as_json else "\n".join([f"export → {out}", *result_lines(results)]))
+
+
 @app.command("all")
 def all_stages(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
     """Run every stage that is not done yet, in order."""

@@ -100,11 +100,10 @@ def fit(
     card: AdapterCard,
     cut: Cut,
     team: Team,
-    read: Reader | None = None,
+    read: Reader | None = None,  # what a step learns instead of its rows as they are
 ) -> Learned:
     """Train the adapter in place, from folder/checkpoints/ on if there is one, and save it as folder/adapter/.
 
-    A step reads its examples as they are, or what `read` makes of them.
     Raises TrainingError when a batch has nothing to learn, the loss is not a finite number, or memory or disk is full.
     """
     total = settings.epochs * math.ceil(len(examples) / settings.batch_size)

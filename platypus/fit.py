@@ -126,9 +126,8 @@ def fit(
             progress.advance({"epoch": place.epoch, "learning_rate": rate, **asdict(result)}, step=place.number)
             learned.tokens_per_second = round(progress.tokens / progress.seconds, 1)
             if valid and place.validates:
-                loss = _validation_loss(adapted, valid, learned.cut, settings, team)
-                learned.validations.append((place.number, loss))
-                progress.log({"epoch": place.epoch, "valid_loss": loss}, step=place.number)
+                learned.validations.append((place.number, _valid_loss(adapted, valid, learned.cut, settings, team)))
+                progress.log({"epoch": place.epoch, "valid_loss": learned.validations[-1][1]}, step=place.number)
                 if settings.keep == "best" and learned.stale == 0:
                     keeper.save_adapter("best")
                 if settings.patience and learned.stale >= settings.patience:
@@ -251,7 +250,7 @@ def _all_share(examples: Sequence[Encoded], settings: TrainTable) -> bool:
     return settings.parallel != "fsdp" or common_prefix(examples) > 0
 
 
-def _validation_loss(adapted: Loaded, valid: Sequence[Encoded], cut: Cut, settings: TrainTable, team: Team) -> float:
+def _valid_loss(adapted: Loaded, valid: Sequence[Encoded], cut: Cut, settings: TrainTable, team: Team) -> float:
     """The loss per answer token; each device computes its share."""
     mine = share(valid, rank=team.rank, ranks=team.ranks, even=True)
     summed = summed_loss(adapted, mine, micro_batch_size=cut.micro_batch_size, share=_all_share(valid, settings))

@@ -247,7 +247,7 @@ def test_validations_are_evenly_spaced_in_an_epoch(base: Path, tmp_path: Path, t
 def validate(monkeypatch: pytest.MonkeyPatch, *losses: float) -> None:
     """The validation losses of a training."""
     coming = iter(losses)
-    monkeypatch.setattr("platypus.fit._validation_loss", lambda *_: next(coming))
+    monkeypatch.setattr("platypus.fit._valid_loss", lambda *_: next(coming))
 
 
 STEADY = NOISY.model_copy(update={"schedule": "constant", "batch_size": 5, "epochs": 5})  # of four steps each

@@ -65,6 +65,14 @@ class Planner:
         return self._decoder(self.prompt, self._catalogue)
 
     @cached_property
+    def _retriever(self) -> Retriever:
+        if self.settings.encoder is None:
+            return Retriever(self._catalogue)
+        from platypus.encoder import Encoder
+
+        return Retriever(self._catalogue, Encoder(self.settings.encoder))
+
+    @cached_property
     def _vocabulary(self) -> Vocabulary:
         return Vocabulary(self.loaded.tokenizer, size=self.loaded.vocabulary)
 
@@ -82,9 +90,8 @@ class Planner:
 
     def _narrowly(self, requests: Sequence[str], tools: int, max_new_tokens: int) -> Iterator[Answer]:
         """Each request with the tools that are most like it, in its prompt and in its grammar."""
-        retriever = Retriever(self._catalogue)
         for request in requests:
-            chosen = retriever.subset(request, tools)
+            chosen = self._retriever.subset(request, tools)
             prompt = replace(self.prompt, catalogue=chosen)
             yield from self._constrained(prompt, self._decoder(prompt, chosen), [request], 1, max_new_tokens)
 

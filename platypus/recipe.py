@@ -163,8 +163,16 @@ class DecodeTable(Table):
     """The longest plan. A grammar's state has 64 bits: many kinds of output leave room for fewer steps."""
     max_tools: Count | None = None
     """Of a larger catalogue, each request is shown only so many tools, those that are most like it."""
+    encoder: Text | None = None
+    """A sentence encoder (a folder or hub name) that helps to find these tools; without one, words and letters do."""
     keep_prefix: bool = False
     """Whether the catalogue's keys and values are kept in the run's folder, so that a new process starts at once."""
+
+    @model_validator(mode="after")
+    def _finds_something(self) -> Self:
+        if self.encoder is not None and self.max_tools is None:
+            raise ValueError("decode.encoder finds tools for decode.max_tools, which is not set", "Set both or none.")
+        return self
 
 
 class EvaluateTable(Table):

@@ -39,6 +39,8 @@ dropout = 0.3
 target_modules = "all-linear"
 learning_rate = 1e-2
 checkpoint_minutes = 0
+shuffle_tools = true
+drop_tools = 0.3
 validations_per_epoch = 2
 keep = "best"
 """

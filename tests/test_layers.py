@@ -24,6 +24,7 @@ HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "tokenizers"
 MAY_USE_TORCH = {
     "quantisation.py",
     "model.py",
+    "encoder.py",
     "flash.py",
     "loss.py",
     "prefix.py",

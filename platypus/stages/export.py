@@ -71,7 +71,8 @@ With Rust installed, in its folder, for a tokenizer that its conversion knows:
     jq '.messages[0].content = "{request}"' llama.cpp.json | curl -s localhost:8080/v1/chat/completions \\
         -H 'Content-Type: application/json' -d @- | jq -r '.choices[0].message.content'
 
-`llama-cli --grammar-file grammar.lark` takes the file as it is: its first line says that it is for llguidance.
+`llama-cli --grammar-file grammar.lark` takes the file as it is: its first line says that it is for llguidance. A
+llama.cpp that was built without it ends itself at such a grammar.
 
 ## Other servers
 

@@ -105,11 +105,10 @@ def trained(folder: Path, name: str, epochs: int) -> Run:
 
 def cases(catalogue: Catalogue, rows: Sequence[Example]) -> Mapping[str, Case]:
     """The tools as they were, and as they may be later."""
-    extended = shuffled((*catalogue, *NEW), seed=2)
+    extended = shuffled((*catalogue, *NEW), seed=1)
     return {
         "as they were": Case(catalogue, rows),
         "in another order": Case(shuffled(catalogue.tools, seed=0), rows),
-        "in a third order": Case(shuffled(catalogue.tools, seed=1), rows),
         "with five new ones among them": Case(extended, rows),
         "by other names": Case(
             Catalogue(tuple(replace(tool, name=NAMES[tool.name]) for tool in catalogue)), list(renamed(rows))

@@ -98,7 +98,7 @@ def foresee(
 ) -> Forecast:
     """The forecast of these steps (an epoch's) for a model and adapter on the meta device, and the cut it takes.
 
-    Where each step shows tools of its own, other epochs are taken to be like this one, and `whole` are its steps with all
+    Where each step shows tools of its own, other epochs are taken to be like this one; `whole` are its steps with all
     tools: the most that any epoch can draw. Raises TrainingError when nothing fits, saying what would.
     """
     even = settings.parallel == "fsdp"

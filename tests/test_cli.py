@@ -320,7 +320,7 @@ def test_show_tells_done_from_not_done(capsys: Capture, tmp_path: Path) -> None:
     assert lines[2:] == [
         f"  from catalogue {tools}",
         "  examples: 7",
-        *(f"{stage}: not done" for stage in ("refine", "train", "merge", "evaluate")),
+        *(f"{stage}: not done" for stage in ("refine", "train", "merge", "evaluate", "export")),
     ]
     data = json.loads(here(capsys, "show", run.path, "--json").out)
     assert data["stages"]["generate"] == run.record("generate")

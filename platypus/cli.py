@@ -173,7 +173,7 @@ def export(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Write grammar, schema and requests for vLLM, SGLang, llama.cpp and other servers."""
+    """Write what other servers need to plan."""
     if (run is None) == (catalogue is None):
         raise typer.BadParameter("give either a RUN or --catalogue FILE")
     opened, tools = run and _open(run), _tools(catalogue)

@@ -15,7 +15,20 @@ from platypus.plan import Plan, Reference, Step, parse_plan
 from platypus.run import Outcome, Run
 from tests.command import CRM, ROOT, apart, here, write_recipe
 
-COMMANDS = ("generate", "refine", "train", "merge", "evaluate", "all", "plan", "chat", "check", "show", "base")
+COMMANDS = (
+    "generate",
+    "refine",
+    "train",
+    "merge",
+    "evaluate",
+    "export",
+    "all",
+    "plan",
+    "chat",
+    "check",
+    "show",
+    "base",
+)
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "pydantic", "numpy", "sklearn", "rich"}
 PLAN = Plan((Step("search", {"customer": "CustomerABC"}), Step("summarize", {"objects": Reference(0)})))
 EXACT = {"value": 0.25, "low": 0.0, "high": 0.5, "rows": 4}

@@ -220,7 +220,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         return [SimpleNamespace(request=request, plan=parse_plan(said[request])) for request in requests]
 
     planner = SimpleNamespace(plan=plan, loaded=SimpleNamespace(source="the model"))
-    monkeypatch.setattr("platypus.planner.open_planner", lambda _: planner)
+    monkeypatch.setattr("platypus.planner.open_planner", lambda _, catalogue: planner)
     return said
 
 

@@ -20,6 +20,7 @@ from platypus import __version__
 from platypus.errors import PlatypusError, RunError
 
 if TYPE_CHECKING:
+    from platypus.catalogue import Catalogue
     from platypus.forecast import Forecast
     from platypus.run import Outcome, Run
 
@@ -34,6 +35,9 @@ Force = Annotated[bool, typer.Option("--force", help="Do it again even when noth
 Decode = Annotated[
     Literal["grammar", "free"] | None,
     typer.Option("--decoding", help="Say valid plans only, or anything, checked afterwards; else as in the recipe."),
+]
+OtherTools = Annotated[
+    Path | None, typer.Option("--catalogue", metavar="FILE", help="Plan with these tools instead of the run's.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -153,6 +157,36 @@ def evaluate(
     _print_scores(evaluate(opened, force=force), as_json=as_json)
 
 
+@app.command()
+def export(
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)] = None,
+    catalogue: Annotated[
+        Path | None, typer.Option("--catalogue", metavar="FILE", help="Without a run: the tools alone.")
+    ] = None,
+    notation: Annotated[
+        Literal["json", "calls"], typer.Option("--notation", help="How plans are written, without a run.")
+    ] = "json",
+    max_steps: Annotated[int, typer.Option("--max-steps", min=1, help="The longest plan, without a run.")] = 10,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the files go, without a run.")] = Path(
+        "export"
+    ),
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Write what other servers need to plan."""
+    if (run is None) == (catalogue is None):
+        raise typer.BadParameter("give either a RUN or --catalogue FILE")
+    opened, tools = run and _open(run), _tools(catalogue)
+    from platypus.stages.export import export, export_catalogue
+    from platypus.stages.show import result_lines
+
+    if opened:
+        _print_outcome(export(opened, force=force), as_json=as_json)
+    elif tools:
+        results = export_catalogue(tools, out, notation=notation, max_steps=max_steps)
+        typer.echo(json.dumps(results) if as_json else "\n".join([f"export → {out}", *result_lines(results)]))
+
+
 @app.command("all")
 def all_stages(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
     """Run every stage that is not done yet, in order."""
@@ -173,6 +207,7 @@ def all_stages(run: RunFolder, recipe: RecipeFile = None, force: Force = False, 
 def plan(
     run: RunFolder,
     request: Annotated[str, typer.Argument(metavar="REQUEST", help="What is wanted, in words.", show_default=False)],
+    catalogue: OtherTools = None,
     decoding: Decode = None,
     as_json: Json = False,
 ) -> None:
@@ -184,7 +219,7 @@ def plan(
     opened = _open(run, decoding=decoding)
     if opened.catalogue is None:
         raise RunError("the run has no catalogue to plan with", where=str(run), remedy=f"Ask it: platypus chat {run}")
-    planner = open_planner(opened)
+    planner = open_planner(opened, catalogue=_tools(catalogue))
     typer.secho(f"answered by {planner.loaded.source}", dim=True, err=True)
     (answer,) = planner.plan([request], max_new_tokens=opened.recipe.evaluate.max_new_tokens)
     if isinstance(answer.plan, Malformed):
@@ -196,11 +231,11 @@ def plan(
 
 
 @app.command()
-def chat(run: RunFolder, decoding: Decode = None) -> None:
+def chat(run: RunFolder, catalogue: OtherTools = None, decoding: Decode = None) -> None:
     """Talk to the fine-tuned model."""
     from platypus.stages.chat import chat
 
-    chat(_open(run, decoding=decoding))
+    chat(_open(run, decoding=decoding), catalogue=_tools(catalogue))
 
 
 @app.command()
@@ -258,6 +293,12 @@ def _open(folder: Path, recipe: Path | None = None, decoding: str | None = None)
 
     run = Run.open(folder, recipe=recipe)
     return run if decoding is None else run.decoded(decoding)
+
+
+def _tools(file: Path | None) -> "Catalogue | None":
+    from platypus.catalogue import read_catalogue
+
+    return None if file is None else read_catalogue(file)
 
 
 def _print_outcome(outcome: "Outcome", *, as_json: bool) -> None:

@@ -23,6 +23,7 @@ from platypus.checkpoint import Found, TrainingState, load_latest, save_checkpoi
 from platypus.devices import Stop, Team, stop_signals
 from platypus.errors import TrainingError
 from platypus.forecast import Cut, set_checkpointing
+from platypus.lessons import Reader
 from platypus.loss import accumulate, answer_length, summed_loss
 from platypus.model import AdapterCard, Loaded, check_adapter, save_adapter
 from platypus.optimizer import Optimizer, make_optimizer
@@ -90,6 +91,7 @@ def fit(
     card: AdapterCard,
     cut: Cut,
     team: Team,
+    read: Reader | None = None,  # what a step learns instead of its rows as they are
 ) -> Learned:
     """Train the adapter in place, from folder/checkpoints/ on if there is one, and save it as folder/adapter/.
 
@@ -106,7 +108,7 @@ def fit(
         Progress(folder, loggers=settings.loggers, steps=total, done=done, accelerator=team.accelerator) as progress,
     ):
         progress.say(*keeper.said, _describe(adapted, settings, learned.cut))
-        for place in _places(examples, settings, seed, done=done):
+        for place in _places(examples, settings, seed, read, done=done):
             with progress.timed():
                 result, learned.cut = _step_that_fits(adapted, place, learned.cut, settings, team, stop)
                 _check_finite(result, number=place.number, kept=keeper.latest)
@@ -115,9 +117,8 @@ def fit(
             progress.advance({"epoch": place.epoch, "learning_rate": rate, **asdict(result)}, step=place.number)
             learned.tokens_per_second = round(progress.tokens / progress.seconds, 1)
             if valid and place.validates:
-                loss = _validation_loss(adapted, valid, learned.cut, settings, team)
-                learned.validations.append((place.number, loss))
-                progress.log({"epoch": place.epoch, "valid_loss": loss}, step=place.number)
+                learned.validations.append((place.number, _valid_loss(adapted, valid, learned.cut, settings, team)))
+                progress.log({"epoch": place.epoch, "valid_loss": learned.validations[-1][1]}, step=place.number)
                 if settings.keep == "best" and learned.stale == 0:
                     keeper.save_adapter("best")
                 if settings.patience and learned.stale >= settings.patience:
@@ -142,7 +143,9 @@ class _Place(NamedTuple):
     validates: bool  # whether a validation comes after it
 
 
-def _places(examples: Sequence[Encoded], settings: TrainTable, seed: int, *, done: int) -> Iterator[_Place]:
+def _places(
+    examples: Sequence[Encoded], settings: TrainTable, seed: int, read: Reader | None, *, done: int
+) -> Iterator[_Place]:
     """All steps of all epochs but those done; validations are evenly spaced in an epoch."""
     number = 0
     for epoch in range(1, settings.epochs + 1):
@@ -152,7 +155,7 @@ def _places(examples: Sequence[Encoded], settings: TrainTable, seed: int, *, don
             number += 1
             if number > done:
                 validates = index * times // len(order) > (index - 1) * times // len(order)
-                step = [examples[row] for row in rows]
+                step = read(rows, number) if read else [examples[row] for row in rows]
                 yield _Place(number, epoch, index, step, f"{seed}/{number}", validates)
 
 
@@ -238,7 +241,7 @@ def _all_share(examples: Sequence[Encoded], settings: TrainTable) -> bool:
     return settings.parallel != "fsdp" or common_prefix(examples) > 0
 
 
-def _validation_loss(adapted: Loaded, valid: Sequence[Encoded], cut: Cut, settings: TrainTable, team: Team) -> float:
+def _valid_loss(adapted: Loaded, valid: Sequence[Encoded], cut: Cut, settings: TrainTable, team: Team) -> float:
     """The loss per answer token; each device computes its share."""
     mine = share(valid, rank=team.rank, ranks=team.ranks, even=True)
     summed = summed_loss(adapted, mine, micro_batch_size=cut.micro_batch_size, share=_all_share(valid, settings))

@@ -94,14 +94,19 @@ def foresee(
     epochs: int,
     ranks: int,
     device: torch.device,
+    whole: Sequence[Sequence[Encoded]] = (),
 ) -> Forecast:
     """The forecast of these steps (an epoch's) for a model and adapter on the meta device, and the cut it takes.
 
-    Raises TrainingError when nothing fits, saying what would.
+    Where each step shows tools of its own, other epochs are taken to be like this one; `whole` are its steps with all
+    tools: the most that any epoch can draw. Raises TrainingError when nothing fits, saying what would.
     """
     even = settings.parallel == "fsdp"
-    shared = [share(step, rank=rank, ranks=ranks, even=even) for step in steps for rank in range(ranks)]
-    largest = max(shared, key=lambda part: _computed_tokens(bare, part))
+    shared, most = (
+        [share(step, rank=rank, ranks=ranks, even=even) for step in part for rank in range(ranks)]
+        for part in (steps, whole)
+    )
+    largest = max(most or shared, key=lambda part: _computed_tokens(bare, part))
     available = int(ROOM * free_memory(device, settings, ranks=ranks))
     tried: dict[Cut, Memory] = {}
     for cut in cuts(largest, settings, whole=not shares(bare)):

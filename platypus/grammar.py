@@ -315,11 +315,12 @@ def _parts(output: Schema, path: str = "") -> Iterator[_Part]:
 def plan_schema(catalogue: Catalogue, *, max_steps: int) -> dict[str, Any]:
     """The JSON Schema of plans in `json`, for servers that know no parametric grammar.
 
-    It promises known tools and arguments and allowed literals. It cannot promise that required arguments are there,
-    that none stands twice, or that a reference is to an earlier step whose output fits: read its answers with
-    `platypus.plan.parse_plan`.
+    It promises known tools and arguments, allowed literals, and as many arguments as are required. It cannot promise
+    which ones, that none stands twice, or that a reference is to an earlier step whose output fits: read its answers
+    with `platypus.plan.parse_plan`.
     """
-    reference = {"type": "string", "pattern": r"^\$\$PREV\[[0-9]\](\.[A-Za-z0-9_]+)*$"}
+    steps = "|".join(map(str, range(max(1, max_steps - 1))))
+    reference = {"type": "string", "pattern": rf'^\$\$PREV\[({steps})\](\.[^."\\]+)*$'}
 
     def value(schema: Schema) -> dict[str, Any]:
         items = _elements(schema)
@@ -335,6 +336,9 @@ def plan_schema(catalogue: Catalogue, *, max_steps: int) -> dict[str, Any]:
     calls = []
     for tool in catalogue:
         given = [entry(argument_name={"const": a.name}, argument_value=value(a.schema)) for a in tool.arguments]
-        arguments = {"type": "array", "maxItems": len(given)} | ({"items": {"anyOf": given}} if given else {})
+        least = sum(argument.required for argument in tool.arguments)
+        arguments: dict[str, Any] = {"type": "array", "minItems": least, "maxItems": len(given)}
+        if given:
+            arguments["items"] = {"anyOf": given}
         calls.append(entry(tool_name={"const": tool.name}, arguments=arguments))
     return {"type": "array", "items": {"anyOf": calls}, "maxItems": max_steps}

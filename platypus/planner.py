@@ -65,6 +65,14 @@ class Planner:
         return self._decoder(self.prompt, self._catalogue)
 
     @cached_property
+    def _retriever(self) -> Retriever:
+        if self.settings.encoder is None:
+            return Retriever(self._catalogue)
+        from platypus.encoder import Encoder
+
+        return Retriever(self._catalogue, Encoder(self.settings.encoder))
+
+    @cached_property
     def _vocabulary(self) -> Vocabulary:
         return Vocabulary(self.loaded.tokenizer, size=self.loaded.vocabulary)
 
@@ -82,9 +90,8 @@ class Planner:
 
     def _narrowly(self, requests: Sequence[str], tools: int, max_new_tokens: int) -> Iterator[Answer]:
         """Each request with the tools that are most like it, in its prompt and in its grammar."""
-        retriever = Retriever(self._catalogue)
         for request in requests:
-            chosen = retriever.subset(request, tools)
+            chosen = self._retriever.subset(request, tools)
             prompt = replace(self.prompt, catalogue=chosen)
             yield from self._constrained(prompt, self._decoder(prompt, chosen), [request], 1, max_new_tokens)
 
@@ -125,30 +132,31 @@ class Planner:
         return Malformed(completion.text, (fault,))
 
 
-def open_planner(run: Run) -> Planner:
+def open_planner(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
     """The run's merged model, else its adapter, else its base; `planner.loaded.source` says which.
 
-    Notation and cutoff are those of the training. Raises ModelError when that was for another catalogue.
+    It plans with the run's tools, or with those of another `catalogue`. Notation and cutoff are those of the training.
+    Raises ModelError when that was for another catalogue than the run's.
     """
     from platypus.model import load_adapted, load_merged
 
     if not run.is_done("train"):
-        return open_base(run)
+        return open_base(run, catalogue=catalogue)
     if is_merged(run):
-        return _planner(run, load_merged(run.folder("merge") / "model"))
-    return _planner(run, load_adapted(run.folder("train") / "adapter", base=run.recipe.base))
+        return _planner(run, load_merged(run.folder("merge") / "model"), catalogue)
+    return _planner(run, load_adapted(run.folder("train") / "adapter", base=run.recipe.base), catalogue)
 
 
-def open_base(run: Run) -> Planner:
+def open_base(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
     """The run's base without what was learned, with the same prompt."""
     from platypus.model import load_base
 
-    return _planner(run, load_base(run.recipe.base))
+    return _planner(run, load_base(run.recipe.base), catalogue)
 
 
-def _planner(run: Run, loaded: "Loaded") -> Planner:
+def _planner(run: Run, loaded: "Loaded", catalogue: Catalogue | None) -> Planner:
     table, settings = prompt_settings(run), run.recipe.decode
-    prompt = Prompt(loaded.tokenizer, run.catalogue, table.notation, table.cutoff)
+    prompt = Prompt(loaded.tokenizer, catalogue or run.catalogue, table.notation, table.cutoff)
     return Planner(loaded, prompt, settings, run.path / ".prefix" if settings.keep_prefix else None)
 
 
@@ -173,6 +181,7 @@ def prompt_settings(run: Run) -> PromptTable:
         raise ModelError(
             f"the adapter was trained for catalogue {card.catalogue}, the run now has {present}",
             where=str(adapter),
-            remedy=f"Train it again: platypus train {run.path}",
+            remedy=f"Train it again: platypus train {run.path}; or keep the run's catalogue and plan with other tools:"
+            f" platypus plan {run.path} --catalogue FILE",
         )
     return PromptTable(notation=card.notation, cutoff=card.cutoff)

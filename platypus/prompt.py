@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from platypus.catalogue import Argument, Catalogue, Tool
 from platypus.errors import PromptError
@@ -65,6 +65,13 @@ class Tokenizer(Protocol):
         """The token ids of a text."""
 
 
+class Frame(NamedTuple):
+    """What stands before a request in its prompt, and what after it."""
+
+    before: str
+    after: str
+
+
 @dataclass(frozen=True)
 class Encoded:
     """A training row: the prompt's ids, then the answer's, which end with EOS. `name` says where the row is from."""
@@ -94,9 +101,7 @@ class Prompt:
 
     def text(self, query: str) -> str:
         """The prompt of a request."""
-        if self.catalogue is None:
-            return WITHOUT_INPUT.format(instruction=query)
-        return WITH_INPUT.format(instruction=self.instruction, input=query)
+        return query.join(self.frame)
 
     def row_text(self, row: Row) -> str:
         """The prompt of a row, without its answer."""
@@ -106,10 +111,9 @@ class Prompt:
         return template.format(instruction=row.instruction, input=row.input)
 
     @cached_property
-    def instruction(self) -> str:
-        """What a planner's prompts have in common: the rules and the tools."""
-        tools = render_catalogue(self.catalogue) if self.catalogue else ""
-        return f"{RULES[self.notation]}\n\nTools:\n{tools}"
+    def frame(self) -> Frame:
+        """What stands before and after each request."""
+        return frame(self.catalogue, self.notation)
 
     def answer(self, row: Row) -> str:
         """What the model should say: the plan with its arguments in catalogue order, or the row's output."""
@@ -169,6 +173,14 @@ class Prompt:
                 remedy="Shorten it, or use fewer tools, or set a larger `cutoff` under [prompt].",
             )
         return ids
+
+
+def frame(catalogue: Catalogue | None, notation: Notation) -> Frame:
+    """The text around a request: before it a planner's rules and tools; without a catalogue it is the instruction."""
+    if catalogue is None:
+        return Frame(*WITHOUT_INPUT.split("{instruction}"))
+    before, after = WITH_INPUT.split("{input}")
+    return Frame(before.format(instruction=f"{RULES[notation]}\n\nTools:\n{render_catalogue(catalogue)}"), after)
 
 
 def name_of(row: Row) -> str:

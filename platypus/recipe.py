@@ -183,6 +183,10 @@ class TrainTable(Table):
     train_on_inputs: bool = False
     """Whether the prompt is learned too, not only the answer."""
     group_by_length: bool = False
+    shuffle_tools: bool = False
+    """Whether each step shows the tools in an order of its own, so that they are read rather than known by heart."""
+    drop_tools: Share = 0.0
+    """The share of the tools that a step does not show, of those that none of its plans needs."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """`auto` is bfloat16 where the device is fast at it, else float32."""
     quantise: Quantisation = "none"
@@ -228,8 +232,16 @@ class DecodeTable(Table):
     """The longest plan. A grammar's state has 64 bits: many kinds of output leave room for fewer steps."""
     max_tools: Count | None = None
     """Of a larger catalogue, each request is shown only so many tools, those that are most like it."""
+    encoder: Text | None = None
+    """A sentence encoder (a folder or hub name) that helps to find these tools; without one, words and letters do."""
     keep_prefix: bool = False
     """Whether the catalogue's keys and values are kept in the run's folder, so that a new process starts at once."""
+
+    @model_validator(mode="after")
+    def _finds_something(self) -> Self:
+        if self.encoder is not None and self.max_tools is None:
+            raise ValueError("decode.encoder finds tools for decode.max_tools, which is not set", "Set both or none.")
+        return self
 
 
 class EvaluateTable(Table):

@@ -144,7 +144,9 @@ def test_an_interruption_stops_the_answer_alone(capsys: Capture, monkeypatch: py
 def test_typed_lines_are_answered_until_quit(capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     lines = iter(["  ", " Sum up ", "/quit", "Fly"])
     monkeypatch.setattr("builtins.input", lambda _: next(lines))
-    monkeypatch.setattr("platypus.stages.chat.open_planner", lambda _: Scripted({"Sum up": str(SUMMARY), "Fly": "[]"}))
+    monkeypatch.setattr(
+        "platypus.stages.chat.open_planner", lambda _, catalogue: Scripted({"Sum up": str(SUMMARY), "Fly": "[]"})
+    )
     chat(Run.open(tmp_path / "run", recipe=write_recipe(tmp_path)))
     assert capsys.readouterr().out == readable(SUMMARY) + "\n"
     assert next(lines) == "Fly"

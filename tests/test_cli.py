@@ -15,7 +15,20 @@ from platypus.plan import Plan, Reference, Step, parse_plan
 from platypus.run import Outcome, Run
 from tests.command import CRM, ROOT, apart, here, write_recipe
 
-COMMANDS = ("generate", "refine", "train", "merge", "evaluate", "all", "plan", "chat", "check", "show", "base")
+COMMANDS = (
+    "generate",
+    "refine",
+    "train",
+    "merge",
+    "evaluate",
+    "export",
+    "all",
+    "plan",
+    "chat",
+    "check",
+    "show",
+    "base",
+)
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "pydantic", "numpy", "sklearn", "rich"}
 PLAN = Plan((Step("search", {"customer": "CustomerABC"}), Step("summarize", {"objects": Reference(0)})))
 EXACT = {"value": 0.25, "low": 0.0, "high": 0.5, "rows": 4}
@@ -207,7 +220,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         return [SimpleNamespace(request=request, plan=parse_plan(said[request])) for request in requests]
 
     planner = SimpleNamespace(plan=plan, loaded=SimpleNamespace(source="the model"))
-    monkeypatch.setattr("platypus.planner.open_planner", lambda _: planner)
+    monkeypatch.setattr("platypus.planner.open_planner", lambda _, catalogue: planner)
     return said
 
 
@@ -320,7 +333,7 @@ def test_show_tells_done_from_not_done(capsys: Capture, tmp_path: Path) -> None:
     assert lines[2:] == [
         f"  from catalogue {tools}",
         "  examples: 7",
-        *(f"{stage}: not done" for stage in ("refine", "train", "merge", "evaluate")),
+        *(f"{stage}: not done" for stage in ("refine", "train", "merge", "evaluate", "export")),
     ]
     data = json.loads(here(capsys, "show", run.path, "--json").out)
     assert data["stages"]["generate"] == run.record("generate")

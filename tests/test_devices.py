@@ -19,7 +19,7 @@ from torch.distributed.tensor import DTensor
 
 from platypus.devices import Stop, check_team, gather_team
 from platypus.errors import RecipeError
-from platypus.fit import _validation_loss, compute_step
+from platypus.fit import _valid_loss, compute_step
 from platypus.forecast import Cut, set_checkpointing
 from platypus.loss import accumulate
 from platypus.model import AdapterCard, Loaded, check_adapter, load_adapted, load_base, save_adapter
@@ -78,7 +78,7 @@ def compute(recipe: Recipe, steps: Sequence[list[Encoded]], checkpointing: bool,
         step = compute_step(loaded, rows, settings=recipe.train, team=team, micro_batch_size=2)
         losses.append((step.loss, step.norm))
         found.append(gradients(loaded))
-    validation = _validation_loss(loaded, some_examples(5), Cut(2, checkpointing), recipe.train, team)
+    validation = _valid_loss(loaded, some_examples(5), Cut(2, checkpointing), recipe.train, team)
     if saved and team.leads:
         save_adapter(loaded, saved, card=AdapterCard(recipe.base, loaded.fingerprint, None, "calls", 99))
     layers: Any = inner_model(loaded.model).layers

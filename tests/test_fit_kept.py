@@ -39,6 +39,8 @@ dropout = 0.3
 target_modules = "all-linear"
 learning_rate = 1e-2
 checkpoint_minutes = 0
+shuffle_tools = true
+drop_tools = 0.3
 validations_per_epoch = 2
 keep = "best"
 """
@@ -249,7 +251,7 @@ def test_validations_are_evenly_spaced_in_an_epoch(base: Path, tmp_path: Path, t
 def validate(monkeypatch: pytest.MonkeyPatch, *losses: float) -> None:
     """The validation losses of a training."""
     coming = iter(losses)
-    monkeypatch.setattr("platypus.fit._validation_loss", lambda *_: next(coming))
+    monkeypatch.setattr("platypus.fit._valid_loss", lambda *_: next(coming))
 
 
 STEADY = NOISY.model_copy(update={"schedule": "constant", "batch_size": 5, "epochs": 5})  # of four steps each

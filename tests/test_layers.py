@@ -25,6 +25,7 @@ HEAVY |= {"openai", "tenacity"}
 MAY_USE_TORCH = {
     "quantisation.py",
     "model.py",
+    "encoder.py",
     "flash.py",
     "loss.py",
     "prefix.py",

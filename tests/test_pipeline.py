@@ -132,6 +132,16 @@ def test_a_random_model_is_asked_and_its_answer_is_shown_for_what_it_is(job: Job
         assert "not a valid plan" in ran.err
 
 
+def test_other_tools_need_no_training(job: Job, capsys: Capture) -> None:
+    tools = job.folder / "other.json"
+    tools.write_text('[{"name": "fly", "inputSchema": {"properties": {"to": {"enum": ["Oslo", "Rome"]}}}}]', "utf-8")
+    ran = here(capsys, "plan", job.run, "Fly to Rome", "--catalogue", tools, "--json")
+    assert ran.code == 0
+    assert {step["tool_name"] for step in json.loads(ran.out)} <= {"fly"}
+    refused = here(capsys, "plan", job.run, "Fly to Rome", "--catalogue", job.folder / "missing.json")
+    assert refused.code == 1 and "missing.json: cannot be read" in refused.err
+
+
 def test_chat_answers_until_quit(job: Job, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     typed = "Sum up the matters of CustomerABC\n/history\n/quit\n/not-read\n"
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))

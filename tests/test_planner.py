@@ -100,6 +100,18 @@ def test_a_model_trained_for_another_catalogue_is_refused(run: Run) -> None:
         open_planner(run)
 
 
+def test_other_tools_can_be_planned_with(run: Run) -> None:
+    other = catalogue_from_json([{"name": "fly"}])
+    assert (
+        open_planner(run, catalogue=other).prompt.catalogue == open_base(run, catalogue=other).prompt.catalogue == other
+    )
+    train(run)
+    planner = open_planner(run, catalogue=other)
+    assert (planner.prompt.catalogue, planner.prompt.notation) == (other, "calls")
+    merge(run)
+    assert open_planner(run, catalogue=other).prompt.catalogue == other
+
+
 ANSWERS = {
     "good": Completion("me()\nlist()", 9, True),
     "unknown tool": Completion("you()", 5, True),

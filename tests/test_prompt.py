@@ -10,7 +10,7 @@ from platypus.errors import PromptError
 from platypus.example import Example, Instruction
 from platypus.notation import Notation
 from platypus.plan import Plan, Reference, Step
-from platypus.prompt import RULES, Prompt, render_catalogue, type_text
+from platypus.prompt import RULES, Prompt, frame, render_catalogue, type_text
 from tests.tiny import byte_bpe_tokenizer, sentencepiece_tokenizer
 
 CATALOGUE: Catalogue = catalogue_from_json(
@@ -92,6 +92,17 @@ def test_a_planner_prompt_is_the_alpaca_template_with_the_request_as_input(notat
         f"### Instruction:\n{RULES[notation]}\n\nTools:\n{render_catalogue(CATALOGUE)}\n\n"
         "### Input:\nList {mine}\n\n### Response:\n"
     )
+
+
+@pytest.mark.parametrize("catalogue", [CATALOGUE, None])
+def test_a_prompt_is_its_frame_around_the_request_whatever_the_request_says(catalogue: Catalogue | None) -> None:
+    before, after = frame(catalogue, "calls")
+    prompt = Prompt(byte_bpe_tokenizer(), catalogue, "calls")
+    for request in ("Sum up {input}", "{instruction} {0}", "\N{OBJECT REPLACEMENT CHARACTER}", ""):
+        assert prompt.text(request) == before + request + after
+    assert after.endswith("### Response:\n")
+    braces = catalogue_from_json([{"name": "fill", "description": "Fills {input} into {instruction}."}])
+    assert "Fills {input} into {instruction}." in Prompt(byte_bpe_tokenizer(), braces).text("x")
 
 
 def test_alpaca_rows_with_and_without_input() -> None:

@@ -1,10 +1,14 @@
 """The tools that a request is about are among those found for it."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from platypus.catalogue import Catalogue, catalogue_from_json
-from platypus.retrieval import Retriever
+from platypus.retrieval import Retriever, sentence
 
 TOOLS = catalogue_from_json(
     [
@@ -25,6 +29,19 @@ def test_tools_are_found_by_words_and_by_parts_of_words() -> None:
     assert names(retriever.subset("Summarise my ticket list", 2)) == ["listTickets", "summarize_objects"]
     assert names(retriever.subset("I want to fly: flights to Lisbon", 1)) == ["book_flight"]
     assert retriever.subset("anything", 4) is TOOLS
+
+
+def test_an_encoder_adds_what_is_said_in_other_words() -> None:
+    def encode(texts: Sequence[str]) -> NDArray[np.float64]:
+        """Travel is one direction, all else the other."""
+        travels = [any(word in text.lower() for word in ("flight", "plane", "travel")) for text in texts]
+        return np.array([[1.0, 0.0] if travel else [0.0, 1.0] for travel in travels])
+
+    request = "On which plane does this user travel to Oslo tomorrow morning?"
+    assert names(Retriever(TOOLS).subset(request, 1)) == ["who_am_i"]
+    assert names(Retriever(TOOLS, encode).subset(request, 1)) == ["book_flight"]
+    assert Retriever(TOOLS, encode).likeness(request).argmax() == 3
+    assert sentence(TOOLS.tools[1]) == "list tickets: Lists tickets that match the filters"
 
 
 def test_most_tools_of_real_plans_are_found_among_a_thousand(shared_data: Path) -> None:

@@ -17,7 +17,7 @@ from platypus.planner import open_planner
 from platypus.prompt import Prompt
 from platypus.recipe import TrainTable
 from platypus.run import Run
-from platypus.stages.train import adapt, encode, train
+from platypus.stages.train import adapt, lessons_of, train
 from tests.tiny import (
     CATALOGUE,
     adapted,
@@ -72,7 +72,7 @@ def test_training_on_inputs_learns_all_but_the_first_token(base: Path, tmp_path:
     counts = []
     for table in ("", "train_on_inputs = true"):
         run = tiny_run(tmp_path / table[:5], base=base, rows=examples(3), recipe=f"[train]\n{table}")
-        counts.append([answer_length(example) for example in encode(run, examples(3), loaded)])
+        counts.append([answer_length(example) for example in lessons_of(run, examples(3), loaded).examples])
     prompt = Prompt(loaded.tokenizer, CATALOGUE)
     whole = [prompt.encode(row) for row in examples(3)]
     assert counts[0] == [len(example.ids) - example.prompt_length for example in whole]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from rich.console import Console
 from rich.text import Text
 
+from platypus.catalogue import Catalogue
 from platypus.errors import PlatypusError, PromptError
 from platypus.example import Instruction
 from platypus.plan import Malformed, Plan, Reference, Step, Value
@@ -28,9 +29,9 @@ Type a request and press Enter.
   /quit     leave (so does the end of input)"""
 
 
-def chat(run: Run) -> None:
-    """Answer line after line until `/quit` or the end of input."""
-    planner = open_planner(run)
+def chat(run: Run, *, catalogue: Catalogue | None = None) -> None:
+    """Answer line after line until `/quit` or the end of input, with the run's tools or those of another catalogue."""
+    planner = open_planner(run, catalogue=catalogue)
     conversation = Conversation(planner, run.recipe.evaluate.max_new_tokens)
     conversation.say(f"{planner.loaded.source} (/help lists the commands)", style="dim")
     for line in _lines():

@@ -231,12 +231,10 @@ def write_tokenizer(
 
 def chat_template(prompt: Prompt, *, gap: str = "") -> str:
     """The prompt as a Jinja template: BOS, what stands before the request, the last user message, what follows it."""
-    request = "\N{OBJECT REPLACEMENT CHARACTER}"
-    head, _, tail = prompt.text(request).rpartition(request)
     return (
-        f"{{{{- bos_token ~ {_jinja(gap + head)} }}}}"
+        f"{{{{- bos_token ~ {_jinja(gap + prompt.frame.before)} }}}}"
         "{{- (messages | selectattr('role', 'equalto', 'user') | list | last)['content'] }}"
-        f"{{{{- {_jinja(tail)} }}}}"
+        f"{{{{- {_jinja(prompt.frame.after)} }}}}"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from platypus.run import Outcome, Run
 
-STAGES = ("generate", "refine", "train", "merge", "evaluate")
+STAGES = ("generate", "refine", "train", "merge", "evaluate", "export")
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from peft import LoraConfig, get_peft_model
 from rich.filesize import decimal
 from rich.table import Table
 
-from platypus.batches import batches
 from platypus.devices import Team, check_team, gather_team, load_for_training, shard
 from platypus.errors import DatasetError, ModelError, PromptError
 from platypus.example import Row, read_dataset
 from platypus.fit import fit
 from platypus.forecast import Forecast, foresee, measure_seconds, set_checkpointing
+from platypus.lessons import Lessons
 from platypus.model import AdapterCard, Loaded, base_fingerprint, load_base
 from platypus.optimizer import warmup_steps
 from platypus.prefix import sharing
@@ -107,7 +107,7 @@ def forecast_table(found: Forecast) -> Table:
 class _Job:
     """What is known before the weights are read."""
 
-    examples: list[Encoded]
+    lessons: Lessons
     valid: list[Encoded]
     steps: list[list[Encoded]]  # of the first epoch
     forecast: Forecast
@@ -119,9 +119,9 @@ def _prepare(run: Run, team: Team) -> _Job:
     rows = _rows(run, "train")
     warmup_steps(recipe.train, steps=recipe.train.epochs * math.ceil(len(rows) / recipe.train.batch_size))
     bare = load_base(recipe.base, dtype=_dtype(recipe, team), device="meta")
-    examples = encode(run, rows, bare)
-    first = batches(examples, settings=recipe.train, seed=recipe.seed, epoch=1)
-    steps = [[examples[number] for number in step] for step in first]
+    lessons = lessons_of(run, rows, bare)
+    first = lessons.first_epoch()
+    steps = [lessons.read(step, number) for number, step in enumerate(first, 1)]
     device = team.accelerator.device
     foreseen = foresee(
         adapt(bare, recipe.train, seed=recipe.seed, device=device),
@@ -130,8 +130,9 @@ def _prepare(run: Run, team: Team) -> _Job:
         epochs=recipe.train.epochs,
         ranks=team.ranks,
         device=device,
+        whole=[[lessons.examples[row] for row in step] for step in first] if lessons.vary else (),
     )
-    return _Job(examples, encode(run, _rows(run, "valid"), bare), steps, foreseen)
+    return _Job(lessons, lessons_of(run, _rows(run, "valid"), bare).examples, steps, foreseen)
 
 
 def _dtype(recipe: Recipe, team: Team) -> Any:
@@ -148,7 +149,7 @@ def _work(run: Run, folder: Path, team: Team) -> dict[str, Any]:
     adapted = load_adapted_for_training(recipe, team)
     learned = fit(
         adapted,
-        job.examples,
+        job.lessons.examples,
         job.valid,
         settings=recipe.train,
         seed=recipe.seed,
@@ -156,10 +157,12 @@ def _work(run: Run, folder: Path, team: Team) -> dict[str, Any]:
         card=_card(recipe, adapted, run),
         cut=job.forecast.cut,
         team=team,
+        read=job.lessons.read,
     )
     trained, parameters = adapted.model.get_nb_trainable_parameters()  # type: ignore[operator]
     return {
-        "examples": len(job.examples),
+        "examples": len(job.lessons.rows),
+        **job.lessons.results(),
         **learned.results(steps_per_epoch=len(job.steps)),
         "tokens_per_second": learned.tokens_per_second,
         "trainable_parameters": trained,
@@ -188,24 +191,19 @@ def _rows(run: Run, split: str) -> tuple[Row, ...]:
     return dataset.rows
 
 
-def encode(run: Run, rows: Sequence[Row], loaded: Loaded) -> list[Encoded]:
-    """The rows as tokens. With train_on_inputs a row's prompt is but its first token, which nothing can predict.
-
-    Raises PromptError for rows longer than the cutoff or than the base's context.
-    """
+def lessons_of(run: Run, rows: Sequence[Row], loaded: Loaded) -> Lessons:
+    """The rows as the run's training reads them. Raises PromptError for rows longer than the cutoff or the context."""
     table = run.recipe.prompt
     prompt = Prompt(loaded.tokenizer, run.catalogue, notation=table.notation, cutoff=table.cutoff)
-    examples = prompt.encode_all(rows)
-    longest = max(examples, key=lambda example: len(example.ids), default=None)
+    lessons = Lessons(rows, prompt, run.recipe.train, run.recipe.seed)
+    longest = max(lessons.examples, key=lambda example: len(example.ids), default=None)
     if longest is not None and len(longest.ids) > loaded.context:
         raise PromptError(
             f"{longest.name} has {len(longest.ids)} tokens, but the context of the base is {loaded.context}",
             where=loaded.source,
             remedy='Use a base with a longer context, notation = "calls", fewer tools, or leave long rows out.',
         )
-    if run.recipe.train.train_on_inputs:
-        return [replace(example, prompt_length=1) for example in examples]
-    return examples
+    return lessons
 
 
 def load_adapted_for_training(recipe: Recipe, team: Team) -> Loaded:

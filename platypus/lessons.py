@@ -1,0 +1,86 @@
+"""What each step of a training reads: its rows as tokens, under the catalogue as it is or one of the step's own.
+
+A catalogue of its own has the tools in another order, and lacks some that no plan of the step needs. So a model learns
+to read tools rather than to know them by heart, and the examples of a step still begin with the same text. What a step
+reads follows from the seed and its number alone: a training that goes on reads what it would have read. A request that
+the tools cannot answer stays one when there are fewer of them.
+"""
+
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from functools import cached_property
+from random import Random
+
+from platypus.batches import batches
+from platypus.catalogue import Catalogue
+from platypus.example import Example, Row
+from platypus.prompt import Encoded, Prompt
+from platypus.recipe import TrainTable
+
+Reader = Callable[[Sequence[int], int], list[Encoded]]  # the numbers of a step's rows, and the step's → its examples
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """The rows of a training, and how they are read."""
+
+    rows: Sequence[Row]
+    prompt: Prompt
+    settings: TrainTable
+    seed: int
+
+    @cached_property
+    def examples(self) -> list[Encoded]:
+        """All rows under the catalogue as it is. Raises PromptError for rows that are longer than the cutoff."""
+        return encode(self.prompt, self.rows, self.settings)
+
+    @property
+    def vary(self) -> bool:
+        """Whether steps have catalogues of their own."""
+        return self.prompt.catalogue is not None and (self.settings.shuffle_tools or self.settings.drop_tools > 0)
+
+    def read(self, rows: Sequence[int], step: int) -> list[Encoded]:
+        """What a step, counted from 1, reads of these rows.
+
+        The cutoff is held by `examples`: another order moves token borders, by some tokens at most.
+        """
+        catalogue = self.catalogue(rows, step)
+        if catalogue is self.prompt.catalogue:
+            return [self.examples[row] for row in rows]
+        prompt = replace(self.prompt, catalogue=catalogue, cutoff=2 * self.prompt.cutoff)
+        return encode(prompt, [self.rows[row] for row in rows], self.settings)
+
+    def catalogue(self, rows: Sequence[int], step: int) -> Catalogue | None:
+        """The catalogue that a step shows with these rows."""
+        if self.prompt.catalogue is None or not self.vary:
+            return self.prompt.catalogue
+        examples = [row for row in map(self.rows.__getitem__, rows) if isinstance(row, Example)]
+        needed = {call.tool for example in examples for call in example.plan}
+        return draw(self.prompt.catalogue, needed, settings=self.settings, rng=Random(f"{self.seed}/{step}/tools"))
+
+    def results(self) -> dict[str, float]:
+        """How many tools the steps of the first epoch show on average, where that varies."""
+        if not self.vary:
+            return {}
+        shown = [len(self.catalogue(rows, step) or ()) for step, rows in enumerate(self.first_epoch(), 1)]
+        return {"tools_shown": round(sum(shown) / len(shown), 2)}
+
+    def first_epoch(self) -> list[list[int]]:
+        """The rows of each step of the first epoch; step n reads the n-th of them."""
+        return batches(self.examples, settings=self.settings, seed=self.seed, epoch=1)
+
+
+def draw(catalogue: Catalogue, needed: AbstractSet[str], *, settings: TrainTable, rng: Random) -> Catalogue:
+    """The tools that are needed and some of the others, in another order if the settings say so; never none."""
+    shown = [tool for tool in catalogue if tool.name in needed or rng.random() >= settings.drop_tools]
+    shown = shown or [rng.choice(catalogue.tools)]
+    if settings.shuffle_tools:
+        rng.shuffle(shown)
+    return Catalogue(tuple(shown))
+
+
+def encode(prompt: Prompt, rows: Sequence[Row], settings: TrainTable) -> list[Encoded]:
+    """The rows as tokens. With train_on_inputs a row's prompt is but its first token, which nothing can predict."""
+    examples = prompt.encode_all(rows)
+    return [replace(example, prompt_length=1) for example in examples] if settings.train_on_inputs else examples

@@ -30,7 +30,8 @@ from platypus.notation import Notation, read_plan
 from platypus.plan import Plan
 from platypus.prompt import Prompt
 from platypus.synthetic import random_catalogue
-from platypus.walk import Constraint, Vocabulary
+from platypus.vocabulary import Vocabulary
+from platypus.walk import Constraint
 from tests.catalogues import random_tools
 from tests.tiny import byte_bpe_tokenizer, sentencepiece_tokenizer, tiny_llama
 

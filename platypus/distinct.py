@@ -67,6 +67,11 @@ class Distinct:
         return any(frame.distinct and frame.key for frame in self._frames)
 
     @property
+    def seen(self) -> int:
+        """From how many elements and keys it has to differ."""
+        return sum(len(frame.seen) for frame in self._frames if frame.distinct and frame.key)
+
+    @property
     def in_text(self) -> bool:
         """Whether a string is open."""
         return self._in_string

@@ -14,7 +14,8 @@ from platypus.notation import Notation, print_plan, read_plan
 from platypus.plan import Plan
 from platypus.sampler import Sampler
 from platypus.synthetic import random_catalogue
-from platypus.walk import Constraint, Vocabulary, Walk
+from platypus.vocabulary import Vocabulary
+from platypus.walk import Constraint, Walk
 from tests.catalogues import random_tools
 from tests.tiny import byte_bpe_tokenizer, sentencepiece_tokenizer
 

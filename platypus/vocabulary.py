@@ -1,0 +1,171 @@
+"""A tokenizer's tokens as bytes, and its canonical tokenisation: the ids that it gives for a text.
+
+For byte-pair encodings any part of a canonical tokenisation is canonical (Vieira et al. 2025, "Language Models over
+Canonical Byte-Pair Encodings"), so whether a token continues one is decided by the last few tokens alone: from the
+beginning of a word on, since no token spans a space, or in long text without one from any token on. Knows no grammar.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import product
+from typing import Any, Protocol
+
+import numpy as np
+from llguidance import LLTokenizer
+from numpy.typing import NDArray
+
+WINDOW = 4  # the least number of tokens that are encoded again to see whether another one continues them
+LONGEST = 24  # the most, where there is a place to cut
+
+_ANCHOR = "\n"  # stands before text that is cut out of a word, so that nothing is put before its first token
+_RANKS = 5
+
+Ids = NDArray[np.int64]
+
+
+class FastTokenizer(Protocol):
+    """The parts of a Hugging Face tokenizer that decoding needs."""
+
+    backend_tokenizer: Any
+
+    @property
+    def eos_token_id(self) -> int | None:
+        """The id of the token that ends an answer."""
+
+
+class Vocabulary:
+    """A tokenizer's tokens as bytes, for a model whose logits have `size` entries."""
+
+    def __init__(self, tokenizer: FastTokenizer, *, size: int) -> None:
+        backend = type(tokenizer.backend_tokenizer).from_str(tokenizer.backend_tokenizer.to_str())
+        backend.no_padding()
+        backend.no_truncation()
+        backend.encode_special_tokens = True  # "</s>" in a text is text
+        assert tokenizer.eos_token_id is not None  # a model without one is not opened
+        self.end: int = tokenizer.eos_token_id
+        self.tokens = LLTokenizer(backend.to_str(), n_vocab=size, eos_token=self.end)
+        self._backend = backend
+        self.encode = lru_cache(maxsize=1 << 16)(self._encode)  # the same words come again and again
+        self._bytes = [self.tokens.decode_bytes([token]) for token in range(self.tokens.vocab_size)]
+        self.lead = self.decode(self.encode("[]")).removesuffix(b"[]").decode()
+        self._anchor = self.encode(_ANCHOR)
+        self._first = np.array([text[0] if text else 0 for text in self._bytes])
+        self._ranks = tuple([rank(text) for text in self._bytes] for rank in (_outside, _inside))
+        self.continues = lru_cache(maxsize=1 << 16)(self._continues)
+        self.usable = self._usable()
+
+    def _encode(self, text: str) -> tuple[int, ...]:
+        """The ids of a text, without special tokens."""
+        return tuple(self._backend.encode(text, add_special_tokens=False).ids)
+
+    def decode(self, ids: Sequence[int]) -> bytes:
+        """The bytes of these ids."""
+        return b"".join(map(self.token, ids))
+
+    def token(self, token: int) -> bytes:
+        """The bytes of one id."""
+        return self._bytes[token]
+
+    def begins_word(self, token: int) -> bool:
+        """Whether it is a space and something after it."""
+        text = self._bytes[token]
+        return text[:1] == b" " and text[1:2] not in (b"", b" ")
+
+    def soonest(self, tokens: Ids, *, in_text: bool, turn: int = 0) -> Iterator[int]:
+        """The tokens in the order in which they end text, arrays and objects; the rest from place `turn` on."""
+        ranks = self._ranks[in_text]
+        ordered = tokens.tolist()
+        for rank in range(_RANKS):
+            yield from (token for token in ordered if ranks[token] == rank)
+        yield from (token for token in ordered[turn:] + ordered[:turn] if ranks[token] == _RANKS)
+
+    def beginnings(self, tokens: Ids) -> int:
+        """With how many different bytes the tokens begin."""
+        return int(np.count_nonzero(np.bincount(self._first[tokens])))
+
+    # ------------------------------------------------------------ the canonical tokenisation
+
+    def _usable(self) -> NDArray[np.bool_]:
+        """For each token whether a text has it: where several are the same bytes, all but one are never given."""
+        alike: dict[bytes, list[int]] = {}
+        for token, text in enumerate(self._bytes):
+            alike.setdefault(text, []).append(token)
+        usable = np.ones(len(self._bytes), dtype=np.bool_)
+        for tokens in alike.values():
+            given = [token for token in tokens if len(tokens) == 1 or self._continues((), token)]
+            usable[tokens] = False
+            usable[given or tokens[:1]] = True
+        usable[self.end] = True
+        return usable
+
+    def recent(self, ids: tuple[int, ...]) -> tuple[int, ...]:
+        """As many of the last ids as it takes to see what continues them canonically."""
+        for start in range(len(ids) - WINDOW, 0, -1):
+            if self.begins_word(ids[start]):
+                return ids[start:]
+        if len(ids) <= LONGEST:
+            return ids
+        for start in range(len(ids) - LONGEST // 2, 0, -1):
+            if _is_apart(self._bytes[ids[start]]) and self._agrees(ids[start:], self.decode(ids[start:])):
+                return ids[start:]
+        return ids
+
+    def _continues(self, ids: tuple[int, ...], token: int) -> bool:
+        """Whether the ids, which are canonical, and the token begin the tokenisation of some text."""
+        more = (*ids, token)
+        data = self.decode(more)
+        if data == self.lead.encode() or not _is_apart(data):
+            return True  # the token that stands before every text, alone; or half of a character, after a waiver
+        return any(self._agrees(more, data + rest) for rest in _completions(data))
+
+    def continuation(self, ids: tuple[int, ...], more: bytes) -> tuple[int, ...] | None:
+        """The ids that follow these in the tokenisation of their text and more; None when it begins otherwise."""
+        encoded = self._encoded(self.decode(ids) + more)
+        return encoded[len(ids) :] if encoded[: len(ids)] == ids else None
+
+    def _agrees(self, ids: tuple[int, ...], data: bytes) -> bool:
+        return self._encoded(data)[: len(ids)] == ids
+
+    def _encoded(self, data: bytes) -> tuple[int, ...]:
+        """The ids of a text, which may begin within a word; half a character at its end is left out."""
+        text = data.decode(errors="ignore")
+        if text.startswith(self.lead):
+            return self.encode(text.removeprefix(self.lead))
+        encoded, length = self.encode(_ANCHOR + text), len(self._anchor)
+        return encoded[length:] if encoded[:length] == self._anchor else ()
+
+
+def _is_apart(data: bytes) -> bool:
+    """Whether it begins where a character does."""
+    return not data or data[0] & 0xC0 != 0x80
+
+
+def _completions(data: bytes) -> Iterator[bytes]:
+    """What may follow so that the last character is whole: nothing, or some of the bytes that complete it."""
+    start = next((at for at in range(len(data) - 1, max(len(data) - 4, -1), -1) if data[at] & 0xC0 != 0x80), 0)
+    lead, given = data[start], len(data) - start
+    wanted = 4 if lead >= 0xF0 else 3 if lead >= 0xE0 else 2 if lead >= 0xC0 else 1
+    if given >= wanted:
+        yield b""
+        return
+    low, high = {0xE0: (0xA0, 0xC0), 0xED: (0x80, 0xA0), 0xF0: (0x90, 0xC0), 0xF4: (0x80, 0x90)}.get(lead, (0x80, 0xC0))
+    first = range(low, high) if given == 1 else range(0x80, 0xC0)
+    more = [range(0x80, 0xC0)] * (wanted - given - 1)
+    thin = [range(kind.start, kind.stop, 4 ** len(more)) for kind in (first, *more)]
+    yield from map(bytes, product(*thin))
+
+
+def _inside(text: bytes) -> int:
+    """The rank of a token where a string is open."""
+    if text[:1] == b'"':
+        return 1 if text == b'"' else 2 if b"," in text else 0
+    return 3 if text.isalnum() else _RANKS
+
+
+def _outside(text: bytes) -> int:
+    """The rank of a token between strings."""
+    if text[:1] in (b"]", b"}", b")"):
+        return 1 if b"," in text or b"\n" in text else 0
+    if text[:1] == b",":
+        return 2
+    return 3 if text[:1] == b'"' or text[:2] in (b"[]", b"{}") else _RANKS if text[:1] in (b"[", b"{") else 4

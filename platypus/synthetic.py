@@ -86,7 +86,7 @@ class _Style:
 
 
 def random_catalogue(rng: Random, *, tools: int) -> Catalogue:
-    """A catalogue of about `tools` tools."""
+    """A catalogue of so many tools. Where its entities have no more to offer, it gets more of them."""
     lists = vocabulary()["catalogues"]
     style = _Style(
         rng,
@@ -109,6 +109,11 @@ def random_catalogue(rng: Random, *, tools: int) -> Catalogue:
     while makers and len(made) < tools:
         tool = makers.pop(0)(style, entities)
         made.setdefault(tool.name, tool)
+    while len(made) < tools:
+        entities = [*entities[1:], Entity(coined(rng), rng.choice(("", entities[0].prefix)))]
+        for maker in rng.choices(FAMILIES, k=min(len(FAMILIES), tools - len(made))):
+            tool = maker(style, entities)
+            made.setdefault(tool.name, tool)
     order = list(made.values())
     rng.shuffle(order)
     return Catalogue(tuple(order))

@@ -218,7 +218,8 @@ class _Search:
     ) -> tuple[int, ...] | None:
         """Tokens after this one up to where nothing has to differ any more and text goes on as it likes, or `depth`.
 
-        Text that can go on in more ways than there are elements from which it must differ will differ. What the grammar forces next is looked at up to a space: no token spans one.
+        Text that can go on in more ways than there are elements from which it must differ does differ. What the
+        grammar forces next is looked at up to a space: no token spans one.
         """
         if token == self.vocabulary.end:
             return ()

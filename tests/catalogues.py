@@ -7,7 +7,7 @@ import numpy as np
 from llguidance import LLMatcher
 
 from platypus.catalogue import Catalogue, catalogue_from_json
-from platypus.values import byte_vocabulary
+from platypus.texts import byte_vocabulary
 
 DOMAINS = ("user-id", "ticket-id", "sprint-id")
 LEAVES: tuple[dict[str, Any], ...] = (

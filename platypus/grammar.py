@@ -86,6 +86,8 @@ class _Builder:
         self.rules = Rules()
         self.literals = Literals(self.rules)
         self._fits: dict[tuple[str, str], bool] = {}
+        self._references: dict[str, str | None] = {}
+        self._available: dict[str, str | None] = {}
 
     # ------------------------------------------------------------ outputs and their classes
 
@@ -160,6 +162,11 @@ class _Builder:
 
     def _is_available(self, slot: str) -> str | None:
         """The condition that some earlier output fits the slot; None when none ever does."""
+        if slot not in self._available:
+            self._available[slot] = self._availability(slot)
+        return self._available[slot]
+
+    def _availability(self, slot: str) -> str | None:
         codes = {self.classes[output] for output, table in self.paths.items() if slot in table}
         steps = range(self.steps - 1) if codes else ()
         return disjunction([self._one_of(step, sorted(codes)) for step in steps]) if steps else None
@@ -168,6 +175,11 @@ class _Builder:
 
     def reference(self, slot: str) -> str | None:
         """The rule of the references that fit the slot; None when no output does."""
+        if slot not in self._references:
+            self._references[slot] = self._reference(slot)
+        return self._references[slot]
+
+    def _reference(self, slot: str) -> str | None:
         by_path: dict[str, set[int]] = {}
         for output, table in self.paths.items():
             if slot in table:

@@ -62,23 +62,30 @@ def text_terminal(schema: Schema) -> str | None:
     return rf'"\"" ({" & ".join(parts)}) "\""'
 
 
+@lru_cache(maxsize=1024)
 def count_texts(terminal: str, wanted: int) -> int:
     """How many texts match, up to `wanted`, as far as they are found with the effort allowed."""
-    start = LLMatcher(byte_vocabulary(), f"start: T\nT: {terminal}", log_level=0)
-    stack, found = [start], 0
+    vocabulary = byte_vocabulary()
+    matcher = LLMatcher(vocabulary, f"start: T\nT: {terminal}", log_level=0)
+    open_ways, found = [(matcher, byte) for byte in _bytes_after(matcher)], 0
     for _ in range(EFFORT):
-        if not stack or found >= wanted:
+        if not open_ways or found >= wanted:
             break
-        matcher = stack.pop()
-        mask = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")
-        for byte in np.flatnonzero(mask).tolist()[:wanted]:
-            if byte == byte_vocabulary().eos_token:
-                found += 1
-            else:
-                after = matcher.deep_copy()
-                after.consume_token(byte)
-                stack.append(after)
+        before, byte = open_ways.pop()
+        if byte == vocabulary.eos_token:
+            found += 1
+        else:
+            matcher = before.deep_copy()
+            matcher.consume_token(byte)
+            open_ways += ((matcher, more) for more in _bytes_after(matcher))
     return found
+
+
+def _bytes_after(matcher: LLMatcher) -> list[int]:
+    """What may come next, the end last, and before it the quote that is an end as well."""
+    mask = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")
+    found = np.flatnonzero(mask).tolist()
+    return sorted(found, key=lambda byte: (byte == 0x22, byte == byte_vocabulary().eos_token, -byte))
 
 
 def _found(pattern: str) -> str:

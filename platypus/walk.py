@@ -44,6 +44,7 @@ class Constraint:
     notation: Notation
     grammar: Grammar
     matcher: LLMatcher
+    distinct: Distinct
 
     @classmethod
     def compile(cls, vocabulary: Vocabulary, catalogue: Catalogue, notation: Notation, *, max_steps: int) -> Self:
@@ -51,15 +52,12 @@ class Constraint:
         grammar = plan_grammar(catalogue, notation, max_steps=max_steps, lead=vocabulary.lead)
         matcher = LLMatcher(vocabulary.tokens, grammar.lark, log_level=0, limits=LIMITS)
         if matcher.is_error():
-            raise CatalogueError(
-                f"its grammar cannot be compiled: {matcher.get_error().partition(chr(10))[0]}",
-                remedy="Use fewer tools, or decode without a grammar (`--decoding free`).",
-            )
-        return cls(vocabulary, catalogue, notation, grammar, matcher)
+            raise _too_complex(matcher.get_error())
+        return cls(vocabulary, catalogue, notation, grammar, matcher, Distinct(catalogue, notation))
 
     def start(self) -> "Walk":
         """A plan that is not begun."""
-        return Walk(self.vocabulary, self.matcher.deep_copy(), Distinct(self.catalogue, self.notation))
+        return Walk(self.vocabulary, self.matcher.deep_copy(), self.distinct.copy())
 
 
 class Walk:
@@ -102,6 +100,8 @@ class Walk:
         """The tokens that the grammar allows next."""
         if self._candidates is None:
             self._candidates = _allowed(self.vocabulary, self._matcher)
+            if self._matcher.is_error():
+                raise _too_complex(self._matcher.get_error())
         return self._candidates
 
     def append(self, token: int) -> None:
@@ -125,7 +125,9 @@ class Walk:
         self._recent, self._paths, self._nodes = None, {}, MOST_NODES
         tokens = [int(token) for token in tokens]
         distinct = [token for token in tokens if self._path(token) is not None]
-        return distinct or [token for token in tokens if self._distinct.copy().read(self.vocabulary.token(token))]
+        legal = distinct or [token for token in tokens if self._distinct.copy().read(self.vocabulary.token(token))]
+        assert legal, f"dead end after {self.text!r}"  # what the grammar and the look ahead are there to prevent
+        return legal
 
     def forced(self) -> list[int]:
         """Append all that must come next, and return it."""
@@ -232,6 +234,8 @@ class _Search:
         after = matcher.deep_copy()  # a rollback would leave a mask that is not true
         after.consume_token(token)
         following = _allowed(self.vocabulary, after)
+        if after.is_error():
+            return None
         if not then.is_watching or (then.in_text and self.vocabulary.beginnings(following) > then.seen):
             if recent is None or depth == 0 or len(following) > FEW:
                 return ()
@@ -245,6 +249,16 @@ class _Search:
             if path is not None:
                 return (more, *path)
         return None
+
+
+def _too_complex(error: str) -> CatalogueError:
+    """What to say when a limit of the grammar engine is met, in its words; it never goes on without the grammar."""
+    fault = error.partition("\n")[0].removeprefix("panic: ")
+    return CatalogueError(
+        f"the grammar of its plans is too large: {fault}",
+        remedy="Show each request fewer tools (`max_tools` under [decode]), simplify their schemas,"
+        " or decode without a grammar (`--decoding free`).",
+    )
 
 
 def _after(vocabulary: Vocabulary, recent: tuple[int, ...] | None, token: int) -> tuple[int, ...] | None:

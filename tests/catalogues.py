@@ -8,6 +8,7 @@ from llguidance import LLMatcher
 
 from platypus.catalogue import Catalogue, catalogue_from_json
 from platypus.texts import byte_vocabulary
+from platypus.walk import Constraint
 
 DOMAINS = ("user-id", "ticket-id", "sprint-id")
 LEAVES: tuple[dict[str, Any], ...] = (
@@ -99,3 +100,20 @@ def accepts(lark: str, text: str) -> bool:
     assert not matcher.is_error(), matcher.get_error()
     data = list(text.encode())
     return matcher.try_consume_tokens(data) == len(data) and matcher.is_accepting()
+
+
+def refusal(constraint: Constraint, text: str) -> str | None:
+    """Where the canonical tokens of a text are not among those that may come next; None if the plan can be said."""
+    vocabulary, walk = constraint.vocabulary, constraint.start()
+    ids = [*vocabulary.encode(text), vocabulary.end]
+    while not walk.ended:
+        begin = len(walk.ids)
+        forced = walk.forced()
+        if forced != ids[begin : len(walk.ids)]:
+            return f"{vocabulary.decode(forced)!r} is forced after {vocabulary.decode(ids[:begin])!r}"
+        if not walk.ended:
+            token = ids[len(walk.ids)]
+            if token not in walk.candidates() or walk.legal(np.array([token])) != [token]:
+                return f"{vocabulary.token(token)!r} is refused after {walk.text!r}"
+            walk.append(token)
+    return None

@@ -2,7 +2,7 @@
 
 `Distinct` reads the text of a plan as it grows and says when it has come to hold two equal ones. It takes the text to
 be one that the catalogue's grammar allows. Elements are equal as in JSON Schema: 1 and 1.0 are, 1 and true are not.
-Where an argument holds arrays within an array or object, all of them are kept distinct if one of them has to be.
+Where a value may be one of several kinds of array, its elements are kept distinct if one of these asks for it.
 """
 
 import json
@@ -17,19 +17,16 @@ _QUOTE, _BACKSLASH, _COLON, _COMMA, _EQUALS, _ARRAY, _OBJECT, _CALL = b'"\\:,=[{
 _CLOSING = b"]})"
 
 
-class _Unique(NamedTuple):
-    """Whether an argument's own array must be distinct, and whether arrays within it must."""
-
-    outer: bool
-    inner: bool
-
-
 class _Frame(NamedTuple):
-    """An open bracket: its kind, whether what it holds must differ, where its present part begins, its parts so far."""
+    """An open bracket: its kind, whether what it holds must differ, where its present part begins, its parts so far.
+
+    `schemas` are those that the value may have, none where it may be anything.
+    """
 
     kind: int
     distinct: bool
     start: int
+    schemas: tuple[Schema, ...] = ()
     seen: frozenset[str] = frozenset()
     key: bool = True  # whether the next string in an object is a key
 
@@ -38,12 +35,8 @@ class Distinct:
     """A reader of a growing plan, byte by byte."""
 
     def __init__(self, catalogue: Catalogue, notation: Notation) -> None:
-        self._unique: Mapping[tuple[str, str], _Unique] = {
-            (tool.name, argument.name): _Unique(
-                _is_unique(argument.schema), any(map(_is_unique, _within(argument.schema)))
-            )
-            for tool in catalogue
-            for argument in tool.arguments
+        self._schemas: Mapping[tuple[str, str], Schema] = {
+            (tool.name, argument.name): argument.schema for tool in catalogue for argument in tool.arguments
         }
         self._json = notation == "json"
         self._base = 4 if self._json else 1  # brackets around an argument's value
@@ -116,10 +109,14 @@ class Distinct:
         depth = len(self._frames)
         if kind == _CALL:
             self._tool = _name(self._text[:-1].rpartition(b"\n")[2])
-        unique = self._unique.get((self._tool, self._argument), _Unique(False, False))
-        wanted = unique.outer if depth == self._base else unique.inner
-        distinct = depth >= self._base and (kind == _OBJECT or wanted)
-        self._frames.append(_Frame(kind, distinct, len(self._text)))
+        schemas: tuple[Schema, ...] = ()
+        if depth == self._base:
+            schemas = tuple(filter(None, [self._schemas.get((self._tool, self._argument))]))
+        elif depth > self._base and self._frames[-1].schemas:
+            key = json.loads(self._before) if self._frames[-1].kind == _OBJECT else None
+            schemas = tuple(part for schema in self._frames[-1].schemas for part in _parts(schema, key))
+        distinct = depth >= self._base and (kind == _OBJECT or any(map(_is_unique, schemas)))
+        self._frames.append(_Frame(kind, distinct, len(self._text), schemas))
 
     def _end_part(self, byte: int) -> bool:
         if not self._frames:
@@ -159,12 +156,10 @@ def _is_unique(schema: Schema) -> bool:
     return any(variant.get("uniqueItems", False) for variant in variants(schema))
 
 
-def _within(schema: Schema) -> Iterator[Schema]:
-    """The schemas of all parts of a value."""
+def _parts(schema: Schema, key: str | None) -> Iterator[Schema]:
+    """What the value under the key of an object may be, or, without a key, an element of an array."""
     for variant in variants(schema):
-        extra = variant.get("additionalProperties")
-        parts = [variant.get("items"), extra, *variant.get("properties", {}).values()]
-        for part in parts:
-            if isinstance(part, Mapping):
-                yield part
-                yield from _within(part)
+        field = variant.get("properties", {}).get(key, variant.get("additionalProperties"))
+        part = variant.get("items") if key is None else field
+        if isinstance(part, Mapping):
+            yield part

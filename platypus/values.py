@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import reduce
-from math import ceil, floor
+from math import ceil, floor, prod
 from typing import Any
 
 from llguidance import LLMatcher
@@ -290,8 +290,8 @@ def _capacity_of(schema: Schema, kind: str, wanted: int) -> int:
             return total
         case "object" if schema.get("properties"):
             optional = schema["properties"].keys() - set(schema.get("required", ()))
-            ways = (_capacity(part, wanted) + (name in optional) for name, part in schema["properties"].items())
-            return reduce(lambda product, more: min(product * more, wanted), ways, 1)
+            fields = [_capacity(part, wanted) + (name in optional) for name, part in schema["properties"].items()]
+            return min(prod(fields), wanted)
         case "object":
             return 1 if schema.get("additionalProperties") is False else wanted
         case _:

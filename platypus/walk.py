@@ -10,8 +10,8 @@ canonical that is waived, and counted, up to the next word. Knows no model.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
-from typing import Self
 
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits
@@ -30,6 +30,7 @@ DEPTH = 6  # how many tokens ahead a canonical continuation is looked for where 
 NODES = 300  # tokens looked at to see whether one token can be followed up
 MOST_NODES = 3000  # the same for all tokens of a step
 NEGLIGIBLE = 1e-6
+KEPT = 16  # compiled grammars kept in memory
 LIMITS = LLParserLimits(max_grammar_size=2_000_000, verbose_errors=False)
 
 _SPACE = re.compile(rb" [^ ]")
@@ -46,14 +47,13 @@ class Constraint:
     matcher: LLMatcher
     distinct: Distinct
 
-    @classmethod
-    def compile(cls, vocabulary: Vocabulary, catalogue: Catalogue, notation: Notation, *, max_steps: int) -> Self:
-        """The constraint. Raises CatalogueError when the grammar is refused or larger than llguidance's limits."""
-        grammar = plan_grammar(catalogue, notation, max_steps=max_steps, lead=vocabulary.lead)
-        matcher = LLMatcher(vocabulary.tokens, grammar.lark, log_level=0, limits=LIMITS)
-        if matcher.is_error():
-            raise _too_complex(matcher.get_error())
-        return cls(vocabulary, catalogue, notation, grammar, matcher, Distinct(catalogue, notation))
+    @staticmethod
+    def compile(vocabulary: Vocabulary, catalogue: Catalogue, notation: Notation, *, max_steps: int) -> "Constraint":
+        """The constraint; the last few are kept, so that the same one is compiled once.
+
+        Raises CatalogueError when the grammar is refused or larger than the limits of time and size.
+        """
+        return _compiled(vocabulary, catalogue, notation, max_steps)
 
     def start(self) -> "Walk":
         """A plan that is not begun."""
@@ -249,6 +249,16 @@ class _Search:
             if path is not None:
                 return (more, *path)
         return None
+
+
+@lru_cache(maxsize=KEPT)
+def _compiled(vocabulary: Vocabulary, catalogue: Catalogue, notation: Notation, max_steps: int) -> Constraint:
+    grammar = plan_grammar(catalogue, notation, max_steps=max_steps, lead=vocabulary.lead)
+    matcher = LLMatcher(vocabulary.tokens, grammar.lark, log_level=0, limits=LIMITS)
+    matcher.compute_bitmask()  # some limits are met only when it is used
+    if matcher.is_error():
+        raise _too_complex(matcher.get_error())
+    return Constraint(vocabulary, catalogue, notation, grammar, matcher, Distinct(catalogue, notation))
 
 
 def _too_complex(error: str) -> CatalogueError:

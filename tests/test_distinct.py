@@ -79,6 +79,25 @@ def test_copies_go_their_own_ways_and_pieces_may_be_of_any_size(notation: Notati
         assert good is verdict
 
 
+@pytest.mark.parametrize("notation", ["json", "calls"])
+def test_only_the_arrays_that_ask_for_it_are_kept_distinct(notation: Notation) -> None:
+    plain = {"type": "array"}
+    box = {"type": "object", "properties": {"set": SET, "list": plain}, "additionalProperties": SET}
+    arguments = {"box": box, "boxes": {"type": "array", "items": box}, "sets": {"anyOf": [{"type": "integer"}, SET]}}
+    tools = catalogue_from_json([{"name": "do", "inputSchema": {"type": "object", "properties": arguments}}])
+    twice: list[object] = [1, 1]
+    for name, value, verdict in (
+        ("box", {"set": [1, 2], "list": twice}, True),
+        ("box", {"list": [twice], "set": twice}, False),
+        ("box", {"other": twice}, False),
+        ("boxes", [{"list": twice}, {"list": twice}], True),
+        ("boxes", [{"list": twice}, {"set": twice}], False),
+        ("sets", twice, False),
+    ):
+        text = print_plan(Plan((step("do", name, value),)), notation)
+        assert Distinct(tools, notation).read(text.encode()) is verdict, text
+
+
 def test_it_watches_within_a_set() -> None:
     text = print_plan(Plan((step("do", "list", ["a", "b"]),)), "calls")
     reader = Distinct(TOOLS, "calls")

@@ -20,13 +20,14 @@ _CLOSING = b"]})"
 class _Frame(NamedTuple):
     """An open bracket: its kind, whether what it holds must differ, where its present part begins, its parts so far.
 
-    `schemas` are those that the value may have, none where it may be anything.
+    `schemas` are those that the value may have, none where it may be anything; it has at least `least` elements.
     """
 
     kind: int
     distinct: bool
     start: int
     schemas: tuple[Schema, ...] = ()
+    least: int = 0
     seen: frozenset[str] = frozenset()
     key: bool = True  # whether the next string in an object is a key
 
@@ -55,9 +56,17 @@ class Distinct:
         return new
 
     @property
-    def is_watching(self) -> bool:
-        """Whether what is being written has to differ from something beside it."""
-        return any(frame.distinct and frame.key for frame in self._frames)
+    def is_settled(self) -> bool:
+        """Whether all that is begun can be ended without repeating anything.
+
+        So it is where nothing has to differ, and before a further element of a set that has not its least number yet:
+        the grammar has only sets with as many different values.
+        """
+        watched = [frame for frame in self._frames if frame.distinct and frame.key]
+        if not watched:
+            return True
+        frame = self._frames[-1]
+        return watched[0] is frame and len(frame.seen) < frame.least and not self._text[frame.start :].strip()
 
     @property
     def seen(self) -> int:
@@ -115,8 +124,10 @@ class Distinct:
         elif depth > self._base and self._frames[-1].schemas:
             key = json.loads(self._before) if self._frames[-1].kind == _OBJECT else None
             schemas = tuple(part for schema in self._frames[-1].schemas for part in _parts(schema, key))
-        distinct = depth >= self._base and (kind == _OBJECT or any(map(_is_unique, schemas)))
-        self._frames.append(_Frame(kind, distinct, len(self._text), schemas))
+        sets = [variant for schema in schemas for variant in variants(schema) if variant.get("uniqueItems")]
+        distinct = depth >= self._base and (kind == _OBJECT or bool(sets))
+        least = min((variant.get("minItems", 0) for variant in sets), default=0) if kind == _ARRAY else 0
+        self._frames.append(_Frame(kind, distinct, len(self._text), schemas, least))
 
     def _end_part(self, byte: int) -> bool:
         if not self._frames:
@@ -150,10 +161,6 @@ def _plain(value: Any) -> Any:
 def _name(text: bytearray) -> str:
     written = text.decode().strip()
     return str(json.loads(written)) if written.startswith('"') else written
-
-
-def _is_unique(schema: Schema) -> bool:
-    return any(variant.get("uniqueItems", False) for variant in variants(schema))
 
 
 def _parts(schema: Schema, key: str | None) -> Iterator[Schema]:

@@ -19,6 +19,7 @@ LONGEST = 24  # the most, where there is a place to cut
 
 _ANCHOR = "\n"  # stands before text that is cut out of a word, so that nothing is put before its first token
 _RANKS = 5
+_OTHERS = 3  # the first rank of tokens that end nothing
 
 Ids = NDArray[np.int64]
 
@@ -72,12 +73,13 @@ class Vocabulary:
         return text[:1] == b" " and text[1:2] not in (b"", b" ")
 
     def soonest(self, tokens: Ids, *, in_text: bool, turn: int = 0) -> Iterator[int]:
-        """The tokens in the order in which they end text, arrays and objects; the rest from place `turn` on."""
-        ranks = self._ranks[in_text]
-        ordered = tokens.tolist()
-        for rank in range(_RANKS):
-            yield from (token for token in ordered if ranks[token] == rank)
-        yield from (token for token in ordered[turn:] + ordered[:turn] if ranks[token] == _RANKS)
+        """The tokens in the order in which they end text, arrays and objects; of equal others, from one place on."""
+        ranks, ordered = self._ranks[in_text], tokens.tolist()
+        for rank in range(_RANKS + 1):
+            alike = [token for token in ordered if ranks[token] == rank]
+            first = turn % len(alike) if alike and rank >= _OTHERS else 0
+            yield from alike[first:]
+            yield from alike[:first]
 
     def beginnings(self, tokens: Ids) -> int:
         """With how many different bytes the tokens begin."""

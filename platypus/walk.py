@@ -174,7 +174,7 @@ class Walk:
         candidates = self.candidates()
         if self.vocabulary.end in candidates:
             return self.vocabulary.end
-        turn = 7919 * len(self.ids) % len(candidates)  # so that no loop of an expression is taken for ever
+        turn = 7919 * len(self.ids)  # so that no loop of an expression is taken for ever
         return self._first(self.vocabulary.soonest(candidates, in_text=self._distinct.in_text, turn=turn))
 
     def _first(self, tokens: Iterable[int]) -> int:
@@ -236,7 +236,7 @@ class _Search:
         following = _allowed(self.vocabulary, after)
         if after.is_error():
             return None
-        if not then.is_watching or (then.in_text and self.vocabulary.beginnings(following) > then.seen):
+        if then.is_settled or (then.in_text and self.vocabulary.beginnings(following) > then.seen):
             if recent is None or depth == 0 or len(following) > FEW:
                 return ()
             forced = after.compute_ff_bytes()
@@ -244,7 +244,7 @@ class _Search:
                 return None if self.vocabulary.continuation((*recent, token), forced) is None else ()
             depth -= 1
         now = _after(self.vocabulary, recent, token)
-        for more in islice(self.vocabulary.soonest(following, in_text=then.in_text), TRIED):
+        for more in islice(self.vocabulary.soonest(following, in_text=then.in_text, turn=then.seen), TRIED):
             path = self.path(after, then, now, more, depth)
             if path is not None:
                 return (more, *path)

@@ -67,10 +67,16 @@ class Vocabulary:
         """The bytes of one id."""
         return self._bytes[token]
 
-    def begins_word(self, token: int) -> bool:
-        """Whether it is a space and something after it."""
-        text = self._bytes[token]
+    def begins_word(self, token: int, following: int | None = None) -> bool:
+        """Whether a space and something else begin here; the space may be a token of its own."""
+        text = self._bytes[token] + (b"" if following is None else self._bytes[following])
         return text[:1] == b" " and text[1:2] not in (b"", b" ")
+
+    def last_word(self, ids: Sequence[int]) -> int:
+        """The place at which the last word begins that does not begin the ids; 0 when there is none."""
+        following = (*ids[1:], None)
+        places = (at for at in range(len(ids) - 1, 0, -1) if self.begins_word(ids[at], following[at]))
+        return next(places, 0)
 
     def soonest(self, tokens: Ids, *, in_text: bool, turn: int = 0) -> Iterator[int]:
         """The tokens in the order in which they end text, arrays and objects; of equal others, from one place on."""
@@ -102,9 +108,9 @@ class Vocabulary:
 
     def recent(self, ids: tuple[int, ...]) -> tuple[int, ...]:
         """As many of the last ids as it takes to see what continues them canonically."""
-        for start in range(len(ids) - WINDOW, 0, -1):
-            if self.begins_word(ids[start]):
-                return ids[start:]
+        start = self.last_word(ids[: 1 - WINDOW])
+        if start:
+            return ids[start:]
         if len(ids) <= LONGEST:
             return ids
         for start in range(len(ids) - LONGEST // 2, 0, -1):

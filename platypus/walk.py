@@ -204,8 +204,7 @@ class Walk:
         if self._recent is None or not _SPACE.search(forced):
             return
         ids = self.vocabulary.continuation(self._recent, forced) or ()
-        last = max((i for i, token in enumerate(ids) if self.vocabulary.begins_word(token)), default=0)
-        for token in ids[:last]:
+        for token in ids[: self.vocabulary.last_word(ids)]:
             self.append(token)
 
 
@@ -233,15 +232,17 @@ class _Search:
         self.nodes -= 1
         after = matcher.deep_copy()  # a rollback would leave a mask that is not true
         after.consume_token(token)
+        if then.is_settled and (recent is None or depth == 0):
+            return None if after.is_error() else ()
+        forced = after.compute_ff_bytes() if then.is_settled and recent is not None else b""
+        if recent is not None and _SPACE.search(forced):
+            return None if self.vocabulary.continuation((*recent, token), forced) is None else ()
         following = _allowed(self.vocabulary, after)
         if after.is_error():
             return None
         if then.is_settled or (then.in_text and self.vocabulary.beginnings(following) > then.seen):
             if recent is None or depth == 0 or len(following) > FEW:
                 return ()
-            forced = after.compute_ff_bytes()
-            if _SPACE.search(forced):
-                return None if self.vocabulary.continuation((*recent, token), forced) is None else ()
             depth -= 1
         now = _after(self.vocabulary, recent, token)
         for more in islice(self.vocabulary.soonest(following, in_text=then.in_text, turn=then.seen), TRIED):

@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -94,6 +95,8 @@ def soundness(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
                 file.write(json.dumps(row) + "\n")
         if len(rows) % 10 == 0:
             print(f"{len(rows)} catalogues, {json.dumps(summary(rows))}", file=sys.stderr)
+    if not rows:
+        sys.exit("no catalogue was done in the time given")
     return summary(rows)
 
 
@@ -237,32 +240,40 @@ def judge(constraint: Constraint, text: str, counts: Counter[str]) -> None:
 # ---------------------------------------------------------------- completeness
 
 
-def completeness(folder: Path, generated: int, data: Path, every: int) -> dict[str, Any]:
+def completeness(folder: Path, generated: int, data: Path, every: int) -> dict[str, int]:
     """How many plans there were of each source, and how many of them cannot be said."""
+    sources = {"generated": drawn(generated)}
+    if data.is_dir():
+        sources |= {"seed": seed_rows(data / "seed", every), "nested": nested_rows(data / "nested", every)}
+    else:
+        print(f"{data} is not there: generated plans alone", file=sys.stderr)
+    return dict(followed(folder, sources))
+
+
+def followed(folder: Path, sources: dict[str, Iterator[tuple[Catalogue, Plan]]]) -> Counter[str]:
+    """The plans of each source, followed in each notation and by each tokenizer; those refused are printed.
+
+    Apart are plans that are longer than the catalogue's state can count.
+    """
     tokenizers = (byte_bpe_tokenizer(), sentencepiece_tokenizer(folder / "pieces"))
     vocabularies = [Vocabulary(tokenizer, size=len(tokenizer)) for tokenizer in tokenizers]
     counts = Counter[str]()
-    sources = [("generated", drawn(generated))]
-    if data.is_dir():
-        sources += [("seed", seed_rows(data / "seed", every)), ("nested", nested_rows(data / "nested", every))]
-    else:
-        print(f"{data} is not there: generated plans alone", file=sys.stderr)
-    for source, plans in sources:
-        known: dict[tuple[str, int, Notation], Constraint] = {}
+    for source, plans in sources.items():
         for catalogue, plan in plans:
             counts[source] += 1
-            for place, vocabulary in enumerate(vocabularies):
-                for notation in NOTATIONS:
-                    key = (catalogue.fingerprint, place, notation)
-                    if key not in known:
-                        known = {key: known[key] for key in known if key[0] == catalogue.fingerprint}
-                        known[key] = Constraint.compile(vocabulary, catalogue, notation, max_steps=8)
-                    counts["followed"] += 1
-                    fault = refusal(known[key], print_plan(plan.ordered(catalogue), notation))
-                    if fault:
-                        counts["refused"] += 1
-                        print(f"{source}, {notation}: {fault}", file=sys.stderr)
-    return dict(counts)
+            for vocabulary, notation in product(vocabularies, NOTATIONS):
+                try:
+                    constraint = Constraint.compile(vocabulary, catalogue, notation, max_steps=max(8, len(plan)))
+                except CatalogueError as error:
+                    counts["too long" if "max_steps" in str(error) else "refused"] += 1
+                    print(f"{source}: {error}", file=sys.stderr)
+                    continue
+                counts["followed"] += 1
+                fault = refusal(constraint, print_plan(plan.ordered(catalogue), notation))
+                if fault:
+                    counts["refused"] += 1
+                    print(f"{source}, {notation}: {fault}", file=sys.stderr)
+    return counts
 
 
 def drawn(count: int) -> Iterator[tuple[Catalogue, Plan]]:

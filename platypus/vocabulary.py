@@ -50,8 +50,10 @@ class Vocabulary:
         self._bytes = [self.tokens.decode_bytes([token]) for token in range(self.tokens.vocab_size)]
         self.lead = self.decode(self.encode("[]")).removesuffix(b"[]").decode()
         self._anchor = self.encode(_ANCHOR)
-        self._first = np.array([text[0] if text else 0 for text in self._bytes])
         self._ranks = tuple([rank(text) for text in self._bytes] for rank in (_outside, _inside))
+        self._first = np.array([text[0] if text else 0 for text in self._bytes])
+        self._by_length = np.argsort([len(text) for text in self._bytes], kind="stable")
+        self._place = np.argsort(self._by_length)
         self.continues = lru_cache(maxsize=1 << 16)(self._continues)
         self.usable = self._usable()
 
@@ -87,9 +89,12 @@ class Vocabulary:
             yield from alike[first:]
             yield from alike[:first]
 
-    def beginnings(self, tokens: Ids) -> int:
-        """With how many different bytes the tokens begin."""
-        return int(np.count_nonzero(np.bincount(self._first[tokens])))
+    def by_first_byte(self, tokens: Ids) -> list[int]:
+        """Of the tokens that begin with the same byte, a shortest one."""
+        places = np.full(256, len(self._bytes))
+        np.minimum.at(places, self._first[tokens], self._place[tokens])
+        found: list[int] = self._by_length[places[places < len(self._bytes)]].tolist()
+        return found
 
     # ------------------------------------------------------------ the canonical tokenisation
 

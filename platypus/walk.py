@@ -240,7 +240,7 @@ class _Search:
         following = _allowed(self.vocabulary, after)
         if after.is_error():
             return None
-        if then.is_settled or (then.in_text and self.vocabulary.beginnings(following) > then.seen):
+        if then.is_settled or (then.in_text and self._differs(after, following, then.seen)):
             if recent is None or depth == 0 or len(following) > FEW:
                 return ()
             depth -= 1
@@ -250,6 +250,24 @@ class _Search:
             if path is not None:
                 return (more, *path)
         return None
+
+    def _differs(self, matcher: LLMatcher, following: Ids, others: int) -> bool:
+        """Whether open text can go on in more ways than there are others, so that one of them differs from all.
+
+        Beginnings are told apart by their bytes, breadth first: each one has an end, and no two the same.
+        """
+        open_ways = [(matcher, token) for token in self.vocabulary.by_first_byte(following)]
+        ends = 0
+        while open_ways and len(open_ways) + ends <= others and self.nodes:
+            before, token = open_ways.pop(0)
+            if self.vocabulary.token(token)[:1] == b'"':
+                ends += 1
+                continue
+            self.nodes -= 1
+            after = before.deep_copy()
+            after.consume_token(token)
+            open_ways += ((after, more) for more in self.vocabulary.by_first_byte(_allowed(self.vocabulary, after)))
+        return len(open_ways) + ends > others
 
 
 @lru_cache(maxsize=KEPT)

@@ -18,8 +18,8 @@ WINDOW = 4  # the least number of tokens that are encoded again to see whether a
 LONGEST = 24  # the most, where there is a place to cut
 
 _ANCHOR = "\n"  # stands before text that is cut out of a word, so that nothing is put before its first token
-_RANKS = 5
-_OTHERS = 3  # the first rank of tokens that end nothing
+_OTHERS = 5  # the first rank of tokens that end nothing
+_LAST = 7
 
 Ids = NDArray[np.int64]
 
@@ -50,7 +50,7 @@ class Vocabulary:
         self._bytes = [self.tokens.decode_bytes([token]) for token in range(self.tokens.vocab_size)]
         self.lead = self.decode(self.encode("[]")).removesuffix(b"[]").decode()
         self._anchor = self.encode(_ANCHOR)
-        self._ranks = tuple([rank(text) for text in self._bytes] for rank in (_outside, _inside))
+        self._ranks = tuple(np.array([rank(text) for text in self._bytes]) for rank in (_outside, _inside))
         self._first = np.array([text[0] if text else 0 for text in self._bytes])
         self._by_length = np.argsort([len(text) for text in self._bytes], kind="stable")
         self._place = np.argsort(self._by_length)
@@ -82,10 +82,10 @@ class Vocabulary:
 
     def soonest(self, tokens: Ids, *, in_text: bool, turn: int = 0) -> Iterator[int]:
         """The tokens in the order in which they end text, arrays and objects; of equal others, from one place on."""
-        ranks, ordered = self._ranks[in_text], tokens.tolist()
-        for rank in range(_RANKS + 1):
-            alike = [token for token in ordered if ranks[token] == rank]
-            first = turn % len(alike) if alike and rank >= _OTHERS else 0
+        ranks = self._ranks[in_text][tokens]
+        for rank in np.flatnonzero(np.bincount(ranks)).tolist():
+            alike = tokens[ranks == rank].tolist()
+            first = turn % len(alike) if rank >= _OTHERS else 0
             yield from alike[first:]
             yield from alike[:first]
 
@@ -171,14 +171,20 @@ def _completions(data: bytes) -> Iterator[bytes]:
 def _inside(text: bytes) -> int:
     """The rank of a token where a string is open."""
     if text[:1] == b'"':
-        return 1 if text == b'"' else 2 if b"," in text else 0
-    return 3 if text.isalnum() else _RANKS
+        return _closing(text) if len(text) > 1 else 2
+    return 6 if text.isalnum() else _LAST
 
 
 def _outside(text: bytes) -> int:
     """The rank of a token between strings."""
     if text[:1] in (b"]", b"}", b")"):
-        return 1 if b"," in text or b"\n" in text else 0
+        return _closing(text)
     if text[:1] == b",":
-        return 2
-    return 3 if text[:1] == b'"' or text[:2] in (b"[]", b"{}") else _RANKS if text[:1] in (b"[", b"{") else 4
+        return 4
+    return 5 if text[:1] == b'"' or text[:2] in (b"[]", b"{}") else _LAST if text[:1] in (b"[", b"{") else 6
+
+
+def _closing(text: bytes) -> int:
+    """The rank of a token that ends something: best what ends an array or a call and begins nothing else."""
+    goes_on = b"," in text or b"\n" in text
+    return goes_on if b"]" in text or b")" in text else 2 + goes_on

@@ -181,7 +181,9 @@ def _outside(text: bytes) -> int:
         return _closing(text)
     if text[:1] == b",":
         return 4
-    return 5 if text[:1] == b'"' or text[:2] in (b"[]", b"{}") else _LAST if text[:1] in (b"[", b"{") else 6
+    if text[:1] in (b"[", b"{"):
+        return 5 if text[1:2] in (b"", b"]", b"}") else _LAST
+    return 5 if text[:1] == b'"' else 6
 
 
 def _closing(text: bytes) -> int:

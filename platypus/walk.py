@@ -100,8 +100,6 @@ class Walk:
         """The tokens that the grammar allows next."""
         if self._candidates is None:
             self._candidates = _allowed(self.vocabulary, self._matcher)
-            if self._matcher.is_error():
-                raise _too_complex(self._matcher.get_error())
         return self._candidates
 
     def append(self, token: int) -> None:
@@ -232,14 +230,14 @@ class _Search:
         self.nodes -= 1
         after = matcher.deep_copy()  # a rollback would leave a mask that is not true
         after.consume_token(token)
+        if after.is_error():
+            raise _too_complex(after.get_error())
         if then.is_settled and (recent is None or depth == 0):
-            return None if after.is_error() else ()
+            return ()
         forced = after.compute_ff_bytes() if then.is_settled and recent is not None else b""
         if recent is not None and _SPACE.search(forced):
             return None if self.vocabulary.continuation((*recent, token), forced) is None else ()
         following = _allowed(self.vocabulary, after)
-        if after.is_error():
-            return None
         if then.is_settled or (then.in_text and self._differs(after, following, then.seen)):
             if recent is None or depth == 0 or len(following) > FEW:
                 return ()
@@ -298,7 +296,10 @@ def _after(vocabulary: Vocabulary, recent: tuple[int, ...] | None, token: int) -
 
 
 def _allowed(vocabulary: Vocabulary, matcher: LLMatcher) -> Ids:
+    """The tokens that the grammar allows. Raises CatalogueError at a limit, where llguidance allows the end token."""
     bits = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")
+    if matcher.is_error():
+        raise _too_complex(matcher.get_error())
     return np.flatnonzero(bits[: len(vocabulary.usable)] & vocabulary.usable)
 
 

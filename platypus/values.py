@@ -23,6 +23,7 @@ from platypus.texts import CHARACTER, UNMARKED, count_texts, is_possible, text_t
 
 MAX_ITEMS = 100
 MAX_ANY_DEPTH = 6
+LARGEST = 10**15
 MAX_SCHEMA_DEPTH = 20  # with the depth of "anything" still below the 32 that a plan allows
 
 _INTEGER = r"-?[1-9][0-9]{0,14}|0"
@@ -152,7 +153,7 @@ class Literals:
         if not limits:
             return self._rules.add("NUMBER", f"/{_INTEGER if kind == 'integer' else _NUMBER}/")
         least, most = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")
-        for key, others, bound in (("minimum", least, -(10**15)), ("maximum", most, 10**15)):
+        for key, others, bound in (("minimum", least, -LARGEST), ("maximum", most, LARGEST)):
             if not limits.keys() & set(others):
                 limits[key] = bound
         if kind == "number":  # so that rounding does not move a text across a limit
@@ -293,23 +294,22 @@ def _capacity_of(schema: Schema, kind: str, wanted: int) -> int:
             fields = [_capacity(part, wanted) + (name in optional) for name, part in schema["properties"].items()]
             return min(prod(fields), wanted)
         case "object":
-            return 1 if schema.get("additionalProperties") is False else wanted
+            values = schema.get("additionalProperties", True)
+            return wanted if values is True or (values and _capacity(values, 1)) else 1
         case _:
             return wanted
 
 
 def _multiples(schema: Schema, *, whole: bool, most: int) -> int:
-    """How many numbers are within the limits, `most` if there is no limit on a side."""
-    if not schema.keys() & {"minimum", "exclusiveMinimum"} or not schema.keys() & {"maximum", "exclusiveMaximum"}:
-        return most
+    """How many numbers are within the limits, `most` if there are more."""
     step = Fraction(str(schema.get("multipleOf", 1 if whole else 0.000001)))
     step = Fraction(step.numerator) if whole else step
 
     def limits(inclusive: str, exclusive: str, sign: int) -> Iterator[int]:
-        if inclusive in schema:
-            yield floor(sign * Fraction(str(schema[inclusive])) / step)
         if exclusive in schema:
             yield ceil(sign * Fraction(str(schema[exclusive])) / step) - 1
+        if inclusive in schema or exclusive not in schema:
+            yield floor(sign * Fraction(str(schema.get(inclusive, sign * LARGEST))) / step)
 
     highest, lowest = min(limits("maximum", "exclusiveMaximum", 1)), -min(limits("minimum", "exclusiveMinimum", -1))
     return min(max(0, highest - lowest + 1), most)

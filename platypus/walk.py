@@ -28,7 +28,8 @@ FEW = 40  # of so many legal tokens each is looked at; more are taken to be text
 TRIED = 512  # tokens looked at before the canonical tokenisation is waived
 DEPTH = 6  # how many tokens ahead a canonical continuation is looked for where nothing has to differ
 NODES = 300  # tokens looked at to see whether one token can be followed up
-MOST_NODES = 3000  # the same for all tokens of a step
+MOST_NODES = 3000  # the same for all tokens of a step, but for the first few of each
+FEW_NODES = 8
 NEGLIGIBLE = 1e-6
 KEPT = 16  # compiled grammars kept in memory
 LIMITS = LLParserLimits(max_grammar_size=2_000_000, verbose_errors=False)
@@ -189,10 +190,10 @@ class Walk:
     def _path(self, token: int) -> tuple[int, ...] | None:
         """Tokens that can follow this one, as far as one has to look ahead; None when none were found."""
         if token not in self._paths:
-            allowance = min(NODES, self._nodes)
+            allowance = max(FEW_NODES, min(NODES, self._nodes))
             search = _Search(self.vocabulary, allowance)
             path = search.path(self._matcher, self._distinct, self._recent, token, DEPTH)
-            self._nodes -= allowance - search.nodes
+            self._nodes -= max(0, allowance - search.nodes - FEW_NODES)
             self._paths[token] = self._known[1:] if path is None and self._known[:1] == (token,) else path
         return self._paths[token]
 

@@ -115,6 +115,8 @@ BOOLEAN = {"type": "boolean"}
         ({"type": "number", "exclusiveMinimum": 0, "maximum": 1, "multipleOf": 0.25}, 4),
         ({"type": "string", "pattern": "^[a-z]$"}, 26),
         ({"type": "object", "properties": {"a": BOOLEAN, "b": BOOLEAN}, "required": ["a"]}, 6),
+        ({"type": "object", "additionalProperties": {"enum": []}}, 1),
+        ({"type": "number", "exclusiveMinimum": 10**15 - 1, "multipleOf": 0.5}, 2),
         ({"type": "array", "items": BOOLEAN, "maxItems": 2}, 7),
         ({"type": "array", "items": BOOLEAN, "uniqueItems": True}, 5),
         ({"anyOf": [{"type": "string", "maxLength": 0}, {"enum": [1, 2]}]}, 3),

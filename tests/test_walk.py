@@ -212,6 +212,18 @@ def test_the_soonest_end_is_soon(kind: str, notation: Notation) -> None:
         assert len(walk.ids) < max(place, 12) + 50, walk.text
 
 
+@both
+def test_where_no_token_is_canonical_plans_are_valid_and_it_is_counted(kind: str) -> None:
+    constrained = constraint(kind, SETS, "calls", max_steps=2)
+    constrained.vocabulary.continues = lambda ids, token: False  # type: ignore[assignment]
+    constrained.vocabulary.continuation = lambda ids, more: None  # type: ignore[method-assign]
+    walk = constrained.start()
+    wander(walk, np.random.default_rng(1), size=len(TOKENIZERS[kind]()))
+    assert isinstance(read_plan(walk.text, "calls", SETS), Plan), walk.text
+    assert walk.waivers > 0
+    assert walk.copy().waivers == walk.waivers
+
+
 def test_a_limit_of_the_engine_is_an_error_and_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """In such a state llguidance allows the end token, whatever the plan so far."""
     catalogue = random_catalogue(Random(5), tools=100)

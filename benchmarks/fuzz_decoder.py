@@ -1,7 +1,8 @@
 """Decode a great many plans without a mind behind them, and ask for a great many plans that must be sayable.
 
     python benchmarks/fuzz_decoder.py sound --plans 100000 --catalogues 250 --file fuzz.jsonl
-    python benchmarks/fuzz_decoder.py complete --generated 4000 --data ../shared/data
+    python benchmarks/fuzz_decoder.py complete --generated 1000 --data ../shared/data
+    python benchmarks/fuzz_decoder.py compile
 
 `sound`: catalogues of 1 to 1,000 tools, with every schema feature or like those that a base is trained on; both
 notations; a byte-level and a sentencepiece tokenizer; choices by chance, for and against what ends a value, or by a
@@ -11,6 +12,8 @@ done; the same command goes on where it was stopped, and `--first` starts at ano
 
 `complete`: each plan that a generator draws, and each valid row of real data, is followed token by token in canonical
 encoding; those that are refused are listed.
+
+`compile`: the processor seconds in which grammars of such catalogues are written and compiled.
 """
 
 import argparse
@@ -20,10 +23,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from platypus.catalogue import Catalogue, catalogue_from_json, read_catalogue
 from platypus.decoder import Decoder, Limits
 from platypus.errors import CatalogueError
+from platypus.grammar import PARAMETER_BITS, plan_grammar
 from platypus.model import Loaded, load_base
 from platypus.notation import Notation, print_plan, read_plan
 from platypus.plan import Plan, plan_from_json
@@ -65,7 +69,11 @@ def main() -> int:
     complete.add_argument("--generated", type=int, default=400)
     complete.add_argument("--every", type=int, default=1, help="of the real data, take each n-th row")
     complete.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    modes.add_parser("compile")
     options = parser.parse_args()
+    if options.mode == "compile":
+        compile_times()
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         if options.mode == "complete":
             report = completeness(Path(folder), options.generated, options.data, options.every)
@@ -121,22 +129,30 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def tiny_models(folder: Path) -> dict[str, Loaded]:
-    """A model of random weights for each kind of tokenizer."""
+class Subject(NamedTuple):
+    """A model of random weights, and the tokens of its tokenizer."""
+
+    loaded: Loaded
+    vocabulary: Vocabulary
+
+
+def tiny_models(folder: Path) -> dict[str, Subject]:
+    """One for each kind of tokenizer."""
     tokenizers = {"bytes": byte_bpe_tokenizer(), "pieces": sentencepiece_tokenizer(folder / "pieces")}
-    return {
-        kind: load_base(str(tiny_llama(folder / kind / "base", tokenizer=tokenizer, hidden_size=16, layers=1)))
-        for kind, tokenizer in tokenizers.items()
-    }
+    models = {}
+    for kind, tokenizer in tokenizers.items():
+        base = tiny_llama(folder / kind / "base", tokenizer=tokenizer, hidden_size=16, layers=1)
+        loaded = load_base(str(base))
+        models[kind] = Subject(loaded, Vocabulary(loaded.tokenizer, size=loaded.vocabulary))
+    return models
 
 
-def fuzz(number: int, models: dict[str, Loaded], count: int, share: float) -> dict[str, Any]:
+def fuzz(number: int, models: dict[str, Subject], count: int, share: float) -> dict[str, Any]:
     """The counts over so many plans of the catalogue of this number."""
     rng, begun = Random(number), time.monotonic()
     size = 1000 if number % 25 == 24 else rng.choice(SIZES)
     kind, notation = rng.choice(sorted(models)), rng.choice(NOTATIONS)
-    loaded = models[kind]
-    vocabulary, steps = Vocabulary(loaded.tokenizer, size=loaded.vocabulary), rng.choice((1, 3, 6))
+    (loaded, vocabulary), steps = models[kind], rng.choice((1, 3, 6))
     while True:
         catalogue = random_tools(rng, size) if number % 3 else random_catalogue(rng, tools=size)
         try:
@@ -305,6 +321,34 @@ def valid_rows(rows: Iterator[tuple[Catalogue, Any]]) -> Iterator[tuple[Catalogu
         plan = plan_from_json(row["plan"], catalogue)
         if isinstance(plan, Plan):
             yield catalogue, plan
+
+
+# ---------------------------------------------------------------- compiling
+
+
+def compile_times() -> None:
+    """One line of JSON for each kind and size of catalogue, in milliseconds; as many steps as there is room for."""
+    tokenizer = byte_bpe_tokenizer()
+    vocabulary = Vocabulary(tokenizer, size=len(tokenizer))
+    for size, notation in product((10, 100, 300, 1000), NOTATIONS):
+        for kind, catalogue in (
+            ("base", random_catalogue(Random(5), tools=size)),
+            ("all", random_tools(Random(5), size)),
+        ):
+            row: dict[str, Any] = {"catalogue": kind, "tools": size, "notation": notation}
+            steps = PARAMETER_BITS // plan_grammar(catalogue, notation, max_steps=1).bits
+            times = [time.process_time()]
+            grammar = plan_grammar(catalogue, notation, max_steps=min(10, steps))
+            times.append(time.process_time())
+            try:
+                Constraint.compile(vocabulary, catalogue, notation, max_steps=min(10, steps))
+            except CatalogueError as error:
+                row["refused"] = error.what
+            times.append(time.process_time())
+            written, both = (round(1000 * (after - before)) for before, after in pairwise(times))
+            print(
+                json.dumps({**row, "steps": grammar.steps, "written": written, "compiled": both - written}), flush=True
+            )
 
 
 if __name__ == "__main__":

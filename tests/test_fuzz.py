@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.fuzz_decoder import (
     FAILURES,
+    Subject,
     completeness,
     drawn,
     followed,
@@ -17,16 +18,15 @@ from benchmarks.fuzz_decoder import (
     soundness,
     tiny_models,
 )
-from platypus.model import Loaded
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Loaded]:
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Subject]:
     return tiny_models(tmp_path_factory.mktemp("models"))
 
 
 @pytest.mark.parametrize("number", range(100, 112))
-def test_plans_without_a_mind_behind_them_are_valid(number: int, models: dict[str, Loaded]) -> None:
+def test_plans_without_a_mind_behind_them_are_valid(number: int, models: dict[str, Subject]) -> None:
     """Catalogues of 1 to 500 tools, both notations and tokenizers: see `fuzz`."""
     row = fuzz(number, models, 12, 0.25)
     assert row["counts"]["plans"] == 12 and row["counts"]["by a model"] == 3

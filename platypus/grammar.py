@@ -276,7 +276,7 @@ class _Builder:
         marks, last = self.marks, self._field(self.steps - 1)
         steps = "\n  | ".join(self.tool(tool) for tool in self.catalogue)
         plans = f'{_text(marks.begin)} ("]" | steps::0)' if marks.begin else '"[]" | steps::0'
-        lines = ["%llguidance {}", f"start : {_text(self.lead)} plan", f"plan : {plans}"]
+        lines = ['%llguidance {"no_forcing": true}', f"start : {_text(self.lead)} plan", f"plan : {plans}"]
         lines += [f"steps::_ : {steps}"]
         lines += [f"more::_ : {_text(marks.end)} | {_text(marks.between)} steps::_ %if is_zeros({last})"]
         for code in sorted(set(self.classes.values())):

@@ -3,7 +3,7 @@
 Text is what `json.dumps(…, ensure_ascii=False)` writes: one space after `,` and `:`, no needless escape. Everything
 that the rules derive is allowed by the schema, but for two equal elements or keys, which `platypus.walk` forbids.
 Some allowed literals are left out: keys beside an object's declared ones, text with `"` or `\\` where there is a
-pattern or format, numbers with more than 15 digits on a side, arrays of more than 100 elements, nesting in "anything"
+pattern or format, numbers with more than 15 digits before or 20 after the point, arrays of more than 100 elements, nesting in "anything"
 beyond 6 levels. Knows no references.
 """
 
@@ -27,7 +27,7 @@ LARGEST = 10**15
 MAX_SCHEMA_DEPTH = 20  # with the depth of "anything" still below the 32 that a plan allows
 
 _INTEGER = r"-?[1-9][0-9]{0,14}|0"
-_FRACTION = r"(0|[0-9]{0,14}[1-9])"
+_FRACTION = r"(0|[0-9]{0,19}[1-9])"
 _EXPONENT = r"e(-(0[5-9]|[1-9][0-9]|[12][0-9]{2})|\+(1[6-9]|[2-9][0-9]|[12][0-9]{2}))"
 _NUMBER = rf"0|-?(0\.{_FRACTION}|[1-9][0-9]{{0,14}}(\.{_FRACTION})?)|-?[1-9](\.[0-9]{{0,14}}[1-9])?{_EXPONENT}"
 

@@ -47,6 +47,7 @@ def test_nested_literals_are_allowed_but_for_equal_elements() -> None:
     [
         ({"type": "string"}, '"a \\"quoted\\" \\\\ \\n\\u001f é 😀 $$ $PREV"'),
         ({"type": "number"}, "-0.05"),
+        ({"type": "number"}, "0.00012345678901234567"),
         ({"type": "number"}, "1e-05"),
         ({"type": "number"}, "1.5e+16"),
         ({"type": "string", "format": "date"}, '"2024-02-29"'),

@@ -18,7 +18,7 @@ from platypus.sampler import Sampler
 from platypus.synthetic import random_catalogue
 from platypus.vocabulary import Vocabulary
 from platypus.walk import Constraint, Walk
-from tests.catalogues import random_tools
+from tests.catalogues import random_tools, refusal
 from tests.tiny import byte_bpe_tokenizer, sentencepiece_tokenizer
 
 NOTATIONS: tuple[Notation, ...] = ("json", "calls")
@@ -94,6 +94,14 @@ def test_every_generated_plan_is_legal_token_for_token_and_mostly_forced(kind: s
                 decided += 1
         assert walk.ids == ids and walk.text == text
     assert decided < (0.45 if notation == "json" else 0.8) * total
+
+
+@both
+def test_names_that_part_within_a_token_can_both_be_said(kind: str) -> None:
+    """What a grammar forces next is text, not the tokens that this text alone would have."""
+    names = ("getNeurologicalTestResults", "getNeuropsychiatricEvaluation")
+    constrained = constraint(kind, catalogue_from_json([{"name": name} for name in names]), "calls", max_steps=2)
+    assert [refusal(constrained, f"{first}()\n{then}()") for first in names for then in names] == [None] * 4
 
 
 def test_the_best_legal_token_is_taken_whatever_else_scores_higher() -> None:

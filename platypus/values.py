@@ -3,8 +3,8 @@
 Text is what `json.dumps(…, ensure_ascii=False)` writes: one space after `,` and `:`, no needless escape. Everything
 that the rules derive is allowed by the schema, but for two equal elements or keys, which `platypus.walk` forbids.
 Some allowed literals are left out: keys beside an object's declared ones, text with `"` or `\\` where there is a
-pattern or format, numbers with more than 15 digits before or 20 after the point, arrays of more than 100 elements, nesting in "anything"
-beyond 6 levels. Knows no references.
+pattern or format, numbers with more than 15 digits before or 20 after the point, arrays of more than 100 elements,
+nesting in "anything" beyond 6 levels. Knows no references.
 """
 
 import json

@@ -31,7 +31,8 @@ from platypus.model import Loaded, load_base
 from platypus.plan import Plan
 from platypus.prompt import Prompt
 from platypus.synthetic import random_catalogue
-from platypus.walk import Constraint, Vocabulary
+from platypus.vocabulary import Vocabulary
+from platypus.walk import Constraint
 
 Way = Callable[[Sequence[Sequence[int]]], list[tuple[str, int]]]  # prompts → texts and tokens
 

@@ -1,10 +1,19 @@
-"""Decode a great many plans without a mind behind them and look for one that is not valid.
+"""Decode a great many plans without a mind behind them, and ask for a great many plans that must be sayable.
 
-    python benchmarks/fuzz_decoder.py --plans 100000 --catalogues 250
+    python benchmarks/fuzz_decoder.py sound --plans 100000 --catalogues 250 --file fuzz.jsonl
+    python benchmarks/fuzz_decoder.py complete --generated 1000 --data ../shared/data
+    python benchmarks/fuzz_decoder.py compile
 
-Catalogues of 1 to 1,000 tools, with every schema feature or like those that a base is trained on; both notations; a
-byte-level and a sentencepiece tokenizer; choices by chance (`walk`) or by a tiny model of random weights (`model`).
-Counted: invalid plans, dead ends and other exceptions, and plans that are not in canonical tokens. All must be 0.
+`sound`: catalogues of 1 to 1,000 tools, with every schema feature or like those that a base is trained on; both
+notations; a byte-level and a sentencepiece tokenizer; choices by chance, for and against what ends a value, or by a
+tiny model of random weights. Counted: invalid plans, dead ends and other exceptions, plans that are not in canonical
+tokens (apart: those where the walk waived it). All must be 0. Each catalogue's counts go into the file when it is
+done; the same command goes on where it was stopped, and `--first` starts at another seed.
+
+`complete`: each plan that a generator draws, and each valid row of real data, is followed token by token in canonical
+encoding; those that are refused are listed.
+
+`compile`: the processor seconds in which grammars of such catalogues are written and compiled.
 """
 
 import argparse
@@ -14,122 +23,333 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise, product
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from platypus.catalogue import Catalogue
+from platypus.catalogue import Catalogue, catalogue_from_json, read_catalogue
 from platypus.decoder import Decoder, Limits
 from platypus.errors import CatalogueError
+from platypus.grammar import PARAMETER_BITS, plan_grammar
 from platypus.model import Loaded, load_base
-from platypus.notation import Notation, read_plan
-from platypus.plan import Plan
+from platypus.notation import Notation, print_plan, read_plan
+from platypus.plan import Plan, plan_from_json
 from platypus.prompt import Prompt
+from platypus.sampler import Sampler
+from platypus.schema import Schema, variants
 from platypus.synthetic import random_catalogue
-from platypus.walk import Constraint, Vocabulary
-from tests.catalogues import random_tools
+from platypus.vocabulary import Vocabulary
+from platypus.walk import Constraint
+from tests.catalogues import random_tools, refusal
 from tests.tiny import byte_bpe_tokenizer, sentencepiece_tokenizer, tiny_llama
 
-SIZES = (1, 2, 3, 5, 8, 10, 10, 15, 20, 30, 50, 100, 200)
-LIMIT = 90  # tokens, after which a plan is brought to its end
+SIZES = (1, 2, 3, 5, 8, 10, 10, 15, 20, 30, 50, 100, 200, 500)
+NOTATIONS: tuple[Notation, ...] = ("json", "calls")
+FAILURES = ("invalid", "dead ends", "exceptions", "not canonical")
+FEATURES = ("format", "pattern", "minLength", "maxLength", "minimum", "multipleOf", "enum", "const", "anyOf", "oneOf")
 
 
-def main() -> None:
-    """Fuzz, and print one JSON object with the counts."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--plans", type=int, default=1000)
-    parser.add_argument("--catalogues", type=int, default=20)
-    parser.add_argument("--models", type=float, default=0.05, help="the share of plans that a model decides on")
-    parser.add_argument("--seed", type=int, default=0)
+def main() -> int:
+    """Fuzz, and print one JSON object with the counts. Returns 1 when something was found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    modes = parser.add_subparsers(dest="mode", required=True)
+    sound = modes.add_parser("sound")
+    sound.add_argument("--plans", type=int, default=1000)
+    sound.add_argument("--catalogues", type=int, default=20)
+    sound.add_argument("--first", type=int, default=0, help="the seed of the first catalogue")
+    sound.add_argument("--models", type=float, default=0.05, help="the share of plans that a model decides on")
+    sound.add_argument("--seconds", type=float, default=float("inf"), help="begin no catalogue after so many seconds")
+    sound.add_argument("--file", type=Path, help="where each catalogue's counts are kept (JSONL)")
+    complete = modes.add_parser("complete")
+    complete.add_argument("--generated", type=int, default=400)
+    complete.add_argument("--every", type=int, default=1, help="of the real data, take each n-th row")
+    complete.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    modes.add_parser("compile")
     options = parser.parse_args()
-    begun, counts = time.monotonic(), Counter[str]()
+    if options.mode == "compile":
+        compile_times()
+        return 0
     with tempfile.TemporaryDirectory() as folder:
-        tokenizers = {"bytes": byte_bpe_tokenizer(), "pieces": sentencepiece_tokenizer(Path(folder) / "pieces")}
-        models = {
-            name: load_base(
-                str(tiny_llama(Path(folder) / name / "base", tokenizer=tokenizer, hidden_size=16, layers=1))
-            )
-            for name, tokenizer in tokenizers.items()
-        }
-        each = -(-options.plans // options.catalogues)
-        for number in range(options.catalogues):
-            rng = Random(options.seed * 1_000_003 + number)
-            size = 1000 if number % 50 == 49 else rng.choice(SIZES)
-            catalogue = random_tools(rng, size) if number % 3 else random_catalogue(rng, tools=max(2, size))
-            kind, notation = rng.choice(sorted(models)), rng.choice(("json", "calls"))
-            counts.update(fuzz(models[kind], catalogue, notation, each, options.models, rng))
-            if (number + 1) % 10 == 0:
-                print(f"{number + 1} catalogues, {dict(counts)}, {time.monotonic() - begun:.0f} s", file=sys.stderr)
-    print(json.dumps({**counts, "catalogues": options.catalogues, "seconds": round(time.monotonic() - begun)}))
-
-
-def fuzz(
-    loaded: Loaded, catalogue: Catalogue, notation: Notation, count: int, share: float, rng: Random
-) -> Counter[str]:
-    """Counts over so many plans of one catalogue."""
-    counts = Counter[str]()
-    vocabulary = Vocabulary(loaded.tokenizer, size=loaded.vocabulary)
-    try:
-        constraint = Constraint.compile(vocabulary, catalogue, notation, max_steps=rng.choice((1, 3, 6)))
-    except CatalogueError as error:
-        counts["refused: " + error.what[:60]] += 1
-        return counts
-    by_model = round(count * share)
-    for text in (*by_chance(constraint, count - by_model, rng), *said(loaded, constraint, by_model)):
-        counts["plans"] += 1
-        if text.startswith("exception"):
-            counts[text] += 1
-            continue
-        plan = read_plan(text, notation, catalogue)
-        if not isinstance(plan, Plan):
-            counts["invalid"] += 1
-            print(f"invalid ({notation}): {plan.reason}\n{text}\n{json.dumps(catalogue.to_json())}", file=sys.stderr)
+        if options.mode == "complete":
+            report = completeness(Path(folder), options.generated, options.data, options.every)
         else:
-            counts["steps"] += len(plan)
-            counts["references"] += sum(len(list(step.references())) for step in plan)
-    return counts
+            report = soundness(Path(folder), options)
+    print(json.dumps(report))
+    return int(any(report.get(name) for name in (*FAILURES, "refused")))
 
 
-def by_chance(constraint: Constraint, count: int, rng: Random) -> Iterator[str]:
-    """Plans by chance, in which what ends a value, and what begins a reference, is likelier than text."""
+# ---------------------------------------------------------------- soundness
+
+
+def soundness(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """The counts over all catalogues, those in the file included."""
+    models = tiny_models(folder)
+    done = {}
+    if options.file and options.file.exists():
+        done = {row["number"]: row for row in map(json.loads, options.file.open())}
+    begun, rows, each = time.monotonic(), [], -(-options.plans // options.catalogues)
+    for number in range(options.first, options.first + options.catalogues):
+        if number not in done and time.monotonic() - begun > options.seconds:
+            break
+        row = done.get(number) or fuzz(number, models, each, options.models)
+        rows.append(row)
+        if number not in done and options.file:
+            with options.file.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+        if len(rows) % 10 == 0:
+            print(f"{len(rows)} catalogues, {json.dumps(summary(rows))}", file=sys.stderr)
+    if not rows:
+        sys.exit("no catalogue was done in the time given")
+    return summary(rows)
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """All catalogues' counts in one."""
+    total, features = Counter[str](), Counter[str]()
+    for row in rows:
+        total.update(row["counts"])
+        features.update(row["features"])
+    sizes = sorted(row["tools"] for row in rows)
+    return {
+        "plans": total["plans"],
+        "catalogues": len(rows),
+        "tools": {"least": sizes[0], "median": sizes[len(sizes) // 2], "most": sizes[-1], "all": sum(sizes)},
+        **{name: total[name] for name in (*FAILURES, "waived", "steps", "references", "empty", "cut short")},
+        "by": dict(Counter(row["kind"] for row in rows)),
+        "decided by a model": total["by a model"],
+        "forced tokens": round(1 - total["decisions"] / max(1, total["tokens"]), 3),
+        "catalogues with": dict(features),
+        "slowest plan, processor s": max(row["slowest"] for row in rows),
+        "seconds": round(sum(row["seconds"] for row in rows)),
+    }
+
+
+class Subject(NamedTuple):
+    """A model of random weights, and the tokens of its tokenizer."""
+
+    loaded: Loaded
+    vocabulary: Vocabulary
+
+
+def tiny_models(folder: Path) -> dict[str, Subject]:
+    """One for each kind of tokenizer."""
+    tokenizers = {"bytes": byte_bpe_tokenizer(), "pieces": sentencepiece_tokenizer(folder / "pieces")}
+    models = {}
+    for kind, tokenizer in tokenizers.items():
+        base = tiny_llama(folder / kind / "base", tokenizer=tokenizer, hidden_size=16, layers=1)
+        loaded = load_base(str(base))
+        models[kind] = Subject(loaded, Vocabulary(loaded.tokenizer, size=loaded.vocabulary))
+    return models
+
+
+def fuzz(number: int, models: dict[str, Subject], count: int, share: float) -> dict[str, Any]:
+    """The counts over so many plans of the catalogue of this number."""
+    rng, begun = Random(number), time.monotonic()
+    size = 1000 if number % 25 == 24 else rng.choice(SIZES)
+    kind, notation = rng.choice(sorted(models)), rng.choice(NOTATIONS)
+    (loaded, vocabulary), steps = models[kind], rng.choice((1, 3, 6))
+    while True:
+        catalogue = random_tools(rng, size) if number % 3 else random_catalogue(rng, tools=size)
+        try:
+            constraint = Constraint.compile(vocabulary, catalogue, notation, max_steps=steps)
+            break
+        except CatalogueError as error:  # 1,000 tools of every kind may be too much for one grammar
+            print(f"catalogue {number}, {size} tools: {error}", file=sys.stderr)
+            size = size * 2 // 3
+    counts = Counter[str]()
+    by_model = round(count * share)
+    slowest = by_chance(constraint, count - by_model, rng, counts)
+    by_models(loaded, constraint, by_model, counts)
+    return {
+        "number": number,
+        "tools": len(catalogue),
+        "kind": f"{kind} {notation}",
+        "counts": counts,
+        "features": sorted(features(catalogue)),
+        "slowest": round(slowest, 2),
+        "seconds": time.monotonic() - begun,
+    }
+
+
+def features(catalogue: Catalogue) -> set[str]:
+    """What the schemas of its arguments have."""
+    found: set[str] = set()
+    open_schemas: list[Schema] = [argument.schema for tool in catalogue for argument in tool.arguments]
+    while open_schemas:
+        schema = open_schemas.pop()
+        found |= {key for key in FEATURES if key in schema}
+        for variant in variants(schema):
+            found.add(str(variant.get("type", "anything")))
+            found |= {"a set"} if variant.get("uniqueItems") else set()
+            parts = [variant.get("items"), variant.get("additionalProperties"), *variant.get("properties", {}).values()]
+            open_schemas += [part for part in parts if isinstance(part, dict) and part]
+    return found
+
+
+def by_chance(constraint: Constraint, count: int, rng: Random, counts: Counter[str]) -> float:
+    """Plans by chance. What ends a value, and what begins a reference, is likelier than text, or less likely.
+
+    Returns the processor seconds of the slowest one.
+    """
     vocabulary, random = constraint.vocabulary, np.random.default_rng(rng.randrange(2**32))
-    size = vocabulary.tokens.vocab_size
-    likely = np.array([vocabulary.token(token)[:1] in (b'"', b"]", b"}", b")", b"$", b"\n") for token in range(size)])
-    for _ in range(count):
-        walk = constraint.start()
+    size, slowest = vocabulary.tokens.vocab_size, 0.0
+    texts = [vocabulary.token(token).strip() for token in range(size)]
+    ends = np.array([text[:1] in (b'"', b"]", b"}", b")", b"$", b"") for text in texts])
+    empty = np.array([text in (b"[", b"[]", b"]") for text in texts])
+    for number in range(count):
+        push, limit = rng.choice((4, 4, 4, 2, 1, 0, -2)), rng.choice((10, 40, 90, 90, 200))
+        walk, begun = constraint.start(), time.process_time()
         try:
             while not walk.ended:
                 walk.forced()
                 if not walk.ended:
-                    scores = (random.gumbel(size=size) + 4 * likely).astype(np.float32)
-                    walk.append(walk.best(scores) if len(walk.ids) < LIMIT else walk.shortest())
-            ids = (*vocabulary.encode(walk.text), vocabulary.end)
-            if ids == tuple(walk.ids) or len(walk.ids) > LIMIT:  # an end that was brought about need not be canonical
-                yield walk.text
-            else:
-                pairs = enumerate(zip(ids, walk.ids, strict=False))
-                at = next((i for i, (wanted, found) in pairs if wanted != found), 0)
-                print(
-                    f"not canonical: {[vocabulary.token(t) for t in walk.ids[max(0, at - 6) : at + 4]]}",
-                    file=sys.stderr,
-                )
-                yield "exception: not canonical"
+                    cut, scores = len(walk.ids) >= limit, random.gumbel(size=size) + push * ends
+                    scores -= 6 * empty * (len(walk.text) < 2)  # most plans should hold something
+                    walk.append(walk.shortest() if cut else walk.best(scores.astype(np.float32)))
+                    counts["decisions"] += 1
         except Exception as error:  # what is looked for
-            print(f"{error!r} after {walk.text!r}\n{constraint.grammar.lark[:300]}", file=sys.stderr)
-            yield f"exception: {type(error).__name__}"
+            counts["dead ends" if "dead end" in str(error) else "exceptions"] += 1
+            counts["plans"] += 1
+            print(f"{error!r} in plan {number} after {walk.text!r}", file=sys.stderr)
+            continue
+        counts["cut short"] += len(walk.ids) >= limit
+        counts["waived"] += bool(walk.waivers)
+        judge(constraint, walk.text, counts)
+        if list(walk.ids) != [*vocabulary.encode(walk.text), vocabulary.end] and not walk.waivers:
+            counts["not canonical"] += 1
+            print(f"not canonical: {[vocabulary.token(token) for token in walk.ids]}", file=sys.stderr)
+        slowest = max(slowest, time.process_time() - begun)
+    return slowest
 
 
-def said(loaded: Loaded, constraint: Constraint, count: int) -> Iterator[str]:
+def by_models(loaded: Loaded, constraint: Constraint, count: int, counts: Counter[str]) -> None:
     """Plans of a model with random weights, drawn at a high temperature so that they differ."""
-    prompt: Any = Prompt(loaded.tokenizer, None)
+    prompt = Prompt(loaded.tokenizer, None)
     decoder = Decoder(loaded, constraint, [prompt.ids("1"), prompt.ids("Plan")])
     prompts = [prompt.ids(f"Request {number}") for number in range(count)]
-    yield from (d.text for d in decoder.decode(prompts, limits=Limits(LIMIT, temperature=3.0), batch_size=16))
+    for decoded in decoder.decode(prompts, limits=Limits(90, temperature=3.0, seed=count), batch_size=16):
+        counts["by a model"] += 1
+        counts["decisions"] += decoded.decisions
+        judge(constraint, decoded.text, counts)
+
+
+def judge(constraint: Constraint, text: str, counts: Counter[str]) -> None:
+    """Count a plan and what it holds, or that it is none."""
+    plan = read_plan(text, constraint.notation, constraint.catalogue)
+    counts["plans"] += 1
+    counts["tokens"] += len(constraint.vocabulary.encode(text)) + 1
+    if isinstance(plan, Plan):
+        counts["steps"] += len(plan)
+        counts["references"] += sum(len(list(step.references())) for step in plan)
+        counts["empty"] += not len(plan)
+    else:
+        counts["invalid"] += 1
+        catalogue = json.dumps(constraint.catalogue.to_json())
+        print(f"invalid ({constraint.notation}): {plan.reason}\n{text}\n{catalogue}", file=sys.stderr)
+
+
+# ---------------------------------------------------------------- completeness
+
+
+def completeness(folder: Path, generated: int, data: Path, every: int) -> dict[str, int]:
+    """How many plans there were of each source, and how many of them cannot be said."""
+    sources = {"generated": drawn(generated)}
+    if data.is_dir():
+        sources |= {"seed": seed_rows(data / "seed", every), "nested": nested_rows(data / "nested", every)}
+    else:
+        print(f"{data} is not there: generated plans alone", file=sys.stderr)
+    return dict(followed(folder, sources))
+
+
+def followed(folder: Path, sources: dict[str, Iterator[tuple[Catalogue, Plan]]]) -> Counter[str]:
+    """The plans of each source, followed in each notation and by each tokenizer; those refused are printed.
+
+    Apart are plans that are longer than the catalogue's state can count.
+    """
+    tokenizers = (byte_bpe_tokenizer(), sentencepiece_tokenizer(folder / "pieces"))
+    vocabularies = [Vocabulary(tokenizer, size=len(tokenizer)) for tokenizer in tokenizers]
+    counts = Counter[str]()
+    for source, plans in sources.items():
+        for catalogue, plan in plans:
+            counts[source] += 1
+            for vocabulary, notation in product(vocabularies, NOTATIONS):
+                try:
+                    constraint = Constraint.compile(vocabulary, catalogue, notation, max_steps=max(8, len(plan)))
+                except CatalogueError as error:
+                    counts["too long" if "max_steps" in str(error) else "refused"] += 1
+                    print(f"{source}: {error}", file=sys.stderr)
+                    continue
+                counts["followed"] += 1
+                fault = refusal(constraint, print_plan(plan.ordered(catalogue), notation))
+                if fault:
+                    counts["refused"] += 1
+                    print(f"{source}, {notation}: {fault}", file=sys.stderr)
+    return counts
+
+
+def drawn(count: int) -> Iterator[tuple[Catalogue, Plan]]:
+    """Plans that the generator draws, 20 of a catalogue."""
+    for seed in range(-(-count // 20)):
+        rng = Random(seed)
+        sampler = Sampler(random_catalogue(rng, tools=rng.randint(2, 40)))
+        for _ in range(20):
+            yield sampler.catalogue, sampler.plan(rng, goals=rng.choice((1, 1, 2)))
+
+
+def seed_rows(folder: Path, every: int) -> Iterator[tuple[Catalogue, Plan]]:
+    """The rows that fit their catalogue, of the training and of the test data."""
+    catalogue = read_catalogue(folder / "catalogue.json")
+    lines = [line for name in ("train", "test") for line in (folder / f"{name}.jsonl").open()]
+    yield from valid_rows((catalogue, json.loads(line)) for line in lines[::every])
+
+
+def nested_rows(folder: Path, every: int) -> Iterator[tuple[Catalogue, Plan]]:
+    """The rows that fit the catalogues they bring."""
+    lines = [line for file in sorted(folder.glob("*_[0-9d]*.jsonl")) for line in file.open()]
+    rows = (json.loads(line) for line in lines[::every])
+    yield from valid_rows((catalogue_from_json(row["tools"]), row) for row in rows)
+
+
+def valid_rows(rows: Iterator[tuple[Catalogue, Any]]) -> Iterator[tuple[Catalogue, Plan]]:
+    """Those whose plan is one and fits."""
+    for catalogue, row in rows:
+        plan = plan_from_json(row["plan"], catalogue)
+        if isinstance(plan, Plan):
+            yield catalogue, plan
+
+
+# ---------------------------------------------------------------- compiling
+
+
+def compile_times() -> None:
+    """One line of JSON for each kind and size of catalogue, in milliseconds; as many steps as there is room for."""
+    tokenizer = byte_bpe_tokenizer()
+    vocabulary = Vocabulary(tokenizer, size=len(tokenizer))
+    for size, notation in product((10, 100, 300, 1000), NOTATIONS):
+        for kind, catalogue in (
+            ("base", random_catalogue(Random(5), tools=size)),
+            ("all", random_tools(Random(5), size)),
+        ):
+            row: dict[str, Any] = {"catalogue": kind, "tools": size, "notation": notation}
+            steps = PARAMETER_BITS // plan_grammar(catalogue, notation, max_steps=1).bits
+            times = [time.process_time()]
+            grammar = plan_grammar(catalogue, notation, max_steps=min(10, steps))
+            times.append(time.process_time())
+            try:
+                Constraint.compile(vocabulary, catalogue, notation, max_steps=min(10, steps))
+            except CatalogueError as error:
+                row["refused"] = error.what
+            times.append(time.process_time())
+            written, both = (round(1000 * (after - before)) for before, after in pairwise(times))
+            print(
+                json.dumps({**row, "steps": grammar.steps, "written": written, "compiled": both - written}), flush=True
+            )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -86,6 +86,9 @@ class Catalogue:
     def __len__(self) -> int:
         return len(self.tools)
 
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
     @cached_property
     def _by_name(self) -> dict[str, Tool]:
         return {tool.name: tool for tool in self.tools}

@@ -2,7 +2,7 @@
 
 `Distinct` reads the text of a plan as it grows and says when it has come to hold two equal ones. It takes the text to
 be one that the catalogue's grammar allows. Elements are equal as in JSON Schema: 1 and 1.0 are, 1 and true are not.
-Where an argument holds arrays within an array or object, all of them are kept distinct if one of them has to be.
+Where a value may be one of several kinds of array, its elements are kept distinct if one of these asks for it.
 """
 
 import json
@@ -17,19 +17,17 @@ _QUOTE, _BACKSLASH, _COLON, _COMMA, _EQUALS, _ARRAY, _OBJECT, _CALL = b'"\\:,=[{
 _CLOSING = b"]})"
 
 
-class _Unique(NamedTuple):
-    """Whether an argument's own array must be distinct, and whether arrays within it must."""
-
-    outer: bool
-    inner: bool
-
-
 class _Frame(NamedTuple):
-    """An open bracket: its kind, whether what it holds must differ, where its present part begins, its parts so far."""
+    """An open bracket: its kind, whether what it holds must differ, where its present part begins, its parts so far.
+
+    `schemas` are those that the value may have, none where it may be anything; it has at least `least` elements.
+    """
 
     kind: int
     distinct: bool
     start: int
+    schemas: tuple[Schema, ...] = ()
+    least: int = 0
     seen: frozenset[str] = frozenset()
     key: bool = True  # whether the next string in an object is a key
 
@@ -38,12 +36,8 @@ class Distinct:
     """A reader of a growing plan, byte by byte."""
 
     def __init__(self, catalogue: Catalogue, notation: Notation) -> None:
-        self._unique: Mapping[tuple[str, str], _Unique] = {
-            (tool.name, argument.name): _Unique(
-                _is_unique(argument.schema), any(map(_is_unique, _within(argument.schema)))
-            )
-            for tool in catalogue
-            for argument in tool.arguments
+        self._schemas: Mapping[tuple[str, str], Schema] = {
+            (tool.name, argument.name): argument.schema for tool in catalogue for argument in tool.arguments
         }
         self._json = notation == "json"
         self._base = 4 if self._json else 1  # brackets around an argument's value
@@ -62,9 +56,22 @@ class Distinct:
         return new
 
     @property
-    def is_watching(self) -> bool:
-        """Whether what is being written has to differ from something beside it."""
-        return any(frame.distinct and frame.key for frame in self._frames)
+    def is_settled(self) -> bool:
+        """Whether all that is begun can be ended without repeating anything.
+
+        So it is where nothing has to differ, and before a further element of a set that has not its least number yet:
+        the grammar has only sets with as many different values.
+        """
+        watched = [frame for frame in self._frames if frame.distinct and frame.key]
+        if not watched:
+            return True
+        frame = self._frames[-1]
+        return watched[0] is frame and len(frame.seen) < frame.least and not self._text[frame.start :].strip()
+
+    @property
+    def seen(self) -> int:
+        """From how many elements and keys it has to differ."""
+        return sum(len(frame.seen) for frame in self._frames if frame.distinct and frame.key)
 
     @property
     def in_text(self) -> bool:
@@ -111,10 +118,16 @@ class Distinct:
         depth = len(self._frames)
         if kind == _CALL:
             self._tool = _name(self._text[:-1].rpartition(b"\n")[2])
-        unique = self._unique.get((self._tool, self._argument), _Unique(False, False))
-        wanted = unique.outer if depth == self._base else unique.inner
-        distinct = depth >= self._base and (kind == _OBJECT or wanted)
-        self._frames.append(_Frame(kind, distinct, len(self._text)))
+        schemas: tuple[Schema, ...] = ()
+        if depth == self._base:
+            schemas = tuple(filter(None, [self._schemas.get((self._tool, self._argument))]))
+        elif depth > self._base and self._frames[-1].schemas:
+            key = json.loads(self._before) if self._frames[-1].kind == _OBJECT else None
+            schemas = tuple(part for schema in self._frames[-1].schemas for part in _parts(schema, key))
+        sets = [variant for schema in schemas for variant in variants(schema) if variant.get("uniqueItems")]
+        distinct = depth >= self._base and (kind == _OBJECT or bool(sets))
+        least = min((variant.get("minItems", 0) for variant in sets), default=0) if kind == _ARRAY else 0
+        self._frames.append(_Frame(kind, distinct, len(self._text), schemas, least))
 
     def _end_part(self, byte: int) -> bool:
         if not self._frames:
@@ -150,16 +163,10 @@ def _name(text: bytearray) -> str:
     return str(json.loads(written)) if written.startswith('"') else written
 
 
-def _is_unique(schema: Schema) -> bool:
-    return any(variant.get("uniqueItems", False) for variant in variants(schema))
-
-
-def _within(schema: Schema) -> Iterator[Schema]:
-    """The schemas of all parts of a value."""
+def _parts(schema: Schema, key: str | None) -> Iterator[Schema]:
+    """What the value under the key of an object may be, or, without a key, an element of an array."""
     for variant in variants(schema):
-        extra = variant.get("additionalProperties")
-        parts = [variant.get("items"), extra, *variant.get("properties", {}).values()]
-        for part in parts:
-            if isinstance(part, Mapping):
-                yield part
-                yield from _within(part)
+        field = variant.get("properties", {}).get(key, variant.get("additionalProperties"))
+        part = variant.get("items") if key is None else field
+        if isinstance(part, Mapping):
+            yield part

@@ -12,6 +12,7 @@ index in a reference has at most three digits, and a field name that no schema d
 
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,7 @@ from platypus.schema import Schema, array_items, fits, part, variants
 from platypus.values import Literals, Rules, conjunction, disjunction, meaning, quoted
 
 PARAMETER_BITS = 64
+SECONDS = 60.0  # how long it may take to write a grammar: those of real catalogues take well under one
 
 _FIELD = re.compile(r"[\w$-]+(?: [\w$-]+)*")
 _ANY_FIELD = r"[A-Za-z0-9_$-]+( [A-Za-z0-9_$-]+)*"
@@ -71,21 +73,36 @@ _MARKS: Mapping[Notation, _Marks] = {
 }
 
 
-def plan_grammar(catalogue: Catalogue, notation: Notation, *, max_steps: int, lead: str = "") -> Grammar:
+def plan_grammar(
+    catalogue: Catalogue, notation: Notation, *, max_steps: int, lead: str = "", seconds: float = SECONDS
+) -> Grammar:
     """The grammar of the catalogue's valid plans of up to `max_steps` steps; `lead` is text before every plan.
 
-    Raises CatalogueError when the parameter cannot hold so many steps, or an argument has no possible value.
+    Raises CatalogueError when the parameter cannot hold so many steps, an argument has no possible value, or the
+    grammar is not written after so many seconds.
     """
-    return _Builder(catalogue, notation, max_steps, lead).grammar()
+    return _Builder(catalogue, notation, max_steps, lead, time.monotonic() + seconds).grammar()
 
 
 class _Builder:
-    def __init__(self, catalogue: Catalogue, notation: Notation, max_steps: int, lead: str) -> None:
+    def __init__(self, catalogue: Catalogue, notation: Notation, max_steps: int, lead: str, deadline: float) -> None:
         self.catalogue, self.notation, self.steps, self.lead = catalogue, notation, max_steps, lead
+        self.deadline = deadline
         self.marks = _MARKS[notation]
         self.rules = Rules()
         self.literals = Literals(self.rules)
         self._fits: dict[tuple[str, str], bool] = {}
+        self._references: dict[str, str | None] = {}
+        self._available: dict[str, str | None] = {}
+
+    def _keep_to_time(self, where: str) -> None:
+        if time.monotonic() > self.deadline:
+            raise CatalogueError(
+                "the grammar of its plans takes too long to write",
+                where=where,
+                remedy="Show each request fewer tools (`max_tools` under [decode]), simplify their schemas,"
+                " or decode without a grammar (`--decoding free`).",
+            )
 
     # ------------------------------------------------------------ outputs and their classes
 
@@ -106,6 +123,7 @@ class _Builder:
         """Output → slot → the expression of the paths by which it fits; slots that it does not fit are missing."""
         table: dict[str, dict[str, str]] = {}
         for output, parts in self.outputs.items():
+            self._keep_to_time(f"{len(self.outputs)} kinds of output, one of {len(parts)} parts")
             keyed = [(path, _key(schema), schema) for path, schema in parts]
             table[output] = {}
             for slot, asked in self.slots.items():
@@ -160,6 +178,11 @@ class _Builder:
 
     def _is_available(self, slot: str) -> str | None:
         """The condition that some earlier output fits the slot; None when none ever does."""
+        if slot not in self._available:
+            self._available[slot] = self._availability(slot)
+        return self._available[slot]
+
+    def _availability(self, slot: str) -> str | None:
         codes = {self.classes[output] for output, table in self.paths.items() if slot in table}
         steps = range(self.steps - 1) if codes else ()
         return disjunction([self._one_of(step, sorted(codes)) for step in steps]) if steps else None
@@ -168,6 +191,11 @@ class _Builder:
 
     def reference(self, slot: str) -> str | None:
         """The rule of the references that fit the slot; None when no output does."""
+        if slot not in self._references:
+            self._references[slot] = self._reference(slot)
+        return self._references[slot]
+
+    def _reference(self, slot: str) -> str | None:
         by_path: dict[str, set[int]] = {}
         for output, table in self.paths.items():
             if slot in table:
@@ -220,6 +248,7 @@ class _Builder:
     def tool(self, tool: Tool) -> str:
         """An alternative of the rule of a step: the call, and what may come after it."""
         marks, where = self.marks, f"tool {tool.name!r}"
+        self._keep_to_time(where)
         first = rest = self._counted("c", f"{_text(marks.close_tool)} n{self.classes[_key(tool.output)]}::_")
         needs: list[str] = []
         for argument in reversed(tool.arguments):
@@ -247,7 +276,7 @@ class _Builder:
         marks, last = self.marks, self._field(self.steps - 1)
         steps = "\n  | ".join(self.tool(tool) for tool in self.catalogue)
         plans = f'{_text(marks.begin)} ("]" | steps::0)' if marks.begin else '"[]" | steps::0'
-        lines = ["%llguidance {}", f"start : {_text(self.lead)} plan", f"plan : {plans}"]
+        lines = ['%llguidance {"no_forcing": true}', f"start : {_text(self.lead)} plan", f"plan : {plans}"]
         lines += [f"steps::_ : {steps}"]
         lines += [f"more::_ : {_text(marks.end)} | {_text(marks.between)} steps::_ %if is_zeros({last})"]
         for code in sorted(set(self.classes.values())):

@@ -20,7 +20,8 @@ from platypus.prompt import Prompt
 from platypus.recipe import DecodeTable, PromptTable
 from platypus.retrieval import Retriever
 from platypus.run import Run
-from platypus.walk import Constraint, Vocabulary
+from platypus.vocabulary import Vocabulary
+from platypus.walk import Constraint
 
 if TYPE_CHECKING:
     from platypus.decoder import Decoder

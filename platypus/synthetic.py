@@ -86,7 +86,7 @@ class _Style:
 
 
 def random_catalogue(rng: Random, *, tools: int) -> Catalogue:
-    """A catalogue of about `tools` tools."""
+    """A catalogue of so many tools. Where its entities have no more to offer, it gets more of them."""
     lists = vocabulary()["catalogues"]
     style = _Style(
         rng,
@@ -106,7 +106,10 @@ def random_catalogue(rng: Random, *, tools: int) -> Catalogue:
     makers = [*FAMILIES, *rng.choices(FAMILIES, k=tools)]
     rng.shuffle(makers)
     makers = [_list, *makers]
-    while makers and len(made) < tools:
+    while len(made) < tools:
+        if not makers:
+            entities = [*entities[1:], Entity(coined(rng), rng.choice(("", entities[0].prefix)))]
+            makers = rng.choices(FAMILIES, k=len(FAMILIES))
         tool = makers.pop(0)(style, entities)
         made.setdefault(tool.name, tool)
     order = list(made.values())
@@ -224,11 +227,8 @@ def _current(style: _Style, entities: list[Entity]) -> Tool:
     entity = style.rng.choice(entities)
     word = style.rng.choice(("current", "current", "active", "latest"))
     text = f"{style.verb('return', 'get', 'tell')} the {style.rng.choice(('ID', 'id'))} of the {word} {entity.noun}"
-    names: tuple[tuple[str, ...], ...] = (
-        ("get", word, entity.noun),
-        ("get", word, entity.noun, "id"),
-        (word, entity.noun),
-    )
+    names: tuple[tuple[str, ...], ...] = (("get", word, entity.noun), ("get", word, entity.noun, "id"))
+    names = (*names, (word, entity.noun))
     if entity.noun == "user":
         names = (*names, ("who am i",))
     output = style.output(style.id_of(entity), f"ID of the {word} {entity.noun}")

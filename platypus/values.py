@@ -3,54 +3,34 @@
 Text is what `json.dumps(…, ensure_ascii=False)` writes: one space after `,` and `:`, no needless escape. Everything
 that the rules derive is allowed by the schema, but for two equal elements or keys, which `platypus.walk` forbids.
 Some allowed literals are left out: keys beside an object's declared ones, text with `"` or `\\` where there is a
-pattern or format, numbers with more than 15 digits on a side, arrays of more than 100 elements, nesting in "anything"
-beyond 6 levels. Knows no references.
+pattern or format, numbers with more than 15 digits before or 20 after the point, arrays of more than 100 elements,
+nesting in "anything" beyond 6 levels. Knows no references.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache, reduce
-from math import inf
+from fractions import Fraction
+from functools import reduce
+from math import ceil, floor, prod
 from typing import Any
 
-from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper, regex_to_lark
+from llguidance import LLMatcher
 
 from platypus.errors import CatalogueError
 from platypus.plan import MARK
 from platypus.schema import Schema, literal_problem, variants
+from platypus.texts import CHARACTER, UNMARKED, count_texts, is_possible, text_terminal
 
 MAX_ITEMS = 100
-MAX_SHAPED = 100
 MAX_ANY_DEPTH = 6
+LARGEST = 10**15
 MAX_SCHEMA_DEPTH = 20  # with the depth of "anything" still below the 32 that a plan allows
 
-_CHARACTER = r'([^"\\\x00-\x1f]|\\(["\\bfnrt]|u00(0[0-7bef]|1[0-9a-f])))'
-_PLAIN = r'[^"\\\x00-\x1f$]|\$[^"\\\x00-\x1f$]'  # no escapes, no two dollars
-_PLAIN_ASCII = r"[ !#%-\[\]-~]|\$[ !#%-\[\]-~]"
-_UNMARKED = rf"~/(?s:.*){re.escape(MARK)}(?s:.*)/"
 _INTEGER = r"-?[1-9][0-9]{0,14}|0"
-_FRACTION = r"(0|[0-9]{0,14}[1-9])"
+_FRACTION = r"(0|[0-9]{0,19}[1-9])"
 _EXPONENT = r"e(-(0[5-9]|[1-9][0-9]|[12][0-9]{2})|\+(1[6-9]|[2-9][0-9]|[12][0-9]{2}))"
 _NUMBER = rf"0|-?(0\.{_FRACTION}|[1-9][0-9]{{0,14}}(\.{_FRACTION})?)|-?[1-9](\.[0-9]{{0,14}}[1-9])?{_EXPONENT}"
 
-_YEAR = r"[1-9][0-9]{3}"
-_LEAP = r"([1-9][0-9](0[48]|[2468][048]|[13579][26])|([13579][26]|[2468][048])00)"
-_DATE = (
-    rf"({_YEAR}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"
-    rf"|02-(0[1-9]|1[0-9]|2[0-8]))|{_LEAP}-02-29)"
-)
-_HOUR_MINUTE = r"([01][0-9]|2[0-3]):[0-5][0-9]"
-_BYTE = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-FORMATS: Mapping[str, str] = {
-    "date": _DATE,
-    "date-time": rf"{_DATE}([T ]{_HOUR_MINUTE}(:[0-5][0-9](\.([0-9]{{3}}){{1,2}})?)?(Z|[+-]{_HOUR_MINUTE})?)?",
-    "time": rf"{_HOUR_MINUTE}:[0-5][0-9]",
-    "email": r"[^@ ]+@[^@ ]+",
-    "ipv4": rf"({_BYTE}\.){{3}}{_BYTE}",
-    "ipv6": r"([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|([0-9a-f]{1,4}:){1,6}(:[0-9a-f]{1,4})|::1?",
-    "uuid": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
-}
 _OF_STRINGS = ("pattern", "minLength", "maxLength", "format")
 _OF_ARRAYS = ("minItems", "maxItems", "uniqueItems")
 _OF_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
@@ -124,7 +104,7 @@ class Literals:
         least, most = schema.get("minItems", 0), min(schema.get("maxItems", MAX_ITEMS), MAX_ITEMS)
         if least > most or (element is None and least):
             return None
-        if schema.get("uniqueItems") and least > _capacity(schema.get("items", {})):
+        if schema.get("uniqueItems") and least > 1 and least > _capacity(schema.get("items", {}), least):
             return None
         if element is None or not most:
             return '"[" "]"'
@@ -163,30 +143,17 @@ class Literals:
                 return self._anything()
 
     def _string(self, schema: Schema, where: str) -> str | None:
-        parts = []
-        if "minLength" in schema or "maxLength" in schema:
-            parts.append(f"/{_CHARACTER}{{{schema.get('minLength', 0)},{schema.get('maxLength', '')}}}/")
-        if schema.get("format") in FORMATS:
-            parts.append(f"/{FORMATS[schema['format']]}/")
-        if "pattern" in schema:
-            parts.append(f"/{_found(schema['pattern'])}/")
-        if not parts:
+        terminal = text_terminal(schema)
+        if terminal is None:
             return self._text()
-        if len(parts) > ("minLength" in schema or "maxLength" in schema):
-            classes = re.search(r"\\[wWdDsSbB]", schema.get("pattern", ""))
-            most = "" if "maxLength" in schema else f" & /(?s:.{{0,{MAX_SHAPED}}})/"  # so that every text has an end
-            parts.insert(0, f"/({_PLAIN_ASCII if classes else _PLAIN})*/{most}")
-        else:
-            parts.append(_UNMARKED)
-        terminal = rf'"\"" ({" & ".join(parts)}) "\""'
-        return self._rules.add("TEXT", terminal) if _is_possible(terminal, where) else None
+        return self._rules.add("TEXT", terminal) if is_possible(terminal, where) else None
 
     def _number(self, schema: Schema, kind: str) -> str | None:
         limits = {key: schema[key] for key in _OF_NUMBERS if key in schema}
         if not limits:
             return self._rules.add("NUMBER", f"/{_INTEGER if kind == 'integer' else _NUMBER}/")
         least, most = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")
-        for key, others, bound in (("minimum", least, -(10**15)), ("maximum", most, 10**15)):
+        for key, others, bound in (("minimum", least, -LARGEST), ("maximum", most, LARGEST)):
             if not limits.keys() & set(others):
                 limits[key] = bound
         if kind == "number":  # so that rounding does not move a text across a limit
@@ -241,7 +208,7 @@ class Literals:
         return self._rules.define("any", f'{scalar} | "[" "]" | "{{" "}}" | {nested}') + "::0"
 
     def _text(self) -> str:
-        return self._rules.add("TEXT", rf'"\"" (/{_CHARACTER}*/ & {_UNMARKED}) "\""')
+        return self._rules.add("TEXT", rf'"\"" (/{CHARACTER}*/ & {UNMARKED}) "\""')
 
 
 def conjunction(conditions: Sequence[str]) -> str:
@@ -288,77 +255,61 @@ def _exclusive(schema: Schema, where: str) -> list[Schema]:
     return [v for v in found if v in alone or "enum" in v or "const" in v]  # listed values are checked one by one
 
 
-def _capacity(schema: Schema) -> float:
-    """How many different values there are at least; text is taken to have no end of them."""
-    found = 0.0
-    for variant in variants(schema):
+def _capacity(schema: Schema, wanted: int) -> int:
+    """How many different values there are at least; `wanted` where there are more."""
+    by_kind: dict[str, int] = {}
+    for variant in _exclusive(schema, ""):
+        kind = _kind(variant) or "anything"
         if "enum" in variant or "const" in variant:
             values = variant["enum"] if "enum" in variant else [variant["const"]]
-            found += sum(literal_problem(schema, value) is None for value in values)
-            continue
-        match _kind(variant):
-            case "boolean" | "null" as kind:
-                found += 2 if kind == "boolean" else 1
-            case "integer":
-                low, high = (variant.get(key, variant.get(f"exclusive{key.title()}")) for key in ("minimum", "maximum"))
-                found += max(0, (high - low - 1) // variant.get("multipleOf", 1)) if None not in (low, high) else inf
-            case "array":
-                found += inf if variant.get("maxItems", 1) and _capacity(variant.get("items", {})) else 1
-            case "object" if all(_capacity(part) <= 1 for part in variant.get("properties", {}).values()):
-                found += 1 if variant.get("properties") or variant.get("additionalProperties") is False else inf
-            case _:
-                found += inf
-    return found
-
-
-def _found(pattern: str) -> str:
-    """The regular expression of all text in which the pattern is found: `^a|b` gives `(a)[^"]*|[^"]*(b)[^"]*`."""
-    parts, any_text = [], '[^"]*'
-    for part in _alternatives(pattern):
-        begins, ends = part.startswith("^"), part.endswith("$") and not part.endswith("\\$")
-        inner = part[begins : len(part) - ends]
-        parts.append(f"{'' if begins else any_text}({inner}){'' if ends else any_text}")
-    return regex_to_lark("|".join(parts), "dws")
-
-
-def _alternatives(pattern: str) -> list[str]:
-    """The pattern cut at each `|` that is in no group, class or escape."""
-    symbols = re.findall(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", pattern, re.DOTALL)
-    parts, depth = [""], 0
-    for symbol in symbols:
-        depth += (symbol == "(") - (symbol == ")")
-        if symbol == "|" and not depth:
-            parts.append("")
+            plain = [float(value) if type(value) is int else value for value in values]
+            allowed = {json.dumps(value, sort_keys=True) for value in plain if literal_problem(schema, value) is None}
+            found = sum(MARK not in text for text in allowed)
         else:
-            parts[-1] += symbol
-    return parts
+            found = _capacity_of(variant, kind, wanted)
+        kind = "number" if kind == "integer" else kind
+        by_kind[kind] = max(by_kind.get(kind, 0), found)  # alternatives of one type may have values in common
+    return min(sum(by_kind.values()), wanted)
 
 
-class _Bytes:
-    """A tokenizer whose tokens are the 256 bytes, to ask a terminal whether it has any text."""
+def _capacity_of(schema: Schema, kind: str, wanted: int) -> int:
+    """The same for a schema of one type that lists no values."""
+    match kind:
+        case "boolean" | "null":
+            return 2 if kind == "boolean" else 1
+        case "integer" | "number":
+            return _multiples(schema, whole=kind == "integer", most=wanted)
+        case "string":
+            terminal = text_terminal(schema)
+            return wanted if terminal is None else count_texts(terminal, wanted)
+        case "array":
+            least, most = schema.get("minItems", 0), min(schema.get("maxItems", MAX_ITEMS), MAX_ITEMS)
+            items, total, ways = _capacity(schema.get("items", {}), wanted), 0, 1
+            for length in range(most + 1):
+                total += ways if length >= least else 0
+                ways = min(ways * max(0, items - length if schema.get("uniqueItems") else items), wanted)
+            return total
+        case "object" if schema.get("properties"):
+            optional = schema["properties"].keys() - set(schema.get("required", ()))
+            fields = [_capacity(part, wanted) + (name in optional) for name, part in schema["properties"].items()]
+            return min(prod(fields), wanted)
+        case "object":
+            values = schema.get("additionalProperties", True)
+            return wanted if values is True or (values and _capacity(values, 1)) else 1
+        case _:
+            return wanted
 
-    eos_token_id, bos_token_id, special_token_ids = 256, None, (256,)
-    tokens = (*(bytes([i]) for i in range(256)), b"</s>")
 
-    def __call__(self, text: bytes) -> list[int]:
-        return list(text)
+def _multiples(schema: Schema, *, whole: bool, most: int) -> int:
+    """How many numbers are within the limits, `most` if there are more."""
+    step = Fraction(str(schema.get("multipleOf", 1 if whole else 0.000001)))
+    step = Fraction(step.numerator) if whole else step
 
+    def limits(inclusive: str, exclusive: str, sign: int) -> Iterator[int]:
+        if exclusive in schema:
+            yield ceil(sign * Fraction(str(schema[exclusive])) / step) - 1
+        if inclusive in schema or exclusive not in schema:
+            yield floor(sign * Fraction(str(schema.get(inclusive, sign * LARGEST))) / step)
 
-@lru_cache(maxsize=1)
-def byte_vocabulary() -> LLTokenizer:
-    """The vocabulary of single bytes, with 256 as its end token."""
-    return LLTokenizer(TokenizerWrapper(_Bytes()))
-
-
-def _is_possible(terminal: str, where: str) -> bool:
-    """Whether some text matches. Raises CatalogueError when llguidance does not know such an expression."""
-    matcher = LLMatcher(byte_vocabulary(), f"start: T\nT: {terminal}", log_level=0)
-    if matcher.is_error():
-        fault = matcher.get_error().partition("\n")[0]
-        raise CatalogueError(
-            f"its pattern cannot be decoded by: {fault}",
-            where=where,
-            remedy="Write it without look-around, back-references and anchors within, or leave it out.",
-        )
-    matcher.compute_bitmask()
-    return not matcher.is_error()
+    highest, lowest = min(limits("maximum", "exclusiveMaximum", 1)), -min(limits("minimum", "exclusiveMinimum", -1))
+    return min(max(0, highest - lowest + 1), most)

@@ -1,21 +1,20 @@
 """A plan as it is decoded, token by token: which tokens may come next, and which one must.
 
-A token may come next when the grammar allows it, when it makes no two equal elements where they must differ, and when
-it goes on with the canonical tokenisation: the ids so far are those that the tokenizer gives for their text, so a model
-sees what it saw in training. (For byte-pair encodings a prefix of a canonical tokenisation is canonical, see Vieira et
-al. 2025, "Language Models over Canonical Byte-Pair Encodings"; so this is decided token by token, on the last words
-alone.) Where no token does the last, it is waived for that token. Knows no model.
+A token may come next when the grammar allows it, when it goes on with the canonical tokenisation (the ids so far are
+those that the tokenizer gives for their text, so a model sees what it saw in training), when it makes no two equal
+elements where they must differ, and when something can follow of which the same is true. What can follow is looked
+for with a bound on the work; what was found is kept, so that a plan that was let begin can be ended. Where no token is
+canonical that is waived, and counted, up to the next word. Knows no model.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, islice
-from typing import Any, Protocol, Self
+from itertools import islice
 
 import numpy as np
-from llguidance import LLMatcher, LLParserLimits, LLTokenizer
+from llguidance import LLMatcher, LLParserLimits
 from numpy.typing import NDArray
 
 from platypus.catalogue import Catalogue
@@ -23,58 +22,19 @@ from platypus.distinct import Distinct
 from platypus.errors import CatalogueError
 from platypus.grammar import Grammar, plan_grammar
 from platypus.notation import Notation
+from platypus.vocabulary import Ids, Vocabulary
 
 FEW = 40  # of so many legal tokens each is looked at; more are taken to be text that can go on as it likes
-WINDOW = 4  # the least number of tokens that are encoded again to see whether another one continues them
 TRIED = 512  # tokens looked at before the canonical tokenisation is waived
-DEPTH = 6  # how many tokens ahead a canonical continuation is looked for
+DEPTH = 6  # how many tokens ahead a canonical continuation is looked for where nothing has to differ
+NODES = 300  # tokens looked at to see whether one token can be followed up
+MOST_NODES = 3000  # the same for all tokens of a step, but for the first few of each
+FEW_NODES = 8
 NEGLIGIBLE = 1e-6
+KEPT = 16  # compiled grammars kept in memory
 LIMITS = LLParserLimits(max_grammar_size=2_000_000, verbose_errors=False)
 
 _SPACE = re.compile(rb" [^ ]")
-
-Ids = NDArray[np.int64]
-
-
-class FastTokenizer(Protocol):
-    """The parts of a Hugging Face tokenizer that decoding needs."""
-
-    backend_tokenizer: Any
-
-    @property
-    def eos_token_id(self) -> int | None:
-        """The id of the token that ends an answer."""
-
-
-class Vocabulary:
-    """A tokenizer's tokens as bytes, for a model whose logits have `size` entries."""
-
-    def __init__(self, tokenizer: FastTokenizer, *, size: int) -> None:
-        backend = type(tokenizer.backend_tokenizer).from_str(tokenizer.backend_tokenizer.to_str())
-        backend.no_padding()
-        backend.no_truncation()
-        backend.encode_special_tokens = True  # "</s>" in a text is text
-        assert tokenizer.eos_token_id is not None  # a model without one is not opened
-        self.end: int = tokenizer.eos_token_id
-        self.tokens = LLTokenizer(backend.to_str(), n_vocab=size, eos_token=self.end)
-        self._backend = backend
-        self.encode = lru_cache(maxsize=1 << 16)(self._encode)  # the same words come again and again
-        self._bytes: dict[int, bytes] = {}
-        self.lead = self.decode(self.encode("[]")).removesuffix(b"[]").decode()
-
-    def _encode(self, text: str) -> tuple[int, ...]:
-        """The ids of a text, without special tokens."""
-        return tuple(self._backend.encode(text, add_special_tokens=False).ids)
-
-    def decode(self, ids: Sequence[int]) -> bytes:
-        """The bytes of these ids."""
-        return b"".join(map(self.token, ids))
-
-    def token(self, token: int) -> bytes:
-        """The bytes of one id."""
-        if token not in self._bytes:
-            self._bytes[token] = self.tokens.decode_bytes([token])
-        return self._bytes[token]
 
 
 @dataclass(frozen=True)
@@ -86,40 +46,44 @@ class Constraint:
     notation: Notation
     grammar: Grammar
     matcher: LLMatcher
+    distinct: Distinct
 
-    @classmethod
-    def compile(cls, vocabulary: Vocabulary, catalogue: Catalogue, notation: Notation, *, max_steps: int) -> Self:
-        """The constraint. Raises CatalogueError when the grammar is refused or larger than llguidance's limits."""
-        grammar = plan_grammar(catalogue, notation, max_steps=max_steps, lead=vocabulary.lead)
-        matcher = LLMatcher(vocabulary.tokens, grammar.lark, log_level=0, limits=LIMITS)
-        if matcher.is_error():
-            raise CatalogueError(
-                f"its grammar cannot be compiled: {matcher.get_error().partition(chr(10))[0]}",
-                remedy="Use fewer tools, or decode without a grammar (`--decoding free`).",
-            )
-        return cls(vocabulary, catalogue, notation, grammar, matcher)
+    @staticmethod
+    def compile(vocabulary: Vocabulary, catalogue: Catalogue, notation: Notation, *, max_steps: int) -> "Constraint":
+        """The constraint; the last few are kept, so that the same one is compiled once.
+
+        Raises CatalogueError when the grammar is refused or larger than the limits of time and size.
+        """
+        return _compiled(vocabulary, catalogue, notation, max_steps)
 
     def start(self) -> "Walk":
         """A plan that is not begun."""
-        return Walk(self.vocabulary, self.matcher.deep_copy(), Distinct(self.catalogue, self.notation))
+        return Walk(self.vocabulary, self.matcher.deep_copy(), self.distinct.copy())
 
 
 class Walk:
-    """One plan under way: the ids so far, and what may follow. `ended` when the end token is among them."""
+    """One plan under way: the ids so far, and what may follow. `ended` when the end token is among them.
+
+    `waivers` counts the places where no token was canonical.
+    """
 
     def __init__(self, vocabulary: Vocabulary, matcher: LLMatcher, distinct: Distinct) -> None:
         self.vocabulary = vocabulary
         self.ids: list[int] = []
+        self.waivers = 0
         self._matcher, self._distinct = matcher, distinct
-        self._window: int | None = (
-            0  # where the tokens begin that are encoded again; None: any token counts as canonical
-        )
+        self._recent: tuple[int, ...] | None = ()  # the last ids, as far as they matter; None: all counts as canonical
         self._candidates: Ids | None = None
+        self._known: tuple[int, ...] = ()  # tokens that can follow, from an earlier look ahead
+        self._paths: dict[int, tuple[int, ...] | None] = {}  # for each token that was looked at, what can follow it
+        self._nodes = MOST_NODES
 
     def copy(self) -> "Walk":
         """The same plan, to be continued otherwise."""
         new = Walk(self.vocabulary, self._matcher.deep_copy(), self._distinct.copy())
-        new.ids, new._window, new._candidates = self.ids.copy(), self._window, self._candidates
+        new.ids, new.waivers = self.ids.copy(), self.waivers
+        new._recent, new._candidates, new._known = self._recent, self._candidates, self._known
+        new._paths, new._nodes = self._paths.copy(), self._nodes
         return new
 
     @property
@@ -136,7 +100,7 @@ class Walk:
     def candidates(self) -> Ids:
         """The tokens that the grammar allows next."""
         if self._candidates is None:
-            self._candidates = _allowed(self._matcher)
+            self._candidates = _allowed(self.vocabulary, self._matcher)
         return self._candidates
 
     def append(self, token: int) -> None:
@@ -145,19 +109,24 @@ class Walk:
             self._matcher.consume_token(token)
             self._distinct.read(self.vocabulary.token(token))
         self.ids.append(token)
-        self._candidates = None
-        before = len(self.ids) - WINDOW
-        if before > 0 and self._begins_word(self.ids[before]):
-            self._window = before
+        follows = self._known[1:] if self._known[:1] == (token,) else ()
+        self._known = self._paths.get(token) or follows
+        self._recent = _after(self.vocabulary, self._recent, token)
+        self._candidates, self._paths, self._nodes = None, {}, MOST_NODES
 
     def legal(self, tokens: Ids) -> list[int]:
         """Those of the grammar's candidates that may come next."""
-        return [t for t in map(int, tokens) if self._keeps_distinct(t) and self._is_canonical(t)]
+        return [token for token in map(int, tokens) if self._path(token) is not None]
 
-    def _waived(self, tokens: Ids) -> list[int]:
+    def _waived(self, tokens: Iterable[int]) -> list[int]:
         """Those that may come next where none is canonical. Until the next word, all are taken to be."""
-        self._window = None
-        return [token for token in map(int, tokens) if self._keeps_distinct(token)]
+        self.waivers += self._recent is not None
+        self._recent, self._paths, self._nodes = None, {}, MOST_NODES
+        tokens = [int(token) for token in tokens]
+        distinct = [token for token in tokens if self._path(token) is not None]
+        legal = distinct or [token for token in tokens if self._distinct.copy().read(self.vocabulary.token(token))]
+        assert legal, f"dead end after {self.text!r}"  # what the grammar and the look ahead are there to prevent
+        return legal
 
     def forced(self) -> list[int]:
         """Append all that must come next, and return it."""
@@ -167,11 +136,11 @@ class Walk:
             candidates = self.candidates()
             if len(candidates) > FEW:
                 break
-            legal = self.legal(candidates) or self._waived(candidates)
-            if len(legal) != 1:
-                self._candidates = np.array(legal, dtype=np.int64)
+            legal = (token for token in map(int, candidates) if self._path(token) is not None)
+            first_two = list(islice(legal, 2)) or self._waived(candidates)
+            if len(first_two) != 1:
                 break
-            self.append(legal[0])
+            self.append(first_two[0])
         return self.ids[start:]
 
     def best(self, scores: NDArray[np.floating]) -> int:
@@ -192,7 +161,7 @@ class Walk:
         for place in np.argsort(-weights, kind="stable"):
             token, weight = int(candidates[place]), float(weights[place])
             rest -= weight
-            if token in few if few is not None else self._keeps_distinct(token) and self._is_canonical(token):
+            if token in few if few is not None else self._path(token) is not None:
                 legal.append(token)
                 kept += weight
             if few is None and rest < NEGLIGIBLE * kept:
@@ -201,110 +170,138 @@ class Walk:
 
     def shortest(self) -> int:
         """A legal token on the way to the soonest end, whatever a model would say."""
-        candidates = [int(token) for token in self.candidates()]
+        candidates = self.candidates()
         if self.vocabulary.end in candidates:
             return self.vocabulary.end
-        closers = b'"' if self._distinct.in_text else b'])}"'
-        begin = {token: self.vocabulary.token(token)[0] for token in candidates}
-        closing = sorted((t for t in candidates if begin[t] in closers), key=lambda t: closers.index(begin[t]))
-        if any(map(self._keeps_distinct, closing)):
-            return self._first(closing)
-        turn = 7919 * len(self.ids) % len(candidates)  # so that no loop of an expression is taken for ever
-        return self._first([*candidates[turn:], *candidates[:turn]])
+        turn = 7919 * len(self.ids)  # so that no loop of an expression is taken for ever
+        return self._first(self.vocabulary.soonest(candidates, in_text=self._distinct.in_text, turn=turn))
 
     def _first(self, tokens: Iterable[int]) -> int:
-        """The first token that may come next; of the first hundreds, if none is canonical, the first distinct one."""
-        distinct = filter(self._keeps_distinct, islice(tokens, TRIED))
-        first = next(distinct)
-        canonical = next(filter(self._is_canonical, chain([first], distinct)), None)
-        if canonical is None:
-            self._window = None
-        return first if canonical is None else canonical
+        """The first token that may come next; where none of hundreds may, one that is known to do, or a waived one."""
+        tried = []
+        for token in islice(tokens, TRIED):
+            if self._path(token) is not None:
+                return token
+            tried.append(token)
+        return self._known[0] if self._known else self._waived(tried)[0]
 
-    def _keeps_distinct(self, token: int) -> bool:
-        return self._can_go_on(self._matcher, self._distinct, token)
+    # ------------------------------------------------------------ what can follow
 
-    def _can_go_on(self, matcher: LLMatcher, distinct: Distinct, token: int) -> bool:
-        """Whether the token repeats nothing, and something can follow that repeats nothing either."""
-        if token == self.vocabulary.end:
-            return True
-        then = distinct.copy()
-        if not then.read(self.vocabulary.token(token)):
-            return False
-        if not then.is_watching:
-            return True
-        after, following = self._after(matcher, token)
-        return len(following) > FEW or any(self._can_go_on(after, then, more) for more in self._soonest(following))
-
-    def _is_canonical(self, token: int) -> bool:
-        return self._window is None or self._goes_on(self._matcher, self.ids[self._window :], token, DEPTH)
-
-    def _goes_on(self, matcher: LLMatcher, ids: list[int], token: int, depth: int) -> bool:
-        """Whether some canonical tokenisation begins with these ids and the token, as far as can be seen from here.
-
-        What the grammar forces next is part of it, up to a space: no token spans one.
-        """
-        if token == self.vocabulary.end:
-            return True
-        ids = [*ids, token]
-        encoded = self._encoded(ids, b"")
-        if encoded is None:
-            return True
-        canonical = encoded == ids
-        after, following = self._after(matcher, token)
-        if len(following) > FEW:
-            return canonical
-        forced = after.compute_ff_bytes()
-        if _SPACE.search(forced):
-            return (self._encoded(ids, forced) or ids)[: len(ids)] == ids
-        if not canonical or not depth:
-            return canonical
-        return any(self._goes_on(after, ids, int(more), depth - 1) for more in following[::-1])
-
-    def _soonest(self, tokens: Ids) -> list[int]:
-        """The tokens in the order in which they end arrays, objects and text."""
-        begin = {token: self.vocabulary.token(token)[:1] for token in map(int, tokens)}
-        return sorted(begin, key=lambda token: b'])}",'.find(begin[token]) % 6)
-
-    def _after(self, matcher: LLMatcher, token: int) -> tuple[LLMatcher, Ids]:
-        """The matcher after the token, and what it allows then. (A rollback would leave a mask that is not true.)"""
-        after = matcher.deep_copy()
-        after.consume_token(token)
-        return after, _allowed(after)
-
-    def _encoded(self, ids: list[int], more: bytes) -> list[int] | None:
-        """The tokenisation of what the ids stand for and some text after it; None in the midst of a character."""
-        data = self.vocabulary.decode(ids) + more
-        if data == self.vocabulary.lead.encode():  # the token that a tokenizer puts before every text, alone
-            return ids
-        try:
-            text = data.decode()
-        except UnicodeDecodeError:
-            return None
-        return list(self.vocabulary.encode(text.removeprefix(self.vocabulary.lead)))
+    def _path(self, token: int) -> tuple[int, ...] | None:
+        """Tokens that can follow this one, as far as one has to look ahead; None when none were found."""
+        if token not in self._paths:
+            allowance = max(FEW_NODES, min(NODES, self._nodes))
+            search = _Search(self.vocabulary, allowance)
+            path = search.path(self._matcher, self._distinct, self._recent, token, DEPTH)
+            self._nodes -= max(0, allowance - search.nodes - FEW_NODES)
+            self._paths[token] = self._known[1:] if path is None and self._known[:1] == (token,) else path
+        return self._paths[token]
 
     def _skip(self) -> None:
         """Append what is forced up to the last space in it; beyond, tokens depend on what follows."""
         forced = self._matcher.compute_ff_bytes()
-        if not _SPACE.search(forced):
+        if self._recent is None or not _SPACE.search(forced):
             return
-        ids = [] if self._window is None else self.ids[self._window :]
-        encoded = None if self._window is None else self._encoded(ids, forced)
-        if encoded is None:
-            return
-        last = max((i for i, token in enumerate(encoded) if self._begins_word(token)), default=0)
-        if encoded[: len(ids)] == ids:
-            for token in encoded[len(ids) : last]:
-                self.append(token)
-
-    def _begins_word(self, token: int) -> bool:
-        text = self.vocabulary.token(token)
-        return text[:1] == b" " and text[1:2] not in (b"", b" ")
+        ids = self.vocabulary.continuation(self._recent, forced) or ()
+        for token in ids[: self.vocabulary.last_word(ids)]:
+            self.append(token)
 
 
-def _allowed(matcher: LLMatcher) -> Ids:
+class _Search:
+    """A look ahead, depth first, the soonest end first; `nodes` is how many more tokens it may look at."""
+
+    def __init__(self, vocabulary: Vocabulary, nodes: int) -> None:
+        self.vocabulary, self.nodes = vocabulary, nodes
+
+    def path(
+        self, matcher: LLMatcher, distinct: Distinct, recent: tuple[int, ...] | None, token: int, depth: int
+    ) -> tuple[int, ...] | None:
+        """Tokens after this one up to where nothing has to differ any more and text goes on as it likes, or `depth`.
+
+        Text that can go on in more ways than there are elements from which it must differ does differ. What the
+        grammar forces next is looked at up to a space: no token spans one.
+        """
+        if token == self.vocabulary.end:
+            return ()
+        then = distinct.copy()
+        if not then.read(self.vocabulary.token(token)):
+            return None
+        if not self.nodes or (recent is not None and not self.vocabulary.continues(recent, token)):
+            return None
+        self.nodes -= 1
+        after = matcher.deep_copy()  # a rollback would leave a mask that is not true
+        after.consume_token(token)
+        if after.is_error():
+            raise _too_complex(after.get_error())
+        if then.is_settled and (recent is None or depth == 0):
+            return ()
+        forced = after.compute_ff_bytes() if then.is_settled and recent is not None else b""
+        if recent is not None and _SPACE.search(forced):
+            return None if self.vocabulary.continuation((*recent, token), forced) is None else ()
+        following = _allowed(self.vocabulary, after)
+        if then.is_settled or (then.in_text and self._differs(after, following, then.seen)):
+            if recent is None or depth == 0 or len(following) > FEW:
+                return ()
+            depth -= 1
+        now = _after(self.vocabulary, recent, token)
+        for more in islice(self.vocabulary.soonest(following, in_text=then.in_text, turn=then.seen), TRIED):
+            path = self.path(after, then, now, more, depth)
+            if path is not None:
+                return (more, *path)
+        return None
+
+    def _differs(self, matcher: LLMatcher, following: Ids, others: int) -> bool:
+        """Whether open text can go on in more ways than there are others, so that one of them differs from all.
+
+        Beginnings are told apart by their bytes, breadth first: each one has an end, and no two the same.
+        """
+        open_ways = [(matcher, token) for token in self.vocabulary.by_first_byte(following)]
+        ends = 0
+        while open_ways and len(open_ways) + ends <= others and self.nodes:
+            before, token = open_ways.pop(0)
+            if self.vocabulary.token(token)[:1] == b'"':
+                ends += 1
+                continue
+            self.nodes -= 1
+            after = before.deep_copy()
+            after.consume_token(token)
+            open_ways += ((after, more) for more in self.vocabulary.by_first_byte(_allowed(self.vocabulary, after)))
+        return len(open_ways) + ends > others
+
+
+@lru_cache(maxsize=KEPT)
+def _compiled(vocabulary: Vocabulary, catalogue: Catalogue, notation: Notation, max_steps: int) -> Constraint:
+    grammar = plan_grammar(catalogue, notation, max_steps=max_steps, lead=vocabulary.lead)
+    matcher = LLMatcher(vocabulary.tokens, grammar.lark, log_level=0, limits=LIMITS)
+    matcher.compute_bitmask()  # some limits are met only when it is used
+    if matcher.is_error():
+        raise _too_complex(matcher.get_error())
+    return Constraint(vocabulary, catalogue, notation, grammar, matcher, Distinct(catalogue, notation))
+
+
+def _too_complex(error: str) -> CatalogueError:
+    """What to say when a limit of the grammar engine is met, in its words; it never goes on without the grammar."""
+    fault = error.partition("\n")[0].removeprefix("panic: ")
+    return CatalogueError(
+        f"the grammar of its plans is too large: {fault}",
+        remedy="Show each request fewer tools (`max_tools` under [decode]), simplify their schemas,"
+        " or decode without a grammar (`--decoding free`).",
+    )
+
+
+def _after(vocabulary: Vocabulary, recent: tuple[int, ...] | None, token: int) -> tuple[int, ...] | None:
+    """The last ids after one more: from the next word on, what was waived no longer matters."""
+    if recent is None:
+        return (token,) if vocabulary.begins_word(token) else None
+    return vocabulary.recent((*recent, token))
+
+
+def _allowed(vocabulary: Vocabulary, matcher: LLMatcher) -> Ids:
+    """The tokens that the grammar allows. Raises CatalogueError at a limit, where llguidance allows the end token."""
     bits = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")
-    return np.flatnonzero(bits)
+    if matcher.is_error():
+        raise _too_complex(matcher.get_error())
+    return np.flatnonzero(bits[: len(vocabulary.usable)] & vocabulary.usable)
 
 
 def _descending(scores: NDArray[np.floating], tokens: Ids) -> Iterator[int]:

@@ -7,7 +7,8 @@ import numpy as np
 from llguidance import LLMatcher
 
 from platypus.catalogue import Catalogue, catalogue_from_json
-from platypus.values import byte_vocabulary
+from platypus.texts import byte_vocabulary
+from platypus.walk import Constraint
 
 DOMAINS = ("user-id", "ticket-id", "sprint-id")
 LEAVES: tuple[dict[str, Any], ...] = (
@@ -17,7 +18,9 @@ LEAVES: tuple[dict[str, Any], ...] = (
     {"type": "string", "minLength": 2, "maxLength": 9},
     {"type": "string", "pattern": r"^[A-Z]{2,4}-\d+$"},
     {"type": "string", "pattern": "^(ab|c)+$|z", "maxLength": 12},
+    {"type": "string", "pattern": "^[a-c]$"},
     {"type": "integer"},
+    {"type": "integer", "minimum": 0, "maximum": 50},
     {"type": "integer", "minimum": -3, "exclusiveMaximum": 40},
     {"type": "integer", "multipleOf": 5, "minimum": 10},
     {"type": "number"},
@@ -99,3 +102,20 @@ def accepts(lark: str, text: str) -> bool:
     assert not matcher.is_error(), matcher.get_error()
     data = list(text.encode())
     return matcher.try_consume_tokens(data) == len(data) and matcher.is_accepting()
+
+
+def refusal(constraint: Constraint, text: str) -> str | None:
+    """Where the canonical tokens of a text are not among those that may come next; None if the plan can be said."""
+    vocabulary, walk = constraint.vocabulary, constraint.start()
+    ids = [*vocabulary.encode(text), vocabulary.end]
+    while not walk.ended:
+        begin = len(walk.ids)
+        forced = walk.forced()
+        if forced != ids[begin : len(walk.ids)]:
+            return f"{vocabulary.decode(forced)!r} is forced after {vocabulary.decode(ids[:begin])!r}"
+        if not walk.ended:
+            token = ids[len(walk.ids)]
+            if token not in walk.candidates() or walk.legal(np.array([token])) != [token]:
+                return f"{vocabulary.token(token)!r} is refused after {walk.text!r}"
+            walk.append(token)
+    return None

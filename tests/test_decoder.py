@@ -16,7 +16,8 @@ from platypus.model import Loaded, load_base
 from platypus.notation import Notation, read_plan
 from platypus.plan import Plan
 from platypus.prompt import Prompt
-from platypus.walk import Constraint, Vocabulary, Walk
+from platypus.vocabulary import Vocabulary
+from platypus.walk import Constraint, Walk
 from tests.tiny import CATALOGUE, sentencepiece_tokenizer, tiny_llama
 
 REQUESTS = ("List 5 items", "Sum up all of them, please", "", "\n\nodd beginning", "Ünïcödé 😀", "Sum up a, b and a")

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from platypus.catalogue import catalogue_from_json
+from platypus.catalogue import Catalogue, catalogue_from_json
 from platypus.distinct import Distinct
 from platypus.notation import Notation, print_plan
 from platypus.plan import Plan, Reference, Step
@@ -79,8 +79,40 @@ def test_copies_go_their_own_ways_and_pieces_may_be_of_any_size(notation: Notati
         assert good is verdict
 
 
+@pytest.mark.parametrize("notation", ["json", "calls"])
+def test_only_the_arrays_that_ask_for_it_are_kept_distinct(notation: Notation) -> None:
+    plain = {"type": "array"}
+    box = {"type": "object", "properties": {"set": SET, "list": plain}, "additionalProperties": SET}
+    arguments = {"box": box, "boxes": {"type": "array", "items": box}, "sets": {"anyOf": [{"type": "integer"}, SET]}}
+    tools = catalogue_from_json([{"name": "do", "inputSchema": {"type": "object", "properties": arguments}}])
+    twice: list[object] = [1, 1]
+    for name, value, verdict in (
+        ("box", {"set": [1, 2], "list": twice}, True),
+        ("box", {"list": [twice], "set": twice}, False),
+        ("box", {"other": twice}, False),
+        ("boxes", [{"list": twice}, {"list": twice}], True),
+        ("boxes", [{"list": twice}, {"set": twice}], False),
+        ("sets", twice, False),
+    ):
+        text = print_plan(Plan((step("do", name, value),)), notation)
+        assert Distinct(tools, notation).read(text.encode()) is verdict, text
+
+
+def settled(tools: Catalogue, *values: object) -> str:
+    """The text of a call, with a bar wherever all that is begun can be ended."""
+    text = print_plan(Plan((step("do", "list", list(values)),)), "calls")
+    reader, said = Distinct(tools, "calls"), ""
+    for byte in text.encode():
+        reader.read(bytes([byte]))
+        said += chr(byte) + ("|" if reader.is_settled else "")
+    return said.replace("|", "", text.index("["))  # before the set all is
+
+
 def test_it_watches_within_a_set() -> None:
-    text = print_plan(Plan((step("do", "list", ["a", "b"]),)), "calls")
-    reader = Distinct(TOOLS, "calls")
-    watching = [reader.is_watching for byte in text.encode() if reader.read(bytes([byte]))]
-    assert [i for i, watched in enumerate(watching) if watched] == list(range(text.index("["), text.index("]")))
+    assert settled(TOOLS, "a", "b") == 'do(list=["a", "b"]|)|'
+
+
+def test_before_an_element_that_a_set_must_have_nothing_has_to_be_shown() -> None:
+    least = {**SET, "minItems": 2}
+    tools = catalogue_from_json([{"name": "do", "inputSchema": {"type": "object", "properties": {"list": least}}}])
+    assert settled(tools, 1, 2, 3) == "do(list=[|1,| |2, 3]|)|"

@@ -186,6 +186,11 @@ def test_too_many_kinds_of_output_are_refused_with_the_numbers() -> None:
         plan_grammar(catalogue, "json", max_steps=13)
 
 
+def test_a_grammar_that_takes_too_long_is_refused() -> None:
+    with pytest.raises(CatalogueError, match=r"takes too long to write\n.*max_tools"):
+        plan_grammar(CRM, "json", max_steps=3, seconds=-1)
+
+
 def test_outputs_that_fit_the_same_arguments_are_one_class() -> None:
     tools = [{"name": f"t{i}", "outputSchema": {"type": "string", "format": f"kind-{i}"}} for i in range(300)]
     taking = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string", "format": "kind-7"}}}

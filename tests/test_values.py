@@ -47,6 +47,7 @@ def test_nested_literals_are_allowed_but_for_equal_elements() -> None:
     [
         ({"type": "string"}, '"a \\"quoted\\" \\\\ \\n\\u001f é 😀 $$ $PREV"'),
         ({"type": "number"}, "-0.05"),
+        ({"type": "number"}, "0.00012345678901234567"),
         ({"type": "number"}, "1e-05"),
         ({"type": "number"}, "1.5e+16"),
         ({"type": "string", "format": "date"}, '"2024-02-29"'),
@@ -100,6 +101,33 @@ def test_what_a_schema_forbids_is_not_allowed(schema: dict[str, Any], text: str)
 )
 def test_a_schema_without_literals_has_no_rule(schema: dict[str, Any]) -> None:
     assert Literals(Rules()).rule(schema, "test") is None
+
+
+BOOLEAN = {"type": "boolean"}
+
+
+@pytest.mark.parametrize(
+    ("items", "count"),
+    [
+        (BOOLEAN, 2),
+        ({"type": ["boolean", "null"]}, 3),
+        ({"enum": ["a", "b", 1, 1.0, "$$PREV[0]"]}, 3),
+        ({"type": "integer", "minimum": 1, "exclusiveMaximum": 20, "multipleOf": 2.5}, 3),
+        ({"type": "number", "exclusiveMinimum": 0, "maximum": 1, "multipleOf": 0.25}, 4),
+        ({"type": "string", "pattern": "^[a-z]$"}, 26),
+        ({"type": "object", "properties": {"a": BOOLEAN, "b": BOOLEAN}, "required": ["a"]}, 6),
+        ({"type": "object", "additionalProperties": {"enum": []}}, 1),
+        ({"type": "number", "exclusiveMinimum": 10**15 - 1, "multipleOf": 0.5}, 2),
+        ({"type": "array", "items": BOOLEAN, "maxItems": 2}, 7),
+        ({"type": "array", "items": BOOLEAN, "uniqueItems": True}, 5),
+        ({"anyOf": [{"type": "string", "maxLength": 0}, {"enum": [1, 2]}]}, 3),
+    ],
+    ids=str,
+)
+def test_a_set_may_need_as_many_elements_as_there_are_values(items: dict[str, Any], count: int) -> None:
+    least = {"type": "array", "items": items, "uniqueItems": True}
+    assert Literals(Rules()).rule({**least, "minItems": count}, "test") is not None
+    assert Literals(Rules()).rule({**least, "minItems": count + 1}, "test") is None
 
 
 @pytest.mark.parametrize(

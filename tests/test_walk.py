@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from llguidance import LLParserLimits
 
 from platypus.catalogue import Catalogue, catalogue_from_json
+from platypus.errors import CatalogueError
 from platypus.notation import Notation, print_plan, read_plan
-from platypus.plan import Plan
+from platypus.plan import Plan, Step
 from platypus.sampler import Sampler
 from platypus.synthetic import random_catalogue
-from platypus.walk import Constraint, Vocabulary, Walk
-from tests.catalogues import random_tools
+from platypus.vocabulary import Vocabulary
+from platypus.walk import Constraint, Walk
+from tests.catalogues import random_tools, refusal
 from tests.tiny import byte_bpe_tokenizer, sentencepiece_tokenizer
 
 NOTATIONS: tuple[Notation, ...] = ("json", "calls")
@@ -93,6 +96,14 @@ def test_every_generated_plan_is_legal_token_for_token_and_mostly_forced(kind: s
     assert decided < (0.45 if notation == "json" else 0.8) * total
 
 
+@both
+def test_names_that_part_within_a_token_can_both_be_said(kind: str) -> None:
+    """What a grammar forces next is text, not the tokens that this text alone would have."""
+    names = ("getNeurologicalTestResults", "getNeuropsychiatricEvaluation")
+    constrained = constraint(kind, catalogue_from_json([{"name": name} for name in names]), "calls", max_steps=2)
+    assert [refusal(constrained, f"{first}()\n{then}()") for first in names for then in names] == [None] * 4
+
+
 def test_the_best_legal_token_is_taken_whatever_else_scores_higher() -> None:
     constrained = constraint("byte-level", catalogue_from_json([{"name": "a"}, {"name": "b"}]), "calls")
     tokenizer = TOKENIZERS["byte-level"]()
@@ -149,6 +160,99 @@ def test_sets_of_few_values_are_filled_without_repeating_or_stranding(kind: str,
         assert isinstance(plan, Plan), walk.text
         seen |= {str(step.arguments["of"]) for step in plan}
     assert len(seen) > 2
+
+
+BOOLEAN = {"type": "boolean"}
+FEW_VALUES: tuple[tuple[dict[str, Any], int], ...] = (
+    ({"type": "integer", "minimum": 0, "maximum": 50}, 0),
+    ({"type": "integer", "minimum": 0, "maximum": 20}, 21),
+    ({"type": "string", "pattern": "^[a-z]$"}, 26),
+    ({"type": "object", "properties": {"a": BOOLEAN, "b": BOOLEAN}, "required": ["a"]}, 6),
+    ({"type": "array", "items": BOOLEAN, "uniqueItems": True}, 5),
+    ({"enum": [1, 1.0, 2, "1"]}, 3),
+    ({"type": "number", "minimum": 0, "maximum": 1, "multipleOf": 0.1}, 11),
+    ({"type": "object", "additionalProperties": BOOLEAN}, 3),
+    ({"type": "string", "format": "ipv6"}, 2),
+)
+
+
+@pytest.mark.parametrize(("items", "least"), FEW_VALUES, ids=str)
+def test_sets_are_filled_to_their_last_value(items: dict[str, Any], least: int) -> None:
+    """Against all odds: what ends a value, an array or a plan is all but never wanted."""
+    schema = {"type": "array", "items": items, "uniqueItems": True, "minItems": least}
+    inputs = {"type": "object", "properties": {"set": schema}, "required": ["set"]}
+    catalogue = catalogue_from_json([{"name": "do", "inputSchema": inputs, "outputSchema": {"type": "null"}}])
+    rng = np.random.default_rng(0)
+    for kind, notation in (("byte-level", "calls"), ("sentencepiece", "json")):
+        tokenizer, constrained = TOKENIZERS[kind](), constraint(kind, catalogue, notation, max_steps=1)
+        walk = constrained.start()
+        texts = [walk.vocabulary.token(token).strip() for token in range(len(tokenizer))]
+        ends = np.array([text[:1] in (b'"', b"]", b"}", b")") or text in (b"[", b"[]") for text in texts])
+        while not walk.ended:
+            walk.forced()
+            if not walk.ended and len(walk.ids) < 250:
+                walk.append(walk.best((rng.gumbel(size=len(tokenizer)) - 3 * ends).astype(np.float32)))
+            elif not walk.ended:
+                walk.append(walk.shortest())
+        plan = read_plan(walk.text, notation, catalogue)
+        assert isinstance(plan, Plan), walk.text
+        assert walk.ids == [*walk.vocabulary.encode(walk.text), walk.vocabulary.end] and not walk.waivers
+        assert len(walk.ids) < 500
+
+
+@both
+@pytest.mark.parametrize("notation", NOTATIONS)
+def test_the_soonest_end_is_soon(kind: str, notation: Notation) -> None:
+    """From anywhere in a set of objects that could have a hundred elements."""
+    item = {"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": "string"}}, "required": ["id"]}
+    many = {"type": "array", "items": item}
+    inputs = {"type": "object", "properties": {"of": many, "to": {"type": "string"}}, "required": ["of", "to"]}
+    constrained = constraint(kind, catalogue_from_json([{"name": "do", "inputSchema": inputs}]), notation)
+    value = [{"id": 5, "name": "x, y"}, {"name": "", "id": 7}, {"id": 12}]
+    ids = constrained.vocabulary.encode(print_plan(Plan((Step("do", {"of": value, "to": "all"}),)), notation))
+    for place in range(0, len(ids), 3):
+        walk = constrained.start()
+        for token in ids[:place]:
+            walk.append(token)
+        while not walk.ended:
+            walk.append(walk.shortest())
+        assert isinstance(read_plan(walk.text, notation, constrained.catalogue), Plan)
+        assert len(walk.ids) < max(place, 12) + 50, walk.text
+
+
+@both
+def test_where_no_token_is_canonical_plans_are_valid_and_it_is_counted(kind: str) -> None:
+    constrained = constraint(kind, SETS, "calls", max_steps=2)
+    constrained.vocabulary.continues = lambda ids, token: False  # type: ignore[assignment]
+    constrained.vocabulary.continuation = lambda ids, more: None  # type: ignore[method-assign]
+    walk = constrained.start()
+    wander(walk, np.random.default_rng(1), size=len(TOKENIZERS[kind]()))
+    assert isinstance(read_plan(walk.text, "calls", SETS), Plan), walk.text
+    assert walk.waivers > 0
+    assert walk.copy().waivers == walk.waivers
+
+
+def test_a_limit_of_the_engine_is_an_error_and_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In such a state llguidance allows the end token, whatever the plan so far."""
+    catalogue = random_catalogue(Random(5), tools=100)
+    for name, limit in (("max_grammar_size", 1000), ("step_max_items", 50), ("max_lexer_states", 10)):
+        monkeypatch.setattr("platypus.walk.LIMITS", LLParserLimits(verbose_errors=False, **{name: limit}))
+        with pytest.raises(CatalogueError, match=r"the grammar of its plans is too large: .*\n.*max_tools"):
+            walk = constraint("byte-level", catalogue, "calls").start()
+            wander(walk, np.random.default_rng(0), size=len(TOKENIZERS["byte-level"]()))
+
+
+def test_a_grammar_is_compiled_once_for_the_same_catalogue() -> None:
+    vocabulary = Vocabulary(TOKENIZERS["byte-level"](), size=512)
+    first, again = (random_catalogue(Random(3), tools=5) for _ in range(2))
+    turned = Catalogue(first.tools[::-1])
+
+    def compiled(catalogue: Catalogue, notation: Notation = "calls", max_steps: int = 4) -> Constraint:
+        return Constraint.compile(vocabulary, catalogue, notation, max_steps=max_steps)
+
+    assert first is not again and compiled(first) is compiled(again)
+    others = (compiled(turned), compiled(first, "json"), compiled(first, max_steps=3))
+    assert all(other is not compiled(first) for other in others)
 
 
 def test_copies_go_their_own_ways() -> None:

@@ -25,7 +25,7 @@ from platypus.plan import Plan
 from platypus.planner import is_merged, prompt_settings
 from platypus.prompt import frame
 from platypus.run import Outcome, Run
-from platypus.walk import Vocabulary
+from platypus.vocabulary import Vocabulary
 
 REQUEST = "Summarize my open issues"
 LLGUIDANCE = "0.7.30"  # the first release with parametric grammars

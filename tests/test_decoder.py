@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from platypus.catalogue import Catalogue, catalogue_from_json
-from platypus.decoder import Decoded, Decoder, Limits, Prefix, weights_fingerprint
+from platypus.cache import Prefix, weights_fingerprint
+from platypus.decoder import Decoded, Decoder, Limits
 from platypus.errors import PromptError
 from platypus.model import Loaded, load_base
 from platypus.notation import Notation, read_plan
@@ -102,7 +103,7 @@ def test_a_limit_ends_a_plan_at_the_soonest_valid_end(loaded: Loaded) -> None:
     long = next(quick.decode([prompt.ids("List")], limits=Limits(max_new_tokens=5)))
     assert long.ended_by == "length" and long.decisions <= 5
     late = next(quick.decode([prompt.ids("List")], limits=Limits(seconds=0.0)))
-    assert late == Decoded("[]", late.tokens, 0, "time")
+    assert late == Decoded("[]", late.tokens, 0, "time", 1.0)
     for answer in (long, late):
         assert isinstance(read_plan(answer.text, "json", CATALOGUE), Plan)
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -147,7 +147,7 @@ class Walk:
         self.ids.append(token)
         self._candidates = None
         before = len(self.ids) - WINDOW
-        if before > 0 and self._begins_word(self.ids[before]):
+        if before > 0 and self._begins_word(*self.ids[before : before + 2]):
             self._window = before
 
     def legal(self, tokens: Ids) -> list[int]:
@@ -250,16 +250,15 @@ class Walk:
         encoded = self._encoded(ids, b"")
         if encoded is None:
             return True
-        canonical = encoded == ids
-        after, following = self._after(matcher, token)
-        if len(following) > FEW:
-            return canonical
+        after = matcher.deep_copy()
+        after.consume_token(token)
         forced = after.compute_ff_bytes()
         if _SPACE.search(forced):
             return (self._encoded(ids, forced) or ids)[: len(ids)] == ids
-        if not canonical or not depth:
-            return canonical
-        return any(self._goes_on(after, ids, int(more), depth - 1) for more in following[::-1])
+        if encoded != ids or not depth:
+            return encoded == ids
+        following = _allowed(after)
+        return len(following) > FEW or any(self._goes_on(after, ids, int(more), depth - 1) for more in following[::-1])
 
     def _soonest(self, tokens: Ids) -> list[int]:
         """The tokens in the order in which they end arrays, objects and text."""
@@ -292,13 +291,13 @@ class Walk:
         encoded = None if self._window is None else self._encoded(ids, forced)
         if encoded is None:
             return
-        last = max((i for i, token in enumerate(encoded) if self._begins_word(token)), default=0)
+        last = max((i for i, pair in enumerate(pairwise(encoded)) if self._begins_word(*pair)), default=0)
         if encoded[: len(ids)] == ids:
             for token in encoded[len(ids) : last]:
                 self.append(token)
 
-    def _begins_word(self, token: int) -> bool:
-        text = self.vocabulary.token(token)
+    def _begins_word(self, token: int, following: int) -> bool:
+        text = self.vocabulary.decode((token, following))
         return text[:1] == b" " and text[1:2] not in (b"", b" ")
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from platypus.catalogue import Catalogue, catalogue_from_json
 from platypus.cache import Prefix, weights_fingerprint
+from platypus.catalogue import Catalogue, catalogue_from_json
 from platypus.decoder import Decoded, Decoder, Limits
 from platypus.errors import PromptError
 from platypus.model import Loaded, load_base

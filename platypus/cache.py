@@ -96,7 +96,7 @@ def weights_fingerprint(loaded: Loaded, ids: Iterable[int]) -> str:
 
 
 class Own(NamedTuple):
-    """What a request has in a store: it leaves the prefix at position `begin`; its tokens from there are at `places`."""
+    """What a request has in a store: it leaves the prefix at `begin`, and its tokens from there are at `places`."""
 
     begin: int
     places: NDArray[np.int64] = np.empty(0, np.int64)
@@ -186,9 +186,10 @@ class Store(Cache):
         if self._used <= self._room:
             return
         filled = self._used - self._new
-        self._room = len(self._ids) + max(ROOM, 2 * (self._used - len(self._ids)))
+        room = len(self._ids) + max(ROOM, 2 * (self._used - len(self._ids)))
         for layer in self._stored:
             for i, tensor in enumerate(layer):
                 _, heads, _, width = tensor.shape
-                layer[i] = tensor.new_empty(1, heads, self._room, width)
+                layer[i] = tensor.new_empty(1, heads, room, width)
                 layer[i][:, :, :filled] = tensor[:, :, :filled]
+        self._room = room  # last, as an interruption may come at any moment

@@ -24,7 +24,7 @@ from platypus.errors import PromptError
 from platypus.model import Loaded
 from platypus.walk import Constraint, Walk
 
-EndedBy = Literal["model", "length", "time"]
+EndedBy = Literal["model", "length", "time"]  # as in `platypus.planner`
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,12 @@ class _Row:
         self.decisions += 1
 
     @property
-    def decoded(self) -> Decoded:
-        """The complete plan."""
-        walk, probability = self.walk, float(np.exp(self.log))
-        return Decoded(walk.text, len(walk.ids), self.decisions, self.ended_by, probability)
+    def progress(self) -> Progress:
+        """How far it has come."""
+        walk, decoded = self.walk, None
+        if walk.ended:
+            decoded = Decoded(walk.text, len(walk.ids), self.decisions, self.ended_by, float(np.exp(self.log)))
+        return Progress(self.index, walk.text, decoded)
 
 
 class Decoder:
@@ -159,17 +161,10 @@ class Decoder:
         rows: list[_Row] = []
         with self._borrowed() as store:
             while True:
-                settled: list[_Row] = []
-                for row in rows:
-                    if row.settle():
-                        yield Progress(row.index, row.walk.text, row.decoded)
-                    else:
-                        settled.append(row)
-                rows = settled
                 while len(rows) < batch_size and (following := next(queue, None)) is not None:
                     row = self._row(*following, limits)
                     if row.settle():
-                        yield Progress(row.index, row.walk.text, row.decoded)
+                        yield row.progress
                     else:
                         rows.append(row)
                 if not rows:
@@ -177,7 +172,9 @@ class Decoder:
                 self._tidy(store, rows)
                 for row, logits in zip(rows, self._logits(store, rows), strict=True):
                     row.decide(logits, limits.temperature)
-                    yield Progress(row.index, row.walk.text, None)
+                    row.settle()
+                    yield row.progress
+                rows = [row for row in rows if not row.walk.ended]
 
     def best(self, prompt: Sequence[int], k: int, *, limits: Limits, batch_size: int = 8) -> list[Ranked]:
         """The k likeliest plans and their probabilities, likeliest first, found by best-first search.

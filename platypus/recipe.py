@@ -159,6 +159,10 @@ class DecodeTable(Table):
     """The longest plan. A grammar's state has 64 bits: many kinds of output leave room for fewer steps."""
     max_tools: Count | None = None
     """Of a larger catalogue, each request is shown only so many tools, those that are most like it."""
+    seconds: Rate | None = None
+    """The longest that one answer may take; then its plan is brought to its soonest valid end, and that is said."""
+    min_confidence: Share = 0.0
+    """A plan whose confidence is lower is not given as the answer; `platypus evaluate` calibrates it. 0 is never."""
     keep_prefix: bool = False
     """Whether the catalogue's keys and values are kept in the run's folder, so that a new process starts at once."""
 

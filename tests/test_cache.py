@@ -1,6 +1,5 @@
 """Requests side by side behind one prefix see what they would see alone, however they come, part, go and are moved."""
 
-from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -31,7 +30,7 @@ def read(loaded: Loaded, store: Store, owns: list[Own], chunks: list[list[int]])
     positions = [own.read + i for own, count in zip(owns, counts, strict=True) for i in range(count)]
     taken = store.take(owns, counts)
     output = loaded.model(
-        input_ids=torch.tensor([sum(chunks, [])]),
+        input_ids=torch.tensor([[token for chunk in chunks for token in chunk]]),
         position_ids=torch.tensor([positions]),
         attention_mask=taken.mask,
         past_key_values=store,

@@ -108,6 +108,29 @@ def test_a_limit_ends_a_plan_at_the_soonest_valid_end(loaded: Loaded) -> None:
         assert isinstance(read_plan(answer.text, "json", CATALOGUE), Plan)
 
 
+def test_the_time_of_a_request_begins_when_its_turn_has_come(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt, constraint = parts(loaded)
+    quick = decoder(loaded, prompt, constraint)
+    prompts = [prompt.ids(request) for request in REQUESTS]
+    alone = list(quick.decode(prompts, limits=Limits(max_new_tokens=40), batch_size=1))
+    looks = itertools.count()
+    monkeypatch.setattr("platypus.decoder.time.monotonic", lambda: float(next(looks)))
+    seconds = float(max(answer.decisions for answer in alone) + 2)
+    assert list(quick.decode(prompts, limits=Limits(40, seconds), batch_size=1)) == alone
+    assert any(answer.ended_by == "time" for answer in quick.decode(prompts, limits=Limits(40, 2.0), batch_size=1))
+
+
+def test_two_streams_of_one_decoder_do_not_meet(loaded: Loaded) -> None:
+    prompt, constraint = parts(loaded)
+    quick = decoder(loaded, prompt, constraint)
+    prompts, limits = [prompt.ids("List"), prompt.ids("Sum up")], Limits(max_new_tokens=40)
+    wanted = list(quick.decode(prompts, limits=limits))
+    streams = [quick.stream([ids], limits=limits) for ids in prompts]
+    both = (progress for pair in itertools.zip_longest(*streams) for progress in pair if progress is not None)
+    ends = {progress.decoded.text for progress in both if progress.decoded}
+    assert ends == {answer.text for answer in wanted}
+
+
 def test_closing_the_stream_cancels(loaded: Loaded) -> None:
     prompt, constraint = parts(loaded)
     quick = decoder(loaded, prompt, constraint)
@@ -156,6 +179,8 @@ def test_the_best_plans_are_those_of_an_enumeration(loaded: Loaded) -> None:
     wanted = sorted(every.items(), key=lambda item: -item[1])[:6]
     assert [plan.text for plan in ranked] == [text for text, _ in wanted]
     assert [plan.probability for plan in ranked] == pytest.approx([p for _, p in wanted], rel=1e-3)
+    (greedy,) = decoder(loaded, prompt, constraint).decode([ids], limits=Limits(max_new_tokens=60))
+    assert 0 < greedy.probability <= every[greedy.text] * 1.001 and every[greedy.text] <= ranked[0].probability * 1.001
 
 
 def test_the_prefix_is_kept_on_disk_for_the_same_model_and_catalogue_alone(loaded: Loaded, tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ def test_the_original_recipe_leaves_no_key_out() -> None:
     for name, field in Recipe.model_fields.items():
         if name != "pretrain" and isinstance(field.default, Table):
             left_out = set(type(field.default).model_fields) - document[name].keys()
-            assert left_out <= {"warmup_steps", "patience", "limit", "max_tools"}, name
+            assert left_out <= {"warmup_steps", "patience", "limit", "max_tools", "seconds"}, name
 
 
 def test_the_original_recipe_warms_up_within_its_run() -> None:

@@ -8,6 +8,8 @@ the wanted token's logit is raised before the constraint is applied, so that all
 
 import copy
 import json
+import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -52,7 +54,7 @@ class Said:
     tokens: int
 
 
-Way = Callable[[Sequence[Task]], list[Said]]
+Way = Callable[[Sequence[Task], int], list[Said]]  # tasks, and how many at once
 
 
 def random_model(shape: str, *, context: int = 8192) -> Loaded:
@@ -128,26 +130,28 @@ def platypus(loaded: Loaded, prompt: Prompt, vocabulary: Vocabulary, *, tokens: 
     kind = Dictated if dictated else Decoder
     decoder = kind(loaded, constraint, [prompt.ids("1"), prompt.ids("Plan")])
 
-    def way(batch: Sequence[Task]) -> list[Said]:
+    def way(asked: Sequence[Task], batch: int) -> list[Said]:
         if isinstance(decoder, Dictated):
-            decoder.plans = [task.plan for task in batch]
-        prompts = [task.prompt for task in batch]
-        decoded = decoder.decode(prompts, limits=Limits(tokens), batch_size=len(prompts))
+            decoder.plans = [task.plan for task in asked]
+        decoded = decoder.decode([task.prompt for task in asked], limits=Limits(tokens), batch_size=batch)
         return [Said(plan.text, plan.tokens) for plan in decoded]
 
     return way
 
 
-def peers(loaded: Loaded, prompt: Prompt, vocabulary: Vocabulary, *, tokens: int, dictated: bool) -> dict[str, Way]:
-    """transformers' `generate`, free and with the constraints of those packages that are installed."""
+def peers(
+    loaded: Loaded, prompt: Prompt, vocabulary: Vocabulary, wanted: Sequence[str], *, tokens: int, dictated: bool
+) -> dict[str, Way]:
+    """transformers' `generate`, free and with the wanted constraints, as far as their packages are installed."""
     constraints: dict[str, Callable[[], list[Any]]] = {"generate": list}
     assert prompt.catalogue is not None
     if prompt.notation == "json":
         schema = json.dumps(plain(plan_schema(prompt.catalogue, max_steps=MAX_STEPS)))
-        if find_spec("xgrammar"):
-            constraints["generate + XGrammar"] = xgrammar_constraint(loaded, schema)
-        if find_spec("outlines"):
-            constraints["generate + Outlines"] = outlines_constraint(loaded, schema)
+        for package, build in (("xgrammar", xgrammar_constraint), ("outlines", outlines_constraint)):
+            if package in wanted and find_spec(package):
+                begun = time.perf_counter()
+                constraints[f"generate + {package}"] = build(loaded, schema)
+                print(f"{package} compiled the schema in {time.perf_counter() - begun:.2f} s", file=sys.stderr)
     one, other = prompt.ids("1"), prompt.ids("Plan")
     shared = next(i for i, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1])
     kept: Any = DynamicCache()
@@ -171,7 +175,7 @@ def generate(
     """transformers' `generate` behind kept keys and values, with fresh logits processors for each batch."""
     shared = kept.get_seq_length()
 
-    def way(batch: Sequence[Task]) -> list[Said]:
+    def some(batch: Sequence[Task]) -> list[Said]:
         longest = max(len(task.prompt) for task in batch)
         gaps = [longest - len(task.prompt) for task in batch]
         pad = loaded.tokenizer.pad_token_id
@@ -191,6 +195,9 @@ def generate(
                 logits_processor=LogitsProcessorList([*dictation, *processors()]),
             )
         return [_said(vocabulary, row) for row in output[:, longest:].tolist()]
+
+    def way(asked: Sequence[Task], batch: int) -> list[Said]:
+        return [said for start in range(0, len(asked), batch) for said in some(asked[start : start + batch])]
 
     return way
 

@@ -30,7 +30,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.contenders import Task, Way, peers, platypus, random_model, requests, tasks
+from benchmarks.contenders import Said, Task, Way, peers, platypus, random_model, requests, tasks
 from platypus.catalogue import Catalogue, read_catalogue
 from platypus.decoder import Decoder, Limits
 from platypus.model import Loaded, load_base
@@ -51,7 +51,8 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=32)
     parser.add_argument("--tokens", type=int, default=250, help="the longest plan")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
-    parser.add_argument("--ways", nargs="+", help="only those whose names contain one of these")
+    parser.add_argument("--repeats", type=int, default=2, help="how often each way gets all requests (or 4 alone)")
+    parser.add_argument("--peers", nargs="*", default=["xgrammar", "outlines"], help="constraints beside `generate`")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -83,38 +84,36 @@ def plans(loaded: Loaded, catalogue: Catalogue, options: argparse.Namespace) -> 
     asked = tasks(prompt, requests(catalogue, options.requests), vocabulary)
     told: dict[str, Any] = {"tokens": options.tokens, "dictated": options.shape is not None}
     ways = {"platypus": platypus(loaded, prompt, vocabulary, **told)}
-    ways |= peers(loaded, prompt, vocabulary, **told)
-    if options.ways:
-        ways = {name: way for name, way in ways.items() if any(part in name for part in options.ways)}
+    ways |= peers(loaded, prompt, vocabulary, options.peers, **told)
     for way in ways.values():
-        way(asked[:1])  # what is compiled or cached once is not timed
+        way(asked[:1], 1)  # what is compiled or cached once is not timed
     for batch in options.batches:
-        count = len(asked) if batch > 1 else min(len(asked), 8)
-        compare(loaded, prompt, ways, asked[:count], batch)
+        compare(loaded, prompt, ways, asked, batch, options.repeats)
 
 
-def compare(loaded: Loaded, prompt: Prompt, ways: dict[str, Way], asked: Sequence[Task], batch: int) -> None:
-    """One batch size."""
+def compare(
+    loaded: Loaded, prompt: Prompt, ways: dict[str, Way], asked: Sequence[Task], batch: int, repeats: int
+) -> None:
+    """One batch size: request after request in turn where it is 1, else all of them in turn, some times."""
+    rounds = [[task] for task in asked[: 4 * repeats]] if batch == 1 else [list(asked)] * repeats
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    said: dict[str, list[Any]] = {name: [] for name in ways}
+    said: dict[str, list[Said]] = {name: [] for name in ways}
     passes = dict.fromkeys(ways, 0)
     load = os.getloadavg()[0]
-    for start in range(0, len(asked), batch):
+    for tasks_ in rounds:
         for name, way in ways.items():
             counter = Counter(loaded)
             begun = time.perf_counter()
-            said[name] += way(asked[start : start + batch])
-            seconds[name].append(time.perf_counter() - begun)
+            said[name] += way(tasks_, batch)
+            seconds[name].append((time.perf_counter() - begun) / len(tasks_))
             passes[name] += counter.stop()
-    fastest = statistics.median(seconds["platypus"]) if "platypus" in seconds else 0
+    ours = statistics.median(seconds["platypus"]) if "platypus" in ways else None
     for name in ways:
-        tokens = sum(one.tokens for one in said[name])
-        median = statistics.median(seconds[name])
+        plans, median = len(said[name]), statistics.median(seconds[name])
         report(
-            what="plans", model=loaded.source, way=name, notation=prompt.notation, batch=batch, plans=len(asked),
-            prompt=len(asked[0].prompt), seconds=round(sum(seconds[name]) / len(asked), 4),
-            median_batch_seconds=round(median, 4), times=round(median / fastest, 2) if fastest else None,
-            tokens=round(tokens / len(asked), 1), passes=round(passes[name] / len(seconds[name]), 1),
+            what="plans", model=loaded.source, way=name, notation=prompt.notation, batch=batch, plans=plans,
+            prompt=len(asked[0].prompt), seconds_per_plan=round(median, 4), times=ours and round(median / ours, 2),
+            tokens=round(sum(one.tokens for one in said[name]) / plans, 1), passes=round(passes[name] / plans, 1),
             valid=sum(isinstance(prompt.read(one.text), Plan) for one in said[name]),
             as_platypus=sum(a.text == b.text for a, b in zip(said[name], said.get("platypus", ()), strict=False)),
             load=round(load, 1),

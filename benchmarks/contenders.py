@@ -116,10 +116,11 @@ class Dictated(Decoder):
 
     plans: Sequence[Sequence[int]] = ()
 
-    def _logits(self, store: Store, rows: Any) -> list[NDArray[np.float32]]:
-        said = super()._logits(store, rows)
+    def _logits(self, store: Store, rows: Any, guesses: Any) -> list[NDArray[np.float32]]:
+        said = super()._logits(store, rows, guesses)
         for row, logits in zip(rows, said, strict=True):
-            logits[self.plans[row.index][len(row.walk.ids)]] += RAISED
+            wanted = self.plans[row.index][len(row.walk.ids) :][: len(logits)]
+            logits[np.arange(len(wanted)), wanted] += RAISED
         return said
 
 

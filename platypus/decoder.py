@@ -1,9 +1,11 @@
 """Decoding plans: a model and a constraint, requests in, valid plans out.
 
 The catalogue's keys and values are computed once, and all requests continue from them (`cache.py`). What the constraint
-forces is never asked of the model: it rides along, in one chunk, with the next token that is a decision. A request that
-is done leaves the batch, and the next one takes its place. When a limit is reached, the plan is brought to its soonest
-valid end without the model. Knows ids and texts, not plans.
+forces is never asked of the model: it rides along, in one chunk, with the next token that is a decision. So do some
+guesses, as values are mostly copied from the request: what the model says behind a guessed token counts if that token
+is what it says itself (Saxena 2023, "Prompt Lookup Decoding"), which changes no result. A request that is done leaves
+the batch, and the next one takes its place. When a limit is reached, the plan is brought to its soonest valid end
+without the model. Knows ids and texts, not plans.
 """
 
 import heapq
@@ -22,7 +24,10 @@ from numpy.typing import NDArray
 from platypus.cache import Own, Prefix, Store, kept_prefix
 from platypus.errors import PromptError
 from platypus.model import Loaded
-from platypus.walk import Constraint, Walk
+from platypus.walk import FEW, Constraint, Walk
+
+AHEAD = 32  # guessed tokens in one pass, of all requests together: so few cost hardly any time
+GUESSED = 8  # of one request at most
 
 EndedBy = Literal["model", "length", "time"]  # as in `platypus.planner`
 
@@ -74,11 +79,11 @@ class Ranked:
 
 @dataclass
 class _Row:
-    """A request under way: its plan, the tokens that the model has not read, and what it keeps of those it has."""
+    """A request under way: what its prompt has behind the prefix, its plan, and what it keeps of what was read."""
 
     index: int
+    request: list[int]
     walk: Walk
-    unread: list[int]
     own: Own
     limit: int
     deadline: float
@@ -87,9 +92,14 @@ class _Row:
     ended_by: EndedBy = "model"
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
 
+    @property
+    def unread(self) -> list[int]:
+        """The tokens that the model has not read."""
+        return [*self.request, *self.walk.ids][len(self.own.places) :]
+
     def settle(self) -> bool:
         """Append what is forced; at a limit, all that is needed to end. Returns whether the plan is complete."""
-        self.unread += self.walk.forced()
+        self.walk.forced()
         if not self.walk.ended and len(self.walk.ids) >= self.limit:
             self.ended_by = "length"
         elif not self.walk.ended and time.monotonic() > self.deadline:
@@ -98,8 +108,39 @@ class _Row:
             self.walk.append(self.walk.shortest())
         return self.walk.ended
 
-    def decide(self, logits: NDArray[np.float32], temperature: float) -> None:
-        """Append the token that the model wants, or one drawn (by Gumbel noise: the best of the legal ones counts)."""
+    def guess(self, most: int) -> list[int]:
+        """So many tokens at most that come next if the plan is copying the request, and goes on with it."""
+        ids, plain = self.walk.ids, self.walk.vocabulary.token
+        most = min(most, self.limit - len(ids))
+        if not ids or most <= 0 or len(self.walk.candidates()) <= FEW:
+            return []
+        last = plain(ids[-1]).lstrip()  # in the request a space may stand before it
+        ends = [i for i, token in enumerate(self.request) if last and plain(token).lstrip() == last]
+        if not ends:
+            return []
+        best = max(ends, key=lambda end: _alike(self.request[end - 1 :: -1] if end else [], ids[-2::-1]))
+        return self.request[best + 1 : best + 1 + most]
+
+    def decide(self, logits: NDArray[np.float32], guessed: Sequence[int], temperature: float) -> None:
+        """Append the token that the model wants and what it forces; go on for as long as that was guessed.
+
+        The logits are those behind what was read: first behind the plan, then behind each guessed token.
+        """
+        at = 0
+        while True:
+            start = len(self.walk.ids)
+            self._choose(logits[at], temperature)
+            ended = self.settle()
+            new = self.walk.ids[start:]
+            alike = _alike(new, guessed[at:])
+            if ended or alike < len(new):
+                read = len(self.request) + start + alike
+                self.own = self.own._replace(places=self.own.places[:read])
+                return
+            at += alike
+
+    def _choose(self, logits: NDArray[np.float32], temperature: float) -> None:
+        """The best legal token, or one drawn (by Gumbel noise: the best of the legal ones counts)."""
         scores = logits
         if temperature:
             scores = logits / temperature + self.rng.gumbel(size=len(logits)).astype(np.float32)
@@ -107,7 +148,6 @@ class _Row:
         token = self.walk.best(scores)
         self.log += float(logits[token] - allowed.max() - np.log(np.exp(allowed - allowed.max()).sum()))
         self.walk.append(token)
-        self.unread = [token]
         self.decisions += 1
 
     @property
@@ -129,9 +169,8 @@ class Decoder:
         self, loaded: Loaded, constraint: Constraint, probes: Sequence[Sequence[int]], *, folder: Path | None = None
     ) -> None:
         self._loaded, self._constraint = loaded, constraint
-        ids = [a for a, b in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(*probes, strict=False))]
-        self._store = Store(kept_prefix(loaded, ids, folder))
-        self._ids = tuple(ids)
+        self._ids = tuple(probes[0][: _alike(*probes)])
+        self._store = Store(kept_prefix(loaded, self._ids, folder))
         self._lent = False
 
     @property
@@ -151,7 +190,7 @@ class Decoder:
                 wanted += 1
 
     def stream(self, prompts: Sequence[Sequence[int]], *, limits: Limits, batch_size: int = 1) -> Iterator[Progress]:
-        """The plans as they grow: after each token that is a decision, and when one is complete. Closing it cancels.
+        """The plans as they grow, after each pass of the model, and when one is complete. Closing it cancels.
 
         Raises PromptError for a prompt that fills the model's context.
         """
@@ -170,9 +209,9 @@ class Decoder:
                 if not rows:
                     return
                 self._tidy(store, rows)
-                for row, logits in zip(rows, self._logits(store, rows), strict=True):
-                    row.decide(logits, limits.temperature)
-                    row.settle()
+                guesses = [row.guess(min(GUESSED, AHEAD // len(rows))) for row in rows]
+                for row, guess, logits in zip(rows, guesses, self._logits(store, rows, guesses), strict=True):
+                    row.decide(logits, guess, limits.temperature)
                     yield row.progress
                 rows = [row for row in rows if not row.walk.ended]
 
@@ -184,7 +223,7 @@ class Decoder:
         """
         self._check(prompt)
         start = self._row(0, prompt, limits)
-        start.unread += start.walk.forced()
+        start.walk.forced()
         order = itertools.count()
         frontier = [_Branch(0.0, next(order), start)]
         found: list[Ranked] = []
@@ -201,22 +240,31 @@ class Decoder:
                     branch.push_sibling(frontier, order)
                     if len(branch.row.walk.ids) < start.limit:
                         chosen.append(branch)
-                logits = self._logits(store, [branch.row for branch in chosen]) if chosen else []
+                rows = [branch.row for branch in chosen]
+                logits = self._logits(store, rows, [()] * len(rows)) if rows else []
                 for branch, said in zip(chosen, logits, strict=True):
-                    branch.push_children(frontier, order, said)
+                    branch.push_children(frontier, order, said[0])
         return found
 
     # ------------------------------------------------------------ the model
 
     @torch.inference_mode()
-    def _logits(self, store: Store, rows: Sequence[_Row]) -> list[NDArray[np.float32]]:
-        """What the model says after each row's unread tokens, which count as read from then on."""
-        counts = [len(row.unread) for row in rows]
-        ids = torch.tensor([[token for row in rows for token in row.unread]])
-        at = torch.tensor([[row.own.read + i for row in rows for i in range(len(row.unread))]])
+    def _logits(
+        self, store: Store, rows: Sequence[_Row], guesses: Sequence[Sequence[int]]
+    ) -> list[NDArray[np.float32]]:
+        """What the model says after each row's unread tokens and each token guessed behind them.
+
+        All of them count as read from then on. (1 + guessed, vocabulary) for each row.
+        """
+        chunks = [[*row.unread, *guess] for row, guess in zip(rows, guesses, strict=True)]
+        counts = [len(chunk) for chunk in chunks]
+        ids = torch.tensor([list(itertools.chain(*chunks))])
+        at = torch.tensor([[row.own.read + i for row, count in zip(rows, counts, strict=True) for i in range(count)]])
         taken = store.take([row.own for row in rows], counts)
         for row, own in zip(rows, taken.owns, strict=True):
-            row.own, row.unread = own, []
+            row.own = own
+        ends, asked = np.cumsum(counts), [1 + len(guess) for guess in guesses]
+        wanted = np.concatenate([np.arange(end - count, end) for end, count in zip(ends, asked, strict=True)])
         device = self._loaded.device
         output = self._loaded.model(
             input_ids=ids.to(device),
@@ -224,9 +272,9 @@ class Decoder:
             attention_mask=taken.mask,
             past_key_values=store,
             use_cache=True,
-            logits_to_keep=(torch.tensor(counts).cumsum(0) - 1).to(device),
+            logits_to_keep=torch.from_numpy(wanted).to(device),
         )
-        return list(output.logits[0].float().cpu().numpy())
+        return np.split(output.logits[0].float().cpu().numpy(), np.cumsum(asked)[:-1])
 
     def _tidy(self, store: Store, rows: Sequence[_Row]) -> None:
         """Forget the requests that are done, when they take more places than those under way."""
@@ -258,12 +306,11 @@ class Decoder:
 
     def _row(self, index: int, prompt: Sequence[int], limits: Limits) -> _Row:
         """The request at its beginning: it shares the prefix as far as that goes."""
-        alike = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(self._ids, prompt[:-1], strict=False))
-        shared = sum(1 for _ in alike)
+        shared = _alike(self._ids, prompt[:-1])
         deadline = time.monotonic() + (np.inf if limits.seconds is None else limits.seconds)
         rng = np.random.default_rng((limits.seed, index))
         limit = min(limits.max_new_tokens, self._loaded.context - len(prompt))
-        return _Row(index, self._constraint.start(), list(prompt[shared:]), Own(shared), limit, deadline, rng=rng)
+        return _Row(index, list(prompt[shared:]), self._constraint.start(), Own(shared), limit, deadline, rng=rng)
 
 
 @dataclass(order=True)
@@ -302,6 +349,12 @@ class _Parent:
         for token, log in self.tokens:
             walk = self.row.walk.copy()
             walk.append(token)
-            row = replace(self.row, walk=walk, unread=[token, *walk.forced()])
-            heapq.heappush(frontier, _Branch(self.cost - float(log), next(order), row, self))
+            walk.forced()
+            branch = _Branch(self.cost - float(log), next(order), replace(self.row, walk=walk), self)
+            heapq.heappush(frontier, branch)
             return
+
+
+def _alike(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

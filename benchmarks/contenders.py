@@ -34,7 +34,7 @@ from platypus.stages.generate import examples
 from platypus.synthetic import random_catalogue
 from platypus.walk import Constraint, Vocabulary
 
-MAX_STEPS = 5  # Outlines' automaton grows with it
+MAX_STEPS = 4  # Outlines' automaton grows with it
 RAISED = 1e4  # on a dictated token's logit
 
 

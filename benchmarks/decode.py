@@ -97,25 +97,28 @@ def compare(
     """One batch size: request after request in turn where it is 1, else all of them in turn, some times."""
     rounds = [[task] for task in asked[: 4 * repeats]] if batch == 1 else [list(asked)] * repeats
     seconds: dict[str, list[float]] = {name: [] for name in ways}
+    cpu: dict[str, list[float]] = {name: [] for name in ways}
     said: dict[str, list[Said]] = {name: [] for name in ways}
     passes = dict.fromkeys(ways, 0)
     load = os.getloadavg()[0]
     for tasks_ in rounds:
         for name, way in ways.items():
             counter = Counter(loaded)
-            begun = time.perf_counter()
+            begun, used = time.perf_counter(), time.process_time()
             said[name] += way(tasks_, batch)
             seconds[name].append((time.perf_counter() - begun) / len(tasks_))
+            cpu[name].append((time.process_time() - used) / len(tasks_))
             passes[name] += counter.stop()
-    ours = statistics.median(seconds["platypus"]) if "platypus" in ways else None
+    ours, ours_cpu = statistics.median(seconds["platypus"]), statistics.median(cpu["platypus"])
     for name in ways:
-        plans, median = len(said[name]), statistics.median(seconds[name])
+        plans, median, cpu_median = len(said[name]), statistics.median(seconds[name]), statistics.median(cpu[name])
         report(
             what="plans", model=loaded.source, way=name, notation=prompt.notation, batch=batch, plans=plans,
-            prompt=len(asked[0].prompt), seconds_per_plan=round(median, 4), times=ours and round(median / ours, 2),
+            prompt=len(asked[0].prompt), seconds_per_plan=round(median, 4), times=round(median / ours, 2),
+            cpu_seconds_per_plan=round(cpu_median, 4), times_cpu=round(cpu_median / ours_cpu, 2),
             tokens=round(sum(one.tokens for one in said[name]) / plans, 1), passes=round(passes[name] / plans, 1),
             valid=sum(isinstance(prompt.read(one.text), Plan) for one in said[name]),
-            as_platypus=sum(a.text == b.text for a, b in zip(said[name], said.get("platypus", ()), strict=False)),
+            as_platypus=sum(a.text == b.text for a, b in zip(said[name], said["platypus"], strict=True)),
             load=round(load, 1),
         )  # fmt: skip
 

@@ -8,9 +8,9 @@
     python benchmarks/decode.py equal --requests 500
 
 `plans` decodes the same requests in every way in turn, greedily, in one process; `--shape` takes random weights and
-dictates the plans. `first` times the first decision with the catalogue's keys and values computed, read from the disk,
-or in memory. `grammar` times compilation and masks. `equal` compares with the plain way: no cache, one token after
-another, the mask applied. Prints one JSON object a line.
+dictates the plans. `first` times the first decision and step with the catalogue's keys and values computed, read from
+the disk, or in memory. `grammar` times compilation and masks. `equal` compares with the plain way: no cache, one token
+after another, the mask applied. Prints one JSON object a line.
 """
 
 import argparse
@@ -23,14 +23,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.contenders import Said, Task, Way, peers, platypus, random_model, requests, tasks
+from benchmarks.contenders import Dictated, Said, Task, Way, peers, platypus, random_model, requests, tasks
 from platypus.catalogue import Catalogue, read_catalogue
 from platypus.decoder import Decoder, Limits
 from platypus.model import Loaded, load_base
@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("what", choices=["plans", "first", "grammar", "equal"])
     parser.add_argument("--model", default="embedded", help="a folder, a hub name, or `embedded`")
     parser.add_argument("--shape", help="random weights instead: WIDTHxLAYERS")
+    parser.add_argument("--dictated", action="store_true", help="dictate the plans to a model with weights too")
     parser.add_argument("--catalogue", type=Path, default=Path("examples/worktracker/catalogue.json"))
     parser.add_argument("--notation", choices=["json", "calls"], default="json")
     parser.add_argument("--requests", type=int, default=32)
@@ -82,7 +83,7 @@ def plans(loaded: Loaded, catalogue: Catalogue, options: argparse.Namespace) -> 
     prompt = Prompt(loaded.tokenizer, catalogue, options.notation)
     vocabulary = Vocabulary(loaded.tokenizer, size=loaded.vocabulary)
     asked = tasks(prompt, requests(catalogue, options.requests), vocabulary)
-    told: dict[str, Any] = {"tokens": options.tokens, "dictated": options.shape is not None}
+    told: dict[str, Any] = {"tokens": options.tokens, "dictated": options.dictated or options.shape is not None}
     ways = {"platypus": platypus(loaded, prompt, vocabulary, **told)}
     ways |= peers(loaded, prompt, vocabulary, options.peers, **told)
     for way in ways.values():
@@ -138,34 +139,60 @@ class Counter:
         return self.passes
 
 
-# ---------------------------------------------------------------- the first decision
+# ---------------------------------------------------------------- the first decision and step
 
 
 def first(loaded: Loaded) -> None:
-    """Medians of five, in turn; the grammar is compiled before."""
+    """Seconds to the first decision and to the first complete step (dictated): medians of five, in turn.
+
+    The grammar is compiled before.
+    """
     tools = list(random_catalogue(Random(1), tools=300))
     vocabulary = Vocabulary(loaded.tokenizer, size=loaded.vocabulary)
     for wanted in (512, 1024, 2048, 4096):
         count = next(n for n in range(1, 300) if len(_prompt(loaded, tools[:n]).ids("")) >= wanted)
         prompt = _prompt(loaded, tools[:count])
-        if len(prompt.ids("Summarize my open issues")) + 64 > loaded.context:
-            continue
         assert prompt.catalogue is not None
+        row = next(row for row in requests(prompt.catalogue, 50) if len(row.plan) == 2)
+        (task,) = tasks(prompt, [row], vocabulary)
+        if len(task.prompt) + len(task.plan) > loaded.context:
+            continue
         constraint = Constraint.compile(vocabulary, prompt.catalogue, "json", max_steps=2)
-        probes, ids = [prompt.ids("1"), prompt.ids("Plan")], prompt.ids("Summarize my open issues")
-        timed: dict[str, list[float]] = {"computed": [], "disk": [], "memory": []}
+        probes = [prompt.ids("1"), prompt.ids("Plan")]
+        timed: dict[str, list[Reached]] = {"computed": [], "disk": [], "memory": []}
         with tempfile.TemporaryDirectory() as folder:
-            kept = Decoder(loaded, constraint, probes, folder=Path(folder))
+            kept = Dictated(loaded, constraint, probes, folder=Path(folder))
             for _ in range(5):
-                for name, seconds in timed.items():
+                for name, reached in timed.items():
                     begun = time.perf_counter()
                     where = Path(folder) if name == "disk" else None
-                    decoder = kept if name == "memory" else Decoder(loaded, constraint, probes, folder=where)
-                    next(decoder.stream([ids], limits=Limits(64)))
-                    seconds.append(time.perf_counter() - begun)
-        medians = {name: round(statistics.median(seconds), 4) for name, seconds in timed.items()}
-        report(what="first", model=loaded.source, prompt=len(ids), tools=count, **medians,
-               times=round(medians["computed"] / medians["memory"], 1))  # fmt: skip
+                    decoder = kept if name == "memory" else Dictated(loaded, constraint, probes, folder=where)
+                    reached.append(reach(decoder, prompt, task, begun))
+        for what in ("decision", "step"):
+            medians = {
+                name: statistics.median(getattr(one, what) for one in reached) for name, reached in timed.items()
+            }
+            report(what=f"first {what}", model=loaded.source, prompt=len(task.prompt), tools=count,
+                   **{name: round(median, 4) for name, median in medians.items()},
+                   times=round(medians["computed"] / medians["memory"], 1))  # fmt: skip
+
+
+class Reached(NamedTuple):
+    """Seconds to the first decision and to the first complete step."""
+
+    decision: float
+    step: float
+
+
+def reach(decoder: Dictated, prompt: Prompt, task: Task, begun: float) -> Reached:
+    """Decode until the first step is complete."""
+    decoder.plans = [task.plan]
+    decision = 0.0
+    for progress in decoder.stream([task.prompt], limits=Limits(300)):
+        decision = decision or time.perf_counter() - begun
+        if len(prompt.read_begun(progress.text)):
+            break
+    return Reached(decision, time.perf_counter() - begun)
 
 
 def _prompt(loaded: Loaded, tools: Sequence[Any]) -> Prompt:

@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--catalogue", type=Path, default=Path("examples/worktracker/catalogue.json"))
     parser.add_argument("--notation", choices=["json", "calls"], default="json")
     parser.add_argument("--requests", type=int, default=32)
-    parser.add_argument("--tokens", type=int, default=250, help="the longest plan")
+    parser.add_argument("--tokens", type=int, default=400, help="the longest plan")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--repeats", type=int, default=2, help="how often each way gets all requests (or 4 alone)")
     parser.add_argument("--peers", nargs="*", default=["xgrammar", "outlines"], help="constraints beside `generate`")

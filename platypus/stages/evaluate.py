@@ -39,6 +39,7 @@ MEASURES = {
     "text_exact": "exact texts",
     "word_f1": "word F1",
 }
+FITTED = 500  # validation rows that confidence is fitted to, at most
 SHOWN = 3  # requests that the report shows with gold and answers
 
 
@@ -111,8 +112,9 @@ def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
             **_summary(marked[variant], settings.resamples, run.recipe.seed),
         }
         if variant == "after" and any(row.probability is not None for row in marked[variant]):
-            valid = read_dataset(str(run.folder("refine") / "valid.jsonl"), run.catalogue).rows
-            calibration = _calibration(_mark(planner, valid, settings, "confidence"))
+            valid = read_dataset(str(run.folder("refine") / "valid.jsonl"), run.catalogue).rows[: settings.limit]
+            plans = [row for row in valid if isinstance(row, Example)][:FITTED]
+            calibration = _calibration(_mark(planner, plans, settings, "confidence"))
             calibration.save(folder / CONFIDENCE)
             least = run.recipe.decode.min_confidence
             variants[variant]["confidence"] = _confidence(marked[variant], calibration, least)

@@ -248,9 +248,10 @@ def equal(loaded: Loaded, count: int, limit: int) -> None:
         decoder = Decoder(loaded, constraint, [prompt.ids("1"), prompt.ids("Plan")])
         prompts = [task.prompt for task in asked]
         for ids, quick in zip(prompts, decoder.decode(prompts, limits=Limits(limit), batch_size=8), strict=True):
-            slow = plainly(loaded, constraint, ids, limit)
-            cut += quick.ended_by != "model"
-            length = len(slow.text) - 8 if quick.ended_by != "model" else None  # the limit falls within forced text
+            whole = quick.ended_by == "model"  # then forced tokens may have gone beyond the limit
+            slow = plainly(loaded, constraint, ids, quick.tokens if whole else limit)
+            cut += not whole
+            length = None if whole else len(slow.text) - 8  # the limit falls within forced text
             if quick.text[:length] == slow.text[:length]:
                 same += 1
             else:

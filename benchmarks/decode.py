@@ -1,91 +1,128 @@
-"""Seconds and forward passes per plan, beside transformers' `generate`: free, with Outlines, with XGrammar.
+"""Seconds and forward passes per plan beside transformers' `generate`, free, with XGrammar and with Outlines; and more.
 
-    pip install outlines xgrammar   (peers; those that are not installed are left out)
-    python benchmarks/decode.py --model embedded --catalogue examples/worktracker/catalogue.json --requests 16
+    pip install '.[bench]'   (peers; those that are not installed are left out)
+    python benchmarks/decode.py plans --model runs/demo/merge/model --notation json
+    python benchmarks/decode.py plans --shape 384x6
+    python benchmarks/decode.py first --shape 384x6
+    python benchmarks/decode.py grammar
+    python benchmarks/decode.py equal --requests 500
 
-All on the same model, prompts and machine, interleaved, greedy, with at most `--tokens` new tokens. The peers are
-held to the JSON Schema of plans, which is the most that they can be held to. Prints one JSON object a line.
+`plans` decodes the same requests in every way in turn, greedily, in one process; `--shape` takes random weights and
+dictates the plans. `first` times the first decision and step with the catalogue's keys and values computed, read from
+the disk, or in memory. `grammar` times compilation and masks. `equal` compares with the plain way: no cache, one token
+after another, the mask applied. Prints one JSON object a line.
 """
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from transformers import LogitsProcessorList
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.contenders import Dictated, Said, Task, Way, peers, platypus, random_model, requests, tasks
 from platypus.catalogue import Catalogue, read_catalogue
 from platypus.decoder import Decoder, Limits
-from platypus.grammar import plan_schema
 from platypus.model import Loaded, load_base
 from platypus.plan import Plan
 from platypus.prompt import Prompt
 from platypus.synthetic import random_catalogue
 from platypus.vocabulary import Vocabulary
-from platypus.walk import Constraint
-
-Way = Callable[[Sequence[Sequence[int]]], list[tuple[str, int]]]  # prompts → texts and tokens
+from platypus.walk import Constraint, Walk
 
 
 def main() -> None:
     """Measure what is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="embedded")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["plans", "first", "grammar", "equal"])
+    parser.add_argument("--model", default="embedded", help="a folder, a hub name, or `embedded`")
+    parser.add_argument("--shape", help="random weights instead: WIDTHxLAYERS")
+    parser.add_argument("--dictated", action="store_true", help="dictate the plans to a model with weights too")
     parser.add_argument("--catalogue", type=Path, default=Path("examples/worktracker/catalogue.json"))
-    parser.add_argument("--requests", type=Path, help="a file with one request a line")
-    parser.add_argument("--count", type=int, default=8)
-    parser.add_argument("--tokens", type=int, default=160)
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--notation", choices=["json", "calls"], default="json")
+    parser.add_argument("--requests", type=int, default=32)
+    parser.add_argument("--tokens", type=int, default=400, help="the longest plan")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--repeats", type=int, default=2, help="how often each way gets all requests (or 4 alone)")
+    parser.add_argument("--peers", nargs="*", default=["xgrammar", "outlines"], help="constraints beside `generate`")
+    parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    loaded, catalogue = load_base(options.model), read_catalogue(options.catalogue)
-    lines = options.requests.read_text().splitlines() if options.requests else REQUESTS
-    requests = [line for line in lines if line][: options.count]
-    for batch in options.batches:
-        throughput(loaded, catalogue, requests, options.tokens, batch)
-    first_token(loaded, catalogue)
-    compiling(loaded)
+    torch.set_num_threads(options.threads)
+    loaded = random_model(options.shape) if options.shape else load_base(options.model)
+    print(f"{loaded.source}, {options.threads} threads, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+    match options.what:
+        case "plans":
+            plans(loaded, read_catalogue(options.catalogue), options)
+        case "first":
+            first(loaded)
+        case "grammar":
+            grammar(loaded)
+        case "equal":
+            equal(loaded, options.requests, options.tokens)
 
 
-def throughput(loaded: Loaded, catalogue: Catalogue, requests: Sequence[str], tokens: int, batch: int) -> None:
+def report(**values: Any) -> None:
+    """One line of results."""
+    print(json.dumps(values), flush=True)
+
+
+# ---------------------------------------------------------------- plans
+
+
+def plans(loaded: Loaded, catalogue: Catalogue, options: argparse.Namespace) -> None:
     """Every way on the same batches in turn, so that what else the machine does falls on all alike."""
-    for notation in ("json", "calls"):
-        prompt = Prompt(loaded.tokenizer, catalogue, notation)
-        prompts = [prompt.ids(request) for request in requests]
-        ways = {"platypus": ours(loaded, prompt, tokens), "generate": generate(loaded, tokens, lambda: [])}
-        if notation == "json":
-            ways |= peers(loaded, catalogue, tokens)
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
-        said: dict[str, list[tuple[str, int]]] = {name: [] for name in ways}
-        passes = dict.fromkeys(ways, 0)
-        for way in ways.values():
-            way(prompts[:1])  # what is compiled or cached once is not timed
-        for start in range(0, len(prompts), batch):
-            for name, way in ways.items():
-                counter = Counter(loaded)
-                begun = time.perf_counter()
-                said[name] += way(prompts[start : start + batch])
-                seconds[name].append(time.perf_counter() - begun)
-                passes[name] += counter.stop()
-        for name in ways:
-            plans = len(said[name])
-            report(
-                what="plan", way=name, notation=notation, batch=batch, plans=plans,
-                seconds_per_plan=round(sum(seconds[name]) / plans, 4),
-                median_batch_seconds=round(statistics.median(seconds[name]), 4),
-                tokens_per_plan=round(sum(count for _, count in said[name]) / plans, 1),
-                passes_per_plan=round(passes[name] / plans, 1),
-                valid=sum(isinstance(prompt.read(text), Plan) for text, _ in said[name]),
-            )  # fmt: skip
+    prompt = Prompt(loaded.tokenizer, catalogue, options.notation)
+    vocabulary = Vocabulary(loaded.tokenizer, size=loaded.vocabulary)
+    asked = tasks(prompt, requests(catalogue, options.requests), vocabulary)
+    told: dict[str, Any] = {"tokens": options.tokens, "dictated": options.dictated or options.shape is not None}
+    ways = {"platypus": platypus(loaded, prompt, vocabulary, **told)}
+    ways |= peers(loaded, prompt, vocabulary, options.peers, **told)
+    for way in ways.values():
+        way(asked[:1], 1)  # what is compiled or cached once is not timed
+    for batch in options.batches:
+        compare(loaded, prompt, ways, asked, batch, options.repeats)
+
+
+def compare(
+    loaded: Loaded, prompt: Prompt, ways: dict[str, Way], asked: Sequence[Task], batch: int, repeats: int
+) -> None:
+    """One batch size: request after request in turn where it is 1, else all of them in turn, some times."""
+    rounds = [[task] for task in asked[: 4 * repeats]] if batch == 1 else [list(asked)] * repeats
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    cpu: dict[str, list[float]] = {name: [] for name in ways}
+    said: dict[str, list[Said]] = {name: [] for name in ways}
+    passes = dict.fromkeys(ways, 0)
+    load = os.getloadavg()[0]
+    for tasks_ in rounds:
+        for name, way in ways.items():
+            counter = Counter(loaded)
+            begun, used = time.perf_counter(), time.process_time()
+            said[name] += way(tasks_, batch)
+            seconds[name].append((time.perf_counter() - begun) / len(tasks_))
+            cpu[name].append((time.process_time() - used) / len(tasks_))
+            passes[name] += counter.stop()
+    ours, ours_cpu = statistics.median(seconds["platypus"]), statistics.median(cpu["platypus"])
+    for name in ways:
+        plans, median, cpu_median = len(said[name]), statistics.median(seconds[name]), statistics.median(cpu[name])
+        report(
+            what="plans", model=loaded.source, way=name, notation=prompt.notation, batch=batch, plans=plans,
+            prompt=len(asked[0].prompt), seconds_per_plan=round(median, 4), times=round(median / ours, 2),
+            cpu_seconds_per_plan=round(cpu_median, 4), times_cpu=round(cpu_median / ours_cpu, 2),
+            tokens=round(sum(one.tokens for one in said[name]) / plans, 1), passes=round(passes[name] / plans, 1),
+            valid=sum(isinstance(prompt.read(one.text), Plan) for one in said[name]),
+            as_platypus=sum(a.text == b.text for a, b in zip(said[name], said["platypus"], strict=True)),
+            load=round(load, 1),
+        )  # fmt: skip
 
 
 class Counter:
@@ -103,137 +140,141 @@ class Counter:
         return self.passes
 
 
-def ours(loaded: Loaded, prompt: Prompt, tokens: int) -> Way:
-    """Platypus, with the catalogue's keys and values in memory."""
-    decoder = new_decoder(loaded, prompt)
-
-    def way(prompts: Sequence[Sequence[int]]) -> list[tuple[str, int]]:
-        decoded = decoder.decode(prompts, limits=Limits(tokens), batch_size=len(prompts))
-        return [(plan.text, plan.tokens) for plan in decoded]
-
-    return way
+# ---------------------------------------------------------------- the first decision and step
 
 
-def new_decoder(loaded: Loaded, prompt: Prompt, folder: Path | None = None) -> Decoder:
-    """A decoder of the prompt's catalogue, in ten steps at most."""
-    assert prompt.catalogue is not None
+def first(loaded: Loaded) -> None:
+    """Seconds to the first decision and to the first complete step (dictated): medians of five, in turn.
+
+    The grammar is compiled before.
+    """
+    tools = list(random_catalogue(Random(1), tools=300))
     vocabulary = Vocabulary(loaded.tokenizer, size=loaded.vocabulary)
-    constraint = Constraint.compile(vocabulary, prompt.catalogue, prompt.notation, max_steps=10)
-    return Decoder(loaded, constraint, [prompt.ids("1"), prompt.ids("Plan")], folder=folder)
-
-
-def generate(loaded: Loaded, tokens: int, processors: Callable[[], list[Any]]) -> Way:
-    """transformers' `generate`, with fresh logits processors for each batch."""
-
-    def way(prompts: Sequence[Sequence[int]]) -> list[tuple[str, int]]:
-        longest = max(map(len, prompts))
-        pad = loaded.tokenizer.pad_token_id
-        ids = torch.tensor([[pad] * (longest - len(prompt)) + list(prompt) for prompt in prompts])
-        mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-        with torch.inference_mode():
-            output = loaded.model.generate(
-                input_ids=ids.to(loaded.device), attention_mask=mask.to(loaded.device), max_new_tokens=tokens,
-                logits_processor=LogitsProcessorList(processors()),
-            )  # fmt: skip
-        rows = [[t for t in row if t not in (pad, *loaded.end_tokens)] for row in output[:, longest:].tolist()]
-        texts = loaded.tokenizer.batch_decode(rows, skip_special_tokens=True)
-        return [(text, len(row) + 1) for text, row in zip(texts, rows, strict=True)]
-
-    return way
-
-
-def peers(loaded: Loaded, catalogue: Catalogue, tokens: int) -> dict[str, Way]:
-    """The constrained peers that are installed."""
-    schema = json.dumps(plain(plan_schema(catalogue, max_steps=10)))
-    found: dict[str, Way] = {}
-    if find_spec("xgrammar"):
-        import xgrammar
-        from xgrammar.contrib.hf import LogitsProcessor
-
-        info = xgrammar.TokenizerInfo.from_huggingface(loaded.tokenizer, vocab_size=loaded.vocabulary)
-        compiled = xgrammar.GrammarCompiler(info).compile_json_schema(
-            schema, any_whitespace=False, separators=(", ", ": ")
-        )
-        found["generate + xgrammar"] = generate(loaded, tokens, lambda: [LogitsProcessor(compiled)])
-    if find_spec("outlines"):
-        import outlines
-
-        generator = outlines.Generator(
-            outlines.from_transformers(loaded.model, loaded.tokenizer), outlines.types.JsonSchema(schema)
-        )
-        found["generate + outlines"] = generate(loaded, tokens, lambda: [fresh(generator.logits_processor)])
-    return found
-
-
-def plain(schema: Any) -> Any:
-    """The schema without what Outlines refuses: formats of one's own, and sets."""
-    if isinstance(schema, dict):
-        return {key: plain(value) for key, value in schema.items() if key not in ("format", "uniqueItems")}
-    return [plain(value) for value in schema] if isinstance(schema, list) else schema
-
-
-def fresh(processor: Any) -> Any:
-    """Outlines' processor, ready for the next batch."""
-    processor.reset()
-    return processor
-
-
-def first_token(loaded: Loaded, catalogue: Catalogue) -> None:
-    """Seconds to the first decision: the prefix computed for it, read from disk, and in memory."""
-    for tools in (9, 40, 90):
-        chosen = catalogue if tools == 9 else random_catalogue(Random(1), tools=tools)
-        prompt = Prompt(loaded.tokenizer, chosen, "json", 1 << 20)
-        ids = prompt.ids("Summarize my open issues")
-        if len(ids) > loaded.context - 64:
+    for wanted in (512, 1024, 2048, 4096):
+        count = next(n for n in range(1, 300) if len(_prompt(loaded, tools[:n]).ids("")) >= wanted)
+        prompt = _prompt(loaded, tools[:count])
+        assert prompt.catalogue is not None
+        row = next(row for row in requests(prompt.catalogue, 50) if len(row.plan) == 2)
+        (task,) = tasks(prompt, [row], vocabulary)
+        if len(task.prompt) + len(task.plan) > loaded.context:
             continue
+        constraint = Constraint.compile(vocabulary, prompt.catalogue, "json", max_steps=2)
+        probes = [prompt.ids("1"), prompt.ids("Plan")]
+        timed: dict[str, list[Reached]] = {"computed": [], "disk": [], "memory": []}
         with tempfile.TemporaryDirectory() as folder:
-            new_decoder(loaded, prompt, Path(folder))
-            timed: dict[str, list[float]] = {"cold": [], "disk": [], "memory": []}
+            kept = Dictated(loaded, constraint, probes, folder=Path(folder))
             for _ in range(5):
-                for name in timed:
-                    decoder = new_decoder(loaded, prompt) if name == "memory" else None
-                    for _ in range(2 if decoder else 1):  # the second request of a decoder is the one that counts
-                        begun = time.perf_counter()
-                        at = decoder or new_decoder(loaded, prompt, Path(folder) if name == "disk" else None)
-                        next(at.stream([ids], limits=Limits(64)))
-                        passed = time.perf_counter() - begun
-                    timed[name].append(passed)
-        medians = {name: round(statistics.median(values), 4) for name, values in timed.items()}
-        report(what="first token", prompt_tokens=len(ids), **medians)
+                for name, reached in timed.items():
+                    begun = time.perf_counter()
+                    where = Path(folder) if name == "disk" else None
+                    decoder = kept if name == "memory" else Dictated(loaded, constraint, probes, folder=where)
+                    reached.append(reach(decoder, prompt, task, begun))
+        for what in ("decision", "step"):
+            medians = {
+                name: statistics.median(getattr(one, what) for one in reached) for name, reached in timed.items()
+            }
+            report(what=f"first {what}", model=loaded.source, prompt=len(task.prompt), tools=count,
+                   **{name: round(median, 4) for name, median in medians.items()},
+                   times=round(medians["computed"] / medians["memory"], 1))  # fmt: skip
 
 
-def compiling(loaded: Loaded) -> None:
-    """Seconds to compile a grammar, and for one mask after the first step."""
+class Reached(NamedTuple):
+    """Seconds to the first decision and to the first complete step."""
+
+    decision: float
+    step: float
+
+
+def reach(decoder: Dictated, prompt: Prompt, task: Task, begun: float) -> Reached:
+    """Decode until the first step is complete."""
+    decoder.plans = [task.plan]
+    decision = 0.0
+    for progress in decoder.stream([task.prompt], limits=Limits(300)):
+        decision = decision or time.perf_counter() - begun
+        if len(prompt.read_begun(progress.text)):
+            break
+    return Reached(decision, time.perf_counter() - begun)
+
+
+def _prompt(loaded: Loaded, tools: Sequence[Any]) -> Prompt:
+    return Prompt(loaded.tokenizer, Catalogue(tuple(tools)), "json", 1 << 20)
+
+
+# ---------------------------------------------------------------- grammars
+
+
+def grammar(loaded: Loaded) -> None:
+    """On random walks: seconds to compile a grammar, for one mask, for all of a decision that is no forward pass."""
+    vocabulary = Vocabulary(loaded.tokenizer, size=loaded.vocabulary)
     for tools in (10, 100, 1000):
-        catalogue = random_catalogue(Random(0), tools=tools)
-        vocabulary = Vocabulary(loaded.tokenizer, size=loaded.vocabulary)
+        catalogue = Catalogue(tuple(random_catalogue(Random(0), tools=5 * tools))[:tools])
         begun = time.perf_counter()
-        constraint = Constraint.compile(vocabulary, catalogue, "json", max_steps=8)
-        compiled, masks = time.perf_counter() - begun, []
+        constraint = Constraint.compile(
+            vocabulary, catalogue, "json", max_steps=8
+        )  # what 64 bits hold with 1,000 tools
+        compiled, masks, decisions = time.perf_counter() - begun, [], []
+        rng = np.random.default_rng(0)
         for _ in range(20):
             walk = constraint.start()
-            begun = time.perf_counter()
-            walk.candidates()
-            masks.append(time.perf_counter() - begun)
-        size = len(catalogue)
-        report(what="grammar", tools=size, seconds=round(compiled, 4), mask=round(statistics.median(masks), 6))
+            while not walk.ended and len(walk.ids) < 100:
+                begun = time.perf_counter()
+                walk.forced()
+                if walk.ended:
+                    break
+                token = walk.best(rng.random(loaded.vocabulary, np.float32))
+                decisions.append(time.perf_counter() - begun)
+                walk.append(token)
+                begun = time.perf_counter()
+                walk.candidates()
+                masks.append(time.perf_counter() - begun)
+        kept = np.array(masks)
+        report(what="grammar", tools=len(catalogue), masks=len(kept), compile=round(compiled, 4),
+               mask_mean=round(float(kept.mean()), 6), mask_99=round(float(np.quantile(kept, 0.99)), 6),
+               decision_mean=round(statistics.mean(decisions), 6))  # fmt: skip
 
 
-def report(**values: Any) -> None:
-    """One line of results."""
-    print(json.dumps(values), flush=True)
+# ---------------------------------------------------------------- equality
 
 
-REQUESTS = [
-    "Find work items owned by DEVU-7, then prioritize them",
-    "Summarize my open issues",
-    "Find all work items that resemble TKT-123 and put them into the current sprint",
-    "Create action items from this text: call Ana about the broken export",
-    "List the p0 issues of part FEAT-12 and summarize them",
-    "Book me a flight to Lisbon",
-    "Which tickets from customer Acme need a response?",
-    "Prioritize my p1 tickets and add them to the current sprint",
-]
+def equal(loaded: Loaded, count: int, limit: int) -> None:
+    """Requests over small random catalogues, both notations, batches of eight: the same plans as the plain way?"""
+    vocabulary = Vocabulary(loaded.tokenizer, size=loaded.vocabulary)
+    same = cut = 0
+    differing: list[dict[str, str]] = []
+    for number, start in enumerate(range(0, count, 8)):
+        catalogue = random_catalogue(Random(number), tools=3)
+        prompt = Prompt(loaded.tokenizer, catalogue, "calls" if number % 2 else "json")
+        constraint = Constraint.compile(vocabulary, catalogue, prompt.notation, max_steps=4)
+        asked = tasks(prompt, requests(catalogue, min(8, count - start)), vocabulary)
+        decoder = Decoder(loaded, constraint, [prompt.ids("1"), prompt.ids("Plan")])
+        prompts = [task.prompt for task in asked]
+        for ids, quick in zip(prompts, decoder.decode(prompts, limits=Limits(limit), batch_size=8), strict=True):
+            whole = quick.ended_by == "model"  # then forced tokens may have gone beyond the limit
+            slow = plainly(loaded, constraint, ids, quick.tokens if whole else limit)
+            cut += not whole
+            length = None if whole else len(slow.text) - 8  # the limit falls within forced text
+            if quick.text[:length] == slow.text[:length]:
+                same += 1
+            else:
+                differing.append({"quick": quick.text, "plain": slow.text})
+        done = min(count, start + 8)
+        report(what="equal", model=loaded.source, requests=done, same=same, cut=cut, differing=differing)
+
+
+@torch.inference_mode()
+def plainly(loaded: Loaded, constraint: Constraint, prompt: Sequence[int], limit: int) -> Walk:
+    """One token at a time, nothing cached: of the legal tokens the one with the highest logit."""
+    walk = constraint.start()
+    while not walk.ended and len(walk.ids) < limit:
+        candidates = walk.candidates()
+        legal = walk.legal(candidates) if len(candidates) <= 40 else []
+        if len(legal) == 1:
+            walk.append(legal[0])
+            continue
+        output = loaded.model(input_ids=torch.tensor([[*prompt, *walk.ids]]), use_cache=False, logits_to_keep=1)
+        walk.append(walk.best(output.logits[0, -1].float().numpy()))
+    return walk
+
 
 if __name__ == "__main__":
     main()

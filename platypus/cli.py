@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from platypus import __version__
-from platypus.errors import PlatypusError, RunError
+from platypus.errors import PlatypusError
 
 if TYPE_CHECKING:
     from platypus.catalogue import Catalogue
@@ -38,6 +38,12 @@ Decode = Annotated[
 ]
 OtherTools = Annotated[
     Path | None, typer.Option("--catalogue", metavar="FILE", help="Plan with these tools instead of the run's.")
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(
+        "--time-limit", metavar="SECONDS", min=0, help="The longest that an answer may take; else as in the recipe."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -209,33 +215,23 @@ def plan(
     request: Annotated[str, typer.Argument(metavar="REQUEST", help="What is wanted, in words.", show_default=False)],
     catalogue: OtherTools = None,
     decoding: Decode = None,
+    time_limit: TimeLimit = None,
     as_json: Json = False,
 ) -> None:
-    """Answer one request with a plan. Exit code 1 when the answer is not one."""
-    from platypus.plan import Malformed
-    from platypus.planner import open_planner
-    from platypus.stages.chat import readable
+    """Answer one request with a plan. Exit code 1 when the answer is not one, or the planner is not sure of it."""
+    from platypus.stages.chat import plan
 
-    opened = _open(run, decoding=decoding)
-    if opened.catalogue is None:
-        raise RunError("the run has no catalogue to plan with", where=str(run), remedy=f"Ask it: platypus chat {run}")
-    planner = open_planner(opened, catalogue=_tools(catalogue))
-    typer.secho(f"answered by {planner.loaded.source}", dim=True, err=True)
-    (answer,) = planner.plan([request], max_new_tokens=opened.recipe.evaluate.max_new_tokens)
-    if isinstance(answer.plan, Malformed):
-        typer.echo(f"not a valid plan: {answer.plan.text}", err=True)
-        for problem in answer.plan.problems:
-            typer.echo(f"  {problem}", err=True)
+    opened = _open(run, decoding=decoding, seconds=time_limit)
+    if not plan(opened, request, catalogue=_tools(catalogue), as_json=as_json):
         raise typer.Exit(1)
-    typer.echo(str(answer.plan) if as_json else readable(answer.plan))
 
 
 @app.command()
-def chat(run: RunFolder, catalogue: OtherTools = None, decoding: Decode = None) -> None:
-    """Talk to the fine-tuned model."""
+def chat(run: RunFolder, catalogue: OtherTools = None, decoding: Decode = None, time_limit: TimeLimit = None) -> None:
+    """Talk to the fine-tuned model. Ctrl-C stops an answer."""
     from platypus.stages.chat import chat
 
-    chat(_open(run, decoding=decoding), catalogue=_tools(catalogue))
+    chat(_open(run, decoding=decoding, seconds=time_limit), catalogue=_tools(catalogue))
 
 
 @app.command()
@@ -288,11 +284,15 @@ def base(
     typer.echo(json.dumps(results) if as_json else "\n".join(result_lines(results, indent="")))
 
 
-def _open(folder: Path, recipe: Path | None = None, decoding: str | None = None) -> "Run":
+def _open(
+    folder: Path,
+    recipe: Path | None = None,
+    decoding: Literal["grammar", "free"] | None = None,
+    seconds: float | None = None,
+) -> "Run":
     from platypus.run import Run
 
-    run = Run.open(folder, recipe=recipe)
-    return run if decoding is None else run.decoded(decoding)
+    return Run.open(folder, recipe=recipe).decoded(decoding, seconds=seconds)
 
 
 def _tools(file: Path | None) -> "Catalogue | None":

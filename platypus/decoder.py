@@ -1,40 +1,43 @@
 """Decoding plans: a model and a constraint, requests in, valid plans out.
 
-The catalogue's keys and values are computed once (`Prefix`), kept in memory and, on wish, on disk. Requests take their
-place behind them in slots: each slot of the cache holds the prefix, and a request only writes what comes after it, so
-that a slot is free for the next request without anything being copied. What the constraint forces is never asked of
-the model: it rides along, in one chunk, with the next token that is a decision. When a limit is reached, the plan is
-brought to its soonest valid end without the model. Knows ids and texts, not plans.
+The catalogue's keys and values are computed once, and all requests continue from them (`cache.py`). What the constraint
+forces is never asked of the model: it rides along, in one chunk, with the next token that is a decision. So do some
+guesses, as values are mostly copied from the request: what the model says behind a guessed token counts if that token
+is what it says itself (Saxena 2023, "Prompt Lookup Decoding"), which changes no result. A request that is done leaves
+the batch, and the next one takes its place. When a limit is reached, the plan is brought to its soonest valid end
+without the model. Knows ids and texts, not plans.
 """
 
-import hashlib
 import heapq
 import itertools
-import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from transformers import DynamicCache
-from transformers.cache_utils import Cache
 
+from platypus.cache import Own, Prefix, Store, kept_prefix
 from platypus.errors import PromptError
 from platypus.model import Loaded
-from platypus.walk import Constraint, Walk
+from platypus.walk import FEW, Constraint, Walk
 
-EndedBy = Literal["model", "length", "time"]
+AHEAD = 32  # guessed tokens in one pass, of all requests together: so few cost hardly any time
+GUESSED = 8  # of one request at most
+
+EndedBy = Literal["model", "length", "time"]  # as in `platypus.planner`
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How far and how a plan is decoded. Temperature 0 takes the best token, else one is drawn with the seed."""
+    """How far and how a plan is decoded. Temperature 0 takes the best token, else one is drawn with the seed.
+
+    The seconds of a request begin when its turn has come.
+    """
 
     max_new_tokens: int = 512
     seconds: float | None = None
@@ -44,12 +47,17 @@ class Limits:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A plan's text, its tokens with the end token, how often the model was asked, and what ended it."""
+    """A plan's text, its tokens with the end token, how often the model was asked, and what ended it.
+
+    `probability` is the product over all decisions, each among the tokens that the grammar allowed there: what the
+    constrained model thinks of the plan, or a little less, where the grammar allows tokens that are not canonical.
+    """
 
     text: str
     tokens: int
     decisions: int
     ended_by: EndedBy
+    probability: float
 
 
 @dataclass(frozen=True)
@@ -69,97 +77,29 @@ class Ranked:
     probability: float
 
 
-@dataclass(frozen=True)
-class Prefix:
-    """The ids that all prompts begin with, and their keys and values: two tensors (1, heads, P, width) a layer."""
-
-    ids: tuple[int, ...]
-    layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
-
-    def save(self, path: Path, *, fingerprint: str) -> None:
-        """Write it as safetensors, whole or not at all."""
-        tensors = {f"{name}.{i}": t for i, layer in enumerate(self.layers) for name, t in zip("kv", layer, strict=True)}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_suffix(".new")
-        save_file(tensors, new, metadata={"fingerprint": fingerprint, "ids": json.dumps(self.ids)})
-        new.replace(path)
-
-    @classmethod
-    def load(cls, path: Path, *, fingerprint: str, device: torch.device) -> "Prefix | None":
-        """Read it; None when there is none, or another one, or a broken one."""
-        try:
-            with safe_open(path, framework="pt", device=str(device)) as file:
-                about = file.metadata() or {}
-                if about.get("fingerprint") != fingerprint:
-                    return None
-                count = len(list(file.keys())) // 2
-                layers = tuple((file.get_tensor(f"k.{i}"), file.get_tensor(f"v.{i}")) for i in range(count))
-                return cls(tuple(json.loads(about["ids"])), layers)
-        except (FileNotFoundError, SafetensorError):
-            return None
-
-
-class _Slots(Cache):
-    """Keys and values of several requests behind one prefix; rows are of different lengths.
-
-    Each layer has two tensors (slots, heads, capacity, width). A call of the model writes each row's tokens to
-    `places` and sees the first `length` positions; the last position takes what only fills up a shorter row.
-    """
-
-    def __init__(self, prefix: Prefix, slots: int, capacity: int) -> None:
-        super().__init__(layers=[])
-        self.slots, self.capacity = slots, capacity
-        self._prefix, self._spoilt = prefix, set[int]()
-        self.length = len(prefix.ids)
-        self.places = torch.empty(0, 0, dtype=torch.long)
-        self._stored = [tuple(self._room(tensor) for tensor in layer) for layer in prefix.layers]
-
-    def _room(self, tensor: torch.Tensor) -> torch.Tensor:
-        _, heads, length, width = tensor.shape
-        room = tensor.new_zeros(self.slots, heads, self.capacity, width)
-        room[:, :, :length] = tensor
-        return room
-
-    def make_ready(self, slot: int, read: int) -> None:
-        """Put the prefix back where the last request had to begin within it; this one begins at `read`."""
-        if slot in self._spoilt:
-            for stored, layer in zip(self._stored, self._prefix.layers, strict=True):
-                for room, tensor in zip(stored, layer, strict=True):
-                    room[slot, :, : tensor.shape[2]] = tensor[0]
-        self._spoilt = self._spoilt - {slot} | ({slot} if read < len(self._prefix.ids) else set())
-
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *_: Any, **__: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Store what a layer computed for the present rows, and return all that they may see."""
-        rows = torch.arange(len(self.places), device=self.places.device)[:, None]
-        keys, values = self._stored[layer_idx]
-        keys[rows, :, self.places] = key_states.transpose(1, 2)
-        values[rows, :, self.places] = value_states.transpose(1, 2)
-        return keys[: len(self.places), :, : self.length], values[: len(self.places), :, : self.length]
-
-    def get_seq_length(self, layer_idx: int = 0) -> int:
-        """What transformers asks for when it is not told the positions."""
-        return self.length
-
-
 @dataclass
 class _Row:
-    """A request in a slot: its plan, the tokens that the model has not read, and how many it has."""
+    """A request under way: what its prompt has behind the prefix, its plan, and what it keeps of what was read."""
 
     index: int
+    request: list[int]
     walk: Walk
-    unread: list[int]
-    read: int
+    own: Own
     limit: int
     deadline: float
     decisions: int = 0
+    log: float = 0.0
     ended_by: EndedBy = "model"
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
 
+    @property
+    def unread(self) -> list[int]:
+        """The tokens that the model has not read."""
+        return [*self.request, *self.walk.ids][len(self.own.places) :]
+
     def settle(self) -> bool:
         """Append what is forced; at a limit, all that is needed to end. Returns whether the plan is complete."""
-        self.unread += self.walk.forced()
+        self.walk.forced()
         if not self.walk.ended and len(self.walk.ids) >= self.limit:
             self.ended_by = "length"
         elif not self.walk.ended and time.monotonic() > self.deadline:
@@ -168,15 +108,55 @@ class _Row:
             self.walk.append(self.walk.shortest())
         return self.walk.ended
 
-    def decide(self, logits: NDArray[np.float32], temperature: float) -> None:
-        """Append the token that the model wants, or one drawn (by Gumbel noise: the best of the legal ones counts)."""
+    def guess(self, most: int) -> list[int]:
+        """So many tokens at most that come next if the plan is copying the request, and goes on with it."""
+        ids, plain = self.walk.ids, self.walk.vocabulary.token
+        most = min(most, self.limit - len(ids))
+        if not ids or most <= 0 or len(self.walk.candidates()) <= FEW:
+            return []
+        last = plain(ids[-1]).lstrip()  # in the request a space may stand before it
+        ends = [i for i, token in enumerate(self.request) if last and plain(token).lstrip() == last]
+        if not ends:
+            return []
+        best = max(ends, key=lambda end: _alike(self.request[end - 1 :: -1] if end else [], ids[-2::-1]))
+        return self.request[best + 1 : best + 1 + most]
+
+    def decide(self, logits: NDArray[np.float32], guessed: Sequence[int], temperature: float) -> None:
+        """Append the token that the model wants and what it forces; go on for as long as that was guessed.
+
+        The logits are those behind what was read: first behind the plan, then behind each guessed token.
+        """
+        at = 0
+        while True:
+            start = len(self.walk.ids)
+            self._choose(logits[at], temperature)
+            ended = self.settle()
+            new = self.walk.ids[start:]
+            alike = _alike(new, guessed[at:])
+            if ended or alike < len(new):
+                read = len(self.request) + start + alike
+                self.own = self.own._replace(places=self.own.places[:read])
+                return
+            at += alike
+
+    def _choose(self, logits: NDArray[np.float32], temperature: float) -> None:
+        """The best legal token, or one drawn (by Gumbel noise: the best of the legal ones counts)."""
         scores = logits
         if temperature:
             scores = logits / temperature + self.rng.gumbel(size=len(logits)).astype(np.float32)
+        allowed = logits[self.walk.candidates()]
         token = self.walk.best(scores)
+        self.log += float(logits[token] - allowed.max() - np.log(np.exp(allowed - allowed.max()).sum()))
         self.walk.append(token)
-        self.unread = [token]
         self.decisions += 1
+
+    @property
+    def progress(self) -> Progress:
+        """How far it has come."""
+        walk, decoded = self.walk, None
+        if walk.ended:
+            decoded = Decoded(walk.text, len(walk.ids), self.decisions, self.ended_by, float(np.exp(self.log)))
+        return Progress(self.index, walk.text, decoded)
 
 
 class Decoder:
@@ -189,9 +169,14 @@ class Decoder:
         self, loaded: Loaded, constraint: Constraint, probes: Sequence[Sequence[int]], *, folder: Path | None = None
     ) -> None:
         self._loaded, self._constraint = loaded, constraint
-        ids = [a for a, b in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(*probes, strict=False))]
-        self.prefix = self._prefix(tuple(ids), folder)
-        self._slots: _Slots | None = None
+        self._ids = tuple(probes[0][: _alike(*probes)])
+        self._store = Store(kept_prefix(loaded, self._ids, folder))
+        self._lent = False
+
+    @property
+    def prefix(self) -> Prefix:
+        """What all prompts have in common."""
+        return self._store.prefix
 
     def decode(self, prompts: Sequence[Sequence[int]], *, limits: Limits, batch_size: int = 16) -> Iterator[Decoded]:
         """The plan of each prompt, in order."""
@@ -205,29 +190,30 @@ class Decoder:
                 wanted += 1
 
     def stream(self, prompts: Sequence[Sequence[int]], *, limits: Limits, batch_size: int = 1) -> Iterator[Progress]:
-        """The plans as they grow: after each token that is a decision, and when one is complete. Closing it cancels.
+        """The plans as they grow, after each pass of the model, and when one is complete. Closing it cancels.
 
         Raises PromptError for a prompt that fills the model's context.
         """
-        queue = iter([self._row(index, prompt, limits) for index, prompt in enumerate(prompts)])
-        slots = self._room(prompts, min(batch_size, max(1, len(prompts))), limits.max_new_tokens)
-        rows: list[_Row | None] = [None] * slots.slots
-        while True:
-            for slot, row in enumerate(rows):
-                while row is None or row.settle():
-                    if row is not None:
-                        yield Progress(row.index, row.walk.text, _decoded(row))
-                    row = next(queue, None)
-                    if row is None:
-                        break
-                    slots.make_ready(slot, row.read)
-                rows[slot] = row
-            active = [row for row in rows if row is not None]
-            if not active:
-                return
-            for row, logits in zip(active, self._logits(slots, rows), strict=True):
-                row.decide(logits, limits.temperature)
-                yield Progress(row.index, row.walk.text, None)
+        for prompt in prompts:
+            self._check(prompt)
+        queue = enumerate(prompts)
+        rows: list[_Row] = []
+        with self._borrowed() as store:
+            while True:
+                while len(rows) < batch_size and (following := next(queue, None)) is not None:
+                    row = self._row(*following, limits)
+                    if row.settle():
+                        yield row.progress
+                    else:
+                        rows.append(row)
+                if not rows:
+                    return
+                self._tidy(store, rows)
+                guesses = [row.guess(min(GUESSED, AHEAD // len(rows))) for row in rows]
+                for row, guess, logits in zip(rows, guesses, self._logits(store, rows, guesses), strict=True):
+                    row.decide(logits, guess, limits.temperature)
+                    yield row.progress
+                rows = [row for row in rows if not row.walk.ended]
 
     def best(self, prompt: Sequence[int], k: int, *, limits: Limits, batch_size: int = 8) -> list[Ranked]:
         """The k likeliest plans and their probabilities, likeliest first, found by best-first search.
@@ -235,106 +221,96 @@ class Decoder:
         Probabilities only fall as a plan grows, so a plan that is complete before all likelier beginnings are
         followed up is among the best: the result is exact, unless a limit ends the search; then it may be short.
         """
+        self._check(prompt)
         start = self._row(0, prompt, limits)
-        slots = self._room([prompt], batch_size, limits.max_new_tokens)
-        order = itertools.count()
         start.walk.forced()
-        frontier = [_Branch(0.0, next(order), start.walk)]
+        order = itertools.count()
+        frontier = [_Branch(0.0, next(order), start)]
         found: list[Ranked] = []
-        while frontier and len(found) < k and time.monotonic() <= start.deadline:
-            if frontier[0].walk.ended:
-                branch = heapq.heappop(frontier)
-                branch.push_sibling(frontier, order)
-                found.append(Ranked(branch.walk.text, float(np.exp(-branch.cost))))
-                continue
-            chosen: list[_Branch] = []
-            while frontier and len(chosen) < batch_size and not frontier[0].walk.ended:
-                branch = heapq.heappop(frontier)
-                branch.push_sibling(frontier, order)
-                if len(branch.walk.ids) < start.limit:
-                    chosen.append(branch)
-            rows: list[_Row | None] = [self._row(0, [*prompt, *branch.walk.ids], limits) for branch in chosen]
-            for slot, row in enumerate(rows):
-                slots.make_ready(slot, row.read if row else 0)
-            for branch, logits in zip(chosen, self._logits(slots, rows) if rows else (), strict=True):
-                branch.push_children(frontier, order, logits)
+        with self._borrowed() as store:
+            while frontier and len(found) < k and time.monotonic() <= start.deadline:
+                if frontier[0].row.walk.ended:
+                    branch = heapq.heappop(frontier)
+                    branch.push_sibling(frontier, order)
+                    found.append(Ranked(branch.row.walk.text, float(np.exp(-branch.cost))))
+                    continue
+                chosen: list[_Branch] = []
+                while frontier and len(chosen) < batch_size and not frontier[0].row.walk.ended:
+                    branch = heapq.heappop(frontier)
+                    branch.push_sibling(frontier, order)
+                    if len(branch.row.walk.ids) < start.limit:
+                        chosen.append(branch)
+                rows = [branch.row for branch in chosen]
+                logits = self._logits(store, rows, [()] * len(rows)) if rows else []
+                for branch, said in zip(chosen, logits, strict=True):
+                    branch.push_children(frontier, order, said[0])
         return found
 
     # ------------------------------------------------------------ the model
 
     @torch.inference_mode()
-    def _logits(self, slots: _Slots, rows: Sequence[_Row | None]) -> list[NDArray[np.float32]]:
-        """What the model says after each row's unread tokens, which count as read from then on."""
+    def _logits(
+        self, store: Store, rows: Sequence[_Row], guesses: Sequence[Sequence[int]]
+    ) -> list[NDArray[np.float32]]:
+        """What the model says after each row's unread tokens and each token guessed behind them.
+
+        All of them count as read from then on. (1 + guessed, vocabulary) for each row.
+        """
+        chunks = [[*row.unread, *guess] for row, guess in zip(rows, guesses, strict=True)]
+        counts = [len(chunk) for chunk in chunks]
+        ids = torch.tensor([list(itertools.chain(*chunks))])
+        at = torch.tensor([[row.own.read + i for row, count in zip(rows, counts, strict=True) for i in range(count)]])
+        taken = store.take([row.own for row in rows], counts)
+        for row, own in zip(rows, taken.owns, strict=True):
+            row.own = own
+        ends, asked = np.cumsum(counts), [1 + len(guess) for guess in guesses]
+        wanted = np.concatenate([np.arange(end - count, end) for end, count in zip(ends, asked, strict=True)])
         device = self._loaded.device
-        used = max(slot for slot, row in enumerate(rows) if row is not None) + 1
-        width = max(len(row.unread) for row in rows[:used] if row is not None)
-        ids = torch.zeros(used, width, dtype=torch.long)
-        positions = torch.zeros(used, width, dtype=torch.long)
-        places = torch.full((used, width), slots.capacity - 1)
-        for slot, row in enumerate(rows[:used]):
-            if row is not None:
-                count = len(row.unread)
-                ids[slot, width - count :] = torch.tensor(row.unread)
-                positions[slot, width - count :] = torch.arange(row.read, row.read + count)
-                places[slot, width - count :] = positions[slot, width - count :]
-                row.read, row.unread = row.read + count, []
-        slots.length = max(row.read for row in rows if row is not None)
-        slots.places = places.to(device)
-        seen = torch.arange(slots.length)[None, None, :] <= positions[:, :, None]
         output = self._loaded.model(
             input_ids=ids.to(device),
-            position_ids=positions.to(device),
-            attention_mask=seen[:, None].to(device),
-            past_key_values=slots,
+            position_ids=at.to(device),
+            attention_mask=taken.mask,
+            past_key_values=store,
             use_cache=True,
-            logits_to_keep=1,
+            logits_to_keep=torch.from_numpy(wanted).to(device),
         )
-        logits = output.logits[:, -1].float().cpu().numpy()
-        return [logits[slot] for slot, row in enumerate(rows) if row is not None]
+        return np.split(output.logits[0].float().cpu().numpy(), np.cumsum(asked)[:-1])
 
-    def _room(self, prompts: Sequence[Sequence[int]], slots: int, new_tokens: int) -> _Slots:
-        """A cache that is large enough; the last one, if it is."""
-        capacity = min(max(map(len, prompts), default=0) + new_tokens, self._loaded.context) + 1
-        old = self._slots
-        if old is None or old.slots != slots or old.capacity < capacity:
-            self._slots = None  # so that two need not fit at once
-            self._slots = _Slots(self.prefix, slots, capacity)
-        assert self._slots is not None
-        return self._slots
+    def _tidy(self, store: Store, rows: Sequence[_Row]) -> None:
+        """Forget the requests that are done, when they take more places than those under way."""
+        owns = [row.own for row in rows]
+        if store.waste(owns) > 0:
+            for row, own in zip(rows, store.keep(owns), strict=True):
+                row.own = own
 
-    def _row(self, index: int, prompt: Sequence[int], limits: Limits) -> _Row:
-        room = self._loaded.context - len(prompt)
-        if room <= 0:
+    @contextmanager
+    def _borrowed(self) -> Iterator[Store]:
+        """The store with nothing but the prefix; another one for who comes while it is in use."""
+        if self._lent:
+            yield Store(self._store.prefix)
+            return
+        self._lent = True
+        try:
+            self._store.clear()
+            yield self._store
+        finally:
+            self._lent = False
+
+    def _check(self, prompt: Sequence[int]) -> None:
+        if len(prompt) >= self._loaded.context:
             raise PromptError(
                 f"the prompt has {len(prompt)} tokens, but the model's context is {self._loaded.context}",
                 where=self._loaded.source,
                 remedy="Use a smaller catalogue, a shorter request, or a base with a longer context.",
             )
-        alike = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(self.prefix.ids, prompt[:-1], strict=False))
-        shared = sum(1 for _ in alike)
+
+    def _row(self, index: int, prompt: Sequence[int], limits: Limits) -> _Row:
+        """The request at its beginning: it shares the prefix as far as that goes."""
+        shared = _alike(self._ids, prompt[:-1])
         deadline = time.monotonic() + (np.inf if limits.seconds is None else limits.seconds)
         rng = np.random.default_rng((limits.seed, index))
-        limit = min(limits.max_new_tokens, room)
-        return _Row(index, self._constraint.start(), list(prompt[shared:]), shared, limit, deadline, rng=rng)
-
-    def _prefix(self, ids: tuple[int, ...], folder: Path | None) -> Prefix:
-        """The prefix from disk if this very one is there, else computed."""
-        if folder is None:
-            return self._computed(ids)
-        fingerprint = weights_fingerprint(self._loaded, ids)
-        path = folder / f"prefix-{fingerprint}.safetensors"
-        prefix = Prefix.load(path, fingerprint=fingerprint, device=self._loaded.device)
-        if prefix is None:
-            prefix = self._computed(ids)
-            prefix.save(path, fingerprint=fingerprint)
-        return prefix
-
-    @torch.inference_mode()
-    def _computed(self, ids: tuple[int, ...]) -> Prefix:
-        cache: Any = DynamicCache()
-        tensor = torch.tensor([ids], device=self._loaded.device)
-        self._loaded.model(input_ids=tensor, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        return Prefix(ids, tuple((layer.keys.contiguous(), layer.values.contiguous()) for layer in cache.layers))
+        limit = min(limits.max_new_tokens, self._loaded.context - len(prompt))
+        return _Row(index, list(prompt[shared:]), self._constraint.start(), Own(shared), limit, deadline, rng=rng)
 
 
 @dataclass(order=True)
@@ -346,13 +322,13 @@ class _Branch:
 
     cost: float
     order: int
-    walk: Walk = field(compare=False)
+    row: _Row = field(compare=False)
     parent: "_Parent | None" = field(default=None, compare=False)
 
     def push_children(self, frontier: list["_Branch"], order: Iterator[int], logits: NDArray[np.float32]) -> None:
         """The likeliest continuation joins the frontier."""
-        tokens, logs = self.walk.distribution(logits)
-        _Parent(self.cost, self.walk, iter(zip(tokens, logs, strict=True))).push(frontier, order)
+        tokens, logs = self.row.walk.distribution(logits)
+        _Parent(self.cost, self.row, iter(zip(tokens, logs, strict=True))).push(frontier, order)
 
     def push_sibling(self, frontier: list["_Branch"], order: Iterator[int]) -> None:
         """The next likely continuation of the same parent joins the frontier."""
@@ -362,31 +338,23 @@ class _Branch:
 
 @dataclass
 class _Parent:
-    """A beginning whose continuations are taken one after the other, likeliest first."""
+    """A beginning whose continuations are taken one after the other, likeliest first; they share its keys."""
 
     cost: float
-    walk: Walk
+    row: _Row
     tokens: Iterator[tuple[int, np.float64]]
 
     def push(self, frontier: list[_Branch], order: Iterator[int]) -> None:
         """The next continuation, with what it forces, joins the frontier."""
         for token, log in self.tokens:
-            walk = self.walk.copy()
+            walk = self.row.walk.copy()
             walk.append(token)
             walk.forced()
-            heapq.heappush(frontier, _Branch(self.cost - float(log), next(order), walk, self))
+            branch = _Branch(self.cost - float(log), next(order), replace(self.row, walk=walk), self)
+            heapq.heappush(frontier, branch)
             return
 
 
-def weights_fingerprint(loaded: Loaded, ids: Iterable[int]) -> str:
-    """16 hex digits of what keys and values depend on: sampled weights (of an adapter too), number format, ids."""
-    digest = hashlib.sha256(json.dumps([str(loaded.model.dtype), *ids]).encode())
-    for name, weight in loaded.model.named_parameters():
-        stride = max(1, weight.numel() // 64)
-        digest.update(f"{name}{tuple(weight.shape)}".encode())
-        digest.update(weight.detach().flatten()[::stride].to(torch.float64).cpu().numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _decoded(row: _Row) -> Decoded:
-    return Decoded(row.walk.text, len(row.walk.ids), row.decisions, row.ended_by)
+def _alike(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

@@ -292,11 +292,17 @@ def greedy_generation(
 
 
 def complete(
-    loaded: Loaded, prompts: Sequence[Sequence[int]], *, max_new_tokens: int, batch_size: int
+    loaded: Loaded,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    batch_size: int,
+    seconds: float | None = None,
 ) -> Iterator[Completion]:
     """The greedy answer to each prompt, in order; prompts of a batch are padded on the left.
 
-    An answer ends at the context's end at the latest. Raises PromptError for a prompt that fills the context.
+    An answer ends at the context's end at the latest, and when its batch has taken so many seconds. Raises PromptError
+    for a prompt that fills the context.
     """
     for start in range(0, len(prompts), batch_size):
         batch = prompts[start : start + batch_size]
@@ -307,7 +313,10 @@ def complete(
         mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in batch])
         with torch.inference_mode():
             output = loaded.model.generate(  # type: ignore[operator]
-                input_ids=ids.to(loaded.device), attention_mask=mask.to(loaded.device), max_new_tokens=limit
+                input_ids=ids.to(loaded.device),
+                attention_mask=mask.to(loaded.device),
+                max_new_tokens=limit,
+                max_time=seconds,
             )
         for row in output[:, longest:].tolist():
             yield _completion(loaded, row)

@@ -9,6 +9,7 @@ JSON strings. The empty plan is `[]` in both. What cannot be read becomes `Malfo
 
 import json
 import re
+from contextlib import suppress
 from typing import Literal, cast
 
 from platypus.catalogue import Catalogue
@@ -35,6 +36,23 @@ def print_plan(plan: Plan, notation: Notation) -> str:
 def read_plan(text: str, notation: Notation, catalogue: Catalogue | None) -> Plan | Malformed:
     """The plan that the text holds; with a catalogue, only if it fits. Strict, but for white space."""
     return parse_plan(text, catalogue) if notation == "json" else _read_calls(text, catalogue)
+
+
+def read_begun(text: str, notation: Notation, catalogue: Catalogue | None) -> Plan:
+    """The steps that are complete in the beginning of a plan's text; of text that begins none, no steps."""
+    whole = text.rpartition("\n")[0] if notation == "calls" else _complete_steps(text)
+    plan = read_plan(whole or "[]", notation, catalogue)
+    return plan if isinstance(plan, Plan) else Plan()
+
+
+def _complete_steps(text: str) -> str:
+    """The beginning of a JSON list as the list of those elements that are complete."""
+    end = at = 1
+    with suppress(ValueError):
+        while True:
+            _, end = _JSON.raw_decode(text, at)
+            at = end + len(", ")
+    return text[:end] + "]" if text else ""
 
 
 def _print_step(step: Step) -> str:

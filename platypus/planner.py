@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from platypus.catalogue import Catalogue
+from platypus.confidence import Calibration
 from platypus.errors import ModelError
 from platypus.example import Row
 from platypus.plan import Malformed, Plan, Problem
@@ -24,23 +25,35 @@ from platypus.vocabulary import Vocabulary
 from platypus.walk import Constraint
 
 if TYPE_CHECKING:
-    from platypus.decoder import Decoder
+    from platypus.decoder import Decoded, Decoder, Limits
     from platypus.model import Completion, Loaded
+
+CONFIDENCE = "confidence.json"  # what evaluate leaves: the calibration of the model that it scored
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model made of a request: the plan, the text that it was read from, and whether the model ended it itself.
+    """What a model made of a request: the plan, the text that it was read from, and what ended it.
 
-    `decisions` is how many of the tokens the model was asked for.
+    `decisions` is how many of the tokens the model was asked for. `probability` is the model's own of the whole plan,
+    `confidence` how likely the plan is right, as far as that is known; None where nothing is said of them (free
+    decoding). A plan that a limit brought to its end is not what the model wanted to say: its confidence is 0.
     """
 
     request: str
     plan: Plan | Malformed
     text: str
     tokens: int
-    finished: bool
     decisions: int
+    ended_by: Literal["model", "length", "time"]
+    probability: float | None = None
+    confidence: float | None = None
+    sure: bool = True
+
+    @property
+    def finished(self) -> bool:
+        """Whether the model ended it itself."""
+        return self.ended_by == "model"
 
 
 @dataclass(frozen=True)
@@ -51,14 +64,33 @@ class Planner:
     prompt: Prompt
     settings: DecodeTable = field(default_factory=DecodeTable)
     folder: Path | None = None
+    calibration: Calibration = field(default_factory=Calibration)
 
     def plan(self, requests: Sequence[str], *, batch_size: int = 16, max_new_tokens: int = 512) -> Iterator[Answer]:
         """The answer to each request, in order. Raises PromptError for a request that leaves no room for one."""
         if self.settings.decoding == "free":
             return self._freely(requests, batch_size, max_new_tokens)
-        if self.settings.max_tools is not None and len(self._catalogue) > self.settings.max_tools:
-            return self._narrowly(requests, self.settings.max_tools, max_new_tokens)
-        return self._constrained(self.prompt, self.decoder, requests, batch_size, max_new_tokens)
+        if self._is_narrowed:
+            return (self._told(request, max_new_tokens) for request in requests)
+        return self._constrained(requests, batch_size, max_new_tokens)
+
+    def watch(self, request: str, *, max_new_tokens: int = 512) -> Iterator[Plan | Answer]:
+        """The plan as it grows, whenever a step is complete, and at last the answer. Closing it cancels.
+
+        Free decoding says nothing before the answer.
+        """
+        if self.settings.decoding == "free":
+            yield from self._freely([request], 1, max_new_tokens)
+            return
+        prompt, decoder = self._shown(request)
+        steps = 0
+        for progress in decoder.stream([prompt.ids(request)], limits=self._limits(max_new_tokens)):
+            begun = prompt.read_begun(progress.text)
+            if len(begun) > steps:
+                steps = len(begun)
+                yield begun
+            if progress.decoded is not None:
+                yield self._answer(prompt, request, progress.decoded)
 
     @cached_property
     def decoder(self) -> "Decoder":
@@ -82,6 +114,10 @@ class Planner:
         assert self.prompt.catalogue is not None  # without one there are no plans to ask for
         return self.prompt.catalogue
 
+    @property
+    def _is_narrowed(self) -> bool:
+        return self.settings.max_tools is not None and len(self._catalogue) > self.settings.max_tools
+
     def _decoder(self, prompt: Prompt, catalogue: Catalogue) -> "Decoder":
         from platypus.decoder import Decoder
 
@@ -89,32 +125,47 @@ class Planner:
         constraint = Constraint.compile(self._vocabulary, catalogue, prompt.notation, max_steps=steps)
         return Decoder(self.loaded, constraint, [prompt.ids(probe) for probe in ("1", "Plan")], folder=self.folder)
 
-    def _narrowly(self, requests: Sequence[str], tools: int, max_new_tokens: int) -> Iterator[Answer]:
-        """Each request with the tools that are most like it, in its prompt and in its grammar."""
-        for request in requests:
-            chosen = self._retriever.subset(request, tools)
-            prompt = replace(self.prompt, catalogue=chosen)
-            yield from self._constrained(prompt, self._decoder(prompt, chosen), [request], 1, max_new_tokens)
+    def _shown(self, request: str) -> tuple[Prompt, "Decoder"]:
+        """The prompt and decoder of a request: with the tools that are most like it, where there are too many."""
+        if not self._is_narrowed:
+            return self.prompt, self.decoder
+        assert self.settings.max_tools is not None
+        chosen = self._retriever.subset(request, self.settings.max_tools)
+        prompt = replace(self.prompt, catalogue=chosen)
+        return prompt, self._decoder(prompt, chosen)
 
-    def _constrained(
-        self, prompt: Prompt, decoder: "Decoder", requests: Sequence[str], batch_size: int, max_new_tokens: int
-    ) -> Iterator[Answer]:
+    def _limits(self, max_new_tokens: int) -> "Limits":
         from platypus.decoder import Limits
 
-        prompts = [prompt.ids(request) for request in requests]
-        decoded = decoder.decode(prompts, limits=Limits(max_new_tokens), batch_size=batch_size)
+        return Limits(max_new_tokens, seconds=self.settings.seconds)
+
+    def _told(self, request: str, max_new_tokens: int) -> Answer:
+        prompt, decoder = self._shown(request)
+        (said,) = decoder.decode([prompt.ids(request)], limits=self._limits(max_new_tokens))
+        return self._answer(prompt, request, said)
+
+    def _constrained(self, requests: Sequence[str], batch_size: int, max_new_tokens: int) -> Iterator[Answer]:
+        prompts = [self.prompt.ids(request) for request in requests]
+        decoded = self.decoder.decode(prompts, limits=self._limits(max_new_tokens), batch_size=batch_size)
         for request, said in zip(requests, decoded, strict=True):
-            plan = prompt.read(said.text)
-            yield Answer(request, plan, said.text, said.tokens, said.ended_by == "model", said.decisions)
+            yield self._answer(self.prompt, request, said)
+
+    def _answer(self, prompt: Prompt, request: str, said: "Decoded") -> Answer:
+        plan, least = prompt.read(said.text), self.settings.min_confidence
+        confidence = self.calibration.confidence(said.probability) if said.ended_by == "model" else 0.0
+        known = (said.probability, confidence, confidence >= least)
+        return Answer(request, plan, said.text, said.tokens, said.decisions, said.ended_by, *known)
 
     def _freely(self, requests: Sequence[str], batch_size: int, max_new_tokens: int) -> Iterator[Answer]:
         from platypus.model import complete
 
         prompts = [self.prompt.ids(request) for request in requests]
-        said = complete(self.loaded, prompts, max_new_tokens=max_new_tokens, batch_size=batch_size)
+        seconds = self.settings.seconds
+        said = complete(self.loaded, prompts, max_new_tokens=max_new_tokens, batch_size=batch_size, seconds=seconds)
         for request, completion in zip(requests, said, strict=True):
             plan, tokens = self._read(completion), completion.tokens
-            yield Answer(request, plan, completion.text, tokens, completion.finished, tokens)
+            ended_by: Literal["model", "length"] = "model" if completion.finished else "length"
+            yield Answer(request, plan, completion.text, tokens, tokens, ended_by)
 
     def respond(
         self, rows: Sequence[Row], *, batch_size: int = 16, max_new_tokens: int = 512
@@ -152,13 +203,24 @@ def open_base(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
     """The run's base without what was learned, with the same prompt."""
     from platypus.model import load_base
 
-    return _planner(run, load_base(run.recipe.base), catalogue)
+    return replace(_planner(run, load_base(run.recipe.base), catalogue), calibration=Calibration())
 
 
 def _planner(run: Run, loaded: "Loaded", catalogue: Catalogue | None) -> Planner:
     table, settings = prompt_settings(run), run.recipe.decode
     prompt = Prompt(loaded.tokenizer, catalogue or run.catalogue, table.notation, table.cutoff)
-    return Planner(loaded, prompt, settings, run.path / ".prefix" if settings.keep_prefix else None)
+    folder = run.path / ".prefix" if settings.keep_prefix else None
+    return Planner(loaded, prompt, settings, folder, _calibration(run))
+
+
+def _calibration(run: Run) -> Calibration:
+    """What `evaluate` has found out about the run's present model; else the one that changes nothing."""
+    if not run.is_done("evaluate") or not (run.path / "evaluate" / CONFIDENCE).exists():
+        return Calibration()
+    model = "merge" if is_merged(run) else "train"
+    if run.record("evaluate")["inputs"].get(model) != run.fingerprint(model):
+        return Calibration()
+    return Calibration.load(run.path / "evaluate" / CONFIDENCE)
 
 
 def is_merged(run: Run) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 from platypus.catalogue import Argument, Catalogue, Tool
 from platypus.errors import PromptError
 from platypus.example import Example, Instruction, Row
-from platypus.notation import Notation, print_plan, read_plan
+from platypus.notation import Notation, print_plan, read_begun, read_plan
 from platypus.plan import Malformed, Plan
 from platypus.schema import Schema, is_nothing, variants
 
@@ -153,6 +153,10 @@ class Prompt:
     def read(self, answer: str) -> Plan | Malformed:
         """The plan that an answer holds."""
         return read_plan(answer, self.notation, self.catalogue)
+
+    def read_begun(self, answer: str) -> Plan:
+        """The steps that are complete in an answer that is still being said."""
+        return read_begun(answer, self.notation, self.catalogue)
 
     def _encode(self, row: Row) -> Encoded:
         prompt = self._prompt_ids(self.row_text(row))

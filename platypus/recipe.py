@@ -234,6 +234,10 @@ class DecodeTable(Table):
     """Of a larger catalogue, each request is shown only so many tools, those that are most like it."""
     encoder: Text | None = None
     """A sentence encoder (a folder or hub name) that helps to find these tools; without one, words and letters do."""
+    seconds: Rate | None = None
+    """The longest that one answer may take; then its plan is brought to its soonest valid end, and that is said."""
+    min_confidence: Share = 0.0
+    """A plan whose confidence is lower is not given as the answer; `platypus evaluate` calibrates it. 0 is never."""
     keep_prefix: bool = False
     """Whether the catalogue's keys and values are kept in the run's folder, so that a new process starts at once."""
 

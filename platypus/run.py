@@ -27,7 +27,7 @@ from typing import Any
 from platypus import __version__
 from platypus.catalogue import Catalogue, read_catalogue
 from platypus.errors import RunError
-from platypus.recipe import Recipe, read_recipe
+from platypus.recipe import Decoding, Recipe, read_recipe
 
 RECIPE = "recipe.toml"
 CATALOGUE = "catalogue.json"
@@ -80,9 +80,10 @@ class Run:
         run._recover()
         return run
 
-    def decoded(self, decoding: str) -> "Run":
-        """The same run with another way of decoding than the recipe's."""
-        table = self.recipe.decode.model_copy(update={"decoding": decoding})
+    def decoded(self, decoding: Decoding | None = None, *, seconds: float | None = None) -> "Run":
+        """The same run with another way of decoding, or another time limit, than the recipe's; None keeps those."""
+        wanted = {"decoding": decoding, "seconds": seconds}
+        table = self.recipe.decode.model_copy(update={key: v for key, v in wanted.items() if v is not None})
         return replace(self, recipe=self.recipe.model_copy(update={"decode": table}))
 
     def is_done(self, stage: str) -> bool:

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from platypus.catalogue import read_catalogue
+from platypus.confidence import Calibration
 from platypus.errors import PromptError
 from platypus.plan import MARK, Malformed, Plan, Reference, Step, parse_plan
 from platypus.planner import Answer
 from platypus.prompt import Prompt
+from platypus.recipe import DecodeTable
 from platypus.run import Run
 from platypus.stages.chat import Conversation, chat, readable
 from tests.command import CRM, apart, write_recipe
@@ -41,13 +43,20 @@ class Scripted:
     )
     loaded: Loaded = field(default_factory=Loaded)
 
-    def plan(self, requests: list[str], **_: object) -> Iterator[Answer]:
-        for request in requests:
-            if request not in self.says:
-                raise PromptError("too long", where=request)
-            text = self.says[request]
-            plan = parse_plan(text, self.prompt.catalogue)
-            yield Answer(request, plan, text, tokens=len(text), finished=True, decisions=len(text))
+    settings: DecodeTable = field(default_factory=DecodeTable)
+    calibration: Calibration = field(default_factory=Calibration)
+    ended_by: Any = "model"
+    confidence: float | None = None
+
+    def watch(self, request: str, **_: object) -> Iterator[Plan | Answer]:
+        if request not in self.says:
+            raise PromptError("too long", where=request)
+        text = self.says[request]
+        plan = parse_plan(text, self.prompt.catalogue)
+        if isinstance(plan, Plan):
+            yield from (Plan(plan.steps[:count]) for count in range(1, len(plan)))
+        sure = self.confidence is None or self.confidence >= self.settings.min_confidence
+        yield Answer(request, plan, text, 9, 3, self.ended_by, self.confidence, self.confidence, sure)
 
 
 def talk(planner: Any, *lines: str) -> Conversation:
@@ -130,15 +139,63 @@ def test_a_request_that_fails_leaves_the_conversation_going(capsys: Capture) -> 
 def test_an_interruption_stops_the_answer_alone(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     planner = Scripted({"Fly": "[]"})
 
-    def interrupted(requests: list[str], **_: object) -> Iterator[Answer]:
+    def interrupted(request: str, **_: object) -> Iterator[Answer]:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(planner, "plan", interrupted)
+        patched.setattr(planner, "watch", interrupted)
         conversation = talk(planner, "Fly")
     conversation.hear("Fly")
     assert capsys.readouterr().out == readable(REFUSAL) + "\n"
     assert len(conversation.turns) == 1
+
+
+def test_steps_are_shown_as_they_are_complete_but_not_before_the_planner_is_sure(capsys: Capture) -> None:
+    planner = Scripted({"Sum up": str(SUMMARY)})
+    seen: list[str] = []
+    whole = planner.watch
+
+    def watch(request: str, **_: object) -> Iterator[Plan | Answer]:
+        for said in whole(request):
+            yield said
+            seen.append(capsys.readouterr().out)
+
+    planner.watch = watch  # type: ignore[method-assign]
+    first, second = readable(SUMMARY).splitlines(keepends=True)
+    conversation = talk(planner, "Sum up")
+    assert [*seen, capsys.readouterr().out] == [first, f"{second}\n"]
+    for wary in (True, False):
+        seen.clear()
+        conversation.as_json, planner.settings = not wary, DecodeTable(min_confidence=0.5 if wary else 0)
+        conversation.hear("Sum up")
+        assert seen == [""]
+        assert capsys.readouterr().out == (f"{readable(SUMMARY)}\n" if wary else f"{SUMMARY}\n")
+
+
+def test_what_the_planner_is_not_sure_of_is_no_answer(capsys: Capture) -> None:
+    planner = Scripted({"Sum up": str(SUMMARY)}, settings=DecodeTable(min_confidence=0.5), confidence=0.314)
+    conversation = talk(planner, "Sum up", "/json", "/history")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "not sure: the confidence is 31%, and 50% are wanted; it might be\n1. search(" in captured.err
+    assert "> Sum up\nnot sure: 1. search(" in captured.err
+    assert conversation.ask("Sum up").sure is False
+
+
+def test_limits_and_confidence_are_told_beside_the_plan(capsys: Capture) -> None:
+    said = {"Sum up": str(SUMMARY)}
+    talk(Scripted(said, confidence=0.876), "Sum up")
+    assert "confidence 88% (`platypus evaluate` calibrates it)\n" in capsys.readouterr().err
+    talk(Scripted(said, confidence=0.876, calibration=Calibration(1, 0, 40)), "Sum up")
+    assert "confidence 88%\n" in capsys.readouterr().err
+    talk(Scripted(said, confidence=0.0, ended_by="length"), "Sum up")
+    assert "cut after 100 tokens: valid, but not all that was to be said" in capsys.readouterr().err
+    talk(Scripted(said, confidence=0.0, ended_by="time", settings=DecodeTable(seconds=1.5)), "Sum up")
+    captured = capsys.readouterr()
+    assert "cut after 1.5 s: valid" in captured.err and captured.out == readable(SUMMARY) + "\n"
+    unsure = DecodeTable(min_confidence=0.1)
+    talk(Scripted(said, confidence=0.0, ended_by="length", settings=unsure), "Sum up")
+    assert "not sure: the plan was cut by a limit" in capsys.readouterr().err
 
 
 def test_typed_lines_are_answered_until_quit(capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -201,6 +258,14 @@ def test_a_first_request_may_use_the_room_of_its_answer_but_not_more(capsys: Cap
     assert captured.out == "one\n"
     assert "leaves no room for an answer" in captured.err
     assert len(conversation.turns) == 1
+
+
+def test_a_text_that_takes_too_long_is_cut(capsys: Capture, prompts: list[str]) -> None:
+    planner = text_model()
+    planner.settings = DecodeTable(seconds=1e-9)
+    talk(planner, "Count")
+    captured = capsys.readouterr()
+    assert captured.out == "o\n" and "cut after 1e-09 s" in captured.err
 
 
 # ---------------------------------------------------------------- the real thing, through a pipe

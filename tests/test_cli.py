@@ -3,15 +3,17 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from platypus import __version__
 from platypus.cli import main
 from platypus.plan import Plan, Reference, Step, parse_plan
+from platypus.planner import Answer
+from platypus.recipe import DecodeTable
 from platypus.run import Outcome, Run
 from tests.command import CRM, ROOT, apart, here, write_recipe
 
@@ -37,7 +39,7 @@ RESULTS = {
     "of": 5,
     "losses": [2.0, 0.125],
     "unused": [],
-    "variants": {"after": {"measures": {"exact": EXACT}}},
+    "variants": {"after": {"measures": {"exact": EXACT}, "cut": 2}},
     "examples": [{"query": "Go"}],
 }
 
@@ -198,6 +200,7 @@ def test_outcomes_are_readable(capsys: Capture, tmp_path: Path, called: list[tup
         "    after:",
         "      measures:",
         "        exact: value 0.25, low 0, high 0.5, rows 4",
+        "      cut: 2",
     ]
 
 
@@ -206,6 +209,7 @@ def test_scores_are_a_table(capsys: Capture, tmp_path: Path, called: list[tuple[
     assert ran.out.startswith(f"evaluate: done in 1.5 s → {tmp_path / 'run' / 'evaluate'}\n")
     (row,) = (line for line in ran.out.splitlines() if "exact plans" in line)
     assert "25.0% [0.0, 50.0]" in row
+    assert "after: 2 answers were cut by a limit" in ran.out
 
 
 # ---------------------------------------------------------------- plan
@@ -216,11 +220,12 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """What the model says to each request."""
     said: dict[str, str] = {}
 
-    def plan(requests: list[str], **_: object) -> list[Any]:
-        return [SimpleNamespace(request=request, plan=parse_plan(said[request])) for request in requests]
+    def watch(request: str, **_: object) -> Iterator[Answer]:
+        text = said[request]
+        yield Answer(request, parse_plan(text), text, tokens=9, decisions=3, ended_by="model")
 
-    planner = SimpleNamespace(plan=plan, loaded=SimpleNamespace(source="the model"))
-    monkeypatch.setattr("platypus.planner.open_planner", lambda _, catalogue: planner)
+    planner = SimpleNamespace(watch=watch, loaded=SimpleNamespace(source="the model"), settings=DecodeTable())
+    monkeypatch.setattr("platypus.stages.chat.open_planner", lambda _, catalogue: planner)
     return said
 
 
@@ -245,6 +250,18 @@ def test_plan_fails_with_the_problems_when_the_answer_is_none(
     assert (ran.code, ran.out) == (1, "")
     assert answers["Hm"] in ran.err
     assert 'step 0: a step is {"tool_name": …, "arguments": […]}' in ran.err
+
+
+def test_a_time_limit_takes_the_place_of_the_recipes(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Run.open(tmp_path / "run", recipe=write_recipe(tmp_path, tables="[decode]\nseconds = 5.0\n"))
+    limits: list[float | None] = []
+    monkeypatch.setattr("platypus.stages.chat.chat", lambda run: limits.append(run.recipe.decode.seconds))
+    for words in ([], ["--time-limit", "1.5"]):
+        assert here(capsys, "chat", tmp_path / "run", *words).code == 0
+    assert limits == [5.0, 1.5]
+    assert here(capsys, "chat", tmp_path / "run", "--time-limit", "-1").code == 2
 
 
 # ---------------------------------------------------------------- check

@@ -4,17 +4,19 @@ import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from platypus.cache import Prefix, weights_fingerprint
 from platypus.catalogue import Catalogue, catalogue_from_json
-from platypus.decoder import Decoded, Decoder, Limits, Prefix, weights_fingerprint
+from platypus.decoder import Decoded, Decoder, Limits
 from platypus.errors import PromptError
 from platypus.model import Loaded, load_base
-from platypus.notation import Notation, read_plan
-from platypus.plan import Plan
+from platypus.notation import Notation, print_plan, read_plan
+from platypus.plan import Plan, Step
 from platypus.prompt import Prompt
 from platypus.vocabulary import Vocabulary
 from platypus.walk import Constraint, Walk
@@ -94,7 +96,41 @@ def test_forced_tokens_are_not_asked_for(loaded: Loaded) -> None:
     hook = loaded.model.register_forward_hook(count)
     answer = next(quick.decode([prompt.ids("List")], limits=Limits(max_new_tokens=40)))
     hook.remove()
-    assert answer.decisions == calls < 0.8 * answer.tokens
+    assert 0 < calls <= answer.decisions < 0.8 * answer.tokens
+
+
+class Told(Decoder):
+    """Says a given plan, and looks whether the model says the same at each of its tokens as without a cache."""
+
+    plan: Sequence[int] = ()
+    prompt: Sequence[int] = ()
+    passes = guessed = 0
+
+    def _logits(self, store: Any, rows: Any, guesses: Any) -> list[Any]:
+        (said,) = super()._logits(store, rows, guesses)
+        begun = len(rows[0].walk.ids)
+        right = [a == b for a, b in zip(guesses[0], self.plan[begun:], strict=False)]
+        for at in range(1 + len(list(itertools.takewhile(bool, right)))):
+            assert said[at] == pytest.approx(
+                logits_after(self._loaded, [*self.prompt, *self.plan[: begun + at]]), abs=1e-4
+            )
+            said[at][self.plan[begun + at]] += 1e4
+        self.passes, self.guessed = self.passes + 1, self.guessed + len(guesses[0])
+        return [said]
+
+
+@pytest.mark.parametrize("notation", ["json", "calls"])
+def test_values_that_are_copied_from_the_request_take_fewer_passes(loaded: Loaded, notation: Notation) -> None:
+    tools = catalogue_from_json([{"name": "say", "inputSchema": {"properties": {"text": {"type": "string"}}}}])
+    prompt, constraint = parts(loaded, notation, tools)
+    said = "the tickets of ACME-123 (all of them!), in the current sprint"
+    wanted = print_plan(Plan((Step("say", {"text": said}), Step("say", {"text": "something else"}))), notation)
+    told = Told(loaded, constraint, [prompt.ids("List"), prompt.ids("sum")])
+    told.prompt = prompt.ids(f"Please say {said}, then something else.")
+    told.plan = [*constraint.vocabulary.encode(wanted), constraint.vocabulary.end]
+    (answer,) = told.decode([told.prompt], limits=Limits())
+    assert answer.text == wanted and answer.tokens == len(told.plan)
+    assert told.passes < 0.6 * answer.decisions and told.guessed > 0
 
 
 def test_a_limit_ends_a_plan_at_the_soonest_valid_end(loaded: Loaded) -> None:
@@ -103,9 +139,32 @@ def test_a_limit_ends_a_plan_at_the_soonest_valid_end(loaded: Loaded) -> None:
     long = next(quick.decode([prompt.ids("List")], limits=Limits(max_new_tokens=5)))
     assert long.ended_by == "length" and long.decisions <= 5
     late = next(quick.decode([prompt.ids("List")], limits=Limits(seconds=0.0)))
-    assert late == Decoded("[]", late.tokens, 0, "time")
+    assert late == Decoded("[]", late.tokens, 0, "time", 1.0)
     for answer in (long, late):
         assert isinstance(read_plan(answer.text, "json", CATALOGUE), Plan)
+
+
+def test_the_time_of_a_request_begins_when_its_turn_has_come(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt, constraint = parts(loaded)
+    quick = decoder(loaded, prompt, constraint)
+    prompts = [prompt.ids(request) for request in REQUESTS]
+    alone = list(quick.decode(prompts, limits=Limits(max_new_tokens=40), batch_size=1))
+    looks = itertools.count()
+    monkeypatch.setattr("platypus.decoder.time.monotonic", lambda: float(next(looks)))
+    seconds = float(max(answer.decisions for answer in alone) + 2)
+    assert list(quick.decode(prompts, limits=Limits(40, seconds), batch_size=1)) == alone
+    assert any(answer.ended_by == "time" for answer in quick.decode(prompts, limits=Limits(40, 2.0), batch_size=1))
+
+
+def test_two_streams_of_one_decoder_do_not_meet(loaded: Loaded) -> None:
+    prompt, constraint = parts(loaded)
+    quick = decoder(loaded, prompt, constraint)
+    prompts, limits = [prompt.ids("List"), prompt.ids("Sum up")], Limits(max_new_tokens=40)
+    wanted = list(quick.decode(prompts, limits=limits))
+    streams = [quick.stream([ids], limits=limits) for ids in prompts]
+    both = (progress for pair in itertools.zip_longest(*streams) for progress in pair if progress is not None)
+    ends = {progress.decoded.text for progress in both if progress.decoded}
+    assert ends == {answer.text for answer in wanted}
 
 
 def test_closing_the_stream_cancels(loaded: Loaded) -> None:
@@ -156,6 +215,8 @@ def test_the_best_plans_are_those_of_an_enumeration(loaded: Loaded) -> None:
     wanted = sorted(every.items(), key=lambda item: -item[1])[:6]
     assert [plan.text for plan in ranked] == [text for text, _ in wanted]
     assert [plan.probability for plan in ranked] == pytest.approx([p for _, p in wanted], rel=1e-3)
+    (greedy,) = decoder(loaded, prompt, constraint).decode([ids], limits=Limits(max_new_tokens=60))
+    assert 0 < greedy.probability <= every[greedy.text] * 1.001 and every[greedy.text] <= ranked[0].probability * 1.001
 
 
 def test_the_prefix_is_kept_on_disk_for_the_same_model_and_catalogue_alone(loaded: Loaded, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ from rich.console import Console
 
 from platypus import model
 from platypus.catalogue import Catalogue, catalogue_from_json
+from platypus.confidence import Calibration, brier
 from platypus.errors import RunError
 from platypus.example import Example, Instruction, Row, write_rows
 from platypus.model import ADAPTER_CARD, AdapterCard, Completion
 from platypus.notation import read_plan
 from platypus.plan import Plan
+from platypus.planner import CONFIDENCE, open_base, open_planner
+from platypus.recipe import DecodeTable
 from platypus.run import Run
 from platypus.stages.evaluate import evaluate, table
 from tests.tiny import byte_bpe_tokenizer, tiny_llama
@@ -71,6 +75,7 @@ def new_run(folder: Path, rows: Sequence[Row], settings: str = "", *, planner: b
 
     def refine(folder: Path) -> dict[str, Any]:
         write_rows(folder / "test.jsonl", rows)
+        write_rows(folder / "valid.jsonl", rows)
         return {}
 
     def train(folder: Path) -> dict[str, Any]:
@@ -237,3 +242,43 @@ def test_under_the_grammar_every_plan_of_a_real_model_is_valid(tmp_path: Path, m
     for variant in ("before", "after"):
         assert values(results, variant)["valid"] == 1
         assert results["variants"][variant]["malformed"] == {}
+
+
+def test_confidence_is_fitted_to_the_validation_rows_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = str(tiny_llama(tmp_path / "base", seed=8))
+    monkeypatch.setattr(model, "load_adapted", lambda source, base: model.load_base(base))
+    run = new_run(tmp_path, examples(), "batch_size = 3\nbefore = false\n", base=base).decoded("grammar")
+    assert open_planner(run).calibration == Calibration()
+    strict = DecodeTable(min_confidence=0.9, max_steps=1)
+    outcome = evaluate(replace(run, recipe=run.recipe.model_copy(update={"decode": strict})))
+    found = outcome.results["variants"]["after"]["confidence"]
+    lines = [json.loads(line) for line in (outcome.folder / "scores.jsonl").read_text().splitlines()]
+    raw = [line["probability"] for line in lines]
+    exact = [line["score"]["exact"] for line in lines]
+    fitted = Calibration.load(outcome.folder / CONFIDENCE)
+    whole = [not line["cut"] for line in lines]  # the validation rows are the same four
+    assert fitted == Calibration.fit(list(compress(raw, whole)), list(compress(exact, whole)))
+    assert found["fitted_rows"] == sum(whole) > 0 and found["brier"]["probability"] == round(brier(raw, exact), 4)
+    assert found["not_sure"] == 4 and found["exact_if_sure"] is None
+    assert "not sure of 4 plans (below 90%)" in (outcome.folder / "report.md").read_text()
+    assert open_planner(run).calibration == fitted and open_base(run).calibration == Calibration()
+    run.perform("train", inputs={}, settings={"other": 1}, work=lambda folder: copy_adapter(folder, base), force=True)
+    assert open_planner(run).calibration == Calibration()
+
+
+def copy_adapter(folder: Path, base: str) -> dict[str, Any]:
+    (folder / "adapter").mkdir()
+    card = AdapterCard(base, "0" * 16, CATALOGUE.fingerprint, "calls", 4096)
+    (folder / "adapter" / ADAPTER_CARD).write_text(json.dumps(asdict(card)))
+    return {}
+
+
+def test_plans_that_a_limit_cut_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = str(tiny_llama(tmp_path / "base"))
+    monkeypatch.setattr(model, "load_adapted", lambda source, base: model.load_base(base))
+    run = new_run(tmp_path, examples(), "max_new_tokens = 1\nbefore = false\n", base=base)
+    outcome = evaluate(run.decoded("grammar"))
+    lines = [json.loads(line) for line in (outcome.folder / "scores.jsonl").read_text().splitlines()]
+    cut = [line["probability"] for line in lines if line["cut"]]
+    assert len(cut) == outcome.results["variants"]["after"]["cut"] > 0 and set(cut) == {0.0}
+    assert f"after: {len(cut)} answers were cut by a limit" in (outcome.folder / "report.md").read_text()

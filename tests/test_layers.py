@@ -36,6 +36,7 @@ MAY_USE_TORCH = {
     "peak.py",
     "tracking.py",
     "fit.py",
+    "cache.py",
     "decoder.py",
     "stages/base.py",
     "stages/train.py",

@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from platypus.catalogue import Catalogue, catalogue_from_json
-from platypus.notation import Notation, print_plan, read_plan
+from platypus.notation import Notation, print_plan, read_begun, read_plan
 from platypus.plan import MARK, Malformed, Plan, Reference, Step, Value
 
 NOTATIONS: tuple[Notation, ...] = ("json", "calls")
@@ -185,3 +185,14 @@ def test_with_a_catalogue_only_its_valid_plans_are_read(notation: Notation) -> N
 def test_calls_are_at_least_three_times_shorter_than_json() -> None:
     plan = Plan((Step("who_am_i"), Step("works_list", {"owned_by": [Reference(0)], "type": ["issue"], "limit": 5})))
     assert len(print_plan(plan, "json")) > 3 * len(print_plan(plan, "calls"))
+
+
+@settings(deadline=None)
+@given(plans())
+def test_of_a_plan_under_way_the_complete_steps_are_read(plan: Plan) -> None:
+    for notation in NOTATIONS:
+        text = print_plan(plan, notation)
+        read = [read_begun(text[:end], notation, None) for end in range(len(text) + 1)]
+        lengths = [len(begun) for begun in read]
+        assert lengths == sorted(lengths) and lengths[-1] >= len(plan) - (notation == "calls")
+        assert all(begun == Plan(plan.steps[: len(begun)]) for begun in read)

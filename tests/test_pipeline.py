@@ -82,6 +82,7 @@ def test_the_run_directory_holds_what_was_promised(job: Job) -> None:
         "evaluate/scores.jsonl",
         "evaluate/report.json",
         "evaluate/report.md",
+        "evaluate/confidence.json",
         *(f"{stage}/stage.json" for stage in STAGES),
     ]
     assert [name for name in promised if not (job.run / name).is_file()] == []

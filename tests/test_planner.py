@@ -10,12 +10,13 @@ import pytest
 
 from platypus import model
 from platypus.catalogue import Catalogue, catalogue_from_json
+from platypus.confidence import Calibration
 from platypus.errors import ModelError, PromptError
 from platypus.example import Instruction
 from platypus.model import ADAPTER_CARD, AdapterCard, Completion, complete, load_base
 from platypus.notation import Notation
 from platypus.plan import Malformed, Plan, Step
-from platypus.planner import Planner, is_merged, open_base, open_planner
+from platypus.planner import Answer, Planner, is_merged, open_base, open_planner
 from platypus.prompt import Prompt
 from platypus.recipe import DecodeTable
 from platypus.run import Run
@@ -26,6 +27,7 @@ CATALOGUE: Catalogue = catalogue_from_json([{"name": "me"}, {"name": "list"}])
 
 
 FREE = DecodeTable(decoding="free")
+SEED = 4  # of random weights that do not refuse every request
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,8 @@ ANSWERS = {
 def test_answers_are_read_and_unfinished_ones_are_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
     prompt = Prompt(byte_bpe_tokenizer(), CATALOGUE, "calls")
 
-    def answer(loaded: object, prompts: Sequence[Sequence[int]], **options: int) -> Iterator[Completion]:
-        assert options == {"batch_size": 2, "max_new_tokens": 20}
+    def answer(loaded: object, prompts: Sequence[Sequence[int]], **options: object) -> Iterator[Completion]:
+        assert options == {"batch_size": 2, "max_new_tokens": 20, "seconds": None}
         requests = {tuple(prompt.ids(request)): said for request, said in ANSWERS.items()}
         return (requests[tuple(ids)] for ids in prompts)
 
@@ -186,3 +188,56 @@ def test_of_a_large_catalogue_a_request_is_shown_the_tools_that_it_is_about(tmp_
     assert [answer.request for answer in answers] == requests
     for answer in answers:
         assert isinstance(answer.plan, Plan) and {step.tool for step in answer.plan} <= {"book_flight"}
+
+
+@pytest.mark.parametrize("notation", ["json", "calls"])
+def test_a_plan_is_watched_as_it_grows(tmp_path: Path, notation: Notation) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base", seed=SEED)))
+    planner = Planner(loaded, Prompt(loaded.tokenizer, CATALOGUE, notation), DecodeTable(max_steps=4))
+    lengths = set()
+    for request in ("List mine.", "Who am I, and what do I own?", "", "x", "list list", "me, then list"):
+        *growing, answer = planner.watch(request, max_new_tokens=120)
+        assert [answer] == list(planner.plan([request], max_new_tokens=120))
+        assert isinstance(answer, Answer) and isinstance(answer.plan, Plan)
+        lengths.add(len(answer.plan))
+        for number, begun in enumerate(growing, start=1):
+            assert begun == Plan(answer.plan.steps[:number])
+        assert len(growing) >= len(answer.plan) - 1
+    assert max(lengths) > 1
+    free = Planner(loaded, planner.prompt, FREE)
+    assert list(free.watch("x", max_new_tokens=9)) == list(free.plan(["x"], max_new_tokens=9))
+
+
+def test_an_interrupted_answer_leaves_no_trace_in_the_next(tmp_path: Path) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base", seed=SEED)))
+    planner = Planner(loaded, Prompt(loaded.tokenizer, CATALOGUE, "json"))
+    (wanted,) = planner.plan(["List mine."], max_new_tokens=60)
+    calls = 0
+
+    def interrupt(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+
+    hook = loaded.model.model.layers[0].self_attn.o_proj.register_forward_hook(interrupt)  # type: ignore[union-attr]
+    with pytest.raises(KeyboardInterrupt):
+        list(planner.watch("Who am I, and what do I own?", max_new_tokens=60))
+    hook.remove()
+    assert [wanted] == list(planner.plan(["List mine."], max_new_tokens=60))
+
+
+def test_confidence_decides_which_plans_stand(tmp_path: Path) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base", seed=SEED)))
+    prompt = Prompt(loaded.tokenizer, CATALOGUE, "calls")
+    doubtful = Calibration(slope=0.0, intercept=0.0, rows=9)  # 50%, whatever the model thinks
+    for least, sure in ((0.0, True), (0.4, True), (0.6, False)):
+        planner = Planner(loaded, prompt, DecodeTable(min_confidence=least), calibration=doubtful)
+        (answer,) = planner.plan(["x"])
+        assert answer.finished and (answer.confidence, answer.sure) == (0.5, sure)
+        assert answer.probability is not None and 0 < answer.probability <= 1
+    cut = Planner(loaded, prompt, DecodeTable(min_confidence=0.1, seconds=1e-9), calibration=doubtful)
+    (answer,) = cut.plan(["x"])
+    assert (answer.ended_by, answer.confidence, answer.sure) == ("time", 0.0, False)
+    (answer,) = Planner(loaded, prompt, FREE).plan(["x"], max_new_tokens=5)
+    assert (answer.probability, answer.confidence, answer.sure) == (None, None, True)

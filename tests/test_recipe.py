@@ -223,7 +223,7 @@ def test_the_original_recipe_leaves_no_key_out() -> None:
     for name, field in Recipe.model_fields.items():
         if name not in ("pretrain", "teacher") and isinstance(field.default, Table):
             left_out = set(type(field.default).model_fields) - document[name].keys()
-            assert left_out <= {"warmup_steps", "patience", "limit", "max_tools", "encoder"}, name
+            assert left_out <= {"warmup_steps", "patience", "limit", "max_tools", "encoder", "seconds"}, name
 
 
 def test_the_recipe_with_a_teacher_leaves_no_key_of_it_out() -> None:

@@ -1,12 +1,14 @@
-"""chat: a conversation in the terminal with the model of a run.
+"""plan and chat: one request, or a conversation in the terminal, with the model of a run.
 
-A planner answers each request with a plan. A model without a catalogue (fine-tuned on instructions) answers in text,
-token by token, and is given what was said before as the input of its next instruction, as far as the context allows.
-Lines come from standard input, a terminal or a pipe; answers go to standard output, all else to standard error.
+A planner answers each request with a plan, whose steps are shown as they are complete. A model without a catalogue
+(fine-tuned on instructions) answers in text, token by token, and is given what was said before as the input of its next
+instruction, as far as the context allows. Lines come from standard input, a terminal or a pipe; answers go to standard
+output, all else to standard error, a plan of which the planner is not sure among it.
 """
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -15,10 +17,10 @@ from rich.console import Console
 from rich.text import Text
 
 from platypus.catalogue import Catalogue
-from platypus.errors import PlatypusError, PromptError
+from platypus.errors import PlatypusError, PromptError, RunError
 from platypus.example import Instruction
 from platypus.plan import Malformed, Plan, Reference, Step, Value
-from platypus.planner import Planner, open_planner
+from platypus.planner import Answer, Planner, open_planner
 from platypus.run import Run
 
 HELP = """\
@@ -38,6 +40,22 @@ def chat(run: Run, *, catalogue: Catalogue | None = None) -> None:
         if line == "/quit":
             return
         conversation.hear(line)
+
+
+def plan(run: Run, request: str, *, catalogue: Catalogue | None = None, as_json: bool = False) -> bool:
+    """Answer one request with a plan, as `chat` would. Returns whether there is one, and the planner is sure of it.
+
+    Raises RunError when the run has no catalogue.
+    """
+    if run.catalogue is None:
+        raise RunError(
+            "the run has no catalogue to plan with", where=str(run.path), remedy=f"Ask it: platypus chat {run.path}"
+        )
+    planner = open_planner(run, catalogue=catalogue)
+    conversation = Conversation(planner, run.recipe.evaluate.max_new_tokens, as_json)
+    conversation.say(f"answered by {planner.loaded.source}", style="dim")
+    answer = conversation.ask(request)
+    return isinstance(answer.plan, Plan) and answer.sure
 
 
 def _lines() -> Iterator[str]:
@@ -98,19 +116,58 @@ class Conversation:
     def _answer(self, request: str) -> None:
         if self.planner.prompt.catalogue is None:
             self.turns.append(Turn(request, self._stream(request)))
-            return
-        with self.talk.status("planning …"):
-            (answer,) = self.planner.plan([request], max_new_tokens=self.max_new_tokens)
-        self.turns.append(Turn(request, answer.plan))
-        self._show(answer.plan)
+        else:
+            said = self.ask(request)
+            self.turns.append(Turn(request, said.plan if said.sure else f"not sure: {self._text(said.plan)}"))
+
+    def ask(self, request: str) -> Answer:
+        """Show the plan of a request, step by step as far as it is sure to stand, and what is to be said of it."""
+        by_step = not self.as_json and not self.planner.settings.min_confidence
+        shown = 0
+        with self.talk.status("planning …") as status:
+            for said in self.planner.watch(request, max_new_tokens=self.max_new_tokens):
+                if isinstance(said, Answer):
+                    break
+                if by_step:
+                    status.stop()  # it would take what is printed to its own stream
+                    print("\n".join(readable(said).split("\n")[shown:]), flush=True)
+                    shown = len(said)
+        assert isinstance(said, Answer)  # the last thing that a planner says
+        if not said.sure:
+            self.say(f"not sure: {_doubt(said, self.planner.settings.min_confidence)}; it might be", style="yellow")
+            self.say(self._text(said.plan))
+        elif isinstance(said.plan, Malformed) or not shown:
+            self._show(said.plan)
+        else:
+            print("".join(f"{line}\n" for line in readable(said.plan).split("\n")[shown:]), end="", flush=True)
+        for note, style in self._notes(said):
+            self.say(note, style=style)
+        return said
+
+    def _notes(self, answer: Answer) -> Iterator[tuple[str, str]]:
+        """What is to be said beside an answer, and how it looks."""
+        if answer.ended_by == "length" and isinstance(answer.plan, Plan):
+            yield f"cut after {self.max_new_tokens} tokens: valid, but not all that was to be said", "yellow"
+        elif answer.ended_by == "time":
+            yield f"cut after {self.planner.settings.seconds:g} s: valid, but not all that was to be said", "yellow"
+        elif answer.sure and answer.confidence is not None:
+            known = self.planner.calibration.rows
+            yield (
+                f"confidence {answer.confidence:.0%}" + ("" if known else " (`platypus evaluate` calibrates it)"),
+                "dim",
+            )
 
     def _stream(self, request: str) -> str:
         from platypus.model import stream  # torch
 
         pieces: list[str] = []
+        begun, limit = time.monotonic(), self.planner.settings.seconds
         for piece in stream(self.planner.loaded, self._prompt_ids(request), max_new_tokens=self.max_new_tokens):
             print(piece, end="", flush=True)
             pieces.append(piece)
+            if limit is not None and time.monotonic() - begun > limit:
+                self.say(f"\ncut after {limit:g} s", style="yellow")
+                break
         print(flush=True)
         return "".join(pieces).strip()
 
@@ -152,6 +209,12 @@ def _instruction(turns: Sequence[Turn], request: str) -> Instruction:
     """The request as an instruction whose input, Alpaca's place for further context, is the conversation so far."""
     said = "\n".join(f"Request: {turn.request}\nAnswer: {turn.answer}" for turn in turns)
     return Instruction(instruction=request, input=said, output="", origin={})
+
+
+def _doubt(answer: Answer, least: float) -> str:
+    if not answer.finished:
+        return "the plan was cut by a limit"
+    return f"the confidence is {answer.confidence:.0%}, and {least:.0%} are wanted"
 
 
 def readable(plan: Plan) -> str:

@@ -1,7 +1,8 @@
 """evaluate: every test row answered by the base and by the fine-tuned model, scored, and set side by side.
 
-Writes `scores.jsonl` (each row and variant: request, gold, answer, plan or problems, score), `report.json` and
-`report.md`. The denominator is always the whole test set. What the measures mean stands in docs/metrics.md.
+Writes `scores.jsonl` (each row and variant: request, gold, answer, plan or problems, score), `report.json`,
+`report.md`, and `confidence.json`, the calibration of the fine-tuned model, which is fitted to its answers to the
+validation rows. The denominator is always the whole test set. What the measures mean stands in docs/metrics.md.
 """
 
 import gc
@@ -17,9 +18,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from platypus.confidence import Calibration, brier, calibration_error
 from platypus.example import Example, Instruction, Row, read_dataset, write_lines
 from platypus.plan import Malformed, Plan
-from platypus.planner import Planner, is_merged, open_base, open_planner
+from platypus.planner import CONFIDENCE, Planner, is_merged, open_base, open_planner
 from platypus.prompt import Prompt
 from platypus.recipe import EvaluateTable
 from platypus.run import Outcome, Run
@@ -37,25 +39,31 @@ MEASURES = {
     "text_exact": "exact texts",
     "word_f1": "word F1",
 }
+FITTED = 500  # validation rows that confidence is fitted to, at most
 SHOWN = 3  # requests that the report shows with gold and answers
 
 
 @dataclass(frozen=True)
 class Marked:
-    """One test row, answered and scored. `plan` is None where the answer is text."""
+    """One row, answered and scored. `plan` is None where the answer is text; `cut` when a limit ended the answer.
+
+    `probability` is the model's own of the whole plan: None where nothing is known of it, 0 for a plan that was cut.
+    """
 
     row: Row
     text: str
     plan: Plan | Malformed | None
     tokens: int
     score: Score | TextScore
+    cut: bool
+    probability: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The line in `scores.jsonl`, but for the variant."""
         plan = self.plan.to_json() if isinstance(self.plan, Plan) else None
         problems = list(map(str, self.plan.problems)) if isinstance(self.plan, Malformed) else []
-        answered = {"answer": self.text, "plan": plan, "problems": problems, "tokens": self.tokens}
-        return {**_asked(self.row), **answered, "score": asdict(self.score)}
+        answered = {"answer": self.text, "plan": plan, "problems": problems, "tokens": self.tokens, "cut": self.cut}
+        return {**_asked(self.row), **answered, "probability": self.probability, "score": asdict(self.score)}
 
 
 def evaluate(run: Run, *, force: bool = False) -> Outcome:
@@ -77,6 +85,7 @@ def table(results: Mapping[str, Any]) -> Table:
         shown.add_column(heading, justify="left" if heading == "measure" else "right")
     for cells in _measure_rows(results)[1:]:
         shown.add_row(*cells)
+    shown.caption, shown.caption_justify = "\n".join(_remarks(results["variants"])), "left"
     return shown
 
 
@@ -102,6 +111,13 @@ def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
             "tokens_per_second": round(sum(row.tokens for row in marked[variant]) / seconds, 1),
             **_summary(marked[variant], settings.resamples, run.recipe.seed),
         }
+        if variant == "after" and any(row.probability is not None for row in marked[variant]):
+            valid = read_dataset(str(run.folder("refine") / "valid.jsonl"), run.catalogue).rows[: settings.limit]
+            plans = [row for row in valid if isinstance(row, Example)][:FITTED]
+            calibration = _calibration(_mark(planner, plans, settings, "confidence"))
+            calibration.save(folder / CONFIDENCE)
+            least = run.recipe.decode.min_confidence
+            variants[variant]["confidence"] = _confidence(marked[variant], calibration, least)
         del planner
         gc.collect()  # two models need not fit at once, and a model holds cycles
     report = {"rows": len(rows), "of": len(test), "variants": variants, "examples": _examples(marked)}
@@ -138,10 +154,12 @@ def _answered(planner: Planner, rows: Sequence[Row], settings: EvaluateTable) ->
         answers = planner.plan([row.query for row in examples], batch_size=size, max_new_tokens=length)
         for row, answer in zip(examples, answers, strict=True):
             scored = score(answer.plan, row.plan, prompt.catalogue)
-            yield Marked(row, answer.text, answer.plan, answer.tokens, scored)
+            probability = answer.probability if answer.finished or answer.probability is None else 0.0
+            yield Marked(row, answer.text, answer.plan, answer.tokens, scored, not answer.finished, probability)
     texts = [row for row in rows if not _is_planned(row, prompt)]
     for asked, said in zip(texts, planner.respond(texts, batch_size=size, max_new_tokens=length), strict=True):
-        yield Marked(asked, said.text, None, said.tokens, score_text(said.text, prompt.answer(asked)))
+        scored_text = score_text(said.text, prompt.answer(asked))
+        yield Marked(asked, said.text, None, said.tokens, scored_text, not said.finished)
 
 
 def _summary(marked: Sequence[Marked], resamples: int, seed: int) -> dict[str, Any]:
@@ -161,6 +179,36 @@ def _summary(marked: Sequence[Marked], resamples: int, seed: int) -> dict[str, A
         "by_length": {length: measures(scores) for length, scores in by_length.items()},
         "by_tool": {tool: measures(scores) for tool, scores in by_tool.items()},
         "malformed": dict(faults.most_common()),
+        "cut": sum(row.cut for row in marked),
+    }
+
+
+# ---------------------------------------------------------------- confidence
+
+
+def _calibration(marked: Sequence[Marked]) -> Calibration:
+    """What these rows tell of the model's probabilities."""
+    known = [(row.probability, row.score.exact) for row in marked if row.probability is not None and not row.cut]
+    return Calibration.fit([probability for probability, _ in known], [exact for _, exact in known])
+
+
+def _confidence(marked: Sequence[Marked], calibration: Calibration, least: float) -> dict[str, Any]:
+    """How well probabilities and confidences foretell which plans are exact, and what abstaining below `least` does."""
+    known = [row for row in marked if row.probability is not None]
+    exact = [row.score.exact for row in known]
+    raw = [row.probability or 0.0 for row in known]
+    said = [0.0 if row.cut else calibration.confidence(p) for row, p in zip(known, raw, strict=True)]
+    sure = [right for right, confidence in zip(exact, said, strict=True) if confidence >= least]
+    return {
+        "fitted_rows": calibration.rows,
+        "brier": {"probability": round(brier(raw, exact), 4), "confidence": round(brier(said, exact), 4)},
+        "calibration_error": {
+            "probability": round(calibration_error(raw, exact), 4),
+            "confidence": round(calibration_error(said, exact), 4),
+        },
+        "min_confidence": least,
+        "not_sure": len(known) - len(sure),
+        "exact_if_sure": round(sum(sure) / len(sure), 4) if sure else None,
     }
 
 
@@ -188,9 +236,32 @@ def _markdown(report: Mapping[str, Any]) -> str:
     for title, key in (("length of the gold plan", "by_length"), ("tool in the gold plan", "by_tool")):
         if variants["after"][key]:
             sections += [f"## Exact plans by {title}", _lines(_group_rows(variants, key, title))]
-    sections += ["## Malformed answers", _lines(_malformed_rows(variants)), "## Examples"]
+    sections += ["## Malformed answers", _lines(_malformed_rows(variants))]
+    if remarks := _remarks(variants):
+        sections += ["## Limits and confidence", "\n".join(f"- {remark}" for remark in remarks)]
+    sections += ["## Examples"]
     sections += [_fenced(example) for example in report["examples"]]
     return "\n\n".join(sections) + "\n"
+
+
+def _remarks(variants: Mapping[str, Any]) -> list[str]:
+    """What is to be said of plans that were cut, and of the confidence in plans."""
+    remarks = [f"{name}: {part['cut']} answers were cut by a limit" for name, part in variants.items() if part["cut"]]
+    for name, part in variants.items():
+        if found := part.get("confidence"):
+            score, apart = found["brier"], found["calibration_error"]
+            remarks.append(
+                f"{name}: confidence, fitted to {found['fitted_rows']} validation rows: Brier score"
+                f" {score['probability']:.3f} → {score['confidence']:.3f},"
+                f" calibration error {apart['probability']:.1%} → {apart['confidence']:.1%}"
+            )
+            if found["min_confidence"]:
+                others = "none is" if found["exact_if_sure"] is None else f"{found['exact_if_sure']:.1%} are exact"
+                remarks.append(
+                    f"{name}: not sure of {found['not_sure']} plans (below {found['min_confidence']:.0%});"
+                    f" of the others {others}"
+                )
+    return remarks
 
 
 def _measure_rows(report: Mapping[str, Any]) -> list[list[str]]:

@@ -20,12 +20,22 @@ def vocabulary() -> dict[str, Any]:
     return tomllib.loads(resources.files("platypus").joinpath("vocabulary.toml").read_text(encoding="utf-8"))
 
 
+CATEGORY = re.compile(  # examples that only say what kind of thing is meant
+    r"(?:[\w'\u2019]+ )*(?:city|country|state|region|farm|garden|name|area|village|number|hospital|address|building"
+    r"|username|notation|town|title|date|format|identifier)s?",
+    re.IGNORECASE,
+)
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
 def words(name: str) -> list[str]:
     """The words of an identifier in any style: `stage.name`, `needsResponse`, `work_ids`."""
-    return [word.lower() for word in WORDS.findall(name)]
+    return list(_words(name))
+
+
+@lru_cache(maxsize=16384)
+def _words(name: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in WORDS.findall(name))
 
 
 def plural(noun: str) -> str:
@@ -81,25 +91,81 @@ def _sentence(rng: Random) -> str:
         f"Please check the {_topic(rng)} with {_pick(rng, 'first')}",
         f"{_pick(rng, 'first')} will fix the {_topic(rng)} and {_pick(rng, 'first')} will test it",
         f"We should discuss the {_topic(rng)} tomorrow",
+        f"Action items from the {_pick(rng, 'topics')} meeting",
+        f"Notes from the call with {_firm(rng)}",
     )
     return rng.choice(forms)
+
+
+def _address(rng: Random) -> str:
+    return f"{rng.randint(1, 240)} {_pick(rng, 'streets')}, {_pick(rng, 'cities')}"
+
+
+def _phone(rng: Random) -> str:
+    return f"+{rng.randint(1, 99)} {rng.randint(200, 999)} {rng.randint(100_000, 999_999)}"
+
+
+def _file(rng: Random) -> str:
+    return f"{_pick(rng, 'topics')}_{_pick(rng, 'things')}.{rng.choice(('pdf', 'csv', 'txt', 'docx', 'png'))}"
+
+
+def _range(rng: Random) -> str:
+    start = rng.randint(2015, 2025)
+    period = f"Q{rng.randint(1, 4)} {start}", f"{start}-{start + rng.randint(1, 5)}", "last month", "this year"
+    return rng.choice((*period, "last week", "the past year"))
+
+
+def _label(rng: Random) -> str:
+    """A stage, tag or channel, as people type it: `In Review`, `in-review`, `blocked`."""
+    label = _pick(rng, "labels")
+    return rng.choice((label, label, label.title(), label.replace(" ", "-")))
+
+
+def _of(kind: str) -> "Maker":
+    return lambda rng: _pick(rng, kind)
 
 
 Maker = Callable[[Random], str]
 BY_WORD: Mapping[str, Maker] = {
     **dict.fromkeys(("date", "day", "since", "until", "deadline", "due"), _date),
     **dict.fromkeys(("user", "person", "owner", "author", "assignee", "member", "employee", "contact"), _person),
+    **dict.fromkeys(("patient", "student", "teacher", "doctor", "director", "artist", "chef", "player"), _person),
     **dict.fromkeys(("customer", "company", "account", "organization", "organisation", "vendor", "client"), _firm),
-    **dict.fromkeys(("email", "recipient"), _email),
-    **dict.fromkeys(("city", "location", "destination", "origin"), lambda rng: _pick(rng, "cities")),
-    **dict.fromkeys(("country", "region"), lambda rng: _pick(rng, "countries")),
-    **dict.fromkeys(("product", "part", "item", "model", "brand", "project"), _product),
-    **dict.fromkeys(("text", "body", "message", "content", "comment", "note", "description"), _sentence),
+    **dict.fromkeys(("firm", "brand", "supplier", "employer", "institution", "club", "agency"), _firm),
+    **dict.fromkeys(("email", "recipient", "sender", "subscriber"), _email),
+    **dict.fromkeys(("city", "location", "destination", "origin", "venue", "place", "area"), _of("cities")),
+    **dict.fromkeys(("country", "region", "nation"), _of("countries")),
+    **dict.fromkeys(("product", "part", "item", "model", "project", "game", "device", "equipment"), _product),
     **dict.fromkeys(
-        ("stage", "status", "state", "tag", "label", "channel", "category", "type"), lambda r: _pick(r, "labels")
+        ("text", "body", "message", "content", "comment", "note", "description", "conversation"), _sentence
     ),
+    **dict.fromkeys(("stage", "status", "state", "tag", "label", "channel", "category", "type"), _label),
     **dict.fromkeys(("query", "search", "name"), _name),
-    **dict.fromkeys(("title", "subject", "topic", "keyword"), _topic),
+    **dict.fromkeys(("title", "subject", "topic", "keyword", "reason", "goal", "issue"), _topic),
+    **dict.fromkeys(("file", "document", "attachment", "image", "photo", "video"), _file),
+    **dict.fromkeys(("period", "range", "timeframe"), _range),
+    **{
+        word: _of(word)
+        for word in ("occupation", "animal", "food", "disease", "sport", "crop", "material", "department")
+    },
+    **dict.fromkeys(("species", "pet", "breed"), _of("animal")),
+    **dict.fromkeys(("ingredient", "dish", "cuisine", "meal", "recipe"), _of("food")),
+    **dict.fromkeys(("condition", "disorder", "symptom", "illness", "infection"), _of("disease")),
+    **dict.fromkeys(("plant", "tree"), _of("crop")),
+    **dict.fromkeys(("manufacturer", "hospital", "provider", "publisher", "airline", "employer"), _firm),
+    **dict.fromkeys(("instructor", "speaker", "manager", "writer", "actor", "singer", "composer"), _person),
+    **dict.fromkeys(("role", "job", "profession"), _of("occupation")),
+    **dict.fromkeys(("dataset", "data", "source", "path", "log"), _file),
+    **dict.fromkeys(
+        ("host", "server", "domain", "website"), lambda rng: f"{_pick(rng, 'topics')}.{_pick(rng, 'firms').lower()}.com"
+    ),
+    "password": lambda rng: f"{_pick(rng, 'products').lower()}{rng.randint(10, 9999)}",
+    "language": _of("languages"),
+    "currency": _of("currencies"),
+    "color": _of("colors"),
+    "address": _address,
+    "phone": _phone,
+    "genre": _of("genres"),
     "time": lambda rng: f"{rng.randint(0, 23):02}:{rng.choice((0, 15, 30, 45)):02}",
     "url": lambda rng: f"https://{_pick(rng, 'firms').lower()}.com/{_pick(rng, 'topics')}",
 }
@@ -110,6 +176,13 @@ BY_FORMAT: Mapping[str, Maker] = {
     "email": _email,
     "uri": BY_WORD["url"],
     "text": _sentence,
+}
+MEASURES = {
+    **dict.fromkeys(("year", "season", "vintage"), (1990, 2026)),
+    **{"age": (1, 90), "month": (1, 12), "day": (1, 28), "hour": (1, 24), "duration": (1, 60), "rating": (1, 10)},
+    **{"percentage": (1, 100), "temperature": (1, 40), "latitude": (1, 80), "longitude": (1, 170), "rate": (1, 20)},
+    **dict.fromkeys(("limit", "count", "top", "quantity", "participants", "people", "guests"), (1, 50)),
+    **dict.fromkeys(("id", "number", "code"), (1000, 99999)),
 }
 
 
@@ -126,7 +199,7 @@ def literal(rng: Random, name: str, schema: Schema) -> Any:
         case "boolean":
             return rng.random() < 0.75
         case "integer" | "number":
-            return _number(rng, chosen, whole=chosen["type"] == "integer")
+            return _number(rng, name, chosen, whole=chosen["type"] == "integer")
         case "string":
             return _string(rng, name, chosen)
         case "array":
@@ -135,8 +208,13 @@ def literal(rng: Random, name: str, schema: Schema) -> Any:
             return _object(rng, chosen)
 
 
-def _number(rng: Random, schema: Schema, *, whole: bool) -> int | float:
-    low = schema.get("minimum", schema.get("exclusiveMinimum", 0) + ("exclusiveMinimum" in schema))
+def _number(rng: Random, name: str, schema: Schema, *, whole: bool) -> int | float:
+    usual = next((MEASURES[word] for word in reversed(words(name)) if word in MEASURES), None)
+    if usual and not {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"} & schema.keys():
+        return rng.randint(*usual)
+    low = schema.get(
+        "minimum", schema.get("exclusiveMinimum", 0) + ("exclusiveMinimum" in schema or "maximum" not in schema)
+    )
     high = schema.get("maximum", schema.get("exclusiveMaximum", low + rng.choice((10, 100, 1000))))
     step = schema.get("multipleOf", 1)
     if whole or "multipleOf" in schema:
@@ -153,11 +231,32 @@ def _string(rng: Random, name: str, schema: Schema) -> str | None:
 
 
 def _vary(rng: Random, schema: Schema) -> str | None:
-    examples = [example for example in schema.get("examples", ()) if isinstance(example, str)]
+    """An example of the schema or of its description, an id with digits of its own: `DEVU-123` → `DEVU-48`."""
+    own = tuple(example for example in schema.get("examples", ()) if isinstance(example, str))
+    examples = own or examples_in(str(schema.get("description", "")))
     if not examples:
         return None
     example = rng.choice(examples)
-    return re.sub(r"\d+", lambda _: str(rng.randint(1, 10 ** rng.randint(1, 4) - 1)), example)
+    if re.match(r"(?i)(?:\d{4}|yyyy)-(?:\d\d|mm)-(?:\d\d|dd)", example):
+        return _date(rng) + (example[10:] if example[:4].isdigit() else "")
+    if re.fullmatch(r"(?i)(?:hh|\d\d?):(?:mm|\d\d)(?::(?:ss|\d\d))?", example):
+        return str(BY_WORD["time"](rng))
+    if not re.fullmatch(r"[A-Za-z]{2,12}[-_ #]?\d+", example):
+        return str(example)
+    digits = str(rng.randint(1, 10 ** rng.randint(1, 4) - 1))
+    return re.sub(r"\d+", digits.zfill(3) if rng.random() < 0.2 else digits, example)
+
+
+@lru_cache(maxsize=4096)
+def examples_in(description: str) -> tuple[str, ...]:
+    """The examples that prose gives: `"The species (e.g., oak, maple)"` → oak, maple. Descriptions in it are none."""
+    told = re.search(
+        r"(?:e\.g\.,?|for example,?|for instance,?|such as|(?:allowed|possible) values:?) ([^();]+)", description
+    )
+    parts = re.split(r", (?:or |and |etc)?| or |, ", told[1].strip(" .")) if told else []
+    kept = [part.strip(" '\".") for part in parts]
+    kept = [part for part in kept if part and part.lower() not in ("etc", "and", "or") and len(part) < 40]
+    return tuple(part for part in kept if not CATEGORY.fullmatch(part))
 
 
 def _by_kind(rng: Random, name: str, schema: Schema) -> str:
@@ -167,32 +266,42 @@ def _by_kind(rng: Random, name: str, schema: Schema) -> str:
     parts = words(name)
     if kind or (parts and parts[-1] in ("id", "ids", "key", "code", "number")):
         return identifier(rng, [word for word in words(kind or name) if word not in ("id", "ids")] or ["item"])
-    for word in reversed(parts):
+    for word in reversed(parts if parts[:-1] == [] else [part for part in parts if part != "name"]):
         maker = BY_WORD.get(word) or BY_WORD.get(word.removesuffix("s"))
         if maker:
             return maker(rng)
-    return rng.choice((_topic, _name, lambda r: _pick(r, "labels")))(rng)
+    return rng.choice((_topic, _product))(rng)
 
 
 def identifier(rng: Random, noun: list[str]) -> str:
     """An id of the kind that systems give out: `SPRINT-12`, `usr_4821`, `ord-77`, `58213`."""
     number = rng.randint(1, 10 ** rng.randint(2, 5) - 1)
     short = noun[-1][:4]
-    forms = (f"{noun[-1].upper()}-{number}", f"{short.upper()}-{number}", f"{short}_{number}", f"{short[:3]}-{number}")
-    return rng.choice((*forms, str(number)))
+    usual = f"{noun[-1].upper()}-{number}", f"{short[:3].upper()}-{number}", f"{short.upper()}-{number % 1000}"
+    return rng.choice((*usual, *usual, f"{short[:3]}_{number}", f"{short.upper()}{number}", str(number)))
 
 
 def _array(rng: Random, name: str, schema: Schema) -> list[Any] | None:
     low = max(schema.get("minItems", 1), 1)
-    count = min(low + rng.choice((0, 0, 0, 1, 1, 2)), schema.get("maxItems", 9))
+    count = min(low + rng.choice((0, 0, 0, 0, 0, 1, 1, 2)), schema.get("maxItems", 9))
     made: list[Any] = []
     for _ in range(20 * count):
         value = literal(rng, name, schema.get("items", {}))
-        if value is not None and value not in made:
+        if value is not None and not any(_alike(value, other) for other in made):
             made.append(value)
         if len(made) == count:
             break
     return made if len(made) >= low else None
+
+
+def _alike(value: Any, other: Any) -> bool:
+    """Whether a reader could take one value for the other: `review`, `In Review`."""
+    if not isinstance(value, str) or not isinstance(other, str):
+        return bool(value == other)
+    one, two = (" ".join(words(text)) for text in (value, other))
+    return value == other or (
+        bool(one) and bool(two) and (one in two or two in one) and not re.search(r"\d", one + two)
+    )
 
 
 def _object(rng: Random, schema: Schema) -> dict[str, Any] | None:

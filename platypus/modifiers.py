@@ -179,8 +179,8 @@ def _prose(tool: Tool, argument: Argument, noun: str, *, agreed: bool) -> tuple[
         return ("via {}", f"from the {{}} {called}", f"from {called} {{}}", f"through the {{}} {called}"), ()
     if takes_ids(argument) and not verb:
         ways = (told[2], "from", "for", *BELONGING[1:3])
-    forms = tuple(f"{way} {article}{called} {{}}" for way in ways for article in ("", "the "))
-    return forms, tuple(f"{way} {{}}" for way in ways)
+    named = tuple(f"{way} {article}{called} {{}}" for way in ways for article in ("", "the "))
+    return named, tuple(f"{way} {{}}" for way in ways)
 
 
 def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from platypus.catalogue import Argument, Tool
@@ -23,6 +23,16 @@ CLAUSAL = ("that ", "whose ")
 UNCOUNTED = re.compile(r"(?:information|data|details)\b")
 ABOUT = re.compile(r"^(?:information|info|details|data|insights) (?:about|on|of|for|related to|regarding) ")
 MINE = {"owned": ("that I own", "owned by me"), "created": ("that I created", "created by me")}
+
+
+@dataclass
+class _Phrase:
+    """A noun phrase in the making."""
+
+    article: str
+    noun: str
+    before: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -138,50 +148,47 @@ class Nouns(Mentions):
         if self.rng.random() < 0.3:  # `similar work items to X`
             noun = re.sub(r"^([\w ]+) (similar|related) to (?=\{)", r"\2 \1 to ", noun)
         many = wording.plural or is_plural(noun)
-        article = self.rng.choice(articles) if many else "the "
+        phrase = _Phrase(self.rng.choice(articles) if many else "the ", noun)
         if UNCOUNTED.match(noun):
-            article = ""
-            noun = re.sub(
-                r"^information (about|on)\b",
-                lambda m: self.rng.choice((m[0], m[0], f"info {m[1]}", "details about")),
-                noun,
-            )
+            about = self.rng.choice(("information about", "information about", "info on", "details about"))
+            phrase = _Phrase("", re.sub(r"^information (about|on)\b", about, noun))
         elif noun.startswith("{"):
-            article = ""
-        before: list[str] = []
-        after: list[str] = []
+            phrase.article = ""
         names = [name for name in step.arguments if name not in Form(noun).slots]
         self.rng.shuffle(names)
         for name in names:
-            value, told = step.arguments[name], self.saying(i, name)
-            word = (
-                str(value[0])
-                if isinstance(value, list) and len(value) == 1
-                else value
-                if isinstance(value, str)
-                else None
-            )
-            mine = self.mine(name, value)
-            if told.heads and not SLOT.search(noun) and isinstance(value, list) and self.rng.random() < 0.8:
-                noun = self.types(noun, value, many=wording.plural)
-            elif mine and self.rng.random() < 0.75:
-                short = (
-                    article != "my " and len(step.arguments) < 4 and mine[0] == "that I own" and self.rng.random() < 0.5
-                )
-                article, after = ("my ", after) if short else (article, [*after, self.rng.choice(mine)])
-            elif told.counts and many and value != 1 and self.rng.random() < 0.55:
-                form = self.rng.choice(told.before)
-                article = (
-                    "the " if form.startswith("the ") and article != "my " else article if article == "my " else ""
-                )
-                before.insert(0, form.removeprefix("the ").format(value))
-            elif told.before and not told.counts and word and not before and self.rng.random() < 0.4:
-                form = self.rng.choice(told.before)
-                before.append(form.format(self.choices([word], plain="{}-" in form)))
+            self.add(i, name, phrase, many=many)
+        filled = self.filled(i, Form(" ".join((*phrase.before, phrase.noun))))
+        return f"{phrase.article}{filled} {self.joined(phrase.after)}".strip()
+
+    def add(self, i: int, name: str, phrase: _Phrase, *, many: bool) -> None:
+        """Put one argument of step i into the phrase: as its noun, before it, or after it."""
+        value, told = self.plan.steps[i].arguments[name], self.saying(i, name)
+        single = value[0] if isinstance(value, list) and len(value) == 1 else value
+        mine = self.mine(name, value)
+        if told.heads and not SLOT.search(phrase.noun) and isinstance(value, list) and self.rng.random() < 0.8:
+            phrase.noun = self.types(phrase.noun, value, many=self.wordings[i].plural)
+        elif mine and self.rng.random() < 0.75:
+            if phrase.article != "my " and mine == MINE["owned"] and self.rng.random() < 0.5:
+                phrase.article = "my "
             else:
-                after.append(self.modifier(i, name))
-        filled = self.filled(i, Form(" ".join((*before, noun))))
-        return f"{article}{filled} {self.joined(after)}".strip()
+                phrase.after.append(self.rng.choice(mine))
+        elif told.counts and many and value != 1 and self.rng.random() < 0.55:
+            form = self.rng.choice(told.before)
+            if phrase.article != "my ":
+                phrase.article = "the " if form.startswith("the ") else ""
+            phrase.before.insert(0, form.removeprefix("the ").format(value))
+        elif (
+            told.before
+            and not told.counts
+            and isinstance(single, str)
+            and not phrase.before
+            and self.rng.random() < 0.4
+        ):
+            form = self.rng.choice(told.before)
+            phrase.before.append(form.format(self.choices([single], plain="{}-" in form)))
+        else:
+            phrase.after.append(self.modifier(i, name))
 
     def types(self, noun: str, value: list[Any], *, many: bool) -> str:
         named = [pluralised(str(word), many=many) for word in value]

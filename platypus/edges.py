@@ -158,7 +158,9 @@ def _field_affinity(tool: Tool, path: tuple[str, ...], output: Schema, consumer:
 
 
 def _whole_affinity(tool: Tool, output: Schema, consumer: Tool, argument: Argument) -> float:
-    prose, name = str(output.get("description", "")), _things(argument.name)
+    prose, name = str(output.get("description", "")), _things(argument.name.rpartition(".")[2])
+    if (domain(output) == "text" or content(prose) & TEXTS) and not name & TEXT_TAKERS:
+        return 0.0
     said = _things(f"{tool.name} {tool.description} {prose}")
     if said & name - GENERIC or said & name & TEXTS or (content(prose) & TEXTS and name & TEXT_TAKERS):
         return 2.0

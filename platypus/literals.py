@@ -139,7 +139,8 @@ BY_WORD: Mapping[str, Maker] = {
     **dict.fromkeys(
         ("text", "body", "message", "content", "comment", "note", "description", "conversation"), _sentence
     ),
-    **dict.fromkeys(("stage", "status", "state", "tag", "label", "channel", "category", "type"), _label),
+    **dict.fromkeys(("stage", "status", "state", "tag", "label", "category", "type"), _label),
+    **dict.fromkeys(("channel", "medium"), lambda rng: _pick(rng, "channels")),
     **dict.fromkeys(("query", "search", "name"), _name),
     **dict.fromkeys(("title", "subject", "topic", "keyword", "reason", "goal", "issue"), _topic),
     **dict.fromkeys(("file", "document", "attachment", "image", "photo", "video"), _file),
@@ -270,7 +271,7 @@ def _by_kind(rng: Random, name: str, schema: Schema) -> str:
         maker = BY_WORD.get(word) or BY_WORD.get(word.removesuffix("s"))
         if maker:
             return maker(rng)
-    return rng.choice((_topic, _product))(rng)
+    return identifier(rng, parts) if parts and rng.random() < 0.5 else _product(rng)
 
 
 def identifier(rng: Random, noun: list[str]) -> str:

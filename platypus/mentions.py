@@ -58,7 +58,7 @@ class Mentions:
         if wording.is_lookup:
             if len([k for k in self.said if self.wordings[k].is_lookup]) > 1 or not last:
                 raise Unsayable
-            return self.rng.choice(("it", "the result", "that result", "the one you find"))
+            return self.rng.choice(("it", "the result", "that result", "the search result", "the one you find"))
         if alike:
             if any(self.mentioned.index(k) < self.mentioned.index(i) for k in alike) or not head:
                 raise Unsayable

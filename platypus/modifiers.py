@@ -21,6 +21,7 @@ FROM, TO = {"from", "source", "sender", "origin"}, {"to", "target", "receiver", 
 PERIODS = {"year", "season", "month", "period", "quarter", "timeframe"}
 AT = {"price", "temperature", "speed", "rate", "altitude", "pressure", "angle", "distance", "depth", "velocity"}
 LIMITS = {"limit", "max", "top", "count", "maximum"}
+COUNTED = {"results", "items", "count", "rows", "entries", "records", "number", "works", "n", "limit"}
 BELONGING = ("belonging to", "associated with", "related to", "linked to", "for")
 ALIKE: dict[str, tuple[str, ...]] = {  # ways to say the same, where the tool has no argument that means the other
     "owned by": ("owned by", "owned by", "assigned to", "that belong to"),
@@ -81,7 +82,8 @@ def saying(tool: Tool, argument: Argument, *, agreed: bool = False) -> Saying:
         return Saying(_linked(tool, argument, parts), referring=("related to {}", "for {}", "associated with {}"))
     if allowed_values(element):
         return _choice(tool, argument, noun)
-    if LIMITS & set(parts) and _kind(element) in ("integer", "number") and len(parts) < 3 and not argument.required:
+    counts = parts[-1] in LIMITS or (parts[0] in LIMITS and set(parts[1:]) <= COUNTED)
+    if counts and _kind(element) in ("integer", "number") and not argument.required:
         after = ("(at most {})", "limited to {}", "with a limit of {}", "(no more than {})", "(limit {})")
         return Saying(after, ("{}", "the first {}", "up to {}", "at most {}", "the top {}"), counts=True)
     unit = UNIT.search(argument.description)
@@ -123,7 +125,8 @@ def _choice(tool: Tool, argument: Argument, noun: str) -> Saying:
         nouns = not any(ADJECTIVE.fullmatch(value) or " " in value or "_" in value for value in values)
         return Saying(("of type {}", f"of the {noun} {{}}", f"with {noun} {{}}"), (), heads=nouns)
     if argument.required:
-        return Saying((f"with {noun} {{}}", f"with the {noun} {{}}", f"with {{}} as the {noun}", f"({noun}: {{}})"))
+        named = (f"with {noun} {{}}", f"with the {noun} {{}}", f"with {{}} as the {noun}", f"({noun}: {{}})")
+        return Saying(("into {}", "to {}", "into {}", named[0]) if last == "language" else named)
     clear = last in ("status", "state") or all(re.fullmatch(r"[a-z]\d", value, re.I) for value in values)
     taken = {str(v) for a in tool.arguments if a != argument for v in allowed_values(a.schema.get("items", a.schema))}
     bare = ("{}", "{}") if clear and not taken & set(values) else ()

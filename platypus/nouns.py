@@ -109,10 +109,13 @@ class Nouns(Mentions):
         return self.thing(i, ("the ", "the ", "all ", "all the ", ""))
 
     def nominal(self, i: int) -> str:
+        """What is done, as a thing: `a summary of the work items owned by me`."""
         form = self.wordings[i].nominal
         if form is None:
             raise Unsayable
-        return ("a " if form.text.startswith("summary") and self.rng.random() < 0.5 else "the ") + self.filled(i, form)
+        article = "a " if form.text.startswith("summary") and self.rng.random() < 0.5 else "the "
+        rest = [name for name in self.plan.steps[i].arguments if name not in form.slots]
+        return f"{article}{self.filled(i, form)} {self.joined([self.modifier(i, name) for name in rest])}".strip()
 
     def found(self, i: int, hint: Argument | None) -> str:
         """A thing that is looked up by its name: the name alone where an id would stand, else with its kind."""
@@ -277,6 +280,8 @@ class Nouns(Mentions):
         called = label(self.wordings[i].tool, argument_of(self.wordings[i].tool, name))
         if references[0].path and singular(" ".join(words(references[0].path[-1]))) == called:
             return "for {}", "with {}", "using {}"
+        if not told.referring and self.head(references[0].step) == called:
+            return "for {}", "with {}"
         inside = all(reference.step in self.inside for reference in references)
         whose = (form for form in told.after if inside and form.startswith("whose "))
         return (*(told.referring or (f"with {{}} as the {called}",)), *whose)

@@ -18,7 +18,7 @@ from platypus.catalogue import Catalogue
 from platypus.clauses import Clauses
 from platypus.mentions import Unsayable
 from platypus.plan import Plan, Reference, Step, Value
-from platypus.surface import ASKING, finish, mistyped, voice
+from platypus.surface import ASKING, Voice, finish, mistyped, surround, voice
 from platypus.wording import Wording
 
 THEN = (
@@ -39,10 +39,11 @@ LAST = (". Finally, ", ", and finally ", ", and ", ", then ")
 
 @dataclass(frozen=True)
 class Said:
-    """A request, and the plan that it asks for."""
+    """A request, the plan that it asks for, and the request without sentences that ask for nothing."""
 
     request: str
     plan: Plan
+    core: str
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,12 @@ class Phraser:
         """
         for _ in range(8):
             try:
-                text, mentioned = self._draw(rng, plan)
+                core, spoken, mentioned = self._draw(rng, plan)
             except Unsayable:
                 continue
             if rng.random() < self.typos:
-                text = mistyped(rng, text, said_literals(plan))
-            return Said(text, reordered(plan, mentioned))
+                core = mistyped(rng, core, said_literals(plan))
+            return Said(surround(core, spoken), reordered(plan, mentioned), core)
         return None
 
     def request(self, rng: Random, plan: Plan) -> str | None:
@@ -89,7 +90,7 @@ class Phraser:
         except Unsayable:
             return None
 
-    def _draw(self, rng: Random, plan: Plan) -> tuple[str, list[int]]:
+    def _draw(self, rng: Random, plan: Plan) -> tuple[str, Voice, list[int]]:
         wordings = [self.wordings[step.tool] for step in plan]
         spoken = voice(rng, context=self.context)
         request = Clauses(rng, plan, wordings, spoken, _nested(rng, plan, wordings))
@@ -103,7 +104,7 @@ class Phraser:
             text = _turned(request, outside)
         if text is None:
             text = _row(request, outside)
-        return finish(rng, text, spoken, bare=request.bare), request.mentioned
+        return finish(rng, text, spoken, bare=request.bare), spoken, request.mentioned
 
 
 def reordered(plan: Plan, mentioned: list[int]) -> Plan:
@@ -200,9 +201,19 @@ def said_literals(plan: Plan) -> list[str]:
 
 
 def literals_said(plan: Plan, request: str) -> bool:
-    """Whether the request mentions every literal of the plan but booleans; case and `_` for a space do not matter."""
+    """Whether the request mentions every literal of the plan but booleans, each as a word of its own, in any case."""
     folded = request.casefold()
-    return all(text in request or text.casefold() in folded for text in said_literals(plan))
+    return all(_stands_alone(text.casefold(), folded) for text in said_literals(plan))
+
+
+def _stands_alone(text: str, request: str) -> bool:
+    start = request.find(text)
+    while start >= 0:
+        around = request[start - 1 : start] + request[start + len(text) : start + len(text) + 1]
+        if not any(letter.isalnum() for letter in around):
+            return True
+        start = request.find(text, start + 1)
+    return False
 
 
 def _texts(value: Any) -> list[str]:

@@ -15,7 +15,7 @@ from platypus.english import lemma, singular, with_article
 from platypus.literals import literal, vocabulary, words
 from platypus.phrasing import Phraser
 from platypus.sampler import Sampler, Undrawable, Want
-from platypus.surface import finish, voice
+from platypus.surface import finish, surround, voice
 from platypus.synthetic import random_catalogue
 from platypus.wording import SLOT
 
@@ -72,9 +72,7 @@ class Refusals:
             return None
         thing = self.phraser.thing(rng, plan)
         person = literal(rng, "person", {"type": "string"})
-        return thing and finish(
-            rng, rng.choice(self._lacking_forms).format(thing, person=person), voice(rng, context=0.05), bare=False
-        )
+        return thing and _around(rng, rng.choice(self._lacking_forms).format(thing, person=person))
 
     @cached_property
     def _demanding(self) -> tuple[Tool, ...]:
@@ -108,7 +106,7 @@ class Refusals:
 
         filled = SLOT.sub(vague, text)
         verb = f"{rng.choice(('find', 'get', 'show me', 'look up'))} " if wording.is_getter else ""
-        return finish(rng, verb + filled, voice(rng, context=0.05), bare=False)
+        return _around(rng, verb + filled)
 
     @cached_property
     def _elsewheres(self) -> tuple[tuple[Sampler, Phraser], ...]:
@@ -130,3 +128,8 @@ class Refusals:
             return phraser.request(rng, sampler.plan(rng))
         except Undrawable:
             return None
+
+
+def _around(rng: Random, text: str) -> str:
+    spoken = voice(rng, context=0.05)
+    return surround(finish(rng, text, spoken, bare=False), spoken)

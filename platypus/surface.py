@@ -54,21 +54,27 @@ def finish(rng: Random, text: str, spoken: Voice, *, bare: bool) -> str:
         text = re.sub(r"^(show|give|get|tell) me\b", "see" if rng.random() < 0.5 else "get", text)
     asks = bool(ASKING.match(polite or text)) and "? " not in text
     text = re.sub(r"\s+", " ", polite + text).strip()
-    if spoken.inside and spoken.quote == '"':
+    inside = spoken.inside and spoken.quote == '"'
+    if inside:
         text = re.sub(r'(?<=\w)"([,.])', r'\1"', text)
     if not spoken.lower:
         text = text[:1].upper() + text[1:]
+    if text.endswith((".", "?", "!", '."', ".'")):
+        return text
+    ending = "?" if asks else spoken.stop
+    if not polite and not bare and not asks and rng.random() < 0.06:
+        ending = rng.choice((" please", ", please", " please.", ", please."))
+    if inside and text.endswith('"') and ending == ".":
+        return text[:-1] + '."'
+    return text + ending
+
+
+def surround(text: str, spoken: Voice) -> str:
+    """The finished request with the sentences that ask for nothing."""
     if spoken.before:
         text = re.sub(r"^(?:hi|hey), ", "", text, flags=re.IGNORECASE)
         calls = spoken.before.endswith(",") and text[1:2].islower()
         text = f"{spoken.before} {text[:1].lower() if calls else text[:1].upper()}{text[1:]}"
-    if not text.endswith((".", "?", "!", '."', ".'")):
-        ending = "?" if asks else spoken.stop
-        if not polite and not bare and not asks and rng.random() < 0.06:
-            ending = rng.choice((" please", ", please", " please.", ", please."))
-        text += ending if not (spoken.inside and text.endswith('"') and ending == ".") else ""
-        if spoken.inside and text.endswith('"') and ending == ".":
-            text = text[:-1] + '."'
     if spoken.after:
         text += ("" if text.endswith((".", "?", "!", '."')) else ".") + " " + spoken.after
     return text

@@ -94,6 +94,7 @@ LEFT = {  # what may stand before the argument's noun, the surest first; all of 
     "given": re.compile(rf"(?:^|(?<= ))(?!one ){SOME}{GIVEN} (?:(?!\{{)[\w-]+ ){{0,3}}$", re.IGNORECASE),
     "indefinite": re.compile(r"(?:^|(?<= ))(?:an?|each|every|multiple) (?:(?!\{)[\w-]+ ){0,3}$", re.IGNORECASE),
     "some": re.compile(rf"(?:^|(?<= )){SOME}$", re.IGNORECASE),
+    "definite": re.compile(r"(?:^|(?<= ))the (?:(?!\{)[\w-]+ ){1,2}$", re.IGNORECASE),
     "after": re.compile(r"(?:(?<= of )|(?<= to )|(?<= on )|(?<= for )|(?<= about )|(?<= between ))(?:the |an? )?$"),
 }
 RIGHT = re.compile(
@@ -106,7 +107,8 @@ RIGHT = re.compile(
 def _spot(text: str, argument: Argument, lefts: tuple[str, ...]) -> tuple[int, int] | None:
     """Where the noun phrase that stands for the argument begins and ends."""
     found: list[tuple[int, int, int, int]] = []
-    for name in _labels(argument):
+    labels = _labels(argument)
+    for name in (*labels, *(plural(label) for label in labels if label.endswith("y"))):
         start = text.lower().find(name)
         while start >= 0:
             right = RIGHT.match(text, start + len(name))
@@ -128,7 +130,7 @@ def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
     needed = [argument for argument in tool.arguments if argument.required]
     for argument in (*needed, *(a for a in tool.arguments if not a.required)):
         if acting and (argument.required or not needed):
-            lefts: tuple[str, ...] = ("given", "indefinite", "some")
+            lefts: tuple[str, ...] = ("given", "indefinite", "some", "definite")
         else:
             lefts = ("given", "indefinite", "after") if argument.required else ("given",)
         place = _spot(text, argument, lefts)
@@ -167,6 +169,8 @@ class Wording:
 
     @cached_property
     def _sentence(self) -> str:
+        if not self.tool.description and words(self.tool.name) == ["who", "am", "i"]:
+            return "get the ID of the current user"
         text = re.split(r"(?<=[a-z)])\. |\.$", self.tool.description)[0].strip()
         text = re.sub(r"\s*\([^)]*\)", "", text)
         text = re.sub(
@@ -216,9 +220,18 @@ class Wording:
 
     @cached_property
     def _name_rest(self) -> Form:
-        """`add_work_items_to_sprint` → `"{work_ids} to {sprint_id}"`."""
+        """`add_work_items_to_sprint` → `"{work_ids} to {sprint_id}"`, `set_level` → `"the level of {ticket}"`."""
         parts = words(self.tool.name)
         text = " ".join(parts[1:] if lemma(parts[0]) == self.verb else [p for p in parts if lemma(p) != self.verb])
+        needed = [argument for argument in self.tool.arguments if argument.required]
+        if self.verb in SETTING and len(needed) == 2:
+            owner, noun = needed[0], " ".join(words(needed[1].name))
+            if text.endswith(f" {noun}") and text.removesuffix(f" {noun}") in _labels(owner):
+                return Form(
+                    f"the {noun} of {{{owner.name}|{text.removesuffix(f' {noun}')}}} to {{{needed[1].name}|one}}"
+                )
+        if self.is_getter and len(needed) == 1 and text in _labels(needed[0]) and not self.plural:
+            return Form(f"details of {{{needed[0].name}|{text}}}")
         return fill_slots(text, self.tool, acting=not self.is_getter)
 
     @cached_property

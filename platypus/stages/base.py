@@ -60,7 +60,7 @@ def lesson(key: str, *, tools: int, requests: int, steps: int = 5, refusals: flo
     while len(examples) < requests:
         if rng.random() < refusals:
             request, _ = unanswerable.request(rng)
-            said = Said(request, Plan()) if request else None
+            said = Said(request, Plan(), request) if request else None
         else:
             said = phraser.said(rng, sampler.mixed(rng))
         if said is not None:

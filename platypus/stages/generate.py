@@ -94,11 +94,11 @@ def examples(catalogue: Catalogue, settings: GenerateTable, *, seed: int) -> Ite
         source: dict[str, Any] = {"source": "generate", "line": len(asked) + 1}
         if rng.random() < settings.refusals:
             request, source["refusal"] = refusals.request(rng)
-            said = Said(request, Plan()) if request else None
+            said = Said(request, Plan(), request) if request else None
         else:
             said = phraser.said(rng, _plan(rng, sampler, ledger, left=settings.examples - len(asked)))
-        if said and said.request.lower() not in asked and literals_said(said.plan, said.request):
-            asked.add(said.request.lower())
+        if said and said.core.lower() not in asked and literals_said(said.plan, said.request):
+            asked.add(said.core.lower())
             ledger.count(said.plan)
             yield Example(said.request, said.plan, catalogue.fingerprint, source)
 

@@ -8,7 +8,14 @@ from functools import lru_cache
 
 FORMS = {
     **{"people": "person", "children": "child", "men": "man", "women": "woman", "data": "data", "analyses": "analysis"},
-    **{"criteria": "criterion", "news": "news", "series": "series", "movies": "movie", "cookies": "cookie"},
+    **{
+        "criteria": "criterion",
+        "news": "news",
+        "series": "series",
+        "species": "species",
+        "movies": "movie",
+        "cookies": "cookie",
+    },
 }
 DONE = {"prioritize": "prioritized", "sort": "sorted", "rank": "ranked", "filter": "filtered", "order": "ordered"}
 DOUBLED = re.compile(r"^(?:[^aeiou]*[aeiou][bdgmnprt]|transfer|refer|submit|permit|cancel|control|unsubscrib)$")

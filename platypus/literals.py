@@ -97,6 +97,10 @@ def _sentence(rng: Random) -> str:
     return rng.choice(forms)
 
 
+def _time(rng: Random) -> str:
+    return f"{rng.randint(0, 23):02}:{rng.choice((0, 15, 30, 45)):02}"
+
+
 def _address(rng: Random) -> str:
     return f"{rng.randint(1, 240)} {_pick(rng, 'streets')}, {_pick(rng, 'cities')}"
 
@@ -143,7 +147,7 @@ BY_WORD: Mapping[str, Maker] = {
     **dict.fromkeys(("channel", "medium"), lambda rng: _pick(rng, "channels")),
     **dict.fromkeys(("query", "search", "name"), _name),
     **dict.fromkeys(("title", "subject", "topic", "keyword", "reason", "goal", "issue"), _topic),
-    **dict.fromkeys(("file", "document", "attachment", "image", "photo", "video"), _file),
+    **dict.fromkeys(("file", "document", "attachment", "image", "photo", "video", "resume", "logo"), _file),
     **dict.fromkeys(("period", "range", "timeframe"), _range),
     **{
         word: _of(word)
@@ -154,7 +158,14 @@ BY_WORD: Mapping[str, Maker] = {
     **dict.fromkeys(("condition", "disorder", "symptom", "illness", "infection"), _of("disease")),
     **dict.fromkeys(("plant", "tree"), _of("crop")),
     **dict.fromkeys(("manufacturer", "hospital", "provider", "publisher", "airline", "employer"), _firm),
-    **dict.fromkeys(("instructor", "speaker", "manager", "writer", "actor", "singer", "composer"), _person),
+    **dict.fromkeys(
+        ("instructor", "speaker", "manager", "writer", "actor", "singer", "composer", "participant"), _person
+    ),
+    **dict.fromkeys(
+        ("guest", "attendee", "applicant", "candidate", "donor", "tutor", "beneficiary", "passenger"), _person
+    ),
+    **dict.fromkeys(("info", "feedback", "request", "question", "remark"), _sentence),
+    **dict.fromkeys(("team", "group", "school", "university", "organizer", "bank"), _firm),
     **dict.fromkeys(("role", "job", "profession"), _of("occupation")),
     **dict.fromkeys(("dataset", "data", "source", "path", "log"), _file),
     **dict.fromkeys(
@@ -167,7 +178,7 @@ BY_WORD: Mapping[str, Maker] = {
     "address": _address,
     "phone": _phone,
     "genre": _of("genres"),
-    "time": lambda rng: f"{rng.randint(0, 23):02}:{rng.choice((0, 15, 30, 45)):02}",
+    "time": _time,
     "url": lambda rng: f"https://{_pick(rng, 'firms').lower()}.com/{_pick(rng, 'topics')}",
 }
 BY_FORMAT: Mapping[str, Maker] = {
@@ -181,6 +192,9 @@ BY_FORMAT: Mapping[str, Maker] = {
 MEASURES = {
     **dict.fromkeys(("year", "season", "vintage"), (1990, 2026)),
     **{"age": (1, 90), "month": (1, 12), "day": (1, 28), "hour": (1, 24), "duration": (1, 60), "rating": (1, 10)},
+    **dict.fromkeys(("income", "salary"), (15_000, 140_000)),
+    **dict.fromkeys(("price", "cost", "budget", "amount", "investment", "revenue", "savings", "expenses"), (10, 9000)),
+    **{"weight": (1, 120), "height": (50, 220), "distance": (1, 900), "population": (1000, 2_000_000)},
     **{"percentage": (1, 100), "temperature": (1, 40), "latitude": (1, 80), "longitude": (1, 170), "rate": (1, 20)},
     **dict.fromkeys(("limit", "count", "top", "quantity", "participants", "people", "guests"), (1, 50)),
     **dict.fromkeys(("id", "number", "code"), (1000, 99999)),
@@ -220,7 +234,8 @@ def _number(rng: Random, name: str, schema: Schema, *, whole: bool) -> int | flo
     step = schema.get("multipleOf", 1)
     if whole or "multipleOf" in schema:
         return int(rng.randint(int(-(-low // step)), max(int(high // step), int(-(-low // step)))) * step)
-    return float(round(rng.uniform(low, high), rng.choice((1, 2))))
+    exact = round(rng.uniform(low, high), rng.choice((1, 1, 2)))
+    return round(exact) if rng.random() < 0.4 and low <= round(exact) <= high else float(exact)
 
 
 def _string(rng: Random, name: str, schema: Schema) -> str | None:
@@ -240,8 +255,13 @@ def _vary(rng: Random, schema: Schema) -> str | None:
     example = rng.choice(examples)
     if re.match(r"(?i)(?:\d{4}|yyyy)-(?:\d\d|mm)-(?:\d\d|dd)", example):
         return _date(rng) + (example[10:] if example[:4].isdigit() else "")
-    if re.fullmatch(r"(?i)(?:hh|\d\d?):(?:mm|\d\d)(?::(?:ss|\d\d))?", example):
-        return str(BY_WORD["time"](rng))
+    clock = re.fullmatch(r"(?i)(?:hh|\d\d?):(?:mm|\d\d)(?::(?:ss|\d\d))?( ?[ap]m.*)?", example)
+    if clock:
+        return (
+            f"{rng.randint(1, 12)}:{rng.choice((0, 15, 30, 45)):02} {rng.choice(('AM', 'PM'))}"
+            if clock[1]
+            else _time(rng)
+        )
     if not re.fullmatch(r"[A-Za-z]{2,12}[-_ #]?\d+", example):
         return str(example)
     digits = str(rng.randint(1, 10 ** rng.randint(1, 4) - 1))
@@ -271,7 +291,9 @@ def _by_kind(rng: Random, name: str, schema: Schema) -> str:
         maker = BY_WORD.get(word) or BY_WORD.get(word.removesuffix("s"))
         if maker:
             return maker(rng)
-    return identifier(rng, parts) if parts and rng.random() < 0.5 else _product(rng)
+    if not parts or "name" in parts or rng.random() < 0.5:
+        return rng.choice((_product, _product, _firm))(rng)
+    return identifier(rng, parts)
 
 
 def identifier(rng: Random, noun: list[str]) -> str:

@@ -53,13 +53,17 @@ class Saying:
 def _label(name: str) -> tuple[str, ...]:
     """The words that name the argument, its type before a dot and `id` or `name` behind left out."""
     parts = words(name.rpartition(".")[2])
-    between = [i for i, part in enumerate(parts[:-1]) if i and part in PREPOSITION.split("|")]
-    parts = parts[between[-1] + 1 :] if between else parts
+    parts = parts[-1:] if _is_link(parts) else parts
     kept = [part for part in parts if part not in SUFFIXES]
     kept = kept or [part for part in words(name) if part not in SUFFIXES] or parts
     if kept[0] in ("num", "number") and len(kept) > 1:
         return ("number", "of", *(kept[2:] if kept[1] == "of" else kept[1:]))
     return (*kept[:-1], singular(kept[-1]))
+
+
+def _is_link(parts: list[str]) -> bool:
+    """`applies_to_part`, but not `time_of_day`."""
+    return len(parts) > 2 and parts[-2] in PREPOSITION.split("|") and parts[0].endswith(("s", "ed", "ing"))
 
 
 def label(tool: Tool, argument: Argument) -> str:
@@ -78,7 +82,7 @@ def saying(tool: Tool, argument: Argument, *, agreed: bool = False) -> Saying:
     if parts[-1] in PREPOSITION.split("|") and len(parts) > 1:
         said, named = _participle(tool, argument, parts)
         return Saying((*said, *named), referring=said)
-    if len(parts) > 2 and parts[-2] in PREPOSITION.split("|"):  # `applies_to_part`
+    if _is_link(parts):
         return Saying(_linked(tool, argument, parts), referring=("related to {}", "for {}", "associated with {}"))
     if allowed_values(element):
         return _choice(tool, argument, noun)
@@ -142,8 +146,9 @@ def _number(tool: Tool, argument: Argument, parts: list[str], noun: str, unit: s
         return (f"for {noun} {{}}", f"of {noun} {{}}", f"with {noun} ID {{}}", f"for the {noun} with ID {{}}")
     if parts[-1] in ("quantity", "copies"):
         return (f"with a {noun} of {{}}", f"({noun}: {{}})", "{} times" if parts[-1] == "copies" else f"{noun} {{}}")
+    noun = " ".join(parts) if is_plural(parts[-1]) and len(_label(argument.name)) == len(parts) else noun
     article = "" if is_plural(noun) else f"{with_article(noun).split(' ')[0]} "
-    if parts[-1] == "age":
+    if parts == ["age"]:
         return (f"aged {{}}{unit}", f"with an age of {{}}{unit}", f"({noun}: {{}}{unit})")
     with_it = (f"with {article}{noun} of {{}}{unit}", f"with {article}{noun} of {{}}{unit}", f"with {noun} {{}}{unit}")
     at = (f"at {article}{noun} of {{}}{unit}",) if parts[-1] in AT else ()
@@ -165,7 +170,7 @@ def _prose(tool: Tool, argument: Argument, noun: str, *, agreed: bool) -> tuple[
     if not told or argument.required:
         return (), ()
     called = singular(told[4].strip())
-    if told[3] == "the " and singular(called.split(" ")[-1]) not in _label(argument.name):
+    if told[3] == "the " and singular(called.split(" ")[-1]) != _label(argument.name)[-1]:
         return (), ()
     shared = label(tool, argument).split(" ")[-1] != _label(argument.name)[-1] or " ".join(
         _label(argument.name)
@@ -258,6 +263,10 @@ def truth(argument: Argument, value: bool, *, many: bool = True) -> tuple[str, .
         )
         bare = thing.split(" ", 1)[-1]
         return yes if value else (f"that do not need {thing}", f"that need no {bare}", f"that don't need {thing}")
+    if parts[-1] in ("required", "needed") and len(parts) > 1:
+        thing = " ".join(parts[:-1])
+        told = (f"that require {with_article(thing)}", f"that need {with_article(thing)}")
+        return told if value else (f"that require no {thing}", f"that need no {thing}")
     if "include" in parts or "with" in parts:
         return (f"including {noun}", f"with {noun}") if value else (f"excluding {noun}", f"without {noun}")
     if "has" in parts:

@@ -84,7 +84,7 @@ class Nouns(Mentions):
             self.mentioned.append(i)
             about = ABOUT.sub("", wording.noun.text)
             made = self.thing(i, ("the ",), noun=about) if wording.is_getter else self.nominal(i)
-            return f"the {name} of {made}"
+            return made if about.startswith(f"{name} of ") else f"the {name} of {made}"
         head = wording.noun_head or "result"
         if self.heads().count(head) > 1:
             raise Unsayable
@@ -147,7 +147,7 @@ class Nouns(Mentions):
     def thing(self, i: int, articles: Sequence[str], *, noun: str | None = None) -> str:
         """What step i returns with everything that its arguments say, before or after the noun."""
         wording, step = self.wordings[i], self.plan.steps[i]
-        noun = noun or wording.noun.text
+        noun = re.sub(r"^(?:the|an?) ", "", noun or wording.noun.text)
         if self.rng.random() < 0.3:  # `similar work items to X`
             noun = re.sub(r"^([\w ]+) (similar|related) to (?=\{)", r"\2 \1 to ", noun)
         many = wording.plural or is_plural(noun)
@@ -214,6 +214,7 @@ class Nouns(Mentions):
         """Modifiers in a row: `owned by A and in the review stage`, `that are owned by A, with high severity`."""
         modifiers = _routed(modifiers)
         late = [text for text in modifiers if text.startswith(LATE)]
+        aside = [text[1:-1] for text in late if text.startswith("(")]
         rest = sorted(
             (text for text in modifiers if text not in late),
             key=lambda text: (text.startswith(CLAUSAL), len(text) > 60),
@@ -222,7 +223,8 @@ class Nouns(Mentions):
         if len(rest) > 1 and style > 0.4:
             comma = len(rest) > 2 and style > 0.75
             rest = [", ".join(rest[:-1]) if comma else " ".join(rest[:-1]), "and", rest[-1]]
-        return " ".join((*rest, *late))
+        late = [text for text in late if not text.startswith("(")]
+        return " ".join((*rest, *late, *([f"({', '.join(aside)})"] if aside else ())))
 
     def filled(self, i: int, form: Form) -> str:
         return self.fill(form, self.plan.steps[i], self.wordings[i].tool)

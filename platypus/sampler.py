@@ -315,7 +315,7 @@ def _in_time(arguments: dict[str, Value]) -> None:
     dates = {
         name: value for name, value in arguments.items() if isinstance(value, str) and re.match(r"\d{4}-\d\d-", value)
     }
-    first = next((name for name in dates if words(name)[0] in ("start", "from", "begin")), None)
-    last = next((name for name in dates if words(name)[0] in ("end", "to", "until")), None)
+    first = next((name for name in dates if words(name)[0] in ("start", "from", "begin", "departure")), None)
+    last = next((name for name in dates if words(name)[0] in ("end", "to", "until", "return")), None)
     if first and last and dates[first] > dates[last]:
         arguments[first], arguments[last] = dates[last], dates[first]

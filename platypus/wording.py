@@ -134,7 +134,8 @@ def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
         else:
             lefts = ("given", "indefinite", "after") if argument.required else ("given",)
         place = _spot(text, argument, lefts)
-        if place is None and argument.required and len(needed) == 1:
+        kind = next(variants(argument.schema)).get("type")
+        if place is None and argument.required and len(needed) == 1 and kind not in ("integer", "number", "boolean"):
             found = GIVEN_ONE.search(text)
             place = found.span() if found else None
         if place:
@@ -144,6 +145,7 @@ def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
     return Form(text)
 
 
+NAMED = re.compile(rf"\}}(?: (?:{PREPOSITION})\b.*)?$")  # a name whose slot is followed by a noun is no phrase
 UNLED = re.compile(rf"^$|\b(?:{PREPOSITION}|and|or) $")  # where a noun may stand without an article
 GIVEN_ONE = re.compile(rf"(?:the |an? )?{GIVEN} (?!\{{)\w+")
 BARE = re.compile(rf"^((the|an?|any|all|some|each|every|multiple|{GIVEN}|(list|set|batch|collection) of) )+")
@@ -202,7 +204,8 @@ class Wording:
         parts = self._sentence.split(" ", 1)
         if len(parts) < 2 or lemma(parts[0]) != self.verb:
             return self._name_rest
-        text = re.sub(r"^(up|for|out) ", "", re.sub(r" by (their|its) \w+", "", parts[1]))
+        text = re.sub(r" by (their|its) \w+", "", parts[1])
+        text = re.sub(r"^(up|for|out) ", "", text) if self.verb in GETTING else text
         text = re.sub(
             r", (and|then|which|or returns) .*|;.*|, (?:all|the most) .*|,(?! [\w-]+(?:,| or| and) ).*", "", text
         )
@@ -347,7 +350,11 @@ class Wording:
         if lead and ADJECTIVE.fullmatch(lead[1]):  # `create tasks from …`
             forms += [Form(f"{verb} {rest.text[lead.end() :]}") for verb in verbs]
         first = lemma(words(self.tool.name)[0])
-        if first in {*_synonyms(), *SAME, self.verb} and set(named.slots) >= set(rest.slots) and named.slots:
+        if (
+            first in {*_synonyms(), *SAME, self.verb}
+            and set(named.slots) >= set(rest.slots)
+            and NAMED.search(named.text)
+        ):
             text = named.text if first == self.verb else named.text.partition(" ")[2]
             forms += [Form(f"{verb} {text}") for verb in _synonyms().get(SAME.get(first, first), (first,))]
         return tuple(forms)

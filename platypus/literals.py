@@ -20,6 +20,7 @@ def vocabulary() -> dict[str, Any]:
     return tomllib.loads(resources.files("platypus").joinpath("vocabulary.toml").read_text(encoding="utf-8"))
 
 
+CODES = ("id", "ids", "key", "code", "number")
 CATEGORY = re.compile(  # examples that only say what kind of thing is meant
     r"(?:[\w'\u2019]+ )*(?:city|country|state|region|farm|garden|name|area|village|number|hospital|address|building"
     r"|username|notation|town|title|date|format|identifier)s?",
@@ -171,6 +172,7 @@ BY_WORD: Mapping[str, Maker] = {
     **dict.fromkeys(
         ("host", "server", "domain", "website"), lambda rng: f"{_pick(rng, 'topics')}.{_pick(rng, 'firms').lower()}.com"
     ),
+    "word": lambda rng: _pick(rng, "things"),
     "password": lambda rng: f"{_pick(rng, 'products').lower()}{rng.randint(10, 9999)}",
     "language": _of("languages"),
     "currency": _of("currencies"),
@@ -224,7 +226,7 @@ def literal(rng: Random, name: str, schema: Schema) -> Any:
 
 
 def _number(rng: Random, name: str, schema: Schema, *, whole: bool) -> int | float:
-    usual = next((MEASURES[word] for word in reversed(words(name)) if word in MEASURES), None)
+    usual = MEASURES.get((words(name) or [""])[-1])
     if usual and not {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"} & schema.keys():
         return rng.randint(*usual)
     low = schema.get(
@@ -284,9 +286,9 @@ def _by_kind(rng: Random, name: str, schema: Schema) -> str:
     kind = schema.get("format", "")
     if kind in BY_FORMAT:
         return BY_FORMAT[kind](rng)
-    parts = words(name)
-    if kind or (parts and parts[-1] in ("id", "ids", "key", "code", "number")):
-        return identifier(rng, [word for word in words(kind or name) if word not in ("id", "ids")] or ["item"])
+    parts = [part for part in words(name) if not part.isdigit()]
+    if kind or (parts and parts[-1] in CODES):
+        return identifier(rng, [word for word in words(kind or name) if word not in CODES] or ["item"])
     for word in reversed(parts if parts[:-1] == [] else [part for part in parts if part != "name"]):
         maker = BY_WORD.get(word) or BY_WORD.get(word.removesuffix("s"))
         if maker:

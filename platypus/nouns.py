@@ -215,10 +215,12 @@ class Nouns(Mentions):
         modifiers = _routed(modifiers)
         late = [text for text in modifiers if text.startswith(LATE)]
         aside = [text[1:-1] for text in late if text.startswith("(")]
-        rest = sorted(
-            (text for text in modifiers if text not in late),
-            key=lambda text: (text.startswith(CLAUSAL), len(text) > 60),
-        )
+        rest = [text for text in modifiers if text not in late]
+        held = [text for text in rest if text.startswith("with ")]
+        if len(held) > 1 and self.rng.random() < 0.8:
+            together = "with " + listed([text.removeprefix("with ") for text in held])
+            rest = [together if text == held[0] else text for text in rest if text not in held[1:]]
+        rest.sort(key=lambda text: (text.startswith(CLAUSAL), len(text) > 60))
         style = self.rng.random()
         if len(rest) > 1 and style > 0.4:
             comma = len(rest) > 2 and style > 0.75

@@ -90,11 +90,12 @@ def _labels(argument: Argument) -> list[str]:
 
 
 SOME = r"(?:(?:the|an?|any|all|some|each|every|new|multiple) )*(?:(?:list|set|batch|collection) of )?(?:the )?"
+WORD = rf"(?!\{{|(?:{PREPOSITION}|{RESTRICTION}|and|or)\b)[\w-]+ "  # of an adjective or a noun before the noun
 LEFT = {  # what may stand before the argument's noun, the surest first; all of it becomes the slot
-    "given": re.compile(rf"(?:^|(?<= ))(?!one ){SOME}{GIVEN} (?:(?!\{{)[\w-]+ ){{0,3}}$", re.IGNORECASE),
-    "indefinite": re.compile(r"(?:^|(?<= ))(?:an?|each|every|multiple) (?:(?!\{)[\w-]+ ){0,3}$", re.IGNORECASE),
+    "given": re.compile(rf"(?:^|(?<= ))(?!one ){SOME}{GIVEN} (?:{WORD}){{0,3}}$", re.IGNORECASE),
+    "indefinite": re.compile(rf"(?:^|(?<= ))(?:an?|each|every|multiple) (?:{WORD}){{0,3}}$", re.IGNORECASE),
     "some": re.compile(rf"(?:^|(?<= )){SOME}$", re.IGNORECASE),
-    "definite": re.compile(r"(?:^|(?<= ))the (?:(?!\{)[\w-]+ ){1,2}$", re.IGNORECASE),
+    "definite": re.compile(rf"(?:^|(?<= ))the (?:{WORD}){{1,2}}$", re.IGNORECASE),
     "after": re.compile(r"(?:(?<= of )|(?<= to )|(?<= on )|(?<= for )|(?<= about )|(?<= between ))(?:the |an? )?$"),
 }
 RIGHT = re.compile(

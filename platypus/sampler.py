@@ -311,11 +311,19 @@ def _agree(rng: Random, tool: Tool, arguments: dict[str, Value]) -> None:
 
 
 def _in_time(arguments: dict[str, Value]) -> None:
-    """What starts on one date ends on a later one."""
-    dates = {
-        name: value for name, value in arguments.items() if isinstance(value, str) and re.match(r"\d{4}-\d\d-", value)
-    }
-    first = next((name for name in dates if words(name)[0] in ("start", "from", "begin", "departure")), None)
-    last = next((name for name in dates if words(name)[0] in ("end", "to", "until", "return")), None)
-    if first and last and dates[first] > dates[last]:
-        arguments[first], arguments[last] = dates[last], dates[first]
+    """What starts at one time ends at a later one."""
+    times = {name: when for name, value in arguments.items() if (when := _moment(value))}
+    first = next((name for name in times if words(name)[0] in ("start", "from", "begin", "departure")), None)
+    last = next((name for name in times if words(name)[0] in ("end", "to", "until", "return")), None)
+    if first and last and times[first] > times[last]:
+        arguments[first], arguments[last] = arguments[last], arguments[first]
+
+
+def _moment(value: Value) -> str:
+    """A date or a time of day such that later ones sort behind; empty for anything else."""
+    if not isinstance(value, str):
+        return ""
+    clock = re.fullmatch(r"(\d\d?):(\d\d) ([AP])M", value)
+    if clock:
+        return f"{int(clock[1]) % 12 + 12 * (clock[3] == 'P'):02}:{clock[2]}"
+    return value if re.match(r"\d{4}-\d\d-|\d\d:\d\d", value) else ""

@@ -12,7 +12,7 @@ from platypus.catalogue import Argument, Tool
 from platypus.edges import KIN, is_searched, likely_output
 from platypus.english import is_plural, lemma, singular
 from platypus.literals import plural, vocabulary, words
-from platypus.modifiers import ADJECTIVE, PREPOSITION, Saying, saying
+from platypus.modifiers import PREPOSITION, Saying, saying
 from platypus.schema import is_nothing, variants
 
 GETTING = {
@@ -348,7 +348,7 @@ class Wording:
         forms = [Form(f"{verb} {text}") for verb in verbs for text in texts]
         named = self._name_rest
         lead = re.match(r"([a-z]+) (?=[a-z]+ (?:from|for|of|to) )", rest.text)
-        if lead and ADJECTIVE.fullmatch(lead[1]):  # `create tasks from …`
+        if lead and lead[1].endswith("able"):  # `create tasks from …`
             forms += [Form(f"{verb} {rest.text[lead.end() :]}") for verb in verbs]
         first = lemma(words(self.tool.name)[0])
         if (

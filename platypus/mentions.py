@@ -10,7 +10,7 @@ from random import Random
 from platypus.catalogue import Argument, Tool
 from platypus.english import participle
 from platypus.literals import words
-from platypus.modifiers import Saying
+from platypus.modifiers import Saying, label
 from platypus.plan import Plan, Reference, Value
 from platypus.schema import is_nothing
 from platypus.surface import Voice
@@ -102,10 +102,17 @@ class Mentions:
         return pluralised(noun, many=wording.plural) if noun and wording.plural else noun
 
     def saying(self, i: int, name: str) -> Saying:
-        agreed = "." in name and any(
-            words(name)[0] in strings(value) for value in self.plan.steps[i].arguments.values()
-        )
-        return self.wordings[i].saying(name, agreed=agreed)
+        """How an argument of step i can be said. Its type need not be, where another argument tells it."""
+        return self.wordings[i].saying(name, agreed="." in name and self._told(i, name))
+
+    def _told(self, i: int, name: str) -> bool:
+        """`ticket.rev_org`: the step says `type = ticket`, or a severity, which only tickets have."""
+        wording, arguments = self.wordings[i], self.plan.steps[i].arguments
+        kind = words(name)[0]
+        if any(kind in strings(value) for value in arguments.values()):
+            return True
+        others = (other for other in arguments if other != name and other.startswith(f"{kind}."))
+        return any(len(label(wording.tool, argument_of(wording.tool, other)).split(" ")) == 1 for other in others)
 
     def consumer(self, i: int) -> Argument | None:
         """The first argument that uses step i."""

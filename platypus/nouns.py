@@ -106,7 +106,7 @@ class Nouns(Mentions):
             return self.rng.choice(
                 (f"the {wording.noun.text}",) * 4 + (f"our {wording.noun.text}", f"my {wording.noun.text}")
             )
-        return self.thing(i, ("the ", "the ", "all ", "all the ", ""))
+        return self.thing(i, ("the ", "all ", "all ", "all the ", "", ""))
 
     def nominal(self, i: int) -> str:
         """What is done, as a thing: `a summary of the work items owned by me`."""
@@ -249,7 +249,7 @@ class Nouns(Mentions):
         ):
             return text
         if noun == "text":
-            return self.rng.choice((text, text, f"the text {text}"))
+            return self.rng.choice((text, f"the text {text}"))
         many = isinstance(value, list) and len(value) > 1
         called = pluralised(noun, many=many) if isinstance(value, list) or not is_plural(noun) else noun
         if self.rng.random() < 0.5:

@@ -19,7 +19,7 @@ from platypus.plan import Plan, Reference, Step, Value
 from platypus.schema import allowed_values
 
 SHAPES = ("single", "chain", "fan-in", "fan-out", "independent")
-LENGTHS = (1, 1, 1, 2, 2, 2, 3, 3, 4, 5)
+LENGTHS = (1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 4, 5)
 CHANGES = {"update", "edit", "modify", "change"}  # tools of which something must be said that changes
 TRIES = 100  # draws before something counts as not drawable
 
@@ -105,7 +105,7 @@ class Sampler:
     def _goal_weights(self) -> tuple[float, ...]:
         """Cumulative. Tools with more to say, and those that use another tool's output, are asked for more often."""
         fed = {name for (name, _), found in self.producers.items() if found}
-        return tuple(accumulate(1 + (tool.name in fed) + min(len(tool.arguments), 8) / 4 for tool in self.goals))
+        return tuple(accumulate(_richness(tool) + (tool.name in fed) for tool in self.goals))
 
     def plan(self, rng: Random, *, goals: int = 1, want: Want | None = None, length: int | None = None) -> Plan:
         """One valid plan with arguments in catalogue order; the goals are the steps that no other step uses.
@@ -218,7 +218,7 @@ class Sampler:
     def _fill(self, rng: Random, tool: Tool, argument: Argument, draft: _Draft, path: tuple[str, ...]) -> Value:
         options = [p for p in self.producers[tool.name, argument.name] if p.tool.name not in (*path, *self.unreachable)]
         if options and draft.budget > 0 and rng.random() < 0.85:
-            producer = rng.choices(options, [option.weight for option in options])[0]
+            producer = rng.choices(options, [option.weight * _richness(option.tool) for option in options])[0]
             return self._use(rng, producer, argument, draft, path)
         made: Value = literal(rng, argument.name, argument.schema)
         if made is None and options and argument.required:
@@ -258,6 +258,11 @@ class Sampler:
         return same[0] if same and (not producer.tool.arguments or rng.random() < 0.3) else None
 
 
+def _richness(tool: Tool) -> float:
+    """How much can be said of a tool, and so how often it is asked for."""
+    return 0.5 + min(len(tool.arguments), 8) / 3
+
+
 def _looked_up(rng: Random, tool: Tool, argument: Argument) -> Want | None:
     """A look-up of things of several kinds finds what the argument asks for: a user, by a person's name."""
     searched = next((a for a in tool.arguments if is_searched(a)), None)
@@ -277,7 +282,8 @@ def _chosen(rng: Random, tool: Tool, fed: set[str], asked: str | None) -> list[A
     optional = [argument for argument in tool.arguments if not argument.required]
     kept = {asked}
     if optional:
-        some = min(len(optional), rng.choice((0, 1, 1, 2, 2, 3)))
+        filters = len(optional) == len(tool.arguments) > 3
+        some = min(len(optional), rng.choice((1, 1, 1, 2, 2, 2, 2, 3, 3, 4) if filters else (0, 1, 1, 2, 2, 3)))
         if words(tool.name)[0] in CHANGES or (len(optional) == len(tool.arguments) and rng.random() < 0.85):
             some = max(some, 1)
         weights = [3 if argument.name in fed else 2 for argument in optional]

@@ -227,8 +227,10 @@ def literal(rng: Random, name: str, schema: Schema) -> Any:
 
 def _number(rng: Random, name: str, schema: Schema, *, whole: bool) -> int | float:
     usual = MEASURES.get((words(name) or [""])[-1])
-    if usual and not {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"} & schema.keys():
-        return rng.randint(*usual)
+    if usual and not {"exclusiveMinimum", "exclusiveMaximum", "multipleOf"} & schema.keys():
+        low, high = max(schema.get("minimum", usual[0]), usual[0]), min(schema.get("maximum", usual[1]), usual[1])
+        if int(low) == low <= high:
+            return rng.randint(int(low), int(high))
     low = schema.get(
         "minimum", schema.get("exclusiveMinimum", 0) + ("exclusiveMinimum" in schema or "maximum" not in schema)
     )

@@ -60,7 +60,7 @@ def finish(rng: Random, text: str, spoken: Voice, *, bare: bool) -> str:
     if not spoken.lower:
         text = text[:1].upper() + text[1:]
     if text.endswith((".", "?", "!", '."', ".'")):
-        return text
+        return text + ("?" if asks and text.endswith(("'", '"')) else "")
     ending = "?" if asks else spoken.stop
     if not polite and not bare and not asks and rng.random() < 0.06:
         ending = rng.choice((" please", ", please", " please.", ", please."))

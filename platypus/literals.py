@@ -312,11 +312,11 @@ def _array(rng: Random, name: str, schema: Schema) -> list[Any] | None:
     low = max(schema.get("minItems", 1), 1)
     count = min(low + rng.choice((0, 0, 0, 0, 0, 1, 1, 2)), schema.get("maxItems", 9))
     made: list[Any] = []
-    for _ in range(20 * count):
+    for tried in range(20 * count):
         value = literal(rng, name, schema.get("items", {}))
         if value is not None and not any(_alike(value, other) for other in made):
             made.append(value)
-        if len(made) == count:
+        if len(made) == count or (not made and tried > 3):
             break
     return made if len(made) >= low else None
 

@@ -4,8 +4,10 @@ import re
 from dataclasses import dataclass
 
 from platypus.english import gerund, is_plural, with_article
+from platypus.mentions import Unsayable, argument_of
+from platypus.modifiers import label
 from platypus.nouns import ABOUT, Nouns
-from platypus.wording import pluralised
+from platypus.wording import SETTING, SLOT, Form, pluralised
 
 PARTED = re.compile(
     r"^(sum|set|pull|look|work|call|hand|bring) (up|out|off|over) (it|them|these|those|this|that)"
@@ -52,8 +54,21 @@ class Clauses(Nouns):
         form = self.rng.choice(self.wordings[i].clauses)
         rest = [name for name in step.arguments if name not in form.slots]
         self.rng.shuffle(rest)
+        if len(rest) == len(form.slots) == 1 and self.wordings[i].verb in SETTING and self.rng.random() < 0.7:
+            return self.change(i, form, rest[0])
         verb, _, thing = self.filled(i, form).partition(" ")
         return verb, f"{thing} {self.joined([self.modifier(i, name) for name in rest])}".strip()
+
+    def change(self, i: int, form: Form, name: str) -> tuple[str, str]:
+        """`change` and `the title of publication PUB-4 to "Bees"`."""
+        tool = self.wordings[i].tool
+        argument, value = argument_of(tool, name), self.plan.steps[i].arguments[name]
+        slot = SLOT.search(form.text)
+        if slot is None or isinstance(value, bool | dict):
+            raise Unsayable
+        verb = form.text.split(" ", 1)[0]
+        whose = self.filled(i, Form(slot[0]))
+        return verb, f"the {label(tool, argument)} of {whose} to {self.value(value, hint=argument)}"
 
     def sought(self, i: int, *, listing: bool) -> str:
         """What a look-up is asked for, by its own noun."""

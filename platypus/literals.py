@@ -155,6 +155,8 @@ BY_WORD: Mapping[str, Maker] = {
         for word in ("occupation", "animal", "food", "disease", "sport", "crop", "material", "department")
     },
     **dict.fromkeys(("species", "pet", "breed"), _of("animal")),
+    **dict.fromkeys(("medication", "drug", "medicine"), _of("medication")),
+    **dict.fromkeys(("payment", "pay"), _of("payment")),
     **dict.fromkeys(("ingredient", "dish", "cuisine", "meal", "recipe"), _of("food")),
     **dict.fromkeys(("condition", "disorder", "symptom", "illness", "infection"), _of("disease")),
     **dict.fromkeys(("plant", "tree"), _of("crop")),

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from platypus.catalogue import Argument, Tool
+from platypus.catalogue import Argument
 from platypus.edges import KIN, content, takes_ids
 from platypus.english import is_plural, listed, singular
 from platypus.literals import words
 from platypus.mentions import Mentions, Unsayable, argument_of
 from platypus.modifiers import label, truth
-from platypus.plan import Reference, Step, Value
+from platypus.plan import Reference, Value
 from platypus.schema import allowed_values
 from platypus.wording import SLOT, Form, pluralised
 
@@ -229,30 +229,31 @@ class Nouns(Mentions):
         return " ".join((*rest, *late, *([f"({', '.join(aside)})"] if aside else ())))
 
     def filled(self, i: int, form: Form) -> str:
-        return self.fill(form, self.plan.steps[i], self.wordings[i].tool)
-
-    def fill(self, form: Form, step: Step, tool: Tool | None = None) -> str:
-        """The form with its slots filled from the step's arguments."""
-        if any(name not in step.arguments for name in form.slots):
+        """The form with its slots filled from step i's arguments."""
+        arguments = self.plan.steps[i].arguments
+        if any(name not in arguments for name in form.slots):
             raise Unsayable
-        return SLOT.sub(lambda slot: self.slot(slot[1], step.arguments[slot[1]], slot[2], tool), form.text)
+        return SLOT.sub(lambda slot: self.slot(i, slot[1], slot[2]), form.text)
 
-    def slot(self, name: str, value: Value, noun: str, tool: Tool | None) -> str:
-        """An id may stand alone or after its noun: `ISS-4`, `work item ISS-4`."""
+    def slot(self, i: int, name: str, noun: str) -> str:
+        """An id may stand alone or after its noun: `ISS-4`, `work item ISS-4`; a type before it: `interior cabin`.
+
+        Where nothing else would tell what is meant, the noun is said: "what do we know about power plant 84750".
+        """
+        value, tool = self.plan.steps[i].arguments[name], self.wordings[i].tool
         first = value[0] if isinstance(value, list) and value else value
-        text = self.value(value, hint=argument_of(tool, name) if tool else None)
-        if (
-            isinstance(first, Reference)
-            or noun in ("one", "objects", "items")
-            or not noun
-            or (isinstance(first, str) and len(first) > 30)
-        ):
-            return text
-        if noun == "text":
+        text = self.value(value, hint=argument_of(tool, name))
+        if noun == "text" and not isinstance(first, Reference):
             return self.rng.choice((text, f"the text {text}"))
+        long = isinstance(first, str) and len(first) > 30
+        if isinstance(first, Reference) or noun in ("", "one", "objects", "items") or long:
+            return text
         many = isinstance(value, list) and len(value) > 1
         called = pluralised(noun, many=many) if isinstance(value, list) or not is_plural(noun) else noun
-        if self.rng.random() < 0.5:
+        if words(name)[-1] in ("type", "kind", "style") and words(noun)[-1] not in words(name)[-1:]:
+            return f"{text} {called}"
+        told = ABOUT.match(self.wordings[i].noun.text) and re.search(r"\d", str(first))
+        if not told and not str(first).isdigit() and self.rng.random() < 0.5:
             return text
         return self.rng.choice((f"{called} {text}", f"the {called} {text}", f"{called} {text}"))
 

@@ -184,7 +184,7 @@ def _turned(request: Clauses, outside: list[int]) -> str | None:
     earlier = [request.clause(i, ing=True) for i in outside[:-1]]
     led = " and ".join(earlier)
     clause = request.clause(goal)
-    if request.rng.random() < 0.5 or re.search(r"\b(?:it|them|these|those|this|that)\b", clause):
+    if request.rng.random() < 0.5 or re.search(r"\b(?:its?|them|their|these|those|this|that)\b", clause):
         request.bare = True
         return f"after {led}, {clause}"
     return f"{clause} after {led}"

@@ -186,6 +186,9 @@ class Wording:
             text = given[1] if lemma(given[2]) in GETTING else ""
         text = re.sub(r" from one \w+ to another| between two \w+$", "", text)
         text = text if re.match(r"[A-Z]{2}", text) else text[:1].lower() + text[1:]
+        owned = re.match(r"(\w+) (?:the |an? )?(\w+)['\u2019]s ([\w ]+)$", text)
+        if owned and any(owned[2] in _labels(argument) for argument in self.tool.arguments):
+            return f"{owned[1]} the {owned[3]} of the {owned[2]}"
         return re.sub(r"\b(?:the|a) user['\u2019]s\b", "my", text)
 
     @cached_property
@@ -283,7 +286,7 @@ class Wording:
         text = re.sub(r" by \w+$", "", text)
         text = re.sub(r"^(the|a|an|all|any)?\s*(list|array|set|collection) of (?:the |all )?", "", text)
         text = re.sub(r"^(the|a|an|all|any|some) ", "", text)
-        text = re.sub(rf"\b(an?) {GIVEN} ", r"\1 ", text)
+        text = re.sub(rf"\b(an?) {GIVEN} (\w)", lambda m: f"{'an' if m[2] in 'aeio' else 'a'} {m[2]}", text)
         text = re.sub(r" (that|which) (are|is) (?=\w+ (to|by|with|in|for|of) \{)", " ", text)
         return Form(re.sub(rf" ({RESTRICTION})\b(?!.*\{{).*|,(?!.*\{{).*", "", text))
 

@@ -5,17 +5,17 @@ requests that leave out what a tool must be told.
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
 
 from platypus.catalogue import Tool
-from platypus.edges import content
 from platypus.english import lemma, singular, with_article
 from platypus.literals import literal, vocabulary, words
 from platypus.phrasing import Phraser
 from platypus.sampler import Sampler, Undrawable, Want
-from platypus.surface import finish, surround, voice
+from platypus.surface import ASKING, finish, surround, voice
 from platypus.synthetic import random_catalogue
 from platypus.wording import SLOT
 
@@ -58,8 +58,10 @@ class Refusals:
 
     @cached_property
     def _things(self) -> tuple[Tool, ...]:
+        """What can be spoken of as things: not "the ID of the current sprint", where there is anything else."""
         wordings = self.phraser.wordings
-        return tuple(t for t in self.sampler.goals if wordings[t.name].is_getter and not wordings[t.name].is_lookup)
+        found = [t for t in self.sampler.goals if wordings[t.name].is_getter and not wordings[t.name].is_lookup]
+        return tuple(t for t in found if t.arguments or not wordings[t.name].by_id) or tuple(found)
 
     def _lacking(self, rng: Random) -> str | None:
         """`archive the tickets owned by DEVU-4`, where nothing archives."""
@@ -110,14 +112,18 @@ class Refusals:
 
     @cached_property
     def _elsewheres(self) -> tuple[tuple[Sampler, Phraser], ...]:
+        """Made-up catalogues about real things of which these tools know nothing: a coined word is in one alone."""
         rng = Random(self.sampler.catalogue.fingerprint)
         about = {word for word in self._known if len(word) > 3}
-        found = []
-        for _ in range(FOREIGN):
-            other = random_catalogue(rng, tools=6)
-            kept = other.subset(t.name for t in other if not content(f"{t.name} {t.description}") & about)
-            found.append((Sampler(kept, max_steps=2), Phraser(kept)))
-        return tuple(pair for pair in found if pair[0].goals)
+        drawn = [random_catalogue(rng, tools=6) for _ in range(4 * FOREIGN)]
+        named = [{t.name: {singular(word) for word in words(t.name)} for t in other} for other in drawn]
+        spread = Counter(word for names in named for word in set().union(*names.values()))
+        kept = [
+            other.subset(name for name, said in names.items() if min(spread[w] for w in said) > 1 and not said & about)
+            for other, names in zip(drawn, named, strict=True)
+        ]
+        pairs = [(Sampler(other, max_steps=2), Phraser(other)) for other in kept if len(other)]
+        return tuple(pair for pair in pairs if pair[0].goals)[:FOREIGN]
 
     def _elsewhere(self, rng: Random) -> str | None:
         """What the tools of quite another catalogue would answer."""
@@ -132,4 +138,4 @@ class Refusals:
 
 def _around(rng: Random, text: str) -> str:
     spoken = voice(rng, context=0.05)
-    return surround(finish(rng, text, spoken, bare=False), spoken)
+    return surround(finish(rng, text, spoken, bare=bool(ASKING.match(text))), spoken)

@@ -39,6 +39,7 @@ TEXTS = {
     *("abstract", "essay", "review", "speech", "lyrics", "paragraph", "document", "script"),
 }
 TEXT_TAKERS = {"text", "content", "body", "message", "document", "paragraph", "sentence", "article", "note"}
+WRITTEN = {"email", "message", "mail", "post", "comment", "input", "source", "original", "request", "news"}
 KIN = (
     {"customer", "client", "organisation", "organization", "org", "company", "account", "firm"},
     {"user", "person", "employee", "member", "owner", "author", "assignee", "creator", "staff", "manager", "reviewer"},
@@ -144,9 +145,9 @@ def _field_affinity(tool: Tool, path: tuple[str, ...], output: Schema, consumer:
     things, wanted = [singular(w) for w in given], [singular(w) for w in asked]
     if output.get("type") in ("integer", "number") and not CODES & set(given):
         return 3.0 * (things == wanted and (len(things) > 1 or things[0] in SUMS))
-    if things == wanted and (len(things) > 1 or things[0] not in GENERIC):
+    if things == wanted and not set(things) <= GENERIC:
         return 3.0
-    if given[-1] in TEXTS and asked[-1] in TEXT_TAKERS:
+    if given[-1] in TEXTS and _takes_text(asked):
         return 1.5
     core, need = [w for w in things if w not in NAMING], [w for w in wanted if w not in NAMING]
     if not core:  # `id` or `name` alone is that of what the tool is about
@@ -155,6 +156,11 @@ def _field_affinity(tool: Tool, path: tuple[str, ...], output: Schema, consumer:
         return 0.0
     short, long = sorted((core, need), key=len)
     return 2.0 * (long[-len(short) :] == short and need[-1] not in GENERIC | PLACES)
+
+
+def _takes_text(asked: list[str]) -> bool:
+    """`text`, `email_body`; not `celestial_body`."""
+    return asked[-1] in TEXT_TAKERS and (len(asked) == 1 or asked[-1] == "text" or asked[0] in WRITTEN)
 
 
 def _whole_affinity(tool: Tool, output: Schema, consumer: Tool, argument: Argument) -> float:

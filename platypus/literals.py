@@ -157,6 +157,8 @@ BY_WORD: Mapping[str, Maker] = {
     **dict.fromkeys(("species", "pet", "breed"), _of("animal")),
     **dict.fromkeys(("medication", "drug", "medicine"), _of("medication")),
     **dict.fromkeys(("payment", "pay"), _of("payment")),
+    "population": _of("population"),
+    "question": lambda rng: f"How does {_pick(rng, 'topics')} affect {_pick(rng, 'population')}?",
     **dict.fromkeys(("ingredient", "dish", "cuisine", "meal", "recipe"), _of("food")),
     **dict.fromkeys(("condition", "disorder", "symptom", "illness", "infection"), _of("disease")),
     **dict.fromkeys(("plant", "tree"), _of("crop")),
@@ -167,7 +169,7 @@ BY_WORD: Mapping[str, Maker] = {
     **dict.fromkeys(
         ("guest", "attendee", "applicant", "candidate", "donor", "tutor", "beneficiary", "passenger"), _person
     ),
-    **dict.fromkeys(("info", "feedback", "request", "question", "remark"), _sentence),
+    **dict.fromkeys(("info", "feedback", "request", "remark"), _sentence),
     **dict.fromkeys(("team", "group", "school", "university", "organizer", "bank"), _firm),
     **dict.fromkeys(("role", "job", "profession"), _of("occupation")),
     **dict.fromkeys(("dataset", "data", "source", "path", "log"), _file),
@@ -193,6 +195,7 @@ BY_FORMAT: Mapping[str, Maker] = {
     "uri": BY_WORD["url"],
     "text": _sentence,
 }
+SPANS = {"minutes": (5, 180), "hours": (1, 48), "days": (1, 60), "weeks": (1, 26), "months": (1, 36)}
 MEASURES = {
     **dict.fromkeys(("year", "season", "vintage"), (1990, 2026)),
     **{"age": (1, 90), "month": (1, 12), "day": (1, 28), "hour": (1, 24), "duration": (1, 60), "rating": (1, 10)},
@@ -228,7 +231,8 @@ def literal(rng: Random, name: str, schema: Schema) -> Any:
 
 
 def _number(rng: Random, name: str, schema: Schema, *, whole: bool) -> int | float:
-    usual = MEASURES.get((words(name) or [""])[-1])
+    unit = re.search(r"\bin (minutes|hours|days|weeks|months)\b", str(schema.get("description", "")))
+    usual = SPANS[unit[1]] if unit else MEASURES.get((words(name) or [""])[-1])
     if usual and not {"exclusiveMinimum", "exclusiveMaximum", "multipleOf"} & schema.keys():
         low, high = max(schema.get("minimum", usual[0]), usual[0]), min(schema.get("maximum", usual[1]), usual[1])
         if int(low) == low <= high:
@@ -241,7 +245,8 @@ def _number(rng: Random, name: str, schema: Schema, *, whole: bool) -> int | flo
     if whole or "multipleOf" in schema:
         return int(rng.randint(int(-(-low // step)), max(int(high // step), int(-(-low // step)))) * step)
     exact = round(rng.uniform(low, high), rng.choice((1, 1, 2)))
-    return round(exact) if rng.random() < 0.4 and low <= round(exact) <= high else float(exact)
+    whole_too = rng.random() < 0.4 or exact == round(exact)
+    return round(exact) if whole_too and low <= round(exact) <= high else float(exact)
 
 
 def _string(rng: Random, name: str, schema: Schema) -> str | None:
@@ -297,6 +302,8 @@ def _by_kind(rng: Random, name: str, schema: Schema) -> str:
         maker = BY_WORD.get(word) or BY_WORD.get(word.removesuffix("s"))
         if maker:
             return maker(rng)
+    if parts and parts[-1].endswith("s"):
+        return _topic(rng)
     if not parts or "name" in parts or rng.random() < 0.5:
         return rng.choice((_product, _product, _firm))(rng)
     return identifier(rng, parts)

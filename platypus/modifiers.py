@@ -11,7 +11,7 @@ from functools import lru_cache
 from platypus.catalogue import Argument, Tool
 from platypus.edges import CODES, TEXT_TAKERS, is_searched, takes_ids
 from platypus.english import is_plural, singular, with_article
-from platypus.literals import words
+from platypus.literals import plural, words
 from platypus.schema import allowed_values, variants
 
 PREPOSITION = "by|to|with|for|from|in|on|of|under|at|as|about|into|between|before|after|since|until|through|against|via"
@@ -54,7 +54,7 @@ def _label(name: str) -> tuple[str, ...]:
     """The words that name the argument, its type before a dot and `id` or `name` behind left out."""
     parts = words(name.rpartition(".")[2])
     parts = parts[-1:] if _is_link(parts) else parts
-    kept = [part for part in parts if part not in SUFFIXES]
+    kept = [part for k, part in enumerate(parts) if part not in SUFFIXES and (k or part != "new")]
     kept = kept or [part for part in words(name) if part not in SUFFIXES] or parts
     if kept[0] in ("num", "number") and len(kept) > 1:
         return ("number", "of", *(kept[2:] if kept[1] == "of" else kept[1:]))
@@ -86,7 +86,7 @@ def saying(tool: Tool, argument: Argument, *, agreed: bool = False) -> Saying:
         return Saying(_linked(tool, argument, parts), referring=("related to {}", "for {}", "associated with {}"))
     if allowed_values(element):
         return _choice(tool, argument, noun)
-    counts = parts[-1] in LIMITS or (parts[0] in LIMITS and set(parts[1:]) <= COUNTED)
+    counts = parts[-1] == "limit" or (parts[0] in LIMITS and set(parts[1:]) <= COUNTED)
     if counts and _kind(element) in ("integer", "number") and not argument.required:
         after = ("(at most {})", "limited to {}", "with a limit of {}", "(no more than {})", "(limit {})")
         return Saying(after, ("{}", "the first {}", "up to {}", "at most {}", "the top {}"), counts=True)
@@ -144,8 +144,10 @@ def _number(tool: Tool, argument: Argument, parts: list[str], noun: str, unit: s
         return (f"for {{}}{unit}", f"with a {noun} of {{}}{unit}", f"lasting {{}}{unit}")
     if CODES & {parts[-1]}:
         return (f"for {noun} {{}}", f"of {noun} {{}}", f"with {noun} ID {{}}", f"for the {noun} with ID {{}}")
-    if parts[-1] in ("quantity", "copies"):
-        return (f"with a {noun} of {{}}", f"({noun}: {{}})", "{} times" if parts[-1] == "copies" else f"{noun} {{}}")
+    if parts[-1] == "count" and len(parts) > 1:
+        return f"for {{}} {plural(' '.join(parts[:-1]))}", f"with a {noun} of {{}}"
+    if parts[-1] == "quantity":
+        return f"with a {noun} of {{}}", f"({noun}: {{}})"
     noun = " ".join(parts) if is_plural(parts[-1]) and len(_label(argument.name)) == len(parts) else noun
     article = "" if is_plural(noun) else f"{with_article(noun).split(' ')[0]} "
     if parts == ["age"]:
@@ -249,7 +251,7 @@ def _dated(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
 def truth(argument: Argument, value: bool, *, many: bool = True) -> tuple[str, ...]:
     """A boolean after a noun: `"that need a response"`, `"including archived ones"`, `"with dry run off"`."""
     parts = words(argument.name.rpartition(".")[2])
-    plain = [part for part in parts if part not in ("is", "has", "should", "include", "with", "only", "are", "be")]
+    plain = [part for part in parts if part not in ("is", "has", "should", "include", "with", "only", "are", "be", "enabled")]
     noun = " ".join(plain or parts)
     if "needs" in parts or "requires" in parts:
         at = parts.index("needs" if "needs" in parts else "requires")

@@ -253,7 +253,8 @@ class Nouns(Mentions):
         if words(name)[-1] in ("type", "kind", "style") and words(noun)[-1] not in words(name)[-1:]:
             return f"{text} {called}"
         told = ABOUT.match(self.wordings[i].noun.text) and re.search(r"\d", str(first))
-        if not told and not str(first).isdigit() and self.rng.random() < 0.5:
+        called_so = words(name)[-1] in ("name", "title")
+        if not told and not str(first).isdigit() and self.rng.random() < (0.15 if called_so else 0.5):
             return text
         return self.rng.choice((f"{called} {text}", f"the {called} {text}", f"{called} {text}"))
 

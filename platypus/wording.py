@@ -100,7 +100,7 @@ LEFT = {  # what may stand before the argument's noun, the surest first; all of 
 }
 RIGHT = re.compile(
     rf"(?:s|es)?(?: (?:ids?|names?|models?|types?|numbers?)\b)?(?![\w-])(?![^{{]*\}})"
-    rf"(?=$|[,.;:]| (?:{PREPOSITION}|and|or|that|which|is|are|has|have|be|needed|using|based|due|\{{))",
+    rf"(?=$|[,.;:]| (?:{PREPOSITION}|and|or|is|are|has|have|be|needed|due|{RESTRICTION}|according|containing|\{{))",
     re.IGNORECASE,
 )
 
@@ -149,7 +149,9 @@ def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
 NAMED = re.compile(rf"\}}(?: (?:{PREPOSITION})\b.*)?$")  # a name whose slot is followed by a noun is no phrase
 UNLED = re.compile(rf"^$|\b(?:{PREPOSITION}|and|or) $")  # where a noun may stand without an article
 GIVEN_ONE = re.compile(rf"(?:the |an? )?{GIVEN} (?!\{{)\w+")
-BARE = re.compile(rf"^((the|an?|any|all|some|each|every|multiple|{GIVEN}|(list|set|batch|collection) of) )+")
+BARE = re.compile(
+    rf"^((the|an?|any|all|some|each|every|multiple|new|existing|{GIVEN}|(list|set|batch|collection) of) )+"
+)
 
 
 @dataclass(frozen=True)

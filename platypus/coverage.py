@@ -18,6 +18,12 @@ from platypus.sampler import SHAPES, Sampler, Undrawable, Want, shape
 from platypus.schema import allowed_values
 
 TRIES = 30  # draws for one thing that gave no new example, before it is given up
+LACKING = {
+    "chain": "no tool's output fills an argument of another",
+    "fan-in": "no call was drawn that uses the outputs of two others",
+    "fan-out": "no tool's output fills arguments of two others",
+    "independent": "there is only one tool that can be called",
+}
 KINDS = ("tools", "arguments", "values", "references", "lengths", "shapes")
 
 
@@ -134,7 +140,7 @@ class Ledger:
         """Why something is not covered, in the terms of the catalogue."""
         want = target.want
         if want is None:
-            return error
+            return LACKING.get(target.name, error)
         for tool in {want.tool.name, *self._producer(target)} & self.sampler.unreachable:
             return f"{tool} needs an argument that nothing can fill: give it a type, an enum or examples"
         argument = want.tool.argument(want.argument) if want.argument else None

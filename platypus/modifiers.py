@@ -21,6 +21,7 @@ FROM, TO = {"from", "source", "sender", "origin"}, {"to", "target", "receiver", 
 PERIODS = {"year", "season", "month", "period", "quarter", "timeframe"}
 AT = {"price", "temperature", "speed", "rate", "altitude", "pressure", "angle", "distance", "depth", "velocity"}
 LIMITS = {"limit", "max", "top", "count", "maximum"}
+DROPPED = {"is", "has", "should", "include", "with", "only", "are", "be", "enabled"}  # of a boolean's name
 COUNTED = {"results", "items", "count", "rows", "entries", "records", "number", "works", "n", "limit"}
 BELONGING = ("belonging to", "associated with", "related to", "linked to", "for")
 ALIKE: dict[str, tuple[str, ...]] = {  # ways to say the same, where the tool has no argument that means the other
@@ -251,7 +252,7 @@ def _dated(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
 def truth(argument: Argument, value: bool, *, many: bool = True) -> tuple[str, ...]:
     """A boolean after a noun: `"that need a response"`, `"including archived ones"`, `"with dry run off"`."""
     parts = words(argument.name.rpartition(".")[2])
-    plain = [part for part in parts if part not in ("is", "has", "should", "include", "with", "only", "are", "be", "enabled")]
+    plain = [part for part in parts if part not in DROPPED]
     noun = " ".join(plain or parts)
     if "needs" in parts or "requires" in parts:
         at = parts.index("needs" if "needs" in parts else "requires")

@@ -63,7 +63,7 @@ def test_what_cannot_be_covered_is_said_with_its_reason() -> None:
     why = {entry["what"]: entry["why"] for part in ledger.report().values() for entry in part["uncovered"]}
     assert "lost needs an argument that nothing can fill" in why["lost"]
     assert "no value can be made up for how" in why["ping.how"]
-    assert "no plan of 2 steps" in why["2"] and "fan-in" in why["fan-in"]
+    assert "no plan of 2 steps" in why["2"] and "outputs of two others" in why["fan-in"]
     page = as_markdown(ledger.report(), least=1, catalogue=catalogue)
     assert "| tools | 2 | 0 | 0 |" in page and "| `ping.how` | 0 | no value can be made up" in page
 

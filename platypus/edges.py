@@ -142,6 +142,8 @@ def _field_affinity(tool: Tool, path: tuple[str, ...], output: Schema, consumer:
     given, asked = words(path[-1]), words(argument.name)
     if given[-1] in REPORTS or output.get("type") == "object" or (is_plural(given[-1]) != is_plural(asked[-1])):
         return 0.0
+    if tool.argument(path[-1]) is not None:  # it only says again what it was told
+        return 0.0
     things, wanted = [singular(w) for w in given], [singular(w) for w in asked]
     if output.get("type") in ("integer", "number") and not CODES & set(given):
         return 3.0 * (things == wanted and (len(things) > 1 or things[0] in SUMS))

@@ -177,6 +177,7 @@ BY_WORD: Mapping[str, Maker] = {
         ("host", "server", "domain", "website"), lambda rng: f"{_pick(rng, 'topics')}.{_pick(rng, 'firms').lower()}.com"
     ),
     "word": lambda rng: _pick(rng, "things"),
+    "pressure": lambda rng: f"{rng.randint(100, 150)}/{rng.randint(60, 95)}",
     "password": lambda rng: f"{_pick(rng, 'products').lower()}{rng.randint(10, 9999)}",
     "language": _of("languages"),
     "currency": _of("currencies"),

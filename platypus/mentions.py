@@ -49,6 +49,8 @@ class Mentions:
     def pointer(self, i: int) -> str:
         """`them`, `that sprint`, `the sorted work items`: what step i, said before, gave back."""
         wording = self.wordings[i]
+        if wording.is_me and any(other.is_lookup for other in self.wordings):
+            return "me"
         head, last = self.head(i), self.latest(many=wording.plural) == i
         alike = [
             k for k in self.mentioned if k != i and self.head(k) == head and self.wordings[k].plural == wording.plural

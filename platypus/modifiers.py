@@ -56,7 +56,9 @@ def _label(name: str) -> tuple[str, ...]:
     parts = words(name.rpartition(".")[2])
     parts = parts[-1:] if _is_link(parts) else parts
     kept = [part for k, part in enumerate(parts) if part not in SUFFIXES and (k or part != "new")]
-    kept = kept or [part for part in words(name) if part not in SUFFIXES] or parts
+    kept = kept or [part for part in words(name) if part not in {*SUFFIXES, "new"}] or parts
+    if kept in (["current"], ["old"], ["updated"], ["desired"], ["first"], ["last"], ["full"]):
+        kept = parts  # `current_name`
     if kept[0] in ("num", "number") and len(kept) > 1:
         return ("number", "of", *(kept[2:] if kept[1] == "of" else kept[1:]))
     return (*kept[:-1], singular(kept[-1]))
@@ -198,7 +200,9 @@ def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
     last, required = parts[-1], argument.required
     way = "from" if FROM & {parts[0], last} else "to" if TO & {parts[0], last} else ""
     if way:
-        rest = [part for part in parts if part not in FROM | TO | SUFFIXES]
+        rest = [part for part in parts if part not in FROM | TO | SUFFIXES | {"of"}]
+        if rest and rest[-1] in PLACE and _sole(tool, argument, PLACE):
+            return f"{way} {{}}", f"{way} {{}}"
         shared = any(rest and rest[-1] in words(other.name) for other in tool.arguments if other != argument)
         if not shared and {"source", "target"} & {parts[0]}:
             return _named(noun, required)
@@ -253,7 +257,7 @@ def truth(argument: Argument, value: bool, *, many: bool = True) -> tuple[str, .
     """A boolean after a noun: `"that need a response"`, `"including archived ones"`, `"with dry run off"`."""
     parts = words(argument.name.rpartition(".")[2])
     plain = [part for part in parts if part not in DROPPED]
-    noun = " ".join(plain or parts)
+    noun = re.sub(r"(?<=[a-z]) (?=\d)", "", " ".join(plain or parts))
     if "needs" in parts or "requires" in parts:
         at = parts.index("needs" if "needs" in parts else "requires")
         thing = with_article(" ".join(parts[at + 1 :]))

@@ -81,7 +81,7 @@ def _labels(argument: Argument) -> list[str]:
         " ".join(words(kind.removesuffix("id"))),
         " ".join(name or parts),
         told[1].strip() if told else "",
-        " ".join(name[:-1]) if len(name) > 1 and name[-1] in ("type", "species", "number", "code") else "",
+        " ".join(name[:-1]) if len(name) > 1 and name[-1] in LOOSE else "",
     ]
     found += [found[1].split(" ")[0] + " item"] if found[1] else []
     found += sorted(KIN[1]) if set(name) & KIN[1] else []
@@ -89,6 +89,7 @@ def _labels(argument: Argument) -> list[str]:
     return sorted(set(singles), key=len, reverse=True)
 
 
+LOOSE = ("type", "species", "number", "code", "file", "path", "url")  # what a description leaves out of a name
 SOME = r"(?:(?:the|an?|any|all|some|each|every|new|multiple) )*(?:(?:list|set|batch|collection) of )?(?:the )?"
 WORD = rf"(?!\{{|(?:{PREPOSITION}|{RESTRICTION}|and|or)\b)[\w-]+ "  # of an adjective or a noun before the noun
 LEFT = {  # what may stand before the argument's noun, the surest first; all of it becomes the slot
@@ -138,7 +139,7 @@ def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
         kind = next(variants(argument.schema)).get("type")
         if place is None and argument.required and len(needed) == 1 and kind not in ("integer", "number", "boolean"):
             found = GIVEN_ONE.search(text)
-            place = found.span() if found else None
+            place = found.span() if found and is_plural(found[0]) == (kind == "array") else None
         if place:
             said = BARE.sub("", text[place[0] : place[1]])
             slot = f"{{{argument.name}|{re.sub(' (ids?|names?)$', '', said)}}}"

@@ -21,6 +21,10 @@ def vocabulary() -> dict[str, Any]:
 
 
 CODES = ("id", "ids", "key", "code", "number")
+THINGS = (
+    "comput|serv|contain|print|rout|sens|tract|react|mot|riv|theat|newslett|tow|chapt|ord|fold|numb|lay|pow|wat|col"
+)
+PERSON = re.compile(rf"(?!(?:{THINGS})[eo]r)\w{{3,}}(?:er|or|ist|ian)|figure|leader|character")  # who does something
 CATEGORY = re.compile(  # examples that only say what kind of thing is meant
     r"(?:[\w'\u2019]+ )*(?:city|country|state|region|farm|garden|name|area|village|number|hospital|address|building"
     r"|username|notation|town|title|date|format|identifier)s?",
@@ -110,8 +114,8 @@ def _phone(rng: Random) -> str:
     return f"+{rng.randint(1, 99)} {rng.randint(200, 999)} {rng.randint(100_000, 999_999)}"
 
 
-def _file(rng: Random) -> str:
-    return f"{_pick(rng, 'topics')}_{_pick(rng, 'things')}.{rng.choice(('pdf', 'csv', 'txt', 'docx', 'png'))}"
+def _file(rng: Random, *kinds: str) -> str:
+    return f"{_pick(rng, 'topics')}_{_pick(rng, 'things')}.{rng.choice(kinds or ('pdf', 'csv', 'txt', 'docx'))}"
 
 
 def _range(rng: Random) -> str:
@@ -148,7 +152,10 @@ BY_WORD: Mapping[str, Maker] = {
     **dict.fromkeys(("channel", "medium"), lambda rng: _pick(rng, "channels")),
     **dict.fromkeys(("query", "search", "name"), _name),
     **dict.fromkeys(("title", "subject", "topic", "keyword", "reason", "goal", "issue"), _topic),
-    **dict.fromkeys(("file", "document", "attachment", "image", "photo", "video", "resume", "logo"), _file),
+    **dict.fromkeys(("file", "document", "attachment", "resume"), _file),
+    **dict.fromkeys(("image", "photo", "logo", "picture"), lambda rng: _file(rng, "png", "jpg")),
+    **dict.fromkeys(("video", "movie", "clip"), lambda rng: _file(rng, "mp4", "mov")),
+    **dict.fromkeys(("audio", "recording", "podcast"), lambda rng: _file(rng, "mp3", "wav")),
     **dict.fromkeys(("period", "range", "timeframe"), _range),
     **{
         word: _of(word)
@@ -299,10 +306,20 @@ def _by_kind(rng: Random, name: str, schema: Schema) -> str:
     parts = [part for part in words(name) if not part.isdigit()]
     if kind or (parts and parts[-1] in CODES):
         return identifier(rng, [word for word in words(kind or name) if word not in CODES] or ["item"])
-    for word in reversed(parts if parts[:-1] == [] else [part for part in parts if part != "name"]):
+    if parts and parts[-1] in ("file", "path"):  # `audio_file`
+        parts = [parts[-1], *parts[:-1]]
+    named = parts[-1:] == ["name"] or parts[-1:] == ["names"]
+    if named:
+        told = words(str(schema.get("description", "")))
+        parts = [part for part in (told if len(parts) == 1 else parts) if part not in ("name", "names")]
+    for word in reversed(parts):
         maker = BY_WORD.get(word) or BY_WORD.get(word.removesuffix("s"))
         if maker:
             return maker(rng)
+        if PERSON.fullmatch(word.removesuffix("s")):
+            return _person(rng)
+    if named:
+        return _name(rng) if not parts else rng.choice((_product, _firm))(rng)
     if parts and parts[-1].endswith("s"):
         return _topic(rng)
     if not parts or "name" in parts or rng.random() < 0.5:

@@ -13,7 +13,7 @@ from platypus.edges import KIN, content, takes_ids
 from platypus.english import is_plural, listed, singular
 from platypus.literals import words
 from platypus.mentions import Mentions, Unsayable, argument_of
-from platypus.modifiers import label, truth
+from platypus.modifiers import PLACE, label, truth
 from platypus.plan import Reference, Value
 from platypus.schema import allowed_values
 from platypus.wording import SLOT, Form, pluralised
@@ -246,13 +246,14 @@ class Nouns(Mentions):
         if noun == "text" and not isinstance(first, Reference):
             return self.rng.choice((text, f"the text {text}"))
         long = isinstance(first, str) and len(first) > 30
-        if isinstance(first, Reference) or noun in ("", "one", "objects", "items") or long:
+        if isinstance(first, Reference) or noun in ("", "one", "objects", "items", *PLACE) or long:
             return text
         many = isinstance(value, list) and len(value) > 1
         called = pluralised(noun, many=many) if isinstance(value, list) or not is_plural(noun) else noun
         if words(name)[-1] in ("type", "kind", "style") and words(noun)[-1] not in words(name)[-1:]:
-            return f"{text} {called}"
-        told = ABOUT.match(self.wordings[i].noun.text) and re.search(r"\d", str(first))
+            article = "" if is_plural(called) else "an " if text.strip("'\"")[:1].lower() in "aeio" else "a "
+            return f"{article}{text} {called}"
+        told = re.search(r"\d", str(first)) and (ABOUT.match(self.wordings[i].noun.text) or str(first)[0].isdigit())
         called_so = words(name)[-1] in ("name", "title")
         if not told and not str(first).isdigit() and self.rng.random() < (0.15 if called_so else 0.5):
             return text

@@ -146,7 +146,8 @@ BY_WORD: Mapping[str, Maker] = {
     **dict.fromkeys(("country", "region", "nation"), _of("countries")),
     **dict.fromkeys(("product", "part", "item", "model", "project", "game", "device", "equipment"), _product),
     **dict.fromkeys(
-        ("text", "body", "message", "content", "comment", "note", "description", "conversation"), _sentence
+        ("text", "body", "message", "content", "comment", "note", "description", "conversation", "lyric", "speech"),
+        _sentence,
     ),
     **dict.fromkeys(("stage", "status", "state", "tag", "label", "category", "type"), _label),
     **dict.fromkeys(("channel", "medium"), lambda rng: _pick(rng, "channels")),
@@ -274,7 +275,7 @@ def _vary(rng: Random, schema: Schema) -> str | None:
     example = rng.choice(examples)
     if re.match(r"(?i)(?:\d{4}|yyyy)-(?:\d\d|mm)-(?:\d\d|dd)", example):
         return _date(rng) + (example[10:] if example[:4].isdigit() else "")
-    clock = re.fullmatch(r"(?i)(?:hh|\d\d?):(?:mm|\d\d)(?::(?:ss|\d\d))?( ?[ap]m.*)?", example)
+    clock = re.fullmatch(r"(?i)(?:hh:mm|\d\d:\d\d|\d:\d\d(?= ?[ap]m))(?::(?:ss|\d\d))?( ?[ap]m.*)?", example)
     if clock:
         return (
             f"{rng.randint(1, 12)}:{rng.choice((0, 15, 30, 45)):02} {rng.choice(('AM', 'PM'))}"

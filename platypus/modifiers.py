@@ -217,9 +217,10 @@ def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
     if last in ("date", "day", "time", "deadline"):
         return _dated(tool, argument, parts, noun)
     if is_searched(argument) and (len(parts) == 1 or last == "name") and sum(a.required for a in tool.arguments) == 1:
-        return (
-            ("for {}", "called {}", "named {}", f"with the {noun} {{}}") if len(parts) == 1 else (f"for {noun} {{}}",)
-        )
+        if last != "name":
+            return "for {}", "about {}", f"with the {noun} {{}}"
+        named = ("for {}", "called {}", "named {}", f"with the {noun} {{}}")
+        return named if len(parts) == 1 else (f"for {noun} {{}}",)
     if last in ("title", "name", "subject") and required:
         return (
             ("called {}", "titled {}", f"with the {noun} {{}}", f"with {noun} {{}}")

@@ -178,7 +178,7 @@ BY_WORD: Mapping[str, Maker] = {
         ("guest", "attendee", "applicant", "candidate", "donor", "tutor", "beneficiary", "passenger"), _person
     ),
     **dict.fromkeys(("info", "feedback", "request", "remark"), _sentence),
-    **dict.fromkeys(("team", "group", "school", "university", "organizer", "bank"), _firm),
+    **dict.fromkeys(("team", "group", "school", "university", "organizer", "bank", "library", "church"), _firm),
     **dict.fromkeys(("role", "job", "profession"), _of("occupation")),
     **dict.fromkeys(("dataset", "data", "source", "path", "log"), _file),
     **dict.fromkeys(
@@ -195,6 +195,13 @@ BY_WORD: Mapping[str, Maker] = {
     "genre": _of("genres"),
     "time": _time,
     "url": lambda rng: f"https://{_pick(rng, 'firms').lower()}.com/{_pick(rng, 'topics')}",
+}
+BY_NAME: Mapping[str, Maker] = {  # where the last word alone would mislead
+    **dict.fromkeys(("first name", "given name", "nickname", "username"), _of("first")),
+    **dict.fromkeys(("last name", "family name", "surname"), _of("last")),
+    "full name": lambda rng: f"{_pick(rng, 'first')} {_pick(rng, 'last')}",
+    "job title": _of("occupation"),
+    "phone number": _phone,
 }
 BY_FORMAT: Mapping[str, Maker] = {
     "date": _date,
@@ -305,6 +312,8 @@ def _by_kind(rng: Random, name: str, schema: Schema) -> str:
     if kind in BY_FORMAT:
         return BY_FORMAT[kind](rng)
     parts = [part for part in words(name) if not part.isdigit()]
+    if " ".join(parts) in BY_NAME:
+        return BY_NAME[" ".join(parts)](rng)
     if kind or (parts and parts[-1] in CODES):
         return identifier(rng, [word for word in words(kind or name) if word not in CODES] or ["item"])
     if parts and parts[-1] in ("file", "path"):  # `audio_file`

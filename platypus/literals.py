@@ -24,6 +24,7 @@ CODES = ("id", "ids", "key", "code", "number")
 THINGS = (
     "comput|serv|contain|print|rout|sens|tract|react|mot|riv|theat|newslett|tow|chapt|ord|fold|numb|lay|pow|wat|col"
 )
+PLACES = (["location"], ["city"], ["country"], ["place"], ["venue"])
 PERSON = re.compile(rf"(?!(?:{THINGS})[eo]r)\w{{3,}}(?:er|or|ist|ian)|figure|leader|character")  # who does something
 CATEGORY = re.compile(  # examples that only say what kind of thing is meant
     r"(?:[\w'\u2019]+ )*(?:city|country|state|region|farm|garden|name|area|village|number|hospital|address|building"
@@ -193,6 +194,8 @@ BY_WORD: Mapping[str, Maker] = {
     "address": _address,
     "phone": _phone,
     "genre": _of("genres"),
+    "league": _of("leagues"),
+    "season": lambda rng: f"{(year := rng.randint(2005, 2025))}/{(year + 1) % 100:02}",
     "time": _time,
     "url": lambda rng: f"https://{_pick(rng, 'firms').lower()}.com/{_pick(rng, 'topics')}",
 }
@@ -200,6 +203,7 @@ BY_NAME: Mapping[str, Maker] = {  # where the last word alone would mislead
     **dict.fromkeys(("first name", "given name", "nickname", "username"), _of("first")),
     **dict.fromkeys(("last name", "family name", "surname"), _of("last")),
     "full name": lambda rng: f"{_pick(rng, 'first')} {_pick(rng, 'last')}",
+    **dict.fromkeys(("contact info", "contact information", "contact details", "contact"), _email),
     "job title": _of("occupation"),
     "phone number": _phone,
 }
@@ -266,22 +270,27 @@ def _number(rng: Random, name: str, schema: Schema, *, whole: bool) -> int | flo
 
 
 def _string(rng: Random, name: str, schema: Schema) -> str | None:
-    made = _vary(rng, schema) or _by_kind(rng, name, schema)
+    made = _vary(rng, name, schema) or _by_kind(rng, name, schema)
     short = made[: schema["maxLength"]] if "maxLength" in schema else made
     if "pattern" in schema and not re.search(schema["pattern"], short):
         return None
     return short if len(short) >= schema.get("minLength", 0) else None
 
 
-def _vary(rng: Random, schema: Schema) -> str | None:
+def _vary(rng: Random, name: str, schema: Schema) -> str | None:
     """An example of the schema or of its description, an id with digits of its own: `DEVU-123` → `DEVU-48`."""
     own = tuple(example for example in schema.get("examples", ()) if isinstance(example, str))
     examples = own or examples_in(str(schema.get("description", "")))
+    if not own and words(name)[-1:] in PLACES:  # "(e.g., city, beach)" says what kind of place is meant
+        examples = tuple(example for example in examples if example[:1].isupper())
     if not examples:
         return None
     example = rng.choice(examples)
     if re.match(r"(?i)(?:\d{4}|yyyy)-(?:\d\d|mm)-(?:\d\d|dd)", example):
         return _date(rng) + (example[10:] if example[:4].isdigit() else "")
+    if re.fullmatch(r"(?i)(?:mm|dd|yyyy)([/.-])(?:mm|dd)\1(?:dd|yyyy|yy)", example):
+        year, month, day = _date(rng).split("-")
+        return example.lower().replace("yyyy", year).replace("yy", year[2:]).replace("mm", month).replace("dd", day)
     clock = re.fullmatch(r"(?i)(?:hh:mm|\d\d:\d\d|\d:\d\d(?= ?[ap]m))(?::(?:ss|\d\d))?( ?[ap]m.*)?", example)
     if clock:
         return (
@@ -332,9 +341,8 @@ def _by_kind(rng: Random, name: str, schema: Schema) -> str:
         return _name(rng) if not parts else rng.choice((_product, _firm))(rng)
     if parts and parts[-1].endswith("s"):
         return _topic(rng)
-    if not parts or "name" in parts or rng.random() < 0.5:
-        return rng.choice((_product, _product, _firm))(rng)
-    return identifier(rng, parts)
+    told = words(str(schema.get("description", "")))
+    return identifier(rng, parts) if parts and (not told or "id" in told) else rng.choice((_product, _firm))(rng)
 
 
 def identifier(rng: Random, noun: list[str]) -> str:

@@ -64,7 +64,7 @@ class Mentions:
         if alike:
             if any(self.mentioned.index(k) < self.mentioned.index(i) for k in alike) or not head:
                 raise Unsayable
-            return self.rng.choice((f"the original {head}", f"the {head} from before", f"the {head} found at first"))
+            return self.rng.choice((f"the original {head}", f"the {head} from before"))
         if not head:
             return self.pronoun(i, "")
         that = "those" if wording.plural else "that"

@@ -145,6 +145,8 @@ def _number(tool: Tool, argument: Argument, parts: list[str], noun: str, unit: s
         return ("in {}", "for {}", f"for the {noun} {{}}", "in the year {}" if parts[-1] == "year" else "in season {}")
     if parts[-1] in ("duration", "days", "hours", "minutes") and unit:
         return (f"for {{}}{unit}", f"with a {noun} of {{}}{unit}", f"lasting {{}}{unit}")
+    if parts[-1] in ("number", "code", "key"):
+        return f"with {noun} {{}}", f"for {noun} {{}}", f"with the {noun} {{}}"
     if CODES & {parts[-1]}:
         return (f"for {noun} {{}}", f"of {noun} {{}}", f"with {noun} ID {{}}", f"for the {noun} with ID {{}}")
     if parts[-1] == "count" and len(parts) > 1:

@@ -202,7 +202,7 @@ class Sampler:
                 arguments[argument.name] = value
             elif argument.required:
                 return None
-        _agree(rng, tool, arguments)
+        _agree(rng, tool, arguments, asked)
         order = [argument.name for argument in tool.arguments if argument.name in arguments]
         draft.steps.append(Step(tool.name, {name: arguments[name] for name in order}))
         return len(draft.steps) - 1
@@ -302,7 +302,7 @@ def _kin(name: str) -> str:
     return singular(words(name)[-1])
 
 
-def _agree(rng: Random, tool: Tool, arguments: dict[str, Value]) -> None:
+def _agree(rng: Random, tool: Tool, arguments: dict[str, Value], asked: str | None) -> None:
     """With a filter of one type (`ticket.severity`), the argument that names types names mostly this one."""
     _in_time(arguments)
     qualified = [name for name in arguments if "." in name]
@@ -311,7 +311,11 @@ def _agree(rng: Random, tool: Tool, arguments: dict[str, Value]) -> None:
         element = argument.schema.get("items", argument.schema)
         allowed = allowed_values(element)
         fitting = [words(name)[0] for name in doubtful or qualified if words(name)[0] in allowed]
-        if fitting and rng.random() < (0.8 if doubtful else 0.6 if argument.name in arguments else 0.25):
+        if (
+            fitting
+            and argument.name != asked
+            and rng.random() < (0.8 if doubtful else 0.6 if argument.name in arguments else 0.25)
+        ):
             value = rng.choice(fitting)
             arguments[argument.name] = [value] if "items" in argument.schema else value
 

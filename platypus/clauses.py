@@ -121,6 +121,7 @@ class Clauses(Nouns):
     def question(self, i: int) -> str | None:
         """`what are the work items owned by …`, `who is the current user`: for a single look-up."""
         wording = self.wordings[i]
+        self.asking = True
         if wording.is_lookup or (not wording.is_getter and (wording.nominal is None or wording.verb == "summarize")):
             return None
         noun = wording.noun.text if wording.is_getter else wording.nominal.text if wording.nominal else ""

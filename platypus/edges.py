@@ -25,10 +25,24 @@ SEARCHED = {"query", "search", "keyword", "keywords"}
 PASSED_ON = r"^(?:the |a )?(?:sorted |ranked )?(?:list|array) of (?:the )?(?:objects|items|elements|entities|records)\b"
 NAMING = {"id", "ids", "identifier", "name", "names", "code", "number", "key"}
 GENERIC = {
+    *("start", "end", "first", "last", "current", "new", "from", "to"),
     *("type", "kind", "date", "time", "description", "status", "state", "value", "year", "level", "amount", "language"),
     *("result", "data", "information", "info", "detail", "reason", "format", "count", "duration", "size", "category"),
     *("method", "age", "quantity", "limit", "unit", "range", "rate", "total", "note", "title", "message", "name", "id"),
-    *("number", "code", "key", "length", "period", "response", "success", "option", "property", "feature", "style"),
+    *(
+        "number",
+        "code",
+        "key",
+        "length",
+        "model",
+        "period",
+        "response",
+        "success",
+        "option",
+        "property",
+        "feature",
+        "style",
+    ),
 }
 PLACES = {"address", "location", "city", "country", "region", "version", "state", "email"}
 SUMS = {"cost", "price", "budget", "distance", "premium", "score", "fee"}
@@ -157,7 +171,8 @@ def _field_affinity(tool: Tool, path: tuple[str, ...], output: Schema, consumer:
     if not need or bool(CODES & set(wanted)) != bool(CODES & set(things)) or core[-1] != need[-1]:
         return 0.0
     short, long = sorted((core, need), key=len)
-    return 2.0 * (long[-len(short) :] == short and need[-1] not in GENERIC | PLACES)
+    alike = core == need or (len(short) > 1 and long[-len(short) :] == short)
+    return 2.0 * (alike and need[-1] not in GENERIC | PLACES)
 
 
 def _takes_text(asked: list[str]) -> bool:

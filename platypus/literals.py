@@ -22,13 +22,13 @@ def vocabulary() -> dict[str, Any]:
 
 CODES = ("id", "ids", "key", "code", "number")
 THINGS = (
-    "comput|serv|contain|print|rout|sens|tract|react|mot|riv|theat|newslett|tow|chapt|ord|fold|numb|lay|pow|wat|col"
+    "comput|serv|contain|print|rout|sens|tract|mot|riv|tow|chapt|ord|fold|numb|lay|pow|wat|col|charact|pap|fact|gend"
 )
 PLACES = (["location"], ["city"], ["country"], ["place"], ["venue"])
-PERSON = re.compile(rf"(?!(?:{THINGS})[eo]r)\w{{3,}}(?:er|or|ist|ian)|figure|leader|character")  # who does something
+PERSON = re.compile(rf"(?!(?:{THINGS})[eo]r)\w{{3,}}(?:er|or|ist|ian)|figure|leader")  # who does something
 CATEGORY = re.compile(  # examples that only say what kind of thing is meant
     r"(?:[\w'\u2019]+ )*(?:city|country|state|region|farm|garden|name|area|village|number|hospital|address|building"
-    r"|username|notation|town|title|date|format|identifier)s?",
+    r"|username|notation|town|title|date|format|identifier|coordinate)s?|path to .*",
     re.IGNORECASE,
 )
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -125,8 +125,7 @@ def _range(rng: Random) -> str:
     return rng.choice((*period, "last week", "the past year"))
 
 
-def _label(rng: Random) -> str:
-    """A stage, tag or channel, as people type it: `In Review`, `in-review`, `blocked`."""
+def _label(rng: Random) -> str:  # a stage or tag, as people type it: `In Review`, `in-review`, `blocked`
     label = _pick(rng, "labels")
     return rng.choice((label, label, label.title(), label.replace(" ", "-")))
 
@@ -143,30 +142,36 @@ BY_WORD: Mapping[str, Maker] = {
     **dict.fromkeys(("customer", "company", "account", "organization", "organisation", "vendor", "client"), _firm),
     **dict.fromkeys(("firm", "brand", "supplier", "employer", "institution", "club", "agency"), _firm),
     **dict.fromkeys(("email", "recipient", "sender", "subscriber"), _email),
-    **dict.fromkeys(("city", "location", "destination", "origin", "venue", "place", "area"), _of("cities")),
+    **dict.fromkeys(
+        ("city", "location", "destination", "origin", "venue", "place", "area", "neighborhood"), _of("cities")
+    ),
     **dict.fromkeys(("country", "region", "nation"), _of("countries")),
     **dict.fromkeys(("product", "part", "item", "model", "project", "game", "device", "equipment"), _product),
     **dict.fromkeys(
         ("text", "body", "message", "content", "comment", "note", "description", "conversation", "lyric", "speech"),
         _sentence,
     ),
-    **dict.fromkeys(("stage", "status", "state", "tag", "label", "category", "type"), _label),
+    **dict.fromkeys(("stage", "status", "state", "tag", "label", "category"), _label),
     **dict.fromkeys(("channel", "medium"), lambda rng: _pick(rng, "channels")),
     **dict.fromkeys(("query", "search", "name"), _name),
     **dict.fromkeys(("title", "subject", "topic", "keyword", "reason", "goal", "issue"), _topic),
     **dict.fromkeys(("file", "document", "attachment", "resume"), _file),
     **dict.fromkeys(("image", "photo", "logo", "picture"), lambda rng: _file(rng, "png", "jpg")),
     **dict.fromkeys(("video", "movie", "clip"), lambda rng: _file(rng, "mp4", "mov")),
+    "apk": lambda rng: _file(rng, "apk"),
     **dict.fromkeys(("audio", "recording", "podcast"), lambda rng: _file(rng, "mp3", "wav")),
     **dict.fromkeys(("period", "range", "timeframe"), _range),
     **{
         word: _of(word)
         for word in ("occupation", "animal", "food", "disease", "sport", "crop", "material", "department")
     },
-    **dict.fromkeys(("species", "pet", "breed"), _of("animal")),
+    **dict.fromkeys(("species", "pet", "breed", "livestock"), _of("animal")),
     **dict.fromkeys(("medication", "drug", "medicine"), _of("medication")),
     **dict.fromkeys(("payment", "pay"), _of("payment")),
-    "population": _of("population"),
+    **dict.fromkeys(("population", "audience"), _of("population")),
+    **dict.fromkeys(("type", "kind", "mode", "variant"), _of("kinds")),
+    **dict.fromkeys(("parameter", "setting", "feature"), _of("settings")),
+    "experience": _of("experience"),
     "question": lambda rng: f"How does {_pick(rng, 'topics')} affect {_pick(rng, 'population')}?",
     **dict.fromkeys(("ingredient", "dish", "cuisine", "meal", "recipe"), _of("food")),
     **dict.fromkeys(("condition", "disorder", "symptom", "illness", "infection"), _of("disease")),
@@ -187,6 +192,7 @@ BY_WORD: Mapping[str, Maker] = {
     ),
     "word": lambda rng: _pick(rng, "things"),
     "pressure": lambda rng: f"{rng.randint(100, 150)}/{rng.randint(60, 95)}",
+    "dimension": lambda rng: "x".join(str(rng.randint(2, 90)) for _ in range(3)) + " cm",
     "password": lambda rng: f"{_pick(rng, 'products').lower()}{rng.randint(10, 9999)}",
     "language": _of("languages"),
     "currency": _of("currencies"),
@@ -218,7 +224,15 @@ BY_FORMAT: Mapping[str, Maker] = {
 SPANS = {"minutes": (5, 180), "hours": (1, 48), "days": (1, 60), "weeks": (1, 26), "months": (1, 36)}
 MEASURES = {
     **dict.fromkeys(("year", "season", "vintage"), (1990, 2026)),
-    **{"age": (1, 90), "month": (1, 12), "day": (1, 28), "hour": (1, 24), "duration": (1, 60), "rating": (1, 10)},
+    **{
+        "age": (1, 90),
+        "month": (1, 12),
+        "day": (1, 28),
+        "hour": (1, 24),
+        "duration": (1, 60),
+        "rating": (1, 10),
+        "threshold": (1, 100),
+    },
     **dict.fromkeys(("income", "salary"), (15_000, 140_000)),
     **dict.fromkeys(("price", "cost", "budget", "amount", "investment", "revenue", "savings", "expenses"), (10, 9000)),
     **{"weight": (1, 120), "height": (50, 220), "distance": (1, 900), "population": (1000, 2_000_000)},
@@ -264,9 +278,8 @@ def _number(rng: Random, name: str, schema: Schema, *, whole: bool) -> int | flo
     step = schema.get("multipleOf", 1)
     if whole or "multipleOf" in schema:
         return int(rng.randint(int(-(-low // step)), max(int(high // step), int(-(-low // step)))) * step)
-    exact = round(rng.uniform(low, high), rng.choice((1, 1, 2)))
-    whole_too = rng.random() < 0.4 or exact == round(exact)
-    return round(exact) if whole_too and low <= round(exact) <= high else float(exact)
+    exact = round(rng.uniform(low, high), rng.choice((0, 1, 1, 2)))
+    return round(exact) if exact == round(exact) and low <= exact <= high else exact
 
 
 def _string(rng: Random, name: str, schema: Schema) -> str | None:
@@ -330,6 +343,8 @@ def _by_kind(rng: Random, name: str, schema: Schema) -> str:
     named = parts[-1:] == ["name"] or parts[-1:] == ["names"]
     if named:
         told = words(str(schema.get("description", "")))
+        if len(parts) == 1 and {"your", "full"} & set(told):
+            return _person(rng)
         parts = [part for part in (told if len(parts) == 1 else parts) if part not in ("name", "names")]
     for word in reversed(parts):
         maker = BY_WORD.get(word) or BY_WORD.get(word.removesuffix("s"))
@@ -342,7 +357,7 @@ def _by_kind(rng: Random, name: str, schema: Schema) -> str:
     if parts and parts[-1].endswith("s"):
         return _topic(rng)
     told = words(str(schema.get("description", "")))
-    return identifier(rng, parts) if parts and (not told or "id" in told) else rng.choice((_product, _firm))(rng)
+    return identifier(rng, parts) if parts and (not told or {"id", "identifier"} & set(told)) else _product(rng)
 
 
 def identifier(rng: Random, noun: list[str]) -> str:

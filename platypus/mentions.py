@@ -35,6 +35,7 @@ class Mentions:
     inside: frozenset[int]
     said: list[int] = field(default_factory=list)
     mentioned: list[int] = field(default_factory=list)  # said or inside another, in the order of mention
+    asking: bool = False  # a question: nobody asks "what are up to five tickets"
 
     def heads(self) -> list[str]:
         return [self.wordings[k].noun_head or "result" for k in self.said]
@@ -55,12 +56,14 @@ class Mentions:
         alike = [
             k for k in self.mentioned if k != i and self.head(k) == head and self.wordings[k].plural == wording.plural
         ]
+        if alike and wording.tool in [self.wordings[k].tool for k in alike]:
+            raise Unsayable  # the same was done twice: nobody can tell which is meant
         if last and (alike or self.rng.random() < 0.6):
             return self.pronoun(i, head if alike else "")
         if wording.is_lookup:
             if len([k for k in self.said if self.wordings[k].is_lookup]) > 1 or not last:
                 raise Unsayable
-            return self.rng.choice(("it", "the result", "that result", "the search result", "the one you find"))
+            return self.rng.choice(("it", "the result", "that result", "the search result"))
         if alike:
             if any(self.mentioned.index(k) < self.mentioned.index(i) for k in alike) or not head:
                 raise Unsayable
@@ -78,11 +81,19 @@ class Mentions:
             raise Unsayable
         if wording.is_me:
             return self.rng.choice(("them", "that user", "me"))
-        if not wording.plural:
-            return self.rng.choice(("it", "it", "it", "that", "this"))
+        if not wording.plural or self._single(i):
+            return self.rng.choice(
+                ("it", "it", "it", "that", "this") if not wording.plural else ("it", "it", "the result")
+            )
         forms = ["them", "them", "them", "these", "those", "the results"]
         done = participle(wording.verb) if head and not wording.is_getter else ""
         return self.rng.choice(forms + [f"the {done} {head}"] * (3 if done else 0))
+
+    def _single(self, i: int) -> bool:
+        """Whether step i passes on one thing that the request names: `sort TKT-4`."""
+        lists = [value for value in self.plan.steps[i].arguments.values() if isinstance(value, list)]
+        named = len(lists) == 1 and len(lists[0]) == 1 and not isinstance(lists[0][0], Reference)
+        return named and not self.wordings[i].noun_head
 
     def head(self, i: int) -> str:
         """`work items`, or `tasks` where the step's own filter says so."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from platypus.catalogue import Argument, Tool
-from platypus.edges import CODES, TEXT_TAKERS, is_searched, takes_ids
+from platypus.edges import CODES, is_searched, takes_ids
 from platypus.english import is_plural, singular, with_article
 from platypus.literals import plural, words
 from platypus.schema import allowed_values, variants
@@ -17,11 +17,13 @@ from platypus.schema import allowed_values, variants
 PREPOSITION = "by|to|with|for|from|in|on|of|under|at|as|about|into|between|before|after|since|until|through|against|via"
 SUFFIXES = CODES - {"number", "code", "key"} | {"name", "names", "list"}
 PLACE = {"location", "city", "country", "region", "place", "venue", "area", "state", "destination"}
-FROM, TO = {"from", "source", "sender", "origin"}, {"to", "target", "receiver", "recipient", "destination"}
+FROM, TO = {"from", "source", "sender", "origin", "base"}, {"to", "target", "receiver", "recipient", "destination"}
 PERIODS = {"year", "season", "month", "period", "quarter", "timeframe"}
 AT = {"price", "temperature", "speed", "rate", "altitude", "pressure", "angle", "distance", "depth", "velocity"}
 LIMITS = {"limit", "max", "top", "count", "maximum"}
 DROPPED = {"is", "has", "should", "include", "with", "only", "are", "be", "enabled"}  # of a boolean's name
+ORDINALS = {"1": "first", "2": "second", "3": "third"}  # `real_part1`
+SPOKEN = {"text", "content", "body", "message", "comment", "note"}
 COUNTED = {"results", "items", "count", "rows", "entries", "records", "number", "works", "n", "limit"}
 BELONGING = ("belonging to", "associated with", "related to", "linked to", "for")
 ALIKE: dict[str, tuple[str, ...]] = {  # ways to say the same, where the tool has no argument that means the other
@@ -59,6 +61,8 @@ def _label(name: str) -> tuple[str, ...]:
     kept = kept or [part for part in words(name) if part not in {*SUFFIXES, "new"}] or parts
     if kept in (["current"], ["old"], ["updated"], ["desired"], ["first"], ["last"], ["full"]):
         kept = parts  # `current_name`
+    if kept[-1] in ORDINALS and len(kept) > 1:
+        return (ORDINALS[kept[-1]], *kept[:-1])
     if kept[0] in ("num", "number") and len(kept) > 1:
         return ("number", "of", *(kept[2:] if kept[1] == "of" else kept[1:]))
     return (*kept[:-1], singular(kept[-1]))
@@ -206,7 +210,7 @@ def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
         if rest and rest[-1] in PLACE and _sole(tool, argument, PLACE):
             return f"{way} {{}}", f"{way} {{}}"
         shared = any(rest and rest[-1] in words(other.name) for other in tool.arguments if other != argument)
-        if not shared and {"source", "target"} & {parts[0]}:
+        if not shared and {"source", "target", "base"} & {parts[0]}:
             return _named(noun, required)
         forms = (f"{way} {{}}", f"{way} {' '.join(rest)} {{}}") if rest else (f"{way} {{}}",)
         return forms if shared or not rest else forms[1:]
@@ -229,7 +233,7 @@ def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
             if last != "name"
             else (("named {}", "called {}") if len(parts) == 1 else (f"with the {noun} {{}}", f"for {noun} {{}}"))
         )
-    if last in TEXT_TAKERS and required:
+    if last in SPOKEN and required:
         return ("saying {}", f"with the {noun} {{}}", "that says {}", f"with {noun} {{}}")
     if {"id", "ids"} & set(parts):
         return (f"for {noun} {{}}", f"of {noun} {{}}", f"with {noun} ID {{}}") if required else (f"for {noun} {{}}",)

@@ -84,12 +84,14 @@ class Nouns(Mentions):
             self.mentioned.append(i)
             about = ABOUT.sub("", wording.noun.text)
             made = self.thing(i, ("the ",), noun=about) if wording.is_getter else self.nominal(i)
-            return made if about.startswith(f"{name} of ") else f"the {name} of {made}"
+            return made if about.startswith(f"{name} ") else f"the {name} of {made}"
         head = wording.noun_head or "result"
         if self.heads().count(head) > 1:
             raise Unsayable
         if self.latest(many=wording.plural) == i and self.rng.random() < 0.5:
             return f"its {name}" if not is_plural(head) else f"their {name}"
+        if head.startswith(name):
+            return f"that {name}"
         return self.rng.choice((f"the {name} of that {singular(head)}", f"that {name}", f"the {name} of the {head}"))
 
     def inner(self, i: int, hint: Argument | None = None) -> str:
@@ -176,7 +178,7 @@ class Nouns(Mentions):
                 phrase.article = "my "
             else:
                 phrase.after.append(self.rng.choice(mine))
-        elif told.counts and many and value != 1 and self.rng.random() < 0.55:
+        elif told.counts and many and value != 1 and not self.asking and self.rng.random() < 0.55:
             form = self.rng.choice(told.before)
             if phrase.article != "my ":
                 phrase.article = "the " if form.startswith("the ") else ""
@@ -254,8 +256,12 @@ class Nouns(Mentions):
             article = "" if is_plural(called) else "an " if text.strip("'\"")[:1].lower() in "aeio" else "a "
             return f"{article}{text} {called}"
         told = re.search(r"\d", str(first)) and (ABOUT.match(self.wordings[i].noun.text) or str(first)[0].isdigit())
-        called_so = words(name)[-1] in ("name", "title")
-        if not told and not str(first).isdigit() and self.rng.random() < (0.15 if called_so else 0.5):
+        telling = noun.lower() != noun or bool(set(words(noun)[:-1]) - set(words(name)))  # `Spanish word`, `golf club`
+        made = words(name)[-1] in ("name", "title") and not self.wordings[i].is_getter  # `create the ad Nova`
+        chance = (
+            0.0 if made or noun.lower() != noun else 0.15 if telling or words(name)[-1] in ("name", "title") else 0.5
+        )
+        if not told and not str(first).isdigit() and self.rng.random() < chance:
             return text
         return self.rng.choice((f"{called} {text}", f"the {called} {text}", f"{called} {text}"))
 
@@ -276,6 +282,8 @@ class Nouns(Mentions):
             if len({element.step in self.inside for element in references}) > 1 or len(references) < len(values):
                 raise Unsayable
             forms = self.referring(i, name, references)
+        if any(str(element).lower().startswith("in ") for element in values):
+            forms = tuple(form for form in forms if not re.search(r"\bin (?:the )?\{", form)) or forms
         form = self.rng.choice(forms)
         if len(values) > 1:
             form = re.sub(r"(\w+) \{\}", lambda match: f"{_many(match[1])} {{}}", form)

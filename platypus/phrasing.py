@@ -121,6 +121,8 @@ def reordered(plan: Plan, mentioned: list[int]) -> Plan:
 
     for step in sorted(range(len(plan)), key=lambda k: rank.get(k, k)):
         place(step)
+    if order == list(range(len(plan))):
+        return plan
     moved = {step: new for new, step in enumerate(order)}
 
     def renumbered(value: Value) -> Value:
@@ -159,12 +161,12 @@ def _mentioned(rng: Random, plan: Plan) -> list[int]:
 
 def _row(request: Clauses, outside: list[int]) -> str:
     """Clauses one after the other."""
-    rng, plan = request.rng, request.plan
+    rng, needed = request.rng, request.plan.dependencies()
     first = len(outside) > 2 and rng.random() < 0.1 and not request.spoken.polite
     text = request.clause(outside[0])
     for k, i in enumerate(outside[1:], 1):
         clause = request.clause(i)
-        linked = bool(set(outside[:k]) & _reach(plan, i))
+        linked = bool(set(outside[:k]) & _reach(needed, i))
         joiner = rng.choice(
             LAST if k > 1 and k == len(outside) - 1 and rng.random() < 0.4 else THEN if linked else ALSO
         )
@@ -179,7 +181,7 @@ def _row(request: Clauses, outside: list[int]) -> str:
 def _turned(request: Clauses, outside: list[int]) -> str | None:
     """`after finding X and listing Y, summarize them`, `summarize … after listing …`, `once you have …, …`."""
     goal = outside[-1]
-    if _reach(request.plan, goal) < set(outside[:-1]) or len(outside) > 3:
+    if _reach(request.plan.dependencies(), goal) < set(outside[:-1]) or len(outside) > 3:
         return None
     earlier = [request.clause(i, ing=True) for i in outside[:-1]]
     led = " and ".join(earlier)
@@ -190,9 +192,8 @@ def _turned(request: Clauses, outside: list[int]) -> str | None:
     return f"{clause} after {led}"
 
 
-def _reach(plan: Plan, step: int) -> set[int]:
-    needed = set(plan.dependencies()[step])
-    return needed.union(*(_reach(plan, i) for i in needed))
+def _reach(needed: Sequence[frozenset[int]], step: int) -> frozenset[int]:
+    return needed[step].union(*(_reach(needed, i) for i in needed[step]))
 
 
 def said_literals(plan: Plan) -> list[str]:

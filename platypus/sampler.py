@@ -178,6 +178,8 @@ class Sampler:
 
     def _makes_sense(self, draft: _Draft) -> bool:
         """Within the limit, no call made twice, and no two calls that could be one."""
+        if len(draft.steps) == 1:
+            return True
         texts = {str(step.to_json()) for step in draft.steps}
         bare = [step.tool for step in draft.steps if not step.arguments]
         return len(texts) == len(draft.steps) <= self.max_steps and len(set(bare)) == len(bare)
@@ -314,7 +316,7 @@ def _agree(rng: Random, tool: Tool, arguments: dict[str, Value], asked: str | No
         if (
             fitting
             and argument.name != asked
-            and rng.random() < (0.8 if doubtful else 0.6 if argument.name in arguments else 0.25)
+            and rng.random() < (0.95 if doubtful else 0.6 if argument.name in arguments else 0.25)
         ):
             value = rng.choice(fitting)
             arguments[argument.name] = [value] if "items" in argument.schema else value

@@ -131,6 +131,8 @@ def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
     """
     needed = [argument for argument in tool.arguments if argument.required]
     for argument in (*needed, *(a for a in tool.arguments if not a.required)):
+        if next(variants(argument.schema)).get("type") == "boolean":
+            continue
         if acting and (argument.required or not needed):
             lefts: tuple[str, ...] = ("given", "indefinite", "some", "definite")
         else:
@@ -144,7 +146,11 @@ def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
             said = BARE.sub("", text[place[0] : place[1]])
             slot = f"{{{argument.name}|{re.sub(' (ids?|names?)$', '', said)}}}"
             text = text[: place[0]] + slot + text[place[1] :]
-    return Form(text)
+    unsaid = (name for a in tool.arguments if f"{{{a.name}|" not in text for name in _labels(a))
+    tail = next((tail for name in unsaid if text.endswith(tail := f"}} and {name}")), "")
+    return Form(
+        text.removesuffix(tail) + "}" * bool(tail)
+    )  # "for {location} and time period": the period is said apart
 
 
 NAMED = re.compile(rf"\}}(?: (?:{PREPOSITION})\b.*)?$")  # a name whose slot is followed by a noun is no phrase
@@ -217,6 +223,7 @@ class Wording:
             r", (and|then|which|or returns) .*|;.*|, (?:all|the most) .*|,(?! [\w-]+(?:,| or| and) ).*", "", text
         )
         text = text if len([a for a in self.tool.arguments if a.required]) == 1 else re.sub(r" based on .*", "", text)
+        text = text if self.is_getter else re.sub(r" by \w+ing .*", "", text)
         text = re.sub(r" in (?:the|an?) (?:system|platform|database|application|app)$", "", text)
         form = fill_slots(text, self.tool, acting=not self.is_getter)
         return self._set_to(form)

@@ -1,8 +1,10 @@
 """A plan as the request that somebody would write for it.
 
-A request joins clauses, puts some steps inside others ("summarize the work items similar to TKT-4") and points to
-earlier ones by pronoun or noun. Every literal of the plan is in the request, as it stands; a boolean is said by its
-modifier. How each tool and argument is spoken of is `platypus.wording`'s matter.
+A request joins clauses, puts some steps inside others ("summarize the work items similar to TKT-4"), names what must
+come first after what comes of it ("summarize them after finding …"), and points to earlier parts by pronoun or noun.
+Every literal of the plan is in the request; a boolean is said by its modifier. A request determines its plan. How each
+tool and argument is spoken of is the matter of `platypus.wording` and `platypus.modifiers`, how its clauses and nouns
+are made that of `platypus.clauses` and `platypus.nouns`.
 """
 
 import re
@@ -12,218 +14,207 @@ from functools import cached_property
 from random import Random
 from typing import Any
 
-from platypus.catalogue import Argument, Catalogue, Tool
-from platypus.literals import plural, words
+from platypus.catalogue import Catalogue
+from platypus.clauses import Clauses
+from platypus.mentions import Unsayable
 from platypus.plan import Plan, Reference, Step, Value
-from platypus.schema import allowed_values
-from platypus.wording import POINTER, Form, Wording, modifiers, truth
+from platypus.surface import ASKING, Voice, finish, mistyped, surround, voice
+from platypus.wording import Wording
 
-BEFORE = ("", "", "", "", "please ", "can you ", "could you ", "I want to ", "I need to ", "help me ", "would you ")
-THEN = (", then ", " and then ", ", and then ", ". Then ", " and ", ". After that, ", "; then ", ", and ")
-ALSO = (". Also, ", " and also ", ". Separately, ", "; also ", ". Besides that, ")
-SLOT = re.compile(r"\{(.*?)\|(.*?)\}")
+THEN = (
+    ", then ",
+    " and then ",
+    ", and then ",
+    ". Then ",
+    ", and ",
+    ". After that, ",
+    "; then ",
+    " and ",
+    " and ",
+    ", then ",
+)
+ALSO = (" and ", ". Also, ", " and also ", ". Separately, ", ", and ", ". Besides that, ", ". Also ", " and ")
+LAST = (". Finally, ", ", and finally ", ", and ", ", then ")
 
 
-class Unsayable(Exception):
-    """This draw has no clear wording (two earlier steps would be called the same); draw again."""
+@dataclass(frozen=True)
+class Said:
+    """A request, the plan that it asks for, and the request without sentences that ask for nothing."""
 
-
-@dataclass
-class _Request:
-    """One request in the making."""
-
-    rng: Random
+    request: str
     plan: Plan
-    wordings: Sequence[Wording]
-    quote: str
-    inside: frozenset[int]
-    said: list[int]
-    bare: bool = False  # a noun or a question instead of an imperative
-
-    def value(self, value: Value, *, last: str = " and ") -> str:
-        if isinstance(value, list):
-            texts = [self.value(element) for element in value]
-            return ", ".join(texts[:-1]) + (last if len(texts) > 1 else "") + texts[-1]
-        if isinstance(value, Reference):
-            return self.reference(value)
-        if isinstance(value, dict):
-            return ", ".join(f"{' '.join(words(key))} {self.value(element)}" for key, element in value.items())
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, str):
-            loose = " " in value or self.rng.random() < 0.15
-            return f"{self.quote}{value}{self.quote}" if loose or self.quote != '"' else value
-        return str(value)
-
-    def reference(self, reference: Reference) -> str:
-        """An earlier step inside this one, or a pointer to it."""
-        i = reference.step
-        wording = self.wordings[i]
-        field = f"the {' '.join(words(reference.path[-1]))} of " if reference.path else ""
-        thing = re.match(r"(?:details|info|information) (?:of|about|for) (\{\w+\|([^}]*)\})", wording.noun.text)
-        if i in self.inside and field and thing:
-            return field + self.fill(Form(thing[1], wording.noun.slots), self.plan.steps[i])
-        if i in self.inside:
-            return field + self.inner(i)
-        if field and thing:
-            return field + self.rng.choice(("that ", "the ")) + thing[2]
-        if self.said and self.said[-1] == i:
-            many = ("them", "them", "these", "the results", "those")
-            one = ("it", "it", "the result", "that")
-            forms = many if wording.plural else one
-            if not field and self.rng.random() < 0.7:
-                return self.rng.choice(forms)
-        nouns = [self.wordings[k].noun.text for k in self.said]
-        noun = re.sub(POINTER, "", wording.noun.text).strip()
-        if nouns.count(wording.noun.text) > 1 or not noun:
-            raise Unsayable
-        return f"{field}{self.rng.choice(('the', 'the', 'those' if wording.plural else 'that'))} {noun}"
-
-    def inner(self, i: int) -> str:
-        """What step i returns, for use inside another clause: `"me"`, `"the work items owned by DEVU-1"`."""
-        wording, step = self.wordings[i], self.plan.steps[i]
-        single = len(step.arguments) == 1 and not wording.plural and wording.verb in ("find", "search", "look", "get")
-        if single and not wording.noun.slots and wording.is_getter:
-            value = self.value(next(iter(step.arguments.values())))
-            return value if self.rng.random() < 0.7 else f"the {_short(wording.noun.text)} {value}"
-        if re.search(r"\bcurrent user\b|\blogged[ -]in user\b", wording.noun.text) and self.rng.random() < 0.7:
-            return "me"
-        return self.thing(i, ("the ", "the ", "the ", "all ", "all the ", ""))
-
-    def thing(self, i: int, articles: Sequence[str]) -> str:
-        """What step i returns with everything that its arguments say, before or after the noun."""
-        wording, step = self.wordings[i], self.plan.steps[i]
-        article = self.rng.choice(articles) if wording.plural else "the "
-        noun, before, after = wording.noun.text, "", []
-        for name in [name for name in step.arguments if name not in wording.noun.slots]:
-            argument, value = _argument(wording.tool, name), step.arguments[name]
-            text = self.modifier(argument, value)
-            word = value[0] if isinstance(value, list) and len(value) == 1 else value
-            choice = isinstance(word, str) and allowed_values(argument.schema.get("items", argument.schema))
-            if choice and words(name)[-1] in ("type", "kind") and not wording.noun.slots and self.rng.random() < 0.7:
-                noun = plural(str(word)) if wording.plural else str(word)
-            elif choice and not before and not wording.noun.slots and self.rng.random() < 0.4:
-                before = f"{word} "
-            elif text in ("owned by me", "assigned to me") and not before and self.rng.random() < 0.5:
-                article, before = "", "my "
-            else:
-                after.append(text)
-        filled = self.fill(Form(noun, wording.noun.slots), step)
-        return f"{article}{before}{filled} {self.joined(after)}".rstrip()
-
-    def joined(self, modifiers: list[str]) -> str:
-        self.rng.shuffle(modifiers)
-        return (" and " if self.rng.random() < 0.6 else " ").join(modifiers)
-
-    def fill(self, form: Form, step: Step) -> str:
-        """The form with its slots filled from the step's arguments."""
-        values = {name: self.value(step.arguments[name]) for name in form.slots if name in step.arguments}
-        if len(values) < len(form.slots):
-            raise Unsayable
-        return SLOT.sub(lambda slot: self.slot(values[slot[1]], step.arguments[slot[1]], slot[2]), form.text)
-
-    def slot(self, text: str, value: Value, noun: str) -> str:
-        """An id may stand alone or after its noun: `"ISS-4"`, `"work item ISS-4"`."""
-        first = value[0] if isinstance(value, list) and value else value
-        bare = isinstance(first, Reference) or noun in ("one", "text") or self.rng.random() < 0.6
-        if bare:
-            return text
-        return f"{noun if isinstance(value, list) and len(value) > 1 else _singular(noun)} {text}"
-
-    def modifier(self, argument: Argument, value: Value) -> str:
-        if isinstance(value, bool):
-            return self.rng.choice(truth(argument, value))
-        last = self.rng.choice((" and ", " and ", " or ", ", ")) if not argument.required else " and "
-        return self.rng.choice(modifiers(argument)).format(self.value(value, last=last))
-
-    def clause(self, i: int) -> str:
-        wording, step = self.wordings[i], self.plan.steps[i]
-        if not wording.is_getter:
-            form = self.rng.choice(wording.clauses)
-            rest = [name for name in step.arguments if name not in form.slots]
-            after = [self.modifier(_argument(wording.tool, name), step.arguments[name]) for name in rest]
-            text = f"{self.fill(form, step)} {self.joined(after)}".rstrip()
-        elif wording.plural and len(self.plan) == 1 and self.rng.random() < 0.15:
-            self.bare = True
-            text = self.rng.choice(("what are ", "which are ", "")) + self.thing(i, ("the ", "all ", "all the "))
-        else:
-            text = f"{self.rng.choice(wording.verbs)} {self.thing(i, ('', '', 'all ', 'the ', 'all the '))}"
-        self.said.append(i)
-        return text
-
-
-def _argument(tool: Tool, name: str) -> Argument:
-    argument = tool.argument(name)
-    assert argument is not None  # the plan is valid
-    return argument
-
-
-def _singular(noun: str) -> str:
-    return noun[:-1] if noun.endswith("s") and not noun.endswith("ss") else noun
-
-
-def _short(noun: str) -> str:
-    return noun.split()[-1] if noun else "item"
+    core: str
 
 
 @dataclass(frozen=True)
 class Phraser:
-    """Requests for the plans of one catalogue."""
+    """Requests for the plans of one catalogue.
+
+    `typos` is the share of requests with a slip of the keyboard, `context` that with a sentence to no purpose.
+    """
 
     catalogue: Catalogue
+    typos: float = 0.0
+    context: float = 0.06
 
     @cached_property
-    def _wordings(self) -> dict[str, Wording]:
+    def wordings(self) -> dict[str, Wording]:
+        """How each tool can be spoken of."""
         return {tool.name: Wording(tool) for tool in self.catalogue}
 
-    def request(self, rng: Random, plan: Plan) -> str | None:
-        """One request for the plan, in one of many wordings; None when no clear one was found."""
+    def said(self, rng: Random, plan: Plan) -> Said | None:
+        """One request for the plan, in one of many wordings; None when no clear one was found.
+
+        Steps that do not need one another stand in the plan in the order in which the request names them.
+        """
         for _ in range(8):
             try:
-                return self._draw(rng, plan)
+                core, spoken, mentioned = self._draw(rng, plan)
             except Unsayable:
                 continue
+            if rng.random() < self.typos:
+                core = mistyped(rng, core, said_literals(plan))
+            return Said(surround(core, spoken), reordered(plan, mentioned), core)
         return None
 
-    def _draw(self, rng: Random, plan: Plan) -> str:
-        wordings = [self._wordings[step.tool] for step in plan]
-        uses = [sum(i in needed for needed in plan.dependencies()) for i in range(len(plan))]
-        nest = rng.choice((0.15, 0.5, 0.9))
-        inside = frozenset(
-            i
-            for i, wording in enumerate(wordings)
-            if uses[i] == 1
-            and wording.is_getter
-            and rng.random() < (max(nest, 0.8) if not plan.steps[i].arguments else nest)
+    def request(self, rng: Random, plan: Plan) -> str | None:
+        """The request of `said` alone."""
+        said = self.said(rng, plan)
+        return said.request if said else None
+
+    def thing(self, rng: Random, plan: Plan) -> str | None:
+        """What a plan of one look-up returns, as a noun: `the tickets owned by DEVU-4`."""
+        request = Clauses(rng, plan, [self.wordings[step.tool] for step in plan], voice(rng, context=0), frozenset())
+        try:
+            return request.thing(0, ("the ", "all ", "all the "))
+        except Unsayable:
+            return None
+
+    def _draw(self, rng: Random, plan: Plan) -> tuple[str, Voice, list[int]]:
+        wordings = [self.wordings[step.tool] for step in plan]
+        spoken = voice(rng, context=self.context)
+        request = Clauses(rng, plan, wordings, spoken, _nested(rng, plan, wordings))
+        outside = [i for i in _mentioned(rng, plan) if i not in request.inside]
+        mood = rng.random()
+        text: str | None = None
+        if len(outside) == 1 and mood < 0.3:
+            text = request.question(outside[0]) if mood < 0.2 else request.terse(outside[0])
+            request.bare = text is not None
+        if text is None and len(outside) > 1 and mood < 0.12:
+            text = _turned(request, outside)
+        if text is None:
+            text = _row(request, outside)
+        return finish(rng, text, spoken, bare=request.bare), spoken, request.mentioned
+
+
+def reordered(plan: Plan, mentioned: list[int]) -> Plan:
+    """The same plan with its steps as early as they are mentioned, each after what it needs."""
+    needed = plan.dependencies()
+    rank = {step: place for place, step in reversed(list(enumerate(mentioned)))}
+    order: list[int] = []
+
+    def place(step: int) -> None:
+        for earlier in sorted(needed[step], key=lambda k: rank.get(k, k)):
+            place(earlier)
+        if step not in order:
+            order.append(step)
+
+    for step in sorted(range(len(plan)), key=lambda k: rank.get(k, k)):
+        place(step)
+    if order == list(range(len(plan))):
+        return plan
+    moved = {step: new for new, step in enumerate(order)}
+
+    def renumbered(value: Value) -> Value:
+        if isinstance(value, list):
+            return [renumbered(element) for element in value]
+        return Reference(moved[value.step], value.path) if isinstance(value, Reference) else value
+
+    steps = (plan.steps[step] for step in order)
+    return Plan(tuple(Step(s.tool, {name: renumbered(value) for name, value in s.arguments.items()}) for s in steps))
+
+
+def _nested(rng: Random, plan: Plan, wordings: Sequence[Wording]) -> frozenset[int]:
+    """The steps that are said inside the one that uses them."""
+    uses = [sum(reference.step == i for step in plan for reference in step.references()) for i in range(len(plan))]
+    nest = rng.choice((0.1, 0.5, 0.9))
+
+    def chance(i: int) -> float:
+        wording = wordings[i]
+        if not wording.is_getter:
+            return 0.25 if wording.nominal else 0.0
+        return max(nest, 0.6) if not plan.steps[i].arguments or wording.is_lookup else nest
+
+    return frozenset(i for i in range(len(plan)) if uses[i] == 1 and rng.random() < chance(i))
+
+
+def _mentioned(rng: Random, plan: Plan) -> list[int]:
+    """The steps in an order in which they can be said: mostly the plan's, else any that the data flow allows."""
+    if rng.random() < 0.7:
+        return list(range(len(plan)))
+    needed = plan.dependencies()
+    order: list[int] = []
+    while len(order) < len(plan):
+        order.append(rng.choice([i for i in range(len(plan)) if i not in order and needed[i] <= set(order)]))
+    return order
+
+
+def _row(request: Clauses, outside: list[int]) -> str:
+    """Clauses one after the other."""
+    rng, needed = request.rng, request.plan.dependencies()
+    first = len(outside) > 2 and rng.random() < 0.1 and not request.spoken.polite
+    text = request.clause(outside[0])
+    for k, i in enumerate(outside[1:], 1):
+        clause = request.clause(i)
+        linked = bool(set(outside[:k]) & _reach(needed, i))
+        joiner = rng.choice(
+            LAST if k > 1 and k == len(outside) - 1 and rng.random() < 0.4 else THEN if linked else ALSO
         )
-        request = _Request(rng, plan, wordings, rng.choice(("'", '"', "", "")), inside, [])
-        clauses = [(i, request.clause(i)) for i in range(len(plan)) if i not in inside]
-        text = clauses[0][1]
-        for k, (i, clause) in enumerate(clauses[1:], 1):
-            linked = {clauses[k - 1][0]} & _reach(plan, i)
-            joiner = rng.choice(THEN if linked or k < len(clauses) else ALSO)
-            text += joiner + (clause[:1].upper() + clause[1:] if joiner.endswith(". ") else clause)
-        return _finish(rng, text, "" if request.bare else rng.choice(BEFORE))
+        if len(outside) > 2 and k < len(outside) - 1 and rng.random() < 0.4:
+            joiner = ", "
+        if joiner.startswith(".") and ASKING.match(request.spoken.polite) and "? " not in text:
+            joiner = "?" + joiner[1:]
+        text += joiner + clause
+    return f"first, {text}" if first else text
 
 
-def _reach(plan: Plan, step: int) -> set[int]:
-    needed = set(plan.dependencies()[step])
-    return needed.union(*(_reach(plan, i) for i in needed))
+def _turned(request: Clauses, outside: list[int]) -> str | None:
+    """`after finding X and listing Y, summarize them`, `summarize … after listing …`, `once you have …, …`."""
+    goal = outside[-1]
+    if _reach(request.plan.dependencies(), goal) < set(outside[:-1]) or len(outside) > 3:
+        return None
+    earlier = [request.clause(i, ing=True) for i in outside[:-1]]
+    led = " and ".join(earlier)
+    clause = request.clause(goal)
+    if request.rng.random() < 0.5 or re.search(r"\b(?:its?|them|their|these|those|this|that)\b", clause):
+        request.bare = True
+        return f"after {led}, {clause}"
+    return f"{clause} after {led}"
 
 
-def _finish(rng: Random, text: str, before: str) -> str:
-    if before.startswith(("I ", "help")):
-        text = re.sub(r"^(show|give) me", "get", text)
-    asked = before.startswith(("can", "could", "would")) or text.startswith(("what ", "which "))
-    text = before + text
-    if rng.random() < 0.85:
-        text = text[:1].upper() + text[1:]
-    return text + ("?" if asked else rng.choice((".", ".", "", " please." if not before else ".")))
+def _reach(needed: Sequence[frozenset[int]], step: int) -> frozenset[int]:
+    return needed[step].union(*(_reach(needed, i) for i in needed[step]))
+
+
+def said_literals(plan: Plan) -> list[str]:
+    """The literals of a plan that its request says: all but booleans and nulls."""
+    return [text for step in plan for value in step.arguments.values() for text in _texts(value)]
 
 
 def literals_said(plan: Plan, request: str) -> bool:
-    """Whether the request mentions every literal of the plan but booleans, letter for letter."""
-    return all(text in request for step in plan for value in step.arguments.values() for text in _texts(value))
+    """Whether the request mentions every literal of the plan but booleans, each as a word of its own, in any case."""
+    folded = request.casefold()
+    return all(_stands_alone(text.casefold(), folded) for text in said_literals(plan))
+
+
+def _stands_alone(text: str, request: str) -> bool:
+    start = request.find(text)
+    while start >= 0:
+        around = request[start - 1 : start] + request[start + len(text) : start + len(text) + 1]
+        if not any(letter.isalnum() for letter in around):
+            return True
+        start = request.find(text, start + 1)
+    return False
 
 
 def _texts(value: Any) -> list[str]:

@@ -52,6 +52,12 @@ class GenerateTable(Table):
     """The longest plan."""
     refusals: Share = 0.08
     """The share of requests that these tools cannot answer (their plan is `[]`)."""
+    coverage: Annotated[int, Field(ge=0)] = 5
+    """How often each tool, argument, enum value, reference edge, length and shape occurs at least, where it can."""
+    typos: Share = 0.02
+    """The share of requests with a slip of the keyboard, never in a value."""
+    context: Share = 0.06
+    """The share of requests with a sentence around them that asks for nothing."""
 
 
 class TeacherTable(Table):

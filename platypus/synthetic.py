@@ -76,7 +76,7 @@ class _Style:
     def tool(self, name: str, text: str, arguments: Arguments, output: Definition | None) -> Tool:
         said = self.rng.random() < self.described or len(words(name)) < 2
         made = tuple(Argument(key, schema, required) for key, (schema, required) in arguments.items())
-        return Tool(name, re.sub(r"\b(a) (?=[aeiou])", r"\1n ", text) if said else "", made, output or {})
+        return Tool(name, re.sub(r"\b(a) (?=[aeio]|u(?!ser|ni))", r"\1n ", text) if said else "", made, output or {})
 
     def about(self, schema: Definition, *texts: str) -> Definition:
         """The schema with a description, in some catalogues and places."""

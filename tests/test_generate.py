@@ -32,13 +32,29 @@ def test_examples_are_valid_distinct_and_said(worktracker: Catalogue) -> None:
     assert 0.04 < refused < 0.13
 
 
-def test_every_tool_and_argument_occurs(worktracker: Catalogue) -> None:
-    covered = coverage(worktracker, list(examples(worktracker, GenerateTable(), seed=1)))
-    assert min(covered["tools"].values()) >= 20
-    assert min(covered["arguments"].values()) >= 5
-    assert set(covered["lengths"]) == {"0", "1", "2", "3", "4", "5"}
-    assert covered["references"]["get_sprint_id → add_work_items_to_sprint"] >= 5
-    assert covered["unreachable"] == []
+def test_everything_occurs_at_least_so_often(worktracker: Catalogue) -> None:
+    settings = GenerateTable(examples=400, coverage=7)
+    report = coverage(worktracker, settings, list(examples(worktracker, settings, seed=1)))
+    assert all(part["least"] >= 7 and part["covered"] == part["total"] for part in report.values())
+    assert {kind: part["total"] for kind, part in report.items()} == {
+        **{"tools": 9, "arguments": 19, "values": 11, "references": 20, "lengths": 5, "shapes": 5}
+    }
+    assert report["references"]["counts"]["get_sprint_id → add_work_items_to_sprint.sprint_id"] >= 7
+
+
+def test_what_is_not_covered_is_named(worktracker: Catalogue) -> None:
+    settings = GenerateTable(examples=20, coverage=50)
+    report = coverage(worktracker, settings, list(examples(worktracker, settings, seed=1)))
+    assert {entry["why"] for part in report.values() for entry in part["uncovered"]} == {
+        "it can be drawn, but too few examples were asked for"
+    }
+
+
+def test_refusals_say_their_kind_and_slips_are_rare(worktracker: Catalogue) -> None:
+    made = list(examples(worktracker, GenerateTable(examples=300, refusals=0.3), seed=2))
+    kinds = {example.origin.get("refusal") for example in made if not example.plan.steps}
+    assert kinds == {"off-topic", "near-miss", "missing"}
+    assert not any("refusal" in example.origin for example in made if example.plan.steps)
 
 
 def test_a_seed_is_a_dataset(worktracker: Catalogue) -> None:
@@ -69,9 +85,9 @@ def test_the_stage_writes_rows_that_read_back(tmp_path: Path) -> None:
     outcome = generate(run)
     rows = read_dataset(str(outcome.folder / "examples.jsonl"), run.catalogue)
     assert len(rows.rows) == 60 and rows.rejected == ()
-    assert set(json.loads((outcome.folder / "coverage.json").read_text())["tools"]) == {
-        "search",
-        "action_item",
-        "summarize",
-    }
+    report = json.loads((outcome.folder / "report.json").read_text())
+    assert set(report["tools"]["counts"]) == {"search", "action_item", "summarize"}
+    assert report["shapes"]["uncovered"][0]["what"] == "fan-in"
+    assert "| shapes | 5 | 4 |" in (outcome.folder / "report.md").read_text()
+    assert outcome.results["covered"]["tools"] == "3 of 3"
     assert generate(run).skipped

@@ -1,4 +1,4 @@
-"""Plans drawn from a catalogue: valid, every step used, the sensible edges and no others."""
+"""Plans drawn from a catalogue: valid, every step used, sensible, and of the wanted kind."""
 
 from pathlib import Path
 from random import Random
@@ -6,7 +6,9 @@ from random import Random
 import pytest
 
 from platypus.catalogue import Catalogue, catalogue_from_json, read_catalogue
-from platypus.sampler import Sampler
+from platypus.literals import vocabulary
+from platypus.plan import Plan, Reference, Step
+from platypus.sampler import SHAPES, Sampler, Undrawable, Want, shape
 from platypus.synthetic import random_catalogue
 
 ROOT = Path(__file__).parents[1]
@@ -17,6 +19,11 @@ def worktracker() -> Catalogue:
     return read_catalogue(ROOT / "examples" / "worktracker" / "catalogue.json")
 
 
+def unused(plan: Plan) -> list[int]:
+    used = frozenset().union(*plan.dependencies())
+    return [i for i in range(len(plan)) if i not in used]
+
+
 def test_every_plan_is_valid_and_uses_each_step(worktracker: Catalogue) -> None:
     rng, sampler = Random(0), Sampler(worktracker)
     lengths = set()
@@ -24,20 +31,24 @@ def test_every_plan_is_valid_and_uses_each_step(worktracker: Catalogue) -> None:
         plan = sampler.plan(rng)
         assert plan.problems(worktracker) == ()
         assert plan == plan.ordered(worktracker)
-        used = frozenset().union(*plan.dependencies())
-        assert used == frozenset(range(len(plan) - 1))
+        assert unused(plan) == [len(plan) - 1]
         lengths.add(len(plan))
     assert lengths == {1, 2, 3, 4, 5}
 
 
-def test_plans_are_valid_for_any_catalogue() -> None:
+def test_plans_are_valid_and_sensible_for_any_catalogue() -> None:
+    """No call is made twice, and a tool that takes nothing is called once at most."""
     for seed in range(60):
         rng = Random(seed)
         catalogue = random_catalogue(rng, tools=rng.randint(2, 20))
         sampler = Sampler(catalogue)
         for _ in range(10):
-            plan = sampler.plan(rng)
+            plan = sampler.mixed(rng)
             assert plan.problems(catalogue) == (), (seed, str(plan))
+            calls = [str(step.to_json()) for step in plan]
+            assert len(set(calls)) == len(calls)
+            assert all(calls.count(call) == 1 for call in calls)
+            assert len(unused(plan)) <= 2
 
 
 def test_domain_types_decide_what_feeds_what(worktracker: Catalogue) -> None:
@@ -70,9 +81,105 @@ def test_two_goals_are_independent(worktracker: Catalogue) -> None:
     rng, sampler = Random(1), Sampler(worktracker)
     for _ in range(50):
         plan = sampler.plan(rng, goals=2)
-        used = frozenset().union(*plan.dependencies())
-        assert len(plan) - len(used) in (1, 2)  # one goal may use the other
+        assert len(unused(plan)) in (1, 2)  # one goal may use the other
         assert len({str(step.to_json()) for step in plan}) == len(plan)
+
+
+def test_shapes() -> None:
+    a, b = Step("a"), Step("b", {"x": Reference(0)})
+    assert shape(Plan((a,))) == "single"
+    assert shape(Plan((a, b))) == "chain"
+    assert shape(Plan((a, Step("c")))) == "independent"
+    assert shape(Plan((a, b, Step("c", {"x": Reference(0)})))) == "fan-out"
+    assert shape(Plan((a, Step("c"), Step("d", {"x": Reference(0), "y": Reference(1)})))) == "fan-in"
+
+
+@pytest.mark.parametrize("wanted", SHAPES)
+def test_a_plan_of_each_shape_can_be_drawn(worktracker: Catalogue, wanted: str) -> None:
+    plan = Sampler(worktracker).shaped(Random(2), wanted)
+    assert shape(plan) == wanted and plan.problems(worktracker) == ()
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 5])
+def test_a_plan_of_each_length_can_be_drawn(worktracker: Catalogue, length: int) -> None:
+    assert len(Sampler(worktracker).sized(Random(3), length)) == length
+
+
+def test_what_is_wanted_is_in_the_plan(worktracker: Catalogue) -> None:
+    sampler, rng = Sampler(worktracker), Random(4)
+    works = worktracker.tool("works_list")
+    assert works is not None
+    plan = sampler.plan(rng, want=Want(works, "type", value="ticket"))
+    assert plan.steps[-1].arguments["type"] == ["ticket"]
+    (me,) = [producer for producer in sampler.producers["works_list", "owned_by"] if producer.tool.name == "who_am_i"]
+    for _ in range(20):
+        plan = sampler.plan(rng, want=Want(works, "owned_by", me))
+        assert any(step.tool == "who_am_i" for step in plan)
+        assert any(isinstance(element, Reference) for element in plan.steps[-1].arguments["owned_by"])
+
+
+def test_what_cannot_be_drawn_is_said(worktracker: Catalogue) -> None:
+    sampler = Sampler(worktracker.subset(["get_sprint_id"]))
+    with pytest.raises(Undrawable, match="2 steps"):
+        sampler.sized(Random(0), 2)
+    with pytest.raises(Undrawable, match="fan-in"):
+        sampler.shaped(Random(0), "fan-in")
+
+
+def test_a_look_up_finds_the_kind_that_is_asked_for(worktracker: Catalogue) -> None:
+    """A user by a person's name, not a product's."""
+    sampler, rng = Sampler(worktracker), Random(5)
+    works = worktracker.tool("works_list")
+    assert works is not None
+    (search,) = [p for p in sampler.producers["works_list", "owned_by"] if p.tool.name == "search_object_by_name"]
+    for _ in range(20):
+        plan = sampler.plan(rng, want=Want(works, "owned_by", search))
+        used = plan.steps[-1].arguments["owned_by"]
+        assert isinstance(used, list) and isinstance(used[0], Reference)
+        name = plan.steps[used[0].step].arguments["query"]
+        assert isinstance(name, str) and name.split(" ")[0] in FIRST_NAMES
+
+
+FIRST_NAMES = set(vocabulary()["values"]["first"])
+
+
+def test_filters_of_two_types_are_not_mixed(worktracker: Catalogue) -> None:
+    rng, sampler = Random(6), Sampler(worktracker)
+    for _ in range(300):
+        for step in sampler.mixed(rng):
+            assert not {"issue.rev_orgs", "ticket.rev_org"} <= step.arguments.keys()
+
+
+def test_what_is_changed_is_said_and_nothing_moves_to_where_it_is() -> None:
+    text = {"type": "string"}
+    catalogue = catalogue_from_json(
+        [
+            {
+                "name": "update_user",
+                "inputSchema": {
+                    "type": "object",
+                    "properties": {"user_id": text, "city": text},
+                    "required": ["user_id"],
+                },
+            },
+            {
+                "name": "fly",
+                "inputSchema": {
+                    "type": "object",
+                    "properties": {"from_city": text, "to_city": text, "start_date": text, "end_date": text},
+                    "required": ["from_city", "to_city", "start_date", "end_date"],
+                },
+            },
+        ]
+    )
+    rng, sampler = Random(7), Sampler(catalogue)
+    for _ in range(100):
+        for step in sampler.plan(rng):
+            if step.tool == "update_user":
+                assert "city" in step.arguments
+            else:
+                assert step.arguments["from_city"] != step.arguments["to_city"]
+                assert str(step.arguments["start_date"]) <= str(step.arguments["end_date"])
 
 
 def test_a_tool_that_nothing_can_feed_is_left_out() -> None:

@@ -25,14 +25,14 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase,
 from platypus.catalogue import Catalogue
 from platypus.errors import ModelError, TrainingError
 from platypus.example import Example
-from platypus.literals import vocabulary
 from platypus.loss import accumulate, answer_length
 from platypus.model import Loaded, base_fingerprint, complete, greedy_generation, load_base
-from platypus.phrasing import Phraser
+from platypus.phrasing import Phraser, Said
 from platypus.plan import Plan
 from platypus.prefix import FLASH
 from platypus.prompt import Encoded, Prompt
 from platypus.recipe import BaseTable, Recipe
+from platypus.refusals import Refusals
 from platypus.sampler import Sampler
 from platypus.scoring import score
 from platypus.synthetic import random_catalogue
@@ -55,17 +55,16 @@ def lesson(key: str, *, tools: int, requests: int, steps: int = 5, refusals: flo
     rng = Random(key)
     catalogue = random_catalogue(rng, tools=rng.randint(2, tools))
     sampler, phraser = Sampler(catalogue, steps), Phraser(catalogue)
+    unanswerable = Refusals(sampler, phraser, foreign=False)
     examples: list[Example] = []
     while len(examples) < requests:
         if rng.random() < refusals:
-            refused = vocabulary()["refusals"]
-            request: str | None = rng.choice(refused["requests"]).format(noun=rng.choice(refused["nouns"]))
-            plan = Plan()
+            request, _ = unanswerable.request(rng)
+            said = Said(request, Plan(), request) if request else None
         else:
-            plan = sampler.plan(rng)
-            request = phraser.request(rng, plan)
-        if request is not None:
-            examples.append(Example(request, plan, catalogue.fingerprint, {"source": key}))
+            said = phraser.said(rng, sampler.mixed(rng))
+        if said is not None:
+            examples.append(Example(said.request, said.plan, catalogue.fingerprint, {"source": key}))
     return Lesson(catalogue, tuple(examples))
 
 

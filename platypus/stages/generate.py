@@ -1,9 +1,10 @@
 """generate: examples for a catalogue from the catalogue alone, offline.
 
-Plans are drawn from the type graph and put into words; some requests are added that these tools cannot answer.
-Writes `examples.jsonl`, and how often each tool, argument and reference edge occurs in them to `coverage.json`. A
-teacher, where the recipe names one, adds requests; what is not kept of them goes to `rejected.jsonl`, its replies to
-`teacher/` in the run's folder, which outlives this stage's.
+Plans are drawn along the catalogue's edges, first those that are still seen too seldom, and put into words; some
+requests are added that these tools cannot answer. Writes `examples.jsonl`, and what the examples cover of the
+catalogue, with what cannot be covered and why, to `report.json` and `report.md`. A teacher, where the recipe names one,
+adds requests; what is not kept of them goes to `rejected.jsonl`, its replies to `teacher/` in the run's folder, which
+outlives this stage's.
 """
 
 import json
@@ -17,18 +18,19 @@ from rich.console import Console
 from rich.progress import Progress, track
 
 from platypus.catalogue import Catalogue
+from platypus.coverage import KINDS, Ledger, as_markdown
 from platypus.errors import CatalogueError, RunError
 from platypus.example import Example, write_lines, write_rows
-from platypus.literals import vocabulary, words
-from platypus.phrasing import Phraser, literals_said
+from platypus.phrasing import Phraser, Said, literals_said
 from platypus.plan import Plan
 from platypus.recipe import GenerateTable
+from platypus.refusals import Refusals
 from platypus.run import Outcome, Run
 from platypus.sampler import Sampler
-from platypus.synthetic import random_catalogue
 from platypus.teacher import jobs, read_style, style_fingerprint, teach
 
 TRIES = 50  # draws for each example that is wanted, before a catalogue counts as exhausted
+SEEN = 0.4  # the share of plans that are drawn for what is seen too seldom, while there is any
 
 
 def generate(run: Run, *, force: bool = False) -> Outcome:
@@ -47,10 +49,7 @@ def generate(run: Run, *, force: bool = False) -> Outcome:
         made = list(track(wanted, "Generating", total=settings.examples, console=Console(stderr=True)))
         taught = _taught(run, catalogue, made, style, folder) if run.recipe.teacher.model else {}
         write_rows(folder / "examples.jsonl", made)
-        covered = coverage(catalogue, made)
-        (folder / "coverage.json").write_text(json.dumps(covered, indent=2) + "\n", encoding="utf-8")
-        uncovered = [name for name, count in covered["tools"].items() if not count]
-        return {"examples": len(made), "lengths": covered["lengths"], "tools_without_examples": uncovered} | taught
+        return {**_reported(folder, catalogue, settings, made), **taught}
 
     teacher = run.recipe.teacher
     style = read_style(Path(teacher.style)) if teacher.style else ()
@@ -87,16 +86,32 @@ def _taught(
     return {"teacher": taught.results}
 
 
+def _reported(folder: Path, catalogue: Catalogue, settings: GenerateTable, made: list[Example]) -> Mapping[str, Any]:
+    """Write the report; returns what the console and `stage.json` say of it."""
+    report = coverage(catalogue, settings, made)
+    page = as_markdown(report, least=settings.coverage, catalogue=catalogue)
+    (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "report.md").write_text(page, encoding="utf-8")
+    return {
+        "examples": len(made),
+        "lengths": {str(k): v for k, v in sorted(Counter(len(example.plan) for example in made).items())},
+        "covered": {kind: f"{report[kind]['covered']} of {report[kind]['total']}" for kind in KINDS},
+        "refusals": dict(sorted(Counter(e.origin["refusal"] for e in made if "refusal" in e.origin).items())),
+        "uncovered": [entry["what"] for kind in KINDS for entry in report[kind]["uncovered"]],
+    }
+
+
 def examples(catalogue: Catalogue, settings: GenerateTable, *, seed: int) -> Iterator[Example]:
     """`settings.examples` distinct examples, always the same for a seed."""
     rng = Random(f"generate/{seed}")
-    sampler, phraser = Sampler(catalogue, settings.max_steps), Phraser(catalogue)
+    sampler = Sampler(catalogue, settings.max_steps)
+    phraser = Phraser(catalogue, typos=settings.typos, context=settings.context)
     if not sampler.goals:
         raise CatalogueError(
             "no tool can be called: each needs an argument that nothing can fill",
             remedy="Give required arguments a type, an enum or `examples`, or add a tool that returns what they need.",
         )
-    known = _nouns(catalogue)
+    refusals, ledger = Refusals(sampler, phraser), Ledger(sampler, settings.coverage)
     asked: set[str] = set()
     tries = 0
     while len(asked) < settings.examples:
@@ -106,53 +121,30 @@ def examples(catalogue: Catalogue, settings: GenerateTable, *, seed: int) -> Ite
                 f"only {len(asked)} distinct requests could be made from {len(catalogue)} tools",
                 remedy=f"Set examples = {len(asked)} under [generate], or give more tools, arguments or examples.",
             )
-        refused = rng.random() < settings.refusals
-        request, plan = _unanswerable(rng, known) if refused else _answerable(rng, sampler, phraser)
-        if request and request.lower() not in asked and literals_said(plan, request):
-            asked.add(request.lower())
-            yield Example(request, plan, catalogue.fingerprint, {"source": "generate", "line": len(asked)})
+        source: dict[str, Any] = {"source": "generate", "line": len(asked) + 1}
+        if rng.random() < settings.refusals:
+            request, source["refusal"] = refusals.request(rng)
+            said = Said(request, Plan(), request) if request else None
+        else:
+            said = phraser.said(rng, _plan(rng, sampler, ledger, left=settings.examples - len(asked)))
+        if said and said.core.lower() not in asked and literals_said(said.plan, said.request):
+            asked.add(said.core.lower())
+            ledger.count(said.plan)
+            yield Example(said.request, said.plan, catalogue.fingerprint, source)
 
 
-def _answerable(rng: Random, sampler: Sampler, phraser: Phraser) -> tuple[str | None, Plan]:
-    plan = sampler.plan(rng, goals=2 if len(sampler.goals) > 1 and rng.random() < 0.06 else 1)
-    return phraser.request(rng, plan), plan
+def _plan(rng: Random, sampler: Sampler, ledger: Ledger, *, left: int) -> Plan:
+    """A plan for what is seen too seldom, the more often the less room is left for it; else any plan."""
+    share = max(SEEN, 2 * ledger.missing / (3 * left))
+    plan = ledger.draw(rng) if ledger.missing and rng.random() < share else None
+    return sampler.mixed(rng) if plan is None else plan
 
 
-def _unanswerable(rng: Random, known: set[str]) -> tuple[str | None, Plan]:
-    """Small talk, or a request that the tools of quite another catalogue would answer."""
-    refused = vocabulary()["refusals"]
-    if rng.random() < 0.5:
-        return rng.choice(refused["requests"]).format(noun=rng.choice(refused["nouns"])), Plan()
-    other = random_catalogue(rng, tools=4)
-    foreign = other.subset(tool.name for tool in other if not _nouns(Catalogue((tool,))) & known)
-    sampler = Sampler(foreign, max_steps=1)
-    return (Phraser(foreign).request(rng, sampler.plan(rng)) if sampler.goals else None), Plan()
-
-
-def _nouns(catalogue: Catalogue) -> set[str]:
-    said = " ".join(f"{tool.name} {tool.description}" for tool in catalogue)
-    return {word.removesuffix("s") for word in words(said) if len(word) > 3} - {"with", "that", "from", "list", "given"}
-
-
-def coverage(catalogue: Catalogue, made: list[Example]) -> dict[str, Any]:
-    """How often each tool, argument, reference edge and plan length occurs, zeros included."""
-    used: Counter[str] = Counter()
-    edges: Counter[str] = Counter()
+def coverage(catalogue: Catalogue, settings: GenerateTable, made: list[Example]) -> dict[str, Any]:
+    """What the examples cover of the catalogue: see `platypus.coverage.Ledger.report`."""
+    ledger = Ledger(Sampler(catalogue, settings.max_steps), settings.coverage)
     for example in made:
-        for step in example.plan:
-            used[step.tool] += 1
-            used.update(f"{step.tool}.{name}" for name in step.arguments)
-            edges.update(f"{example.plan.steps[r.step].tool} → {step.tool}" for r in step.references())
-    producers = Sampler(catalogue).producers
-    possible = {f"{p.tool.name} → {tool}" for (tool, _), found in producers.items() for p in found}
-    return {
-        "tools": {tool.name: used[tool.name] for tool in catalogue},
-        "arguments": {
-            f"{tool.name}.{argument.name}": used[f"{tool.name}.{argument.name}"]
-            for tool in catalogue
-            for argument in tool.arguments
-        },
-        "references": {edge: edges[edge] for edge in sorted(possible | edges.keys())},
-        "lengths": {str(k): v for k, v in sorted(Counter(len(example.plan) for example in made).items())},
-        "unreachable": sorted(Sampler(catalogue).unreachable),
-    }
+        if example.plan.steps:
+            ledger.count(example.plan)
+    ledger.give_up(Random(0))
+    return ledger.report()

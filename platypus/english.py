@@ -1,0 +1,86 @@
+"""Forms of English words: what a text made from a catalogue's own words needs, and no more.
+
+Rules with the common exceptions; a word that they get wrong is still readable. Nothing here knows catalogues or plans.
+"""
+
+import re
+from functools import lru_cache
+
+FORMS = {
+    **{"people": "person", "children": "child", "men": "man", "women": "woman", "data": "data", "analyses": "analysis"},
+    **{
+        "criteria": "criterion",
+        "news": "news",
+        "series": "series",
+        "species": "species",
+        "movies": "movie",
+        "cookies": "cookie",
+    },
+}
+DONE = {"prioritize": "prioritized", "sort": "sorted", "rank": "ranked", "filter": "filtered", "order": "ordered"}
+DOUBLED = re.compile(r"^(?:[^aeiou]*[aeiou][bdgmnprt]|transfer|refer|submit|permit|cancel|control|unsubscrib)$")
+INVARIANT = ("ss", "us", "is", "ics", "ws")
+
+
+def lemma(verb: str) -> str:
+    """`Adds` → `add`, `Searches` → `search`, `Applies` → `apply`."""
+    verb = verb.lower()
+    if verb.endswith("ies") and len(verb) > 4:
+        return verb[:-3] + "y"
+    if re.search(r"(ch|sh|ss|x|zz)es$", verb):
+        return verb[:-2]
+    return verb[:-1] if verb.endswith("s") and not verb.endswith("ss") else verb
+
+
+def gerund(verb: str) -> str:
+    """`summarize` → `summarizing`, `put` → `putting`, `look up` → `looking up`."""
+    first, _, rest = verb.partition(" ")
+    if first.endswith("ie"):
+        made = first[:-2] + "ying"
+    elif first.endswith("e") and not first.endswith(("ee", "oe", "ye")):
+        made = first[:-1] + "ing"
+    elif DOUBLED.match(first):
+        made = first + first[-1] + "ing"
+    else:
+        made = first + "ing"
+    return f"{made} {rest}".strip()
+
+
+def participle(verb: str) -> str:
+    """What has been done to things that are the same things afterwards: `sort` → `sorted`; else nothing."""
+    return DONE.get(verb, "")
+
+
+@lru_cache(maxsize=16384)
+def singular(noun: str) -> str:
+    """`work items` → `work item`, `policies` → `policy`, `branches` → `branch`; only the last word changes."""
+    head, _, last = noun.rpartition(" ")
+    if last in FORMS:
+        last = FORMS[last]
+    elif last.endswith("ies") and len(last) > 4:
+        last = last[:-3] + "y"
+    elif re.search(r"(ch|sh|ss|x|zz)es$", last):
+        last = last[:-2]
+    elif last.endswith("s") and not last.endswith(INVARIANT) and (len(last) > 3 or last in ("ids", "ads")):
+        last = last[:-1]
+    return f"{head} {last}".strip()
+
+
+@lru_cache(maxsize=16384)
+def is_plural(noun: str) -> bool:
+    """Whether a noun phrase's head is plural: the last word before a preposition."""
+    head = re.split(r" (?:of|for|in|on|at|about|to|from|with|by|between|similar|related|that|which|owned)\b", noun)[0]
+    last = head.split(" ")[-1].lower()
+    return (last in FORMS and FORMS[last] != last) or (last not in FORMS and singular(last) != last)
+
+
+def with_article(noun: str) -> str:
+    """`invoice` → `an invoice`; a plural stays bare."""
+    if is_plural(noun):
+        return noun
+    return ("an " if re.match(r"[aeio]|un(?!i)|u[^ns]", noun.lower()) else "a ") + noun
+
+
+def listed(texts: list[str], *, last: str = " and ") -> str:
+    """`["a", "b", "c"]` → `a, b and c`."""
+    return ", ".join(texts[:-1]) + (last if len(texts) > 1 else "") + texts[-1]

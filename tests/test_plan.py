@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from platypus.catalogue import Catalogue, catalogue_from_json, read_catalogue
 from platypus.errors import PlanError
-from platypus.plan import Malformed, Plan, Reference, Step, mend, parse_plan, plan_from_json, same
+from platypus.plan import Malformed, Plan, Reference, Step, parse_plan, plan_from_json, same
 
 ROOT = Path(__file__).parents[1]
 FIRST_SAMPLE = (
@@ -88,30 +88,6 @@ def test_the_second_sample_does_not_parse(crm: Catalogue) -> None:
     assert isinstance(made, Malformed)
     assert made.problems[0].kind == "json"
     assert made.problems[0].position == SECOND_SAMPLE.index("\\")
-
-
-def test_the_second_sample_with_its_dollar_mended_lacks_a_comma(crm: Catalogue) -> None:
-    mended = mend(SECOND_SAMPLE)
-    assert mended.repairs == ("escaped dollar (1)",)
-    made = parse_plan(mended.text, crm)
-    assert isinstance(made, Malformed)
-    assert made.problems[0].position == mended.text.index('{"tool_name": "summarize"')
-
-
-def test_the_second_sample_refers_to_itself_twice(crm: Catalogue) -> None:
-    with_comma = SECOND_SAMPLE.replace("]} {", "]}, {")
-    assert isinstance(parse_plan(with_comma, crm), Malformed)  # strict: an escaped dollar is not JSON
-    made = parse_plan(mend(with_comma).text, crm)
-    assert isinstance(made, Malformed)
-    assert [str(problem) for problem in made.problems] == [
-        "step 0, argument 'customer': $$PREV[0] refers to its own output",
-        "step 1, argument 'objects': $$PREV[1] refers to its own output",
-    ]
-
-
-def test_mending_leaves_escaped_backslashes_alone() -> None:
-    assert mend(r'"\\$$PREV[0]"').repairs == ()
-    assert mend(r'"\\\$"').text == r'"\\$"'
 
 
 # ---------------------------------------------------------------- checks

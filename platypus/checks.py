@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from platypus.catalogue import Argument, Catalogue, Tool
 from platypus.errors import DatasetError
@@ -16,10 +16,9 @@ from platypus.example import Example, Instruction, Row
 from platypus.keys import question, texts
 from platypus.literals import words
 from platypus.plan import Plan, Reference, Value
+from platypus.recipe import Doubt
 from platypus.sampler import affinity, likely_output
 from platypus.schema import allowed_values, array_items, fits, is_nothing, part
-
-Kind = Literal["ungrounded", "unused-step", "loose-reference", "length", "language", "personal-data", "secret"]
 
 NUMBERS = {
     **{"zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6"},
@@ -86,7 +85,7 @@ PERSONAL = {
 class Finding(NamedTuple):
     """One doubt about a row: its kind, and what was found."""
 
-    kind: Kind
+    kind: Doubt
     what: str
 
 
@@ -253,7 +252,7 @@ def _private(asked: str, row: Row) -> Iterator[Finding]:
     text = asked if isinstance(row, Example) else f"{asked} {row.output}"
     if isinstance(row, Example):
         text = " ".join([asked, *(said for step in row.plan for v in step.arguments.values() for said in texts(v))])
-    kinds: tuple[tuple[Kind, dict[str, re.Pattern[str]]], ...] = (("secret", SECRETS), ("personal-data", PERSONAL))
+    kinds: tuple[tuple[Doubt, dict[str, re.Pattern[str]]], ...] = (("secret", SECRETS), ("personal-data", PERSONAL))
     for kind, patterns in kinds:
         for name, pattern in patterns.items():
             for found in sorted({match[0] for match in pattern.finditer(text)}):

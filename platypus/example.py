@@ -6,7 +6,7 @@ A file's rows are either planner examples, `{"query": …, "plan": [...]}`, or A
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,7 +56,10 @@ Row = Example | Instruction
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that cannot be used: its place, why, the row itself, the reason's kind for counting, further evidence."""
+    """A row that cannot be used: its place, why, the row itself, the reason's kind for counting, further evidence.
+
+    The row is decoded data, a text that could not be decoded, or JSON as bytes, to be decoded late.
+    """
 
     file: str
     line: int
@@ -70,7 +73,11 @@ class Rejected:
 
     def to_json(self) -> dict[str, Any]:
         """The line in `rejected.jsonl`."""
-        return asdict(self)
+        row = json.loads(self.row) if isinstance(self.row, bytes) else self.row
+        return {
+            **{"file": self.file, "line": self.line, "reason": self.reason, "row": row},
+            **{"kind": self.kind, "evidence": list(self.evidence)},
+        }
 
 
 @dataclass(frozen=True)
@@ -127,24 +134,24 @@ def understood(
     return Dataset(tuple(rows), tuple(lines), tuple(rejected), tuple(repaired))
 
 
-def is_alpaca(found: Sequence[Line | Entry], source: str, *, lenient: bool = False) -> bool:
+def is_alpaca(found: Iterable[Line | Entry], source: str, *, lenient: bool = False) -> bool:
     """The kind of the first entry that is of a known kind; the source's other rows are held to it.
 
     Raises DatasetError when none is.
     """
-    faults = []
-    for entry in found:
-        data = decoded(entry, lenient=lenient).data
-        if isinstance(data, Mapping):
-            if data.keys() >= {"query", "plan"}:
+    faults: list[str | None] = []
+    first = 0
+    for entry in (decoded(entry, lenient=lenient) for entry in found):
+        first = first or entry.line
+        if isinstance(entry.data, Mapping):
+            if entry.data.keys() >= {"query", "plan"}:
                 return False
-            if data.keys() >= {"instruction", "output"}:
+            if entry.data.keys() >= {"instruction", "output"}:
                 return True
-        if isinstance(data, Malformed):
-            faults.append(data.reason)
+        faults.append(entry.data.reason if isinstance(entry.data, Malformed) else None)
     raise DatasetError(
-        faults[0] if len(faults) == len(found) else "holds no rows of a known kind",
-        where=f"{source}:{found[0].line}",
+        faults[0] if faults[0] and None not in faults else "holds no rows of a known kind",
+        where=f"{source}:{first}",
         remedy='A row is {"query": …, "plan": [...]} or {"instruction": …, "input": …, "output": …}, one a line.',
     )
 

@@ -71,6 +71,7 @@ SECRETS = {
     "web token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+"),
     "password": re.compile(r"(?i)\b(?:password|passwd|pwd|secret|api[_-]?key)\s*(?:[:=]|is)\s*[\"']?[^\s\"']{6,}"),
 }
+HINT = re.compile(r"(?i)@|-----|pass|pwd|secret|key|\w[\w-]{15}|\d(?:\W{0,3}\w){6}")  # what all of these hold
 PERSONAL = {
     "e-mail address": re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b"),
     "phone number": re.compile(
@@ -252,6 +253,8 @@ def _private(asked: str, row: Row) -> Iterator[Finding]:
     text = asked if isinstance(row, Example) else f"{asked} {row.output}"
     if isinstance(row, Example):
         text = " ".join([asked, *(said for step in row.plan for v in step.arguments.values() for said in texts(v))])
+    if not HINT.search(text):
+        return
     kinds: tuple[tuple[Doubt, dict[str, re.Pattern[str]]], ...] = (("secret", SECRETS), ("personal-data", PERSONAL))
     for kind, patterns in kinds:
         for name, pattern in patterns.items():

@@ -196,7 +196,7 @@ def _example(entry: Entry, here: Mapping[str, Any], catalogue: Catalogue | None,
     given, repairs = data["plan"], entry.repairs
     plan = parse_plan(given, catalogue) if isinstance(given, str) else plan_from_json(given, catalogue)
     if lenient and isinstance(plan, Malformed):
-        mended = mend_plan(given)
+        mended = mend_plan(given, catalogue)
         if mended.repairs:
             plan, repairs = plan_from_json(mended.data, catalogue), repairs + mended.repairs
     if isinstance(plan, Malformed):
@@ -232,7 +232,7 @@ def _text(data: Mapping[str, Any], key: str, *, needed: bool = False) -> str:
         raise _Unusable(f"`{key}` is {type(text).__name__}, not text")
     if needed and not text.strip():
         raise _Unusable(f"`{key}` is empty")
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
+    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
         raise _Unusable(f"`{key}` holds half of a surrogate pair, which is not text")
     return text
 

@@ -13,6 +13,10 @@ from platypus.example import Example, Row
 from platypus.plan import MARK, Plan, Reference, Value
 
 MASK = "@"  # what stands in a template for a value
+QUOTATION = re.compile(r"""\"[^"]*"|“[^”]*”|(?<!\w)'[^']*'(?!\w)""")
+ID = re.compile(r"\b[a-z]+-\w+|\b\w*\d\w*")
+PART = re.compile(r"\w+|@")
+LIST = re.compile(r"@(?: (?:(?:and|or) )?@)+")
 
 
 def question(row: Row) -> str:
@@ -33,13 +37,26 @@ def template(row: Row) -> str:
     text = question(row).casefold()
     if isinstance(row, Example):
         literals = {said.casefold() for step in row.plan for value in step.arguments.values() for said in texts(value)}
-        longest_first = sorted(literals, key=lambda literal: (-len(literal), literal))
-        named = "|".join(re.escape(literal) for literal in longest_first if literal)
-        text = re.sub(rf"(?<!\w)(?:{named})s?(?!\w)", MASK, text) if named else text
-    text = re.sub(r"""\"[^"]*"|“[^”]*”|(?<!\w)'[^']*'(?!\w)""", MASK, text)
-    text = re.sub(r"\b[a-z]+-\w+|\b\w*\d\w*", MASK, text)
-    text = " ".join(re.findall(r"\w+|@", text))
-    return re.sub(r"@(?: (?:(?:and|or) )?@)+", MASK, text)
+        for literal in sorted(literals, key=lambda literal: (-len(literal), literal)):
+            text = _masked(text, literal) if literal else text
+    text = ID.sub(MASK, QUOTATION.sub(MASK, text))
+    return LIST.sub(MASK, " ".join(PART.findall(text)))
+
+
+def _masked(text: str, literal: str) -> str:
+    """The text with the literal, or its plural in -s, masked where it stands as words."""
+    at = text.find(literal)
+    while at >= 0:
+        end = at + len(literal)
+        end += text[end : end + 1] == "s" and not _in_word(text[end + 1 : end + 2])
+        alone = not (_in_word(text[at - 1 : at]) or _in_word(text[end : end + 1]))
+        text = text[:at] + MASK + text[end:] if alone else text
+        at = text.find(literal, at + 1)
+    return text
+
+
+def _in_word(letter: str) -> bool:
+    return letter.isalnum() or letter == "_"
 
 
 def texts(value: Value) -> Iterator[str]:

@@ -265,7 +265,7 @@ def _literal_faults(value: Any, depth: int) -> Iterator[str]:
     elif isinstance(value, str):
         if MARK in value:
             yield f"{value[:80]!r} merely contains a reference; a reference is a whole value or list element"
-        if any("\ud800" <= letter <= "\udfff" for letter in value):
+        if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
             yield "holds half of a surrogate pair, which is not text"
     elif isinstance(value, float):
         if not math.isfinite(value):

@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from platypus.catalogue import Catalogue, Tool
 from platypus.plan import MARK, MAX_DEPTH, REFERENCE, Malformed, parse_json
+from platypus.schema import Schema, allowed_values, array_items, literal_problem
 
 NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
 WORD = re.compile(r"[A-Za-z_][\w.-]*")
@@ -64,8 +66,8 @@ def read_list_loosely(text: str) -> list[Element]:
         raise ValueError(str(fault)) from fault
 
 
-def mend_plan(data: Any) -> Read:
-    """Decoded data as a plan in the canonical form, as far as it was nearly one.
+def mend_plan(data: Any, catalogue: Catalogue | None = None) -> Read:
+    """Decoded data as a plan in the canonical form, as far as it was nearly one; with a catalogue, in its words.
 
     `[{"name": "search", "arguments": {"customer": "Globex"}}]` → `[{"tool_name": "search", "arguments": [
     {"argument_name": "customer", "argument_value": "Globex"}]}]`
@@ -77,6 +79,8 @@ def mend_plan(data: Any) -> Read:
         data = [data]
     if isinstance(data, list):
         data = [_step(entry, repairs) if isinstance(entry, Mapping) else entry for entry in data]
+    if isinstance(data, list) and catalogue is not None:
+        data = [_fitted(entry, catalogue, repairs) if isinstance(entry, Mapping) else entry for entry in data]
     return Read(data, _named(repairs))
 
 
@@ -141,6 +145,65 @@ def _bare(value: Any, repairs: Counter[str]) -> Any:
     if isinstance(value, str) and value.startswith("\\" + MARK):
         repairs["escaped dollar"] += 1
         return value[1:]
+    return value
+
+
+# ---------------------------------------------------------------- plans and their tools
+
+
+def _fitted(step: Mapping[str, Any], catalogue: Catalogue, repairs: Counter[str]) -> Mapping[str, Any]:
+    """The step with the tool's own names, and values of the asked types, where that can be meant in one way."""
+    name = _spelt(step.get("tool_name"), [tool.name for tool in catalogue], "tool name", repairs)
+    tool = catalogue.tool(name) if isinstance(name, str) else None
+    arguments = step.get("arguments")
+    if tool is None or not isinstance(arguments, list):
+        return step
+    given = {argument.get("argument_name") for argument in arguments if isinstance(argument, Mapping)}
+    free = [argument.name for argument in tool.arguments if argument.name not in given]
+    return {**step, "tool_name": name, "arguments": [_of_tool(one, tool, free, repairs) for one in arguments]}
+
+
+def _of_tool(argument: Any, tool: Tool, free: list[str], repairs: Counter[str]) -> Any:
+    if not isinstance(argument, Mapping) or argument.keys() != {"argument_name", "argument_value"}:
+        return argument
+    name = argument["argument_name"]
+    if tool.argument(name) is None:
+        name = _spelt(name, free, "argument name", repairs)
+    known = tool.argument(name) if isinstance(name, str) else None
+    value = argument["argument_value"]
+    return {"argument_name": name, "argument_value": _typed(value, known.schema, repairs) if known else value}
+
+
+def _spelt(name: Any, known: list[str], repair: str, repairs: Counter[str]) -> Any:
+    """The known name that differs in case, punctuation or a plural only: `sprint_ids` → `sprint_id`."""
+    if name in known or not isinstance(name, str):
+        return name
+    near = [one for one in known if _letters(one) == _letters(name)]
+    repairs[repair] += len(near) == 1
+    return near[0] if len(near) == 1 else name
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.casefold()).removesuffix("s")
+
+
+def _typed(value: Any, schema: Schema, repairs: Counter[str]) -> Any:
+    """The value as its schema asks, where one repair does it: `"p0"` → `["p0"]`, `"['a']"` → `["a"]`, `"5"` → 5."""
+    if (isinstance(value, str) and REFERENCE.fullmatch(value)) or not literal_problem(schema, value):
+        return value
+    items = array_items(schema)
+    if isinstance(value, list) and items is not None:
+        return [_typed(element, items, repairs) for element in value]
+    inner = read_loosely(value).data if isinstance(value, str) else value
+    tries: list[tuple[str, Any]] = [("value in quotes", inner), ("lone value", [value])]
+    folded = value.casefold() if isinstance(value, str) else value
+    allowed = allowed_values(schema) or allowed_values(items or {})
+    for one in (one for one in allowed if isinstance(one, str) and one.casefold() == folded):
+        tries += [("case of a value", one), ("case of a value", [one])]
+    for repair, tried in tries:
+        if not isinstance(tried, Malformed) and not literal_problem(schema, tried):
+            repairs[repair] += 1
+            return tried
     return value
 
 

@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-EXACT = 10_000  # texts up to which every pair is looked at
+EXACT = 5_000  # texts up to which every pair is looked at
 MISSED = 1e-4  # of pairs that are just alike enough, the share that no band may bring together
 BUCKET = 64  # texts of one bucket that are compared with one another
 EACH = 8  # of those, how many of one group
@@ -63,7 +63,7 @@ class Sets:
 def trigrams(texts: Sequence[str], *, block: int = 20_000) -> Sets:
     """The sets of trigrams within words, a space at both of a word's ends: " a ", " li", "lis", "st "."""
     blocks = [_block(texts[start : start + block]) for start in range(0, len(texts), block)]
-    grams = np.unique(np.concatenate([found.grams for found in blocks])) if blocks else np.empty(0, np.uint64)
+    grams = _distinct(np.concatenate([found.grams for found in blocks])) if blocks else np.empty(0, np.uint64)
     counts = np.zeros(len(grams), np.int64)
     for found in blocks:
         counts[np.searchsorted(grams, found.grams)] += np.bincount(found.column, minlength=len(found.grams))
@@ -90,9 +90,15 @@ def _block(texts: Sequence[str]) -> _Block:
     row = np.repeat(np.arange(len(texts)), np.fromiter(map(len, spaced), np.int64, len(spaced)))[:-2]
     gram = (points[:-2] << np.uint64(42)) | (points[1:-1] << np.uint64(21)) | points[2:]
     within = points[1:-1] != ord(" ")  # so none reaches into the next word or text
-    grams = np.unique(gram[within])
-    members = np.unique(row[within] * len(grams) + np.searchsorted(grams, gram[within]))
+    grams = _distinct(gram[within])
+    members = _distinct(row[within] * len(grams) + np.searchsorted(grams, gram[within]))
     return _Block(grams, members % len(grams), np.bincount(members // len(grams), minlength=len(texts)))
+
+
+def _distinct(values: Any) -> Any:
+    """The different values in order; sorting is some times quicker here than the hashes of `numpy.unique`."""
+    ordered = np.sort(values)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
 
 
 # ---------------------------------------------------------------- every pair
@@ -172,11 +178,13 @@ def connected(sets: Sets, groups: Ints, *, threshold: float) -> Ints:
     enough = least - 5 * np.sqrt(least * (1 - least) / signatures.values.shape[1])
     for band in range(0, signatures.values.shape[1], signatures.width):
         key = _mixed(signatures.values[:, band : band + signatures.width])
+        ties = []
         for first, second in _candidates(key, groups):
             near = (signatures.values[first] == signatures.values[second]).mean(axis=1) >= enough
-            first, second = first[near], second[near]
-            found = sets.cosines(first, second) >= threshold - EPSILON
-            groups = merged(groups, first[found], second[found])
+            pairs = Pairs(first[near], second[near], sets.cosines(first[near], second[near]))
+            ties.append(_only(pairs, pairs.likeness >= threshold - EPSILON))
+        pairs = _joined(iter(ties))
+        groups = merged(groups, pairs.first, pairs.second)
     return groups
 
 

@@ -241,8 +241,8 @@ class _Reader:
         while self._more("]"):
             start, self.repairs = self.at, Counter()
             value = self._value(1)
-            yield Element(start, Read(value, _named(self.repairs)))
             self._comma("]")
+            yield Element(start, Read(value, _named(self.repairs)))
 
     def _fault(self, what: str) -> _Fault:
         line = self.text.count("\n", 0, self.at) + 1

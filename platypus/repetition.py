@@ -51,30 +51,30 @@ def without_repetitions(candidates: Sequence[Candidate]) -> Left:
         if len(places) == 1:
             kept += places
             continue
-        left = _without_conflicts([candidates[i] for i in places], rejected)
-        best: dict[int, Candidate] = {}
-        for candidate in sorted(left, key=quality):
-            first = best.setdefault(candidate.answer, candidate)
-            if first is not candidate:
-                rejected.append(rejection(candidate, "duplicate", f"the same as {first.place}", str(first)))
-        staying = {id(candidate) for candidate in best.values()}
-        kept += [i for i in places if id(candidates[i]) in staying]
+        best: dict[int, int] = {}
+        for i in sorted(_without_conflicts(candidates, places, rejected), key=lambda i: (quality(candidates[i]), i)):
+            first = best.setdefault(candidates[i].answer, i)
+            if first != i:
+                said = f"the same as {candidates[first].place}"
+                rejected.append(rejection(candidates[i], "duplicate", said, str(candidates[first])))
+        kept += best.values()
     kept.sort()
     return Left([candidates[i] for i in kept], kept, rejected)
 
 
-def _without_conflicts(members: Sequence[Candidate], rejected: list[Rejected]) -> list[Candidate]:
-    """What is left of rows that ask the same without those that contradict each other."""
-    asked: dict[str, list[Candidate]] = defaultdict(list)
-    for member in members:
-        asked[member.question].append(member)
-    left: list[Candidate] = []
-    for some in asked.values():
+def _without_conflicts(candidates: Sequence[Candidate], places: Sequence[int], rejected: list[Rejected]) -> list[int]:
+    """The places, of rows that ask the same, without those of rows that contradict each other."""
+    asked: dict[str, list[int]] = defaultdict(list)
+    for i in places:
+        asked[candidates[i].question].append(i)
+    left: list[int] = []
+    for same in asked.values():
+        some = [candidates[i] for i in same]
         sure = [one for one in some if not one.findings]
         if not some[0].is_example or len({one.answer for one in some}) == 1:
-            left += some
+            left += same
         elif len({one.answer for one in sure}) == 1:
-            left += sure
+            left += [i for i in same if not candidates[i].findings]
             rejected += _conflicts([one for one in some if one.findings], against=sure)
         else:
             rejected += _conflicts(some, against=some)

@@ -19,6 +19,7 @@ BARS = 20  # bars of a plot
 LONGEST = 300  # letters of a sample
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
 SPLITS = ("train", "valid", "test")
+ALPACA = ("instruction", "input", "output")
 NAMES = {"train": "train", "valid": "validation", "test": "test"}
 
 
@@ -209,6 +210,7 @@ def _card(report: Mapping[str, Any], splits: Mapping[str, Sequence[Candidate]], 
         *("size_categories:", f"- {size}"),
         *("tags:", *(f"- {tag}" for tag in tags)),
         *("configs:", "- config_name: default", "  data_files:", *files),
+        *("dataset_info:", "  features:", *_features(is_plans)),
         "---",
     ]
     left_out = ", ".join(f"{_n(count)} {kind}" for kind, count in report["rejected"].items()) or "none"
@@ -228,6 +230,15 @@ def _card(report: Mapping[str, Any], splits: Mapping[str, Sequence[Candidate]], 
         Section("Licence", "That of the sources; Platypus adds no claim of its own."),
     ]
     return "\n".join(head) + "\n\n" + _markdown("A dataset for planners" if is_plans else "Instruction data", sections)
+
+
+def _features(is_plans: bool) -> list[str]:
+    """The columns with their types: plans hold values of any type, which no table has."""
+    columns = (
+        {"query": "string", "plan": "json", "catalogue": "string"} if is_plans else dict.fromkeys(ALPACA, "string")
+    )
+    named = {**columns, "origin": "json"}
+    return [f"  - name: {name}\n    dtype: {kind}" for name, kind in named.items()]
 
 
 def _apart(recipe: Recipe) -> str:

@@ -15,7 +15,20 @@ from platypus.plan import Plan, Reference, Step, parse_plan
 from platypus.run import Outcome, Run
 from tests.command import CRM, ROOT, apart, here, write_recipe
 
-COMMANDS = ("generate", "refine", "train", "merge", "evaluate", "all", "plan", "chat", "check", "show", "base")
+COMMANDS = (
+    "generate",
+    "refine",
+    "train",
+    "merge",
+    "evaluate",
+    "all",
+    "plan",
+    "chat",
+    "check",
+    "overlap",
+    "show",
+    "base",
+)
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "pydantic", "numpy", "sklearn", "rich"}
 PLAN = Plan((Step("search", {"customer": "CustomerABC"}), Step("summarize", {"objects": Reference(0)})))
 EXACT = {"value": 0.25, "low": 0.0, "high": 0.5, "rows": 4}
@@ -125,7 +138,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
     calls: list[tuple[str, bool]] = []
     for name in ("generate", "refine", "train", "merge", "evaluate"):
 
-        def stage(run: Run, *, force: bool = False, name: str = name) -> Outcome:
+        def stage(run: Run, *, force: bool = False, strict: bool = False, name: str = name) -> Outcome:
             calls.append((name, force))
             return Outcome(name, run.path / name, False, 1.5, RESULTS)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from rich.console import Console
@@ -22,7 +22,7 @@ from platypus.candidate import Candidate, Gathered, Reading, gather
 from platypus.checks import Bounds
 from platypus.errors import DatasetError
 from platypus.example import Rejected, write_lines
-from platypus.recipe import RefineTable
+from platypus.recipe import Doubt, RefineTable
 from platypus.repetition import (
     numbered,
     rejection,
@@ -36,7 +36,10 @@ from platypus.run import Outcome, Run
 from platypus.similarity import Ints, connected, trigrams
 from platypus.splits import families, prevailing, split, split_by_tool, tied
 
-NOT_BAD = ("duplicate", "near-duplicate", "semantic-duplicate", "contamination", "balance")  # no fault of the row's
+NOT_BAD = {  # no fault of the row's, or what the recipe asks for
+    *("duplicate", "near-duplicate", "semantic-duplicate", "contamination", "balance"),
+    *get_args(Doubt),
+}
 SHOWN = 5  # bad rows in the error's text
 
 

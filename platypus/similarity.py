@@ -22,6 +22,8 @@ EXACT = 5_000  # texts up to which every pair is looked at
 MISSED = 1e-4  # of pairs that are just alike enough, the share that no band may bring together
 BUCKET = 64  # texts of one bucket that are compared with one another
 EACH = 8  # of those, how many of one group
+BITS = 1024  # of a sketch
+PAIRS = 50_000  # pairs, and
 CELLS = 2_000_000  # set members that are worked on at once
 EPSILON = 1e-9
 
@@ -50,14 +52,20 @@ class Sets:
         sizes: Ints = np.diff(self.rows.indptr).astype(np.int64)
         return sizes
 
-    def cosines(self, first: Ints, second: Ints) -> Floats:
-        """The cosine of each pair."""
-        found = np.empty(len(first))
-        for start in range(0, len(first), 50_000):
-            a, b = first[start : start + 50_000], second[start : start + 50_000]
-            common = np.asarray(self.rows[a].multiply(self.rows[b]).sum(axis=1)).ravel()
-            found[start : start + 50_000] = common / np.sqrt(self.sizes[a] * self.sizes[b])
-        return found
+    @cached_property
+    def sketches(self) -> NDArray[np.uint64]:
+        """Each text's trigrams as BITS bits; some share a bit."""
+        words = np.zeros((self.rows.shape[0], BITS // 64), np.uint64)
+        bit = (_scrambled(self.grams) % np.uint64(BITS))[self.rows.indices]
+        row = np.repeat(np.arange(len(words)), self.sizes)
+        np.bitwise_or.at(words, (row, (bit >> np.uint64(6)).astype(np.intp)), np.uint64(1) << (bit & np.uint64(63)))
+        return words
+
+    @cached_property
+    def unseen(self) -> Ints:
+        """How many of a text's trigrams share their bit with another one of them."""
+        unseen: Ints = self.sizes - np.bitwise_count(self.sketches).sum(axis=1, dtype=np.int64)
+        return unseen
 
 
 def trigrams(texts: Sequence[str], *, block: int = 20_000) -> Sets:
@@ -131,15 +139,18 @@ def alike(left: Sets, right: Sets, *, threshold: float, block: int = 2000) -> It
     """Every pair of a left and a right text, of one `trigrams` call, that are alike; some left texts at a time.
 
     Exact, by prefix filtering (Bayardo et al., "Scaling up all pairs similarity search", WWW 2007): sets with
-    |x ∩ y| ≥ t·√(|x|·|y|) have one of the |x| - ⌈t²·|x|⌉ + 1 rarest members of x, and of as many of y, in common.
+    |x ∩ y| ≥ t·√(|x|·|y|) have one of the |x| - ⌈t²·|x|⌉ + 1 rarest members of x, and of as many of y, in common;
+    and beyond those, no more than the greater of both rests.
     """
-    begins, others = _prefixes(left, threshold), _prefixes(right, threshold).T.tocsr()
-    enough = threshold**2 - EPSILON
+    begins, others = _prefixes(left, threshold), _prefixes(right, threshold)
+    rest, other_rest = left.sizes - np.diff(begins.indptr), right.sizes - np.diff(others.indptr)
+    others = others.T.tocsr()
     for start in range(0, left.rows.shape[0], block):
-        rows, second = (begins[start : start + block] @ others).nonzero()
-        first, second = rows.astype(np.int64) + start, second.astype(np.int64)
-        sizes, other = left.sizes[first], right.sizes[second]
-        possible = (sizes >= enough * other) & (other >= enough * sizes)
+        common = (begins[start : start + block] @ others).tocoo()
+        first, second = common.row.astype(np.int64) + start, common.col.astype(np.int64)
+        needed = threshold * np.sqrt(left.sizes[first] * right.sizes[second]) - EPSILON
+        possible = common.data + np.maximum(rest[first], other_rest[second]) >= needed
+        possible &= np.minimum(left.sizes[first], right.sizes[second]) >= needed
         yield _verified(left, right, first[possible], second[possible], threshold)
 
 
@@ -155,11 +166,19 @@ def _prefixes(sets: Sets, threshold: float) -> Any:
 
 
 def _verified(left: Sets, right: Sets, first: Ints, second: Ints, threshold: float) -> Pairs:
+    """Those of the candidates that are alike.
+
+    What two sketches have in common, and what either of them does not show, is no less than what the sets have in
+    common; most candidates are done with by that.
+    """
     found = []
-    for start in range(0, len(first), 50_000):
-        a, b = first[start : start + 50_000], second[start : start + 50_000]
-        common = np.asarray(left.rows[a].multiply(right.rows[b]).sum(axis=1)).ravel()
-        cosine = common / np.sqrt(left.sizes[a] * right.sizes[b])
+    for start in range(0, len(first), PAIRS):
+        a, b = first[start : start + PAIRS], second[start : start + PAIRS]
+        roots = np.sqrt(left.sizes[a] * right.sizes[b])
+        seen = np.bitwise_count(left.sketches[a] & right.sketches[b]).sum(axis=1, dtype=np.int32)
+        maybe = seen + np.minimum(left.unseen[a], right.unseen[b]) >= threshold * roots - EPSILON
+        a, b = a[maybe], b[maybe]
+        cosine = np.asarray(left.rows[a].multiply(right.rows[b]).sum(axis=1)).ravel() / roots[maybe]
         found.append(_only(Pairs(a, b, cosine), cosine >= threshold - EPSILON))
     return _joined(iter(found))
 
@@ -174,16 +193,10 @@ def connected(sets: Sets, groups: Ints, *, threshold: float) -> Ints:
             groups = merged(groups, pairs.first, pairs.second)
         return groups
     signatures = _signatures(sets, threshold)
-    least = threshold**2  # the Jaccard index of two sets with this cosine is at least its square
-    enough = least - 5 * np.sqrt(least * (1 - least) / signatures.values.shape[1])
     for band in range(0, signatures.values.shape[1], signatures.width):
         key = _mixed(signatures.values[:, band : band + signatures.width])
-        ties = []
-        for first, second in _candidates(key, groups):
-            near = (signatures.values[first] == signatures.values[second]).mean(axis=1) >= enough
-            pairs = Pairs(first[near], second[near], sets.cosines(first[near], second[near]))
-            ties.append(_only(pairs, pairs.likeness >= threshold - EPSILON))
-        pairs = _joined(iter(ties))
+        candidates = _candidates(key, groups)
+        pairs = _joined(_verified(sets, sets, first, second, threshold) for first, second in candidates)
         groups = merged(groups, pairs.first, pairs.second)
     return groups
 
@@ -301,8 +314,7 @@ def _of_small(sets: Sets, order: Ints, groups: Ints, threshold: float) -> Pairs:
         if not together.any():
             break
         first, second = order[:-shift][together], order[shift:][together]
-        cosine = sets.cosines(first, second)
-        found.append(_only(Pairs(first, second, cosine), cosine >= threshold - EPSILON))
+        found.append(_verified(sets, sets, first, second, threshold))
     return _joined(iter(found))
 
 

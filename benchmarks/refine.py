@@ -2,7 +2,7 @@
 
     python benchmarks/refine.py seed                          # needs ../shared/data
     python benchmarks/refine.py scale --rows 10000,100000,1000000
-    python benchmarks/refine.py peers --rows 2000,4000,8000   # datasketch and semhash where they are installed
+    python benchmarks/refine.py peers --rows 2000,4000,8000   # datasketch, rensa, semhash where they are installed
 
 `scale` makes rows for examples/worktracker (generated ones, then the same with other ids and other words around them,
 one in 50 said again, one in 200 broken), runs `platypus refine` on them in a process of its own, and fits the exponent
@@ -32,10 +32,14 @@ from platypus.candidate import Reading, gather
 from platypus.catalogue import read_catalogue
 from platypus.checks import Bounds
 from platypus.keys import normalised
+from platypus.plan import Malformed
+from platypus.repair import read_loosely
 
 ROOT = Path(__file__).parents[1]
 CATALOGUE = ROOT / "examples" / "worktracker" / "catalogue.json"
 SEED = ROOT.parent / "shared" / "data" / "seed"
+THRESHOLD = 0.9
+MANY = 10_000  # rows beyond which all pairs do not fit
 GENERATED = 20_000  # rows of the generator; all others are variations of these
 OPENINGS = (
     "",
@@ -144,11 +148,12 @@ def scale(options: argparse.Namespace) -> None:
             used = resource.getrusage(resource.RUSAGE_CHILDREN)
             cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
             record = json.loads((folder / "run" / "refine" / "stage.json").read_text(encoding="utf-8"))
-            points.append((count, seconds))
+            points.append((count, seconds, cpu))
             print(f"{count:,} rows: {seconds:.1f} s, {cpu:.1f} CPU s, {peak / 2**30:.2f} GiB, {record['results']}")
     if len(points) > 1:
-        x, y = np.log([count for count, _ in points]), np.log([seconds for _, seconds in points])
-        print(f"exponent of the time: {np.polyfit(x, y, 1)[0]:.2f}")
+        counts, *times = np.log(np.array(points)).T
+        clock, cpu = (np.polyfit(counts, time, 1)[0] for time in times)
+        print(f"exponent of the time: {clock:.2f} by the clock, {cpu:.2f} of the CPU")
 
 
 def _watched(command: Sequence[str]) -> int:
@@ -189,12 +194,13 @@ def peers(options: argparse.Namespace) -> None:
         with tempfile.TemporaryDirectory() as name:
             make_rows(Path(name) / "rows.jsonl", count, folder=Path(name))
             lines = (Path(name) / "rows.jsonl").read_text(encoding="utf-8").splitlines()
-        texts = [json.loads(line)["query"] for line in lines if line.endswith("}")]
+        rows = (read_loosely(line).data for line in lines)
+        texts = [row["query"] for row in rows if not isinstance(row, Malformed)]
         for what, way in PEERS.items():
             begun = time.process_time()
             try:
                 left_out = way(texts)
-            except ImportError as error:
+            except (ImportError, MemoryError) as error:
                 print(f"{count:,} rows, {what}: {error}")
                 continue
             print(f"{count:,} rows, {what}: {time.process_time() - begun:.2f} CPU s, {left_out} rows left out")
@@ -203,7 +209,7 @@ def peers(options: argparse.Namespace) -> None:
 def _platypus(texts: Sequence[str]) -> int:
     from platypus.similarity import repeated, trigrams
 
-    return len(repeated(trigrams(texts), np.zeros(len(texts), np.int64), threshold=0.9).first)
+    return len(repeated(trigrams(texts), np.zeros(len(texts), np.int64), threshold=THRESHOLD).first)
 
 
 def _notebook(texts: Sequence[str]) -> int:
@@ -212,19 +218,26 @@ def _notebook(texts: Sequence[str]) -> int:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.metrics.pairwise import cosine_similarity
 
+    if len(texts) > MANY:
+        raise MemoryError(f"a matrix of {len(texts) ** 2 * 8 / 1e9:.0f} GB, left out")
     table = Dataset.from_dict({"query": list(texts)}).map(lambda row: {"query": " ".join(row["query"].lower().split())})
-    vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 3), binary=True).fit_transform(table["query"][:])
-    return int((np.triu(cosine_similarity(vectors), 1) >= 0.9).any(axis=0).sum())
+    vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 3), binary=True, use_idf=False).fit_transform(
+        table["query"][:]
+    )
+    return int((np.triu(cosine_similarity(vectors), 1) >= THRESHOLD).any(axis=0).sum())
+
+
+def _grams(text: str) -> list[str]:
+    words = [f" {word} " for word in text.lower().split()]
+    return [word[i : i + 3] for word in words for i in range(len(word) - 2)]
 
 
 def _datasketch(texts: Sequence[str]) -> int:
     from datasketch import MinHash, MinHashLSH
 
-    index, left_out = MinHashLSH(threshold=0.81, num_perm=64), 0
+    index, left_out = MinHashLSH(threshold=THRESHOLD**2, num_perm=64), 0
     for number, text in enumerate(texts):
-        words = [f" {word} " for word in text.lower().split()]
-        grams = [word[i : i + 3].encode() for word in words for i in range(len(word) - 2)]
-        (sketch,) = MinHash.bulk([grams], num_perm=64)
+        (sketch,) = MinHash.bulk([[gram.encode() for gram in _grams(text)]], num_perm=64)
         if index.query(sketch):
             left_out += 1
         else:
@@ -232,17 +245,44 @@ def _datasketch(texts: Sequence[str]) -> int:
     return left_out
 
 
+def _rensa(texts: Sequence[str]) -> int:
+    from rensa import RMinHash, RMinHashLSH
+
+    index, left_out, seen = RMinHashLSH(threshold=THRESHOLD**2, num_perm=64, num_bands=16), 0, {}
+    for number, text in enumerate(texts):
+        sketch = RMinHash(num_perm=64, seed=1)
+        sketch.update(_grams(text))
+        if any(seen[other].jaccard(sketch) >= THRESHOLD**2 for other in index.query(sketch)):
+            left_out += 1
+        else:
+            index.insert(number, sketch)
+            seen[number] = sketch
+    return left_out
+
+
+class _Hashed:
+    """Texts as hashed trigrams: an encoder for SemHash that needs no download."""
+
+    def encode(self, texts: Sequence[str], **_: Any) -> Any:
+        """A row for each text."""
+        from sklearn.feature_extraction.text import HashingVectorizer
+
+        hashing = HashingVectorizer(analyzer="char_wb", ngram_range=(3, 3), n_features=512, dtype=np.float32)
+        return hashing.transform(texts).toarray()
+
+
 def _semhash(texts: Sequence[str]) -> int:
     from semhash import SemHash
 
-    return len(SemHash.from_records(records=list(texts)).self_deduplicate().filtered)
+    return len(SemHash.from_records(list(texts), model=_Hashed()).self_deduplicate(threshold=THRESHOLD).filtered)
 
 
 PEERS: dict[str, Callable[[Sequence[str]], int]] = {
     "platypus": _platypus,
     "datasets.map and all pairs": _notebook,
     "datasketch": _datasketch,
-    "semhash": _semhash,
+    "rensa": _rensa,
+    "semhash over hashed trigrams": _semhash,
 }
 
 
@@ -253,7 +293,9 @@ def main() -> None:
     for run, rows in ((seed, ""), (scale, "10000,100000"), (peers, "2000,4000,8000")):
         command = commands.add_parser(run.__name__, help=run.__doc__)
         command.set_defaults(run=run)
-        command.add_argument("--rows", type=lambda text: [int(n) for n in text.split(",") if n], default=rows)
+        command.add_argument(
+            "--rows", type=lambda text: [int(n) for n in text.split(",") if n], default=rows, metavar="N,…"
+        )
     options = parser.parse_args()
     options.run(options)
 

@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -91,15 +91,6 @@ class Gathered:
         self.repaired.extend(other.repaired)
 
 
-def gather(sources: Iterable[str], reading: Reading) -> Gathered:
-    """All rows of the sources. Raises DatasetError for a source that cannot be read or holds no rows."""
-    everything = Gathered()
-    for source in sources:
-        for part in _mapped(batches(source, reading), reading):
-            everything.extend(part)
-    return everything
-
-
 @dataclass(frozen=True)
 class Batch:
     """Some rows of one source, all of one kind."""
@@ -107,6 +98,21 @@ class Batch:
     source: str
     alpaca: bool
     entries: Sequence[Line | Entry]
+
+
+Mapped = Callable[[Iterator[Batch], Reading], Iterator[Gathered]]  # `understand` of each batch, in order
+
+
+def gather(sources: Iterable[str], reading: Reading, *, mapped: Mapped | None = None) -> Gathered:
+    """All rows of the sources, worked on by `mapped` (default: all cores of this machine).
+
+    Raises DatasetError for a source that cannot be read or holds no rows.
+    """
+    everything = Gathered()
+    for source in sources:
+        for part in (mapped or on_cores)(batches(source, reading), reading):
+            everything.extend(part)
+    return everything
 
 
 def batches(source: str, reading: Reading) -> Iterator[Batch]:
@@ -166,7 +172,7 @@ def _hashed(text: str) -> int:
 # ---------------------------------------------------------------- several processes
 
 
-def _mapped(work: Iterator[Batch], reading: Reading) -> Iterator[Gathered]:
+def on_cores(work: Iterator[Batch], reading: Reading) -> Iterator[Gathered]:
     """`understand` of each batch, in order; by several processes where there are many batches."""
     first = list(islice(work, FEW))
     cores = len(os.sched_getaffinity(0))

@@ -112,13 +112,17 @@ def refine(
     strict: Annotated[
         bool, typer.Option("--strict", help="Mend nothing: a row that would need it is a bad row.")
     ] = False,
+    ray: Annotated[bool, typer.Option("--ray", help="Read and check on a Ray cluster (RAY_ADDRESS).")] = False,
     as_json: Json = False,
 ) -> None:
     """Check, deduplicate and split the examples."""
     opened = _open(run, recipe)
+    from platypus.candidate import on_cores
+    from platypus.cluster import on_ray
     from platypus.stages.refine import refine
 
-    _print_outcome(refine(opened, force=force, strict=strict), as_json=as_json)
+    mapped = on_ray if ray else on_cores
+    _print_outcome(refine(opened, force=force, strict=strict, mapped=mapped), as_json=as_json)
 
 
 @app.command()

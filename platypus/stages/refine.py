@@ -18,7 +18,7 @@ from typing import Any, get_args
 import numpy as np
 from rich.console import Console
 
-from platypus.candidate import Candidate, Gathered, Reading, gather
+from platypus.candidate import Candidate, Gathered, Mapped, Reading, gather, on_cores
 from platypus.checks import Bounds
 from platypus.errors import DatasetError
 from platypus.example import Rejected, write_lines
@@ -43,10 +43,11 @@ NOT_BAD = {  # no fault of the row's, or what the recipe asks for
 SHOWN = 5  # bad rows in the error's text
 
 
-def refine(run: Run, *, force: bool = False, strict: bool = False) -> Outcome:
+def refine(run: Run, *, force: bool = False, strict: bool = False, mapped: Mapped = on_cores) -> Outcome:
     """Check and split the run's examples, generated and given; `strict` mends nothing, whatever the recipe says.
 
-    Raises DatasetError for bad rows unless skipped.
+    `mapped` says where rows are read; what comes out does not depend on it. Raises DatasetError for bad rows unless
+    skipped.
     """
     settings = run.recipe.refine
     if strict:
@@ -66,7 +67,7 @@ def refine(run: Run, *, force: bool = False, strict: bool = False) -> Outcome:
         "refine",
         inputs=inputs,
         settings=settings.model_dump(),
-        work=lambda folder: _refine(run, settings, folder, generated=generated),
+        work=lambda folder: _refine(run, settings, folder, generated=generated, mapped=mapped),
         force=force,
     )
 
@@ -80,14 +81,14 @@ def _fingerprint(source: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def _refine(run: Run, settings: RefineTable, folder: Path, *, generated: bool) -> Mapping[str, Any]:
+def _refine(run: Run, settings: RefineTable, folder: Path, *, generated: bool, mapped: Mapped) -> Mapping[str, Any]:
     bounds = Bounds(settings.min_words, settings.max_words, tuple(settings.languages))
     reading = Reading(run.catalogue, settings.repairs == "mend", bounds)
     sources = [str(run.folder("generate") / "examples.jsonl")] if generated else []
     with Console(stderr=True).status("reading and checking"):
-        data = gather([*sources, *settings.data], reading)
-        test = gather(settings.test, reading)
-        avoided = gather(settings.avoid, reading)
+        data = gather([*sources, *settings.data], reading, mapped=mapped)
+        test = gather(settings.test, reading, mapped=mapped)
+        avoided = gather(settings.avoid, reading, mapped=mapped)
     with Console(stderr=True).status("looking for duplicates and contradictions"):
         sifted = _sifted(data, [*test.candidates, *avoided.candidates], settings)
     rejected = [*test.rejected, *sifted.rejected]

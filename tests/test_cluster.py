@@ -1,0 +1,56 @@
+"""A Ray cluster gives what one machine gives: the same files, whichever worker read which row."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from platypus import candidate
+from platypus.cluster import on_ray
+from platypus.errors import RunError
+from platypus.run import Run
+from platypus.stages.refine import refine
+from tests.test_refine import many, start
+
+MESSY = ['{"query": "Half', "{'query': 'Fly me home', 'plan': [],}", json.dumps(many()[0])]
+FILES = ("train.jsonl", "valid.jsonl", "test.jsonl", "rejected.jsonl", "doubts.jsonl", "report.json", "report.html")
+
+
+@pytest.fixture(scope="module")
+def two_workers() -> Iterator[Any]:
+    """A local cluster of two nodes with one core each."""
+    ray = pytest.importorskip("ray", reason="needs the extra `ray`")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster.add_node(num_cpus=1)
+    ray.init(address=cluster.address, runtime_env={"env_vars": {"PYTHONPATH": str(Path(__file__).parents[1])}})
+    yield ray
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def content(run: Run) -> dict[str, bytes]:
+    return {name: (run.folder("refine") / name).read_bytes() for name in FILES}
+
+
+def test_the_cluster_s_result_is_the_machine_s(
+    two_workers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidate, "BATCH", 20)
+    run = start(tmp_path, [*many(), *MESSY], bad_rows="skip", seed=3)
+    refine(run)
+    alone = content(run)
+    assert len([node for node in two_workers.nodes() if node["Alive"]]) == 2
+    refine(run, force=True, mapped=on_ray)
+    assert content(run) == alone
+
+
+def test_without_ray_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(RunError, match="needs the package `ray`") as caught:
+        refine(start(tmp_path, many()), mapped=on_ray)
+    assert "platypus-llm[ray]" in caught.value.remedy

@@ -5,8 +5,8 @@
     python benchmarks/refine.py peers --rows 2000,4000,8000   # datasketch, rensa, semhash where they are installed
 
 `scale` makes rows for examples/worktracker (generated ones, then the same with other ids and other words around them,
-one in 50 said again, one in 200 broken), runs `platypus refine` on them in a process of its own, and fits the exponent
-of its time.
+one in 50 said again, one in 200 broken), runs `platypus refine` on them, beside a test of 500 rows, in a process of its
+own, and fits the exponent of its time.
 """
 
 import argparse
@@ -40,6 +40,7 @@ CATALOGUE = ROOT / "examples" / "worktracker" / "catalogue.json"
 SEED = ROOT.parent / "shared" / "data" / "seed"
 THRESHOLD = 0.9
 MANY = 10_000  # rows beyond which all pairs do not fit
+TESTS = 500
 GENERATED = 20_000  # rows of the generator; all others are variations of these
 OPENINGS = (
     "",
@@ -53,7 +54,9 @@ OPENINGS = (
     "Hey! ",
 )
 ENDINGS = ("", "", " Thanks!", " It is for the weekly report.", " Cheers", " No rush.", " The board asked for it.")
-RECIPE = 'catalogue = "{catalogue}"\n[generate]\nexamples = {generated}\n[refine]\nbad_rows = "skip"\n{more}'
+RECIPE = (
+    'catalogue = "{catalogue}"\nseed = {seed}\n[generate]\nexamples = {generated}\n[refine]\nbad_rows = "skip"\n{more}'
+)
 
 
 def platypus(*words: object) -> dict[str, Any]:
@@ -109,8 +112,11 @@ def _score(what: str, pairs: Sequence[tuple[bool, bool]]) -> None:
 
 def make_rows(path: Path, count: int, *, folder: Path) -> None:
     """A file of `count` rows."""
+    folder.mkdir(exist_ok=True)
     recipe = folder / "generate.toml"
-    recipe.write_text(RECIPE.format(catalogue=CATALOGUE, generated=min(count, GENERATED), more=""), encoding="utf-8")
+    recipe.write_text(
+        RECIPE.format(catalogue=CATALOGUE, generated=min(count, GENERATED), more="", seed=count), encoding="utf-8"
+    )
     made = Path(platypus("generate", folder / "generated", "--recipe", recipe)["folder"]) / "examples.jsonl"
     generated = [json.loads(line) for line in made.read_text(encoding="utf-8").splitlines()]
     with path.open("w", encoding="utf-8") as file:
@@ -127,8 +133,8 @@ def _variations(rows: Sequence[dict[str, Any]], rng: Random) -> Iterator[dict[st
             yield row
             continue
         text = json.dumps([row["query"], row["plan"]])
-        numbers = {number: str(rng.randrange(1, 10_000)) for number in re.findall(r"(?<=-)\d+", text)}
-        query, plan = json.loads(re.sub(r"(?<=-)\d+", lambda found: numbers[found[0]], text))  # noqa: B023
+        numbers = {number: str(rng.randrange(1, 10_000)) for number in re.findall(r"(?<=[A-Z]-)\d+", text)}
+        query, plan = json.loads(re.sub(r"(?<=[A-Z]-)\d+", lambda found: numbers[found[0]], text))  # noqa: B023
         yield {**row, "query": rng.choice(OPENINGS) + query + rng.choice(ENDINGS), "plan": plan}
 
 
@@ -140,8 +146,9 @@ def scale(options: argparse.Namespace) -> None:
             folder = Path(name)
             make_rows(folder / "rows.jsonl", count, folder=folder)
             recipe = folder / "recipe.toml"
-            more = f'data = ["{folder / "rows.jsonl"}"]\n'
-            recipe.write_text(RECIPE.format(catalogue=CATALOGUE, generated=0, more=more), encoding="utf-8")
+            make_rows(folder / "test.jsonl", TESTS, folder=folder / "other")
+            more = f'data = ["{folder / "rows.jsonl"}"]\ntest = ["{folder / "test.jsonl"}"]\n'
+            recipe.write_text(RECIPE.format(catalogue=CATALOGUE, generated=0, more=more, seed=0), encoding="utf-8")
             begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
             peak = _watched([sys.executable, "-m", "platypus", "refine", str(folder / "run"), "--recipe", str(recipe)])
             seconds = time.monotonic() - begun

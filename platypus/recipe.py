@@ -70,7 +70,7 @@ class RefineTable(Table):
     """The share that is tested on, unless `test` names the test."""
     near_duplicate: Likeness = 0.9
     """Requests at least this alike (1 = the same) are near-duplicates and never stand on both sides of a split."""
-    contamination: Likeness = 0.95
+    contamination: Likeness = 0.9
     """A row whose embedding is at least this alike to a test row's is not learned, whatever the letters say."""
     embedding: Text = "tfidf"
     """What embeds: `tfidf` needs nothing, `minilm` the extra `embed`; or a sentence-transformers folder or hub name."""

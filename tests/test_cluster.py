@@ -1,6 +1,7 @@
 """A Ray cluster gives what one machine gives: the same files, whichever worker read which row."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,21 +23,27 @@ FILES = ("train.jsonl", "valid.jsonl", "test.jsonl", "rejected.jsonl", "doubts.j
 @pytest.fixture(scope="module")
 def two_workers() -> Iterator[Any]:
     """A local cluster of two nodes with one core each."""
-    ray = pytest.importorskip("ray", reason="needs the extra `ray`")
-    from ray.cluster_utils import Cluster
+    pytest.importorskip("ray", reason="needs the extra `ray`")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
+        import ray
+        from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    cluster.add_node(num_cpus=1)
-    ray.init(address=cluster.address, runtime_env={"env_vars": {"PYTHONPATH": str(Path(__file__).parents[1])}})
-    yield ray
-    ray.shutdown()
-    cluster.shutdown()
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        cluster.add_node(num_cpus=1)
+        ray.init(address=cluster.address)
+        yield ray
+        ray.shutdown()
+        cluster.shutdown()
 
 
 def content(run: Run) -> dict[str, bytes]:
     return {name: (run.folder("refine") / name).read_bytes() for name in FILES}
 
 
+@pytest.mark.slow
 def test_the_cluster_s_result_is_the_machine_s(
     two_workers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,16 +54,20 @@ def test_the_strict_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 def test_what_resembles_a_further_test_set_is_not_learned_and_counted_by_set(tmp_path: Path) -> None:
     avoided = tmp_path / "other.jsonl"
-    avoided.write_text(json.dumps(many()[0]) + '\n{"query": "broken', encoding="utf-8")
+    foreign = {"query": "Show the tasks in blocked to my team", "plan": [{"tool_name": "todo.list", "arguments": []}]}
+    avoided.write_text(f'{json.dumps(many()[0])}\n{json.dumps(foreign)}\n{{"query": "broken', encoding="utf-8")
+    near = example("Show the tasks in blocked to my teams", works(**{"stage.name": ["blocked"]}, type=["task"]))
     test = example("Which tickets await our answer right now?", works(**{"ticket.needs_response": True}))
-    run = start(tmp_path, [*many(), test], test=[test], avoid=[str(avoided)])
+    run = start(tmp_path, [*many(), test, near], test=[test], avoid=[str(avoided)], bad_rows="skip")
     refine(run)
     assert queries(split_of(run)["test"]) == [test["query"]]
     taken = report(run)["contamination"]
     assert taken[str(tmp_path / "test.jsonl")] == 1
-    assert taken[str(avoided)] >= len(STAGES)
+    assert taken[str(avoided)] > len(STAGES)
     gone = [row for row in rejected(run) if row["kind"] == "contamination"]
     assert sum(taken.values()) == len(gone)
+    assert gone[-1]["reason"].startswith(f"nearly the same as the test row {avoided}:2")
+    assert [(row["file"], row["line"]) for row in rejected(run) if row["kind"] == "json"] == [(str(avoided), 3)]
     assert all(row["evidence"] for row in gone)
 
 

@@ -10,7 +10,7 @@ them is not learned. Whether a plan does what its request asks for is not known 
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any, get_args
@@ -88,10 +88,10 @@ def _refine(run: Run, settings: RefineTable, folder: Path, *, generated: bool, m
     with Console(stderr=True).status("reading and checking"):
         data = gather([*sources, *settings.data], reading, mapped=mapped)
         test = gather(settings.test, reading, mapped=mapped)
-        avoided = gather(settings.avoid, reading, mapped=mapped)
+        avoided = gather(settings.avoid, replace(reading, catalogue=None), mapped=mapped)  # for whatever tools
     with Console(stderr=True).status("looking for duplicates and contradictions"):
         sifted = _sifted(data, [*test.candidates, *avoided.candidates], settings)
-    rejected = [*test.rejected, *sifted.rejected]
+    rejected = [*test.rejected, *avoided.rejected, *sifted.rejected]
     if settings.bad_rows == "refuse":
         _refuse(run.path, [row for row in rejected if row.kind not in NOT_BAD], rejected)
     rng = Random(run.recipe.seed)

@@ -11,9 +11,9 @@ import pytest
 
 from platypus import candidate
 from platypus.cluster import on_ray
-from platypus.errors import RunError
 from platypus.run import Run
 from platypus.stages.refine import refine
+from tests.command import here
 from tests.test_refine import many, start
 
 MESSY = ['{"query": "Half', "{'query': 'Fly me home', 'plan': [],}", json.dumps(many()[0])]
@@ -56,8 +56,10 @@ def test_the_cluster_s_result_is_the_machine_s(
     assert content(run) == alone
 
 
-def test_without_ray_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_the_command_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(RunError, match="needs the package `ray`") as caught:
-        refine(start(tmp_path, many()), mapped=on_ray)
-    assert "platypus-llm[ray]" in caught.value.remedy
+    ran = here(capsys, "refine", start(tmp_path, many()).path, "--ray")
+    assert ran.code == 1
+    assert "needs the package `ray`" in ran.err and "platypus-llm[ray]" in ran.err

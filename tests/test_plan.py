@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from platypus.catalogue import Catalogue, catalogue_from_json, read_catalogue
 from platypus.errors import PlanError
-from platypus.plan import Malformed, Plan, Reference, Step, parse_plan, plan_from_json, same
+from platypus.plan import Malformed, Plan, Reference, Step, fingerprint, parse_plan, plan_from_json, same
 
 ROOT = Path(__file__).parents[1]
 FIRST_SAMPLE = (
@@ -175,6 +175,27 @@ def test_independent_steps_may_change_places(tools: Catalogue) -> None:
     b = plan(tools, ("card", {}), ("me", {}), ("take", {"ordered": ["$$PREV[0].n"], "who": "$$PREV[1]"}))
     assert same(a, b, tools)
     assert a != b
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ([("me", {}), ("card", {})], [("card", {}), ("me", {})]),
+        ([("take", {"many": ["a", "b"]})], [("take", {"many": ["b", "a"]})]),
+        ([("take", {"ordered": [1]})], [("take", {"ordered": [1.0]})]),
+        ([("take", {"ordered": [1, 2]})], [("take", {"ordered": [2, 1]})]),
+        ([("me", {})], [("me", {}), ("me", {})]),
+        (  # one step used twice, or two alike used once each
+            [("me", {}), ("me", {}), ("take", {"who": "$$PREV[0]"}), ("take", {"who": "$$PREV[1]", "flag": True})],
+            [("me", {}), ("me", {}), ("take", {"who": "$$PREV[0]"}), ("take", {"who": "$$PREV[0]", "flag": True})],
+        ),
+        ([], []),
+    ],
+)
+def test_fingerprints_are_equal_exactly_for_plans_that_are_the_same(tools: Catalogue, a: Any, b: Any) -> None:
+    one, other = plan(tools, *a), plan(tools, *b)
+    assert (fingerprint(one, tools) == fingerprint(other, tools)) == same(one, other, tools)
+    assert len(fingerprint(one, tools)) == 16
 
 
 def test_order_matters_only_where_the_schema_says_so(tools: Catalogue) -> None:

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
-from sklearn.feature_extraction.text import TfidfVectorizer
+from scipy.sparse import issparse, vstack
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
 from platypus.errors import DatasetError
 
 TFIDF = "tfidf"
 PACKAGED = "minilm"
+BLOCK = 20_000  # texts that are counted at once
 CELLS = 20_000_000  # products that are worked on at once
 
 
@@ -33,9 +34,17 @@ def embed(texts: Sequence[str], model: str = TFIDF) -> Any:
     `tfidf`, which weighs words by how rare they are in these texts. Raises DatasetError when the model is not there.
     """
     if model == TFIDF:
-        words = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", ngram_range=(1, 2), dtype=np.float32)
-        return words.fit_transform(texts).tocsr()
+        return _tfidf(texts)
     return _encoder(model).encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+
+
+def _tfidf(texts: Sequence[str]) -> Any:
+    """Words and pairs of words, hashed, so that a million texts need no vocabulary in memory."""
+    words = HashingVectorizer(
+        token_pattern=r"(?u)\b\w+\b", ngram_range=(1, 2), alternate_sign=False, norm=None, dtype=np.float32
+    )
+    blocks = [words.transform(texts[start : start + BLOCK]) for start in range(0, len(texts), BLOCK)]
+    return TfidfTransformer(sublinear_tf=True).fit_transform(vstack(blocks, format="csr"))
 
 
 def _encoder(model: str) -> Any:

@@ -88,7 +88,7 @@ def trigrams(texts: Sequence[str], *, block: int = 20_000) -> Sets:
 
 class _Block(NamedTuple):
     grams: NDArray[np.uint64]
-    column: Ints  # of each member, row after row
+    column: NDArray[np.int32]  # of each member, row after row
     sizes: Ints
 
 
@@ -100,7 +100,9 @@ def _block(texts: Sequence[str]) -> _Block:
     within = points[1:-1] != ord(" ")  # so none reaches into the next word or text
     grams = _distinct(gram[within])
     members = _distinct(row[within] * len(grams) + np.searchsorted(grams, gram[within]))
-    return _Block(grams, members % len(grams), np.bincount(members // len(grams), minlength=len(texts)))
+    return _Block(
+        grams, (members % len(grams)).astype(np.int32), np.bincount(members // len(grams), minlength=len(texts))
+    )
 
 
 def _distinct(values: Any) -> Any:

@@ -56,9 +56,12 @@ class Sets:
     def sketches(self) -> NDArray[np.uint64]:
         """Each text's trigrams as BITS bits; some share a bit."""
         words = np.zeros((self.rows.shape[0], BITS // 64), np.uint64)
-        bit = (_scrambled(self.grams) % np.uint64(BITS))[self.rows.indices]
-        row = np.repeat(np.arange(len(words)), self.sizes)
-        np.bitwise_or.at(words, (row, (bit >> np.uint64(6)).astype(np.intp)), np.uint64(1) << (bit & np.uint64(63)))
+        bits = (_scrambled(self.grams) % np.uint64(BITS)).astype(np.uint16)
+        for start in range(0, len(words), PAIRS):
+            ends = self.rows.indptr[start : start + PAIRS + 1]
+            bit = bits[self.rows.indices[ends[0] : ends[-1]]]
+            row = np.repeat(np.arange(start, start + len(ends) - 1), np.diff(ends))
+            np.bitwise_or.at(words, (row, bit >> 6), np.uint64(1) << (bit & 63).astype(np.uint64))
         return words
 
     @cached_property
@@ -158,13 +161,11 @@ def alike(left: Sets, right: Sets, *, threshold: float, block: int = 2000) -> It
 
 def _prefixes(sets: Sets, threshold: float) -> Any:
     """The members of which two texts that are alike have one in common."""
-    sizes = sets.sizes
-    kept = sizes - np.ceil(threshold**2 * sizes - EPSILON).astype(np.int64) + 1
-    place = np.arange(sets.rows.nnz) - np.repeat(sets.rows.indptr[:-1], sizes)
-    rows = sets.rows.copy()
-    rows.data *= place < np.repeat(kept, sizes)
-    rows.eliminate_zeros()
-    return rows
+    kept = sets.sizes - np.ceil(threshold**2 * sets.sizes - EPSILON).astype(np.int64) + 1
+    ends = np.concatenate([[0], kept.cumsum()])
+    members = np.repeat(sets.rows.indptr[:-1] - ends[:-1], kept) + np.arange(ends[-1])
+    indices = sets.rows.indices[members]
+    return csr_array((np.ones(len(indices), np.int32), indices, ends), shape=sets.rows.shape)
 
 
 def _verified(left: Sets, right: Sets, first: Ints, second: Ints, threshold: float) -> Pairs:

@@ -115,12 +115,24 @@ def generate(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as
 
 
 @app.command()
-def refine(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
+def refine(
+    run: RunFolder,
+    recipe: RecipeFile = None,
+    force: Force = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Mend nothing: a row that would need it is a bad row.")
+    ] = False,
+    ray: Annotated[bool, typer.Option("--ray", help="Read and check on a Ray cluster (RAY_ADDRESS).")] = False,
+    as_json: Json = False,
+) -> None:
     """Check, deduplicate and split the examples."""
     opened = _open(run, recipe)
+    from platypus.candidate import on_cores
+    from platypus.cluster import on_ray
     from platypus.stages.refine import refine
 
-    _print_outcome(refine(opened, force=force), as_json=as_json)
+    mapped = on_ray if ray else on_cores
+    _print_outcome(refine(opened, force=force, strict=strict, mapped=mapped), as_json=as_json)
 
 
 @app.command()
@@ -251,6 +263,25 @@ def check(
     typer.echo(json.dumps(report.to_json(), ensure_ascii=False) if as_json else str(report))
     if report.problems:
         raise typer.Exit(1)
+
+
+@app.command()
+def overlap(
+    first: Annotated[str, typer.Argument(metavar="A", help="A dataset: a file or a hub name.", show_default=False)],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another one.", show_default=False)],
+    catalogue: Annotated[
+        Path | None, typer.Option("--catalogue", metavar="FILE", help="Compare rows that are valid for these tools.")
+    ] = None,
+    embedding: Annotated[
+        str, typer.Option("--embedding", help="What embeds: tfidf, minilm, or a sentence-transformers folder.")
+    ] = "tfidf",
+    as_json: Json = False,
+) -> None:
+    """Tell how much two datasets say the same."""
+    from platypus.stages.overlap import overlap
+
+    report = overlap(first, second, catalogue=catalogue, embedding=embedding)
+    typer.echo(json.dumps(report.to_json(), ensure_ascii=False) if as_json else str(report))
 
 
 @app.command()

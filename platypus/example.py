@@ -1,4 +1,4 @@
-"""Example, Instruction, Dataset: rows in and out of JSONL, JSON and the hub, each with where it came from.
+"""Example, Instruction, Dataset: rows in and out of files, each with where it came from.
 
 A file's rows are either planner examples, `{"query": …, "plan": [...]}`, or Alpaca rows, `{"instruction": …,
 "input": …, "output": …}`; further keys are tolerated. Reading is strict and loses nothing: what is not a row becomes
@@ -6,17 +6,16 @@ A file's rows are either planner examples, `{"query": …, "plan": [...]}`, or A
 """
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from platypus.catalogue import Catalogue
+from platypus.entries import Entry, Line, decoded, entries
 from platypus.errors import DatasetError
-from platypus.plan import Malformed, Plan, Problem, mend, parse_json, parse_plan, plan_from_json
-
-HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+from platypus.plan import Malformed, Plan, parse_plan, plan_from_json
+from platypus.repair import mend_plan
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,10 @@ Row = Example | Instruction
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that cannot be used: its place, why, the row itself, the reason's kind for counting, further evidence."""
+    """A row that cannot be used: its place, why, the row itself, the reason's kind for counting, further evidence.
+
+    The row is decoded data, a text that could not be decoded, or JSON as bytes, to be decoded late.
+    """
 
     file: str
     line: int
@@ -71,7 +73,11 @@ class Rejected:
 
     def to_json(self) -> dict[str, Any]:
         """The line in `rejected.jsonl`."""
-        return asdict(self)
+        row = json.loads(self.row) if isinstance(self.row, bytes) else self.row
+        return {
+            **{"file": self.file, "line": self.line, "reason": self.reason, "row": row},
+            **{"kind": self.kind, "evidence": list(self.evidence)},
+        }
 
 
 @dataclass(frozen=True)
@@ -97,23 +103,27 @@ class Dataset:
 
 
 def read_dataset(source: str, catalogue: Catalogue | None, *, lenient: bool = False) -> Dataset:
-    """The rows of a JSONL or JSON file, or of a data set on the hub ("owner/name", its `train` split).
+    """The rows of a JSONL, JSON, CSV or Parquet file, or of a data set on the hub ("owner/name", its `train` split).
 
-    With a catalogue every plan is checked against it. `lenient` mends what `platypus.plan.mend` can, and says so.
+    With a catalogue every plan is checked against it. `lenient` mends what `platypus.repair` can, and says so.
     Raises DatasetError when there is no such data, it is empty, or it holds no rows of a known kind.
     """
-    entries = list(_entries(source, lenient))
-    if not entries:
-        raise DatasetError("is empty", where=source, remedy="Give a file with at least one row.")
-    is_alpaca = _is_alpaca(entries, source)
+    found = list(entries(source, lenient=lenient))
+    return understood(found, source, catalogue, alpaca=is_alpaca(found, source, lenient=lenient), lenient=lenient)
+
+
+def understood(
+    found: Iterable[Line | Entry], source: str, catalogue: Catalogue | None, *, alpaca: bool, lenient: bool = False
+) -> Dataset:
+    """Some of a source's entries as rows of one kind, Alpaca rows or examples."""
     rows: list[Row] = []
     lines: list[int] = []
     rejected: list[Rejected] = []
     repaired: list[Repaired] = []
-    for entry in entries:
+    for entry in (decoded(entry, lenient=lenient) for entry in found):
         here = {"source": source, "line": entry.line}
         try:
-            made = _instruction(entry, here) if is_alpaca else _example(entry, here, catalogue, lenient)
+            made = _instruction(entry, here) if alpaca else _example(entry, here, catalogue, lenient)
         except _Unusable as fault:
             rejected.append(Rejected(source, entry.line, fault.reason, entry.raw, fault.kind, fault.evidence))
             continue
@@ -122,6 +132,28 @@ def read_dataset(source: str, catalogue: Catalogue | None, *, lenient: bool = Fa
         if made.repairs:
             repaired.append(Repaired(source, entry.line, made.repairs))
     return Dataset(tuple(rows), tuple(lines), tuple(rejected), tuple(repaired))
+
+
+def is_alpaca(found: Iterable[Line | Entry], source: str, *, lenient: bool = False) -> bool:
+    """The kind of the first entry that is of a known kind; the source's other rows are held to it.
+
+    Raises DatasetError when none is.
+    """
+    faults: list[str | None] = []
+    first = 0
+    for entry in (decoded(entry, lenient=lenient) for entry in found):
+        first = first or entry.line
+        if isinstance(entry.data, Mapping):
+            if entry.data.keys() >= {"query", "plan"}:
+                return False
+            if entry.data.keys() >= {"instruction", "output"}:
+                return True
+        faults.append(entry.data.reason if isinstance(entry.data, Malformed) else None)
+    raise DatasetError(
+        faults[0] if faults[0] and None not in faults else "holds no rows of a known kind",
+        where=f"{source}:{first}",
+        remedy='A row is {"query": …, "plan": [...]} or {"instruction": …, "input": …, "output": …}, one a line.',
+    )
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
@@ -134,100 +166,6 @@ def write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
         for line in lines:
             file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
-
-
-# ---------------------------------------------------------------- entries: decoded rows with their line
-
-
-class _Entry(NamedTuple):
-    """One row before it is understood: `data` is Malformed when it is not JSON."""
-
-    line: int
-    raw: Any
-    data: Any
-    repairs: tuple[str, ...] = ()
-
-
-def _entries(source: str, lenient: bool) -> Iterator[_Entry]:
-    path = Path(source)
-    if path.is_file():
-        content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-        if content.lstrip().startswith(b"["):
-            return _array_entries(content, source)
-        return _line_entries(content, lenient)
-    if path.suffix in (".json", ".jsonl") or not (path.is_dir() or HUB_NAME.fullmatch(source)):
-        raise DatasetError(
-            "no such file", where=source, remedy='Give a .jsonl or .json file, or a name on the hub, "owner/name".'
-        )
-    return _hub_entries(source)
-
-
-def _line_entries(content: bytes, lenient: bool) -> Iterator[_Entry]:
-    for number, line in enumerate(content.split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            text = line.decode().strip()
-        except UnicodeDecodeError as error:
-            fault = Problem("json", "not UTF-8 text", position=error.start)
-            yield _Entry(number, repr(line), Malformed(repr(line), (fault,)))
-            continue
-        data = parse_json(text)
-        mended = mend(text)
-        if lenient and isinstance(data, Malformed) and mended.repairs:
-            yield _Entry(number, text, parse_json(mended.text), mended.repairs)
-        else:
-            yield _Entry(number, text if isinstance(data, Malformed) else data, data)
-
-
-def _array_entries(content: bytes, source: str) -> Iterator[_Entry]:
-    """The elements of one JSON list, each with the line on which it starts."""
-    try:
-        text = content.decode()
-        elements = _array_elements(text)
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"is not JSON: {error}", where=source, remedy="Mend the JSON there.") from error
-    line, position = 1, 0
-    for start, end in elements:
-        line += text.count("\n", position, start)
-        position = start
-        data = parse_json(text[start:end])
-        yield _Entry(line, text[start:end] if isinstance(data, Malformed) else data, data)
-
-
-def _array_elements(text: str) -> list[tuple[int, int]]:
-    """Where each element of the list starts and ends. Raises ValueError with line and column when it is not JSON."""
-    json.loads(text)
-    decoder, space = json.JSONDecoder(), re.compile(r"[\s,]*")
-    places = []
-    position = space.match(text, text.index("[") + 1).end()  # type: ignore[union-attr]
-    while text[position] != "]":
-        end = decoder.raw_decode(text, position)[1]
-        places.append((position, end))
-        position = space.match(text, end).end()  # type: ignore[union-attr]
-    return places
-
-
-def _hub_entries(source: str) -> Iterator[_Entry]:
-    try:
-        from datasets import load_dataset
-
-        table = load_dataset(source, split="train")
-    except ImportError as error:
-        raise DatasetError(
-            "a data set on the hub needs the package `datasets`",
-            where=source,
-            remedy="pip install 'platypus-llm[train]', or give a file.",
-        ) from error
-    except Exception as error:  # whatever the network, the hub and the data set's files bring up
-        reason = str(error).strip().split("\n")[0]
-        raise DatasetError(
-            f"cannot be loaded from the hub: {type(error).__name__}: {reason}",
-            where=source,
-            remedy="Check the name and the connection, or download the file and give its path.",
-        ) from error
-    for number, row in enumerate(table, 1):
-        yield _Entry(number, row, row)
 
 
 # ---------------------------------------------------------------- rows
@@ -248,23 +186,7 @@ class _Unusable(Exception):
         self.evidence = evidence
 
 
-def _is_alpaca(entries: Sequence[_Entry], source: str) -> bool:
-    """The kind of the first row that is of a known kind; the other rows are held to it."""
-    for entry in entries:
-        if isinstance(entry.data, Mapping):
-            if entry.data.keys() >= {"query", "plan"}:
-                return False
-            if entry.data.keys() >= {"instruction", "output"}:
-                return True
-    faults = [entry.data.reason for entry in entries if isinstance(entry.data, Malformed)]
-    raise DatasetError(
-        faults[0] if len(faults) == len(entries) else "holds no rows of a known kind",
-        where=f"{source}:{entries[0].line}",
-        remedy='A row is {"query": …, "plan": [...]} or {"instruction": …, "input": …, "output": …}, one a line.',
-    )
-
-
-def _example(entry: _Entry, here: Mapping[str, Any], catalogue: Catalogue | None, lenient: bool) -> _Made:
+def _example(entry: Entry, here: Mapping[str, Any], catalogue: Catalogue | None, lenient: bool) -> _Made:
     data = _fields(entry, "query", "plan")
     query = _text(data, "query", needed=True)
     known = catalogue.fingerprint if catalogue else ""
@@ -272,18 +194,17 @@ def _example(entry: _Entry, here: Mapping[str, Any], catalogue: Catalogue | None
     if catalogue and made_for != known:
         raise _Unusable(f"made for catalogue {made_for}, this one is {known}", kind="other-catalogue")
     given, repairs = data["plan"], entry.repairs
-    if isinstance(given, str):
-        mended = mend(given)
-        repairs += mended.repairs if lenient else ()
-        plan = parse_plan(mended.text if lenient else given, catalogue)
-    else:
-        plan = plan_from_json(given, catalogue)
+    plan = parse_plan(given, catalogue) if isinstance(given, str) else plan_from_json(given, catalogue)
+    if lenient and isinstance(plan, Malformed):
+        mended = mend_plan(given, catalogue)
+        if mended.repairs:
+            plan, repairs = plan_from_json(mended.data, catalogue), repairs + mended.repairs
     if isinstance(plan, Malformed):
         raise _Unusable(plan.reason, kind=plan.problems[0].kind, evidence=tuple(map(str, plan.problems)))
     return _Made(Example(query, plan, made_for, _origin(data, here)), repairs)
 
 
-def _instruction(entry: _Entry, here: Mapping[str, Any]) -> _Made:
+def _instruction(entry: Entry, here: Mapping[str, Any]) -> _Made:
     data = _fields(entry, "instruction", "output")
     instruction = _text(data, "instruction", needed=True)
     return _Made(
@@ -291,10 +212,10 @@ def _instruction(entry: _Entry, here: Mapping[str, Any]) -> _Made:
     )
 
 
-def _fields(entry: _Entry, *needed: str) -> Mapping[str, Any]:
+def _fields(entry: Entry, *needed: str) -> Mapping[str, Any]:
     """The row as an object that has these keys."""
     if isinstance(entry.data, Malformed):
-        raise _Unusable(entry.data.reason, kind="json")
+        raise _Unusable(entry.data.reason, kind=entry.data.problems[0].kind)
     if not isinstance(entry.data, Mapping):
         raise _Unusable(f"a row is a JSON object, not {type(entry.data).__name__}")
     missing = [key for key in needed if key not in entry.data]
@@ -311,7 +232,7 @@ def _text(data: Mapping[str, Any], key: str, *, needed: bool = False) -> str:
         raise _Unusable(f"`{key}` is {type(text).__name__}, not text")
     if needed and not text.strip():
         raise _Unusable(f"`{key}` is empty")
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
+    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
         raise _Unusable(f"`{key}` holds half of a surrogate pair, which is not text")
     return text
 

@@ -5,6 +5,7 @@ what is not a plan becomes `Malformed`, a value that carries each problem with i
 form only; how a plan looks in a prompt is `platypus.prompt`'s matter.
 """
 
+import hashlib
 import json
 import math
 import re
@@ -139,20 +140,6 @@ def _ordered(step: Step, tool: Tool | None) -> Step:
     return Step(step.tool, {name: step.arguments[name] for name in dict.fromkeys((*order, *step.arguments))})
 
 
-@dataclass(frozen=True)
-class Mended:
-    """A text after the lenient reader: what it became, and the name of each repair."""
-
-    text: str
-    repairs: tuple[str, ...]
-
-
-def mend(text: str) -> Mended:
-    r"""What `refine` forgives in other people's data: `"\$$PREV[0]"` → `"$$PREV[0]"`. Parse the result strictly."""
-    mended, count = re.subn(r"(?<!\\)((?:\\\\)*)\\\$", r"\1$", text)
-    return Mended(mended, (f"escaped dollar ({count})",) if count else ())
-
-
 class _NotJson(ValueError):
     """A part of the text that Python's reader takes and JSON does not allow."""
 
@@ -278,7 +265,7 @@ def _literal_faults(value: Any, depth: int) -> Iterator[str]:
     elif isinstance(value, str):
         if MARK in value:
             yield f"{value[:80]!r} merely contains a reference; a reference is a whole value or list element"
-        if any("\ud800" <= letter <= "\udfff" for letter in value):
+        if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
             yield "holds half of a surrogate pair, which is not text"
     elif isinstance(value, float):
         if not math.isfinite(value):
@@ -355,12 +342,26 @@ def _match(a: Plan, b: Plan, catalogue: Catalogue, mapping: dict[int, int]) -> b
     return any(_match(a, b, catalogue, {**mapping, i: j}) for j in open_steps)
 
 
+def fingerprint(plan: Plan, catalogue: Catalogue) -> str:
+    """16 hex digits, equal for plans that are the same; each step counts with what it uses and what uses it."""
+    keys = _unfolded(plan, catalogue)
+    users: list[list[str]] = [[] for _ in keys]
+    for key, used in zip(keys, plan.dependencies(), strict=True):
+        for step in used:
+            users[step].append(key)
+    return _short(json.dumps(sorted([key, sorted(some)] for key, some in zip(keys, users, strict=True))))
+
+
 def _unfolded(plan: Plan, catalogue: Catalogue) -> list[str]:
     """Each step written out with what it depends on, independent of numbering. Hashes keep the text short."""
     keys: list[str] = []
     for step in plan.steps:
-        keys.append(str(hash(_step_key(step, catalogue, keys))))
+        keys.append(_short(_step_key(step, catalogue, keys)))
     return keys
+
+
+def _short(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
 
 
 def _step_key(step: Step, catalogue: Catalogue, names: Sequence[str]) -> str:

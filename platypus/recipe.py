@@ -24,6 +24,8 @@ Rate = Annotated[float, Field(gt=0)]
 Text = Annotated[str, Field(min_length=1)]
 Quantisation = Literal["none", "nf4", "int8"]
 Decoding = Literal["grammar", "free"]
+Doubt = Literal["ungrounded", "unused-step", "loose-reference", "length", "language", "personal-data", "secret"]
+Likeness = Annotated[float, Field(gt=0, le=1)]
 
 
 class Table(BaseModel):
@@ -132,17 +134,43 @@ class RefineTable(Table):
     """`[refine]`: which examples are used, and how they are split."""
 
     data: list[Text] = []
-    """Own examples: files (`.json`, `.jsonl`) or names of hub datasets."""
+    """Own examples: files (`.jsonl`, `.json`, `.csv`, `.tsv`, `.parquet`) or names of hub datasets."""
     test: list[Text] = []
     """The same, held out for the test alone."""
+    avoid: list[Text] = []
+    """Further test sets, of other benchmarks say: nothing that resembles their rows is learned."""
     valid_fraction: Share = 0.05
     """The share that watches the training."""
     test_fraction: Share = 0.1
     """The share that is tested on, unless `test` names the test."""
-    near_duplicate: Annotated[float, Field(gt=0, le=1)] = 0.9
+    near_duplicate: Likeness = 0.9
     """Requests at least this alike (1 = the same) are near-duplicates and never stand on both sides of a split."""
+    contamination: Likeness = 0.9
+    """A row whose embedding is at least this alike to a test row's is not learned, whatever the letters say."""
+    embedding: Text = "tfidf"
+    """What embeds: `tfidf` needs nothing, `minilm` the extra `embed`; or a sentence-transformers folder or hub name."""
+    semantic_duplicate: Likeness = 1.0
+    """Rows of one plan whose embeddings are at least this alike are duplicates; 1 leaves them all."""
+    repairs: Literal["mend", "refuse"] = "mend"
+    """Whether what is nearly JSON, or nearly a plan, is mended and reported, or is a bad row."""
     bad_rows: Literal["refuse", "skip"] = "refuse"
     """A row that is not a valid example stops the run, or is left out; it is listed in both cases."""
+    reject: list[Doubt] = []
+    """The doubts for which a valid row is left out; all others are counted and listed."""
+    min_words: Count = 2
+    """A request of fewer words is a doubt of the kind `length`."""
+    max_words: Count = 200
+    """So is one of more."""
+    languages: list[Text] = []
+    """ISO 639-1 codes, as in `["en"]`: a request in another one is a doubt. Needs the extra `language`."""
+    apart: list[Literal["skeleton", "tool"]] = []
+    """What besides templates stands on one side of a split only: the shape of a plan, or a tool."""
+    most_per_skeleton: Likeness = 1.0
+    """The share of the training rows that one plan shape may have; rows beyond it are left out."""
+    most_per_tool: Likeness = 1.0
+    """The same for the rows that call one tool."""
+    most_per_length: Likeness = 1.0
+    """The same for the plans of one length."""
 
     @model_validator(mode="after")
     def _some_is_left(self) -> Self:

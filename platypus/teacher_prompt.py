@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from platypus.catalogue import Catalogue
 from platypus.endpoint import Question, Reply
 from platypus.notation import print_plan
-from platypus.plan import MARK, Malformed, Plan, Problem, mend, parse_json, parse_plan
+from platypus.plan import MARK, Malformed, Plan, Problem, parse_json, plan_from_json
 from platypus.prompt import RULES, render_catalogue
+from platypus.repair import mend_plan, read_loosely
 
 LONGEST = 1000  # characters of a request
 DATA = (
@@ -102,7 +103,10 @@ def read_requests(reply: Reply) -> tuple[str, ...] | Malformed:
 
 def read_reply_plan(reply: Reply, catalogue: Catalogue) -> Plan | Malformed:
     """The plan in a reply, valid for the catalogue. Never raises."""
-    return _whole(reply) or parse_plan(mend(_list_in(reply.text)).text, catalogue)
+    if cut := _whole(reply):
+        return cut
+    data = read_loosely(_list_in(reply.text)).data
+    return data if isinstance(data, Malformed) else plan_from_json(mend_plan(data, catalogue).data, catalogue)
 
 
 def odd_request(request: str) -> str:

@@ -28,6 +28,7 @@ COMMANDS = (
     "plan",
     "chat",
     "check",
+    "overlap",
     "show",
     "base",
 )
@@ -140,7 +141,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
     calls: list[tuple[str, bool]] = []
     for name in ("generate", "refine", "train", "merge", "evaluate"):
 
-        def stage(run: Run, *, force: bool = False, name: str = name) -> Outcome:
+        def stage(run: Run, *, force: bool = False, name: str = name, **_: object) -> Outcome:
             calls.append((name, force))
             return Outcome(name, run.path / name, False, 1.5, RESULTS)
 

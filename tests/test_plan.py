@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from platypus.catalogue import Catalogue, catalogue_from_json, read_catalogue
 from platypus.errors import PlanError
-from platypus.plan import Malformed, Plan, Reference, Step, mend, parse_plan, plan_from_json, same
+from platypus.plan import Malformed, Plan, Reference, Step, fingerprint, parse_plan, plan_from_json, same
 
 ROOT = Path(__file__).parents[1]
 FIRST_SAMPLE = (
@@ -88,30 +88,6 @@ def test_the_second_sample_does_not_parse(crm: Catalogue) -> None:
     assert isinstance(made, Malformed)
     assert made.problems[0].kind == "json"
     assert made.problems[0].position == SECOND_SAMPLE.index("\\")
-
-
-def test_the_second_sample_with_its_dollar_mended_lacks_a_comma(crm: Catalogue) -> None:
-    mended = mend(SECOND_SAMPLE)
-    assert mended.repairs == ("escaped dollar (1)",)
-    made = parse_plan(mended.text, crm)
-    assert isinstance(made, Malformed)
-    assert made.problems[0].position == mended.text.index('{"tool_name": "summarize"')
-
-
-def test_the_second_sample_refers_to_itself_twice(crm: Catalogue) -> None:
-    with_comma = SECOND_SAMPLE.replace("]} {", "]}, {")
-    assert isinstance(parse_plan(with_comma, crm), Malformed)  # strict: an escaped dollar is not JSON
-    made = parse_plan(mend(with_comma).text, crm)
-    assert isinstance(made, Malformed)
-    assert [str(problem) for problem in made.problems] == [
-        "step 0, argument 'customer': $$PREV[0] refers to its own output",
-        "step 1, argument 'objects': $$PREV[1] refers to its own output",
-    ]
-
-
-def test_mending_leaves_escaped_backslashes_alone() -> None:
-    assert mend(r'"\\$$PREV[0]"').repairs == ()
-    assert mend(r'"\\\$"').text == r'"\\$"'
 
 
 # ---------------------------------------------------------------- checks
@@ -199,6 +175,27 @@ def test_independent_steps_may_change_places(tools: Catalogue) -> None:
     b = plan(tools, ("card", {}), ("me", {}), ("take", {"ordered": ["$$PREV[0].n"], "who": "$$PREV[1]"}))
     assert same(a, b, tools)
     assert a != b
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ([("me", {}), ("card", {})], [("card", {}), ("me", {})]),
+        ([("take", {"many": ["a", "b"]})], [("take", {"many": ["b", "a"]})]),
+        ([("take", {"ordered": [1]})], [("take", {"ordered": [1.0]})]),
+        ([("take", {"ordered": [1, 2]})], [("take", {"ordered": [2, 1]})]),
+        ([("me", {})], [("me", {}), ("me", {})]),
+        (  # one step used twice, or two alike used once each
+            [("me", {}), ("me", {}), ("take", {"who": "$$PREV[0]"}), ("take", {"who": "$$PREV[1]", "flag": True})],
+            [("me", {}), ("me", {}), ("take", {"who": "$$PREV[0]"}), ("take", {"who": "$$PREV[0]", "flag": True})],
+        ),
+        ([], []),
+    ],
+)
+def test_fingerprints_are_equal_exactly_for_plans_that_are_the_same(tools: Catalogue, a: Any, b: Any) -> None:
+    one, other = plan(tools, *a), plan(tools, *b)
+    assert (fingerprint(one, tools) == fingerprint(other, tools)) == same(one, other, tools)
+    assert len(fingerprint(one, tools)) == 16
 
 
 def test_order_matters_only_where_the_schema_says_so(tools: Catalogue) -> None:

@@ -1,0 +1,332 @@
+"""How much texts are alike: sets of character trigrams, their cosine, and what hangs together by it.
+
+`near_duplicates` and `alike` are exact. `connected` is exact up to EXACT texts; above, MinHash signatures name the
+candidates (Broder 1997; banded as in Leskovec, Rajaraman, Ullman, "Mining of massive datasets", chapter 3), and each is
+verified, so that time grows with the number of texts and not with its square. What the texts are is not known here.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+EXACT = 5_000  # texts up to which every pair is looked at
+MISSED = 1e-4  # of pairs that are just alike enough, the share that no band may bring together
+BUCKET = 64  # texts of one bucket that are compared with one another
+EACH = 8  # of those, how many of one group
+BITS = 1024  # of a sketch
+PAIRS = 50_000  # pairs, and
+CELLS = 2_000_000  # set members that are worked on at once
+EPSILON = 1e-9
+
+
+class Pairs(NamedTuple):
+    """Pairs of texts, by number, and how much they are alike (1: they hold the same trigrams)."""
+
+    first: Ints
+    second: Ints
+    likeness: Floats
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The trigrams of some texts: a row of ones for each text, a column for each trigram, rare ones first."""
+
+    rows: Any  # scipy.sparse.csr_array of int32, columns sorted in each row
+    grams: NDArray[np.uint64]  # three code points of 21 bits each
+
+    def __getitem__(self, some: Any) -> "Sets":
+        return Sets(self.rows[some], self.grams)
+
+    @cached_property
+    def sizes(self) -> Ints:
+        """How many trigrams each text has."""
+        sizes: Ints = np.diff(self.rows.indptr).astype(np.int64)
+        return sizes
+
+    @cached_property
+    def sketches(self) -> NDArray[np.uint64]:
+        """Each text's trigrams as BITS bits; some share a bit."""
+        words = np.zeros((self.rows.shape[0], BITS // 64), np.uint64)
+        bits = (_scrambled(self.grams) % np.uint64(BITS)).astype(np.uint16)
+        for start in range(0, len(words), PAIRS):
+            ends = self.rows.indptr[start : start + PAIRS + 1]
+            bit = bits[self.rows.indices[ends[0] : ends[-1]]]
+            row = np.repeat(np.arange(start, start + len(ends) - 1), np.diff(ends))
+            np.bitwise_or.at(words, (row, bit >> 6), np.uint64(1) << (bit & 63).astype(np.uint64))
+        return words
+
+    @cached_property
+    def unseen(self) -> Ints:
+        """How many of a text's trigrams share their bit with another one of them."""
+        unseen: Ints = self.sizes - np.bitwise_count(self.sketches).sum(axis=1, dtype=np.int64)
+        return unseen
+
+
+def trigrams(texts: Sequence[str], *, block: int = 20_000) -> Sets:
+    """The sets of trigrams within words, a space at both of a word's ends: " a ", " li", "lis", "st "."""
+    blocks = [_block(texts[start : start + block]) for start in range(0, len(texts), block)]
+    grams = _distinct(np.concatenate([found.grams for found in blocks])) if blocks else np.empty(0, np.uint64)
+    counts = np.zeros(len(grams), np.int64)
+    for found in blocks:
+        counts[np.searchsorted(grams, found.grams)] += np.bincount(found.column, minlength=len(found.grams))
+    by_rarity = np.argsort(counts, kind="stable")
+    place = np.empty(len(grams), np.int32)
+    place[by_rarity] = np.arange(len(grams), dtype=np.int32)
+    columns = [place[np.searchsorted(grams, found.grams)][found.column] for found in blocks]
+    ends = np.concatenate([[0], *(found.sizes for found in blocks)]).cumsum()
+    indices = np.concatenate(columns) if blocks else np.empty(0, np.int32)
+    rows = csr_array((np.ones(len(indices), np.int32), indices, ends), shape=(len(texts), len(grams)))
+    rows.sort_indices()
+    return Sets(rows, grams[by_rarity])
+
+
+class _Block(NamedTuple):
+    grams: NDArray[np.uint64]
+    column: NDArray[np.int32]  # of each member, row after row
+    sizes: Ints
+
+
+def _block(texts: Sequence[str]) -> _Block:
+    spaced = [f" {' '.join(text.lower().split())} " for text in texts]
+    points = np.frombuffer("".join(spaced).encode("utf-32-le"), np.uint32).astype(np.uint64)
+    row = np.repeat(np.arange(len(texts)), np.fromiter(map(len, spaced), np.int64, len(spaced)))[:-2]
+    gram = (points[:-2] << np.uint64(42)) | (points[1:-1] << np.uint64(21)) | points[2:]
+    within = points[1:-1] != ord(" ")  # so none reaches into the next word or text
+    grams = _distinct(gram[within])
+    members = _distinct(row[within] * len(grams) + np.searchsorted(grams, gram[within]))
+    return _Block(
+        grams, (members % len(grams)).astype(np.int32), np.bincount(members // len(grams), minlength=len(texts))
+    )
+
+
+def _distinct(values: Any) -> Any:
+    """The different values in order; sorting is some times quicker here than the hashes of `numpy.unique`."""
+    ordered = np.sort(values)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+
+
+# ---------------------------------------------------------------- every pair
+
+
+def near_duplicates(texts: Sequence[str], *, threshold: float, block: int = 2000) -> Pairs:
+    """Every pair of texts (none blank) whose sets of character trigrams have a cosine of at least `threshold`."""
+    sets = trigrams(texts)
+    return _joined(_later(pairs) for pairs in alike(sets, sets, threshold=threshold, block=block))
+
+
+def _later(pairs: Pairs) -> Pairs:
+    """The pairs of a text with a later one."""
+    return _only(pairs, pairs.first < pairs.second)
+
+
+def _only(pairs: Pairs, some: Any) -> Pairs:
+    return Pairs(pairs.first[some], pairs.second[some], pairs.likeness[some])
+
+
+def _joined(parts: Iterator[Pairs]) -> Pairs:
+    """The pairs in order."""
+    empty = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    columns = [np.concatenate(column) for column in zip(empty, *parts, strict=True)]
+    order = np.lexsort((columns[1], columns[0]))
+    return Pairs(*(column[order] for column in columns))
+
+
+def alike(left: Sets, right: Sets, *, threshold: float, block: int = 2000) -> Iterator[Pairs]:
+    """Every pair of a left and a right text, of one `trigrams` call, that are alike; some left texts at a time.
+
+    Exact, by prefix filtering (Bayardo et al., "Scaling up all pairs similarity search", WWW 2007): sets with
+    |x ∩ y| ≥ t·√(|x|·|y|) have one of the |x| - ⌈t²·|x|⌉ + 1 rarest members of x, and of as many of y, in common;
+    and beyond those, no more than the greater of both rests.
+    """
+    begins, others = _prefixes(left, threshold), _prefixes(right, threshold)
+    rest, other_rest = left.sizes - np.diff(begins.indptr), right.sizes - np.diff(others.indptr)
+    others = others.T.tocsr()
+    for start in range(0, left.rows.shape[0], block):
+        common = (begins[start : start + block] @ others).tocoo()
+        first, second = common.row.astype(np.int64) + start, common.col.astype(np.int64)
+        needed = threshold * np.sqrt(left.sizes[first] * right.sizes[second]) - EPSILON
+        possible = common.data + np.maximum(rest[first], other_rest[second]) >= needed
+        possible &= np.minimum(left.sizes[first], right.sizes[second]) >= needed
+        yield _verified(left, right, first[possible], second[possible], threshold)
+
+
+def _prefixes(sets: Sets, threshold: float) -> Any:
+    """The members of which two texts that are alike have one in common."""
+    kept = sets.sizes - np.ceil(threshold**2 * sets.sizes - EPSILON).astype(np.int64) + 1
+    ends = np.concatenate([[0], kept.cumsum()])
+    members = np.repeat(sets.rows.indptr[:-1] - ends[:-1], kept) + np.arange(ends[-1])
+    indices = sets.rows.indices[members]
+    return csr_array((np.ones(len(indices), np.int32), indices, ends), shape=sets.rows.shape)
+
+
+def _verified(left: Sets, right: Sets, first: Ints, second: Ints, threshold: float) -> Pairs:
+    """Those of the candidates that are alike.
+
+    What two sketches have in common, and what either of them does not show, is no less than what the sets have in
+    common; most candidates are done with by that.
+    """
+    found = []
+    for start in range(0, len(first), PAIRS):
+        a, b = first[start : start + PAIRS], second[start : start + PAIRS]
+        roots = np.sqrt(left.sizes[a] * right.sizes[b])
+        seen = np.bitwise_count(left.sketches[a] & right.sketches[b]).sum(axis=1, dtype=np.int32)
+        maybe = seen + np.minimum(left.unseen[a], right.unseen[b]) >= threshold * roots - EPSILON
+        a, b = a[maybe], b[maybe]
+        cosine = np.asarray(left.rows[a].multiply(right.rows[b]).sum(axis=1)).ravel() / roots[maybe]
+        found.append(_only(Pairs(a, b, cosine), cosine >= threshold - EPSILON))
+    return _joined(iter(found))
+
+
+# ---------------------------------------------------------------- what hangs together
+
+
+def connected(sets: Sets, groups: Ints, *, threshold: float) -> Ints:
+    """The groups, numbers from 0 for each text, joined wherever a text of one is alike to a text of another."""
+    if sets.rows.shape[0] <= EXACT:
+        for pairs in alike(sets, sets, threshold=threshold, block=500):
+            groups = merged(groups, pairs.first, pairs.second)
+        return groups
+    signatures = _signatures(sets, threshold)
+    for band in range(0, signatures.values.shape[1], signatures.width):
+        key = _mixed(signatures.values[:, band : band + signatures.width])
+        candidates = _candidates(key, groups)
+        pairs = _joined(_verified(sets, sets, first, second, threshold) for first, second in candidates)
+        groups = merged(groups, pairs.first, pairs.second)
+    return groups
+
+
+def merged(groups: Ints, first: Ints, second: Ints) -> Ints:
+    """The groups, numbers from 0 for each text, with those of each first and second text made one."""
+    count = int(groups.max(initial=-1)) + 1
+    ties = coo_array((np.ones(len(first), np.int8), (groups[first], groups[second])), shape=(count, count))
+    merged: Ints = connected_components(ties, directed=False)[1].astype(np.int64)[groups]
+    return merged
+
+
+class _Signatures(NamedTuple):
+    values: NDArray[np.uint32]  # a row for each text
+    width: int  # columns of a band
+
+
+def _signatures(sets: Sets, threshold: float) -> _Signatures:
+    """MinHash values, in as many bands as bring together all but MISSED of the pairs at the threshold."""
+    least = min(threshold**2, 1 - EPSILON)
+    bands = {width: int(np.ceil(np.log(MISSED) / np.log1p(-(least**width)))) for width in range(1, 9)}
+    width = max(width for width, count in bands.items() if width == 1 or width * count <= 96)
+    count = width * bands[width]
+    seeds = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    hashes = (_scrambled(sets.grams[:, None] ^ _scrambled(seeds)) >> np.uint64(32)).astype(np.uint32)
+    values = np.empty((sets.rows.shape[0], count), np.uint32)
+    step = max(1, CELLS // (count * max(1, int(sets.sizes.mean()))))
+    for start in range(0, len(values), step):
+        ends = sets.rows.indptr[start : start + step + 1]
+        members = hashes[sets.rows.indices[ends[0] : ends[-1]]]
+        values[start : start + step] = np.minimum.reduceat(members, ends[:-1] - ends[0], axis=0)
+    return _Signatures(values, width)
+
+
+def _scrambled(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64's finaliser (Steele, Lea, Flood, OOPSLA 2014)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def _mixed(band: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """One number for each row of a band."""
+    key = np.zeros(len(band), np.uint64)
+    for column in band.T:
+        key = _scrambled(key ^ column)
+    return key
+
+
+def _candidates(key: NDArray[np.uint64], groups: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """Pairs of texts with one key that are of different groups; of a great bucket a sample from all of its groups."""
+    order = np.argsort(key, kind="stable")
+    begins = np.flatnonzero(np.diff(key[order], prepend=~key[order[:1]]))
+    bucket = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(order)))
+    own = groups[order]
+    mixed = np.minimum.reduceat(own, begins) != np.maximum.reduceat(own, begins)
+    order, bucket, own = order[mixed[bucket]], bucket[mixed[bucket]], own[mixed[bucket]]
+    sort = np.lexsort((order, own, bucket))
+    turn = _place(bucket[sort], own[sort])
+    few = sort[turn < EACH]
+    few = few[np.lexsort((own[few], turn[turn < EACH], bucket[few]))]
+    few = few[_place(bucket[few]) < BUCKET]
+    order, bucket, own = order[few], bucket[few], own[few]
+    for shift in range(1, BUCKET):
+        together = bucket[:-shift] == bucket[shift:]
+        if not together.any():
+            break
+        together &= own[:-shift] != own[shift:]
+        yield order[:-shift][together], order[shift:][together]
+
+
+def _place(*keys: Ints) -> Ints:
+    """Of each position, how many before it have the same keys, which stand in a row."""
+    new = np.zeros(len(keys[0]), bool)
+    for key in keys:
+        new |= np.diff(key, prepend=-1) != 0
+    begins = np.flatnonzero(new)
+    return np.arange(len(new)) - np.repeat(begins, np.diff(begins, append=len(new)))
+
+
+# ---------------------------------------------------------------- what is superfluous
+
+
+def repeated(sets: Sets, groups: Ints, *, threshold: float) -> Pairs:
+    """Of texts of one group, those that are alike to an earlier one that stays, as pairs of it and the other.
+
+    The order of the texts says which is the better one. Exact within each group of at most EXACT.
+    """
+    order = np.argsort(groups, kind="stable")
+    sizes = np.bincount(groups)
+    great = sizes[groups[order]] > BUCKET
+    small = order[~great]
+    found = [_of_small(sets, small, groups[small], threshold)]
+    some, number = order[great], groups[order[great]]
+    for members in np.split(some, np.flatnonzero(np.diff(number)) + 1) if len(some) else ():
+        pairs = _of_great(sets[members], threshold)
+        found.append(Pairs(members[pairs.first], members[pairs.second], pairs.likeness))
+    return _superfluous(_joined(iter(found)))
+
+
+def _of_great(sets: Sets, threshold: float) -> Pairs:
+    """Pairs of one great group, in the parts that hang together."""
+    everything = np.arange(sets.rows.shape[0])
+    parts = connected(sets, everything, threshold=threshold) if len(everything) > EXACT else np.zeros_like(everything)
+    if parts.any():
+        return repeated(sets, parts, threshold=threshold)
+    return _joined(_later(pairs) for pairs in alike(sets, sets, threshold=threshold, block=500))
+
+
+def _of_small(sets: Sets, order: Ints, groups: Ints, threshold: float) -> Pairs:
+    """All pairs of small groups; texts of one group stand in a row."""
+    found = []
+    for shift in range(1, BUCKET):
+        together = groups[:-shift] == groups[shift:]
+        if not together.any():
+            break
+        first, second = order[:-shift][together], order[shift:][together]
+        found.append(_verified(sets, sets, first, second, threshold))
+    return _joined(iter(found))
+
+
+def _superfluous(pairs: Pairs) -> Pairs:
+    """Of pairs in order, one for each second text whose first one stays."""
+    gone: set[int] = set()
+    chosen = []
+    for i, (first, second) in enumerate(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)):
+        if first not in gone and second not in gone:
+            gone.add(second)
+            chosen.append(i)
+    return _only(pairs, np.array(chosen, np.int64))

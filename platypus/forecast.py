@@ -30,7 +30,7 @@ SLACK = {"cpu": 0.4, "cuda": 0.1}
 KERNELS = {"cpu": 100 * 2**20, "cuda": 0}  # what kernels keep for themselves, and their code; CUDA's is in its context
 CONTEXT = 600 * 2**20  # of CUDA in each process
 ROOM = 0.92  # of the memory that is free; the rest is for what else the machine does
-BUSY = 512  # tokens at once that keep a device busy; half as many as the prefix has are as few where that is more
+BUSY = 512  # tokens at once that keep a device busy; a quarter of the prefix's are as few where that is more
 NF4_BYTES = 0.516  # of a weight: 4 bits and its share of the scales, themselves in 8 bits (arXiv 2305.14314)
 
 
@@ -263,7 +263,7 @@ def cuts(step: Sequence[Encoded], settings: TrainTable, *, whole: bool) -> list[
     if not sizes:
         shared = common_prefix(step) if len(step) > 1 and not whole else 0
         suffix = max(len(row.ids) for row in step) - shared
-        size = max(1, min(len(step), max(BUSY, shared // 2) // suffix))
+        size = max(1, min(len(step), max(BUSY, shared // 4) // suffix))
         sizes = [size >> halved for halved in range(size.bit_length())]
     again = {"auto": (False, True), "always": (True,), "never": (False,)}[settings.checkpointing]
     return [Cut(size, checkpointing) for checkpointing in again for size in sizes]

@@ -258,7 +258,7 @@ def test_a_time_limit_takes_the_place_of_the_recipes(
 ) -> None:
     Run.open(tmp_path / "run", recipe=write_recipe(tmp_path, tables="[decode]\nseconds = 5.0\n"))
     limits: list[float | None] = []
-    monkeypatch.setattr("platypus.stages.chat.chat", lambda run: limits.append(run.recipe.decode.seconds))
+    monkeypatch.setattr("platypus.stages.chat.chat", lambda run, catalogue: limits.append(run.recipe.decode.seconds))
     for words in ([], ["--time-limit", "1.5"]):
         assert here(capsys, "chat", tmp_path / "run", *words).code == 0
     assert limits == [5.0, 1.5]

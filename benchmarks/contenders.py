@@ -29,9 +29,9 @@ from platypus.example import Example
 from platypus.grammar import plan_schema
 from platypus.model import Loaded, greedy_generation, set_padding
 from platypus.prompt import Prompt
-from platypus.recipe import GenerateTable
 from platypus.stages.generate import examples
 from platypus.synthetic import random_catalogue
+from platypus.tables import GenerateTable
 from platypus.vocabulary import Vocabulary
 from platypus.walk import Constraint
 

@@ -15,8 +15,8 @@ from random import Random
 from platypus.catalogue import Catalogue, catalogue_from_json, read_catalogue
 from platypus.errors import CatalogueError
 from platypus.example import Example
-from platypus.recipe import GenerateTable
 from platypus.stages.generate import examples
+from platypus.tables import GenerateTable
 
 ROOT = Path(__file__).parents[1]
 BANK = ROOT.parent / "shared" / "data" / "nested" / "tool_bank.jsonl"

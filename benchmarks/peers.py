@@ -36,8 +36,8 @@ from platypus.forecast import cuts
 from platypus.loss import accumulate, answer_length
 from platypus.model import Loaded
 from platypus.prompt import Encoded
-from platypus.recipe import TrainTable
 from platypus.stages.train import adapt
+from platypus.tables import TrainTable
 
 RANK = 16
 REQUEST, ANSWER = (32, 48), (88, 132)  # tokens: 40 and 110, give or take 20%

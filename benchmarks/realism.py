@@ -25,8 +25,8 @@ from sklearn.pipeline import make_pipeline
 
 from platypus.catalogue import read_catalogue
 from platypus.phrasing import literals_said
-from platypus.recipe import GenerateTable
 from platypus.stages.generate import examples
+from platypus.tables import GenerateTable
 
 MARK = " xx "
 IDS = re.compile(r"\b[A-Za-z]+[-_]?\d+\b|\b\d+\b")

@@ -16,8 +16,8 @@ from platypus import forecast
 from platypus.errors import TrainingError
 from platypus.model import Loaded
 from platypus.prompt import Encoded
-from platypus.recipe import TrainTable
 from platypus.stages.train import adapt
+from platypus.tables import TrainTable
 
 PREFIX, SUFFIX, ANSWER, ROWS = 1536, 150, 110, 16
 STEP = [

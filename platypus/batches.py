@@ -9,7 +9,7 @@ import random
 from collections.abc import Sequence
 
 from platypus.prompt import Encoded
-from platypus.recipe import TrainTable
+from platypus.tables import TrainTable
 
 SORTED_TOGETHER = 50  # batches among which group_by_length sorts, as in transformers
 

@@ -17,8 +17,8 @@ from platypus.example import Example, Instruction, Row
 from platypus.keys import question, texts
 from platypus.literals import words
 from platypus.plan import Plan, Reference, Value
-from platypus.recipe import Doubt
 from platypus.schema import allowed_values, array_items, fits, is_nothing, part
+from platypus.tables import Doubt
 
 NUMBERS = {
     **{"zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6"},

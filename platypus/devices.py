@@ -21,7 +21,8 @@ from torch.distributed.fsdp import fully_shard
 from platypus.errors import RecipeError
 from platypus.model import Loaded, load_base
 from platypus.prefix import inner_model
-from platypus.recipe import Recipe, TrainTable
+from platypus.recipe import Recipe
+from platypus.tables import TrainTable
 
 Message = TypeVar("Message")
 ECHO = (

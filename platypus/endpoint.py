@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from platypus.errors import TeacherError
-from platypus.recipe import TeacherTable
 from platypus.run import write_whole
+from platypus.tables import TeacherTable
 
 if TYPE_CHECKING:
     import openai

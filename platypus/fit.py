@@ -29,7 +29,7 @@ from platypus.model import AdapterCard, Loaded, check_adapter, save_adapter
 from platypus.optimizer import Optimizer, make_optimizer
 from platypus.prefix import common_prefix, sharing
 from platypus.prompt import Encoded
-from platypus.recipe import TrainTable
+from platypus.tables import TrainTable
 from platypus.tracking import Progress
 
 

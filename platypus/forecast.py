@@ -22,7 +22,7 @@ from platypus.model import Loaded
 from platypus.peak import PeakCounter
 from platypus.prefix import common_prefix, sharing
 from platypus.prompt import Encoded
-from platypus.recipe import TrainTable
+from platypus.tables import TrainTable
 
 # What allocators keep beyond the bytes that live, as a share of them. Measured with glibc 2.36: 0.1 to 0.7 for cuts
 # that the forecast chooses, more for others. On CUDA assumed.

@@ -16,7 +16,7 @@ from platypus.batches import batches
 from platypus.catalogue import Catalogue
 from platypus.example import Example, Row
 from platypus.prompt import Encoded, Prompt
-from platypus.recipe import TrainTable
+from platypus.tables import TrainTable
 
 Reader = Callable[[Sequence[int], int], list[Encoded]]  # the numbers of a step's rows, and the step's → its examples
 

@@ -34,7 +34,7 @@ from transformers.utils.logging import disable_progress_bar
 from platypus.errors import ModelError, PromptError
 from platypus.notation import Notation
 from platypus.quantisation import keep_gradients, quantisation_config
-from platypus.recipe import Quantisation
+from platypus.tables import Quantisation
 
 disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for each file that is read tells nobody anything
 # transformers warns of its own attribute, which PEFT still asks for.

@@ -8,7 +8,7 @@ import torch
 from transformers import get_scheduler
 
 from platypus.errors import RecipeError
-from platypus.recipe import TrainTable
+from platypus.tables import TrainTable
 
 SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 

@@ -18,9 +18,9 @@ from platypus.errors import ModelError
 from platypus.example import Row
 from platypus.plan import Malformed, Plan, Problem
 from platypus.prompt import Prompt
-from platypus.recipe import DecodeTable, PromptTable
 from platypus.retrieval import Retriever
 from platypus.run import Run
+from platypus.tables import DecodeTable, PromptTable
 from platypus.vocabulary import Vocabulary
 from platypus.walk import Constraint
 

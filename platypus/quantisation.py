@@ -8,7 +8,7 @@ from transformers import BitsAndBytesConfig
 from transformers.utils.import_utils import is_bitsandbytes_available
 
 from platypus.errors import ModelError
-from platypus.recipe import Quantisation
+from platypus.tables import Quantisation
 
 
 def quantisation_config(kind: Quantisation, *, dtype: torch.dtype, where: str) -> BitsAndBytesConfig | None:

@@ -27,7 +27,8 @@ from typing import Any
 from platypus import __version__
 from platypus.catalogue import Catalogue, read_catalogue
 from platypus.errors import RunError
-from platypus.recipe import Decoding, Recipe, read_recipe
+from platypus.recipe import Recipe, read_recipe
+from platypus.tables import Decoding
 
 RECIPE = "recipe.toml"
 CATALOGUE = "catalogue.json"

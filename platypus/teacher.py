@@ -23,7 +23,7 @@ from platypus.errors import DatasetError
 from platypus.example import Example, Rejected
 from platypus.phrasing import literals_said
 from platypus.plan import Malformed, Plan, same
-from platypus.recipe import TeacherTable
+from platypus.tables import TeacherTable
 from platypus.teacher_prompt import (
     odd_request,
     paraphrase_question,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from platypus.batches import batches, share
 from platypus.prompt import Encoded
-from platypus.recipe import TrainTable
+from platypus.tables import TrainTable
 
 
 def rows(count: int, *, catalogue: int = 0, own: int = 3, lengths: list[int] | None = None) -> list[Encoded]:

@@ -15,9 +15,9 @@ from platypus.errors import PromptError
 from platypus.plan import MARK, Malformed, Plan, Reference, Step, parse_plan
 from platypus.planner import Answer
 from platypus.prompt import Prompt
-from platypus.recipe import DecodeTable
 from platypus.run import Run
 from platypus.stages.chat import Conversation, chat, readable
+from platypus.tables import DecodeTable
 from tests.command import CRM, apart, write_recipe
 from tests.tiny import byte_bpe_tokenizer, tiny_llama
 

@@ -26,7 +26,7 @@ from transformers import get_scheduler
 
 from platypus.checkpoint import Found, TrainingState, load_latest, save_checkpoint
 from platypus.errors import TrainingError
-from platypus.recipe import TrainTable
+from platypus.tables import TrainTable
 from tests.tiny import adapted, tiny_llama
 
 DROPOUT = TrainTable(rank=4, dropout=0.3, target_modules="all-linear")

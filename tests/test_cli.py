@@ -13,8 +13,8 @@ from platypus import __version__
 from platypus.cli import main
 from platypus.plan import Plan, Reference, Step, parse_plan
 from platypus.planner import Answer
-from platypus.recipe import DecodeTable
 from platypus.run import Outcome, Run
+from platypus.tables import DecodeTable
 from tests.command import CRM, ROOT, apart, here, write_recipe
 
 COMMANDS = (

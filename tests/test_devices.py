@@ -25,9 +25,10 @@ from platypus.loss import accumulate
 from platypus.model import AdapterCard, Loaded, check_adapter, load_adapted, load_base, save_adapter
 from platypus.prefix import inner_model
 from platypus.prompt import Encoded
-from platypus.recipe import Recipe, TrainTable
+from platypus.recipe import Recipe
 from platypus.run import Run
 from platypus.stages.train import adapt, load_adapted_for_training
+from platypus.tables import TrainTable
 from tests.command import ROOT
 from tests.processes import together
 from tests.tiny import EXACT, examples, gradients, some_examples, tiny_llama, tiny_run

@@ -15,7 +15,8 @@ from platypus.model import load_base
 from platypus.plan import Plan
 from platypus.planner import Planner
 from platypus.prompt import Prompt
-from platypus.recipe import DecodeTable, read_recipe
+from platypus.recipe import read_recipe
+from platypus.tables import DecodeTable
 from tests.tiny import byte_bpe_tokenizer, tiny_llama
 
 TEXTS = ["List my tickets", "x", "Summarize what CustomerABC waits for, please", "List my tickets"]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from platypus import endpoint as module
 from platypus.endpoint import ATTEMPTS, KEY, LOST, BudgetSpent, Endpoint, Pace, Question, Reply, Unanswered
 from platypus.errors import TeacherError
-from platypus.recipe import TeacherTable
+from platypus.tables import TeacherTable
 from tests.teaching import Fault, Server, completion, cut, drop, hang, raw, serving, status
 
 SECRET = "sk-test-0123456789-never-say-this"

@@ -20,9 +20,9 @@ from platypus.model import ADAPTER_CARD, AdapterCard, Completion
 from platypus.notation import read_plan
 from platypus.plan import Plan
 from platypus.planner import CONFIDENCE, open_base, open_planner
-from platypus.recipe import DecodeTable
 from platypus.run import Run
 from platypus.stages.evaluate import evaluate, table
+from platypus.tables import DecodeTable
 from tests.tiny import byte_bpe_tokenizer, tiny_llama
 
 TOOLS = [{"name": "me"}, {"name": "sprint"}, {"name": "sum", "inputSchema": {"properties": {"of": {}}}}]

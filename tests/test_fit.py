@@ -16,7 +16,7 @@ from platypus.model import Loaded
 from platypus.optimizer import warmup_steps
 from platypus.prefix import inner_model
 from platypus.prompt import Encoded
-from platypus.recipe import TrainTable
+from platypus.tables import TrainTable
 from tests.tiny import EXACT, adapted, gradients, some_examples, tiny_llama
 from tests.training import NOISY, learn, metrics, related, same, weights
 

@@ -9,9 +9,9 @@ from platypus.catalogue import Catalogue, catalogue_from_json, read_catalogue
 from platypus.errors import CatalogueError
 from platypus.example import read_dataset
 from platypus.phrasing import literals_said
-from platypus.recipe import GenerateTable
 from platypus.run import Run
 from platypus.stages.generate import coverage, examples, generate
+from platypus.tables import GenerateTable
 
 ROOT = Path(__file__).parents[1]
 

@@ -15,9 +15,9 @@ from platypus.loss import answer_length
 from platypus.plan import Plan, Step
 from platypus.prefix import common_prefix
 from platypus.prompt import Prompt
-from platypus.recipe import TrainTable
 from platypus.run import Run
 from platypus.stages.train import forecast, train
+from platypus.tables import TrainTable
 from tests.test_fit import Killed, stop_at
 from tests.tiny import byte_bpe_tokenizer, examples, tiny_llama, tiny_run
 from tests.training import metrics, same

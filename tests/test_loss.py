@@ -8,7 +8,7 @@ import torch
 from platypus.loss import accumulate, answer_length, summed_loss
 from platypus.model import Loaded
 from platypus.prompt import Encoded
-from platypus.recipe import TrainTable
+from platypus.tables import TrainTable
 from tests.tiny import adapted, gradients, some_examples, tiny_llama
 
 

@@ -25,8 +25,8 @@ from platypus.model import (
     set_padding,
     stream,
 )
-from platypus.recipe import TrainTable
 from platypus.stages.train import adapt
+from platypus.tables import TrainTable
 from tests.tiny import byte_bpe_tokenizer, sentencepiece_tokenizer, tiny_llama
 
 

@@ -18,8 +18,8 @@ from platypus.notation import Notation
 from platypus.plan import Malformed, Plan, Step
 from platypus.planner import Answer, Planner, is_merged, open_base, open_planner
 from platypus.prompt import Prompt
-from platypus.recipe import DecodeTable
 from platypus.run import Run
+from platypus.tables import DecodeTable
 from tests.tiny import byte_bpe_tokenizer, tiny_llama
 
 TOOLS = '[{"name": "me"}, {"name": "list"}]'

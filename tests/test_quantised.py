@@ -18,11 +18,11 @@ from torch.nn.functional import cross_entropy
 from platypus.errors import ModelError
 from platypus.model import AdapterCard, Loaded, load_adapted, load_base, load_merged, read_card, save_adapter
 from platypus.prompt import Prompt
-from platypus.recipe import Quantisation, TrainTable
 from platypus.run import Run
 from platypus.stages import merge as stage
 from platypus.stages.merge import answer_logits, merge, shift
 from platypus.stages.train import adapt
+from platypus.tables import Quantisation, TrainTable
 from tests.tiny import CATALOGUE, examples, tiny_llama, tiny_run
 
 KINDS: list[Quantisation] = ["nf4", "int8"]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from platypus.errors import RecipeError
-from platypus.recipe import Recipe, Table, TrainTable, read_recipe
+from platypus.recipe import Recipe, read_recipe
+from platypus.tables import Table, TrainTable
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 

@@ -12,9 +12,9 @@ from platypus.errors import DatasetError
 from platypus.example import Example, Instruction
 from platypus.keys import skeleton
 from platypus.plan import Plan, Reference, Step
-from platypus.recipe import RefineTable
 from platypus.run import Run
 from platypus.stages.refine import refine
+from platypus.tables import RefineTable
 from tests.command import here
 from tests.test_refine import STAGES, example, many, queries, rejected, split_of, start, works
 

@@ -15,9 +15,9 @@ from platypus.loss import accumulate, answer_length
 from platypus.model import load_base, read_card
 from platypus.planner import open_planner
 from platypus.prompt import Prompt
-from platypus.recipe import TrainTable
 from platypus.run import Run
 from platypus.stages.train import adapt, lessons_of, train
+from platypus.tables import TrainTable
 from tests.tiny import (
     CATALOGUE,
     adapted,

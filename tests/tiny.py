@@ -25,9 +25,9 @@ from platypus.example import Example, Instruction, Row, write_rows
 from platypus.model import Loaded, load_base
 from platypus.plan import Plan, Reference, Step
 from platypus.prompt import Encoded
-from platypus.recipe import TrainTable
 from platypus.run import Run
 from platypus.stages.train import adapt, train
+from platypus.tables import TrainTable
 
 TEXTS = (
     "Below is an instruction that describes a task, paired with an input that provides further context. "

@@ -13,7 +13,7 @@ from platypus.fit import Learned, fit
 from platypus.forecast import Cut
 from platypus.model import AdapterCard, Loaded
 from platypus.prompt import Encoded
-from platypus.recipe import TrainTable
+from platypus.tables import TrainTable
 from tests.tiny import EXACT, adapted, some_examples
 
 CARD = AdapterCard(base="b", base_fingerprint="f", catalogue=None, notation="calls", cutoff=1)

@@ -31,11 +31,12 @@ from platypus.phrasing import Phraser, Said
 from platypus.plan import Plan
 from platypus.prefix import FLASH
 from platypus.prompt import Encoded, Prompt
-from platypus.recipe import BaseTable, Recipe
+from platypus.recipe import Recipe
 from platypus.refusals import Refusals
 from platypus.sampler import Sampler
 from platypus.scoring import score
 from platypus.synthetic import random_catalogue
+from platypus.tables import BaseTable
 
 CARD = "base.json"
 ATOMS = r"\d| (?=\S)|(?<=[a-z])(?=[A-Z])"  # a digit, a space, a word in camelCase: "work items" has work_items' tokens

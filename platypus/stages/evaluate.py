@@ -23,9 +23,9 @@ from platypus.example import Example, Instruction, Row, read_dataset, write_line
 from platypus.plan import Malformed, Plan
 from platypus.planner import CONFIDENCE, Planner, is_merged, open_base, open_planner
 from platypus.prompt import Prompt
-from platypus.recipe import EvaluateTable
 from platypus.run import Outcome, Run
 from platypus.scoring import Interval, Score, Scored, TextScore, grouped, score, score_text, summarise
+from platypus.tables import EvaluateTable
 
 MEASURES = {
     "valid": "valid plans",

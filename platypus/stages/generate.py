@@ -23,10 +23,10 @@ from platypus.errors import CatalogueError, RunError
 from platypus.example import Example, write_lines, write_rows
 from platypus.phrasing import Phraser, Said, literals_said
 from platypus.plan import Plan
-from platypus.recipe import GenerateTable
 from platypus.refusals import Refusals
 from platypus.run import Outcome, Run
 from platypus.sampler import Sampler
+from platypus.tables import GenerateTable
 from platypus.teacher import jobs, read_style, style_fingerprint, teach
 
 TRIES = 50  # draws for each example that is wanted, before a catalogue counts as exhausted

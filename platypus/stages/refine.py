@@ -22,7 +22,6 @@ from platypus.candidate import Candidate, Gathered, Mapped, Reading, gather, on_
 from platypus.checks import Bounds
 from platypus.errors import DatasetError
 from platypus.example import Rejected, write_lines
-from platypus.recipe import Doubt, RefineTable
 from platypus.repetition import (
     numbered,
     rejection,
@@ -35,6 +34,7 @@ from platypus.report import write_reports
 from platypus.run import Outcome, Run
 from platypus.similarity import Ints, connected, trigrams
 from platypus.splits import families, prevailing, split, split_by_tool, tied
+from platypus.tables import Doubt, RefineTable
 
 NOT_BAD = {  # no fault of the row's, or what the recipe asks for
     *("duplicate", "near-duplicate", "semantic-duplicate", "contamination", "balance"),

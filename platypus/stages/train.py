@@ -26,8 +26,9 @@ from platypus.model import AdapterCard, Loaded, base_fingerprint, load_base
 from platypus.optimizer import warmup_steps
 from platypus.prefix import sharing
 from platypus.prompt import Encoded, Prompt
-from platypus.recipe import Recipe, TrainTable
+from platypus.recipe import Recipe
 from platypus.run import Outcome, Run
+from platypus.tables import TrainTable
 from platypus.tracking import check_loggers
 
 # Our names for the layers of Llama-like models; "all-linear" is PEFT's own for every linear layer but the output.

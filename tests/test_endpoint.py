@@ -228,8 +228,9 @@ def test_a_question_that_is_refused_costs_the_others_nothing(server: Server, tmp
     assert ask(settings, tmp_path, question("c"))[0][0].text == "echo c"
     server.always = status(422, "never")
     replies, _ = ask(settings, tmp_path, *(question(f"d{i}") for i in range(LOST)))
-    assert [type(reply) for reply in replies] == [Unanswered] * (LOST - 1) + [TeacherError]
-    assert f"{LOST} questions in a row" in replies[-1].what
+    (broken,) = (reply for reply in replies if isinstance(reply, TeacherError))  # whichever came back last
+    assert sum(isinstance(reply, Unanswered) for reply in replies) == LOST - 1
+    assert f"{LOST} questions in a row" in broken.what
 
 
 def test_models_that_know_another_name_for_the_limit(server: Server, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from platypus.errors import CatalogueError
+from platypus.errors import CatalogueError, read_text
 from platypus.schema import Schema, inline
 
 TOOL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}")
@@ -116,11 +116,7 @@ class Catalogue:
 def read_catalogue(path: Path) -> Catalogue:
     """The catalogue in a JSON file. Raises CatalogueError with the file's name."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CatalogueError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise CatalogueError("is not UTF-8 text", where=str(path), remedy="Save the file as UTF-8.") from error
+        data = json.loads(read_text(path, error=CatalogueError))
     except ValueError as error:
         raise CatalogueError(f"is not JSON: {error}", where=str(path), remedy="Mend the JSON there.") from error
     return catalogue_from_json(data, where=str(path))

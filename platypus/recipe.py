@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from platypus.errors import RecipeError
+from platypus.errors import RecipeError, read_text
 from platypus.tables import (
     BaseTable,
     DecodeTable,
@@ -59,13 +59,9 @@ class Recipe(Table):
 def read_recipe(path: Path) -> Recipe:
     """The recipe in a TOML file. Raises RecipeError with the file and every key that is wrong."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeError(
-            f"cannot be read: {error.strerror}", where=str(path), remedy="The folder recipes/ holds complete examples."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise RecipeError("is not UTF-8 text", where=str(path), remedy="Save the file as UTF-8.") from error
+        document = tomllib.loads(
+            read_text(path, error=RecipeError, remedy="The folder recipes/ holds complete examples.")
+        )
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"is not TOML: {error}", where=str(path), remedy="Mend the TOML there.") from error
     try:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from platypus.catalogue import Catalogue
 from platypus.endpoint import BudgetSpent, Endpoint, Question, Unanswered
-from platypus.errors import DatasetError
+from platypus.errors import DatasetError, read_text
 from platypus.example import Example, Rejected
 from platypus.phrasing import literals_said
 from platypus.plan import Malformed, Plan, same
@@ -97,14 +97,7 @@ def jobs(made: Sequence[Example], settings: TeacherTable) -> int:
 
 def read_style(path: Path) -> tuple[str, ...]:
     """The requests in a text file, one a line. Raises DatasetError when there are none."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise DatasetError(
-            f"cannot be read: {error.strerror}", where=str(path), remedy="`style` under [teacher] names it."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise DatasetError("is not UTF-8 text", where=str(path), remedy="Save the file as UTF-8.") from error
+    lines = read_text(path, error=DatasetError, remedy="`style` under [teacher] names it.").splitlines()
     requests = tuple(" ".join(line.split()) for line in lines if line.strip())
     if not requests:
         raise DatasetError("holds no request", where=str(path), remedy="Write a few real requests, one a line.")

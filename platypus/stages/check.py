@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from platypus.catalogue import Catalogue, read_catalogue
-from platypus.errors import PlatypusError
+from platypus.errors import PlatypusError, read_text
 from platypus.example import read_dataset
 from platypus.plan import Malformed, parse_plan
 from platypus.recipe import read_recipe
@@ -72,12 +72,7 @@ def _check_of(file: Path) -> Callable[[Path, Catalogue | None], Report]:
 
 
 def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise PlatypusError(f"cannot be read: {error.strerror}", where=str(file), remedy=KINDS) from error
-    except UnicodeDecodeError as error:
-        raise PlatypusError("is not UTF-8 text", where=str(file), remedy=KINDS) from error
+    return read_text(file, error=PlatypusError, remedy=KINDS, resave=KINDS)
 
 
 def _check_catalogue(file: Path, _: Catalogue | None) -> Report:

@@ -10,17 +10,19 @@ import copy
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, LogitsProcessorList, PreTrainedTokenizerFast
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, LogitsProcessorList
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from platypus.cache import Store
 from platypus.catalogue import Catalogue
@@ -34,6 +36,7 @@ from platypus.synthetic import random_catalogue
 from platypus.tables import GenerateTable
 from platypus.vocabulary import Vocabulary
 from platypus.walk import Constraint
+from tests.tiny import byte_bpe_tokenizer
 
 MAX_STEPS = 4  # Outlines' automaton grows with it
 RAISED = 1e4  # on a dictated token's logit
@@ -61,7 +64,7 @@ Way = Callable[[Sequence[Task], int], list[Said]]  # tasks, and how many at once
 def random_model(shape: str, *, context: int = 8192) -> Loaded:
     """A Llama of random weights, float32: `384x6` is 6 layers of width 384, with 8,192 tokens learned from plans."""
     hidden, layers = (int(number) for number in shape.split("x"))
-    tokenizer = new_tokenizer(8192)
+    tokenizer = byte_bpe_tokenizer(vocabulary=8192, texts=_texts())
     config = LlamaConfig(
         vocab_size=8192,
         hidden_size=hidden,
@@ -79,27 +82,13 @@ def random_model(shape: str, *, context: int = 8192) -> Loaded:
     return Loaded(model=model, tokenizer=tokenizer, source=f"random {shape}", fingerprint="")
 
 
-def new_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE learned from prompts and plans over random catalogues."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        special_tokens=["<s>", "</s>", "<pad>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    texts = []
+def _texts() -> Iterator[str]:
+    """Prompts and plans over random catalogues."""
     for seed in range(150):
         catalogue = random_catalogue(Random(seed), tools=6)
         prompt = Prompt(None, catalogue, "json")  # type: ignore[arg-type]  # for its texts alone
-        drawn = examples(catalogue, GenerateTable(examples=8, refusals=0), seed=seed)
-        texts += [prompt.text(example.query) + prompt.answer(example) for example in drawn]
-    tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
-    )
+        for example in examples(catalogue, GenerateTable(examples=8, refusals=0), seed=seed):
+            yield prompt.text(example.query) + prompt.answer(example)
 
 
 def requests(catalogue: Catalogue, count: int) -> list[Example]:

@@ -25,9 +25,8 @@ from platypus.recipe import Recipe
 from platypus.tables import TrainTable
 
 Message = TypeVar("Message")
-ECHO = (
-    2.0  # seconds in which a second signal is but torchrun's echo of the first: it hands on what the terminal has sent
-)
+# Seconds in which a second signal is but torchrun's echo of the first: it hands on what the terminal has sent already.
+ECHO = 2.0
 
 
 @dataclass(frozen=True)

@@ -61,14 +61,19 @@ def _in_word(letter: str) -> bool:
 
 def texts(value: Value) -> Iterator[str]:
     """The literals in a value, as the request would name them."""
+    return (" ".join(literal.split()) for literal in literals(value))
+
+
+def literals(value: Value) -> Iterator[str]:
+    """The literals in a value, letter for letter: texts and numbers, but no truth values, nulls and references."""
     if isinstance(value, list):
         for element in value:
-            yield from texts(element)
+            yield from literals(element)
     elif isinstance(value, dict):
         for element in value.values():
-            yield from texts(element)
-    elif isinstance(value, str) or (isinstance(value, int | float) and not isinstance(value, bool)):
-        yield " ".join(str(value).split())
+            yield from literals(element)
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        yield str(value)
 
 
 def skeleton(plan: Plan) -> str:

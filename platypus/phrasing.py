@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
-from typing import Any
 
 from platypus.catalogue import Catalogue
 from platypus.clauses import Clauses
+from platypus.keys import literals
 from platypus.mentions import Unsayable
 from platypus.plan import Plan, Reference, Step, Value
 from platypus.surface import ASKING, Voice, finish, mistyped, surround, voice
@@ -198,7 +198,7 @@ def _reach(needed: Sequence[frozenset[int]], step: int) -> frozenset[int]:
 
 def said_literals(plan: Plan) -> list[str]:
     """The literals of a plan that its request says: all but booleans and nulls."""
-    return [text for step in plan for value in step.arguments.values() for text in _texts(value)]
+    return [text for step in plan for value in step.arguments.values() for text in literals(value)]
 
 
 def literals_said(plan: Plan, request: str) -> bool:
@@ -215,11 +215,3 @@ def _stands_alone(text: str, request: str) -> bool:
             return True
         start = request.find(text, start + 1)
     return False
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, list):
-        return [text for element in value for text in _texts(element)]
-    if isinstance(value, dict):
-        return [text for element in value.values() for text in _texts(element)]
-    return [] if value is None or isinstance(value, bool | Reference) else [str(value)]

@@ -9,6 +9,7 @@ asked, because torch takes seconds.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -71,8 +72,9 @@ class Planner:
         if self.settings.decoding == "free":
             return self._freely(requests, batch_size, max_new_tokens)
         if self._is_narrowed:
-            return (self._told(request, max_new_tokens) for request in requests)
-        return self._constrained(requests, batch_size, max_new_tokens)
+            each = (self._constrained(*self._shown(request), [request], 1, max_new_tokens) for request in requests)
+            return chain.from_iterable(each)
+        return self._constrained(self.prompt, self.decoder, requests, batch_size, max_new_tokens)
 
     def watch(self, request: str, *, max_new_tokens: int = 512) -> Iterator[Plan | Answer]:
         """The plan as it grows, whenever a step is complete, and at last the answer. Closing it cancels.
@@ -139,16 +141,13 @@ class Planner:
 
         return Limits(max_new_tokens, seconds=self.settings.seconds)
 
-    def _told(self, request: str, max_new_tokens: int) -> Answer:
-        prompt, decoder = self._shown(request)
-        (said,) = decoder.decode([prompt.ids(request)], limits=self._limits(max_new_tokens))
-        return self._answer(prompt, request, said)
-
-    def _constrained(self, requests: Sequence[str], batch_size: int, max_new_tokens: int) -> Iterator[Answer]:
-        prompts = [self.prompt.ids(request) for request in requests]
-        decoded = self.decoder.decode(prompts, limits=self._limits(max_new_tokens), batch_size=batch_size)
+    def _constrained(
+        self, prompt: Prompt, decoder: "Decoder", requests: Sequence[str], batch_size: int, max_new_tokens: int
+    ) -> Iterator[Answer]:
+        prompts = [prompt.ids(request) for request in requests]
+        decoded = decoder.decode(prompts, limits=self._limits(max_new_tokens), batch_size=batch_size)
         for request, said in zip(requests, decoded, strict=True):
-            yield self._answer(self.prompt, request, said)
+            yield self._answer(prompt, request, said)
 
     def _answer(self, prompt: Prompt, request: str, said: "Decoded") -> Answer:
         plan, least = prompt.read(said.text), self.settings.min_confidence
@@ -195,22 +194,23 @@ def open_planner(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
     if not run.is_done("train"):
         return open_base(run, catalogue=catalogue)
     if is_merged(run):
-        return _planner(run, load_merged(run.folder("merge") / "model"), catalogue)
-    return _planner(run, load_adapted(run.folder("train") / "adapter", base=run.recipe.base), catalogue)
+        tuned = load_merged(run.folder("merge") / "model")
+    else:
+        tuned = load_adapted(run.folder("train") / "adapter", base=run.recipe.base)
+    return replace(_planner(run, tuned, catalogue), calibration=_calibration(run))
 
 
 def open_base(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
     """The run's base without what was learned, with the same prompt."""
     from platypus.model import load_base
 
-    return replace(_planner(run, load_base(run.recipe.base), catalogue), calibration=Calibration())
+    return _planner(run, load_base(run.recipe.base), catalogue)
 
 
 def _planner(run: Run, loaded: "Loaded", catalogue: Catalogue | None) -> Planner:
     table, settings = prompt_settings(run), run.recipe.decode
     prompt = Prompt(loaded.tokenizer, catalogue or run.catalogue, table.notation, table.cutoff)
-    folder = run.path / ".prefix" if settings.keep_prefix else None
-    return Planner(loaded, prompt, settings, folder, _calibration(run))
+    return Planner(loaded, prompt, settings, run.path / ".prefix" if settings.keep_prefix else None)
 
 
 def _calibration(run: Run) -> Calibration:

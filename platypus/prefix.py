@@ -82,7 +82,7 @@ class Pass:
     predicting: torch.Tensor  # (A,) the tokens whose next one is asked for
     prefix: Prefix | None = None
     fills: bool = False
-    masks: dict[int | None, torch.Tensor] = field(default_factory=dict)  # by window: each is made once for all layers
+    masks: dict[tuple[int | None, torch.device], torch.Tensor] = field(default_factory=dict)  # made once for all layers
 
     def logits(self, model: Any) -> torch.Tensor:
         """What the model says after the predicting tokens, (A, vocabulary)."""
@@ -100,17 +100,18 @@ class Pass:
             self.prefix.end.append(logits)
         return logits
 
-    def allowed(self, window: int | None) -> torch.Tensor:
+    def allowed(self, window: int | None, device: torch.device) -> torch.Tensor:
         """Which keys each query sees, (T, prefix + T): the prefix and, causally, its own row, within a window."""
-        if window not in self.masks:
+        if (window, device) not in self.masks:
             row = torch.repeat_interleave(torch.arange(len(self.lengths)), torch.tensor(self.lengths))
             before = 0 if self.prefix is None or self.fills else self.prefix.length
             key_row = torch.cat((torch.full((before,), -1), row))
             key_at = torch.cat((torch.arange(before), self.positions[0]))
             distance = self.positions[0][:, None] - key_at
             seen = (distance >= 0) & ((key_row == -1) | (key_row == row[:, None]))
-            self.masks[window] = seen if window is None else seen & (distance < window)
-        return self.masks[window]
+            seen = seen if window is None else seen & (distance < window)
+            self.masks[window, device] = seen.to(device)
+        return self.masks[window, device]
 
     @contextmanager
     def spare_last_layer(self, model: PreTrainedModel | PeftModel) -> Iterator[None]:
@@ -254,7 +255,7 @@ def shared_prefix_attention(
     if flash and window is None and softcap is None:
         output = flash_attention(query, key, value, before, lengths=shared.lengths, scale=scaling)
     else:
-        allowed = shared.allowed(window).to(query.device)
+        allowed = shared.allowed(window, query.device)
         keys, values = (
             (torch.cat(pair, 2) for pair in zip(before, (key, value), strict=True)) if before else (key, value)
         )

@@ -10,7 +10,7 @@ import json
 import shutil
 import string
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,9 @@ TEXTS = (
 )
 
 
-def byte_bpe_tokenizer(*, vocabulary: int = 512, bos: bool = True) -> PreTrainedTokenizerFast:
+def byte_bpe_tokenizer(
+    *, vocabulary: int = 512, bos: bool = True, texts: Iterable[str] = TEXTS
+) -> PreTrainedTokenizerFast:
     """A byte-level BPE; with `bos`, encoding with special tokens puts one `<s>` first. Padding is its own token."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -53,7 +55,7 @@ def byte_bpe_tokenizer(*, vocabulary: int = 512, bos: bool = True) -> PreTrained
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(TEXTS, trainer)
+    tokenizer.train_from_iterator(texts, trainer)
     if bos:
         tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
     return PreTrainedTokenizerFast(

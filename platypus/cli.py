@@ -223,18 +223,34 @@ def all_stages(run: RunFolder, recipe: RecipeFile = None, force: Force = False, 
 
 @app.command()
 def plan(
-    run: RunFolder,
-    request: Annotated[str, typer.Argument(metavar="REQUEST", help="What is wanted, in words.", show_default=False)],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="The run's folder. Without one, say REQUEST alone.", show_default=False)
+    ],
+    request: Annotated[
+        str, typer.Argument(metavar="REQUEST", help="What is wanted, in words.", show_default=False)
+    ] = "",
     catalogue: OtherTools = None,
     decoding: Decode = None,
     time_limit: TimeLimit = None,
     as_json: Json = False,
 ) -> None:
-    """Answer one request with a plan. Exit code 1 when the answer is not one, or the planner is not sure of it."""
-    from platypus.stages.chat import plan
+    """Answer one request with a plan. Exit code 1 when the answer is not one, or the planner is not sure of it.
 
-    opened = _open(run, decoding=decoding, seconds=time_limit)
-    if not plan(opened, request, catalogue=_tools(catalogue), as_json=as_json):
+    Without RUN, the embedded base answers as it is, with the tools of --catalogue.
+    """
+    from platypus.recipe import Recipe
+    from platypus.stages.chat import plan, plan_untrained
+
+    tools = _tools(catalogue)
+    if request:
+        opened = _open(Path(run), decoding=decoding, seconds=time_limit)
+        answered = plan(opened, request, catalogue=tools, as_json=as_json)
+    elif tools is not None:
+        recipe = Recipe().decoded(decoding, seconds=time_limit)
+        answered = plan_untrained(run, tools, recipe, as_json=as_json)
+    else:
+        raise typer.BadParameter("say RUN and REQUEST, or REQUEST and --catalogue FILE", param_hint="REQUEST")
+    if not answered:
         raise typer.Exit(1)
 
 

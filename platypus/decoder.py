@@ -178,30 +178,45 @@ class Decoder:
         """What all prompts have in common."""
         return self._store.prefix
 
-    def decode(self, prompts: Sequence[Sequence[int]], *, limits: Limits, batch_size: int = 16) -> Iterator[Decoded]:
-        """The plan of each prompt, in order."""
+    def decode(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        limits: Limits,
+        batch_size: int = 16,
+        named: Sequence[Sequence[str]] = (),
+    ) -> Iterator[Decoded]:
+        """The plan of each prompt, in order; `named` are the texts that the markers of each stand for."""
         waiting: dict[int, Decoded] = {}
         wanted = 0
-        for progress in self.stream(prompts, limits=limits, batch_size=batch_size):
+        for progress in self.stream(prompts, limits=limits, batch_size=batch_size, named=named):
             if progress.decoded is not None:
                 waiting[progress.index] = progress.decoded
             while wanted in waiting:
                 yield waiting.pop(wanted)
                 wanted += 1
 
-    def stream(self, prompts: Sequence[Sequence[int]], *, limits: Limits, batch_size: int = 1) -> Iterator[Progress]:
+    def stream(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        limits: Limits,
+        batch_size: int = 1,
+        named: Sequence[Sequence[str]] = (),
+    ) -> Iterator[Progress]:
         """The plans as they grow, after each pass of the model, and when one is complete. Closing it cancels.
 
         Raises PromptError for a prompt that fills the model's context.
         """
         for prompt in prompts:
             self._check(prompt)
-        queue = enumerate(prompts)
+        queue = enumerate(zip(prompts, named or [()] * len(prompts), strict=True))
         rows: list[_Row] = []
         with self._borrowed() as store:
             while True:
                 while len(rows) < batch_size and (following := next(queue, None)) is not None:
-                    row = self._row(*following, limits)
+                    index, (prompt, texts) = following
+                    row = self._row(index, prompt, texts, limits)
                     if row.settle():
                         yield row.progress
                     else:
@@ -215,14 +230,16 @@ class Decoder:
                     yield row.progress
                 rows = [row for row in rows if not row.walk.ended]
 
-    def best(self, prompt: Sequence[int], k: int, *, limits: Limits, batch_size: int = 8) -> list[Ranked]:
+    def best(
+        self, prompt: Sequence[int], k: int, *, limits: Limits, batch_size: int = 8, named: Sequence[str] = ()
+    ) -> list[Ranked]:
         """The k likeliest plans and their probabilities, likeliest first, found by best-first search.
 
         Probabilities only fall as a plan grows, so a plan that is complete before all likelier beginnings are
         followed up is among the best: the result is exact, unless a limit ends the search; then it may be short.
         """
         self._check(prompt)
-        start = self._row(0, prompt, limits)
+        start = self._row(0, prompt, named, limits)
         start.walk.forced()
         order = itertools.count()
         frontier = [_Branch(0.0, next(order), start)]
@@ -304,13 +321,14 @@ class Decoder:
                 remedy="Use a smaller catalogue, a shorter request, or a base with a longer context.",
             )
 
-    def _row(self, index: int, prompt: Sequence[int], limits: Limits) -> _Row:
+    def _row(self, index: int, prompt: Sequence[int], named: Sequence[str], limits: Limits) -> _Row:
         """The request at its beginning: it shares the prefix as far as that goes."""
         shared = _alike(self._ids, prompt[:-1])
         deadline = time.monotonic() + (np.inf if limits.seconds is None else limits.seconds)
         rng = np.random.default_rng((limits.seed, index))
         limit = min(limits.max_new_tokens, self._loaded.context - len(prompt))
-        return _Row(index, list(prompt[shared:]), self._constraint.start(), Own(shared), limit, deadline, rng=rng)
+        walk = self._constraint.start(named)
+        return _Row(index, list(prompt[shared:]), walk, Own(shared), limit, deadline, rng=rng)
 
 
 @dataclass(order=True)

@@ -1,19 +1,20 @@
-"""What a grammar cannot count: that the elements of a `uniqueItems` array differ, and the keys of an object.
+"""What a grammar cannot know: that elements of a `uniqueItems` array and keys of an object differ, and what is marked.
 
 `Distinct` reads the text of a plan as it grows and says when it has come to hold two equal ones. It takes the text to
 be one that the catalogue's grammar allows. Elements are equal as in JSON Schema: 1 and 1.0 are, 1 and true are not.
-Where a value may be one of several kinds of array, its elements are kept distinct if one of these asks for it.
+Where a value may be one of several kinds of array, its elements are kept distinct if one of these asks for it. A marker
+counts as the text that it stands for in the request, and there are no others.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 from platypus.catalogue import Catalogue
 from platypus.notation import Notation
 from platypus.schema import Schema, variants
 
-_QUOTE, _BACKSLASH, _COLON, _COMMA, _EQUALS, _ARRAY, _OBJECT, _CALL = b'"\\:,=[{('
+_QUOTE, _BACKSLASH, _COLON, _COMMA, _EQUALS, _ARRAY, _OBJECT, _CALL, _MARKER, _END = b'"\\:,=[{(<>'
 _CLOSING = b"]})"
 
 
@@ -47,12 +48,20 @@ class Distinct:
         self._string = 0  # where the last string begins
         self._before = ""  # the string before the last one
         self._tool = self._argument = ""
+        self._named: Sequence[str] = ()
+        self._number: int | None = None  # of the marker that is open, as far as it is written
 
     def copy(self) -> Self:
         """A reader that goes on from here on its own."""
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__)
         new._text, new._frames = self._text.copy(), self._frames.copy()
+        return new
+
+    def of(self, named: Sequence[str]) -> Self:
+        """A reader for a request whose markers stand for these texts."""
+        new = self.copy()
+        new._named = named
         return new
 
     @property
@@ -79,7 +88,7 @@ class Distinct:
         return self._in_string
 
     def read(self, more: bytes) -> bool:
-        """Go on with these bytes; False when two equal elements or keys have come to stand in one place."""
+        """Go on with these bytes; False at an unknown marker, or when two equal elements or keys stand in one place."""
         return all(self._byte(byte) for byte in more)
 
     def _byte(self, byte: int) -> bool:
@@ -92,6 +101,8 @@ class Distinct:
                 return self._end_string()
         elif byte == _QUOTE:
             self._in_string, self._string = True, len(self._text) - 1
+        elif byte == _MARKER or self._number is not None:
+            return self._mark(byte)
         elif byte in (_ARRAY, _OBJECT, _CALL):
             self._open(byte)
         elif byte == _COMMA or byte in _CLOSING:
@@ -99,6 +110,19 @@ class Distinct:
         elif byte == _EQUALS and len(self._frames) == 1:
             self._argument = _name(self._text[self._frames[-1].start : -1])
         return True
+
+    def _mark(self, byte: int) -> bool:
+        """One more byte of a marker. At its end the text that it stands for takes its place."""
+        if byte == _MARKER:
+            self._number, self._string = 0, len(self._text) - 1
+            return bool(self._named)
+        number = self._number or 0
+        if byte != _END:
+            self._number = 10 * number + int(chr(byte))
+            return self._number <= len(self._named)
+        self._number = None
+        self._text[self._string :] = json.dumps(self._named[number - 1], ensure_ascii=False).encode()
+        return self._end_string()
 
     def _end_string(self) -> bool:
         string = self._text[self._string :].decode()

@@ -6,7 +6,8 @@ class that fits, and a tool whose required argument has no literals only where s
 of a plan is a dead end. Arguments come in catalogue order. The syntax is that of
 github.com/guidance-ai/llguidance, docs/parametric.md.
 
-What no such grammar can count, equal elements of a `uniqueItems` array and equal keys, is left to `platypus.walk`; an
+What no such grammar can count, equal elements of a `uniqueItems` array and equal keys, and which markers a request
+has, is left to `platypus.walk`; an
 index in a reference has at most three digits, and a field name that no schema declares is ASCII.
 """
 
@@ -74,23 +75,34 @@ _MARKS: Mapping[Notation, _Marks] = {
 
 
 def plan_grammar(
-    catalogue: Catalogue, notation: Notation, *, max_steps: int, lead: str = "", seconds: float = SECONDS
+    catalogue: Catalogue,
+    notation: Notation,
+    *,
+    max_steps: int,
+    lead: str = "",
+    markers: bool = False,
+    seconds: float = SECONDS,
 ) -> Grammar:
     """The grammar of the catalogue's valid plans of up to `max_steps` steps; `lead` is text before every plan.
+
+    With `markers`, text may be a marker of the request; which ones it has, no grammar of a catalogue can know.
 
     Raises CatalogueError when the parameter cannot hold so many steps, an argument has no possible value, or the
     grammar is not written after so many seconds.
     """
-    return _Builder(catalogue, notation, max_steps, lead, time.monotonic() + seconds).grammar()
+    deadline = time.monotonic() + seconds
+    return _Builder(catalogue, notation, max_steps, lead, deadline, markers=markers).grammar()
 
 
 class _Builder:
-    def __init__(self, catalogue: Catalogue, notation: Notation, max_steps: int, lead: str, deadline: float) -> None:
+    def __init__(
+        self, catalogue: Catalogue, notation: Notation, max_steps: int, lead: str, deadline: float, *, markers: bool
+    ) -> None:
         self.catalogue, self.notation, self.steps, self.lead = catalogue, notation, max_steps, lead
         self.deadline = deadline
         self.marks = _MARKS[notation]
         self.rules = Rules()
-        self.literals = Literals(self.rules)
+        self.literals = Literals(self.rules, markers=markers)
         self._fits: dict[tuple[str, str], bool] = {}
         self._references: dict[str, str | None] = {}
         self._available: dict[str, str | None] = {}

@@ -92,6 +92,7 @@ class AdapterCard:
     catalogue: str | None
     notation: Notation
     cutoff: int
+    markers: bool = False
     quantisation: Quantisation = "none"
 
     def write(self, adapter: Path) -> None:

@@ -3,14 +3,16 @@
     works_list(stage.name=["testing"], owned_by=[$0])
     summarize_objects(objects=$1)
 
-In `calls` values are JSON, and `$1.title.0` is the reference `$$PREV[1].title.0`. Names that are not plain words are
-JSON strings. The empty plan is `[]` in both. What cannot be read becomes `Malformed` with the position, never an error.
+In `calls` values are JSON, and `$1.title.0` is the reference `$$PREV[1].title.0`; `<2>` is the second text that the
+request names, if it has markers (`markers.py`). Names that are not plain words are JSON strings. The empty plan is `[]`
+in both. What cannot be read becomes `Malformed` with the position, never an error.
 """
 
 import json
 import re
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Literal, cast
+from typing import Literal, Self, cast
 
 from platypus.catalogue import Catalogue
 from platypus.plan import MAX_DEPTH, Malformed, Plan, Problem, Reference, Step, Value, checked_plan, parse_plan
@@ -18,12 +20,26 @@ from platypus.plan import MAX_DEPTH, Malformed, Plan, Problem, Reference, Step, 
 Notation = Literal["json", "calls"]
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]*")
+MARKER = "<[1-9][0-9]?>"
 
+_MARKER = re.compile(MARKER)
 _SPACE = re.compile(r"[ \t\r\n]*")
 _LINE_END = re.compile(r"[ \t\r]*\n[ \t\r\n]*")
 _REFERENCE = re.compile(r"\$(0|[1-9][0-9]{0,5})((?:\.[\w$-]+(?: [\w$-]+)*)*)")  # the paths of platypus.plan
 _EMPTY = re.compile(r"\[[ \t\r\n]*\]")
 _JSON = json.JSONDecoder()  # takes NaN and Infinity too, which no Plan can hold
+
+
+class Marked(str):
+    """A text that a request names, which `calls` writes as the marker that it has there."""
+
+    number: int
+
+    def __new__(cls, text: str, number: int) -> Self:
+        """The text that has this number."""
+        marked = super().__new__(cls, text)
+        marked.number = number
+        return marked
 
 
 def print_plan(plan: Plan, notation: Notation) -> str:
@@ -33,15 +49,20 @@ def print_plan(plan: Plan, notation: Notation) -> str:
     return "\n".join(map(_print_step, plan.steps))
 
 
-def read_plan(text: str, notation: Notation, catalogue: Catalogue | None) -> Plan | Malformed:
-    """The plan that the text holds; with a catalogue, only if it fits. Strict, but for white space."""
-    return parse_plan(text, catalogue) if notation == "json" else _read_calls(text, catalogue)
+def read_plan(
+    text: str, notation: Notation, catalogue: Catalogue | None, named: Sequence[str] = ()
+) -> Plan | Malformed:
+    """The plan that the text holds; with a catalogue, only if it fits. Strict, but for white space.
+
+    `named` are the texts that markers stand for.
+    """
+    return parse_plan(text, catalogue) if notation == "json" else _read_calls(text, catalogue, named)
 
 
-def read_begun(text: str, notation: Notation, catalogue: Catalogue | None) -> Plan:
+def read_begun(text: str, notation: Notation, catalogue: Catalogue | None, named: Sequence[str] = ()) -> Plan:
     """The steps that are complete in the beginning of a plan's text; of text that begins none, no steps."""
     whole = text.rpartition("\n")[0] if notation == "calls" else _complete_steps(text)
-    plan = read_plan(whole or "[]", notation, catalogue)
+    plan = read_plan(whole or "[]", notation, catalogue, named)
     return plan if isinstance(plan, Plan) else Plan()
 
 
@@ -67,6 +88,8 @@ def print_name(name: str) -> str:
 
 def _print_value(value: Value) -> str:
     match value:
+        case Marked():
+            return f"<{value.number}>"
         case Reference():
             return ".".join((f"${value.step}", *value.path))
         case list():
@@ -78,9 +101,9 @@ def _print_value(value: Value) -> str:
             return json.dumps(value, ensure_ascii=False)
 
 
-def _read_calls(text: str, catalogue: Catalogue | None) -> Plan | Malformed:
+def _read_calls(text: str, catalogue: Catalogue | None, named: Sequence[str]) -> Plan | Malformed:
     try:
-        steps = _Reader(text).steps()
+        steps = _Reader(text, named).steps()
     except _Unreadable as error:
         return Malformed(text, (Problem("calls", f"not a call: {error}", position=error.position),))
     return checked_plan(steps, catalogue, text=text)
@@ -98,8 +121,8 @@ class _Reader:
     White space may stand between any two symbols; two calls need a line end between them.
     """
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, named: Sequence[str]) -> None:
+        self.text, self.named = text, named
         self.at = 0
 
     def steps(self) -> list[Step]:
@@ -137,6 +160,8 @@ class _Reader:
         match self.text[self.at : self.at + 1]:
             case "$":
                 return self.reference()
+            case "<":
+                return self.marked()
             case "[":
                 return self.array(depth)
             case "{":
@@ -149,6 +174,14 @@ class _Reader:
         if not found:
             raise self.expected("a reference such as $0")
         return Reference(int(found[1]), tuple(found[2].split(".")[1:]))
+
+    def marked(self) -> str:
+        start, found = self.at, self.take(_MARKER)
+        number = int(found[0][1:-1]) if found else 0
+        if not 1 <= number <= len(self.named):
+            self.at = start
+            raise self.expected(f"a marker of the request, which has {len(self.named)}")
+        return self.named[number - 1]
 
     def array(self, depth: int) -> list[Value]:
         values: list[Value] = []

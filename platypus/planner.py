@@ -6,6 +6,7 @@ Tensors are the matter of `platypus.model` and `platypus.decoder`, which are imp
 asked, because torch takes seconds.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,6 +20,7 @@ from platypus.errors import ModelError
 from platypus.example import Row
 from platypus.plan import Malformed, Plan, Problem
 from platypus.prompt import Prompt
+from platypus.recipe import Recipe
 from platypus.retrieval import Retriever
 from platypus.run import Run
 from platypus.tables import DecodeTable, PromptTable
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from platypus.decoder import Decoded, Decoder, Limits
     from platypus.model import Completion, Loaded
 
+BASE_CARD = "base.json"  # in the folder of a base that Platypus made
 CONFIDENCE = "confidence.json"  # what evaluate leaves: the calibration of the model that it scored
 
 
@@ -86,8 +89,9 @@ class Planner:
             return
         prompt, decoder = self._shown(request)
         steps = 0
-        for progress in decoder.stream([prompt.ids(request)], limits=self._limits(max_new_tokens)):
-            begun = prompt.read_begun(progress.text)
+        named, limits = [prompt.named(request)], self._limits(max_new_tokens)
+        for progress in decoder.stream([prompt.ids(request)], limits=limits, named=named):
+            begun = prompt.read_begun(progress.text, request)
             if len(begun) > steps:
                 steps = len(begun)
                 yield begun
@@ -124,7 +128,9 @@ class Planner:
         from platypus.decoder import Decoder
 
         steps = self.settings.max_steps
-        constraint = Constraint.compile(self._vocabulary, catalogue, prompt.notation, max_steps=steps)
+        constraint = Constraint.compile(
+            self._vocabulary, catalogue, prompt.notation, max_steps=steps, markers=prompt.markers
+        )
         return Decoder(self.loaded, constraint, [prompt.ids(probe) for probe in ("1", "Plan")], folder=self.folder)
 
     def _shown(self, request: str) -> tuple[Prompt, "Decoder"]:
@@ -144,13 +150,14 @@ class Planner:
     def _constrained(
         self, prompt: Prompt, decoder: "Decoder", requests: Sequence[str], batch_size: int, max_new_tokens: int
     ) -> Iterator[Answer]:
-        prompts = [prompt.ids(request) for request in requests]
-        decoded = decoder.decode(prompts, limits=self._limits(max_new_tokens), batch_size=batch_size)
+        prompts, named = map(prompt.ids, requests), map(prompt.named, requests)
+        limits = self._limits(max_new_tokens)
+        decoded = decoder.decode([*prompts], limits=limits, batch_size=batch_size, named=[*named])
         for request, said in zip(requests, decoded, strict=True):
             yield self._answer(prompt, request, said)
 
     def _answer(self, prompt: Prompt, request: str, said: "Decoded") -> Answer:
-        plan, least = prompt.read(said.text), self.settings.min_confidence
+        plan, least = prompt.read(said.text, request), self.settings.min_confidence
         confidence = self.calibration.confidence(said.probability) if said.ended_by == "model" else 0.0
         known = (said.probability, confidence, confidence >= least)
         return Answer(request, plan, said.text, said.tokens, said.decisions, said.ended_by, *known)
@@ -162,7 +169,7 @@ class Planner:
         seconds = self.settings.seconds
         said = complete(self.loaded, prompts, max_new_tokens=max_new_tokens, batch_size=batch_size, seconds=seconds)
         for request, completion in zip(requests, said, strict=True):
-            plan, tokens = self._read(completion), completion.tokens
+            plan, tokens = self._read(completion, request), completion.tokens
             ended_by: Literal["model", "length"] = "model" if completion.finished else "length"
             yield Answer(request, plan, completion.text, tokens, tokens, ended_by)
 
@@ -175,10 +182,10 @@ class Planner:
         prompts = [self.prompt.row_ids(row) for row in rows]
         return complete(self.loaded, prompts, max_new_tokens=max_new_tokens, batch_size=batch_size)
 
-    def _read(self, completion: "Completion") -> Plan | Malformed:
+    def _read(self, completion: "Completion", request: str) -> Plan | Malformed:
         """The plan; an answer without its end is none, even if what there is of it looks like one."""
         if completion.finished:
-            return self.prompt.read(completion.text)
+            return self.prompt.read(completion.text, request)
         fault = Problem("unfinished", f"the answer was cut off after {completion.tokens} tokens")
         return Malformed(completion.text, (fault,))
 
@@ -207,9 +214,23 @@ def open_base(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
     return _planner(run, load_base(run.recipe.base), catalogue)
 
 
+def open_untrained(catalogue: Catalogue, recipe: Recipe) -> Planner:
+    """The recipe's base with tools that it was never trained on, asked as it was in its own training, if that is known.
+
+    How far its confidence can be trusted, nobody has measured.
+    """
+    from platypus.model import base_folder, load_base
+
+    loaded, card, table = load_base(recipe.base), base_folder(recipe.base) / BASE_CARD, recipe.prompt
+    if card.is_file():
+        table = PromptTable(**json.loads(card.read_text(encoding="utf-8"))["prompt"])
+    prompt = Prompt(loaded.tokenizer, catalogue, table.notation, loaded.context, table.markers)
+    return Planner(loaded, prompt, recipe.decode)
+
+
 def _planner(run: Run, loaded: "Loaded", catalogue: Catalogue | None) -> Planner:
     table, settings = prompt_settings(run), run.recipe.decode
-    prompt = Prompt(loaded.tokenizer, catalogue or run.catalogue, table.notation, table.cutoff)
+    prompt = Prompt(loaded.tokenizer, catalogue or run.catalogue, table.notation, table.cutoff, table.markers)
     return Planner(loaded, prompt, settings, run.path / ".prefix" if settings.keep_prefix else None)
 
 
@@ -247,4 +268,4 @@ def prompt_settings(run: Run) -> PromptTable:
             remedy=f"Train it again: platypus train {run.path}; or keep the run's catalogue and plan with other tools:"
             f" platypus plan {run.path} --catalogue FILE",
         )
-    return PromptTable(notation=card.notation, cutoff=card.cutoff)
+    return PromptTable(notation=card.notation, cutoff=card.cutoff, markers=card.markers)

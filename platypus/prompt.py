@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 from platypus.catalogue import Argument, Catalogue, Tool
 from platypus.errors import PromptError
 from platypus.example import Example, Instruction, Row
+from platypus.markers import named, pointing, with_markers
 from platypus.notation import Notation, print_plan, read_begun, read_plan
 from platypus.plan import Malformed, Plan
 from platypus.schema import Schema, is_nothing, variants
@@ -45,6 +46,7 @@ RULES: Mapping[Notation, str] = {
         "not ask for. If these tools cannot fulfil the request, answer []."
     ),
 }
+MARKERS = "In the request <1> stands behind the first value; as a value, <1> is that text."
 NO_LABEL = -100  # the target that torch's cross entropy leaves out
 
 _WORD = re.compile(r"[^\W\d][\w./:-]*")
@@ -98,10 +100,15 @@ class Prompt:
     catalogue: Catalogue | None
     notation: Notation = "json"
     cutoff: int = 4096
+    markers: bool = False
 
     def text(self, query: str) -> str:
         """The prompt of a request."""
-        return query.join(self.frame)
+        return self.shown(query).join(self.frame)
+
+    def shown(self, query: str) -> str:
+        """The request as it stands in its prompt."""
+        return with_markers(query) if self.markers else query
 
     def row_text(self, row: Row) -> str:
         """The prompt of a row, without its answer."""
@@ -113,13 +120,15 @@ class Prompt:
     @cached_property
     def frame(self) -> Frame:
         """What stands before and after each request."""
-        return frame(self.catalogue, self.notation)
+        return frame(self.catalogue, self.notation, markers=self.markers)
 
     def answer(self, row: Row) -> str:
         """What the model should say: the plan with its arguments in catalogue order, or the row's output."""
         if isinstance(row, Instruction):
             return row.output
         plan = row.plan.ordered(self.catalogue) if self.catalogue else row.plan
+        if self.markers and self.catalogue:
+            plan = pointing(plan, self.catalogue, row.query)
         return print_plan(plan, self.notation)
 
     def ids(self, query: str) -> list[int]:
@@ -150,13 +159,17 @@ class Prompt:
             )
         return encoded
 
-    def read(self, answer: str) -> Plan | Malformed:
-        """The plan that an answer holds."""
-        return read_plan(answer, self.notation, self.catalogue)
+    def read(self, answer: str, query: str = "") -> Plan | Malformed:
+        """The plan that the answer to a request holds."""
+        return read_plan(answer, self.notation, self.catalogue, self.named(query))
 
-    def read_begun(self, answer: str) -> Plan:
+    def read_begun(self, answer: str, query: str = "") -> Plan:
         """The steps that are complete in an answer that is still being said."""
-        return read_begun(answer, self.notation, self.catalogue)
+        return read_begun(answer, self.notation, self.catalogue, self.named(query))
+
+    def named(self, query: str) -> tuple[str, ...]:
+        """The texts of a request that have markers."""
+        return named(query) if self.markers else ()
 
     def _encode(self, row: Row) -> Encoded:
         prompt = self._prompt_ids(self.row_text(row))
@@ -179,12 +192,13 @@ class Prompt:
         return ids
 
 
-def frame(catalogue: Catalogue | None, notation: Notation) -> Frame:
+def frame(catalogue: Catalogue | None, notation: Notation, *, markers: bool = False) -> Frame:
     """The text around a request: before it a planner's rules and tools; without a catalogue it is the instruction."""
     if catalogue is None:
         return Frame(*WITHOUT_INPUT.split("{instruction}"))
     before, after = WITH_INPUT.split("{input}")
-    return Frame(before.format(instruction=f"{RULES[notation]}\n\nTools:\n{render_catalogue(catalogue)}"), after)
+    rules = f"{RULES[notation]} {MARKERS}" if markers else RULES[notation]
+    return Frame(before.format(instruction=f"{rules}\n\nTools:\n{render_catalogue(catalogue)}"), after)
 
 
 def name_of(row: Row) -> str:

@@ -16,6 +16,7 @@ from platypus.errors import RecipeError, read_text
 from platypus.tables import (
     BaseTable,
     DecodeTable,
+    Decoding,
     EvaluateTable,
     GenerateTable,
     MergeTable,
@@ -54,6 +55,12 @@ class Recipe(Table):
                 "Set `catalogue`, and examples under [generate], or leave [teacher] out.",
             )
         return self
+
+    def decoded(self, decoding: Decoding | None, *, seconds: float | None) -> Self:
+        """The same with another way of decoding, or another time limit; None keeps those."""
+        wanted = {"decoding": decoding, "seconds": seconds}
+        table = self.decode.model_copy(update={key: value for key, value in wanted.items() if value is not None})
+        return self.model_copy(update={"decode": table})
 
 
 def read_recipe(path: Path) -> Recipe:

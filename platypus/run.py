@@ -83,9 +83,7 @@ class Run:
 
     def decoded(self, decoding: Decoding | None = None, *, seconds: float | None = None) -> "Run":
         """The same run with another way of decoding, or another time limit, than the recipe's; None keeps those."""
-        wanted = {"decoding": decoding, "seconds": seconds}
-        table = self.recipe.decode.model_copy(update={key: v for key, v in wanted.items() if v is not None})
-        return replace(self, recipe=self.recipe.model_copy(update={"decode": table}))
+        return replace(self, recipe=self.recipe.decoded(decoding, seconds=seconds))
 
     def is_done(self, stage: str) -> bool:
         """Whether the stage has been finished, with whatever inputs."""

@@ -216,6 +216,17 @@ def literal_problem(schema: Schema, value: Any) -> str | None:
     return error.message if error else None
 
 
+def takes_any_text(schema: Schema) -> bool:
+    """Whether every text is allowed, as one of the schema's types."""
+    limits = {"enum", "const", "pattern", "minLength", "maxLength"}
+    return any(
+        variant.get("type") == "string"
+        and not limits & variant.keys()
+        and variant.get("format") not in _FORMATS.checkers
+        for variant in variants(schema)
+    )
+
+
 def allowed_values(schema: Schema) -> tuple[Any, ...]:
     """The values of an enum or constant, in their order; empty when the schema has none."""
     for variant in variants(schema):

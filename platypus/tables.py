@@ -36,6 +36,14 @@ class PromptTable(Table):
     """How plans are written: `json` is the canonical form, `calls` needs three to five times fewer tokens."""
     cutoff: Count = 4096
     """The longest prompt with its answer, in tokens. A longer one is refused, never cut."""
+    markers: bool = False
+    """Whether a request's values get numbers, `ISS-12<1>`, that a plan points to; only in `calls`."""
+
+    @model_validator(mode="after")
+    def _markers_need_calls(self) -> Self:
+        if self.markers and self.notation != "calls":
+            raise ValueError("prompt.markers is for calls alone", 'Set prompt.notation to "calls".')
+        return self
 
 
 class GenerateTable(Table):

@@ -17,6 +17,7 @@ from typing import Any
 from llguidance import LLMatcher
 
 from platypus.errors import CatalogueError
+from platypus.notation import MARKER
 from platypus.plan import MARK
 from platypus.schema import Schema, literal_problem, variants
 from platypus.texts import CHARACTER, UNMARKED, count_texts, is_possible, text_terminal
@@ -80,10 +81,10 @@ def meaning(schema: Schema) -> dict[str, Any]:
 
 
 class Literals:
-    """The literals of schemas, as rules added to a grammar."""
+    """The literals of schemas, as rules added to a grammar; with markers, one of these may stand for any text."""
 
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
+    def __init__(self, rules: Rules, *, markers: bool = False) -> None:
+        self._rules, self._markers = rules, markers
         self._known: dict[str, str | None] = {}
 
     def rule(self, schema: Schema, where: str, *, depth: int = 0) -> str | None:
@@ -145,7 +146,8 @@ class Literals:
     def _string(self, schema: Schema, where: str) -> str | None:
         terminal = text_terminal(schema)
         if terminal is None:
-            return self._text()
+            marker = self._rules.add("MARKER", f"/{MARKER}/") if self._markers else None
+            return " | ".join(filter(None, (self._text(), marker)))
         return self._rules.add("TEXT", terminal) if is_possible(terminal, where) else None
 
     def _number(self, schema: Schema, kind: str) -> str | None:

@@ -2,13 +2,13 @@
 
 A token may come next when the grammar allows it, when it goes on with the canonical tokenisation (the ids so far are
 those that the tokenizer gives for their text, so a model sees what it saw in training), when it makes no two equal
-elements where they must differ, and when something can follow of which the same is true. What can follow is looked
-for with a bound on the work; what was found is kept, so that a plan that was let begin can be ended. Where no token is
-canonical that is waived, and counted, up to the next word. Knows no model.
+elements where they must differ and no marker that the request lacks, and when something can follow of which the same is
+true. What can follow is looked for with a bound on the work; what was found is kept, so that a plan that was let begin
+can be ended. Where no token is canonical that is waived, and counted, up to the next word. Knows no model.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -49,16 +49,18 @@ class Constraint:
     distinct: Distinct
 
     @staticmethod
-    def compile(vocabulary: Vocabulary, catalogue: Catalogue, notation: Notation, *, max_steps: int) -> "Constraint":
+    def compile(
+        vocabulary: Vocabulary, catalogue: Catalogue, notation: Notation, *, max_steps: int, markers: bool = False
+    ) -> "Constraint":
         """The constraint; the last few are kept, so that the same one is compiled once.
 
         Raises CatalogueError when the grammar is refused or larger than the limits of time and size.
         """
-        return _compiled(vocabulary, catalogue, notation, max_steps)
+        return _compiled(vocabulary, catalogue, notation, max_steps, markers)
 
-    def start(self) -> "Walk":
-        """A plan that is not begun."""
-        return Walk(self.vocabulary, self.matcher.deep_copy(), self.distinct.copy())
+    def start(self, named: Sequence[str] = ()) -> "Walk":
+        """A plan that is not begun, for a request whose markers stand for these texts."""
+        return Walk(self.vocabulary, self.matcher.deep_copy(), self.distinct.of(named))
 
 
 class Walk:
@@ -270,8 +272,10 @@ class _Search:
 
 
 @lru_cache(maxsize=KEPT)
-def _compiled(vocabulary: Vocabulary, catalogue: Catalogue, notation: Notation, max_steps: int) -> Constraint:
-    grammar = plan_grammar(catalogue, notation, max_steps=max_steps, lead=vocabulary.lead)
+def _compiled(
+    vocabulary: Vocabulary, catalogue: Catalogue, notation: Notation, max_steps: int, markers: bool
+) -> Constraint:
+    grammar = plan_grammar(catalogue, notation, max_steps=max_steps, lead=vocabulary.lead, markers=markers)
     matcher = LLMatcher(vocabulary.tokens, grammar.lark, log_level=0, limits=LIMITS)
     matcher.compute_bitmask()  # some limits are met only when it is used
     if matcher.is_error():

@@ -1,18 +1,21 @@
 """The base stage: sharing a catalogue changes nothing, lessons repeat, a short run gives a model that opens."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from rich.console import Console
 
 from platypus.errors import ModelError
 from platypus.loss import accumulate
 from platypus.model import Loaded, load_base
 from platypus.prefix import common_prefix
-from platypus.prompt import Prompt
+from platypus.prompt import Encoded, Prompt
 from platypus.recipe import Recipe
+from platypus.stages import base as stage
 from platypus.stages.base import Lessons, base, lesson, new_model, train_tokenizer
 
 SMALL = Recipe.model_validate(
@@ -80,6 +83,29 @@ def test_a_run_gives_the_same_base_twice_and_it_opens(tmp_path: Path) -> None:
     loaded = load_base(str(tmp_path / "a"))
     assert loaded.context == SMALL.pretrain.context
     assert loaded.tokenizer.pad_token != loaded.tokenizer.eos_token
+
+
+def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "REPORTED", 2)
+    recipe = SMALL.model_copy(update={"pretrain": SMALL.pretrain.model_copy(update={"steps": 5})})
+    whole = base(recipe, tmp_path / "whole")
+    draw = Lessons.__getitem__
+
+    def breaks_off(lessons: Lessons, step: int) -> list[list[Encoded]]:
+        if step == 3:
+            raise KeyboardInterrupt
+        return draw(lessons, step)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Lessons, "__getitem__", breaks_off)
+        base(recipe, tmp_path / "broken")
+    said = io.StringIO()
+    again = base(recipe, tmp_path / "broken", console=Console(file=said))
+    assert "going on after step 2" in said.getvalue()
+    assert (again["fingerprint"], again["history"]) == (whole["fingerprint"], whole["history"])
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
 def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from platypus import __version__
+from platypus.catalogue import read_catalogue
 from platypus.cli import main
 from platypus.plan import Plan, Reference, Step, parse_plan
 from platypus.planner import Answer
@@ -251,6 +252,15 @@ def test_plan_fails_with_the_problems_when_the_answer_is_none(
     assert (ran.code, ran.out) == (1, "")
     assert answers["Hm"] in ran.err
     assert 'step 0: a step is {"tool_name": …, "arguments": […]}' in ran.err
+
+
+def test_the_embedded_base_plans_without_a_run(capsys: Capture, tmp_path: Path) -> None:
+    tools = CRM
+    ran = here(capsys, "plan", "Search for the customer CustomerABC", "--catalogue", tools, "--json")
+    assert ran.code == 0 and isinstance(parse_plan(ran.out, read_catalogue(tools)), Plan)
+    assert "fine-tuned" in ran.err
+    ran = here(capsys, "plan", "Search for the customer CustomerABC", "--catalogue", tools)
+    assert "confidence" in ran.err + ran.out
 
 
 def test_a_time_limit_takes_the_place_of_the_recipes(

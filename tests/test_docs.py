@@ -72,7 +72,7 @@ def test_the_commands_of_a_text_are_found() -> None:
     ]
 
 
-@pytest.mark.parametrize("words", [["fly"], ["train", "run", "--fast"], ["plan", "run"], ["show"], ["check", "a", "b"]])
+@pytest.mark.parametrize("words", [["fly"], ["train", "run", "--fast"], ["plan"], ["show"], ["check", "a", "b"]])
 def test_a_command_that_would_be_refused_is_noticed(words: list[str]) -> None:
     with pytest.raises(Exception, match=r"No such command|No such option|Missing parameter|unexpected extra"):
         parse(words)

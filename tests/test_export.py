@@ -33,13 +33,13 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_llama(tmp_path_factory.mktemp("base"))
 
 
-def merged_run(folder: Path, base: Path, notation: Notation, recipe: str = "") -> Run:
+def merged_run(folder: Path, base: Path, notation: Notation, recipe: str = "", *, markers: bool = False) -> Run:
     """A run whose adapter and merged model were never trained: export reads no weights."""
     run = tiny_run(folder, base=base, rows=examples(6), recipe=f'[prompt]\nnotation = "{notation}"\n{recipe}')
 
     def train(partial: Path) -> dict[str, Any]:
         (partial / "adapter").mkdir()
-        card = AdapterCard("b", "f", CATALOGUE.fingerprint, notation, 4096)
+        card = AdapterCard("b", "f", CATALOGUE.fingerprint, notation, 4096, markers)
         (partial / "adapter" / ADAPTER_CARD).write_text(json.dumps(asdict(card)))
         return {}
 
@@ -79,6 +79,15 @@ def test_a_run_is_exported_with_a_request_for_each_server(base: Path, tmp_path: 
     assert f"vllm serve {run.path}/merge/model" in readme and "it takes all." in readme
     assert ("schema.json" in readme.partition("## vLLM")[0]) == (notation == "json")
     assert export(run).skipped
+
+
+def test_with_markers_the_readme_says_how_to_write_and_read_them(base: Path, tmp_path: Path) -> None:
+    for markers in (True, False):
+        folder = export(merged_run(tmp_path / str(markers), base, "calls", markers=markers)).folder
+        readme, lark = ((folder / name).read_text("utf-8") for name in ("README.md", "grammar.lark"))
+        assert ("with_markers(request)" in readme and ", named(request))" in readme) == markers
+        assert ("<1>" in (folder / "before.txt").read_text("utf-8")) == markers
+        assert ("MARKER" in lark) == markers
 
 
 def test_the_exported_grammar_takes_valid_plans_alone(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from platypus import model
 from platypus.catalogue import Catalogue, catalogue_from_json
@@ -170,6 +171,23 @@ def test_under_the_grammar_even_a_random_model_answers_with_valid_plans(tmp_path
     assert all(answer.decisions < answer.tokens for answer in answers)
     with pytest.raises(PromptError, match="the model's context is 2048"):
         list(planner.plan(["word " * 800]))
+
+
+def test_markers_are_read_as_the_texts_of_their_own_request(tmp_path: Path) -> None:
+    name = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    tools = catalogue_from_json([{"name": "find", "inputSchema": name}])
+    loaded = load_base(str(tiny_llama(tmp_path / "base")))
+    said = map(loaded.tokenizer.decode, range(loaded.vocabulary))
+    bias = 100.0 * torch.tensor([("<" in token) - ("[" in token) for token in said])
+    loaded.model.get_output_embeddings().register_forward_hook(lambda *passed: passed[-1] + bias)
+    planner = Planner(loaded, Prompt(loaded.tokenizer, tools, "calls", markers=True))
+    requests = [f"{verb} {thing}" for verb in ("Find", "What is", "Show") for thing in ("ISS-1", "Ann", "X-2", "it")]
+    answers = list(planner.plan(requests, batch_size=5, max_new_tokens=40))
+    for answer in answers:
+        named = answer.request.split()[-1]
+        assert isinstance(answer.plan, Plan) and answer.plan.steps
+        assert {step.arguments["name"] == named for step in answer.plan} == {named != "it"}
+    assert list(planner.watch(requests[0], max_new_tokens=40))[-1] == answers[0]
 
 
 def test_the_kept_prefix_lies_in_the_run(run: Run) -> None:

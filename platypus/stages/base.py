@@ -2,7 +2,7 @@
 
 Every optimizer step sees catalogues that no other step sees, so the model cannot memorise tools and must read them. The
 requests of one catalogue share a single computation of it. Everything is drawn from (seed, step): a run can be
-repeated.
+repeated, and one that was broken off goes on from its last checkpoint.
 """
 
 import json
@@ -12,7 +12,8 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,12 +24,14 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from platypus.catalogue import Catalogue
+from platypus.checkpoint import TrainingState, load_latest, save_checkpoint
 from platypus.errors import ModelError, TrainingError
 from platypus.example import Example
 from platypus.loss import accumulate, answer_length
 from platypus.model import Loaded, base_fingerprint, complete, greedy_generation, load_base
 from platypus.phrasing import Phraser, Said
 from platypus.plan import Plan
+from platypus.planner import BASE_CARD
 from platypus.prefix import FLASH
 from platypus.prompt import Encoded, Prompt
 from platypus.recipe import Recipe
@@ -38,8 +41,8 @@ from platypus.scoring import score
 from platypus.synthetic import random_catalogue
 from platypus.tables import BaseTable
 
-CARD = "base.json"
 ATOMS = r"\d| (?=\S)|(?<=[a-z])(?=[A-Z])"  # a digit, a space, a word in camelCase: "work items" has work_items' tokens
+REPORTED = 50  # steps after which progress is told and kept
 UNSEEN = "unseen"  # the part of the random stream that evaluation draws from, which training never reaches
 
 
@@ -89,18 +92,22 @@ class Lessons:
 
     def _encode(self, drawn: Lesson) -> list[Encoded]:
         recipe = self.recipe
-        prompt = Prompt(self.tokenizer, drawn.catalogue, recipe.prompt.notation, recipe.pretrain.context)
-        return prompt.encode_all(drawn.examples)
+        return _prompt(recipe, self.tokenizer, drawn).encode_all(drawn.examples)
 
 
-def _ahead(lessons: Lessons) -> Iterator[list[list[Encoded]]]:
-    """The lessons in order, a few of them drawn in another thread while the model learns."""
+def _prompt(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, drawn: Lesson) -> Prompt:
+    settings = recipe.prompt
+    return Prompt(tokenizer, drawn.catalogue, settings.notation, recipe.pretrain.context, settings.markers)
+
+
+def _ahead(lessons: Lessons, begun: int) -> Iterator[list[list[Encoded]]]:
+    """The lessons after those begun with, in order, a few of them drawn in another thread while the model learns."""
     with ThreadPoolExecutor(1) as thread:
-        waiting = deque(thread.submit(lessons.__getitem__, step) for step in range(min(4, len(lessons))))
-        for step in range(4, len(lessons) + 4):
+        coming = iter(range(begun, len(lessons)))
+        waiting = deque(thread.submit(lessons.__getitem__, step) for step in islice(coming, 4))
+        while waiting:
             yield waiting.popleft().result()
-            if step < len(lessons):
-                waiting.append(thread.submit(lessons.__getitem__, step))
+            waiting.extend(thread.submit(lessons.__getitem__, step) for step in islice(coming, 1))
 
 
 # ---------------------------------------------------------------- model and tokenizer
@@ -137,7 +144,7 @@ def _texts(recipe: Recipe, lessons: int) -> Iterator[str]:
     untrained = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()))  # type: ignore[no-untyped-call]
     for i in range(lessons):
         drawn = lesson(f"{recipe.seed}/words/{i}", tools=12, requests=8)
-        prompt = Prompt(untrained, drawn.catalogue, recipe.prompt.notation)
+        prompt = _prompt(recipe, untrained, drawn)
         yield prompt.text("")
         for example in drawn.examples:
             yield example.query
@@ -225,9 +232,87 @@ def _start(recipe: Recipe) -> Loaded:
     return loaded
 
 
+@dataclass
+class _Course:
+    """A base in training, as far as it has come; what it takes to go on is kept in a folder beside the base."""
+
+    recipe: Recipe
+    student: Loaded
+    folder: Path
+    step: int = 0
+    tokens: int = 0
+    loss: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        table = self.recipe.pretrain
+        parameters = self.student.model.train().parameters()
+        self.optimizer = torch.optim.AdamW(parameters, lr=table.learning_rate, betas=(0.9, 0.98), weight_decay=0.1)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: _rate(step, table.steps))
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What a training that goes on must have been told, too."""
+        return self.recipe.model_dump(include={"seed", "prompt", "pretrain"})
+
+    def resume(self) -> int:
+        """Go on from where a training by the same recipe was broken off; returns the steps that are done.
+
+        What another recipe left goes.
+        """
+        state = load_latest(self.folder).state
+        if state is not None and state.progress["told"] == self.told:
+            state.restore(self.student.model, optimizer=self.optimizer, schedule=self.schedule)
+            self.step, past = state.step, state.progress
+            self.tokens, self.loss, self.history = past["tokens"], past["loss"], past["history"]
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return self.step
+
+    def keep(self) -> None:
+        """Save what it takes to go on from here."""
+        progress = {"told": self.told, "tokens": self.tokens, "loss": self.loss, "history": self.history}
+        state = TrainingState.capture(
+            self.student.model,
+            optimizer=self.optimizer,
+            schedule=self.schedule,
+            epoch=1,
+            batches=self.step,
+            step=self.step,
+            progress=progress,
+        )
+        save_checkpoint(self.folder, state=state)
+
+    def learn(self, drawn: list[list[Encoded]]) -> None:
+        """Take a step."""
+        answers = sum(answer_length(row) for rows in drawn for row in rows)
+        total = sum(
+            float(accumulate(self.student, rows, answer_tokens=answers, micro_batch_size=len(rows))) for rows in drawn
+        )
+        self.step += 1
+        if not math.isfinite(total):
+            raise TrainingError(f"the loss is {total} at step {self.step}", remedy="Lower pretrain.learning_rate.")
+        torch.nn.utils.clip_grad_norm_(self.student.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad()
+        self.tokens += sum(len(row.ids) for rows in drawn for row in rows)
+        self.loss = total if self.step == 1 else 0.98 * self.loss + 0.02 * total
+
+    def examine(self) -> float:
+        """The share of exact plans on unseen catalogues, which goes into the history."""
+        exact = unseen_accuracy(self.student, self.recipe)
+        now = {"step": self.step, "tokens": self.tokens, "loss": round(self.loss, 4), "exact_unseen": exact}
+        self.history.append(now)
+        return exact
+
+
 def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[str, Any]:
-    """Train a base into the folder `out` (Hugging Face format); returns what `base.json` there says."""
-    if out.exists() and not (out / CARD).is_file():
+    """Train a base into the folder `out` (Hugging Face format); returns what `base.json` there says.
+
+    The same call goes on with a training that was broken off.
+    """
+    if out.exists() and not (out / BASE_CARD).is_file():
         raise ModelError(
             "the folder exists and holds no base that Platypus made, so it is not replaced",
             where=str(out),
@@ -235,36 +320,28 @@ def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[s
         )
     console = console or Console(stderr=True)
     table = recipe.pretrain
-    student = _start(recipe)
-    model = student.model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=table.learning_rate, betas=(0.9, 0.98), weight_decay=0.1)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, table.steps))
-    started, seen, average = time.monotonic(), 0, 0.0
-    history = []
-    for step, drawn in enumerate(_ahead(Lessons(recipe, student.tokenizer)), 1):
-        answers = sum(answer_length(row) for rows in drawn for row in rows)
-        total = sum(
-            float(accumulate(student, rows, answer_tokens=answers, micro_batch_size=len(rows))) for rows in drawn
-        )
-        if not math.isfinite(total):
-            raise TrainingError(f"the loss is {total} at step {step}", remedy="Lower pretrain.learning_rate.")
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
-        seen += sum(len(row.ids) for rows in drawn for row in rows)
-        average = total if step == 1 else 0.98 * average + 0.02 * total
-        if step % 50 == 0 or step == table.steps:
+    course = _Course(recipe, _start(recipe), out.with_name(f".{out.name}.checkpoints"))
+    begun, seen = course.resume(), course.tokens
+    if begun:
+        console.print(f"going on after step {begun}")
+    started = time.monotonic()
+    for drawn in _ahead(Lessons(recipe, course.student.tokenizer), begun):
+        course.learn(drawn)
+        step, ends = course.step, course.step == table.steps
+        if step % REPORTED == 0 or ends:
             seconds = time.monotonic() - started
-            left = seconds / step * (table.steps - step)
-            speed = f"{seen / seconds:,.0f} tokens/s  {left / 60:.1f} min left"
-            console.print(f"step {step}/{table.steps}  loss {average:.3f}  {speed}")
-        if step % table.evaluate_every == 0 or step == table.steps:
-            exact = unseen_accuracy(student, recipe)
-            history.append({"step": step, "tokens": seen, "loss": round(average, 4), "exact_unseen": exact})
-            console.print(f"step {step}: {exact:.1%} exact on unseen catalogues")
-            _save(student, out, {"recipe": table.model_dump(), "seed": recipe.seed, "history": history})
-    return {"out": str(out), "fingerprint": base_fingerprint(str(out)), "tokens": seen, "history": history}
+            left = seconds / (step - begun) * (table.steps - step)
+            speed = f"{(course.tokens - seen) / seconds:,.0f} tokens/s  {left / 60:.1f} min left"
+            console.print(f"step {step}/{table.steps}  loss {course.loss:.3f}  {speed}")
+        if step % table.evaluate_every == 0 or ends:
+            console.print(f"step {step}: {course.examine():.1%} exact on unseen catalogues")
+            card = {"recipe": table.model_dump(), "prompt": recipe.prompt.model_dump(), "seed": recipe.seed}
+            _save(course.student, out, {**card, "history": course.history})
+        if step % REPORTED == 0:
+            course.keep()
+    shutil.rmtree(course.folder, ignore_errors=True)
+    fingerprint = base_fingerprint(str(out))
+    return {"out": str(out), "fingerprint": fingerprint, "tokens": course.tokens, "history": course.history}
 
 
 def _rate(step: int, steps: int) -> float:
@@ -282,11 +359,11 @@ def unseen_accuracy(student: Loaded, recipe: Recipe, *, catalogues: int = 24) ->
     right = asked = 0
     for i in range(catalogues):
         drawn = lesson(f"{recipe.seed}/{UNSEEN}/{i}", tools=16, requests=4)
-        prompt = Prompt(student.tokenizer, drawn.catalogue, recipe.prompt.notation, recipe.pretrain.context)
+        prompt = _prompt(recipe, student.tokenizer, drawn)
         ids = [prompt.ids(example.query) for example in drawn.examples]
         answers = complete(student, ids, max_new_tokens=160, batch_size=len(ids))
         for example, answer in zip(drawn.examples, answers, strict=True):
-            right += score(prompt.read(answer.text), example.plan, drawn.catalogue).exact
+            right += score(prompt.read(answer.text, example.query), example.plan, drawn.catalogue).exact
             asked += 1
     student.model.train()
     return right / asked
@@ -299,6 +376,6 @@ def _save(student: Loaded, out: Path, card: dict[str, Any]) -> None:
     weights = {name: tensor.to(torch.bfloat16) for name, tensor in student.model.state_dict().items()}
     student.model.save_pretrained(str(partial), state_dict=weights)
     student.tokenizer.save_pretrained(partial)
-    (partial / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    (partial / BASE_CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
     partial.rename(out)

@@ -20,7 +20,8 @@ from platypus.catalogue import Catalogue
 from platypus.errors import PlatypusError, PromptError, RunError
 from platypus.example import Instruction
 from platypus.plan import Malformed, Plan, Reference, Step, Value
-from platypus.planner import Answer, Planner, open_planner
+from platypus.planner import Answer, Planner, open_planner, open_untrained
+from platypus.recipe import Recipe
 from platypus.run import Run
 
 HELP = """\
@@ -52,8 +53,18 @@ def plan(run: Run, request: str, *, catalogue: Catalogue | None = None, as_json:
             "the run has no catalogue to plan with", where=str(run.path), remedy=f"Ask it: platypus chat {run.path}"
         )
     planner = open_planner(run, catalogue=catalogue)
-    conversation = Conversation(planner, run.recipe.evaluate.max_new_tokens, as_json)
-    conversation.say(f"answered by {planner.loaded.source}", style="dim")
+    return _answered(planner, request, f"answered by {planner.loaded.source}", recipe=run.recipe, as_json=as_json)
+
+
+def plan_untrained(request: str, catalogue: Catalogue, recipe: Recipe, *, as_json: bool = False) -> bool:
+    """Answer one request with the recipe's base, as it is. Returns whether there is a plan that it is sure of."""
+    said = f"answered by the base {recipe.base!r} as it is; fine-tuned for these tools it plans better (platypus all)"
+    return _answered(open_untrained(catalogue, recipe), request, said, recipe=recipe, as_json=as_json)
+
+
+def _answered(planner: Planner, request: str, said: str, *, recipe: Recipe, as_json: bool) -> bool:
+    conversation = Conversation(planner, recipe.evaluate.max_new_tokens, as_json)
+    conversation.say(said, style="dim")
     answer = conversation.ask(request)
     return isinstance(answer.plan, Plan) and answer.sure
 

@@ -25,6 +25,7 @@ from platypus.plan import Plan
 from platypus.planner import is_merged, prompt_settings
 from platypus.prompt import frame
 from platypus.run import Outcome, Run
+from platypus.tables import PromptTable
 from platypus.vocabulary import Vocabulary
 
 REQUEST = "Summarize my open issues"
@@ -83,11 +84,17 @@ llama.cpp that was built without it ends itself at such a grammar.
     from pathlib import Path
     from platypus.catalogue import read_catalogue
     from platypus.notation import read_plan
-
-    read_plan(answer, "{notation}", read_catalogue(Path("{catalogue}")))  # a Plan, or Malformed with its problems
+{marked}
+    catalogue = read_catalogue(Path("{catalogue}"))
+    read_plan(answer, "{notation}", catalogue{named})  # a Plan, or Malformed with its problems
 
 Not held by `grammar.lark`: that elements of a `uniqueItems` array, and keys of an object, differ. An answer that was
 cut off at `max_tokens` is no plan. {checked}
+"""
+MARKED = """\
+    from platypus.markers import named, with_markers
+
+    with_markers(request)  # what to send for a request: the model was trained with markers
 """
 SCHEMA_ROW = "| `schema.json` | a JSON schema of plans, for servers without llguidance |\n"
 SCHEMA_NOTE = """\
@@ -141,20 +148,20 @@ def export(run: Run, *, force: bool = False) -> Outcome:
 
 
 def export_catalogue(
-    catalogue: Catalogue, folder: Path, *, notation: Notation, max_steps: int, lead: str = ""
+    catalogue: Catalogue, folder: Path, *, notation: Notation, max_steps: int, lead: str = "", markers: bool = False
 ) -> dict[str, Any]:
     """Write grammar, schema (of `json` alone) and the text around a request; `lead` is text before every plan.
 
     Raises CatalogueError for a grammar that servers would refuse.
     """
-    grammar = plan_grammar(catalogue, notation, max_steps=max_steps, lead=lead)
+    grammar = plan_grammar(catalogue, notation, max_steps=max_steps, lead=lead, markers=markers)
     compiled(grammar.lark, LLTokenizer("byte"))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "grammar.lark").write_text(grammar.lark, encoding="utf-8")
     if notation == "json":
         schema = plan_schema(catalogue, max_steps=max_steps)
         (folder / "schema.json").write_text(json.dumps(schema, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    for name, text in frame(catalogue, notation)._asdict().items():
+    for name, text in frame(catalogue, notation, markers=markers)._asdict().items():
         (folder / f"{name}.txt").write_text(text, encoding="utf-8")
     sizes = {"steps": grammar.steps, "classes": grammar.classes, "bits": grammar.bits * grammar.steps}
     return {"tools": len(catalogue), "notation": notation, "bytes": len(grammar.lark.encode()), **sizes}
@@ -190,12 +197,15 @@ def _takes(matcher: LLMatcher, ids: Sequence[int]) -> bool:
 
 
 def _work(run: Run, catalogue: Catalogue, folder: Path) -> dict[str, Any]:
-    notation, steps = prompt_settings(run).notation, run.recipe.decode.max_steps
+    prompt, steps = prompt_settings(run), run.recipe.decode.max_steps
+    notation, markers = prompt.notation, prompt.markers
     model = run.folder("merge") / "model"
     tokenizer: Any = AutoTokenizer.from_pretrained(model)
     size = max(len(tokenizer), AutoConfig.from_pretrained(model).vocab_size)
     vocabulary = Vocabulary(tokenizer, size=size)
-    results = export_catalogue(catalogue, folder, notation=notation, max_steps=steps, lead=vocabulary.lead)
+    results = export_catalogue(
+        catalogue, folder, notation=notation, max_steps=steps, lead=vocabulary.lead, markers=markers
+    )
     rows = read_dataset(str(run.folder("refine") / "test.jsonl"), catalogue).rows
     plans = [row.plan.ordered(catalogue) for row in rows if isinstance(row, Example)]
     checked = check(folder, plans, notation=notation, vocabulary=vocabulary)
@@ -209,7 +219,7 @@ def _work(run: Run, catalogue: Catalogue, folder: Path) -> dict[str, Any]:
             **_filled(field, lark),
         }
         (folder / f"{server}.json").write_text(json.dumps(request, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(_readme(run, notation, steps, checked), encoding="utf-8")
+    (folder / "README.md").write_text(_readme(run, prompt, steps, checked), encoding="utf-8")
     return {
         **results,
         "test_plans": checked.plans,
@@ -223,15 +233,17 @@ def _filled(field: Mapping[str, Any], lark: str) -> dict[str, Any]:
     return {name: _filled(inner, lark) if isinstance(inner, Mapping) else lark for name, inner in field.items()}
 
 
-def _readme(run: Run, notation: Notation, steps: int, checked: Checked) -> str:
+def _readme(run: Run, prompt: PromptTable, steps: int, checked: Checked) -> str:
     return README.format(
         model=run.path / "merge" / "model",
         catalogue=run.path / "catalogue.json",
-        notation=notation,
+        marked=MARKED if prompt.markers else "",
+        named=", named(request)" if prompt.markers else "",
+        notation=prompt.notation,
         steps=steps,
         version=LLGUIDANCE,
         request=REQUEST,
-        schema_row=SCHEMA_ROW if notation == "json" else "",
-        schema_note=SCHEMA_NOTE if notation == "json" else NO_SCHEMA_NOTE,
+        schema_row=SCHEMA_ROW if prompt.notation == "json" else "",
+        schema_note=SCHEMA_NOTE if prompt.notation == "json" else NO_SCHEMA_NOTE,
         checked=checked,
     )

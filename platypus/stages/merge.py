@@ -83,7 +83,7 @@ def _work(run: Run, folder: Path) -> dict[str, Any]:
     model = folder / "model"
     model.mkdir(exist_ok=True)
     adapted = load_adapted(adapter, base=run.recipe.base, quantise="none")
-    prompt = Prompt(adapted.tokenizer, run.catalogue, table.notation, table.cutoff)
+    prompt = Prompt(adapted.tokenizer, run.catalogue, table.notation, table.cutoff, table.markers)
     rows = read_dataset(str(run.folder("refine") / "train.jsonl"), run.catalogue).rows[: settings.verify]
     examples = prompt.encode_all(rows)
     expected = answer_logits(adapted, examples)
@@ -219,7 +219,7 @@ def write_tokenizer(
     saved = AutoTokenizer.from_pretrained(folder)  # which may differ: not all that it was opened with is saved
     for gap in ("", " "):  # some sentencepiece tokenizers put their space only where a text begins, not after BOS
         saved.chat_template = chat_template(prompt, gap=gap)
-        if all(_chat_ids(saved, request) == prompt.ids(request) for request in requests):
+        if all(_chat_ids(saved, prompt.shown(request)) == prompt.ids(request) for request in requests):
             (folder / "chat_template.jinja").write_text(saved.chat_template, encoding="utf-8")
             return
     raise ModelError(

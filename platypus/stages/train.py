@@ -195,7 +195,7 @@ def _rows(run: Run, split: str) -> tuple[Row, ...]:
 def lessons_of(run: Run, rows: Sequence[Row], loaded: Loaded) -> Lessons:
     """The rows as the run's training reads them. Raises PromptError for rows longer than the cutoff or the context."""
     table = run.recipe.prompt
-    prompt = Prompt(loaded.tokenizer, run.catalogue, notation=table.notation, cutoff=table.cutoff)
+    prompt = Prompt(loaded.tokenizer, run.catalogue, table.notation, table.cutoff, table.markers)
     lessons = Lessons(rows, prompt, run.recipe.train, run.recipe.seed)
     longest = max(lessons.examples, key=lambda example: len(example.ids), default=None)
     if longest is not None and len(longest.ids) > loaded.context:
@@ -253,5 +253,6 @@ def _card(recipe: Recipe, loaded: Loaded, run: Run) -> AdapterCard:
         catalogue=None if run.catalogue is None else run.catalogue.fingerprint,
         notation=recipe.prompt.notation,
         cutoff=recipe.prompt.cutoff,
+        markers=recipe.prompt.markers,
         quantisation=recipe.train.quantise,
     )

@@ -5,10 +5,10 @@
     python benchmarks/fuzz_decoder.py compile
 
 `sound`: catalogues of 1 to 1,000 tools, with every schema feature or like those that a base is trained on; both
-notations; a byte-level and a sentencepiece tokenizer; choices by chance, for and against what ends a value, or by a
-tiny model of random weights. Counted: invalid plans, dead ends and other exceptions, plans that are not in canonical
-tokens (apart: those where the walk waived it). All must be 0. Each catalogue's counts go into the file when it is
-done; the same command goes on where it was stopped, and `--first` starts at another seed.
+notations, `calls` with markers or without; a byte-level and a sentencepiece tokenizer; choices by chance, for and
+against what ends a value, or by a tiny model of random weights. Counted: invalid plans, dead ends and other exceptions,
+plans that are not in canonical tokens (apart: those where the walk waived it). All must be 0. Each catalogue's counts
+go into the file when it is done; the same command goes on where it was stopped, and `--first` starts at another seed.
 
 `complete`: each plan that a generator draws, and each valid row of real data, is followed token by token in canonical
 encoding; those that are refused are listed.
@@ -18,11 +18,12 @@ encoding; those that are refused are listed.
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise, product
 from pathlib import Path
 from random import Random
@@ -48,6 +49,7 @@ from platypus.walk import Constraint
 from tests.catalogues import random_tools, refusal
 from tests.tiny import byte_bpe_tokenizer, sentencepiece_tokenizer, tiny_llama
 
+NAMED = ("Ann", "ISS-1", 'a "b"', "x", "Zoë")  # of which requests have some, where there are markers
 SIZES = (1, 2, 3, 5, 8, 10, 10, 15, 20, 30, 50, 100, 200, 500)
 NOTATIONS: tuple[Notation, ...] = ("json", "calls")
 FAILURES = ("invalid", "dead ends", "exceptions", "not canonical")
@@ -119,7 +121,10 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "plans": total["plans"],
         "catalogues": len(rows),
         "tools": {"least": sizes[0], "median": sizes[len(sizes) // 2], "most": sizes[-1], "all": sum(sizes)},
-        **{name: total[name] for name in (*FAILURES, "waived", "steps", "references", "empty", "cut short")},
+        **{
+            name: total[name]
+            for name in (*FAILURES, "waived", "steps", "references", "empty", "with a marker", "cut short")
+        },
         "by": dict(Counter(row["kind"] for row in rows)),
         "decided by a model": total["by a model"],
         "forced tokens": round(1 - total["decisions"] / max(1, total["tokens"]), 3),
@@ -153,10 +158,11 @@ def fuzz(number: int, models: dict[str, Subject], count: int, share: float) -> d
     size = 1000 if number % 25 == 24 else rng.choice(SIZES)
     kind, notation = rng.choice(sorted(models)), rng.choice(NOTATIONS)
     (loaded, vocabulary), steps = models[kind], rng.choice((1, 3, 6))
+    markers = notation == "calls" and number % 4 < 2
     while True:
         catalogue = random_tools(rng, size) if number % 3 else random_catalogue(rng, tools=size)
         try:
-            constraint = Constraint.compile(vocabulary, catalogue, notation, max_steps=steps)
+            constraint = Constraint.compile(vocabulary, catalogue, notation, max_steps=steps, markers=markers)
             break
         except CatalogueError as error:  # 1,000 tools of every kind may be too much for one grammar
             print(f"catalogue {number}, {size} tools: {error}", file=sys.stderr)
@@ -168,7 +174,7 @@ def fuzz(number: int, models: dict[str, Subject], count: int, share: float) -> d
     return {
         "number": number,
         "tools": len(catalogue),
-        "kind": f"{kind} {notation}",
+        "kind": f"{kind} {notation}{' with markers' if markers else ''}",
         "counts": counts,
         "features": sorted(features(catalogue)),
         "slowest": round(slowest, 2),
@@ -199,11 +205,12 @@ def by_chance(constraint: Constraint, count: int, rng: Random, counts: Counter[s
     vocabulary, random = constraint.vocabulary, np.random.default_rng(rng.randrange(2**32))
     size, slowest = vocabulary.tokens.vocab_size, 0.0
     texts = [vocabulary.token(token).strip() for token in range(size)]
-    ends = np.array([text[:1] in (b'"', b"]", b"}", b")", b"$", b"") for text in texts])
+    ends = np.array([text[:1] in (b'"', b"]", b"}", b")", b"$", b"<", b"") for text in texts])
     empty = np.array([text in (b"[", b"[]", b"]") for text in texts])
     for number in range(count):
         push, limit = rng.choice((4, 4, 4, 2, 1, 0, -2)), rng.choice((10, 40, 90, 90, 200))
-        walk, begun = constraint.start(), time.process_time()
+        named, begun = NAMED[: rng.randrange(len(NAMED) + 1)], time.process_time()
+        walk = constraint.start(named)
         try:
             while not walk.ended:
                 walk.forced()
@@ -219,7 +226,7 @@ def by_chance(constraint: Constraint, count: int, rng: Random, counts: Counter[s
             continue
         counts["cut short"] += len(walk.ids) >= limit
         counts["waived"] += bool(walk.waivers)
-        judge(constraint, walk.text, counts)
+        judge(constraint, walk.text, named, counts)
         if list(walk.ids) != [*vocabulary.encode(walk.text), vocabulary.end] and not walk.waivers:
             counts["not canonical"] += 1
             print(f"not canonical: {[vocabulary.token(token) for token in walk.ids]}", file=sys.stderr)
@@ -232,16 +239,19 @@ def by_models(loaded: Loaded, constraint: Constraint, count: int, counts: Counte
     prompt = Prompt(loaded.tokenizer, None)
     decoder = Decoder(loaded, constraint, [prompt.ids("1"), prompt.ids("Plan")])
     prompts = [prompt.ids(f"Request {number}") for number in range(count)]
-    for decoded in decoder.decode(prompts, limits=Limits(90, temperature=3.0, seed=count), batch_size=16):
+    named = [NAMED[: number % (len(NAMED) + 1)] for number in range(count)]
+    limits = Limits(90, temperature=3.0, seed=count)
+    for number, decoded in enumerate(decoder.decode(prompts, limits=limits, batch_size=16, named=named)):
         counts["by a model"] += 1
         counts["decisions"] += decoded.decisions
-        judge(constraint, decoded.text, counts)
+        judge(constraint, decoded.text, named[number], counts)
 
 
-def judge(constraint: Constraint, text: str, counts: Counter[str]) -> None:
+def judge(constraint: Constraint, text: str, named: Sequence[str], counts: Counter[str]) -> None:
     """Count a plan and what it holds, or that it is none."""
-    plan = read_plan(text, constraint.notation, constraint.catalogue)
+    plan = read_plan(text, constraint.notation, constraint.catalogue, named)
     counts["plans"] += 1
+    counts["with a marker"] += bool(re.search(r"[=\[ ]<\d+>", text))
     counts["tokens"] += len(constraint.vocabulary.encode(text)) + 1
     if isinstance(plan, Plan):
         counts["steps"] += len(plan)

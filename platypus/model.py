@@ -155,7 +155,7 @@ def load_base(source: str, *, dtype: DType = "auto", device: str = "auto", quant
     """
     folder = base_folder(source)
     spread = device == "balanced"
-    where = torch.device(_best_device() if spread or device == "auto" else device)
+    where = torch.device(best_device() if spread or device == "auto" else device)
     number = DTYPES[("bfloat16" if where.type == "cuda" else "float32") if dtype == "auto" else dtype]
     smaller = quantisation_config(quantise, dtype=number, where=source)
     try:
@@ -366,7 +366,8 @@ def _room(loaded: Loaded, length: int) -> int:
     return loaded.context - length
 
 
-def _best_device() -> str:
+def best_device() -> str:
+    """The kind of device to compute on."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from platypus.errors import ModelError
 from platypus.loss import accumulate
 from platypus.model import Loaded, load_base
-from platypus.prefix import common_prefix
+from platypus.prefix import FLASH, common_prefix
 from platypus.prompt import Encoded, Prompt
 from platypus.recipe import Recipe
 from platypus.stages import base as stage
@@ -33,6 +33,7 @@ def test_a_lesson_has_the_loss_and_gradients_of_its_rows() -> None:
     """All weights learn here, not an adapter's alone."""
     tokenizer = train_tokenizer(SMALL, lessons=8)
     model = new_model(SMALL.pretrain, tokenizer, seed=0).double()
+    model.set_attn_implementation(FLASH)
     drawn = lesson("packing", tools=5, requests=4)
     rows = Prompt(tokenizer, drawn.catalogue, "calls").encode_all(drawn.examples)
     assert common_prefix(rows) > sum(len(row.ids) for row in rows) / 8
@@ -106,6 +107,12 @@ def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(
     assert "going on after step 2" in said.getvalue()
     assert (again["fingerprint"], again["history"]) == (whole["fingerprint"], whole["history"])
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("cores", [2, stage.MANY])
+def test_lessons_drawn_ahead_are_those_of_their_steps(cores: int) -> None:
+    lessons = Lessons(SMALL, train_tokenizer(SMALL, lessons=8))
+    assert list(stage._ahead(lessons, 1, cores=cores)) == [lessons[1], lessons[2]]
 
 
 def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:

@@ -2,18 +2,21 @@
 
 Every optimizer step sees catalogues that no other step sees, so the model cannot memorise tools and must read them. The
 requests of one catalogue share a single computation of it. Everything is drawn from (seed, step): a run can be
-repeated, and one that was broken off goes on from its last checkpoint.
+repeated, and one that was broken off goes on from its last checkpoint. On a GPU, where there is one; never run there so
+far.
 """
 
 import json
 import math
+import os
 import shutil
 import time
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -28,11 +31,11 @@ from platypus.checkpoint import TrainingState, load_latest, save_checkpoint
 from platypus.errors import ModelError, TrainingError
 from platypus.example import Example
 from platypus.loss import accumulate, answer_length
-from platypus.model import Loaded, base_fingerprint, complete, greedy_generation, load_base
+from platypus.model import Loaded, base_fingerprint, best_device, complete, greedy_generation, load_base
 from platypus.phrasing import Phraser, Said
 from platypus.plan import Plan
 from platypus.planner import BASE_CARD
-from platypus.prefix import FLASH
+from platypus.prefix import sharing
 from platypus.prompt import Encoded, Prompt
 from platypus.recipe import Recipe
 from platypus.refusals import Refusals
@@ -42,6 +45,7 @@ from platypus.synthetic import random_catalogue
 from platypus.tables import BaseTable
 
 ATOMS = r"\d| (?=\S)|(?<=[a-z])(?=[A-Z])"  # a digit, a space, a word in camelCase: "work items" has work_items' tokens
+MANY = 4  # cores with which processes that draw lessons are worth their start
 REPORTED = 50  # steps after which progress is told and kept
 UNSEEN = "unseen"  # the part of the random stream that evaluation draws from, which training never reaches
 
@@ -100,14 +104,17 @@ def _prompt(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, drawn: Lesson) -
     return Prompt(tokenizer, drawn.catalogue, settings.notation, recipe.pretrain.context, settings.markers)
 
 
-def _ahead(lessons: Lessons, begun: int) -> Iterator[list[list[Encoded]]]:
-    """The lessons after those begun with, in order, a few of them drawn in another thread while the model learns."""
-    with ThreadPoolExecutor(1) as thread:
+def _ahead(lessons: Lessons, begun: int, *, cores: int) -> Iterator[list[list[Encoded]]]:
+    """The lessons after those begun with, in order, some of them drawn while the model learns.
+
+    They are drawn in another thread, or, where there are many cores, in processes of their own.
+    """
+    with ThreadPoolExecutor(1) if cores < MANY else ProcessPoolExecutor(cores - 1, get_context("spawn")) as pool:
         coming = iter(range(begun, len(lessons)))
-        waiting = deque(thread.submit(lessons.__getitem__, step) for step in islice(coming, 4))
+        waiting = deque(pool.submit(lessons.__getitem__, step) for step in islice(coming, 3 * cores))
         while waiting:
             yield waiting.popleft().result()
-            waiting.extend(thread.submit(lessons.__getitem__, step) for step in islice(coming, 1))
+            waiting.extend(pool.submit(lessons.__getitem__, step) for step in islice(coming, 1))
 
 
 # ---------------------------------------------------------------- model and tokenizer
@@ -171,7 +178,6 @@ def new_model(table: BaseTable, tokenizer: PreTrainedTokenizerFast, *, seed: int
         dtype="float32",
     )
     model = LlamaForCausalLM(config)
-    model.set_attn_implementation(FLASH)
     model.generation_config = greedy_generation(config, model.generation_config, tokenizer)
     _start_induction(model)
     return model
@@ -222,13 +228,17 @@ def _start_induction(model: LlamaForCausalLM) -> None:
 
 
 def _start(recipe: Recipe) -> Loaded:
-    """The base to go on from, or a new one."""
+    """The base to go on from, or a new one, on a GPU where there is one."""
     if recipe.pretrain.start is None:
         tokenizer = train_tokenizer(recipe)
-        model = new_model(recipe.pretrain, tokenizer, seed=recipe.seed)
-        return Loaded(model=model, tokenizer=tokenizer, source="a new base", fingerprint="")
-    loaded = load_base(recipe.pretrain.start, dtype="float32", device="cpu")
-    loaded.model.set_attn_implementation(FLASH)
+        model: Any = new_model(recipe.pretrain, tokenizer, seed=recipe.seed)
+        model.to(best_device())
+        loaded = Loaded(model=model, tokenizer=tokenizer, source="a new base", fingerprint="")
+    else:
+        loaded = load_base(recipe.pretrain.start, dtype="float32")
+    attention = sharing(loaded.model, device=loaded.device).attention
+    assert attention is not None  # Llamas share prefixes
+    loaded.model.set_attn_implementation(attention)
     return loaded
 
 
@@ -325,7 +335,7 @@ def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[s
     if begun:
         console.print(f"going on after step {begun}")
     started = time.monotonic()
-    for drawn in _ahead(Lessons(recipe, course.student.tokenizer), begun):
+    for drawn in _ahead(Lessons(recipe, course.student.tokenizer), begun, cores=os.cpu_count() or 1):
         course.learn(drawn)
         step, ends = course.step, course.step == table.steps
         if step % REPORTED == 0 or ends:

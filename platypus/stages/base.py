@@ -2,8 +2,8 @@
 
 Every optimizer step sees catalogues that no other step sees, so the model cannot memorise tools and must read them. The
 requests of one catalogue share a single computation of it. Everything is drawn from (seed, step): a run can be
-repeated, and one that was broken off goes on from its last checkpoint. On a GPU, where there is one; never run there so
-far.
+repeated, and one that was broken off goes on from its last checkpoint. A GPU is used where there is one; it was never
+run on any so far.
 """
 
 import json

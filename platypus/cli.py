@@ -227,8 +227,8 @@ def plan(
         str, typer.Argument(metavar="RUN", help="The run's folder. Without one, say REQUEST alone.", show_default=False)
     ],
     request: Annotated[
-        str, typer.Argument(metavar="REQUEST", help="What is wanted, in words.", show_default=False)
-    ] = "",
+        str | None, typer.Argument(metavar="REQUEST", help="What is wanted, in words.", show_default=False)
+    ] = None,
     catalogue: OtherTools = None,
     decoding: Decode = None,
     time_limit: TimeLimit = None,
@@ -242,7 +242,7 @@ def plan(
     from platypus.stages.chat import plan, plan_untrained
 
     tools = _tools(catalogue)
-    if request:
+    if request is not None:
         opened = _open(Path(run), decoding=decoding, seconds=time_limit)
         answered = plan(opened, request, catalogue=tools, as_json=as_json)
     elif tools is not None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from platypus.catalogue import Catalogue
+from platypus.catalogue import Catalogue, Tool
 from platypus.notation import Marked
 from platypus.plan import MARK, Plan, Step, Value
 from platypus.schema import Schema, array_items, part, takes_any_text
@@ -27,17 +27,14 @@ _NAME = re.compile(r"(?!(?:I(?:['\u2019]\w+)?|OK|IDs?|A)$)[A-Z](?:[\w+&-]|['\u20
 _BEFORE_SENTENCE = re.compile(r"(?:^|[.!?:\n])[\s\"'“\u2018(]*$")
 
 
-@lru_cache(maxsize=4096)
 def named(request: str) -> tuple[str, ...]:
     """The texts that get a marker, in the order of their numbers."""
-    found = dict.fromkeys(request[start:end] for start, end in _places(request))
-    return tuple(text for text in found if text.strip() and MARK not in text)[:MOST]
+    return tuple(_numbers(request))
 
 
 def with_markers(request: str) -> str:
     """The request with a marker behind each of these texts, wherever it is named."""
-    numbers = {text: number for number, text in enumerate(named(request), 1)}
-    said, at = "", 0
+    numbers, said, at = _numbers(request), "", 0
     for start, end in _places(request):
         number = numbers.get(request[start:end])
         if number is not None:
@@ -47,16 +44,21 @@ def with_markers(request: str) -> str:
 
 def pointing(plan: Plan, catalogue: Catalogue, request: str) -> Plan:
     """The plan with those texts marked that the request names."""
-    numbers = {text: number for number, text in enumerate(named(request), 1)}
-    schemas = {(tool.name, argument.name): argument.schema for tool in catalogue for argument in tool.arguments}
+    return Plan(tuple(_pointing(step, catalogue.tool(step.tool), _numbers(request)) for step in plan.steps))
 
-    def marked(step: Step) -> Step:
-        values = step.arguments.items()
-        return Step(
-            step.tool, {name: _marked(value, schemas.get((step.tool, name), {}), numbers) for name, value in values}
-        )
 
-    return Plan(tuple(map(marked, plan.steps)))
+@lru_cache(maxsize=4096)
+def _numbers(request: str) -> Mapping[str, int]:
+    """Each text that gets a marker, and its number."""
+    found = dict.fromkeys(request[start:end] for start, end in _places(request))
+    texts = [text for text in found if text.strip() and MARK not in text]
+    return {text: number for number, text in enumerate(texts[:MOST], 1)}
+
+
+def _pointing(step: Step, tool: Tool | None, numbers: Mapping[str, int]) -> Step:
+    schemas = {argument.name: argument.schema for argument in tool.arguments} if tool else {}
+    values = step.arguments.items()
+    return Step(step.tool, {name: _marked(value, schemas.get(name, {}), numbers) for name, value in values})
 
 
 def _marked(value: Value, schema: Schema, numbers: Mapping[str, int]) -> Value:

@@ -254,12 +254,11 @@ def test_plan_fails_with_the_problems_when_the_answer_is_none(
     assert 'step 0: a step is {"tool_name": …, "arguments": […]}' in ran.err
 
 
-def test_the_embedded_base_plans_without_a_run(capsys: Capture, tmp_path: Path) -> None:
-    tools = CRM
-    ran = here(capsys, "plan", "Search for the customer CustomerABC", "--catalogue", tools, "--json")
-    assert ran.code == 0 and isinstance(parse_plan(ran.out, read_catalogue(tools)), Plan)
+def test_the_embedded_base_plans_without_a_run(capsys: Capture) -> None:
+    ran = here(capsys, "plan", "Search for the customer CustomerABC", "--catalogue", CRM, "--json")
+    assert ran.code == 0 and isinstance(parse_plan(ran.out, read_catalogue(CRM)), Plan)
     assert "fine-tuned" in ran.err
-    ran = here(capsys, "plan", "Search for the customer CustomerABC", "--catalogue", tools)
+    ran = here(capsys, "plan", "Search for the customer CustomerABC", "--catalogue", CRM)
     assert "confidence" in ran.err + ran.out
 
 

@@ -262,8 +262,9 @@ class _Course:
 
     @property
     def told(self) -> dict[str, Any]:
-        """What a training that goes on must have been told, too."""
-        return self.recipe.model_dump(include={"seed", "prompt", "pretrain"})
+        """What the training was told, as its card says it; one that goes on must have been told the same."""
+        recipe = self.recipe
+        return {"recipe": recipe.pretrain.model_dump(), "prompt": recipe.prompt.model_dump(), "seed": recipe.seed}
 
     def resume(self) -> int:
         """Go on from where a training by the same recipe was broken off; returns the steps that are done.
@@ -345,8 +346,7 @@ def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[s
             console.print(f"step {step}/{table.steps}  loss {course.loss:.3f}  {speed}")
         if step % table.evaluate_every == 0 or ends:
             console.print(f"step {step}: {course.examine():.1%} exact on unseen catalogues")
-            card = {"recipe": table.model_dump(), "prompt": recipe.prompt.model_dump(), "seed": recipe.seed}
-            _save(course.student, out, {**card, "history": course.history})
+            _save(course.student, out, {**course.told, "history": course.history})
         if step % REPORTED == 0:
             course.keep()
     shutil.rmtree(course.folder, ignore_errors=True)

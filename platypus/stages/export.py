@@ -88,8 +88,8 @@ llama.cpp that was built without it ends itself at such a grammar.
     catalogue = read_catalogue(Path("{catalogue}"))
     read_plan(answer, "{notation}", catalogue{named})  # a Plan, or Malformed with its problems
 
-Not held by `grammar.lark`: that elements of a `uniqueItems` array, and keys of an object, differ. An answer that was
-cut off at `max_tokens` is no plan. {checked}
+Not held by `grammar.lark`: that elements of a `uniqueItems` array, and keys of an object, differ, and that markers, if
+there are any, are the request's. An answer that was cut off at `max_tokens` is no plan. {checked}
 """
 MARKED = """\
     from platypus.markers import named, with_markers

@@ -1,0 +1,86 @@
+"""Two catalogues that nobody here made: generate, fine-tune, and 30 requests each that were written by hand beforehand.
+
+    python benchmarks/strangers.py runs/strangers
+
+Reads strangers.toml; the tools are taken from ../shared/data/nested/tool_bank.jsonl, and nothing of them is kept in the
+project. Runs `platypus all` for each catalogue in the given folder and prints the table of docs/strangers.md.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from platypus.catalogue import Catalogue, catalogue_from_json
+from platypus.notation import print_plan, read_plan
+from platypus.plan import Plan, plan_from_json
+
+ROOT = Path(__file__).parents[1]
+BANK = ROOT.parent / "shared" / "data" / "nested" / "tool_bank.jsonl"
+RECIPE = ROOT / "recipes" / "seed-generated.toml"
+
+
+def taken(names: list[str]) -> Catalogue:
+    """The first tool of each name in the bank."""
+    found: dict[str, dict[str, Any]] = {}
+    for line in BANK.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        found.setdefault(row["name"], {key: value for key, value in row.items() if key != "sources"})
+    return catalogue_from_json([found[name] for name in names])
+
+
+def prepare(folder: Path, table: dict[str, Any]) -> None:
+    """The folder's catalogue, its test and its recipe: the one of seed-generated.toml with other files."""
+    catalogue = taken(table["tools"])
+    rows = []
+    for request, *calls in table["asked"]:
+        plan = read_plan("\n".join(calls), "calls", catalogue)
+        problems = plan.problems(catalogue) if isinstance(plan, Plan) else (plan,)
+        if problems:
+            sys.exit(f"{request}: {problems[0]}")
+        rows.append({"query": request, "plan": plan.to_json(), "catalogue": catalogue.fingerprint})
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "catalogue.json").write_text(json.dumps(catalogue.to_json(), indent=1), encoding="utf-8")
+    (folder / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    recipe = RECIPE.read_text(encoding="utf-8").replace("../shared/data/seed/catalogue.json", f"{folder}/catalogue.json")
+    recipe = recipe.replace("../shared/data/seed/test.jsonl", f"{folder}/test.jsonl")
+    (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
+
+
+def lines(run: Path) -> Iterator[str]:
+    """The table: each request with what was said, and the right plan where it was wrong."""
+    rows = [json.loads(line) for line in (run / "evaluate" / "scores.jsonl").read_text(encoding="utf-8").splitlines()]
+    told = {variant: [row for row in rows if row["variant"] == variant] for variant in ("before", "after")}
+    for variant, scored in told.items():
+        yield f"{variant}: {sum(bool(row['score']['exact']) for row in scored)} of {len(scored)} right\n"
+    yield "| request | plan | right plan, where another |\n|---|---|---|"
+    for row in told["after"]:
+        right = "" if row["score"]["exact"] else shown(row["gold"])
+        yield f"| {row['query']} | {shown(row['plan'])} | {right} |"
+
+
+def shown(plan: list[dict[str, Any]]) -> str:
+    """A plan in one line; under the grammar each answer is one."""
+    return f"`{'; '.join(print_plan(plan_from_json(plan), 'calls').splitlines())}`"
+
+
+def main() -> None:
+    """Run both catalogues and print their tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    out = parser.parse_args().out
+    for name, table in tomllib.loads((ROOT / "benchmarks" / "strangers.toml").read_text(encoding="utf-8")).items():
+        folder = out.resolve() / name
+        prepare(folder, table)
+        command = [sys.executable, "-m", "platypus", "all", str(folder / "run"), "--recipe", str(folder / "recipe.toml")]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+        print(f"\n## {name}\n")
+        print("\n".join(lines(folder / "run")))
+
+
+if __name__ == "__main__":
+    main()

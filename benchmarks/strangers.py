@@ -46,7 +46,9 @@ def prepare(folder: Path, table: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "catalogue.json").write_text(json.dumps(catalogue.to_json(), indent=1), encoding="utf-8")
     (folder / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    recipe = RECIPE.read_text(encoding="utf-8").replace("../shared/data/seed/catalogue.json", f"{folder}/catalogue.json")
+    recipe = RECIPE.read_text(encoding="utf-8").replace(
+        "../shared/data/seed/catalogue.json", f"{folder}/catalogue.json"
+    )
     recipe = recipe.replace("../shared/data/seed/test.jsonl", f"{folder}/test.jsonl")
     (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
 
@@ -76,7 +78,15 @@ def main() -> None:
     for name, table in tomllib.loads((ROOT / "benchmarks" / "strangers.toml").read_text(encoding="utf-8")).items():
         folder = out.resolve() / name
         prepare(folder, table)
-        command = [sys.executable, "-m", "platypus", "all", str(folder / "run"), "--recipe", str(folder / "recipe.toml")]
+        command = [
+            sys.executable,
+            "-m",
+            "platypus",
+            "all",
+            str(folder / "run"),
+            "--recipe",
+            str(folder / "recipe.toml"),
+        ]
         subprocess.run(command, check=True, stdout=sys.stderr)
         print(f"\n## {name}\n")
         print("\n".join(lines(folder / "run")))

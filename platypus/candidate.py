@@ -7,17 +7,17 @@ holds its row as text, so that a million of them fit in memory. How rows compare
 import hashlib
 import json
 import multiprocessing
-import os
 import sys
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
 from platypus.catalogue import Catalogue
 from platypus.checks import Bounds, Finding, check
+from platypus.cores import cores, in_order
 from platypus.entries import Entry, Line, entries
 from platypus.example import Example, Rejected, Repaired, Row, is_alpaca, understood
 from platypus.keys import question, skeleton, template
@@ -175,16 +175,10 @@ def _hashed(text: str) -> int:
 def on_cores(work: Iterator[Batch], reading: Reading) -> Iterator[Gathered]:
     """`understand` of each batch, in order; by several processes where there are many batches."""
     first = list(islice(work, FEW))
-    cores = len(os.sched_getaffinity(0))
-    if len(first) < FEW or cores == 1:
-        yield from (understand(batch, reading) for batch in chain(first, work))
+    work, number = chain(first, work), cores()
+    if len(first) < FEW or number == 1:
+        yield from (understand(batch, reading) for batch in work)
         return
     spawn = multiprocessing.get_context("spawn")  # a fork would copy locks that no thread is left to open
-    with ProcessPoolExecutor(cores, mp_context=spawn) as pool:
-        waiting: deque[Future[Gathered]] = deque()
-        for batch in chain(first, work):
-            waiting.append(pool.submit(understand, batch, reading))
-            if len(waiting) > 4 * cores:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    with ProcessPoolExecutor(number, mp_context=spawn) as pool:
+        yield from in_order(pool, partial(understand, reading=reading), work, ahead=4 * number)

@@ -109,10 +109,11 @@ def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-@pytest.mark.parametrize("cores", [2, stage.MANY])
-def test_lessons_drawn_ahead_are_those_of_their_steps(cores: int) -> None:
+@pytest.mark.parametrize("number", [2, stage.MANY])
+def test_lessons_drawn_ahead_are_those_of_their_steps(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "cores", lambda: number)
     lessons = Lessons(SMALL, train_tokenizer(SMALL, lessons=8))
-    assert list(stage._ahead(lessons, 1, cores=cores)) == [lessons[1], lessons[2]]
+    assert list(stage._ahead(lessons, 1)) == [lessons[1], lessons[2]]
 
 
 def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:

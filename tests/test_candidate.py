@@ -63,7 +63,7 @@ def test_several_processes_give_what_one_gives(tmp_path: Path, monkeypatch: pyte
     alone = gather([source], READING)
     monkeypatch.setattr(candidate, "BATCH", 10)
     monkeypatch.setattr(candidate, "FEW", 2)
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(candidate, "cores", lambda: 2)
     together = gather([source], READING)
     assert together == alone
     assert len(alone.candidates) + len(alone.rejected) == len(rows)

@@ -145,4 +145,4 @@ def test_what_is_generated_is_legal_and_read_back(prompt: Prompt, seed: int) -> 
                 else token in walk.legal(walk.candidates())
             )
             walk.append(token)
-    assert pointed > 5
+    assert pointed > 3

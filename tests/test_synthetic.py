@@ -3,6 +3,7 @@
 from random import Random
 
 from platypus.catalogue import catalogue_from_json
+from platypus.schema import allowed_values
 from platypus.synthetic import random_catalogue
 
 
@@ -31,3 +32,17 @@ def test_catalogues_vary() -> None:
 def test_the_size_is_what_was_asked_for() -> None:
     for size in (1, 2, 8, 90, 333, 1000):
         assert {len(random_catalogue(Random(seed), tools=size)) for seed in range(5)} == {size}
+
+
+def test_some_lists_have_kinds_with_filters_of_their_own() -> None:
+    tools = [tool for seed in range(60) for tool in random_catalogue(Random(seed), tools=8)]
+    own = 0
+    for tool in tools:
+        kinds = {
+            value
+            for argument in tool.arguments
+            if argument.name in ("type", "kind")
+            for value in allowed_values(argument.schema.get("items", argument.schema))
+        }
+        own += any(argument.name.split(".")[0] in kinds for argument in tool.arguments if "." in argument.name)
+    assert own > 5

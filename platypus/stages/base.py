@@ -8,14 +8,11 @@ run on any so far.
 
 import json
 import math
-import os
 import shutil
 import time
-from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
@@ -28,6 +25,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase,
 
 from platypus.catalogue import Catalogue
 from platypus.checkpoint import TrainingState, load_latest, save_checkpoint
+from platypus.cores import cores, in_order
 from platypus.errors import ModelError, TrainingError
 from platypus.example import Example
 from platypus.loss import accumulate, answer_length
@@ -70,7 +68,8 @@ def lesson(key: str, *, tools: int, requests: int, steps: int = 5, refusals: flo
             request, _ = unanswerable.request(rng)
             said = Said(request, Plan(), request) if request else None
         else:
-            said = phraser.said(rng, sampler.mixed(rng))
+            several = [sampler.mixed(rng) for _ in range(rng.choice((1, 1, 2, 4)))]
+            said = phraser.said(rng, max(several, key=len))  # most catalogues have few long plans to draw
         if said is not None:
             examples.append(Example(said.request, said.plan, catalogue.fingerprint, {"source": key}))
     return Lesson(catalogue, tuple(examples))
@@ -104,17 +103,14 @@ def _prompt(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, drawn: Lesson) -
     return Prompt(tokenizer, drawn.catalogue, settings.notation, recipe.pretrain.context, settings.markers)
 
 
-def _ahead(lessons: Lessons, begun: int, *, cores: int) -> Iterator[list[list[Encoded]]]:
+def _ahead(lessons: Lessons, begun: int) -> Iterator[list[list[Encoded]]]:
     """The lessons after those begun with, in order, some of them drawn while the model learns.
 
     They are drawn in another thread, or, where there are many cores, in processes of their own.
     """
-    with ThreadPoolExecutor(1) if cores < MANY else ProcessPoolExecutor(cores - 1, get_context("spawn")) as pool:
-        coming = iter(range(begun, len(lessons)))
-        waiting = deque(pool.submit(lessons.__getitem__, step) for step in islice(coming, 3 * cores))
-        while waiting:
-            yield waiting.popleft().result()
-            waiting.extend(pool.submit(lessons.__getitem__, step) for step in islice(coming, 1))
+    number = cores()
+    with ThreadPoolExecutor(1) if number < MANY else ProcessPoolExecutor(number - 1, get_context("spawn")) as pool:
+        yield from in_order(pool, lessons.__getitem__, range(begun, len(lessons)), ahead=3 * number)
 
 
 # ---------------------------------------------------------------- model and tokenizer
@@ -336,7 +332,7 @@ def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[s
     if begun:
         console.print(f"going on after step {begun}")
     started = time.monotonic()
-    for drawn in _ahead(Lessons(recipe, course.student.tokenizer), begun, cores=os.cpu_count() or 1):
+    for drawn in _ahead(Lessons(recipe, course.student.tokenizer), begun):
         course.learn(drawn)
         step, ends = course.step, course.step == table.steps
         if step % REPORTED == 0 or ends:

@@ -19,7 +19,7 @@ from platypus.catalogue import Catalogue
 from platypus.checks import Bounds, Finding, check
 from platypus.cores import cores, in_order
 from platypus.entries import Entry, Line, entries
-from platypus.example import Example, Rejected, Repaired, Row, is_alpaca, understood
+from platypus.example import PARAPHRASED, Example, Rejected, Repaired, Row, is_alpaca, understood
 from platypus.keys import question, skeleton, template
 from platypus.plan import fingerprint
 
@@ -29,10 +29,14 @@ FEW = 16  # batches up to which one process is quicker than several
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One row. `template` and `answer` are hashes; `steps` is -1 and `tools` empty where the answer is text."""
+    """One row. `template` and `answer` are hashes; `steps` is -1 and `tools` empty where the answer is text.
+
+    `original` is the line that a teacher's paraphrase was made from, in the same file; elsewhere the row's own.
+    """
 
     file: str
     line: int
+    original: int
     row: bytes
     question: str
     template: int
@@ -146,6 +150,7 @@ def _candidate(row: Row, file: str, line: int, reading: Reading) -> Candidate:
     return Candidate(
         file=file,
         line=line,
+        original=_original(row, line),
         row=json.dumps(row.to_json(), ensure_ascii=False, default=str).encode("utf-8", "backslashreplace"),
         question=question(row),
         template=_hashed(template(row)),
@@ -156,6 +161,11 @@ def _candidate(row: Row, file: str, line: int, reading: Reading) -> Candidate:
         grounded=checked.grounded,
         findings=checked.findings,
     )
+
+
+def _original(row: Row, line: int) -> int:
+    origin = row.origin if isinstance(row, Example) else {}
+    return int(origin["of"]) if origin.get("source") == PARAPHRASED and str(origin.get("of")).isdigit() else line
 
 
 def _answer(row: Row, catalogue: Catalogue | None) -> int:

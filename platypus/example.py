@@ -17,6 +17,8 @@ from platypus.errors import DatasetError
 from platypus.plan import Malformed, Plan, parse_plan, plan_from_json
 from platypus.repair import mend_plan
 
+PARAPHRASED = "teacher:paraphrase"  # the `source` of a row that says in other words what the line `of` says
+
 
 @dataclass(frozen=True)
 class Example:

@@ -316,10 +316,10 @@ def _fact(style: Style, entities: list[Entity]) -> Tool:
         word, values = rng.choice(list(lists["enums"].items()))
         kept[style.name(entity.noun, word)] = ({"type": "string", "enum": values}, False)
     name = style.name(rng.choice(("get", "get", "check", "find")), entity.noun, fact)
-    texts = (f"{style.verb('retrieve')} information about the {fact} of {style.given} {entity.noun}",)
-    texts = (*texts, f"{style.verb('get', 'return')} the {entity.noun} {fact}")
+    about = f"the {fact} of {style.given} {entity.noun}"
+    text = rng.choice((f"{style.verb('retrieve')} information about {about}", f"{style.verb('get', 'return')} {about}"))
     output = {"type": "object", "properties": {style.name(fact): {"type": "string"}}}
-    return style.tool(name, rng.choice(texts), kept, style.output(output, f"{fact} of the {entity.noun}"))
+    return style.tool(name, text, kept, style.output(output, f"{fact} of the {entity.noun}"))
 
 
 def _figure(style: Style, entities: list[Entity]) -> Tool:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from platypus.catalogue import Catalogue
 from platypus.endpoint import BudgetSpent, Endpoint, Question, Unanswered
 from platypus.errors import DatasetError, read_text
-from platypus.example import Example, Rejected
+from platypus.example import PARAPHRASED, Example, Rejected
 from platypus.phrasing import literals_said
 from platypus.plan import Malformed, Plan, same
 from platypus.tables import TeacherTable
@@ -177,7 +177,7 @@ class _Uses:
         question = paraphrase_question(
             example.query, example.plan, count=count, style=self._some_style(), temperature=self.temperature
         )
-        place = _Place("teacher:paraphrase", line)
+        place = _Place(PARAPHRASED, line)
         return lambda found: self._requests(question, count, place, example.plan, found)
 
     def _proposal_job(self, number: int, count: int) -> Job:

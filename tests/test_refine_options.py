@@ -2,6 +2,7 @@
 
 import doctest
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from platypus.errors import DatasetError
-from platypus.example import Example, Instruction
+from platypus.example import PARAPHRASED, Example, Instruction
 from platypus.keys import skeleton
 from platypus.plan import Plan, Reference, Step
 from platypus.run import Run
@@ -115,6 +116,24 @@ def test_plan_shapes_stand_on_one_side_where_the_recipe_says_so(tmp_path: Path) 
     shapes = {name: {skeleton(row.plan) for row in rows} for name, rows in split_of(run).items()}  # type: ignore[union-attr]
     assert shapes["test"] and shapes["valid"]
     assert not shapes["train"] & shapes["test"] and not shapes["train"] & shapes["valid"]
+
+
+def test_a_paraphrase_stands_on_the_side_of_its_original(tmp_path: Path) -> None:
+    words = ("red", "green", "blue", "white", "black", "grey", "pink", "brown", "gold", "cyan")
+    pairs = [(a, b) for a in words for b in words if a < b]
+    rows = [example(f"{a} {b} work: list the {b} {a} tasks", works(type=["task"])) for a, b in pairs]
+    for line, (a, b) in enumerate(pairs, start=1):
+        origin = {"source": PARAPHRASED, "model": "m", "of": line}
+        rows.append(example(f"which ones are {a}, and {b} too", works(type=["task"])) | {"origin": origin})
+    run = start(tmp_path, rows, valid_fraction=0.2, test_fraction=0.2)
+    refine(run)
+    sides = split_of(run)
+    colours = {
+        name: {frozenset(words) & set(re.findall(r"\w+", text)) for text in queries(rows)}
+        for name, rows in sides.items()
+    }
+    assert all(len(rows) > 5 for rows in sides.values())
+    assert not colours["train"] & colours["test"] and not colours["train"] & colours["valid"]
 
 
 def test_tools_are_held_out_where_the_recipe_says_so(tmp_path: Path) -> None:

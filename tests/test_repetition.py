@@ -27,7 +27,7 @@ def row(
     """A row with a plan; its line is its template unless one is given."""
     row = json.dumps({"query": question, "plan": [answer]}).encode()
     given = {"findings": (), "grounded": 1.0, "skeleton": "a()", "tools": ("a",), "steps": 1, **known}
-    return Candidate(file, line, row, question, template or line, answer, **given)
+    return Candidate(file, line, line, row, question, template or line, answer, **given)
 
 
 def kept(left: Left) -> list[int]:

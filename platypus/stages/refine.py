@@ -154,6 +154,8 @@ def _sifted(data: Gathered, tests: Sequence[Candidate], settings: RefineTable) -
     left = without_near_copies(kept, sets, threshold=settings.near_duplicate)
     templates = numbered(one.template for one in left.kept)
     groups = connected(sets[left.places], templates, threshold=settings.near_duplicate)
+    if any(one.original != one.line for one in left.kept):
+        groups = tied(groups, numbered((one.file, one.original) for one in left.kept))
     return _Sifted(left.kept, groups, [*rejected, *left.rejected])
 
 

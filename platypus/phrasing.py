@@ -19,7 +19,7 @@ from platypus.keys import literals
 from platypus.mentions import Unsayable
 from platypus.plan import Plan, Reference, Step, Value
 from platypus.surface import ASKING, Voice, finish, mistyped, surround, voice
-from platypus.wording import Wording
+from platypus.wording import Wording, pluralised
 
 THEN = (
     ", then ",
@@ -73,7 +73,7 @@ class Phraser:
             except Unsayable:
                 continue
             if rng.random() < self.typos:
-                core = mistyped(rng, core, said_literals(plan))
+                core = mistyped(rng, core, [form for text in said_literals(plan) for form in _forms(text)])
             return Said(surround(core, spoken), reordered(plan, mentioned), core)
         return None
 
@@ -202,9 +202,16 @@ def said_literals(plan: Plan) -> list[str]:
 
 
 def literals_said(plan: Plan, request: str) -> bool:
-    """Whether the request mentions every literal of the plan but booleans, each as a word of its own, in any case."""
+    """Whether the request mentions every literal of the plan but booleans, each as a word of its own, in any case.
+
+    A word may stand in the plural: `the issues` names the type `issue`.
+    """
     folded = request.casefold()
-    return all(_stands_alone(text.casefold(), folded) for text in said_literals(plan))
+    return all(any(_stands_alone(form.casefold(), folded) for form in _forms(text)) for text in said_literals(plan))
+
+
+def _forms(text: str) -> tuple[str, ...]:
+    return (text, pluralised(text, many=True)) if text.isalpha() and text.islower() else (text,)
 
 
 def _stands_alone(text: str, request: str) -> bool:

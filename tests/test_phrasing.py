@@ -46,6 +46,9 @@ def test_literals_said() -> None:
     assert literals_said(plan, "do p-1 and 7")
     assert not literals_said(plan, "do P-1")
     assert not literals_said(plan, "do P-1 and 17")  # 7 is no word of it
+    kinds = Plan((Step("a", {"type": ["issue", "policy"]}),))
+    assert literals_said(kinds, "List the issues and policies")
+    assert not literals_said(kinds, "List the isssues and policies")
 
 
 def test_one_plan_has_many_wordings(worktracker: Catalogue) -> None:

@@ -261,7 +261,7 @@ def test_memory_is_within_15_percent_of_what_a_training_takes(
     foreseen, _ = measured(run.path, "--dry-run")
     _, peak = measured(run.path)
     memory = foreseen["memory"]
-    assert memory["total"] > 2 * memory["program"], "too small to tell"
+    assert memory["total"] > 1.8 * memory["program"], "too small to tell"
     assert memory["total"] == pytest.approx(peak, rel=0.15), foreseen
 
 

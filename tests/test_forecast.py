@@ -244,7 +244,7 @@ def test_a_dry_run_of_what_cannot_fit_is_one_message(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("hidden", "layers", "settings"),
-    [(384, 6, 'target_modules = "all-linear"\ndropout = 0.0'), (640, 8, "")],
+    [(384, 7, 'target_modules = "all-linear"\ndropout = 0.0'), (640, 8, "")],
 )
 def test_memory_is_within_15_percent_of_what_a_training_takes(
     tmp_path: Path, hidden: int, layers: int, settings: str
@@ -261,7 +261,7 @@ def test_memory_is_within_15_percent_of_what_a_training_takes(
     foreseen, _ = measured(run.path, "--dry-run")
     _, peak = measured(run.path)
     memory = foreseen["memory"]
-    assert memory["total"] > 1.8 * memory["program"], "too small to tell"
+    assert memory["total"] > 2 * memory["program"], "too small to tell"
     assert memory["total"] == pytest.approx(peak, rel=0.15), foreseen
 
 

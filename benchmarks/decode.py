@@ -83,21 +83,27 @@ def plans(loaded: Loaded, catalogue: Catalogue, options: argparse.Namespace) -> 
     """Every way on the same batches in turn, so that what else the machine does falls on all alike."""
     prompt = Prompt(loaded.tokenizer, catalogue, options.notation)
     vocabulary = Vocabulary(loaded.tokenizer, size=loaded.vocabulary)
-    asked = tasks(prompt, requests(catalogue, options.requests), vocabulary)
+    count = options.requests * options.repeats
+    *asked, other = tasks(prompt, requests(catalogue, count + 1), vocabulary)
     told: dict[str, Any] = {"tokens": options.tokens, "dictated": options.dictated or options.shape is not None}
-    ways = {"platypus": platypus(loaded, prompt, vocabulary, **told)}
-    ways |= peers(loaded, prompt, vocabulary, options.peers, **told)
-    for way in ways.values():
-        way(asked[:1], 1)  # what is compiled or cached once is not timed
+    others = peers(loaded, prompt, vocabulary, options.peers, **told)
     for batch in options.batches:
+        # ours anew, for a plan that it has said is guessed the next time
+        ways = {"platypus": platypus(loaded, prompt, vocabulary, **told)} | others
+        for way in ways.values():
+            way([other], 1)  # what is compiled or cached once is not timed
         compare(loaded, prompt, ways, asked, batch, options.repeats)
 
 
 def compare(
     loaded: Loaded, prompt: Prompt, ways: dict[str, Way], asked: Sequence[Task], batch: int, repeats: int
 ) -> None:
-    """One batch size: request after request in turn where it is 1, else all of them in turn, some times."""
-    rounds = [[task] for task in asked[: 4 * repeats]] if batch == 1 else [list(asked)] * repeats
+    """One batch size: request after request in turn where it is 1, else as many as there are for each round."""
+    if batch == 1:
+        rounds = [[task] for task in asked[: 4 * repeats]]
+    else:
+        each = len(asked) // repeats
+        rounds = [list(asked[start : start + each]) for start in range(0, each * repeats, each)]
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     cpu: dict[str, list[float]] = {name: [] for name in ways}
     said: dict[str, list[Said]] = {name: [] for name in ways}
@@ -144,9 +150,9 @@ class Counter:
 
 
 def first(loaded: Loaded) -> None:
-    """Seconds to the first decision and to the first complete step (dictated): medians of five, in turn.
+    """Seconds to the first decision and to the first complete step (dictated): medians of ten requests.
 
-    The grammar is compiled before.
+    The grammar is compiled before. What is in memory has answered sixteen other requests.
     """
     tools = list(random_catalogue(Random(1), tools=300))
     vocabulary = Vocabulary(loaded.tokenizer, size=loaded.vocabulary)
@@ -154,16 +160,20 @@ def first(loaded: Loaded) -> None:
         count = next(n for n in range(1, 300) if len(_prompt(loaded, tools[:n]).ids("")) >= wanted)
         prompt = _prompt(loaded, tools[:count])
         assert prompt.catalogue is not None
-        row = next(row for row in requests(prompt.catalogue, 50) if len(row.plan) == 2)
-        (task,) = tasks(prompt, [row], vocabulary)
-        if len(task.prompt) + len(task.plan) > loaded.context:
+        rows = [row for row in requests(prompt.catalogue, 200) if len(row.plan) == 2]
+        all_ = tasks(prompt, rows[:26], vocabulary)
+        asked, earlier = all_[:10], all_[10:]
+        if max(len(task.prompt) + len(task.plan) for task in asked) > loaded.context:
             continue
         constraint = Constraint.compile(vocabulary, prompt.catalogue, "json", max_steps=2)
         probes = [prompt.ids("1"), prompt.ids("Plan")]
         timed: dict[str, list[Reached]] = {"computed": [], "disk": [], "memory": []}
         with tempfile.TemporaryDirectory() as folder:
             kept = Dictated(loaded, constraint, probes, folder=Path(folder))
-            for _ in range(5):
+            for task in earlier:
+                kept.plans = [task.plan]
+                list(kept.decode([task.prompt], limits=Limits(300)))
+            for task in asked:
                 for name, reached in timed.items():
                     begun = time.perf_counter()
                     where = Path(folder) if name == "disk" else None
@@ -173,7 +183,7 @@ def first(loaded: Loaded) -> None:
             medians = {
                 name: statistics.median(getattr(one, what) for one in reached) for name, reached in timed.items()
             }
-            report(what=f"first {what}", model=loaded.source, prompt=len(task.prompt), tools=count,
+            report(what=f"first {what}", model=loaded.source, prompt=len(asked[0].prompt), tools=count,
                    **{name: round(median, 4) for name, median in medians.items()},
                    times=round(medians["computed"] / medians["memory"], 1))  # fmt: skip
 

@@ -2,10 +2,9 @@
 
 The catalogue's keys and values are computed once, and all requests continue from them (`cache.py`). What the constraint
 forces is never asked of the model: it rides along, in one chunk, with the next token that is a decision. So do some
-guesses, as values are mostly copied from the request: what the model says behind a guessed token counts if that token
-is what it says itself (Saxena 2023, "Prompt Lookup Decoding"), which changes no result. A request that is done leaves
-the batch, and the next one takes its place. When a limit is reached, the plan is brought to its soonest valid end
-without the model. Knows ids and texts, not plans.
+guesses (`guess.py`): what the model says behind a guessed token counts if that token is what it says itself. A request
+that is done leaves the batch, and the next one takes its place. When a limit is reached, the plan is brought to its
+soonest valid end without the model. Knows ids and texts, not plans.
 """
 
 import heapq
@@ -23,11 +22,12 @@ from numpy.typing import NDArray
 
 from platypus.cache import Own, Prefix, Store, kept_prefix
 from platypus.errors import PromptError
+from platypus.guess import Earlier, alike, copied
 from platypus.model import Loaded
 from platypus.walk import FEW, Constraint, Walk
 
 AHEAD = 32  # guessed tokens in one pass, of all requests together: so few cost hardly any time
-GUESSED = 8  # of one request at most
+COPIED = 8  # from a request at most: a value ends sooner
 
 EndedBy = Literal["model", "length", "time"]  # as in `platypus.planner`
 
@@ -108,18 +108,13 @@ class _Row:
             self.walk.append(self.walk.shortest())
         return self.walk.ended
 
-    def guess(self, most: int) -> list[int]:
-        """So many tokens at most that come next if the plan is copying the request, and goes on with it."""
-        ids, plain = self.walk.ids, self.walk.vocabulary.token
-        most = min(most, self.limit - len(ids))
-        if not ids or most <= 0 or len(self.walk.candidates()) <= FEW:
-            return []
-        last = plain(ids[-1]).lstrip()  # in the request a space may stand before it
-        ends = [i for i, token in enumerate(self.request) if last and plain(token).lstrip() == last]
-        if not ends:
-            return []
-        best = max(ends, key=lambda end: _alike(self.request[end - 1 :: -1] if end else [], ids[-2::-1]))
-        return self.request[best + 1 : best + 1 + most]
+    def guess(self, most: int, earlier: Earlier) -> list[int]:
+        """So many tokens at most that come next if the plan goes on as its request or an earlier plan does."""
+        ids = self.walk.ids
+        most = max(0, min(most, self.limit - len(ids)))
+        if len(self.walk.candidates()) > FEW and (copy := copied(self.request, ids, self.walk.vocabulary.token)):
+            return list(copy[: min(most, COPIED)])
+        return list(itertools.islice(earlier.after(ids), most))
 
     def decide(self, logits: NDArray[np.float32], guessed: Sequence[int], temperature: float) -> None:
         """Append the token that the model wants and what it forces; go on for as long as that was guessed.
@@ -132,12 +127,12 @@ class _Row:
             self._choose(logits[at], temperature)
             ended = self.settle()
             new = self.walk.ids[start:]
-            alike = _alike(new, guessed[at:])
-            if ended or alike < len(new):
-                read = len(self.request) + start + alike
+            hit = alike(new, guessed[at:])
+            if ended or hit < len(new):
+                read = len(self.request) + start + hit
                 self.own = self.own._replace(places=self.own.places[:read])
                 return
-            at += alike
+            at += hit
 
     def _choose(self, logits: NDArray[np.float32], temperature: float) -> None:
         """The best legal token, or one drawn (by Gumbel noise: the best of the legal ones counts)."""
@@ -169,8 +164,9 @@ class Decoder:
         self, loaded: Loaded, constraint: Constraint, probes: Sequence[Sequence[int]], *, folder: Path | None = None
     ) -> None:
         self._loaded, self._constraint = loaded, constraint
-        self._ids = tuple(probes[0][: _alike(*probes)])
+        self._ids = tuple(probes[0][: alike(*probes)])
         self._store = Store(kept_prefix(loaded, self._ids, folder))
+        self._earlier = Earlier()
         self._lent = False
 
     @property
@@ -224,9 +220,11 @@ class Decoder:
                 if not rows:
                     return
                 self._tidy(store, rows)
-                guesses = [row.guess(min(GUESSED, AHEAD // len(rows))) for row in rows]
+                guesses = [row.guess(AHEAD // len(rows), self._earlier) for row in rows]
                 for row, guess, logits in zip(rows, guesses, self._logits(store, rows, guesses), strict=True):
                     row.decide(logits, guess, limits.temperature)
+                    if row.walk.ended:
+                        self._earlier.add(row.walk.ids[:-1])  # nothing is asked behind the end
                     yield row.progress
                 rows = [row for row in rows if not row.walk.ended]
 
@@ -323,7 +321,7 @@ class Decoder:
 
     def _row(self, index: int, prompt: Sequence[int], named: Sequence[str], limits: Limits) -> _Row:
         """The request at its beginning: it shares the prefix as far as that goes."""
-        shared = _alike(self._ids, prompt[:-1])
+        shared = alike(self._ids, prompt[:-1])
         deadline = time.monotonic() + (np.inf if limits.seconds is None else limits.seconds)
         rng = np.random.default_rng((limits.seed, index))
         limit = min(limits.max_new_tokens, self._loaded.context - len(prompt))
@@ -371,8 +369,3 @@ class _Parent:
             branch = _Branch(self.cost - float(log), next(order), replace(self.row, walk=walk), self)
             heapq.heappush(frontier, branch)
             return
-
-
-def _alike(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens both begin with."""
-    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

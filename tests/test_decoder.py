@@ -133,6 +133,24 @@ def test_values_that_are_copied_from_the_request_take_fewer_passes(loaded: Loade
     assert told.passes < 0.6 * answer.decisions and told.guessed > 0
 
 
+def test_what_earlier_plans_have_in_common_takes_fewer_passes(loaded: Loaded) -> None:
+    tools = catalogue_from_json([
+        {"name": name, "inputSchema": {"properties": {"text": {"type": "string"}, "loud": {"type": "boolean"}}}}
+        for name in ("say", "sing")
+    ])  # fmt: skip
+    prompt, constraint = parts(loaded, "json", tools)
+    told = Told(loaded, constraint, [prompt.ids("List"), prompt.ids("sum")])
+    passes = []
+    for said in ("12", "93", "57"):
+        wanted = print_plan(Plan((Step("sing", {"text": said, "loud": True}),)), "json")
+        told.passes, told.prompt = 0, prompt.ids("Nothing to copy.")
+        told.plan = [*constraint.vocabulary.encode(wanted), constraint.vocabulary.end]
+        (answer,) = told.decode([told.prompt], limits=Limits())
+        assert answer.text == wanted and answer.tokens == len(told.plan)
+        passes.append(told.passes)
+    assert passes[0] == passes[1] > 1.5 * passes[2]  # two must agree
+
+
 def test_a_limit_ends_a_plan_at_the_soonest_valid_end(loaded: Loaded) -> None:
     prompt, constraint = parts(loaded, "json")
     quick = decoder(loaded, prompt, constraint)
@@ -152,7 +170,8 @@ def test_the_time_of_a_request_begins_when_its_turn_has_come(loaded: Loaded, mon
     looks = itertools.count()
     monkeypatch.setattr("platypus.decoder.time.monotonic", lambda: float(next(looks)))
     seconds = float(max(answer.decisions for answer in alone) + 2)
-    assert list(quick.decode(prompts, limits=Limits(40, seconds), batch_size=1)) == alone
+    again = quick.decode(prompts, limits=Limits(40, seconds), batch_size=1)
+    assert [(answer.text, answer.ended_by) for answer in again] == [(answer.text, "model") for answer in alone]
     assert any(answer.ended_by == "time" for answer in quick.decode(prompts, limits=Limits(40, 2.0), batch_size=1))
 
 

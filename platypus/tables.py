@@ -314,6 +314,10 @@ class BaseTable(Table):
     catalogues_per_step: Count = 8
     max_tools: Annotated[int, Field(ge=3)] = 11
     """The size of the largest catalogue that is drawn."""
+    rows: list[Text] = []
+    """Files of real requests, `query` and `plan`, each with its own `tools`: some catalogues are theirs."""
+    rows_share: Share = 0.25
+    """Of the catalogues, where there are such rows."""
     evaluate_every: Count = 100
 
     @model_validator(mode="after")

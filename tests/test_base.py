@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from rich.console import Console
 
+from platypus.curriculum import lesson
 from platypus.errors import ModelError
 from platypus.loss import accumulate
 from platypus.model import Loaded, load_base
@@ -16,7 +17,7 @@ from platypus.prefix import FLASH, common_prefix
 from platypus.prompt import Encoded, Prompt
 from platypus.recipe import Recipe
 from platypus.stages import base as stage
-from platypus.stages.base import Lessons, base, lesson, new_model, train_tokenizer
+from platypus.stages.base import Lessons, base, new_model, train_tokenizer
 
 SMALL = Recipe.model_validate(
     {
@@ -50,11 +51,6 @@ def test_a_lesson_has_the_loss_and_gradients_of_its_rows() -> None:
     assert loss.item() == pytest.approx(separate.item(), rel=1e-6)
     for shared_gradient, parameter in zip(gradients, model.parameters(), strict=True):
         torch.testing.assert_close(shared_gradient, parameter.grad, rtol=1e-4, atol=1e-5)
-
-
-def test_lessons_are_drawn_from_their_key_alone() -> None:
-    assert lesson("7/3", tools=6, requests=5) == lesson("7/3", tools=6, requests=5)
-    assert lesson("7/3", tools=6, requests=5).catalogue != lesson("7/4", tools=6, requests=5).catalogue
 
 
 def test_catalogues_grow_over_the_first_half_of_a_new_base() -> None:
@@ -107,6 +103,33 @@ def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(
     assert "going on after step 2" in said.getvalue()
     assert (again["fingerprint"], again["history"]) == (whole["fingerprint"], whole["history"])
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_real_rows_are_learned_from_and_what_is_left_out_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = [tool.to_json() for tool in lesson("real", tools=3, requests=1).catalogue]
+    rows = tmp_path / "real.jsonl"
+    row = {"query": "Thanks, that is all for today.", "plan": [], "tools": tools}
+    rows.write_text(
+        "".join(json.dumps(one) + "\n" for one in (row, {**row, "plan": "?"}, {**row, "query": "a " * 9999}))
+    )
+    table = {"rows": [str(rows)], "rows_share": 0.9, "catalogues_per_step": 4, "steps": 1, "evaluate_every": 1}
+    recipe = SMALL.model_copy(update={"pretrain": SMALL.pretrain.model_copy(update=table)})
+    seen: list[str] = []
+    draw = Lessons.__getitem__
+
+    def watched(lessons: Lessons, step: int) -> list[list[Encoded]]:
+        drawn = draw(lessons, step)
+        seen.extend(lessons.tokenizer.decode(rows[0].ids) for rows in drawn)
+        return drawn
+
+    monkeypatch.setattr(Lessons, "__getitem__", watched)
+    said = io.StringIO()
+    base(recipe, tmp_path / "base", console=Console(file=said, width=500))
+    assert sum("Thanks, that is all for today." in text for text in seen) > len(seen) / 2
+    assert f"{rows}:2: " in said.getvalue() and f"{rows}:3: longer than 3072 tokens" in said.getvalue()
+    assert "1 real requests to learn from, 2 rows left out" in said.getvalue()
 
 
 @pytest.mark.parametrize("number", [2, stage.MANY])

@@ -10,7 +10,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -23,23 +23,17 @@ from rich.console import Console
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from platypus.catalogue import Catalogue
 from platypus.checkpoint import TrainingState, load_latest, save_checkpoint
 from platypus.cores import cores, in_order
-from platypus.errors import ModelError, TrainingError
-from platypus.example import Example
+from platypus.curriculum import Lesson, lesson, read_real, real_lesson
+from platypus.errors import ModelError, PromptError, TrainingError
 from platypus.loss import accumulate, answer_length
 from platypus.model import Loaded, base_fingerprint, best_device, complete, greedy_generation, load_base
-from platypus.phrasing import Phraser, Said
-from platypus.plan import Plan
 from platypus.planner import BASE_CARD
 from platypus.prefix import sharing
 from platypus.prompt import Encoded, Prompt
 from platypus.recipe import Recipe
-from platypus.refusals import Refusals
-from platypus.sampler import Sampler
 from platypus.scoring import score
-from platypus.synthetic import random_catalogue
 from platypus.tables import BaseTable
 
 ATOMS = r"\d| (?=\S)|(?<=[a-z])(?=[A-Z])"  # a digit, a space, a word in camelCase: "work items" has work_items' tokens
@@ -48,38 +42,14 @@ REPORTED = 50  # steps after which progress is told and kept
 UNSEEN = "unseen"  # the part of the random stream that evaluation draws from, which training never reaches
 
 
-@dataclass(frozen=True)
-class Lesson:
-    """One catalogue and some requests for it."""
-
-    catalogue: Catalogue
-    examples: tuple[Example, ...]
-
-
-def lesson(key: str, *, tools: int, requests: int, steps: int = 5, refusals: float = 0.06) -> Lesson:
-    """The lesson that `key` names: always the same one."""
-    rng = Random(key)
-    catalogue = random_catalogue(rng, tools=rng.randint(2, tools))
-    sampler, phraser = Sampler(catalogue, steps), Phraser(catalogue)
-    unanswerable = Refusals(sampler, phraser, foreign=False)
-    examples: list[Example] = []
-    while len(examples) < requests:
-        if rng.random() < refusals:
-            request, _ = unanswerable.request(rng)
-            said = Said(request, Plan(), request) if request else None
-        else:
-            several = [sampler.mixed(rng) for _ in range(rng.choice((1, 1, 2, 4)))]
-            said = phraser.said(rng, max(several, key=len))  # most catalogues have few long plans to draw
-        if said is not None:
-            examples.append(Example(said.request, said.plan, catalogue.fingerprint, {"source": key}))
-    return Lesson(catalogue, tuple(examples))
-
-
 class Lessons:
-    """The lessons, as tokens, of each optimizer step. In a new base's first half catalogues and plans grow."""
+    """The lessons, as tokens, of each optimizer step. In a new base's first half catalogues and plans grow.
 
-    def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> None:
-        self.recipe, self.tokenizer = recipe, tokenizer
+    Some are of real rows, if there are any.
+    """
+
+    def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerBase, real: Sequence[Lesson] = ()) -> None:
+        self.recipe, self.tokenizer, self.real = recipe, tokenizer, real
 
     def __len__(self) -> int:
         return self.recipe.pretrain.steps
@@ -88,19 +58,37 @@ class Lessons:
         table = self.recipe.pretrain
         grown = 1.0 if table.start else min(1.0, 2 * step / table.steps)
         tools, steps = round(2 + grown * (table.max_tools - 2)), round(1 + 4 * grown)
-        return [
-            self._encode(lesson(key, tools=tools, steps=steps, requests=table.requests_per_catalogue))
-            for key in (f"{self.recipe.seed}/{step}/{i}" for i in range(table.catalogues_per_step))
-        ]
-
-    def _encode(self, drawn: Lesson) -> list[Encoded]:
-        recipe = self.recipe
-        return _prompt(recipe, self.tokenizer, drawn).encode_all(drawn.examples)
+        asked: dict[str, int] = {"steps": steps, "requests": table.requests_per_catalogue}
+        drawn = []
+        for key in (f"{self.recipe.seed}/{step}/{i}" for i in range(table.catalogues_per_step)):
+            of_real = self.real and Random(f"{key}/real").random() < table.rows_share
+            drawn.append(real_lesson(key, self.real, **asked) if of_real else lesson(key, tools=tools, **asked))
+        return [_prompt(self.recipe, self.tokenizer, one).encode_all(one.examples) for one in drawn]
 
 
-def _prompt(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, drawn: Lesson) -> Prompt:
+def _real_lessons(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, console: Console) -> list[Lesson]:
+    """The real rows that the recipe names, as far as they are valid and short; the others are told."""
+    real = read_real(recipe.pretrain.rows)
+    faults = [str(row) for row in real.rejected]
+    kept, most = [], recipe.pretrain.context * 3 // 4
+    for one in real.lessons:
+        (row,) = one.examples
+        try:
+            _prompt(recipe, tokenizer, one, context=most).encode_all(one.examples)
+            kept.append(one)
+        except PromptError:
+            faults.append(f"{row.origin['source']}:{row.origin['line']}: longer than {most} tokens with all its tools")
+    for fault in faults:
+        console.print(fault, markup=False)
+    if recipe.pretrain.rows:
+        console.print(f"{len(kept)} real requests to learn from, {len(faults)} rows left out")
+    return kept
+
+
+def _prompt(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, drawn: Lesson, *, context: int | None = None) -> Prompt:
     settings = recipe.prompt
-    return Prompt(tokenizer, drawn.catalogue, settings.notation, recipe.pretrain.context, settings.markers)
+    cutoff = context or recipe.pretrain.context
+    return Prompt(tokenizer, drawn.catalogue, settings.notation, cutoff, settings.markers)
 
 
 def _ahead(lessons: Lessons, begun: int) -> Iterator[list[list[Encoded]]]:
@@ -332,7 +320,9 @@ def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[s
     if begun:
         console.print(f"going on after step {begun}")
     started = time.monotonic()
-    for drawn in _ahead(Lessons(recipe, course.student.tokenizer), begun):
+    tokenizer = course.student.tokenizer
+    lessons = Lessons(recipe, tokenizer, _real_lessons(recipe, tokenizer, console))
+    for drawn in _ahead(lessons, begun):
         course.learn(drawn)
         step, ends = course.step, course.step == table.steps
         if step % REPORTED == 0 or ends:

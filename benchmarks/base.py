@@ -14,7 +14,10 @@ import sys
 import time
 import tomllib
 from pathlib import Path
-from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.seeds import toml
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "recipes" / "embedded-base.toml"
@@ -33,16 +36,7 @@ def recipe(shape: str, steps: int, every: int) -> str:
         "evaluate_every": every,
         "rows": [],  # so that it needs no other data
     }
-    top = {"": {key: value for key, value in tables.items() if not isinstance(value, dict)}}
-    return "\n".join(_lines(top | {key: value for key, value in tables.items() if isinstance(value, dict)}))
-
-
-def _lines(tables: dict[str, dict[str, Any]]) -> list[str]:
-    lines = []
-    for name, table in tables.items():
-        lines += [f"[{name}]"] if name else []
-        lines += [f"{key} = {json.dumps(value)}" for key, value in table.items()]
-    return lines
+    return toml(tables)
 
 
 def main() -> None:

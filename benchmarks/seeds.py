@@ -1,0 +1,98 @@
+"""A recipe over several seeds, with other settings on wish: means, and intervals over the test rows.
+
+    python benchmarks/seeds.py runs/generated --recipe recipes/seed-generated.toml
+    python benchmarks/seeds.py runs/more --recipe recipes/seed-generated.toml --set generate.examples=6000
+    python benchmarks/seeds.py runs/own --recipe recipes/seed-data.toml --where clean=../shared/data/seed/test.jsonl
+
+Runs `platypus all` for each seed in the given folder (what is complete there is not done again) and prints, as JSON,
+the means of the measures before and after, with 95% bootstrap intervals over the test rows of each row's mean, and the
+exact plans of each seed. `--where FLAG=FILE` counts only the requests whose row in the file has that flag.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+MEASURES = ("valid", "exact", "tool_sequence")
+
+
+def toml(tables: dict[str, Any]) -> str:
+    """A recipe as text: plain keys, and tables of plain keys."""
+    plain = {key: value for key, value in tables.items() if not isinstance(value, dict)}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in plain.items()]
+    for name, table in tables.items():
+        if name not in plain:
+            lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def with_settings(recipe: Path, settings: list[str]) -> dict[str, Any]:
+    """The recipe's tables with settings as `train.epochs=2`, their values as in TOML."""
+    tables: dict[str, Any] = tomllib.loads(recipe.read_text(encoding="utf-8"))
+    for setting in settings:
+        for name, value in tomllib.loads(setting).items():
+            if isinstance(value, dict):
+                tables.setdefault(name, {}).update(value)
+            else:
+                tables[name] = value
+    return tables
+
+
+def main() -> None:
+    """Run all seeds and print what they make together."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--recipe", type=Path, required=True)
+    parser.add_argument("--set", nargs="*", default=[], metavar="TABLE.KEY=VALUE", dest="settings")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--where", metavar="FLAG=FILE")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    counted = flagged(*options.where.split("=", 1)) if options.where else None
+    scored: dict[str, list[dict[str, list[float]]]] = {"before": [], "after": []}
+    for seed in options.seeds:
+        run = options.out.resolve() / str(seed)
+        recipe = run.with_suffix(".toml")
+        recipe.write_text(toml(with_settings(options.recipe, options.settings) | {"seed": seed}), encoding="utf-8")
+        command = [sys.executable, "-m", "platypus", "all", str(run), "--recipe", str(recipe)]
+        subprocess.run(command, check=True, stdout=sys.stderr, cwd=ROOT)
+        for variant, seeds in scored.items():
+            seeds.append(measured(run, variant, counted))
+    for variant, seeds in scored.items():
+        told = {measure: interval([seed[measure] for seed in seeds]) for measure in MEASURES}
+        exact = [round(100 * float(np.mean(seed["exact"])), 1) for seed in seeds]
+        print(json.dumps({"run": str(options.out), "variant": variant, "rows": len(seeds[0]["exact"]),
+                          "where": options.where, **told, "exact of each seed": exact}), flush=True)  # fmt: skip
+
+
+def flagged(flag: str, file: str) -> set[str]:
+    """The requests of the rows that have the flag."""
+    rows = map(json.loads, Path(file).read_text(encoding="utf-8").splitlines())
+    return {row["query"] for row in rows if row[flag]}
+
+
+def measured(run: Path, variant: str, counted: set[str] | None) -> dict[str, list[float]]:
+    """Each measure of each test row, in the test's order."""
+    lines = (run / "evaluate" / "scores.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [row for row in map(json.loads, lines) if row["variant"] == variant]
+    rows = [row for row in rows if counted is None or row["query"] in counted]
+    return {measure: [float(row["score"][measure]) for row in rows] for measure in MEASURES}
+
+
+def interval(seeds: list[list[float]]) -> str:
+    """Mean and interval in percent. Seeds with tests of their own are laid end to end."""
+    rows = np.mean(seeds, axis=0) if len(set(map(len, seeds))) == 1 else np.concatenate(seeds)
+    drawn = np.random.default_rng(0).choice(rows, (5000, len(rows))).mean(axis=1)
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return f"{100 * rows.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+if __name__ == "__main__":
+    main()

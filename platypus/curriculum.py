@@ -6,7 +6,7 @@ its key alone.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from random import Random
 
@@ -55,7 +55,9 @@ def read_real(sources: Iterable[str]) -> Real:
                 continue
             dataset = understood([entry], source, catalogue, alpaca=False)
             rejected += dataset.rejected
-            lessons += (Lesson(catalogue, (row,)) for row in dataset.rows if isinstance(row, Example))
+            here = {"source": source, "line": entry.line}
+            rows = (replace(row, origin=here) for row in dataset.rows if isinstance(row, Example))
+            lessons += (Lesson(catalogue, (row,)) for row in rows)
         if len(lessons) == before:
             remedy = 'A row is {"query": …, "plan": [...], "tools": [...]}, one a line.'
             raise DatasetError("holds no row that can be learned from", where=source, remedy=remedy)

@@ -46,7 +46,7 @@ def _words(name: str) -> tuple[str, ...]:
 
 def plural(noun: str) -> str:
     """`ticket` → `tickets`, `policy` → `policies`, `branch` → `branches`."""
-    if noun.endswith("y") and noun[-2] not in "aeiou":
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return noun[:-1] + "ies"
     return noun + ("es" if noun.endswith(("s", "x", "ch", "sh")) else "" if noun.endswith("feedback") else "s")
 

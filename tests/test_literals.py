@@ -55,9 +55,5 @@ def test_words_of_any_style() -> None:
 
 
 def test_plurals() -> None:
-    assert [plural(noun) for noun in ("ticket", "policy", "branch", "day")] == [
-        "tickets",
-        "policies",
-        "branches",
-        "days",
-    ]
+    nouns = ("ticket", "policy", "branch", "day", "y")
+    assert [plural(noun) for noun in nouns] == ["tickets", "policies", "branches", "days", "ys"]

@@ -257,7 +257,8 @@ def test_confidence_is_fitted_to_the_validation_rows_and_told(tmp_path: Path, mo
     exact = [line["score"]["exact"] for line in lines]
     fitted = Calibration.load(outcome.folder / CONFIDENCE)
     whole = [not line["cut"] for line in lines]  # the validation rows are the same four
-    assert fitted == Calibration.fit(list(compress(raw, whole)), list(compress(exact, whole)))
+    again = Calibration.fit(list(compress(raw, whole)), list(compress(exact, whole)))
+    assert asdict(fitted) == pytest.approx(asdict(again), rel=1e-4)  # guesses differ the second time, so rounding does
     assert found["fitted_rows"] == sum(whole) > 0 and found["brier"]["probability"] == round(brier(raw, exact), 4)
     assert found["not_sure"] == 4 and found["exact_if_sure"] is None
     assert "not sure of 4 plans (below 90%)" in (outcome.folder / "report.md").read_text()

@@ -80,7 +80,7 @@ class Planner:
         return self._constrained(self.prompt, self.decoder, requests, batch_size, max_new_tokens)
 
     def watch(self, request: str, *, max_new_tokens: int = 512) -> Iterator[Plan | Answer]:
-        """The plan as it grows, whenever a step is complete, and at last the answer. Closing it cancels.
+        """The plan as it grows, by one or several complete steps, and at last the answer. Closing it cancels.
 
         Free decoding says nothing before the answer.
         """

@@ -213,17 +213,24 @@ def test_a_plan_is_watched_as_it_grows(tmp_path: Path, notation: Notation) -> No
     loaded = load_base(str(tiny_llama(tmp_path / "base", seed=SEED)))
     planner = Planner(loaded, Prompt(loaded.tokenizer, CATALOGUE, notation), DecodeTable(max_steps=4))
     lengths = set()
+    most = 0
     for request in ("List mine.", "Who am I, and what do I own?", "", "x", "list list", "me, then list"):
         *growing, answer = planner.watch(request, max_new_tokens=120)
-        assert [answer] == list(planner.plan([request], max_new_tokens=120))
         assert isinstance(answer, Answer) and isinstance(answer.plan, Plan)
+        (again,) = planner.plan([request], max_new_tokens=120)
+        assert rounded(answer) == rounded(again)
         lengths.add(len(answer.plan))
-        for number, begun in enumerate(growing, start=1):
-            assert begun == Plan(answer.plan.steps[:number])
-        assert len(growing) >= len(answer.plan) - 1
-    assert max(lengths) > 1
+        grown = [len(begun.steps) for begun in growing if isinstance(begun, Plan)]
+        assert growing == [Plan(answer.plan.steps[:number]) for number in grown] and grown == sorted({*grown})
+        most = max(most, len(grown))
+    assert max(lengths) > 1 < most
     free = Planner(loaded, planner.prompt, FREE)
     assert list(free.watch("x", max_new_tokens=9)) == list(free.plan(["x"], max_new_tokens=9))
+
+
+def rounded(answer: Answer) -> Answer:
+    """Without the last digits: a plan that was said before is guessed, and read in other chunks."""
+    return replace(answer, probability=round(answer.probability, 6), confidence=round(answer.confidence, 6))
 
 
 def test_an_interrupted_answer_leaves_no_trace_in_the_next(tmp_path: Path) -> None:
@@ -242,7 +249,8 @@ def test_an_interrupted_answer_leaves_no_trace_in_the_next(tmp_path: Path) -> No
     with pytest.raises(KeyboardInterrupt):
         list(planner.watch("Who am I, and what do I own?", max_new_tokens=60))
     hook.remove()
-    assert [wanted] == list(planner.plan(["List mine."], max_new_tokens=60))
+    (again,) = planner.plan(["List mine."], max_new_tokens=60)
+    assert rounded(wanted) == rounded(again)
 
 
 def test_confidence_decides_which_plans_stand(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ class Planner:
         return self._constrained(self.prompt, self.decoder, requests, batch_size, max_new_tokens)
 
     def watch(self, request: str, *, max_new_tokens: int = 512) -> Iterator[Plan | Answer]:
-        """The plan as it grows, by one or several complete steps, and at last the answer. Closing it cancels.
+        """The plan as it grows, whenever a step is complete, and at last the answer. Closing it cancels.
 
         Free decoding says nothing before the answer.
         """
@@ -92,9 +92,9 @@ class Planner:
         named, limits = [prompt.named(request)], self._limits(max_new_tokens)
         for progress in decoder.stream([prompt.ids(request)], limits=limits, named=named):
             begun = prompt.read_begun(progress.text, request)
-            if len(begun) > steps:
-                steps = len(begun)
-                yield begun
+            while steps < len(begun):  # one pass may complete several
+                steps += 1
+                yield Plan(begun.steps[:steps])
             if progress.decoded is not None:
                 yield self._answer(prompt, request, progress.decoded)
 

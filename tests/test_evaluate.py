@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from platypus import model
+from platypus import decoder, model
 from platypus.catalogue import Catalogue, catalogue_from_json
 from platypus.confidence import Calibration, brier
 from platypus.errors import RunError
@@ -247,6 +247,7 @@ def test_under_the_grammar_every_plan_of_a_real_model_is_valid(tmp_path: Path, m
 def test_confidence_is_fitted_to_the_validation_rows_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = str(tiny_llama(tmp_path / "base", seed=8))
     monkeypatch.setattr(model, "load_adapted", lambda source, base: model.load_base(base))
+    monkeypatch.setattr(decoder, "AHEAD", 0)  # guesses from the test would round the validation rows otherwise
     run = new_run(tmp_path, examples(), "batch_size = 3\nbefore = false\n", base=base).decoded("grammar")
     assert open_planner(run).calibration == Calibration()
     strict = DecodeTable(min_confidence=0.9, max_steps=1)
@@ -257,8 +258,7 @@ def test_confidence_is_fitted_to_the_validation_rows_and_told(tmp_path: Path, mo
     exact = [line["score"]["exact"] for line in lines]
     fitted = Calibration.load(outcome.folder / CONFIDENCE)
     whole = [not line["cut"] for line in lines]  # the validation rows are the same four
-    again = Calibration.fit(list(compress(raw, whole)), list(compress(exact, whole)))
-    assert asdict(fitted) == pytest.approx(asdict(again), rel=1e-4)  # guesses differ the second time, so rounding does
+    assert fitted == Calibration.fit(list(compress(raw, whole)), list(compress(exact, whole)))
     assert found["fitted_rows"] == sum(whole) > 0 and found["brier"]["probability"] == round(brier(raw, exact), 4)
     assert found["not_sure"] == 4 and found["exact_if_sure"] is None
     assert "not sure of 4 plans (below 90%)" in (outcome.folder / "report.md").read_text()

@@ -5,7 +5,7 @@ are left out and put in another order each time, and the generator asks for thes
 its key alone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from random import Random
@@ -15,7 +15,7 @@ from platypus.entries import decoded, entries
 from platypus.errors import CatalogueError, DatasetError
 from platypus.example import Example, Rejected, understood
 from platypus.phrasing import Phraser, Said
-from platypus.plan import Plan
+from platypus.plan import Malformed, Plan
 from platypus.refusals import Refusals
 from platypus.sampler import Sampler, Undrawable
 from platypus.synthetic import random_catalogue
@@ -47,11 +47,14 @@ def read_real(sources: Iterable[str]) -> Real:
     for source in sources:
         before = len(lessons)
         for entry in map(decoded, entries(source)):
+            if not (isinstance(entry.data, Mapping) and "tools" in entry.data):
+                reason = entry.data.reason if isinstance(entry.data, Malformed) else "has no `tools`"
+                rejected.append(Rejected(source, entry.line, reason, entry.raw))
+                continue
             try:
                 catalogue = catalogue_from_json(entry.data["tools"])
-            except (CatalogueError, TypeError, KeyError) as fault:
-                reason = str(fault) if isinstance(fault, CatalogueError) else "has no `tools`"
-                rejected.append(Rejected(source, entry.line, reason, entry.raw))
+            except CatalogueError as fault:
+                rejected.append(Rejected(source, entry.line, str(fault), entry.raw))
                 continue
             dataset = understood([entry], source, catalogue, alpaca=False)
             rejected += dataset.rejected

@@ -59,5 +59,9 @@ def test_rows_that_cannot_be_learned_from_are_listed(tmp_path: Path) -> None:
     real = read_real([written(tmp_path, *bad, good)])
     assert [row.line for row in real.rejected] == [1, 2, 3, 4] and len(real.lessons) == 1
     assert "get_fox" in real.rejected[0].reason and "has no `tools`" in real.rejected[1].reason
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text('{"query": \n' + json.dumps(good) + "\n", encoding="utf-8")
+    (row,) = read_real([str(broken)]).rejected
+    assert row.line == 1 and "no `tools`" not in row.reason
     with pytest.raises(DatasetError, match="learned from"):
         read_real([written(tmp_path, *bad)])

@@ -7,10 +7,12 @@ from platypus.english import gerund, is_plural, with_article
 from platypus.mentions import Unsayable, argument_of
 from platypus.modifiers import label
 from platypus.nouns import ABOUT, Nouns
-from platypus.wording import SETTING, SLOT, Form, pluralised
+from platypus.slots import SLOT, Form
+from platypus.wording import SETTING, pluralised
 
 PARTED = re.compile(
-    r"^(sum|set|pull|look|work|call|hand|bring) (up|out|off|over) (it|them|these|those|this|that)"
+    r"^(sum|set|pull|look|work|call|hand|bring|check|turn|switch|shut|roll|clean|tidy|take|give|put|throw|pass|send|sign)"
+    r" (up|out|off|over|on|in|down|back|away|together) (it|them|these|those|this|that)"
     r"(?= (?:in|into|to|for|with)\b|$)"
 )
 ASKED = ("what is", "what is", "what's", "do you know", "can you tell me")

@@ -21,6 +21,8 @@ from platypus.sampler import Sampler, Undrawable
 from platypus.synthetic import random_catalogue
 
 TRIES = 40  # draws for each request of a lesson; real tools may have few plans that can be said
+LARGE = 0.05  # of the random catalogues are larger than others, LARGER times at most
+LARGER = 5
 REAL_TOOLS = 6  # of a real row's tools are shown, or as many as its plan needs: their descriptions are long
 
 
@@ -70,7 +72,7 @@ def read_real(sources: Iterable[str]) -> Real:
 def lesson(key: str, *, tools: int, requests: int, steps: int = 5, refusals: float = 0.06) -> Lesson:
     """The lesson over a random catalogue that `key` names: always the same one."""
     rng = Random(key)
-    catalogue = random_catalogue(rng, tools=rng.randint(2, tools))
+    catalogue = random_catalogue(rng, tools=rng.randint(2, tools * (LARGER if rng.random() < LARGE else 1)))
     return Lesson(catalogue, tuple(_drawn(rng, catalogue, key, requests, steps, refusals)))
 
 
@@ -91,7 +93,7 @@ def _drawn(rng: Random, catalogue: Catalogue, key: str, requests: int, steps: in
     sampler, phraser = Sampler(catalogue, steps), Phraser(catalogue)
     if not sampler.goals:
         return []
-    unanswerable = Refusals(sampler, phraser, foreign=False)
+    unanswerable = Refusals(sampler, phraser)
 
     def drawn() -> Said | None:
         if rng.random() < refusals:

@@ -179,6 +179,7 @@ def _create(style: Style, entities: list[Entity]) -> Tool:
         arguments[word] = (style.about({"type": "string", "enum": values}, f"The {word}"), False)
     if rng.random() < 0.5 and other != entity:
         arguments[style.id_name(other)] = (style.id_of(other), rng.random() < 0.5)
+    arguments |= _some_details(style, entity.noun, rng.choice((0, 0, 0, 1, 2, 3)))
     verb = rng.choice(("create", "create", "add", "open", "register"))
     text = f"{style.verb(verb)} a new {entity.noun}"
     return style.tool(
@@ -189,19 +190,43 @@ def _create(style: Style, entities: list[Entity]) -> Tool:
     )
 
 
+def _some_details(style: Style, noun: str, count: int) -> Arguments:
+    """So many plain arguments that tell more of a thing: its author, its year, where it is."""
+    kept: Arguments = {}
+    for word in style.rng.sample(vocabulary()["catalogues"]["details"], count):
+        kind = "integer" if word in ("year", "amount", "quantity", "edition", "pin") else "string"
+        kept[style.name(word)] = (style.about({"type": kind}, f"The {word} of the {noun}"), style.rng.random() < 0.6)
+    return kept
+
+
 def _act(style: Style, entities: list[Entity]) -> Tool:
-    rng, entity = style.rng, style.rng.choice(entities)
-    verb = rng.choice(
-        ("close", "delete", "cancel", "archive", "approve", "publish", "restart", "track", "start", "lock")
-    )
+    rng, entity, words = style.rng, style.rng.choice(entities), vocabulary()
+    verb = rng.choice(words["catalogues"]["acts"])
+    said, _, rest = rng.choice((verb, verb, *words["verbs"].get(verb, ()))).partition(" ")
     many = rng.random() < 0.3
     noun = entity.many if many else entity.noun
     schema = {"type": "array", "items": style.id_of(entity)} if many else style.id_of(entity)
-    text = f"{style.verb(verb)} {'the given' if many else style.given} {noun}"
-    argument = style.about(schema, f"The {noun} to {verb}")
-    return style.tool(
-        style.name(verb, noun), text, {style.id_name(entity, many=many): (argument, True)}, {"type": "null"}
-    )
+    text = f"{style.verb(said)} {rest} {'the given' if many else style.given} {noun}".replace("  ", " ")
+    arguments = {style.id_name(entity, many=many): (style.about(schema, f"The {noun} to {verb}"), True)}
+    other = rng.choice(entities)
+    if other != entity and rng.random() < 0.4:
+        arguments[style.id_name(other)] = (style.id_of(other), True)
+    return style.tool(style.name(verb, noun), text, arguments, {"type": "null"})
+
+
+def _deed(style: Style, entities: list[Entity]) -> Tool:
+    """What makes a thing of a deed: a citation of an article, a reservation for a room."""
+    rng, entity = style.rng, style.rng.choice(entities)
+    deed, verb = rng.choice(sorted(vocabulary()["deeds"].items()))
+    making = rng.choice(("create", "generate", "make", "submit", "request"))
+    name = rng.choice(((making, entity.noun, deed), (making, deed), (verb, entity.noun)))
+    text = f"{style.verb(making)} a {deed} {rng.choice(('of', 'for'))} {style.given} {entity.noun}"
+    by_id = rng.random() < 0.6
+    key = style.id_name(entity) if by_id else style.name(entity.noun, rng.choice(("name", "title")))
+    arguments: Arguments = {key: (style.id_of(entity) if by_id else {"type": "string"}, True)}
+    output = {"type": "object", "properties": {style.name(deed): {"type": "string"}}}
+    arguments |= _some_details(style, deed, rng.choice((0, 1, 1, 2, 3)))
+    return style.tool(style.name(*name), text, arguments, style.output(output, deed))
 
 
 def _set(style: Style, entities: list[Entity]) -> Tool:
@@ -338,6 +363,6 @@ def _figure(style: Style, entities: list[Entity]) -> Tool:
 
 
 FAMILIES: tuple[Callable[[Style, list[Entity]], Tool], ...] = (
-    *(filtered_list, _details, _similar, _current, _lookup, _create, _act),
+    *(filtered_list, _details, _similar, _current, _lookup, _create, _act, _act, _deed),
     *(_set, _join, _digest, _rank, _from_text, _say, _translate, _fact, _figure),
 )

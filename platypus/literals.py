@@ -125,6 +125,11 @@ def _range(rng: Random) -> str:
     return rng.choice((*period, "last week", "the past year"))
 
 
+def _pages(rng: Random) -> str:
+    first = rng.randint(1, 300)
+    return rng.choice((str(first), f"{first}-{first + 4}", f"{first} to {first + rng.randint(1, 20)}"))
+
+
 def _label(rng: Random) -> str:  # a stage or tag, as people type it: `In Review`, `in-review`, `blocked`
     label = _pick(rng, "labels")
     return rng.choice((label, label, label.title(), label.replace(" ", "-")))
@@ -193,6 +198,7 @@ BY_WORD: Mapping[str, Maker] = {
     "word": lambda rng: _pick(rng, "things"),
     "pressure": lambda rng: f"{rng.randint(100, 150)}/{rng.randint(60, 95)}",
     "dimension": lambda rng: "x".join(str(rng.randint(2, 90)) for _ in range(3)) + " cm",
+    "page": _pages,
     "password": lambda rng: f"{_pick(rng, 'products').lower()}{rng.randint(10, 9999)}",
     "language": _of("languages"),
     "currency": _of("currencies"),
@@ -212,6 +218,7 @@ BY_NAME: Mapping[str, Maker] = {  # where the last word alone would mislead
     **dict.fromkeys(("contact info", "contact information", "contact details", "contact"), _email),
     "job title": _of("occupation"),
     "phone number": _phone,
+    "required by": _date,
 }
 BY_FORMAT: Mapping[str, Maker] = {
     "date": _date,
@@ -224,15 +231,8 @@ BY_FORMAT: Mapping[str, Maker] = {
 SPANS = {"minutes": (5, 180), "hours": (1, 48), "days": (1, 60), "weeks": (1, 26), "months": (1, 36)}
 MEASURES = {
     **dict.fromkeys(("year", "season", "vintage"), (1990, 2026)),
-    **{
-        "age": (1, 90),
-        "month": (1, 12),
-        "day": (1, 28),
-        "hour": (1, 24),
-        "duration": (1, 60),
-        "rating": (1, 10),
-        "threshold": (1, 100),
-    },
+    **{"age": (1, 90), "month": (1, 12), "day": (1, 28), "hour": (1, 24), "duration": (1, 60), "edition": (1, 20)},
+    **{"rating": (1, 10), "threshold": (1, 100)},
     **dict.fromkeys(("income", "salary"), (15_000, 140_000)),
     **dict.fromkeys(("price", "cost", "budget", "amount", "investment", "revenue", "savings", "expenses"), (10, 9000)),
     **{"weight": (1, 120), "height": (50, 220), "distance": (1, 900), "population": (1000, 2_000_000)},

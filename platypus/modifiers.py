@@ -23,6 +23,7 @@ AT = {"price", "temperature", "speed", "rate", "altitude", "pressure", "angle", 
 LIMITS = {"limit", "max", "top", "count", "maximum"}
 DROPPED = {"is", "has", "should", "include", "with", "only", "are", "be", "enabled"}  # of a boolean's name
 ORDINALS = {"1": "first", "2": "second", "3": "third"}  # `real_part1`
+AUTHORS = {"author", "artist", "composer", "director", "writer", "singer"}
 SPOKEN = {"text", "content", "body", "message", "comment", "note"}
 COUNTED = {"results", "items", "count", "rows", "entries", "records", "number", "works", "n", "limit"}
 BELONGING = ("belonging to", "associated with", "related to", "linked to", "for")
@@ -146,7 +147,8 @@ def _choice(tool: Tool, argument: Argument, noun: str) -> Saying:
 
 def _number(tool: Tool, argument: Argument, parts: list[str], noun: str, unit: str) -> tuple[str, ...]:
     if parts[-1] in ("year", "season") and _sole(tool, argument, PERIODS):
-        return ("in {}", "for {}", f"for the {noun} {{}}", "in the year {}" if parts[-1] == "year" else "in season {}")
+        years = ("in the year {}", "from {}", "({})")
+        return ("in {}", "for {}", f"for the {noun} {{}}", *(years if parts[-1] == "year" else ("in season {}",)))
     if parts[-1] in ("duration", "days", "hours", "minutes") and unit:
         return (f"for {{}}{unit}", f"with a {noun} of {{}}{unit}", f"lasting {{}}{unit}")
     if parts[-1] in ("number", "code", "key"):
@@ -214,6 +216,10 @@ def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
             return _named(noun, required)
         forms = (f"{way} {{}}", f"{way} {' '.join(rest)} {{}}") if rest else (f"{way} {{}}",)
         return forms if shared or not rest else forms[1:]
+    if last == "pages":
+        return ("on pages {}", "(pages {})", f"with {' '.join(parts)} {{}}")
+    if last in AUTHORS and len(parts) == 1 and _sole(tool, argument, AUTHORS | {"by"}):
+        return ("by {}", "by {}", "({})", f"with {noun} {{}}")
     if last in ("language", "currency") and _sole(tool, argument, {last}):
         return ("in {}", "in {}", f"with {noun} {{}}")
     if last in PLACE and _sole(tool, argument, PLACE) and (len(parts) == 1 or last in ("location", "city", "country")):
@@ -236,7 +242,8 @@ def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
     if last in SPOKEN and required:
         return ("saying {}", f"with the {noun} {{}}", "that says {}", f"with {noun} {{}}")
     if {"id", "ids"} & set(parts):
-        return (f"for {noun} {{}}", f"of {noun} {{}}", f"with {noun} ID {{}}") if required else (f"for {noun} {{}}",)
+        told = (f"for {noun} {{}}", f"of {noun} {{}}", f"to {noun} {{}}", "for {}", f"with {noun} ID {{}}")
+        return told if required else told[:1]
     if last == "name" and len(parts) > 1:
         return (f"for {noun} {{}}", f"for the {noun} {{}}")
     return _named(noun, required)
@@ -244,7 +251,7 @@ def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
 
 def _named(noun: str, required: bool) -> tuple[str, ...]:
     named = (f"with {noun} {{}}", f"with {noun} {{}}", f"with {{}} as the {noun}", f"with the {noun} {{}}")
-    return named if required else (*named, f"whose {noun} is {{}}")
+    return (*named, f"({noun} {{}})" if required else f"whose {noun} is {{}}")
 
 
 def _dated(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ from platypus.mentions import Mentions, Unsayable, argument_of
 from platypus.modifiers import PLACE, label, truth
 from platypus.plan import Reference, Value
 from platypus.schema import allowed_values
-from platypus.wording import SLOT, Form, pluralised
+from platypus.slots import SLOT, Form
+from platypus.wording import pluralised
 
 LATE = ("(", "limited", "with a limit")
 CLAUSAL = ("that ", "whose ")
@@ -149,7 +150,9 @@ class Nouns(Mentions):
     def thing(self, i: int, articles: Sequence[str], *, noun: str | None = None) -> str:
         """What step i returns with everything that its arguments say, before or after the noun."""
         wording, step = self.wordings[i], self.plan.steps[i]
-        noun = re.sub(r"^(?:the|an?) ", "", noun or wording.noun.text)
+        if not noun:
+            noun = wording.short if wording.short and self.rng.random() < 0.3 else wording.noun.text
+        noun = re.sub(r"^(?:the|an?) ", "", noun)
         if self.rng.random() < 0.3:  # `similar work items to X`
             noun = re.sub(r"^([\w ]+) (similar|related) to (?=\{)", r"\2 \1 to ", noun)
         many = wording.plural or is_plural(noun)

@@ -60,21 +60,26 @@ class Phraser:
     @cached_property
     def wordings(self) -> dict[str, Wording]:
         """How each tool can be spoken of."""
-        return {tool.name: Wording(tool) for tool in self.catalogue}
+        verbs = {tool.name: Wording(tool).verb for tool in self.catalogue}
+        others = {name: frozenset(verb for other, verb in verbs.items() if other != name) for name in verbs}
+        return {tool.name: Wording(tool, others[tool.name]) for tool in self.catalogue}
 
     def said(self, rng: Random, plan: Plan) -> Said | None:
         """One request for the plan, in one of many wordings; None when no clear one was found.
 
         Steps that do not need one another stand in the plan in the order in which the request names them.
         """
+        together = _together(plan)
         for _ in range(8):
             try:
-                core, spoken, mentioned = self._draw(rng, plan)
+                core, spoken, mentioned = self._draw(rng, together)
             except Unsayable:
                 continue
             if rng.random() < self.typos:
                 core = mistyped(rng, core, [form for text in said_literals(plan) for form in _forms(text)])
-            return Said(surround(core, spoken), reordered(plan, mentioned), core)
+            again = range(len(together), len(plan))
+            order = [k for i in mentioned for k in ((i, *again) if i == len(together) - 1 else (i,))]
+            return Said(surround(core, spoken), reordered(plan, order), core)
         return None
 
     def request(self, rng: Random, plan: Plan) -> str | None:
@@ -132,6 +137,21 @@ def reordered(plan: Plan, mentioned: list[int]) -> Plan:
 
     steps = (plan.steps[step] for step in order)
     return Plan(tuple(Step(s.tool, {name: renumbered(value) for name, value in s.arguments.items()}) for s in steps))
+
+
+def _together(plan: Plan) -> Plan:
+    """The plan as it is said: one call at its end for several things, where there is a call for each of them."""
+    if len(plan) < 2:
+        return plan
+    *earlier, last = plan.steps
+    alike = [last]
+    while earlier and earlier[-1].tool == last.tool and earlier[-1].arguments.keys() == last.arguments.keys():
+        alike.insert(0, earlier.pop())
+    differing = [name for name in last.arguments if any(step.arguments[name] != last.arguments[name] for step in alike)]
+    values = [step.arguments[name] for name in differing[:1] for step in alike]
+    if len(differing) != 1 or not all(isinstance(value, str) for value in values):
+        return plan
+    return Plan((*earlier, Step(last.tool, {**last.arguments, differing[0]: values})))
 
 
 def _nested(rng: Random, plan: Plan, wordings: Sequence[Wording]) -> frozenset[int]:

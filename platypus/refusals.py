@@ -15,9 +15,9 @@ from platypus.english import lemma, singular, with_article
 from platypus.literals import literal, vocabulary, words
 from platypus.phrasing import Phraser
 from platypus.sampler import Sampler, Undrawable, Want
+from platypus.slots import SLOT
 from platypus.surface import ASKING, finish, surround, voice
 from platypus.synthetic import random_catalogue
-from platypus.wording import SLOT
 
 KINDS = ("off-topic", "near-miss", "missing")
 FOREIGN = 8  # made-up catalogues whose requests are near misses as well
@@ -39,7 +39,9 @@ class Refusals:
         if kind == "near-miss":
             return (self._elsewhere(rng) if self.foreign and rng.random() < 0.35 else self._lacking(rng)), kind
         said = vocabulary()["refusals"]
-        text = rng.choice(said["requests"]).format(noun=rng.choice(said["nouns"]))
+        values = {"noun": rng.choice(said["nouns"]), "person": literal(rng, "person", {"type": "string"})}
+        city, other = rng.sample(vocabulary()["values"]["cities"], 2)
+        text = rng.choice(self._foreign_forms).format(**values, city=city, other=other)
         return (text[:1].upper() + text[1:] if rng.random() < 0.6 else text), "off-topic"
 
     @cached_property
@@ -49,6 +51,13 @@ class Refusals:
         told += [f"{a.name} {a.description}" for tool in self.sampler.catalogue for a in tool.arguments]
         found = words(" ".join(told))
         return frozenset({*found, *(lemma(word) for word in found), *(singular(word) for word in found)})
+
+    @cached_property
+    def _foreign_forms(self) -> tuple[str, ...]:
+        """Requests on other topics, without those that share a longer word with the catalogue: it might answer them."""
+        forms: list[str] = vocabulary()["refusals"]["requests"]
+        about = {word for word in self._known if len(word) > 3}
+        return tuple(form for form in forms if not about & {singular(word) for word in words(form)}) or tuple(forms[:1])
 
     @cached_property
     def _lacking_forms(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from itertools import accumulate
 from random import Random
 
 from platypus.catalogue import Argument, Catalogue, Tool
-from platypus.edges import KIN, Producer, content, domain, is_searched, producers
+from platypus.edges import KIN, Producer, content, domain, is_searched, producers, takes_ids
 from platypus.english import singular
 from platypus.literals import literal, words
 from platypus.plan import Plan, Reference, Step, Value
@@ -124,13 +124,30 @@ class Sampler:
         raise Undrawable(f"no plan of {goals} goals could be drawn from {len(self.catalogue)} tools")
 
     def mixed(self, rng: Random) -> Plan:
-        """A plan as people ask for them: mostly of one goal, some that share a source, some with two matters."""
+        """A plan as people ask for them: mostly of one goal, some that share a source, some with two matters.
+
+        Some do the same to several things, one call each.
+        """
         kind = rng.random()
         if kind < 0.1 and self._consumers:
             plan = self._forked(rng)
             if plan is not None:
                 return plan
-        return self.plan(rng, goals=2 if kind > 0.9 and len(self.goals) > 1 and self.max_steps > 1 else 1)
+        plan = self.plan(rng, goals=2 if kind > 0.9 and len(self.goals) > 1 and self.max_steps > 1 else 1)
+        return self._repeated(rng, plan) if 0.1 < kind < 0.2 else plan
+
+    def _repeated(self, rng: Random, plan: Plan) -> Plan:
+        """The plan with its last call made again for one or two further things, where it takes one by its id."""
+        last = plan.steps[-1]
+        tool = self.catalogue.tool(last.tool)
+        assert tool is not None  # it was drawn from there
+        single = [a for a in tool.arguments if takes_ids(a) and isinstance(last.arguments.get(a.name), str)]
+        steps = list(plan.steps)
+        for _ in range(min(rng.choice((1, 1, 2)), self.max_steps - len(plan)) if single else 0):
+            other = literal(rng, single[0].name, single[0].schema)
+            if isinstance(other, str) and all(step.arguments.get(single[0].name) != other for step in steps):
+                steps.append(Step(last.tool, {**last.arguments, single[0].name: other}))
+        return Plan(tuple(steps))
 
     def sized(self, rng: Random, length: int) -> Plan:
         """A plan of so many steps. Raises Undrawable when none was found."""

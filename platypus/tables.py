@@ -307,7 +307,7 @@ class BaseTable(Table):
     """Of the byte-level BPE: 256 bytes, the special tokens, and merges."""
     context: Count = 4096
     start: Text | None = None
-    """A base to go on from, with its shape and tokenizer; without one, a new base is begun."""
+    """A base to go on from, with its shape and vocabulary, in this context; without one, a new base is begun."""
     steps: Count = 2000
     learning_rate: Rate = 1.5e-3
     requests_per_catalogue: Count = 4

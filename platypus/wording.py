@@ -8,12 +8,13 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from platypus.catalogue import Argument, Tool
+from platypus.catalogue import Tool
 from platypus.edges import KIN, is_searched, likely_output
 from platypus.english import is_plural, lemma, singular
 from platypus.literals import plural, vocabulary, words
 from platypus.modifiers import PREPOSITION, Saying, saying
 from platypus.schema import is_nothing, variants
+from platypus.slots import GIVEN, RESTRICTION, SLOT, Form, fill_slots, labels
 
 GETTING = {
     *("get", "return", "retrieve", "list", "find", "fetch", "show", "search", "look", "lookup", "access", "identify"),
@@ -23,22 +24,9 @@ WORKING_OUT = {"calculate", "compute", "determine", "estimate", "predict", "meas
 SETTING = {"set", "change", "adjust", "update", "modify"}
 SAME = {"retrieve": "get", "fetch": "get", "return": "get", "search": "find", "remove": "delete", "make": "create"}
 DULL = {
-    "the",
-    "a",
-    "an",
-    "this",
-    "if",
-    "when",
-    "use",
-    "given",
-    "for",
-    "with",
-    "in",
-    "used",
-    "allows",
-    "tool",
-    "function",
+    *("the", "a", "an", "this", "if", "when", "use", "given", "for", "with", "in", "used", "allows", "tool", "function")
 }
+MAKING = {"generate", "create", "make", "provide", "submit", "request", "perform", "produce", "prepare", "process"}
 NOMINAL = {
     **{
         "summarize": "summary of",
@@ -49,123 +37,15 @@ NOMINAL = {
     **{"compare": "comparison of", "convert": "conversion of", "calculate": "", "compute": "", "estimate": ""},
 }
 OBJECTS = {"object", "item", "entity", "record", "thing", "element", "result"}
-RESTRICTION = "matching|based on|that|filtered|according to|using|given|where|which|so that|in order to"
-GIVEN = r"(?:given|input|provided|specified|specific|particular|certain|selected|chosen|desired)"
-SLOT = re.compile(r"\{([^|}]*)\|([^}]*)\}")
-
-
-@dataclass(frozen=True)
-class Form:
-    """A phrase with slots for arguments: `"add {work_ids|work items} to {sprint_id|sprint}"`."""
-
-    text: str
-
-    @property
-    def slots(self) -> tuple[str, ...]:
-        """The arguments that the phrase says."""
-        return tuple(match[1] for match in SLOT.finditer(self.text))
-
-
-def _labels(argument: Argument) -> list[str]:
-    """What a text may call the argument's value: by its domain type, its name, its description's first noun."""
-    parts = words(argument.name)
-    dropped = ("id", "ids", "name", "names", "list", "key", "title", "email", "identifier", "input", "target")
-    name = [word for word in parts if word not in dropped]
-    kind = argument.schema.get("items", argument.schema).get("format", "")
-    told = re.match(
-        rf"(?:the |an? )?(?:(?:list|ids?|names?|unique identifier) of )?(?:the |an? )?(?:{GIVEN} )?"
-        rf"((?:(?!(?:{PREPOSITION}|that|which) )[\w-]+ ?)+)",
-        argument.description.lower(),
-    )
-    found = [
-        " ".join(words(kind.removesuffix("id"))),
-        " ".join(name or parts),
-        told[1].strip() if told else "",
-        " ".join(name[:-1]) if len(name) > 1 and name[-1] in LOOSE else "",
-    ]
-    found += [found[1].split(" ")[0] + " item"] if found[1] else []
-    found += sorted(KIN[1]) if set(name) & KIN[1] else []
-    singles = [singular(re.sub(r"( ids?| names?)$", "", label)) for label in found if label]
-    return sorted(set(singles), key=len, reverse=True)
-
-
-LOOSE = ("type", "species", "number", "code", "file", "path", "url")  # what a description leaves out of a name
-SOME = r"(?:(?:the|an?|any|all|some|each|every|new|multiple) )*(?:(?:list|set|batch|collection) of )?(?:the )?"
-WORD = rf"(?!\{{|(?:{PREPOSITION}|{RESTRICTION}|and|or)\b)[\w-]+ "  # of an adjective or a noun before the noun
-LEFT = {  # what may stand before the argument's noun, the surest first; all of it becomes the slot
-    "given": re.compile(rf"(?:^|(?<= ))(?!one ){SOME}{GIVEN} (?:{WORD}){{0,3}}$", re.IGNORECASE),
-    "indefinite": re.compile(rf"(?:^|(?<= ))(?:an?|each|every|multiple) (?:{WORD}){{0,3}}$", re.IGNORECASE),
-    "some": re.compile(rf"(?:^|(?<= )){SOME}$", re.IGNORECASE),
-    "definite": re.compile(rf"(?:^|(?<= ))the (?:{WORD}){{1,2}}$", re.IGNORECASE),
-    "after": re.compile(r"(?:(?<= of )|(?<= to )|(?<= on )|(?<= for )|(?<= about )|(?<= between ))(?:the |an? )?$"),
-}
-RIGHT = re.compile(
-    rf"(?:s|es)?(?: (?:ids?|names?|models?|types?|numbers?)\b)?(?![\w-])(?![^{{]*\}})"
-    rf"(?=$|[,.;:]| (?:{PREPOSITION}|and|or|is|are|has|have|be|needed|due|{RESTRICTION}|according|containing|\{{))",
-    re.IGNORECASE,
-)
-
-
-def _spot(text: str, argument: Argument, lefts: tuple[str, ...]) -> tuple[int, int] | None:
-    """Where the noun phrase that stands for the argument begins and ends."""
-    found: list[tuple[int, int, int, int]] = []
-    labels = _labels(argument)
-    for name in (*labels, *(plural(label) for label in labels if label.endswith("y"))):
-        start = text.lower().find(name)
-        while start >= 0:
-            right = RIGHT.match(text, start + len(name))
-            for rank, left in enumerate(lefts):
-                before = LEFT[left].search(text[:start])
-                if right and before and (before[0] or UNLED.search(text[:start])):
-                    found.append((rank, -len(name), -before.start(), right.end()))
-                    break
-            start = text.lower().find(name, start + 1)
-    _, _, begin, end = min(found, default=(0, 0, 0, -1))
-    return (-begin, end) if end >= 0 else None
-
-
-def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
-    """`"the given work items to the sprint"` → `"{work_ids|work items} to {sprint_id|sprint}"`.
-
-    A text that says what is returned (not `acting`) has slots only where it means one that is given.
-    """
-    needed = [argument for argument in tool.arguments if argument.required]
-    for argument in (*needed, *(a for a in tool.arguments if not a.required)):
-        if next(variants(argument.schema)).get("type") == "boolean":
-            continue
-        if acting and (argument.required or not needed):
-            lefts: tuple[str, ...] = ("given", "indefinite", "some", "definite")
-        else:
-            lefts = ("given", "indefinite", "after") if argument.required else ("given",)
-        place = _spot(text, argument, lefts)
-        kind = next(variants(argument.schema)).get("type")
-        if place is None and argument.required and len(needed) == 1 and kind not in ("integer", "number", "boolean"):
-            found = GIVEN_ONE.search(text)
-            place = found.span() if found and is_plural(found[0]) == (kind == "array") else None
-        if place:
-            said = BARE.sub("", text[place[0] : place[1]])
-            slot = f"{{{argument.name}|{re.sub(' (ids?|names?)$', '', said)}}}"
-            text = text[: place[0]] + slot + text[place[1] :]
-    unsaid = (name for a in tool.arguments if f"{{{a.name}|" not in text for name in _labels(a))
-    tail = next((tail for name in unsaid if text.endswith(tail := f"}} and {name}")), "")
-    return Form(
-        text.removesuffix(tail) + "}" * bool(tail)
-    )  # "for {location} and time period": the period is said apart
-
-
 NAMED = re.compile(rf"\}}(?: (?:{PREPOSITION})\b.*)?$")  # a name whose slot is followed by a noun is no phrase
-UNLED = re.compile(rf"^$|\b(?:{PREPOSITION}|and|or) $")  # where a noun may stand without an article
-GIVEN_ONE = re.compile(rf"(?:the |an? )?{GIVEN} (?!\{{)\w+")
-BARE = re.compile(
-    rf"^((the|an?|any|all|some|each|every|multiple|new|existing|{GIVEN}|(list|set|batch|collection) of) )+"
-)
 
 
 @dataclass(frozen=True)
 class Wording:
-    """How one tool can be spoken of."""
+    """How one tool can be spoken of. `taken` are the verbs of the catalogue's other tools, which mean them."""
 
     tool: Tool
+    taken: frozenset[str] = frozenset()
 
     @cached_property
     def _sayings(self) -> dict[tuple[str, bool], Saying]:
@@ -196,7 +76,7 @@ class Wording:
         text = re.sub(r" from one \w+ to another| between two \w+$", "", text)
         text = text if re.match(r"[A-Z]{2}", text) else text[:1].lower() + text[1:]
         owned = re.match(r"(\w+) (?:the |an? )?(\w+)['\u2019]s ([\w ]+)$", text)
-        if owned and any(owned[2] in _labels(argument) for argument in self.tool.arguments):
+        if owned and any(owned[2] in labels(argument) for argument in self.tool.arguments):
             return f"{owned[1]} the {owned[3]} of the {owned[2]}"
         return re.sub(r"\b(?:the|a) user['\u2019]s\b", "my", text)
 
@@ -243,11 +123,11 @@ class Wording:
         needed = [argument for argument in self.tool.arguments if argument.required]
         if self.verb in SETTING and len(needed) == 2:
             owner, noun = needed[0], " ".join(words(needed[1].name))
-            if text.endswith(f" {noun}") and text.removesuffix(f" {noun}") in _labels(owner):
+            if text.endswith(f" {noun}") and text.removesuffix(f" {noun}") in labels(owner):
                 return Form(
                     f"the {noun} of {{{owner.name}|{text.removesuffix(f' {noun}')}}} to {{{needed[1].name}|one}}"
                 )
-        if self.is_getter and len(needed) == 1 and text in _labels(needed[0]) and not self.plural:
+        if self.is_getter and len(needed) == 1 and text in labels(needed[0]) and not self.plural:
             return Form(f"details of {{{needed[0].name}|{text}}}")
         return fill_slots(text, self.tool, acting=not self.is_getter)
 
@@ -301,6 +181,15 @@ class Wording:
         return Form(re.sub(rf" ({RESTRICTION})\b(?!.*\{{).*|,(?!.*\{{).*", "", text))
 
     @cached_property
+    def short(self) -> str:
+        """What comes back, in the words of the tool's name: `airport weather`; else nothing."""
+        verb, *parts = words(self.tool.name)
+        told = " ".join(parts)
+        plain = not set(parts) & {*PREPOSITION.split("|"), "id", "ids", "all", "info", "details", "current", "my"}
+        fits = self.is_getter and not self.is_lookup and not self.by_id and lemma(verb) in GETTING
+        return told if fits and plain and len(parts) > 1 and is_plural(told) == is_plural(self.noun.text) else ""
+
+    @cached_property
     def _made(self) -> str:
         """What a tool that does something gives back: `summary`, `tasks`."""
         prose = str(self.tool.output.get("description", "")).strip().lower()
@@ -315,7 +204,7 @@ class Wording:
             return text.strip() or "result"
         rest = SLOT.sub(r"\2", self._name_rest.text)
         first, _, after = rest.partition(" ")
-        named = after if lemma(first) in _synonyms() else rest  # `prioritize_objects` described as "sorts …"
+        named = after if after and lemma(first) in _synonyms() else rest  # `prioritize_objects` described as "sorts …"
         return re.sub(rf" ({PREPOSITION}|,) .*", "", named).strip() or "results"
 
     @cached_property
@@ -352,26 +241,43 @@ class Wording:
         """Imperatives of a tool that does something: from the description and from the name."""
         rest = self.rest
         if re.match(r"(?:if|whether) ", rest.text):
+            asks = ("check if", "check whether", "tell me if", "find out whether")
             told = rest.text.split(" ", 1)[1]
-            return tuple(
-                Form(f"{ask} {told}") for ask in ("check if", "check whether", "tell me if", "find out whether")
-            )
-        verbs = _synonyms().get(SAME.get(self.verb, self.verb), (self.verb,))
-        texts = [rest.text, re.sub(r"(?<=\}) in(?:to)? an? (?:short|concise|brief|clear|simple)\b.*", "", rest.text)]
+            return tuple(Form(f"{ask} {text}") for ask in asks for text in (told, self._shortened(told)))
+        verbs = self._said_for(self.verb)
+        texts = [
+            rest.text,
+            self._shortened(rest.text),
+            re.sub(r"(?<=\}) in(?:to)? an? (?:short|concise|brief|clear|simple)\b.*", "", rest.text),
+        ]
         forms = [Form(f"{verb} {text}") for verb in verbs for text in texts]
         named = self._name_rest
         lead = re.match(r"([a-z]+) (?=[a-z]+ (?:from|for|of|to) )", rest.text)
         if lead and lead[1].endswith("able"):  # `create tasks from …`
             forms += [Form(f"{verb} {rest.text[lead.end() :]}") for verb in verbs]
+        deeds = vocabulary()["deeds"]
+        made = re.match(r"(?:(?:an?|the|new) )*(\w+) (?:of|for|about) ", rest.text) if self.verb in MAKING else None
+        if made and made[1] in deeds:  # `generate a citation for a source`
+            forms += [Form(f"{deeds[made[1]]} {rest.text[made.end() :]}")] * 2
         first = lemma(words(self.tool.name)[0])
         if (
-            first in {*_synonyms(), *SAME, self.verb}
+            first in {*_synonyms(), *SAME, *deeds.values(), self.verb}
             and set(named.slots) >= set(rest.slots)
             and NAMED.search(named.text)
         ):
             text = named.text if first == self.verb else named.text.partition(" ")[2]
-            forms += [Form(f"{verb} {text}") for verb in _synonyms().get(SAME.get(first, first), (first,))]
+            forms += [Form(f"{verb} {text}") for verb in self._said_for(first)]
         return tuple(forms)
+
+    def _shortened(self, text: str) -> str:
+        """Without what only explains at the end, `an email to be sent to an audience`; another verb has one meaning."""
+        end = r" (?:and (?:is|has|can|\w+s)|to be|during|(?:for|at|of) an?|(?:in|from|on|of) the) [^{]*$"
+        return text if self.verb in self.taken else re.sub(end, "", text)
+
+    def _said_for(self, verb: str) -> tuple[str, ...]:
+        """The verb and what else people say for it, unless that is another tool's verb."""
+        known = _synonyms().get(SAME.get(verb, verb), (verb,))
+        return tuple(said for said in known if said.replace(" ", "") not in self.taken or said == verb) or (verb,)
 
     @cached_property
     def verbs(self) -> tuple[str, ...]:

@@ -105,6 +105,15 @@ def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+def test_a_base_that_goes_on_may_have_a_longer_context(tmp_path: Path) -> None:
+    base(SMALL, tmp_path / "first")
+    table = {"start": str(tmp_path / "first"), "context": 3 * SMALL.pretrain.context, "steps": 1}
+    base(SMALL.model_copy(update={"pretrain": SMALL.pretrain.model_copy(update=table)}), tmp_path / "longer")
+    longer = load_base(str(tmp_path / "longer"))
+    assert longer.model.config.max_position_embeddings == 3 * SMALL.pretrain.context
+    assert longer.tokenizer.model_max_length == 3 * SMALL.pretrain.context
+
+
 def test_real_rows_are_learned_from_and_what_is_left_out_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,11 @@ def test_lessons_are_drawn_from_their_key_alone() -> None:
     assert lesson("7/3", tools=6, requests=5).catalogue != lesson("7/4", tools=6, requests=5).catalogue
 
 
+def test_few_catalogues_are_much_larger() -> None:
+    sizes = [len(lesson(str(key), tools=4, requests=1).catalogue) for key in range(200)]
+    assert max(sizes) > 8 and sum(size > 4 for size in sizes) < 20
+
+
 def test_a_real_row_is_asked_beside_generated_requests_for_some_of_its_tools(tmp_path: Path) -> None:
     real = read_real([written(tmp_path, {"query": "Show me fox F-7", "plan": PLAN, "tools": TOOLS})])
     assert not real.rejected

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from platypus.catalogue import Catalogue, read_catalogue
+from platypus.catalogue import Catalogue, catalogue_from_json, read_catalogue
 from platypus.phrasing import Phraser, literals_said, reordered, said_literals
 from platypus.plan import Plan, Reference, Step, same
 from platypus.sampler import Sampler
@@ -136,3 +136,19 @@ def test_reordered_keeps_what_is_needed_first() -> None:
 def test_the_empty_plan_has_no_wording_of_its_own(worktracker: Catalogue) -> None:
     with pytest.raises(IndexError):
         Phraser(worktracker).request(Random(0), Plan())
+
+
+def test_calls_for_several_things_are_said_as_one() -> None:
+    ids = {f"{noun}_id": {"type": "string", "format": f"{noun}-id"} for noun in ("book", "user")}
+    inputs = {"type": "object", "properties": ids, "required": [*ids]}
+    lend = {"name": "lend_book", "description": "Lends a book", "inputSchema": inputs}
+    me = {"name": "current_user", "description": "Returns the current user", "outputSchema": ids["user_id"]}
+    catalogue = catalogue_from_json([lend, me])
+    calls = [Step("lend_book", {"book_id": f"B-{i}", "user_id": Reference(0)}) for i in (3, 4)]
+    plan = Plan((Step("current_user", {}), *calls))
+    said = requests(catalogue, plan)
+    assert said and all(len(re.findall(r"\blend", request.lower())) == 1 for request in said)
+    assert all(re.search(r"B-3\W+and \W?B-4", request) for request in said)
+    assert plan.problems(catalogue) == ()
+    two = Plan(tuple(Step("lend_book", {"book_id": f"B-{i}", "user_id": f"U-{i}"}) for i in (3, 4)))
+    assert all(len(re.findall(r"\blend", request.lower())) == 2 for request in requests(catalogue, two))

@@ -60,3 +60,11 @@ def test_missing_information_is_vague_about_what_nothing_can_fill(worktracker: C
     requests = drawn(worktracker)["missing"]
     assert all("resemble" in request for request in requests)  # which work item is not said
     assert not any(char.isdigit() for request in requests for char in request)
+
+
+def test_what_the_catalogue_may_answer_is_not_off_the_topic() -> None:
+    pizzas = catalogue_from_json([{"name": "find_pizza", "description": "Finds a pizza in the kitchen"}])
+    said = " ".join(drawn(pizzas)["off-topic"]).lower()
+    assert "pizza" not in said and "kitchen" not in said and "joke" in said
+    forms = vocabulary()["refusals"]["requests"]
+    assert any("pizza" in form for form in forms) and any("kitchen" in form for form in forms)

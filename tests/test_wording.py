@@ -43,6 +43,9 @@ def tool(description: str, name: str = "do", output: dict[str, Any] | None = Non
         (tool("Transfer funds from one account to another", amount=""), "transfer funds"),
         (tool("Summarizes matters in a short text", matters=""), "summarize {matters|matters}"),
         (tool("Creates actionable tasks from a text", text=""), "create tasks from {text|text}"),
+        (tool("Checkout a book", "checkoutBook", book_id=""), "check out {book_id|book}"),
+        (tool("Generate a citation for a source", "make", source_title=""), "cite {source_title|source}"),
+        (tool("Renew a loan of a book in the library", loan_id=""), "renew {loan_id|loan}"),
     ],
 )
 def test_clauses_come_from_the_description_or_the_name(made: Tool, form: str) -> None:
@@ -87,3 +90,29 @@ def test_look_ups_by_name_and_what_they_find() -> None:
 def test_the_one_who_asks() -> None:
     assert Wording(tool("Tells the id of the current user", "me", {"type": "string"})).is_me
     assert Wording(tool("", "who_am_i", {"type": "string"})).is_me
+
+
+def test_what_means_another_tool_is_not_said() -> None:
+    extend = tool("Extend a loan by the week", "extend_loan", loan_id="")
+    alone, beside = (
+        {form.text for form in Wording(extend, taken).clauses}
+        for taken in (frozenset[str](), frozenset({"prolong", "extend"}))
+    )
+    assert {"extend {loan_id|loan}", "prolong {loan_id|loan}"} <= alone
+    assert not any(text.startswith("prolong") for text in beside)
+    assert "extend {loan_id|loan} by the week" in beside
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "short"),
+    [
+        ("getAirportWeather", "Get the present weather information at an airport", "airport weather"),
+        ("get_weather", "Get the weather", ""),  # one word says too little
+        ("getRoutes", "Get the routes", ""),
+        ("list_book_genres", "List the genre of a book", ""),  # one thing comes back, or many
+        ("get_rate_by_city", "Get the rate of a city", ""),
+    ],
+)
+def test_a_lookup_may_be_called_by_its_name(name: str, description: str, short: str) -> None:
+    made = tool(description, name, {"type": "object", "properties": {"it": {"type": "string"}}}, place="")
+    assert Wording(made).short == short

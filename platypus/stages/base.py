@@ -220,6 +220,8 @@ def _start(recipe: Recipe) -> Loaded:
         loaded = Loaded(model=model, tokenizer=tokenizer, source="a new base", fingerprint="")
     else:
         loaded = load_base(recipe.pretrain.start, dtype="float32")
+        loaded.model.config.max_position_embeddings = recipe.pretrain.context
+        loaded.tokenizer.model_max_length = recipe.pretrain.context
     attention = sharing(loaded.model, device=loaded.device).attention
     assert attention is not None  # Llamas share prefixes
     loaded.model.set_attn_implementation(attention)

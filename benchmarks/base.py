@@ -1,10 +1,11 @@
-"""Where size pays: bases of several shapes, from nothing, by the same recipe, on the same lessons.
+"""What a base comes to: short runs from nothing of several shapes and seeds, with other settings on wish.
 
-    python benchmarks/base.py runs/shapes --shapes 64x4 128x6 192x8 --steps 300
+    python benchmarks/base.py runs/shapes --shapes 64x4 128x6 192x8 --steps 600
+    python benchmarks/base.py runs/bare --steps 600 --seeds 0 1 2 --set prompt.markers=false
 
-Runs `platypus base` for each shape with the settings of recipes/embedded-base.toml and prints, as one JSON object a
-line, how it had come along at each evaluation: tokens, seconds, the loss a token, exact plans on unseen catalogues.
-What was broken off goes on with the same command; then the seconds are those of the last part.
+Runs `platypus base` for each with the settings of recipes/embedded-base.toml and prints, as one JSON object a line, how
+it had come along at each evaluation: tokens, seconds, the loss a token, exact plans on unseen catalogues. What was
+broken off goes on with the same command; then the seconds are those of the last part.
 """
 
 import argparse
@@ -12,22 +13,21 @@ import json
 import subprocess
 import sys
 import time
-import tomllib
+from itertools import product
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.seeds import toml
+from benchmarks.seeds import toml, with_settings
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "recipes" / "embedded-base.toml"
 
 
-def recipe(shape: str, steps: int, every: int) -> str:
-    """The shipped recipe with another shape (WIDTHxLAYERS, heads of 32) and so many steps."""
+def recipe(shape: str, seed: int, steps: int, every: int, settings: list[str]) -> str:
+    """The shipped recipe with another shape (WIDTHxLAYERS, heads of 32), so many steps, and the settings."""
     width, layers = (int(number) for number in shape.split("x"))
-    tables = tomllib.loads(RECIPE.read_text(encoding="utf-8"))
-    tables["pretrain"] |= {
+    told = {
         "hidden_size": width,
         "layers": layers,
         "heads": width // 32,
@@ -36,21 +36,24 @@ def recipe(shape: str, steps: int, every: int) -> str:
         "evaluate_every": every,
         "rows": [],  # so that it needs no other data
     }
-    return toml(tables)
+    shaped = [f"pretrain.{key}={json.dumps(value)}" for key, value in told.items()]
+    return toml(with_settings(RECIPE, [*shaped, *settings]) | {"seed": seed})
 
 
 def main() -> None:
-    """Train each shape and print its history."""
+    """Train each shape with each seed and print its history."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--shapes", nargs="+", default=["64x4", "128x6", "192x8"], metavar="WIDTHxLAYERS")
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--shapes", nargs="+", default=["128x6"], metavar="WIDTHxLAYERS")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--set", nargs="*", default=[], metavar="TABLE.KEY=VALUE", dest="settings")
     parser.add_argument("--every", type=int, default=100, help="steps between evaluations")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    for shape in options.shapes:
-        told, made = options.out / f"{shape}.toml", options.out / shape
-        told.write_text(recipe(shape, options.steps, options.every), encoding="utf-8")
+    for shape, seed in product(options.shapes, options.seeds):
+        told, made = options.out / f"{shape}-{seed}.toml", options.out / f"{shape}-{seed}"
+        told.write_text(recipe(shape, seed, options.steps, options.every, options.settings), encoding="utf-8")
         begun = time.monotonic()
         command = [sys.executable, "-m", "platypus", "base", "--recipe", str(told), "--out", str(made)]
         subprocess.run(command, check=True, stdout=sys.stderr)
@@ -58,7 +61,7 @@ def main() -> None:
         size = (made / "model.safetensors").stat().st_size
         for at in json.loads((made / "base.json").read_text(encoding="utf-8"))["history"]:
             spent = round(seconds * at["step"] / options.steps)
-            print(json.dumps({"shape": shape, "bytes": size, "seconds": spent, **at}), flush=True)
+            print(json.dumps({"shape": shape, "seed": seed, "bytes": size, "seconds": spent, **at}), flush=True)
 
 
 if __name__ == "__main__":

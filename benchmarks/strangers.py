@@ -52,6 +52,7 @@ def prepare(folder: Path, table: dict[str, Any]) -> None:
     settings = [
         f"catalogue={json.dumps(f'{folder}/catalogue.json')}",
         f"refine.test=[{json.dumps(f'{folder}/test.jsonl')}]",
+        "prompt.cutoff=8192",
     ]
     (folder / "recipe.toml").write_text(toml(with_settings(RECIPE, settings)), encoding="utf-8")
 

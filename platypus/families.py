@@ -11,9 +11,10 @@ def filtered_list(style: Style, entities: list[Entity]) -> Tool:
     """A list of one entity, which many filters may narrow."""
     rng, entity = style.rng, style.rng.choice(entities)
     verb = rng.choice(("list", "search", "find", "get", "query"))
-    name = style.name(*((entity.many, "list") if rng.random() < 0.2 else (verb, entity.many)))
+    called = plural(_alias(style, entity))
+    name = style.name(*((called, "list") if rng.random() < 0.2 else (verb, called)))
     if rng.random() < 0.08:
-        name = f"{style.name(entity.many)}.{verb}"
+        name = f"{style.name(called)}.{verb}"
     text = rng.choice(
         (
             f"{style.verb('return')} a list of {entity.many} matching the request",
@@ -30,6 +31,14 @@ def filtered_list(style: Style, entities: list[Entity]) -> Tool:
     return style.tool(name, text, arguments, output)
 
 
+def _alias(style: Style, entity: Entity) -> str:
+    """What a name says for the entity: now and then a part of it, or a word for anything."""
+    if style.rng.random() < 0.75:
+        return entity.noun
+    first, *others = entity.noun.split()
+    return style.rng.choice((first, others[-1]) if others else ("record", "item", "entry", "object"))
+
+
 class _Filters:
     """What narrows a list of one entity. Where it has kinds (issues, tickets), some filters are of one kind alone."""
 
@@ -39,6 +48,7 @@ class _Filters:
         self.many = rng.random() < 0.5  # any of several values
         self.kinds = rng.sample(_plain_nouns(), rng.randint(2, 4)) if rng.random() < 0.35 else []
         self.dotted = rng.random() < (0.7 if self.kinds else 0.2)
+        self.those = entity.many if rng.random() < 0.7 else plural(_alias(style, entity))
 
     def some(self, count: int) -> Iterator[tuple[str, tuple[Definition, bool]]]:
         """So many filters, or fewer where two have one name."""
@@ -56,27 +66,31 @@ class _Filters:
         if kind == "enum":
             word, values = rng.choice(list(lists["enums"].items()))
             text = f"{those} with {{any}} {plural(word)}"
-            return self._filter(dot + style.name(word), {"type": "string", "enum": values}, text)
+            listed = f". Allowed values: {', '.join(values)}" if rng.random() < 0.2 else ""
+            return self._filter(dot + style.name(word), {"type": "string", "enum": values}, text + listed)
         if kind == "person":
             word = rng.choice(("owned by", "created by", "assigned to"))
             user = next((e for e in self.entities if e.noun in ("user", "employee", "contact")), Entity("user", "USER"))
-            return self._filter(style.name(word), style.id_of(user), f"{self.entity.many} {word} {{any}} {user.many}")
+            return self._filter(style.name(word), style.id_of(user), f"{self.those} {word} {{any}} {user.many}")
         if kind == "entity":
             other = rng.choice(self.entities)
             link = rng.choice(("associated with", "belonging to", "related to", "for"))
             name = dot + style.name(other.many if self.many else other.noun)
+            if rng.random() < 0.25:
+                name = style.name(rng.choice(("applies to", "belongs to", "linked to")), other.noun)
             return self._filter(name, style.id_of(other), f"{those} {link} {{any}} {other.many}")
         if kind == "text":
             word = rng.choice(lists["texts"])
-            return self._filter(dot + style.name(word), {"type": "string"}, f"{those} in {{any}} {plural(word)}")
-        return _plain_filter(style, self.entity, kind)
+            name, by_name = (f"{style.name(word)}.name", " by name") if rng.random() < 0.2 else (style.name(word), "")
+            return self._filter(dot + name, {"type": "string"}, f"{those} in {{any}} {plural(word)}{by_name}")
+        return _plain_filter(style, self.those, kind)
 
     def _whose(self) -> tuple[str, str]:
         """The beginning of a filter's name, and the things that it is about: `issue.`, issues."""
         if not self.dotted or self.style.rng.random() < 0.3:
-            return "", self.entity.many
+            return "", self.those
         kind = self.style.rng.choice(self.kinds) if self.kinds else self.entity.noun.split()[-1]
-        return f"{kind}.", plural(kind) if self.kinds else self.entity.many
+        return f"{kind}.", plural(kind) if self.kinds else self.those
 
     def _filter(self, name: str, schema: Definition, text: str) -> tuple[str, tuple[Definition, bool]]:
         rng = self.style.rng
@@ -90,13 +104,15 @@ def _plain_nouns() -> list[str]:
     return [noun for noun, _ in vocabulary()["catalogues"]["entities"] if " " not in noun]
 
 
-def _plain_filter(style: Style, entity: Entity, kind: str) -> tuple[str, tuple[Definition, bool]]:
+def _plain_filter(style: Style, those: str, kind: str) -> tuple[str, tuple[Definition, bool]]:
     word = style.rng.choice(vocabulary()["catalogues"][f"{kind}s"])
     kinds: dict[str, tuple[Definition, str]] = {
-        "number": ({"type": "integer", "minimum": 1}, f"the {word} of {entity.many}"),
-        "flag": ({"type": "boolean"}, f"{entity.many} that are or are not: {word}"),
-        "date": ({"type": "string", "format": "date"}, f"only {entity.many} with this {word}"),
+        "number": ({"type": "integer", "minimum": 1}, f"the {word} of {those}"),
+        "flag": ({"type": "boolean"}, f"{those} that are or are not: {word}"),
+        "date": ({"type": "string", "format": "date"}, f"only {those} with this {word}"),
     }
+    if word == "limit":
+        kinds["number"] = (kinds["number"][0], f"how many {those} to return at most")
     return style.name(word), (style.about(*kinds[kind]), False)
 
 
@@ -147,7 +163,7 @@ def _current(style: Style, entities: list[Entity]) -> Tool:
 
 def _lookup(style: Style, entities: list[Entity]) -> Tool:
     entity = style.rng.choice(entities)
-    noun = entity.noun if style.rng.random() < 0.75 else "object"
+    noun = entity.noun if style.rng.random() < 0.65 else "object"
     argument = style.rng.choice(("name", "query", "name"))
     text = style.rng.choice(
         (
@@ -159,9 +175,13 @@ def _lookup(style: Style, entities: list[Entity]) -> Tool:
     name = style.name(
         style.rng.choice(("search", "find", "get", "lookup")), noun, *(("by name",) if style.rng.random() < 0.7 else ())
     )
-    given = style.about(
-        {"type": "string"}, f"The search string, for example a {entity.noun}'s name", f"name of the {noun}"
+    other = style.rng.choice(entities)
+    told = (
+        f"The search string, for example a {entity.noun}'s name",
+        f"name of the {noun}",
+        f"What to look for, such as a {entity.noun} name, a {other.noun} name or the name of a user",
     )
+    given = style.about({"type": "string"}, *told)
     schema = style.id_of(entity) if noun == entity.noun else {"type": "string"}
     return style.tool(name, text, {argument: (given, True)}, style.output(schema, f"id of the matching {noun}"))
 

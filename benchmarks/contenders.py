@@ -26,11 +26,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from platypus.cache import Store
 from platypus.catalogue import Catalogue
-from platypus.decoder import Decoder, Limits
+from platypus.decoder import Decoder
 from platypus.example import Example
 from platypus.grammar import plan_schema
 from platypus.model import Loaded, greedy_generation, set_padding
 from platypus.prompt import Prompt
+from platypus.request import Limits
 from platypus.stages.generate import examples
 from platypus.synthetic import random_catalogue
 from platypus.tables import GenerateTable

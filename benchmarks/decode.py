@@ -32,10 +32,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.contenders import Dictated, Said, Task, Way, peers, platypus, random_model, requests, tasks
 from platypus.catalogue import Catalogue, read_catalogue
-from platypus.decoder import Decoder, Limits
+from platypus.decoder import Decoder
 from platypus.model import Loaded, load_base
 from platypus.plan import Plan
 from platypus.prompt import Prompt
+from platypus.request import Limits
 from platypus.synthetic import random_catalogue
 from platypus.vocabulary import Vocabulary
 from platypus.walk import Constraint, Walk

@@ -34,13 +34,14 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from platypus.catalogue import Catalogue, catalogue_from_json, read_catalogue
-from platypus.decoder import Decoder, Limits
+from platypus.decoder import Decoder
 from platypus.errors import CatalogueError
 from platypus.grammar import PARAMETER_BITS, plan_grammar
 from platypus.model import Loaded, load_base
 from platypus.notation import Notation, print_plan, read_plan
 from platypus.plan import Plan, plan_from_json
 from platypus.prompt import Prompt
+from platypus.request import Limits
 from platypus.sampler import Sampler
 from platypus.schema import Schema, variants
 from platypus.synthetic import random_catalogue

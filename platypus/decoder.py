@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -22,51 +21,12 @@ from numpy.typing import NDArray
 
 from platypus.cache import Own, Prefix, Store, kept_prefix
 from platypus.errors import PromptError
-from platypus.guess import Earlier, alike, copied
+from platypus.guess import Earlier, alike
 from platypus.model import Loaded
-from platypus.walk import FEW, Constraint, Walk
+from platypus.request import Decoded, Limits, Progress, Request
+from platypus.walk import Constraint
 
 AHEAD = 32  # guessed tokens in one pass, of all requests together: so few cost hardly any time
-COPIED = 8  # from a request at most: a value ends sooner
-
-EndedBy = Literal["model", "length", "time"]  # as in `platypus.planner`
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How far and how a plan is decoded. Temperature 0 takes the best token, else one is drawn with the seed.
-
-    The seconds of a request begin when its turn has come.
-    """
-
-    max_new_tokens: int = 512
-    seconds: float | None = None
-    temperature: float = 0.0
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """A plan's text, its tokens with the end token, how often the model was asked, and what ended it.
-
-    `probability` is the product over all decisions, each among the tokens that the grammar allowed there: what the
-    constrained model thinks of the plan, or a little less, where the grammar allows tokens that are not canonical.
-    """
-
-    text: str
-    tokens: int
-    decisions: int
-    ended_by: EndedBy
-    probability: float
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the plan of request `index` has come; `decoded` when it is complete."""
-
-    index: int
-    text: str
-    decoded: Decoded | None
 
 
 @dataclass(frozen=True)
@@ -75,83 +35,6 @@ class Ranked:
 
     text: str
     probability: float
-
-
-@dataclass
-class _Row:
-    """A request under way: what its prompt has behind the prefix, its plan, and what it keeps of what was read."""
-
-    index: int
-    request: list[int]
-    walk: Walk
-    own: Own
-    limit: int
-    deadline: float
-    decisions: int = 0
-    log: float = 0.0
-    ended_by: EndedBy = "model"
-    rng: np.random.Generator = field(default_factory=np.random.default_rng)
-
-    @property
-    def unread(self) -> list[int]:
-        """The tokens that the model has not read."""
-        return [*self.request, *self.walk.ids][len(self.own.places) :]
-
-    def settle(self) -> bool:
-        """Append what is forced; at a limit, all that is needed to end. Returns whether the plan is complete."""
-        self.walk.forced()
-        if not self.walk.ended and len(self.walk.ids) >= self.limit:
-            self.ended_by = "length"
-        elif not self.walk.ended and time.monotonic() > self.deadline:
-            self.ended_by = "time"
-        while not self.walk.ended and self.ended_by != "model":
-            self.walk.append(self.walk.shortest())
-        return self.walk.ended
-
-    def guess(self, most: int, earlier: Earlier) -> list[int]:
-        """So many tokens at most that come next if the plan goes on as its request or an earlier plan does."""
-        ids = self.walk.ids
-        most = max(0, min(most, self.limit - len(ids)))
-        if len(self.walk.candidates()) > FEW and (copy := copied(self.request, ids, self.walk.vocabulary.token)):
-            return list(copy[: min(most, COPIED)])
-        return list(itertools.islice(earlier.after(ids), most))
-
-    def decide(self, logits: NDArray[np.float32], guessed: Sequence[int], temperature: float) -> None:
-        """Append the token that the model wants and what it forces; go on for as long as that was guessed.
-
-        The logits are those behind what was read: first behind the plan, then behind each guessed token.
-        """
-        at = 0
-        while True:
-            start = len(self.walk.ids)
-            self._choose(logits[at], temperature)
-            ended = self.settle()
-            new = self.walk.ids[start:]
-            hit = alike(new, guessed[at:])
-            if ended or hit < len(new):
-                read = len(self.request) + start + hit
-                self.own = self.own._replace(places=self.own.places[:read])
-                return
-            at += hit
-
-    def _choose(self, logits: NDArray[np.float32], temperature: float) -> None:
-        """The best legal token, or one drawn (by Gumbel noise: the best of the legal ones counts)."""
-        scores = logits
-        if temperature:
-            scores = logits / temperature + self.rng.gumbel(size=len(logits)).astype(np.float32)
-        allowed = logits[self.walk.candidates()]
-        token = self.walk.best(scores)
-        self.log += float(logits[token] - allowed.max() - np.log(np.exp(allowed - allowed.max()).sum()))
-        self.walk.append(token)
-        self.decisions += 1
-
-    @property
-    def progress(self) -> Progress:
-        """How far it has come."""
-        walk, decoded = self.walk, None
-        if walk.ended:
-            decoded = Decoded(walk.text, len(walk.ids), self.decisions, self.ended_by, float(np.exp(self.log)))
-        return Progress(self.index, walk.text, decoded)
 
 
 class Decoder:
@@ -207,7 +90,7 @@ class Decoder:
         for prompt in prompts:
             self._check(prompt)
         queue = enumerate(zip(prompts, named or [()] * len(prompts), strict=True))
-        rows: list[_Row] = []
+        rows: list[Request] = []
         with self._borrowed() as store:
             while True:
                 while len(rows) < batch_size and (following := next(queue, None)) is not None:
@@ -261,11 +144,28 @@ class Decoder:
                     branch.push_children(frontier, order, said[0])
         return found
 
+    def likely(self, prompt: Sequence[int], width: int, *, limits: Limits, named: Sequence[str] = ()) -> list[Decoded]:
+        """Up to `width` likely plans, likeliest first, by beam search: so many beginnings are followed up at once."""
+        self._check(prompt)
+        start = self._row(0, prompt, named, limits)
+        rows, ended = ([], [start]) if start.settle() else ([start], [])
+        with self._borrowed() as store:
+            while rows:
+                said = self._logits(store, rows, [()] * len(rows))
+                ways = (way for row, logits in zip(rows, said, strict=True) for way in row.ways(logits[0], width))
+                chosen = heapq.nlargest(width - len(ended), ways, key=lambda way: way[0])
+                rows = [row.continued(token, log) for log, row, token in chosen]
+                ended += [row for row in rows if row.settle()]
+                rows = [row for row in rows if not row.walk.ended]
+                self._tidy(store, rows)
+        found = [decoded for row in ended if (decoded := row.progress.decoded) is not None]
+        return sorted(found, key=lambda decoded: -decoded.probability)
+
     # ------------------------------------------------------------ the model
 
     @torch.inference_mode()
     def _logits(
-        self, store: Store, rows: Sequence[_Row], guesses: Sequence[Sequence[int]]
+        self, store: Store, rows: Sequence[Request], guesses: Sequence[Sequence[int]]
     ) -> list[NDArray[np.float32]]:
         """What the model says after each row's unread tokens and each token guessed behind them.
 
@@ -291,10 +191,10 @@ class Decoder:
         )
         return np.split(output.logits[0].float().cpu().numpy(), np.cumsum(asked)[:-1])
 
-    def _tidy(self, store: Store, rows: Sequence[_Row]) -> None:
+    def _tidy(self, store: Store, rows: Sequence[Request]) -> None:
         """Forget the requests that are done, when they take more places than those under way."""
         owns = [row.own for row in rows]
-        if store.waste(owns) > 0:
+        if rows and store.waste(owns) > 0:
             for row, own in zip(rows, store.keep(owns), strict=True):
                 row.own = own
 
@@ -319,14 +219,14 @@ class Decoder:
                 remedy="Use a smaller catalogue, a shorter request, or a base with a longer context.",
             )
 
-    def _row(self, index: int, prompt: Sequence[int], named: Sequence[str], limits: Limits) -> _Row:
+    def _row(self, index: int, prompt: Sequence[int], named: Sequence[str], limits: Limits) -> Request:
         """The request at its beginning: it shares the prefix as far as that goes."""
         shared = alike(self._ids, prompt[:-1])
         deadline = time.monotonic() + (np.inf if limits.seconds is None else limits.seconds)
         rng = np.random.default_rng((limits.seed, index))
         limit = min(limits.max_new_tokens, self._loaded.context - len(prompt))
         walk = self._constraint.start(named)
-        return _Row(index, list(prompt[shared:]), walk, Own(shared), limit, deadline, rng=rng)
+        return Request(index, list(prompt[shared:]), walk, Own(shared), limit, deadline, rng=rng)
 
 
 @dataclass(order=True)
@@ -338,7 +238,7 @@ class _Branch:
 
     cost: float
     order: int
-    row: _Row = field(compare=False)
+    row: Request = field(compare=False)
     parent: "_Parent | None" = field(default=None, compare=False)
 
     def push_children(self, frontier: list["_Branch"], order: Iterator[int], logits: NDArray[np.float32]) -> None:
@@ -357,7 +257,7 @@ class _Parent:
     """A beginning whose continuations are taken one after the other, likeliest first; they share its keys."""
 
     cost: float
-    row: _Row
+    row: Request
     tokens: Iterator[tuple[int, np.float64]]
 
     def push(self, frontier: list[_Branch], order: Iterator[int]) -> None:

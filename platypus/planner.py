@@ -11,13 +11,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
+from math import log
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from platypus.catalogue import Catalogue
-from platypus.confidence import Calibration
+from platypus.confidence import LEAST, Calibration
 from platypus.errors import ModelError
 from platypus.example import Row
+from platypus.keys import literals
+from platypus.markers import named
 from platypus.plan import Malformed, Plan, Problem
 from platypus.prompt import Prompt
 from platypus.recipe import Recipe
@@ -28,10 +31,12 @@ from platypus.vocabulary import Vocabulary
 from platypus.walk import Constraint
 
 if TYPE_CHECKING:
-    from platypus.decoder import Decoded, Decoder, Limits
+    from platypus.decoder import Decoder
     from platypus.model import Completion, Loaded
+    from platypus.request import Decoded, Limits
 
 BASE_CARD = "base.json"  # in the folder of a base that Platypus made
+LACKING = 2.0  # what a plan's logarithm loses for each value that its request names and it lacks
 CONFIDENCE = "confidence.json"  # what evaluate leaves: the calibration of the model that it scored
 
 
@@ -74,6 +79,8 @@ class Planner:
         """The answer to each request, in order. Raises PromptError for a request that leaves no room for one."""
         if self.settings.decoding == "free":
             return self._freely(requests, batch_size, max_new_tokens)
+        if self.settings.beams > 1:
+            return (self._preferred(request, max_new_tokens) for request in requests)
         if self._is_narrowed:
             each = (self._constrained(*self._shown(request), [request], 1, max_new_tokens) for request in requests)
             return chain.from_iterable(each)
@@ -82,15 +89,15 @@ class Planner:
     def watch(self, request: str, *, max_new_tokens: int = 512) -> Iterator[Plan | Answer]:
         """The plan as it grows, whenever a step is complete, and at last the answer. Closing it cancels.
 
-        Free decoding says nothing before the answer.
+        Free decoding and several beams say nothing before the answer.
         """
-        if self.settings.decoding == "free":
-            yield from self._freely([request], 1, max_new_tokens)
+        if self.settings.decoding == "free" or self.settings.beams > 1:
+            yield from self.plan([request], batch_size=1, max_new_tokens=max_new_tokens)
             return
         prompt, decoder = self._shown(request)
         steps = 0
-        named, limits = [prompt.named(request)], self._limits(max_new_tokens)
-        for progress in decoder.stream([prompt.ids(request)], limits=limits, named=named):
+        texts, limits = [prompt.named(request)], self._limits(max_new_tokens)
+        for progress in decoder.stream([prompt.ids(request)], limits=limits, named=texts):
             begun = prompt.read_begun(progress.text, request)
             while steps < len(begun):  # one pass may complete several
                 steps += 1
@@ -143,18 +150,25 @@ class Planner:
         return prompt, self._decoder(prompt, chosen)
 
     def _limits(self, max_new_tokens: int) -> "Limits":
-        from platypus.decoder import Limits
+        from platypus.request import Limits
 
         return Limits(max_new_tokens, seconds=self.settings.seconds)
 
     def _constrained(
         self, prompt: Prompt, decoder: "Decoder", requests: Sequence[str], batch_size: int, max_new_tokens: int
     ) -> Iterator[Answer]:
-        prompts, named = map(prompt.ids, requests), map(prompt.named, requests)
+        prompts, texts = map(prompt.ids, requests), map(prompt.named, requests)
         limits = self._limits(max_new_tokens)
-        decoded = decoder.decode([*prompts], limits=limits, batch_size=batch_size, named=[*named])
+        decoded = decoder.decode([*prompts], limits=limits, batch_size=batch_size, named=[*texts])
         for request, said in zip(requests, decoded, strict=True):
             yield self._answer(prompt, request, said)
+
+    def _preferred(self, request: str, max_new_tokens: int) -> Answer:
+        """Of several likely plans the likeliest, where each value that the request names and the plan lacks counts."""
+        prompt, decoder = self._shown(request)
+        limits, texts = self._limits(max_new_tokens), prompt.named(request)
+        found = decoder.likely(prompt.ids(request), self.settings.beams, limits=limits, named=texts)
+        return max((self._answer(prompt, request, said) for said in found), key=_worth)
 
     def _answer(self, prompt: Prompt, request: str, said: "Decoded") -> Answer:
         plan, least = prompt.read(said.text, request), self.settings.min_confidence
@@ -188,6 +202,17 @@ class Planner:
             return self.prompt.read(completion.text, request)
         fault = Problem("unfinished", f"the answer was cut off after {completion.tokens} tokens")
         return Malformed(completion.text, (fault,))
+
+
+def _worth(answer: Answer) -> float:
+    """The logarithm of its probability, less what its plan lacks of the request; a refusal lacks nothing."""
+    lacking = 0
+    if isinstance(answer.plan, Plan) and answer.plan:
+        said = {
+            text.casefold() for step in answer.plan for value in step.arguments.values() for text in literals(value)
+        }
+        lacking = sum(text.casefold() not in said for text in named(answer.request))
+    return log(max(answer.probability or 0.0, LEAST)) - LACKING * lacking
 
 
 def open_planner(run: Run, *, catalogue: Catalogue | None = None) -> Planner:

@@ -269,6 +269,9 @@ class DecodeTable(Table):
     """Of a larger catalogue, each request is shown only so many tools, those that are most like it."""
     encoder: Text | None = None
     """A sentence encoder (a folder or hub name) that helps to find these tools; without one, words and letters do."""
+    beams: Count = 1
+    """How many beginnings of a plan are followed up at once. Of the plans found, one that uses all that is named in the
+    request is preferred. None is shown step by step."""
     seconds: Rate | None = None
     """The longest that one answer may take; then its plan is brought to its soonest valid end, and that is said."""
     min_confidence: Share = 0.0

@@ -149,6 +149,13 @@ class Walk:
         """The legal token of the highest score; `scores` has one for each token of the vocabulary."""
         return self._first(_descending(scores, self.candidates()))
 
+    def ranked(self, scores: NDArray[np.floating]) -> Iterator[int]:
+        """The legal tokens by falling score, found one by one."""
+        first = self.best(scores)
+        yield first
+        others = (token for token in _descending(scores, self.candidates()) if token != first)
+        yield from (token for token in others if self._path(token) is not None)
+
     def distribution(self, logits: NDArray[np.floating]) -> tuple[list[int], NDArray[np.float64]]:
         """The legal tokens, likeliest first, and the logarithms of their probabilities, which sum to one.
 

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import torch
 
+from platypus import request
 from platypus.cache import Prefix, weights_fingerprint
 from platypus.catalogue import Catalogue, catalogue_from_json
-from platypus.decoder import Decoded, Decoder, Limits
+from platypus.decoder import Decoder
 from platypus.errors import PromptError
 from platypus.model import Loaded, load_base
 from platypus.notation import Notation, print_plan, read_plan
 from platypus.plan import Plan, Step
 from platypus.prompt import Prompt
+from platypus.request import Decoded, Limits
 from platypus.vocabulary import Vocabulary
 from platypus.walk import Constraint, Walk
 from tests.tiny import CATALOGUE, sentencepiece_tokenizer, tiny_llama
@@ -236,6 +238,27 @@ def test_the_best_plans_are_those_of_an_enumeration(loaded: Loaded) -> None:
     assert [plan.probability for plan in ranked] == pytest.approx([p for _, p in wanted], rel=1e-3)
     (greedy,) = decoder(loaded, prompt, constraint).decode([ids], limits=Limits(max_new_tokens=60))
     assert 0 < greedy.probability <= every[greedy.text] * 1.001 and every[greedy.text] <= ranked[0].probability * 1.001
+
+
+def test_beams_find_likely_plans(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them where none is left behind; with one beam the plan that the best token each time makes."""
+    prompt, constraint = parts(loaded, "calls", TWO, max_steps=2)
+    ids, limits = prompt.ids("a, then b"), Limits(max_new_tokens=60)
+    every = enumerated(loaded, constraint, ids)
+    with monkeypatch.context() as patched:
+        patched.setattr(request, "UNLIKELY", -math.inf)
+        found = decoder(loaded, prompt, constraint).likely(ids, len(every), limits=limits)
+    assert {plan.text for plan in found} == every.keys() and len(found) == len(every)
+    assert all(0 < plan.probability <= every[plan.text] * 1.001 for plan in found)  # less, beside what is not canonical
+    assert [plan.probability for plan in found] == sorted((plan.probability for plan in found), reverse=True)
+    (one,) = decoder(loaded, prompt, constraint).likely(ids, 1, limits=limits)
+    (greedy,) = decoder(loaded, prompt, constraint).decode([ids], limits=limits)
+    assert (one.text, one.tokens, one.decisions) == (greedy.text, greedy.tokens, greedy.decisions)
+    assert one.probability == pytest.approx(greedy.probability, rel=1e-4)
+    two = decoder(loaded, prompt, constraint).likely(ids, 2, limits=limits)
+    assert len(two) == 2 and {plan.text for plan in two} < every.keys() and two[0].probability >= one.probability
+    short = decoder(loaded, prompt, constraint).likely(ids, 3, limits=Limits(max_new_tokens=2))
+    assert {plan.ended_by for plan in short} <= {"model", "length"} and short
 
 
 def test_the_prefix_is_kept_on_disk_for_the_same_model_and_catalogue_alone(loaded: Loaded, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ MAY_USE_TORCH = {
     "tracking.py",
     "fit.py",
     "cache.py",
+    "request.py",
     "decoder.py",
     "stages/base.py",
     "stages/train.py",

@@ -19,6 +19,7 @@ from platypus.notation import Notation
 from platypus.plan import Malformed, Plan, Step
 from platypus.planner import Answer, Planner, is_merged, open_base, open_planner
 from platypus.prompt import Prompt
+from platypus.request import Decoded
 from platypus.run import Run
 from platypus.tables import DecodeTable
 from tests.tiny import byte_bpe_tokenizer, tiny_llama
@@ -188,6 +189,38 @@ def test_markers_are_read_as_the_texts_of_their_own_request(tmp_path: Path) -> N
         assert isinstance(answer.plan, Plan) and answer.plan.steps
         assert {step.arguments["name"] == named for step in answer.plan} == {named != "it"}
     assert list(planner.watch(requests[0], max_new_tokens=40))[-1] == answers[0]
+
+
+def test_of_likely_plans_one_that_uses_what_the_request_names_is_preferred(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = {"type": "object", "properties": {"owner": {"type": "string"}}}
+    tools = catalogue_from_json([{"name": "list", "inputSchema": owner}])
+    loaded = load_base(str(tiny_llama(tmp_path / "base")))
+    planner = Planner(loaded, Prompt(loaded.tokenizer, tools, "calls"), DecodeTable(beams=3))
+    likely = {"list()": 0.5, 'list(owner="ann")': 0.2, "[]": 0.01}
+
+    def found(ids: Sequence[int], width: int, **_: Any) -> list[Decoded]:
+        assert width == 3
+        return [Decoded(text, 5, 4, "model", probability) for text, probability in likely.items()]
+
+    monkeypatch.setattr(planner.decoder, "likely", found)
+    (named,) = planner.plan(["What does Ann own?"])
+    assert named.text == 'list(owner="ann")' and named.probability == 0.2  # in any case
+    assert list(planner.watch("What does Ann own?")) == [named]
+    (unnamed,) = planner.plan(["What is there?"])
+    assert unnamed.text == "list()"
+    likely["[]"] = 0.45
+    assert [answer.text for answer in planner.plan(["Phone Ann or ACME-1."])] == ["[]"]  # refusing lacks nothing
+
+
+def test_beams_are_asked_of_the_model(tmp_path: Path) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base", seed=SEED)))
+    planner = Planner(loaded, Prompt(loaded.tokenizer, CATALOGUE, "calls"), DecodeTable(beams=4, max_steps=3))
+    greedy = replace(planner, settings=DecodeTable(max_steps=3))
+    requests = ["List mine.", "Who am I?", "x"]
+    for several, one in zip(planner.plan(requests), greedy.plan(requests), strict=True):
+        assert isinstance(several.plan, Plan) and (several.probability or 0) >= 0.999 * (one.probability or 0)
 
 
 def test_the_kept_prefix_lies_in_the_run(run: Run) -> None:

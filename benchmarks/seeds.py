@@ -66,6 +66,8 @@ def main() -> None:
         for variant, seeds in scored.items():
             seeds.append(measured(run, variant, counted))
     for variant, seeds in scored.items():
+        if not seeds[0]["exact"]:  # evaluate.before = false
+            continue
         told = {measure: interval([seed[measure] for seed in seeds]) for measure in MEASURES}
         exact = [round(100 * float(np.mean(seed["exact"])), 1) for seed in seeds]
         print(json.dumps({"run": str(options.out), "variant": variant, "rows": len(seeds[0]["exact"]),

@@ -76,6 +76,11 @@ def literals(value: Value) -> Iterator[str]:
         yield str(value)
 
 
+def said_literals(plan: Plan) -> list[str]:
+    """The literals of a plan that its request says: all but booleans and nulls."""
+    return [text for step in plan for value in step.arguments.values() for text in literals(value)]
+
+
 def skeleton(plan: Plan) -> str:
     """The plan without its values: tools, arguments, and who uses whose output; `[]` for no plan.
 

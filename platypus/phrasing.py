@@ -8,6 +8,7 @@ are made that of `platypus.clauses` and `platypus.nouns`.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ from random import Random
 
 from platypus.catalogue import Catalogue
 from platypus.clauses import Clauses
-from platypus.keys import literals
+from platypus.keys import said_literals
 from platypus.mentions import Unsayable
 from platypus.plan import Plan, Reference, Step, Value
 from platypus.surface import ASKING, Voice, finish, mistyped, surround, voice
@@ -61,8 +62,9 @@ class Phraser:
     def wordings(self) -> dict[str, Wording]:
         """How each tool can be spoken of."""
         verbs = {tool.name: Wording(tool).verb for tool in self.catalogue}
-        others = {name: frozenset(verb for other, verb in verbs.items() if other != name) for name in verbs}
-        return {tool.name: Wording(tool, others[tool.name]) for tool in self.catalogue}
+        counts = Counter(verbs.values())
+        alone = {name: frozenset({verb} if counts[verb] == 1 else ()) for name, verb in verbs.items()}
+        return {tool.name: Wording(tool, frozenset(counts) - alone[tool.name]) for tool in self.catalogue}
 
     def said(self, rng: Random, plan: Plan) -> Said | None:
         """One request for the plan, in one of many wordings; None when no clear one was found.
@@ -214,11 +216,6 @@ def _turned(request: Clauses, outside: list[int]) -> str | None:
 
 def _reach(needed: Sequence[frozenset[int]], step: int) -> frozenset[int]:
     return needed[step].union(*(_reach(needed, i) for i in needed[step]))
-
-
-def said_literals(plan: Plan) -> list[str]:
-    """The literals of a plan that its request says: all but booleans and nulls."""
-    return [text for step in plan for value in step.arguments.values() for text in literals(value)]
 
 
 def literals_said(plan: Plan, request: str) -> bool:

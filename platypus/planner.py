@@ -19,7 +19,7 @@ from platypus.catalogue import Catalogue
 from platypus.confidence import LEAST, Calibration
 from platypus.errors import ModelError
 from platypus.example import Row
-from platypus.keys import literals
+from platypus.keys import said_literals
 from platypus.markers import named
 from platypus.plan import Malformed, Plan, Problem
 from platypus.prompt import Prompt
@@ -208,9 +208,7 @@ def _worth(answer: Answer) -> float:
     """The logarithm of its probability, less what its plan lacks of the request; a refusal lacks nothing."""
     lacking = 0
     if isinstance(answer.plan, Plan) and answer.plan:
-        said = {
-            text.casefold() for step in answer.plan for value in step.arguments.values() for text in literals(value)
-        }
+        said = {text.casefold() for text in said_literals(answer.plan)}
         lacking = sum(text.casefold() not in said for text in named(answer.request))
     return log(max(answer.probability or 0.0, LEAST)) - LACKING * lacking
 

@@ -25,11 +25,10 @@ FOREIGN = 8  # made-up catalogues whose requests are near misses as well
 
 @dataclass(frozen=True)
 class Refusals:
-    """Draws requests that the phraser's catalogue cannot answer. `foreign`: also what other catalogues would answer."""
+    """Draws requests that the phraser's catalogue cannot answer, some of which other catalogues would."""
 
     sampler: Sampler
     phraser: Phraser
-    foreign: bool = True
 
     def request(self, rng: Random) -> tuple[str | None, str]:
         """A request (None when this draw gave none) and its kind."""
@@ -37,7 +36,7 @@ class Refusals:
         if kind == "missing" and self._demanding:
             return self._missing(rng), kind
         if kind == "near-miss":
-            return (self._elsewhere(rng) if self.foreign and rng.random() < 0.35 else self._lacking(rng)), kind
+            return (self._elsewhere(rng) if rng.random() < 0.35 else self._lacking(rng)), kind
         said = vocabulary()["refusals"]
         values = {"noun": rng.choice(said["nouns"]), "person": literal(rng, "person", {"type": "string"})}
         city, other = rng.sample(vocabulary()["values"]["cities"], 2)

@@ -7,7 +7,8 @@ from random import Random
 import pytest
 
 from platypus.catalogue import Catalogue, catalogue_from_json, read_catalogue
-from platypus.phrasing import Phraser, literals_said, reordered, said_literals
+from platypus.keys import said_literals
+from platypus.phrasing import Phraser, literals_said, reordered
 from platypus.plan import Plan, Reference, Step, same
 from platypus.sampler import Sampler
 from platypus.synthetic import random_catalogue

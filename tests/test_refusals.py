@@ -19,8 +19,8 @@ def worktracker() -> Catalogue:
     return read_catalogue(ROOT / "examples" / "worktracker" / "catalogue.json")
 
 
-def drawn(catalogue: Catalogue, count: int = 300, *, foreign: bool = True) -> dict[str, list[str]]:
-    refusals, rng = Refusals(Sampler(catalogue), Phraser(catalogue), foreign), Random(0)
+def drawn(catalogue: Catalogue, count: int = 300) -> dict[str, list[str]]:
+    refusals, rng = Refusals(Sampler(catalogue), Phraser(catalogue)), Random(0)
     found: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for _ in range(count):
         request, kind = refusals.request(rng)
@@ -35,13 +35,15 @@ def test_all_kinds_occur(worktracker: Catalogue) -> None:
     assert len(set(found["near-miss"])) > 80
 
 
-def test_near_misses_speak_of_the_catalogue_s_things(worktracker: Catalogue) -> None:
-    requests = drawn(worktracker, foreign=False)["near-miss"]
+def test_near_misses_speak_of_the_catalogue_s_things(worktracker: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platypus.refusals.FOREIGN", 0)
+    requests = drawn(worktracker)["near-miss"]
     about = ("work item", "task", "ticket", "issue", "sprint", "user")
     assert all(any(word in request.lower() for word in about) for request in requests)
 
 
-def test_what_the_catalogue_can_do_is_no_near_miss() -> None:
+def test_what_the_catalogue_can_do_is_no_near_miss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platypus.refusals.FOREIGN", 0)
     made = {"type": "array", "items": {"type": "string", "format": "order"}}
     takes = {"type": "object", "properties": {"orders": made}, "required": ["orders"]}
     catalogue = catalogue_from_json(
@@ -52,7 +54,7 @@ def test_what_the_catalogue_can_do_is_no_near_miss() -> None:
         ]
     )
     assert "archive" in vocabulary()["lacking"]
-    requests = " ".join(drawn(catalogue, foreign=False)["near-miss"]).lower()
+    requests = " ".join(drawn(catalogue)["near-miss"]).lower()
     assert "orders" in requests and "archive" not in requests and "print" not in requests
 
 

@@ -24,6 +24,14 @@ def unused(plan: Plan) -> list[int]:
     return [i for i in range(len(plan)) if i not in used]
 
 
+def repeats(plan: Plan, i: int) -> bool:
+    """Whether step i does to another thing what the step before does."""
+    before, step = plan.steps[i - 1], plan.steps[i]
+    if i == 0 or before.tool != step.tool or before.arguments.keys() != step.arguments.keys():
+        return False
+    return sum(value != before.arguments[name] for name, value in step.arguments.items()) == 1
+
+
 def test_every_plan_is_valid_and_uses_each_step(worktracker: Catalogue) -> None:
     rng, sampler = Random(0), Sampler(worktracker)
     lengths = set()
@@ -48,7 +56,7 @@ def test_plans_are_valid_and_sensible_for_any_catalogue() -> None:
             calls = [str(step.to_json()) for step in plan]
             assert len(set(calls)) == len(calls)
             assert all(calls.count(call) == 1 for call in calls)
-            assert len({plan.steps[i].tool for i in unused(plan)}) <= 2
+            assert len([i for i in unused(plan) if not repeats(plan, i)]) <= 2
 
 
 def test_domain_types_decide_what_feeds_what(worktracker: Catalogue) -> None:

@@ -89,6 +89,15 @@ def real_lesson(key: str, real: Sequence[Lesson], *, requests: int, steps: int =
     return Lesson(catalogue, (first, *_drawn(rng, catalogue, key, requests - 1, steps, refusals)))
 
 
+def mixed_lesson(
+    key: str, real: Sequence[Lesson], share: float, *, tools: int, requests: int, steps: int = 5
+) -> Lesson:
+    """The lesson that `key` names: over a random catalogue, or, a share of them, of the real rows if there are any."""
+    if real and Random(f"{key}/real").random() < share:
+        return real_lesson(key, real, requests=requests, steps=steps)
+    return lesson(key, tools=tools, requests=requests, steps=steps)
+
+
 def _drawn(rng: Random, catalogue: Catalogue, key: str, requests: int, steps: int, refusals: float) -> list[Example]:
     sampler, phraser = Sampler(catalogue, steps), Phraser(catalogue)
     if not sampler.goals:

@@ -192,13 +192,20 @@ class Prompt:
         return ids
 
 
+def around(notation: Notation, *, markers: bool = False) -> tuple[str, str, str]:
+    """What all planners' prompts have in common: the text before the tools, between them and the request, and after."""
+    before, after = WITH_INPUT.split("{input}")
+    begin, between = before.split("{instruction}")
+    rules = f"{RULES[notation]} {MARKERS}" if markers else RULES[notation]
+    return f"{begin}{rules}\n\nTools:\n", between, after
+
+
 def frame(catalogue: Catalogue | None, notation: Notation, *, markers: bool = False) -> Frame:
     """The text around a request: before it a planner's rules and tools; without a catalogue it is the instruction."""
     if catalogue is None:
         return Frame(*WITHOUT_INPUT.split("{instruction}"))
-    before, after = WITH_INPUT.split("{input}")
-    rules = f"{RULES[notation]} {MARKERS}" if markers else RULES[notation]
-    return Frame(before.format(instruction=f"{rules}\n\nTools:\n{render_catalogue(catalogue)}"), after)
+    before, between, after = around(notation, markers=markers)
+    return Frame(f"{before}{render_catalogue(catalogue)}{between}", after)
 
 
 def name_of(row: Row) -> str:

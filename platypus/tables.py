@@ -304,10 +304,10 @@ class BaseTable(Table):
 
     hidden_size: Count = 128
     layers: Count = 6
-    heads: Count = 4
+    heads: Annotated[int, Field(ge=2)] = 2
     intermediate_size: Count = 384
-    vocabulary: Annotated[int, Field(ge=260)] = 2048
-    """Of the byte-level BPE: 256 bytes, the special tokens, and merges."""
+    vocabulary: Annotated[int, Field(ge=270)] = 3072
+    """Of the byte-level BPE: 256 bytes, the special tokens, what all prompts have in common, and merges."""
     context: Count = 4096
     start: Text | None = None
     """A base to go on from, with its shape and vocabulary, in this context; without one, a new base is begun."""

@@ -11,13 +11,14 @@ from rich.console import Console
 
 from platypus.curriculum import lesson
 from platypus.errors import ModelError
+from platypus.initial import new_model, train_tokenizer
 from platypus.loss import accumulate
 from platypus.model import Loaded, load_base
 from platypus.prefix import FLASH, common_prefix
 from platypus.prompt import Encoded, Prompt
 from platypus.recipe import Recipe
 from platypus.stages import base as stage
-from platypus.stages.base import Lessons, base, new_model, train_tokenizer
+from platypus.stages.base import Lessons, base
 
 SMALL = Recipe.model_validate(
     {
@@ -63,12 +64,6 @@ def test_catalogues_grow_over_the_first_half_of_a_new_base() -> None:
 
     assert tokens(range(200, 205)) > 1.5 * tokens(range(5))
     assert tokens(range(5), start="a base") > 1.5 * tokens(range(5))
-
-
-def test_digits_are_tokens_of_their_own() -> None:
-    tokenizer = train_tokenizer(SMALL, lessons=8)
-    pieces = tokenizer.tokenize("DEVU-1234")
-    assert pieces[-4:] == ["1", "2", "3", "4"]
 
 
 def test_a_run_gives_the_same_base_twice_and_it_opens(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ MAY_USE_TORCH = {
     "cache.py",
     "request.py",
     "decoder.py",
+    "initial.py",
     "stages/base.py",
     "stages/train.py",
     "stages/merge.py",

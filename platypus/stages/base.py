@@ -15,28 +15,25 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import torch
 from rich.console import Console
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerBase
 
 from platypus.checkpoint import TrainingState, load_latest, save_checkpoint
 from platypus.cores import cores, in_order
-from platypus.curriculum import Lesson, lesson, read_real, real_lesson
+from platypus.curriculum import Lesson, Real, lesson, mixed_lesson, read_real
 from platypus.errors import ModelError, PromptError, TrainingError
+from platypus.initial import new_model, prompt_of, train_tokenizer
 from platypus.loss import accumulate, answer_length
-from platypus.model import Loaded, base_fingerprint, best_device, complete, greedy_generation, load_base
+from platypus.model import Loaded, base_fingerprint, best_device, complete, load_base
 from platypus.planner import BASE_CARD
 from platypus.prefix import sharing
-from platypus.prompt import Encoded, Prompt
+from platypus.prompt import Encoded
 from platypus.recipe import Recipe
 from platypus.scoring import score
-from platypus.tables import BaseTable
 
-ATOMS = r"\d| (?=\S)|(?<=[a-z])(?=[A-Z])"  # a digit, a space, a word in camelCase: "work items" has work_items' tokens
 MANY = 4  # cores with which processes that draw lessons are worth their start
 REPORTED = 50  # steps after which progress is told and kept
 UNSEEN = "unseen"  # the part of the random stream that evaluation draws from, which training never reaches
@@ -57,38 +54,29 @@ class Lessons:
     def __getitem__(self, step: int) -> list[list[Encoded]]:
         table = self.recipe.pretrain
         grown = 1.0 if table.start else min(1.0, 2 * step / table.steps)
-        tools, steps = round(2 + grown * (table.max_tools - 2)), round(1 + 4 * grown)
-        asked: dict[str, int] = {"steps": steps, "requests": table.requests_per_catalogue}
-        drawn = []
-        for key in (f"{self.recipe.seed}/{step}/{i}" for i in range(table.catalogues_per_step)):
-            of_real = self.real and Random(f"{key}/real").random() < table.rows_share
-            drawn.append(real_lesson(key, self.real, **asked) if of_real else lesson(key, tools=tools, **asked))
-        return [_prompt(self.recipe, self.tokenizer, one).encode_all(one.examples) for one in drawn]
+        asked = {"tools": round(2 + grown * (table.max_tools - 2)), "steps": round(1 + 4 * grown)}
+        asked["requests"] = table.requests_per_catalogue
+        keys = (f"{self.recipe.seed}/{step}/{i}" for i in range(table.catalogues_per_step))
+        drawn = (mixed_lesson(key, self.real, table.rows_share, **asked) for key in keys)
+        return [prompt_of(self.recipe, self.tokenizer, one).encode_all(one.examples) for one in drawn]
 
 
-def _real_lessons(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, console: Console) -> list[Lesson]:
-    """The real rows that the recipe names, as far as they are valid and short; the others are told."""
-    real = read_real(recipe.pretrain.rows)
+def _learnable(recipe: Recipe, real: Real, tokenizer: PreTrainedTokenizerBase, console: Console) -> list[Lesson]:
+    """The lessons of real rows that are short; the other rows are told."""
     faults = [str(row) for row in real.rejected]
     kept, most = [], recipe.pretrain.context * 3 // 4
     for one in real.lessons:
         (row,) = one.examples
         try:
-            _prompt(recipe, tokenizer, one, context=most).encode_all(one.examples)
+            prompt_of(recipe, tokenizer, one, context=most).encode_all(one.examples)
             kept.append(one)
         except PromptError:
             faults.append(f"{row.origin['source']}:{row.origin['line']}: longer than {most} tokens with all its tools")
     for fault in faults:
         console.print(fault, markup=False)
-    if recipe.pretrain.rows:
+    if kept or faults:
         console.print(f"{len(kept)} real requests to learn from, {len(faults)} rows left out")
     return kept
-
-
-def _prompt(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, drawn: Lesson, *, context: int | None = None) -> Prompt:
-    settings = recipe.prompt
-    cutoff = context or recipe.pretrain.context
-    return Prompt(tokenizer, drawn.catalogue, settings.notation, cutoff, settings.markers)
 
 
 def _ahead(lessons: Lessons, begun: int) -> Iterator[list[list[Encoded]]]:
@@ -101,120 +89,13 @@ def _ahead(lessons: Lessons, begun: int) -> Iterator[list[list[Encoded]]]:
         yield from in_order(pool, lessons.__getitem__, range(begun, len(lessons)), ahead=3 * number)
 
 
-# ---------------------------------------------------------------- model and tokenizer
-
-
-def train_tokenizer(recipe: Recipe, *, lessons: int = 400) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of prompts and answers, in which a word is the same token wherever it stands."""
-
-    bare = Tokenizer(models.BPE())
-    bare.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(ATOMS), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    bare.decoder = decoders.ByteLevel()
-    special = ["<s>", "</s>", "<pad>"]
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    size = recipe.pretrain.vocabulary
-    trainer = trainers.BpeTrainer(
-        vocab_size=size, special_tokens=special, initial_alphabet=alphabet, show_progress=False
-    )
-    bare.train_from_iterator(list(_texts(recipe, lessons)), trainer)
-    bare.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=bare,
-        bos_token="<s>",
-        eos_token="</s>",
-        pad_token="<pad>",
-        model_max_length=recipe.pretrain.context,
-        clean_up_tokenization_spaces=False,
-    )
-
-
-def _texts(recipe: Recipe, lessons: int) -> Iterator[str]:
-    # A prompt's text needs no tokens, so any tokenizer will do.
-    untrained = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()))  # type: ignore[no-untyped-call]
-    for i in range(lessons):
-        drawn = lesson(f"{recipe.seed}/words/{i}", tools=12, requests=8)
-        prompt = _prompt(recipe, untrained, drawn)
-        yield prompt.text("")
-        for example in drawn.examples:
-            yield example.query
-            yield prompt.answer(example)
-
-
-def new_model(table: BaseTable, tokenizer: PreTrainedTokenizerFast, *, seed: int) -> LlamaForCausalLM:
-    """A fresh Llama of the recipe's shape."""
-    torch.manual_seed(seed)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=table.hidden_size,
-        intermediate_size=table.intermediate_size,
-        num_hidden_layers=table.layers,
-        num_attention_heads=table.heads,
-        num_key_value_heads=table.heads,
-        max_position_embeddings=table.context,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        tie_word_embeddings=True,
-        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
-        initializer_range=table.hidden_size**-0.5,  # 0.02, the default, keeps a narrow model's attention flat for long
-        dtype="float32",
-    )
-    model = LlamaForCausalLM(config)
-    model.generation_config = greedy_generation(config, model.generation_config, tokenizer)
-    _start_induction(model)
-    return model
-
-
-@torch.no_grad()
-def _start_induction(model: LlamaForCausalLM) -> None:
-    """Give the first two layers an induction circuit, which plans need for every copied name and value.
-
-    A head of layer 0 looks at the token before and writes down what it is; heads of layer 1 look for where the present
-    token was written down so and predict what stands there (Olsson et al. 2022, arXiv:2209.11895). Left to chance, this
-    takes a small model most of its training. All of it is learned on from there.
-    """
-    for layer in model.model.layers:  # every layer begins as the identity, so the circuit's signals are not drowned
-        layer.self_attn.o_proj.weight.zero_()
-        layer.mlp.down_proj.weight.zero_()
-    width, head = model.config.hidden_size, model.config.hidden_size // model.config.num_attention_heads
-    half = head // 2
-    basis = torch.linalg.qr(torch.randn(width, width))[0]
-    content, written = basis[:head], basis[head : 2 * head]  # rows: what a token is, and what the one before was
-    embedding = model.get_input_embeddings().weight
-    constant = basis[-1]  # a direction in which all tokens are alike: what a head that looks by position needs
-    embedding += 0.5 * constant - (embedding @ constant)[:, None] * constant
-    frequency = 1e6 ** (-torch.arange(half) / half)
-    near, far = frequency > 0.05, frequency < 0.004
-
-    before = model.model.layers[0].self_attn
-    query, key = torch.zeros(head, width), torch.zeros(head, width)
-    for pair in near.nonzero()[:, 0].tolist():
-        key[pair] = 1.6 * constant
-        query[pair] = 1.6 * torch.cos(frequency[pair]) * constant
-        query[pair + half] = -1.6 * torch.sin(frequency[pair]) * constant
-    before.q_proj.weight[:head], before.k_proj.weight[:head] = query, key
-    before.v_proj.weight[:head], before.o_proj.weight[:, :head] = 0.2 * content, written.T
-
-    again = model.model.layers[1].self_attn
-    stable = torch.cat((far, far)).nonzero()[:, 0]  # pairs that turn too slowly to blur what is far away
-    for number in (0, 1):
-        rows = slice(number * head, (number + 1) * head)
-        query, key = torch.zeros(head, width), torch.zeros(head, width)
-        query[stable], key[stable] = 3.0 * content[: len(stable)], 3.0 * written[: len(stable)]
-        again.q_proj.weight[rows], again.k_proj.weight[rows] = query, key
-        shown = basis[number * width // 2 : (number + 1) * width // 2 : width // (2 * head)]
-        again.v_proj.weight[rows], again.o_proj.weight[:, rows] = shown, 1.0 * shown.T
-
-
 # ---------------------------------------------------------------- training
 
 
-def _start(recipe: Recipe) -> Loaded:
+def _start(recipe: Recipe, real: Real) -> Loaded:
     """The base to go on from, or a new one, on a GPU where there is one."""
     if recipe.pretrain.start is None:
-        tokenizer = train_tokenizer(recipe)
+        tokenizer = train_tokenizer(recipe, real.lessons)
         model: Any = new_model(recipe.pretrain, tokenizer, seed=recipe.seed)
         model.to(best_device())
         loaded = Loaded(model=model, tokenizer=tokenizer, source="a new base", fingerprint="")
@@ -316,14 +197,14 @@ def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[s
             remedy="Name another folder with --out.",
         )
     console = console or Console(stderr=True)
-    table = recipe.pretrain
-    course = _Course(recipe, _start(recipe), out.with_name(f".{out.name}.checkpoints"))
+    table, real = recipe.pretrain, read_real(recipe.pretrain.rows)
+    course = _Course(recipe, _start(recipe, real), out.with_name(f".{out.name}.checkpoints"))
     begun, seen = course.resume(), course.tokens
     if begun:
         console.print(f"going on after step {begun}")
     started = time.monotonic()
     tokenizer = course.student.tokenizer
-    lessons = Lessons(recipe, tokenizer, _real_lessons(recipe, tokenizer, console))
+    lessons = Lessons(recipe, tokenizer, _learnable(recipe, real, tokenizer, console))
     for drawn in _ahead(lessons, begun):
         course.learn(drawn)
         step, ends = course.step, course.step == table.steps
@@ -357,7 +238,7 @@ def unseen_accuracy(student: Loaded, recipe: Recipe, *, catalogues: int = 24) ->
     right = asked = 0
     for i in range(catalogues):
         drawn = lesson(f"{recipe.seed}/{UNSEEN}/{i}", tools=16, requests=4)
-        prompt = _prompt(recipe, student.tokenizer, drawn)
+        prompt = prompt_of(recipe, student.tokenizer, drawn)
         ids = [prompt.ids(example.query) for example in drawn.examples]
         answers = complete(student, ids, max_new_tokens=160, batch_size=len(ids))
         for example, answer in zip(drawn.examples, answers, strict=True):

@@ -32,11 +32,11 @@ class Refusals:
 
     def request(self, rng: Random) -> tuple[str | None, str]:
         """A request (None when this draw gave none) and its kind."""
-        kind = rng.choices(KINDS, (4, 4, 2))[0]
+        kind = rng.choices(KINDS, (2, 5, 2))[0]
         if kind == "missing" and self._demanding:
             return self._missing(rng), kind
         if kind == "near-miss":
-            return (self._elsewhere(rng) if rng.random() < 0.35 else self._lacking(rng)), kind
+            return (self._elsewhere(rng) if rng.random() < 0.6 else self._lacking(rng)), kind
         said = vocabulary()["refusals"]
         values = {"noun": rng.choice(said["nouns"]), "person": literal(rng, "person", {"type": "string"})}
         city, other = rng.sample(vocabulary()["values"]["cities"], 2)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
-from math import log
+from math import inf, log
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -205,12 +205,15 @@ class Planner:
 
 
 def _worth(answer: Answer) -> float:
-    """The logarithm of its probability, less what its plan lacks of the request; a refusal lacks nothing."""
+    """Its logarithmic probability less what its plan lacks of the request; a refusal must be likelier than not."""
+    probability = answer.probability or 0.0
     lacking = 0
-    if isinstance(answer.plan, Plan) and answer.plan:
+    if isinstance(answer.plan, Plan):
+        if not answer.plan:
+            return 0.0 if probability > 0.5 else -inf
         said = {text.casefold() for text in said_literals(answer.plan)}
         lacking = sum(text.casefold() not in said for text in named(answer.request))
-    return log(max(answer.probability or 0.0, LEAST)) - LACKING * lacking
+    return log(max(probability, LEAST)) - LACKING * lacking
 
 
 def open_planner(run: Run, *, catalogue: Catalogue | None = None) -> Planner:

@@ -13,7 +13,7 @@ from platypus.literals import plural, words
 from platypus.modifiers import PREPOSITION
 from platypus.schema import variants
 
-RESTRICTION = "matching|based on|that|filtered|according to|using|given|where|(?:(?:for|in|of|to) )?which|so that|in order to"
+RESTRICTION = "matching|based on|that|filtered|according to|using|given|where|(?:for |in )?which|so that|in order to"
 GIVEN = r"(?:given|input|provided|specified|specific|particular|certain|selected|chosen|desired)"
 SLOT = re.compile(r"\{([^|}]*)\|([^}]*)\}")
 

@@ -1,6 +1,7 @@
 """What a new base begins with: a tokenizer that learned from lessons, and weights that can copy from the start."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -94,7 +95,7 @@ def new_model(table: BaseTable, tokenizer: PreTrainedTokenizerFast, *, seed: int
 @torch.no_grad()
 def _liken_spellings(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
     """Let all spellings of a piece of a word begin alike: "work_items" and "Work items" share no token."""
-    embedding = model.get_input_embeddings().weight
+    embedding: Any = model.get_input_embeddings().weight
     spellings: dict[str, list[int]] = {}
     for token, i in tokenizer.get_vocab().items():
         spellings.setdefault(token.lstrip("Ġ").lower() or token, []).append(i)

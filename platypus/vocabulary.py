@@ -2,7 +2,8 @@
 
 For byte-pair encodings any part of a canonical tokenisation is canonical (Vieira et al. 2025, "Language Models over
 Canonical Byte-Pair Encodings"), so whether a token continues one is decided by the last few tokens alone: from the
-beginning of a word on, since no token spans a space, or in long text without one from any token on. Knows no grammar.
+beginning of a word on, since no token of an answer spans a space, or in long text without one from any token on. Knows
+no grammar.
 """
 
 from collections.abc import Iterator, Sequence

@@ -256,7 +256,8 @@ def test_beams_find_likely_plans(loaded: Loaded, monkeypatch: pytest.MonkeyPatch
     assert (one.text, one.tokens, one.decisions) == (greedy.text, greedy.tokens, greedy.decisions)
     assert one.probability == pytest.approx(greedy.probability, rel=1e-4)
     two = decoder(loaded, prompt, constraint).likely(ids, 2, limits=limits)
-    assert len(two) == 2 and {plan.text for plan in two} < every.keys() and two[0].probability >= one.probability
+    assert len(two) == 2 and {plan.text for plan in two} < every.keys()
+    assert two[0].probability >= 0.9999 * one.probability  # beams side by side differ from one in the last digits
     short = decoder(loaded, prompt, constraint).likely(ids, 3, limits=Limits(max_new_tokens=2))
     assert short and {plan.text for plan in short} <= every.keys()
     assert "length" in {plan.ended_by for plan in short} <= {"model", "length"}

@@ -1,6 +1,6 @@
 """What a base comes to: short runs from nothing of several shapes and seeds, with other settings on wish.
 
-    python benchmarks/base.py runs/shapes --shapes 64x4 128x6 192x8 --steps 600
+    python benchmarks/base.py runs/shapes --shapes 128x6 160x6 192x6 --steps 600
     python benchmarks/base.py runs/bare --steps 600 --seeds 0 1 2 --set prompt.markers=false
 
 Runs `platypus base` for each with the settings of recipes/embedded-base.toml and prints, as one JSON object a line, how
@@ -25,12 +25,11 @@ RECIPE = ROOT / "recipes" / "embedded-base.toml"
 
 
 def recipe(shape: str, seed: int, steps: int, every: int, settings: list[str]) -> str:
-    """The shipped recipe with another shape (WIDTHxLAYERS, heads of 32), so many steps, and the settings."""
+    """The shipped recipe with another shape (WIDTHxLAYERS), so many steps, and the settings."""
     width, layers = (int(number) for number in shape.split("x"))
     told = {
         "hidden_size": width,
         "layers": layers,
-        "heads": width // 32,
         "intermediate_size": 3 * width,
         "steps": steps,
         "evaluate_every": every,
@@ -44,7 +43,7 @@ def main() -> None:
     """Train each shape with each seed and print its history."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--shapes", nargs="+", default=["128x6"], metavar="WIDTHxLAYERS")
+    parser.add_argument("--shapes", nargs="+", default=["160x6"], metavar="WIDTHxLAYERS")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--set", nargs="*", default=[], metavar="TABLE.KEY=VALUE", dest="settings")

@@ -259,10 +259,14 @@ class Nouns(Mentions):
             article = "" if is_plural(called) else "an " if text.strip("'\"")[:1].lower() in "aeio" else "a "
             return f"{article}{text} {called}"
         told = re.search(r"\d", str(first)) and (ABOUT.match(self.wordings[i].noun.text) or str(first)[0].isdigit())
-        telling = noun.lower() != noun or bool(set(words(noun)[:-1]) - set(words(name)))  # `Spanish word`, `golf club`
-        made = words(name)[-1] in ("name", "title") and not self.wordings[i].is_getter  # `create the ad Nova`
-        vague = telling or words(name)[-1] in ("name", "title")
-        chance = 0.0 if made or noun.lower() != noun else 0.5 if not vague else 0.35 if text[0] in "'\"" else 0.15
+        titled = words(name)[-1] in ("name", "title")
+        vague = titled or not set(words(noun)[:-1]) <= set(words(name))  # `Spanish word`, `golf club`
+        if noun.lower() != noun or (titled and not self.wordings[i].is_getter):  # `create the ad Nova`
+            chance = 0.0
+        elif vague:
+            chance = 0.35 if text.startswith(("'", '"')) else 0.15
+        else:
+            chance = 0.5
         if not told and not str(first).isdigit() and self.rng.random() < chance:
             return text
         return self.rng.choice((f"{called} {text}", f"the {called} {text}", f"{called} {text}"))

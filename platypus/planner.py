@@ -207,10 +207,10 @@ class Planner:
 def _worth(answer: Answer) -> float:
     """Its logarithmic probability less what its plan lacks of the request; a refusal must be likelier than not."""
     probability = answer.probability or 0.0
+    if answer.plan == Plan():
+        return 0.0 if probability > 0.5 else -inf
     lacking = 0
     if isinstance(answer.plan, Plan):
-        if not answer.plan:
-            return 0.0 if probability > 0.5 else -inf
         said = {text.casefold() for text in said_literals(answer.plan)}
         lacking = sum(text.casefold() not in said for text in named(answer.request))
     return log(max(probability, LEAST)) - LACKING * lacking

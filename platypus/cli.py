@@ -328,7 +328,8 @@ def base(
     from platypus.stages.show import result_lines
 
     results = base(read, out or EMBEDDED)
-    typer.echo(json.dumps(results) if as_json else "\n".join(result_lines(results, indent="")))
+    if _rank() == 0:
+        typer.echo(json.dumps(results) if as_json else "\n".join(result_lines(results, indent="")))
 
 
 def _open(

@@ -79,7 +79,8 @@ def _rank(rank: int, ranks: int, port: int, result: Any, work: Callable[..., Any
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     try:
         done = work(*arguments)
-        torch.distributed.barrier()
+        if torch.distributed.is_initialized():  # or the work has parted by itself
+            torch.distributed.barrier()
         result.send_bytes(pickle.dumps((False, done)))  # send() would share tensors, whose owner ends here
     except Exception:
         result.send_bytes(pickle.dumps((True, f"rank {rank}: {traceback.format_exc()}")))

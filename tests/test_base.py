@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from rich.console import Console
+from safetensors.torch import load_file
 
 from platypus.curriculum import lesson
 from platypus.errors import ModelError
@@ -19,6 +20,7 @@ from platypus.prompt import Encoded, Prompt
 from platypus.recipe import Recipe
 from platypus.stages import base as stage
 from platypus.stages.base import Lessons, base
+from tests.processes import together
 
 SMALL = Recipe.model_validate(
     {
@@ -29,6 +31,18 @@ SMALL = Recipe.model_validate(
         },
     }
 )
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base that others go on from."""
+    folder = tmp_path_factory.mktemp("begun") / "base"
+    base(SMALL, folder)
+    return folder
+
+
+def changed(**table: object) -> Recipe:
+    return SMALL.model_copy(update={"pretrain": SMALL.pretrain.model_copy(update=table)})
 
 
 def test_a_lesson_has_the_loss_and_gradients_of_its_rows() -> None:
@@ -58,8 +72,7 @@ def test_catalogues_grow_over_the_first_half_of_a_new_base() -> None:
     tokenizer = train_tokenizer(SMALL, lessons=8)
 
     def tokens(steps: range, **table: object) -> int:
-        grown = SMALL.pretrain.model_copy(update={"steps": 300, "max_tools": 20, **table})
-        lessons = Lessons(SMALL.model_copy(update={"pretrain": grown}), tokenizer)
+        lessons = Lessons(changed(steps=300, max_tools=20, **table), tokenizer)
         return sum(len(row.ids) for step in steps for rows in lessons[step] for row in rows)
 
     assert tokens(range(200, 205)) > 1.5 * tokens(range(5))
@@ -78,10 +91,10 @@ def test_a_run_gives_the_same_base_twice_and_it_opens(tmp_path: Path) -> None:
 
 
 def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stage, "REPORTED", 2)
-    recipe = SMALL.model_copy(update={"pretrain": SMALL.pretrain.model_copy(update={"steps": 5})})
+    recipe = changed(start=str(begun), steps=5)
     whole = base(recipe, tmp_path / "whole")
     draw = Lessons.__getitem__
 
@@ -100,10 +113,23 @@ def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_base_that_goes_on_may_have_a_longer_context(tmp_path: Path) -> None:
-    base(SMALL, tmp_path / "first")
-    table = {"start": str(tmp_path / "first"), "context": 3 * SMALL.pretrain.context, "steps": 1}
-    base(SMALL.model_copy(update={"pretrain": SMALL.pretrain.model_copy(update=table)}), tmp_path / "longer")
+@pytest.mark.parametrize("catalogues", [1, 3])
+def test_two_processes_train_the_base_of_one(catalogues: int, begun: Path, tmp_path: Path) -> None:
+    """Also where one of them has no catalogue."""
+    recipe = changed(start=str(begun), catalogues_per_step=catalogues)
+    alone = base(recipe, tmp_path / "one")
+    first, second = together(base, recipe, tmp_path / "two", ranks=2)
+    assert first == second
+    assert (first["tokens"], len(first["history"])) == (alone["tokens"], 1)
+    assert first["history"][0]["loss"] == pytest.approx(alone["history"][0]["loss"], rel=1e-3)
+    one, two = (load_file(tmp_path / folder / "model.safetensors") for folder in ("one", "two"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=0, atol=2**-6, msg=name)  # bfloat16 rounds either way
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_base_that_goes_on_may_have_a_longer_context(begun: Path, tmp_path: Path) -> None:
+    base(changed(start=str(begun), context=3 * SMALL.pretrain.context, steps=1), tmp_path / "longer")
     longer = load_base(str(tmp_path / "longer"))
     assert longer.model.config.max_position_embeddings == 3 * SMALL.pretrain.context
     assert longer.tokenizer.model_max_length == 3 * SMALL.pretrain.context
@@ -118,8 +144,7 @@ def test_real_rows_are_learned_from_and_what_is_left_out_is_told(
     rows.write_text(
         "".join(json.dumps(one) + "\n" for one in (row, {**row, "plan": "?"}, {**row, "query": "a " * 9999}))
     )
-    table = {"rows": [str(rows)], "rows_share": 0.9, "catalogues_per_step": 4, "steps": 1, "evaluate_every": 1}
-    recipe = SMALL.model_copy(update={"pretrain": SMALL.pretrain.model_copy(update=table)})
+    recipe = changed(rows=[str(rows)], rows_share=0.9, catalogues_per_step=4, steps=1, evaluate_every=1)
     seen: list[str] = []
     draw = Lessons.__getitem__
 

@@ -2,8 +2,8 @@
 
 Every optimizer step sees catalogues that no other step sees, so the model cannot memorise tools and must read them. The
 requests of one catalogue share a single computation of it. Everything is drawn from (seed, step): a run can be
-repeated, and one that was broken off goes on from its last checkpoint. A GPU is used where there is one; it was never
-run on any so far.
+repeated, and one that was broken off goes on from its last checkpoint. Several processes (torchrun) share each step's
+catalogues. A GPU is used where there is one; it was never run on any so far.
 """
 
 import json
@@ -24,10 +24,11 @@ from transformers import PreTrainedTokenizerBase
 from platypus.checkpoint import TrainingState, load_latest, save_checkpoint
 from platypus.cores import cores, in_order
 from platypus.curriculum import Lesson, Real, lesson, mixed_lesson, read_real
+from platypus.devices import Team, gather_team
 from platypus.errors import ModelError, PromptError, TrainingError
 from platypus.initial import new_model, prompt_of, train_tokenizer
 from platypus.loss import accumulate, answer_length
-from platypus.model import Loaded, base_fingerprint, best_device, complete, load_base
+from platypus.model import Loaded, base_fingerprint, complete, load_base
 from platypus.planner import BASE_CARD
 from platypus.prefix import sharing
 from platypus.prompt import Encoded
@@ -39,14 +40,18 @@ REPORTED = 50  # steps after which progress is told and kept
 UNSEEN = "unseen"  # the part of the random stream that evaluation draws from, which training never reaches
 
 
+@dataclass(frozen=True)
 class Lessons:
-    """The lessons, as tokens, of each optimizer step. In a new base's first half catalogues and plans grow.
+    """The lessons, as tokens, of each optimizer step: of several processes' each takes every so-manieth.
 
-    Some are of real rows, if there are any.
+    In a new base's first half catalogues and plans grow. Some lessons are of real rows, if there are any.
     """
 
-    def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerBase, real: Sequence[Lesson] = ()) -> None:
-        self.recipe, self.tokenizer, self.real = recipe, tokenizer, real
+    recipe: Recipe
+    tokenizer: PreTrainedTokenizerBase
+    real: Sequence[Lesson] = ()
+    rank: int = 0
+    ranks: int = 1
 
     def __len__(self) -> int:
         return self.recipe.pretrain.steps
@@ -56,7 +61,7 @@ class Lessons:
         grown = 1.0 if table.start else min(1.0, 2 * step / table.steps)
         asked = {"tools": round(2 + grown * (table.max_tools - 2)), "steps": round(1 + 4 * grown)}
         asked["requests"] = table.requests_per_catalogue
-        keys = (f"{self.recipe.seed}/{step}/{i}" for i in range(table.catalogues_per_step))
+        keys = (f"{self.recipe.seed}/{step}/{i}" for i in range(self.rank, table.catalogues_per_step, self.ranks))
         drawn = (mixed_lesson(key, self.real, table.rows_share, **asked) for key in keys)
         return [prompt_of(self.recipe, self.tokenizer, one).encode_all(one.examples) for one in drawn]
 
@@ -84,23 +89,23 @@ def _ahead(lessons: Lessons, begun: int) -> Iterator[list[list[Encoded]]]:
 
     They are drawn in another thread, or, where there are many cores, in processes of their own.
     """
-    number = cores()
+    number = cores() // lessons.ranks
     with ThreadPoolExecutor(1) if number < MANY else ProcessPoolExecutor(number - 1, get_context("spawn")) as pool:
-        yield from in_order(pool, lessons.__getitem__, range(begun, len(lessons)), ahead=3 * number)
+        yield from in_order(pool, lessons.__getitem__, range(begun, len(lessons)), ahead=3 * max(number, 1))
 
 
 # ---------------------------------------------------------------- training
 
 
-def _start(recipe: Recipe, real: Real) -> Loaded:
-    """The base to go on from, or a new one, on a GPU where there is one."""
+def _start(recipe: Recipe, real: Real, team: Team) -> Loaded:
+    """The base to go on from, or a new one, on a GPU where there is one: the same in all processes."""
     if recipe.pretrain.start is None:
         tokenizer = train_tokenizer(recipe, real.lessons)
         model: Any = new_model(recipe.pretrain, tokenizer, seed=recipe.seed)
-        model.to(best_device())
+        model.to(team.accelerator.device)
         loaded = Loaded(model=model, tokenizer=tokenizer, source="a new base", fingerprint="")
     else:
-        loaded = load_base(recipe.pretrain.start, dtype="float32")
+        loaded = load_base(recipe.pretrain.start, dtype="float32", device=str(team.accelerator.device))
         loaded.model.config.max_position_embeddings = recipe.pretrain.context
         loaded.tokenizer.model_max_length = recipe.pretrain.context
     attention = sharing(loaded.model, device=loaded.device).attention
@@ -111,11 +116,15 @@ def _start(recipe: Recipe, real: Real) -> Loaded:
 
 @dataclass
 class _Course:
-    """A base in training, as far as it has come; what it takes to go on is kept in a folder beside the base."""
+    """A base in training, as far as it has come; what it takes to go on is kept in a folder beside the base.
+
+    Every process of the team holds all of it. The first one keeps it.
+    """
 
     recipe: Recipe
     student: Loaded
     folder: Path
+    team: Team
     step: int = 0
     tokens: int = 0
     loss: float = 0.0
@@ -123,7 +132,9 @@ class _Course:
 
     def __post_init__(self) -> None:
         table = self.recipe.pretrain
-        parameters = self.student.model.train().parameters()
+        parameters = list(self.student.model.train().parameters())
+        for parameter in parameters:  # so that a process has some even if it draws no row
+            parameter.grad = torch.zeros_like(parameter)
         self.optimizer = torch.optim.AdamW(parameters, lr=table.learning_rate, betas=(0.9, 0.98), weight_decay=0.1)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: _rate(step, table.steps))
 
@@ -138,12 +149,12 @@ class _Course:
 
         What another recipe left goes.
         """
-        state = load_latest(self.folder).state
+        state = self.team.tell(load_latest(self.folder).state if self.team.leads else None)
         if state is not None and state.progress["told"] == self.told:
             state.restore(self.student.model, optimizer=self.optimizer, schedule=self.schedule)
             self.step, past = state.step, state.progress
             self.tokens, self.loss, self.history = past["tokens"], past["loss"], past["history"]
-        else:
+        elif self.team.leads:
             shutil.rmtree(self.folder, ignore_errors=True)
         return self.step
 
@@ -162,24 +173,29 @@ class _Course:
         save_checkpoint(self.folder, state=state)
 
     def learn(self, drawn: list[list[Encoded]]) -> None:
-        """Take a step."""
-        answers = sum(answer_length(row) for rows in drawn for row in rows)
-        total = sum(
-            float(accumulate(self.student, rows, answer_tokens=answers, micro_batch_size=len(rows))) for rows in drawn
+        """Take a step: these lessons are this process's share of it."""
+        rows = [row for rows in drawn for row in rows]
+        answers, tokens = _total(self.team, sum(map(answer_length, rows)), sum(len(row.ids) for row in rows))
+        loss = sum(
+            (accumulate(self.student, rows, answer_tokens=answers, micro_batch_size=len(rows)) for rows in drawn),
+            start=torch.zeros((), device=self.student.device),
         )
+        gradients = [parameter.grad for parameter in self.student.model.parameters() if parameter.grad is not None]
+        self.team.add_up([loss, *gradients])
+        total = float(loss)
         self.step += 1
         if not math.isfinite(total):
             raise TrainingError(f"the loss is {total} at step {self.step}", remedy="Lower pretrain.learning_rate.")
         torch.nn.utils.clip_grad_norm_(self.student.model.parameters(), 1.0)
         self.optimizer.step()
         self.schedule.step()
-        self.optimizer.zero_grad()
-        self.tokens += sum(len(row.ids) for rows in drawn for row in rows)
+        self.optimizer.zero_grad(set_to_none=False)
+        self.tokens += tokens
         self.loss = total if self.step == 1 else 0.98 * self.loss + 0.02 * total
 
     def examine(self) -> float:
         """The share of exact plans on unseen catalogues, which goes into the history."""
-        exact = unseen_accuracy(self.student, self.recipe)
+        exact = unseen_accuracy(self.student, self.recipe, self.team)
         now = {"step": self.step, "tokens": self.tokens, "loss": round(self.loss, 4), "exact_unseen": exact}
         self.history.append(now)
         return exact
@@ -188,7 +204,7 @@ class _Course:
 def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[str, Any]:
     """Train a base into the folder `out` (Hugging Face format); returns what `base.json` there says.
 
-    The same call goes on with a training that was broken off.
+    The same call goes on with a training that was broken off. Of several processes the first one saves and speaks.
     """
     if out.exists() and not (out / BASE_CARD).is_file():
         raise ModelError(
@@ -196,15 +212,19 @@ def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[s
             where=str(out),
             remedy="Name another folder with --out.",
         )
-    console = console or Console(stderr=True)
+    with gather_team() as team:
+        return _trained(recipe, out, team, console or Console(stderr=True, quiet=not team.leads))
+
+
+def _trained(recipe: Recipe, out: Path, team: Team, console: Console) -> dict[str, Any]:
     table, real = recipe.pretrain, read_real(recipe.pretrain.rows)
-    course = _Course(recipe, _start(recipe, real), out.with_name(f".{out.name}.checkpoints"))
+    course = _Course(recipe, _start(recipe, real, team), out.with_name(f".{out.name}.checkpoints"), team)
     begun, seen = course.resume(), course.tokens
     if begun:
         console.print(f"going on after step {begun}")
     started = time.monotonic()
     tokenizer = course.student.tokenizer
-    lessons = Lessons(recipe, tokenizer, _learnable(recipe, real, tokenizer, console))
+    lessons = Lessons(recipe, tokenizer, _learnable(recipe, real, tokenizer, console), team.rank, team.ranks)
     for drawn in _ahead(lessons, begun):
         course.learn(drawn)
         step, ends = course.step, course.step == table.steps
@@ -215,12 +235,21 @@ def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[s
             console.print(f"step {step}/{table.steps}  loss {course.loss:.3f}  {speed}")
         if step % table.evaluate_every == 0 or ends:
             console.print(f"step {step}: {course.examine():.1%} exact on unseen catalogues")
-            _save(course.student, out, {**course.told, "history": course.history})
-        if step % REPORTED == 0:
+            if team.leads:
+                _save(course.student, out, {**course.told, "history": course.history})
+        if step % REPORTED == 0 and team.leads:
             course.keep()
-    shutil.rmtree(course.folder, ignore_errors=True)
-    fingerprint = base_fingerprint(str(out))
+    if team.leads:
+        shutil.rmtree(course.folder, ignore_errors=True)
+    fingerprint = team.tell(base_fingerprint(str(out)) if team.leads else "")
     return {"out": str(out), "fingerprint": fingerprint, "tokens": course.tokens, "history": course.history}
+
+
+def _total(team: Team, *counts: int) -> list[int]:
+    """Each count, added up over all processes."""
+    summed = torch.tensor(counts, dtype=torch.float64, device=team.accelerator.device)
+    team.add_up([summed])
+    return [int(count) for count in summed.tolist()]
 
 
 def _rate(step: int, steps: int) -> float:
@@ -232,11 +261,11 @@ def _rate(step: int, steps: int) -> float:
 
 
 @torch.no_grad()
-def unseen_accuracy(student: Loaded, recipe: Recipe, *, catalogues: int = 24) -> float:
+def unseen_accuracy(student: Loaded, recipe: Recipe, team: Team, *, catalogues: int = 24) -> float:
     """The share of exact plans on catalogues that training never draws, 4 requests each."""
     student.model.eval()
     right = asked = 0
-    for i in range(catalogues):
+    for i in range(team.rank, catalogues, team.ranks):
         drawn = lesson(f"{recipe.seed}/{UNSEEN}/{i}", tools=16, requests=4)
         prompt = prompt_of(recipe, student.tokenizer, drawn)
         ids = [prompt.ids(example.query) for example in drawn.examples]
@@ -245,6 +274,7 @@ def unseen_accuracy(student: Loaded, recipe: Recipe, *, catalogues: int = 24) ->
             right += score(prompt.read(answer.text, example.query), example.plan, drawn.catalogue).exact
             asked += 1
     student.model.train()
+    right, asked = _total(team, right, asked)
     return right / asked
 
 

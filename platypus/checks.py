@@ -14,7 +14,7 @@ from platypus.catalogue import Argument, Catalogue, Tool
 from platypus.edges import affinity, likely_output
 from platypus.errors import DatasetError
 from platypus.example import Example, Instruction, Row
-from platypus.keys import question, texts
+from platypus.keys import literals, one_line, question, said_literals
 from platypus.literals import words
 from platypus.plan import Plan, Reference, Value
 from platypus.schema import allowed_values, array_items, fits, is_nothing, part
@@ -140,7 +140,7 @@ def _literals(plan: Plan, catalogue: Catalogue) -> Iterator[_Literal]:
         for name, value in step.arguments.items() if tool else ():
             argument = tool.argument(name) if tool else None
             if argument and value != argument.schema.get("default") and not _is_everything(value, argument):
-                yield from (_Literal(text, argument) for text in texts(value) if text)
+                yield from (_Literal(text, argument) for text in map(one_line, literals(value)) if text)
 
 
 def _is_everything(value: Value, argument: Argument) -> bool:
@@ -252,7 +252,7 @@ def _private(asked: str, row: Row) -> Iterator[Finding]:
     """Secrets and personal data in the request or the answer. What is found is shown in part only."""
     text = asked if isinstance(row, Example) else f"{asked} {row.output}"
     if isinstance(row, Example):
-        text = " ".join([asked, *(said for step in row.plan for v in step.arguments.values() for said in texts(v))])
+        text = " ".join([asked, *map(one_line, said_literals(row.plan))])
     if not HINT.search(text):
         return
     kinds: tuple[tuple[Doubt, dict[str, re.Pattern[str]]], ...] = (("secret", SECRETS), ("personal-data", PERSONAL))

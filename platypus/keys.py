@@ -21,7 +21,12 @@ LIST = re.compile(r"@(?: (?:(?:and|or) )?@)+")
 
 def question(row: Row) -> str:
     """What is asked, in one line."""
-    return " ".join((row.query if isinstance(row, Example) else f"{row.instruction} {row.input}").split())
+    return one_line(row.query if isinstance(row, Example) else f"{row.instruction} {row.input}")
+
+
+def one_line(text: str) -> str:
+    """A text with single spaces for all that parts its words."""
+    return " ".join(text.split())
 
 
 def normalised(text: str) -> str:
@@ -36,7 +41,7 @@ def template(row: Row) -> str:
     """
     text = question(row).casefold()
     if isinstance(row, Example):
-        literals = {said.casefold() for step in row.plan for value in step.arguments.values() for said in texts(value)}
+        literals = {one_line(literal).casefold() for literal in said_literals(row.plan)}
         for literal in sorted(literals, key=lambda literal: (-len(literal), literal)):
             text = _masked(text, literal) if literal else text
     text = ID.sub(MASK, QUOTATION.sub(MASK, text))
@@ -57,11 +62,6 @@ def _masked(text: str, literal: str) -> str:
 
 def _in_word(letter: str) -> bool:
     return letter.isalnum() or letter == "_"
-
-
-def texts(value: Value) -> Iterator[str]:
-    """The literals in a value, as the request would name them."""
-    return (" ".join(literal.split()) for literal in literals(value))
 
 
 def literals(value: Value) -> Iterator[str]:

@@ -127,6 +127,7 @@ def test_there_are_recipes() -> None:
         "seed-data",
         "seed-generated",
         "embedded-base",
+        "embedded-base-further",
         "alpaca",
         "teacher",
     } <= {recipe.stem for recipe in RECIPES}

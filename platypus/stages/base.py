@@ -89,9 +89,9 @@ def _ahead(lessons: Lessons, begun: int) -> Iterator[list[list[Encoded]]]:
 
     They are drawn in another thread, or, where there are many cores, in processes of their own.
     """
-    number = cores() // lessons.ranks
+    number = max(1, cores() // lessons.ranks)
     with ThreadPoolExecutor(1) if number < MANY else ProcessPoolExecutor(number - 1, get_context("spawn")) as pool:
-        yield from in_order(pool, lessons.__getitem__, range(begun, len(lessons)), ahead=3 * max(number, 1))
+        yield from in_order(pool, lessons.__getitem__, range(begun, len(lessons)), ahead=3 * number)
 
 
 # ---------------------------------------------------------------- training
@@ -132,9 +132,7 @@ class _Course:
 
     def __post_init__(self) -> None:
         table = self.recipe.pretrain
-        parameters = list(self.student.model.train().parameters())
-        for parameter in parameters:  # so that a process has some even if it draws no row
-            parameter.grad = torch.zeros_like(parameter)
+        parameters = self.student.model.train().parameters()
         self.optimizer = torch.optim.AdamW(parameters, lr=table.learning_rate, betas=(0.9, 0.98), weight_decay=0.1)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: _rate(step, table.steps))
 
@@ -176,20 +174,22 @@ class _Course:
         """Take a step: these lessons are this process's share of it."""
         rows = [row for rows in drawn for row in rows]
         answers, tokens = _total(self.team, sum(map(answer_length, rows)), sum(len(row.ids) for row in rows))
+        parameters = list(self.student.model.parameters())
+        for parameter in parameters:
+            parameter.grad = torch.zeros_like(parameter)
         loss = sum(
             (accumulate(self.student, rows, answer_tokens=answers, micro_batch_size=len(rows)) for rows in drawn),
             start=torch.zeros((), device=self.student.device),
         )
-        gradients = [parameter.grad for parameter in self.student.model.parameters() if parameter.grad is not None]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         self.team.add_up([loss, *gradients])
         total = float(loss)
         self.step += 1
         if not math.isfinite(total):
             raise TrainingError(f"the loss is {total} at step {self.step}", remedy="Lower pretrain.learning_rate.")
-        torch.nn.utils.clip_grad_norm_(self.student.model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         self.optimizer.step()
         self.schedule.step()
-        self.optimizer.zero_grad(set_to_none=False)
         self.tokens += tokens
         self.loss = total if self.step == 1 else 0.98 * self.loss + 0.02 * total
 

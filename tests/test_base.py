@@ -133,6 +133,7 @@ def test_a_base_that_goes_on_may_have_a_longer_context(begun: Path, tmp_path: Pa
     longer = load_base(str(tmp_path / "longer"))
     assert longer.model.config.max_position_embeddings == 3 * SMALL.pretrain.context
     assert longer.tokenizer.model_max_length == 3 * SMALL.pretrain.context
+    assert "is_local" not in (tmp_path / "longer" / "tokenizer_config.json").read_text()
 
 
 def test_real_rows_are_learned_from_and_what_is_left_out_is_told(

@@ -108,6 +108,8 @@ def _start(recipe: Recipe, real: Real, team: Team) -> Loaded:
         loaded = load_base(recipe.pretrain.start, dtype="float32", device=str(team.accelerator.device))
         loaded.model.config.max_position_embeddings = recipe.pretrain.context
         loaded.tokenizer.model_max_length = recipe.pretrain.context
+        for how_opened in ("is_local", "local_files_only"):  # transformers would save that with it
+            loaded.tokenizer.init_kwargs.pop(how_opened, None)
     attention = sharing(loaded.model, device=loaded.device).attention
     assert attention is not None  # Llamas share prefixes
     loaded.model.set_attn_implementation(attention)

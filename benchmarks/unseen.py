@@ -1,9 +1,10 @@
-"""What bases know before any fine-tuning: exact plans on random catalogues that no training draws, answered greedily.
+"""What bases know, before any fine-tuning, of random catalogues that no training draws.
 
     python benchmarks/unseen.py platypus/embedded runs/base --seeds 2 --catalogues 96
 
-Four requests a catalogue; prints one JSON object a base and seed. The seed of a base's own recipe, with 24 catalogues,
-asks what its training asked again and again.
+Asks four requests a catalogue in the prompt that a base was trained with; prints one JSON object a base and seed: exact
+plans, answered greedily, and the nats that saying a right plan costs, which also compare bases of other notations. The
+seed of a base's own recipe, with 24 catalogues, asks what its training asked again and again.
 """
 
 import argparse
@@ -15,26 +16,41 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.base import RECIPE
 from platypus.devices import gather_team
-from platypus.model import load_base
-from platypus.recipe import read_recipe
-from platypus.stages.base import unseen_accuracy
+from platypus.initial import prompt_of
+from platypus.loss import summed_loss
+from platypus.model import Loaded, load_base
+from platypus.planner import BASE_CARD
+from platypus.recipe import Recipe, read_recipe
+from platypus.stages.base import unseen_accuracy, unseen_lesson
+from platypus.tables import PromptTable
+
+
+def nats(base: Loaded, recipe: Recipe, catalogues: int) -> float:
+    """What a right plan costs, on average."""
+    total, plans = 0.0, 0
+    for lesson in (unseen_lesson(recipe.seed, number) for number in range(catalogues)):
+        rows = prompt_of(recipe, base.tokenizer, lesson).encode_all(lesson.examples)
+        total += summed_loss(base, rows, micro_batch_size=len(rows))
+        plans += len(rows)
+    return total / plans
 
 
 def main() -> None:
     """Ask each base."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bases", nargs="+", metavar="BASE")
+    parser.add_argument("bases", nargs="+", type=Path, metavar="BASE")
     parser.add_argument("--seeds", type=int, nargs="+", default=[2])
     parser.add_argument("--catalogues", type=int, default=24)
     options = parser.parse_args()
-    recipe = read_recipe(RECIPE)
     with gather_team() as team:
         for base in options.bases:
-            loaded = load_base(base, dtype="float32")
+            loaded = load_base(str(base), dtype="float32")
+            prompt = PromptTable(**json.loads((base / BASE_CARD).read_text(encoding="utf-8"))["prompt"])
             for seed in options.seeds:
-                asked = recipe.model_copy(update={"seed": seed})
-                exact = unseen_accuracy(loaded, asked, team, catalogues=options.catalogues)
-                print(json.dumps({"base": base, "seed": seed, "exact": round(exact, 4)}), flush=True)
+                recipe = read_recipe(RECIPE).model_copy(update={"seed": seed, "prompt": prompt})
+                exact = unseen_accuracy(loaded, recipe, team, catalogues=options.catalogues)
+                said = {"exact": round(exact, 4), "nats": round(nats(loaded, recipe, options.catalogues), 3)}
+                print(json.dumps({"base": str(base), "seed": seed, **said}), flush=True)
 
 
 if __name__ == "__main__":

@@ -262,13 +262,18 @@ def _rate(step: int, steps: int) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
+def unseen_lesson(seed: int, number: int) -> Lesson:
+    """Four requests for a catalogue that training never draws."""
+    return lesson(f"{seed}/{UNSEEN}/{number}", tools=16, requests=4)
+
+
 @torch.no_grad()
 def unseen_accuracy(student: Loaded, recipe: Recipe, team: Team, *, catalogues: int = 24) -> float:
-    """The share of exact plans on catalogues that training never draws, 4 requests each."""
+    """The share of exact plans on so many unseen lessons."""
     student.model.eval()
     right = asked = 0
     for i in range(team.rank, catalogues, team.ranks):
-        drawn = lesson(f"{recipe.seed}/{UNSEEN}/{i}", tools=16, requests=4)
+        drawn = unseen_lesson(recipe.seed, i)
         prompt = prompt_of(recipe, student.tokenizer, drawn)
         ids = [prompt.ids(example.query) for example in drawn.examples]
         answers = complete(student, ids, max_new_tokens=160, batch_size=len(ids))

@@ -3,36 +3,59 @@
     python benchmarks/unseen.py platypus/embedded runs/base --seeds 2 --catalogues 96
 
 Asks four requests a catalogue in the prompt that a base was trained with; prints one JSON object a base and seed: exact
-plans, answered greedily, and the nats that saying a right plan costs, which also compare bases of other notations. The
-seed of a base's own recipe, with 24 catalogues, asks what its training asked again and again.
+plans, answered greedily and freely, and the nats that saying a right plan costs, which also compare bases of other
+notations. With `--beams 4` the plans are those under the grammar, with so many beams. The seed of a base's own recipe,
+with 24 catalogues, asks what its training asked again and again.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.base import RECIPE
+from platypus.curriculum import Lesson
 from platypus.devices import gather_team
 from platypus.initial import prompt_of
 from platypus.loss import summed_loss
 from platypus.model import Loaded, load_base
-from platypus.planner import BASE_CARD
+from platypus.planner import BASE_CARD, Planner
+from platypus.prompt import Prompt
 from platypus.recipe import Recipe, read_recipe
+from platypus.scoring import score
 from platypus.stages.base import unseen_accuracy, unseen_lesson
-from platypus.tables import PromptTable
+from platypus.tables import DecodeTable, PromptTable
+
+
+def lessons(base: Loaded, recipe: Recipe, catalogues: int) -> Iterator[tuple[Lesson, Prompt]]:
+    """Unseen lessons, each with its prompt."""
+    for number in range(catalogues):
+        drawn = unseen_lesson(recipe.seed, number)
+        yield drawn, prompt_of(recipe, base.tokenizer, drawn)
 
 
 def nats(base: Loaded, recipe: Recipe, catalogues: int) -> float:
     """What a right plan costs, on average."""
     total, plans = 0.0, 0
-    for lesson in (unseen_lesson(recipe.seed, number) for number in range(catalogues)):
-        rows = prompt_of(recipe, base.tokenizer, lesson).encode_all(lesson.examples)
+    for lesson, prompt in lessons(base, recipe, catalogues):
+        rows = prompt.encode_all(lesson.examples)
         total += summed_loss(base, rows, micro_batch_size=len(rows))
         plans += len(rows)
     return total / plans
+
+
+def planned(base: Loaded, recipe: Recipe, catalogues: int, beams: int) -> float:
+    """The share of exact plans under the grammar."""
+    right: list[bool] = []
+    for lesson, prompt in lessons(base, recipe, catalogues):
+        planner = Planner(base, prompt, DecodeTable(beams=beams))
+        answers = planner.plan([example.query for example in lesson.examples], max_new_tokens=160)
+        for example, answer in zip(lesson.examples, answers, strict=True):
+            right.append(score(answer.plan, example.plan, lesson.catalogue).exact)
+    return sum(right) / len(right)
 
 
 def main() -> None:
@@ -41,6 +64,7 @@ def main() -> None:
     parser.add_argument("bases", nargs="+", type=Path, metavar="BASE")
     parser.add_argument("--seeds", type=int, nargs="+", default=[2])
     parser.add_argument("--catalogues", type=int, default=24)
+    parser.add_argument("--beams", type=int, help="plans under the grammar, with so many beams")
     options = parser.parse_args()
     with gather_team() as team:
         for base in options.bases:
@@ -48,7 +72,10 @@ def main() -> None:
             prompt = PromptTable(**json.loads((base / BASE_CARD).read_text(encoding="utf-8"))["prompt"])
             for seed in options.seeds:
                 recipe = read_recipe(RECIPE).model_copy(update={"seed": seed, "prompt": prompt})
-                exact = unseen_accuracy(loaded, recipe, team, catalogues=options.catalogues)
+                if options.beams:
+                    exact = planned(loaded, recipe, options.catalogues, options.beams)
+                else:
+                    exact = unseen_accuracy(loaded, recipe, team, catalogues=options.catalogues)
                 said = {"exact": round(exact, 4), "nats": round(nats(loaded, recipe, options.catalogues), 3)}
                 print(json.dumps({"base": str(base), "seed": seed, **said}), flush=True)
 

@@ -236,17 +236,18 @@ def plan(
 ) -> None:
     """Answer one request with a plan. Exit code 1 when the answer is not one, or the planner is not sure of it.
 
-    Without RUN, the embedded base answers as it is, with the tools of --catalogue.
+    Without RUN, the embedded base answers as it is, with the tools of --catalogue and four beams.
     """
     from platypus.recipe import Recipe
     from platypus.stages.chat import plan, plan_untrained
+    from platypus.tables import DecodeTable
 
     tools = _tools(catalogue)
     if request is not None:
         opened = _open(Path(run), decoding=decoding, seconds=time_limit)
         answered = plan(opened, request, catalogue=tools, as_json=as_json)
     elif tools is not None:
-        recipe = Recipe().decoded(decoding, seconds=time_limit)
+        recipe = Recipe(decode=DecodeTable(beams=4)).decoded(decoding, seconds=time_limit)
         answered = plan_untrained(run, tools, recipe, as_json=as_json)
     else:
         raise typer.BadParameter("say RUN and REQUEST, or REQUEST and --catalogue FILE", param_hint="REQUEST")

@@ -22,12 +22,12 @@ from platypus.devices import gather_team
 from platypus.initial import prompt_of
 from platypus.loss import summed_loss
 from platypus.model import Loaded, load_base
-from platypus.planner import BASE_CARD, Planner
+from platypus.planner import Planner, base_prompt
 from platypus.prompt import Prompt
 from platypus.recipe import Recipe, read_recipe
 from platypus.scoring import score
 from platypus.stages.base import unseen_accuracy, unseen_lesson
-from platypus.tables import DecodeTable, PromptTable
+from platypus.tables import DecodeTable
 
 
 def lessons(base: Loaded, recipe: Recipe, catalogues: int) -> Iterator[tuple[Lesson, Prompt]]:
@@ -61,23 +61,25 @@ def planned(base: Loaded, recipe: Recipe, catalogues: int, beams: int) -> float:
 def main() -> None:
     """Ask each base."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bases", nargs="+", type=Path, metavar="BASE")
+    parser.add_argument("bases", nargs="+", metavar="BASE")
     parser.add_argument("--seeds", type=int, nargs="+", default=[2])
     parser.add_argument("--catalogues", type=int, default=24)
     parser.add_argument("--beams", type=int, help="plans under the grammar, with so many beams")
     options = parser.parse_args()
+    recipe = read_recipe(RECIPE)
     with gather_team() as team:
         for base in options.bases:
-            loaded = load_base(str(base), dtype="float32")
-            prompt = PromptTable(**json.loads((base / BASE_CARD).read_text(encoding="utf-8"))["prompt"])
+            loaded = load_base(base, dtype="float32")
+            prompt = base_prompt(recipe.model_copy(update={"base": base}))
             for seed in options.seeds:
-                recipe = read_recipe(RECIPE).model_copy(update={"seed": seed, "prompt": prompt})
+                asked = recipe.model_copy(update={"seed": seed, "prompt": prompt})
                 if options.beams:
-                    exact = planned(loaded, recipe, options.catalogues, options.beams)
+                    exact = planned(loaded, asked, options.catalogues, options.beams)
                 else:
-                    exact = unseen_accuracy(loaded, recipe, team, catalogues=options.catalogues)
-                said = {"exact": round(exact, 4), "nats": round(nats(loaded, recipe, options.catalogues), 3)}
-                print(json.dumps({"base": str(base), "seed": seed, **said}), flush=True)
+                    exact = unseen_accuracy(loaded, asked, team, catalogues=options.catalogues)
+                if team.leads:
+                    said = {"exact": round(exact, 4), "nats": round(nats(loaded, asked, options.catalogues), 3)}
+                    print(json.dumps({"base": base, "seed": seed, **said}), flush=True)
 
 
 if __name__ == "__main__":

@@ -245,13 +245,19 @@ def open_untrained(catalogue: Catalogue, recipe: Recipe) -> Planner:
 
     How far its confidence can be trusted, nobody has measured.
     """
-    from platypus.model import base_folder, load_base
+    from platypus.model import load_base
 
-    loaded, card, table = load_base(recipe.base), base_folder(recipe.base) / BASE_CARD, recipe.prompt
-    if card.is_file():
-        table = PromptTable(**json.loads(card.read_text(encoding="utf-8"))["prompt"])
+    loaded, table = load_base(recipe.base), base_prompt(recipe)
     prompt = Prompt(loaded.tokenizer, catalogue, table.notation, loaded.context, table.markers)
     return Planner(loaded, prompt, recipe.decode)
+
+
+def base_prompt(recipe: Recipe) -> PromptTable:
+    """How prompts look to the recipe's base: as in its own training, if that is known, else as the recipe says."""
+    from platypus.model import base_folder
+
+    card = base_folder(recipe.base) / BASE_CARD
+    return PromptTable(**json.loads(card.read_text(encoding="utf-8"))["prompt"]) if card.is_file() else recipe.prompt
 
 
 def _planner(run: Run, loaded: "Loaded", catalogue: Catalogue | None) -> Planner:

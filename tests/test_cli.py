@@ -10,10 +10,11 @@ from types import SimpleNamespace
 import pytest
 
 from platypus import __version__
-from platypus.catalogue import read_catalogue
+from platypus.catalogue import Catalogue, read_catalogue
 from platypus.cli import main
 from platypus.plan import Plan, Reference, Step, parse_plan
 from platypus.planner import Answer
+from platypus.recipe import Recipe
 from platypus.run import Outcome, Run
 from platypus.tables import DecodeTable
 from tests.command import CRM, ROOT, apart, here, write_recipe
@@ -260,6 +261,19 @@ def test_the_embedded_base_plans_without_a_run(capsys: Capture) -> None:
     assert "fine-tuned" in ran.err
     ran = here(capsys, "plan", "Search for the customer CustomerABC", "--catalogue", CRM)
     assert "confidence" in ran.err + ran.out
+
+
+def test_without_a_run_four_beams_are_followed_up(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Recipe] = []
+
+    def answered(request: str, catalogue: Catalogue, recipe: Recipe, *, as_json: bool) -> bool:
+        told.append(recipe)
+        return True
+
+    monkeypatch.setattr("platypus.stages.chat.plan_untrained", answered)
+    assert here(capsys, "plan", "Search", "--catalogue", CRM, "--time-limit", "3").code == 0
+    (recipe,) = told
+    assert (recipe.decode.beams, recipe.decode.seconds) == (4, 3.0)
 
 
 def test_a_time_limit_takes_the_place_of_the_recipes(

@@ -1,6 +1,6 @@
 """The families of tools that catalogues have: one made-up tool of each, in a catalogue's style, about its entities."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from platypus.catalogue import Tool
 from platypus.literals import plural, vocabulary
@@ -45,6 +45,8 @@ class _Filters:
     def __init__(self, style: Style, entity: Entity, entities: list[Entity]) -> None:
         rng = style.rng
         self.style, self.entity, self.entities = style, entity, entities
+        self.linked = rng.sample(entities, len(entities))  # each narrows the list once, and never by its own kind
+        self.linked.remove(entity)
         self.many = rng.random() < 0.5  # any of several values
         self.kinds = rng.sample(_plain_nouns(), rng.randint(2, 4)) if rng.random() < 0.35 else []
         self.dotted = rng.random() < (0.7 if self.kinds else 0.2)
@@ -63,7 +65,7 @@ class _Filters:
         style, rng, lists = self.style, self.style.rng, vocabulary()["catalogues"]
         dot, those = self._whose()
         kind = rng.choice(("enum", "person", "entity", "text", "number", "flag", "date", "enum", "person"))
-        if kind == "enum":
+        if kind == "enum" or (kind == "entity" and not self.linked):
             word, values = rng.choice(list(lists["enums"].items()))
             text = f"{those} with {{any}} {plural(word)}"
             listed = f". Allowed values: {', '.join(values)}" if rng.random() < 0.2 else ""
@@ -73,7 +75,7 @@ class _Filters:
             user = next((e for e in self.entities if e.noun in ("user", "employee", "contact")), Entity("user", "USER"))
             return self._filter(style.name(word), style.id_of(user), f"{self.those} {word} {{any}} {user.many}")
         if kind == "entity":
-            other = rng.choice(self.entities)
+            other = self.linked.pop()
             link = rng.choice(("associated with", "belonging to", "related to", "for"))
             name = dot + style.name(other.many if self.many else other.noun)
             if rng.random() < 0.25:
@@ -141,6 +143,8 @@ def _similar(style: Style, entities: list[Entity]) -> Tool:
         (
             f"{style.verb('return')} a list of {entity.many} that are {adjective} to {style.given} {entity.noun}",
             f"{style.verb('find')} {entity.many} {adjective} to {style.given} {entity.noun}",
+            f"{style.verb('find', 'list', 'get')} {entity.many} that resemble {style.given} {entity.noun}",
+            f"{style.verb('find', 'list', 'get')} {entity.many} like {style.given} {entity.noun}",
         )
     )
     name = style.name(style.rng.choice(("get", "find", "list")), adjective, entity.many)
@@ -201,13 +205,20 @@ def _create(style: Style, entities: list[Entity]) -> Tool:
         arguments[style.id_name(other)] = (style.id_of(other), rng.random() < 0.5)
     arguments |= _some_details(style, entity.noun, rng.choice((0, 0, 0, 1, 2, 3)))
     verb = rng.choice(("create", "create", "add", "open", "register"))
-    text = f"{style.verb(verb)} a new {entity.noun}"
+    text = f"{_told(style, verb)} a new {entity.noun}"
     return style.tool(
         style.name(verb, entity.noun),
         text,
         arguments,
         style.output(style.id_of(entity), f"id of the new {entity.noun}"),
     )
+
+
+def _told(style: Style, verb: str, others: Sequence[str] = ()) -> str:
+    """What a description says for a name's verb: the same, or one of the others, or of those listed for it."""
+    others = others or vocabulary()["catalogues"]["telling"].get(verb, ())
+    said, space, rest = style.rng.choice((verb, verb, *others)).partition(" ")
+    return f"{style.verb(said)}{space}{rest}"
 
 
 def _some_details(style: Style, noun: str, count: int) -> Arguments:
@@ -222,11 +233,11 @@ def _some_details(style: Style, noun: str, count: int) -> Arguments:
 def _act(style: Style, entities: list[Entity]) -> Tool:
     rng, entity, words = style.rng, style.rng.choice(entities), vocabulary()
     verb = rng.choice(words["catalogues"]["acts"])
-    said, _, rest = rng.choice((verb, verb, *words["verbs"].get(verb, ()))).partition(" ")
+    told = _told(style, verb, words["verbs"].get(verb, ()))
     many = rng.random() < 0.3
     noun = entity.many if many else entity.noun
     schema = {"type": "array", "items": style.id_of(entity)} if many else style.id_of(entity)
-    text = f"{style.verb(said)} {rest} {'the given' if many else style.given} {noun}".replace("  ", " ")
+    text = f"{told} {'the given' if many else style.given} {noun}"
     arguments = {style.id_name(entity, many=many): (style.about(schema, f"The {noun} to {verb}"), True)}
     other = rng.choice(entities)
     if other != entity and rng.random() < 0.4:
@@ -253,7 +264,7 @@ def _set(style: Style, entities: list[Entity]) -> Tool:
     rng, entity = style.rng, style.rng.choice(entities)
     word, values = rng.choice(list(vocabulary()["catalogues"]["enums"].items()))
     verb = rng.choice(("set", "update", "change"))
-    text = f"{style.verb(verb)} the {word} of {style.given} {entity.noun}"
+    text = f"{style.verb(verb, 'set', 'change', 'adjust')} the {word} of {style.given} {entity.noun}"
     value = style.about({"type": "string", "enum": values}, f"The new {word}")
     arguments = {style.id_name(entity): (style.id_of(entity), True), style.name(word): (value, True)}
     return style.tool(style.name(verb, entity.noun, word), text, arguments, {"type": "null"})
@@ -269,7 +280,8 @@ def _join(style: Style, entities: list[Entity]) -> Tool:
     noun = entity.many if many else entity.noun
     schema = {"type": "array", "items": style.id_of(entity)} if many else style.id_of(entity)
     given = "the given" if many else style.given
-    text = f"{style.verb(verb)} {given} {noun} {preposition} {rng.choice(('the', 'a', 'the given'))} {other.noun}"
+    said, _, into = rng.choice(vocabulary()["catalogues"]["joining"][f"{verb} {preposition}"]).partition(" ")
+    text = f"{style.verb(said)} {given} {noun} {into} {rng.choice(('the', 'a', 'the given'))} {other.noun}"
     arguments = {
         style.id_name(entity, many=many): (style.about(schema, f"The {noun} to {verb}"), True),
         style.id_name(other): (style.about(style.id_of(other), f"The ID of the {other.noun}"), True),
@@ -279,7 +291,7 @@ def _join(style: Style, entities: list[Entity]) -> Tool:
 
 def _objects(style: Style, entity: Entity, text: str) -> tuple[str, tuple[Definition, bool]]:
     """A list argument of one entity, or of objects of any kind."""
-    if style.typed == "formats" or style.rng.random() < 0.5:
+    if style.typed == "formats" or not style.general:
         return style.id_name(entity, many=True), (
             style.about({"type": "array", "items": style.id_of(entity)}, text),
             True,
@@ -295,7 +307,7 @@ def _digest(style: Style, entities: list[Entity]) -> Tool:
     verb = rng.choice(("summarize", "summarize", "describe", "analyze", "compare"))
     name, argument = _objects(style, entity, f"List of {entity.many} to {verb}")
     noun = entity.many if name not in ("objects", "items") else name
-    text = rng.choice((f"{style.verb(verb)} a list of {noun}", f"{style.verb(verb)} {noun} in a short text"))
+    text = rng.choice((f"{_told(style, verb)} a list of {noun}", f"{_told(style, verb)} {noun} in a short text"))
     result = "summary" if verb == "summarize" else "text"
     return style.tool(
         style.name(verb, noun), text, {name: argument}, style.output({"type": "string", "format": "text"}, result)
@@ -304,11 +316,11 @@ def _digest(style: Style, entities: list[Entity]) -> Tool:
 
 def _rank(style: Style, entities: list[Entity]) -> Tool:
     rng, entity = style.rng, style.rng.choice(entities)
-    verb = rng.choice(("prioritize", "rank", "sort", "filter"))
+    verb = rng.choice(("prioritize", "rank", "sort"))
     name, argument = _objects(style, entity, f"A list of {entity.many} to be sorted")
     noun = entity.many if name not in ("objects", "items") else name
     text = rng.choice(
-        (f"Returns a list of {noun} sorted by priority", f"{style.verb(verb)} {noun}, the most urgent first")
+        (f"Returns a list of {noun} sorted by priority", f"{_told(style, verb)} {noun}, the most urgent first")
     )
     output = style.output({"type": "array", "items": style.id_of(entity)}, f"list of {noun} sorted by priority")
     return style.tool(style.name(verb, noun), text, {name: argument}, output)
@@ -318,7 +330,7 @@ def _from_text(style: Style, entities: list[Entity]) -> Tool:
     rng, entity = style.rng, style.rng.choice(entities)
     verb = rng.choice(("create", "extract"))
     text = rng.choice(
-        (f"{style.verb(verb)} {entity.many} from {style.given} text", f"Given a text, {verb}s {entity.many} from it")
+        (f"{_told(style, verb)} {entity.many} from {style.given} text", f"Given a text, {verb}s {entity.many} from it")
     )
     argument = style.about({"type": "string", "format": "text"}, f"The text from which the {entity.many} are taken")
     output = style.output({"type": "array", "items": style.id_of(entity)}, f"list of new {entity.many}")
@@ -333,7 +345,7 @@ def _say(style: Style, entities: list[Entity]) -> Tool:
         body: (style.about({"type": "string", "format": "text"}, f"The text of the {key}"), True),
         style.id_name(entity): (style.about(style.id_of(entity), f"The {entity.noun} that gets the {key}"), True),
     }
-    text = f"{style.verb(verb)} a {key} to {style.given} {entity.noun}"
+    text = f"{_told(style, verb)} a {key} to {style.given} {entity.noun}"
     return style.tool(style.name(verb, key, "to", entity.noun), text, arguments, {"type": "null"})
 
 
@@ -377,7 +389,7 @@ def _figure(style: Style, entities: list[Entity]) -> Tool:
         for word in measures
     }
     verb = rng.choice(("calculate", "calculate", "compute", "estimate"))
-    text = f"{style.verb(verb)} the {figure} of {style.given} {entity.noun}"
+    text = f"{_told(style, verb)} the {figure} of {style.given} {entity.noun}"
     output = {"type": "object", "properties": {style.name(figure): {"type": "number"}}}
     return style.tool(style.name(verb, entity.noun, figure), text, arguments, style.output(output, figure))
 

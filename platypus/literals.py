@@ -326,7 +326,7 @@ def examples_in(description: str) -> tuple[str, ...]:
     parts = re.split(r", (?:or |and |etc)?| or |, ", told[1].strip(" .")) if told else []
     kept = [part.strip(" '\".") for part in parts]
     kept = [part for part in kept if part and part.lower() not in ("etc", "and", "or") and len(part) < 40]
-    return tuple(part for part in kept if not CATEGORY.fullmatch(part))
+    return tuple(part for part in kept if not (CATEGORY.fullmatch(part) or part.startswith(("the ", "a ", "an "))))
 
 
 def _by_kind(rng: Random, name: str, schema: Schema) -> str:

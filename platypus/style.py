@@ -34,6 +34,7 @@ class Style:
     described: float  # share of descriptions present
     given: str  # how a description points to an argument: "the given", "a", "the"
     person: bool  # "Returns …" rather than "Return …"
+    general: bool  # what works on lists takes objects of any kind
 
     def name(self, *phrase: str) -> str:
         words = " ".join(phrase).split()

@@ -195,8 +195,9 @@ class Wording:
         prose = str(self.tool.output.get("description", "")).strip().lower()
         if prose:
             return _clean(prose).split(",")[0]
-        if NOMINAL.get(self.verb):
-            return NOMINAL[self.verb].split(" ")[0]
+        made = NOMINAL.get(self.verb) or NOMINAL.get(words(self.tool.name)[0])  # summarize_tickets: "Condenses tickets"
+        if made:
+            return made.split(" ")[0]
         if self.verb in (*WORKING_OUT, "generate", "create", "extract"):
             text = re.sub(
                 r"^(an?|the|new|\W)+ ", "", re.sub(rf" ({RESTRICTION}|{PREPOSITION})\b.*|\{{.*", "", self.rest.text)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from platypus.literals import literal, plural, words
+from platypus.literals import examples_in, literal, plural, words
 from platypus.schema import literal_problem
 
 
@@ -41,6 +41,11 @@ def test_examples_are_varied() -> None:
     made = {literal(Random(seed), "owner", schema) for seed in range(30)}
     assert len(made) > 10
     assert all(re.fullmatch(r"DEVU-\d{1,4}", value) for value in made)
+
+
+def test_examples_in_prose_are_values_and_no_descriptions_of_them() -> None:
+    assert examples_in("The species (e.g., oak, maple)") == ("oak", "maple")
+    assert examples_in("What to look for, such as The Hobbit, a customer or the title of a book") == ("The Hobbit",)
 
 
 @pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"type": "array", "items": {"type": "object"}}])

@@ -1,8 +1,11 @@
 """Random catalogues: valid, varied, repeatable."""
 
+import re
+from collections import Counter
 from random import Random
 
 from platypus.catalogue import catalogue_from_json
+from platypus.literals import words
 from platypus.schema import allowed_values
 from platypus.synthetic import random_catalogue
 
@@ -32,6 +35,42 @@ def test_catalogues_vary() -> None:
 def test_the_size_is_what_was_asked_for() -> None:
     for size in (1, 2, 8, 90, 333, 1000):
         assert {len(random_catalogue(Random(seed), tools=size)) for seed in range(5)} == {size}
+
+
+def test_no_two_tools_differ_by_verbs_of_one_meaning_alone() -> None:
+    meanings = ({"get", "show", "fetch", "list", "search", "find", "query", "lookup"}, {"set", "update", "change"})
+    for seed in range(200):
+        told = Counter(
+            (n, *words(tool.name)[1:], *(argument.name for argument in tool.arguments))
+            for tool in random_catalogue(Random(seed), tools=16)
+            for n, verbs in enumerate((*meanings, {"sort", "rank", "prioritize"}))
+            if words(tool.name)[0] in verbs
+        )
+        assert max(told.values(), default=1) == 1, told.most_common(1)
+
+
+def test_no_list_is_narrowed_by_what_it_lists_nor_twice_by_one_kind() -> None:
+    links = r"(?:associated with|belonging to|related to|for) (?:any of [\w ]+? |one of the )([\w ]+)$"
+    found = 0
+    for seed in range(120):
+        for tool in random_catalogue(Random(seed), tools=12):
+            linked = [m[1] for a in tool.arguments if (m := re.search(links, a.description))]
+            linked = [kind.removeprefix("given ").removeprefix("provided ") for kind in linked]
+            found += len(linked)
+            assert len(set(linked)) == len(linked), (tool.name, linked)
+            assert not any(re.search(rf"\b{kind}\b", tool.description) for kind in linked), (tool.name, linked)
+    assert found > 50
+
+
+def test_descriptions_have_verbs_of_their_own() -> None:
+    own = told = 0
+    for seed in range(60):
+        for tool in random_catalogue(Random(seed), tools=12):
+            first = words(tool.name)[0]
+            if tool.description and first in ("create", "sort", "rank", "prioritize", "add", "assign", "summarize"):
+                told += 1
+                own += first[:4] not in tool.description.lower()
+    assert 0.2 < own / told < 0.7
 
 
 def test_some_lists_have_kinds_with_filters_of_their_own() -> None:

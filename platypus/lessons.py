@@ -1,11 +1,13 @@
 """What each step of a training reads: its rows as tokens, under the catalogue as it is or one of the step's own.
 
 A catalogue of its own has the tools in another order, and lacks some that no plan of the step needs. So a model learns
-to read tools rather than to know them by heart, and the examples of a step still begin with the same text. What a step
-reads follows from the seed and its number alone: a training that goes on reads what it would have read. A request that
-the tools cannot answer stays one when there are fewer of them.
+to read tools rather than to know them by heart, and the examples of a step still begin with the same text. Some steps,
+on wish, rehearse what the embedded base learned: requests for a random catalogue. What a step reads follows from the
+seed and its number alone: a training that goes on reads what it would have read. A request that the tools cannot answer
+stays one when there are fewer of them.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -14,9 +16,14 @@ from random import Random
 
 from platypus.batches import batches
 from platypus.catalogue import Catalogue
+from platypus.curriculum import lesson
+from platypus.errors import PromptError
 from platypus.example import Example, Row
 from platypus.prompt import Encoded, Prompt
 from platypus.tables import TrainTable
+
+REHEARSED = 16  # tools in a random catalogue, or as many as the run's own has
+TRIES = 20  # random catalogues until one is short enough
 
 Reader = Callable[[Sequence[int], int], list[Encoded]]  # the numbers of a step's rows, and the step's → its examples
 
@@ -35,21 +42,46 @@ class Lessons:
         """All rows under the catalogue as it is. Raises PromptError for rows that are longer than the cutoff."""
         return encode(self.prompt, self.rows, self.settings)
 
+    @cached_property
+    def pool(self) -> list[Encoded]:
+        """What steps are made of: the examples and, behind them, what stands for the requests of rehearsals."""
+        steps, share = math.ceil(len(self.rows) / self.settings.batch_size), self.settings.rehearsal
+        number = round(steps * share / (1 - share)) if self.prompt.catalogue else 0
+        return self.examples + number * self._rehearsed("pool") if number else self.examples
+
     @property
     def vary(self) -> bool:
         """Whether steps have catalogues of their own."""
         return self.prompt.catalogue is not None and (self.settings.shuffle_tools or self.settings.drop_tools > 0)
 
     def read(self, rows: Sequence[int], step: int) -> list[Encoded]:
-        """What a step, counted from 1, reads of these rows.
+        """What a step, counted from 1, reads of these rows of the pool; if it rehearses, another catalogue each time.
 
         The cutoff is held by `examples`: another order moves token borders, by some tokens at most.
         """
-        catalogue = self.catalogue(rows, step)
+        own = [row for row in rows if row < len(self.rows)]
+        if not own:
+            return self._rehearsed(str(step))[: len(rows)]
+        catalogue = self.catalogue(own, step)
         if catalogue is self.prompt.catalogue:
-            return [self.examples[row] for row in rows]
+            return [self.pool[row] for row in rows]
         prompt = replace(self.prompt, catalogue=catalogue, cutoff=2 * self.prompt.cutoff)
-        return encode(prompt, [self.rows[row] for row in rows], self.settings)
+        others = [self.pool[row] for row in rows if row >= len(self.rows)]
+        return encode(prompt, [self.rows[row] for row in own], self.settings) + others
+
+    def _rehearsed(self, key: str) -> list[Encoded]:
+        """The requests for a random catalogue that the key names, a step's worth."""
+        size, most = self.settings.batch_size, min(REHEARSED, max(2, len(self.prompt.catalogue or ())))
+        for again in range(TRIES):
+            drawn = lesson(f"rehearsal/{self.seed}/{key}/{again}", tools=most, requests=size)
+            try:
+                rows = encode(replace(self.prompt, catalogue=drawn.catalogue), drawn.examples, self.settings)
+            except PromptError:
+                continue
+            if rows:
+                return (rows * size)[:size]
+        remedy = "Raise prompt.cutoff, or set train.rehearsal = 0."
+        raise PromptError("no random catalogue is short enough to rehearse", where="train.rehearsal", remedy=remedy)
 
     def catalogue(self, rows: Sequence[int], step: int) -> Catalogue | None:
         """The catalogue that a step shows with these rows."""
@@ -60,15 +92,18 @@ class Lessons:
         return draw(self.prompt.catalogue, needed, settings=self.settings, rng=Random(f"{self.seed}/{step}/tools"))
 
     def results(self) -> dict[str, float]:
-        """How many tools the steps of the first epoch show on average, where that varies."""
-        if not self.vary:
-            return {}
-        shown = [len(self.catalogue(rows, step) or ()) for step, rows in enumerate(self.first_epoch(), 1)]
-        return {"tools_shown": round(sum(shown) / len(shown), 2)}
+        """How many requests for other catalogues an epoch has, and how many tools the first one's steps show, if so."""
+        others = len(self.pool) - len(self.rows)
+        told: dict[str, float] = {"rehearsed": others} if others else {}
+        if self.vary:
+            own = [[row for row in rows if row < len(self.rows)] for rows in self.first_epoch()]
+            shown = [len(self.catalogue(rows, step) or ()) for step, rows in enumerate(own, 1) if rows]
+            told["tools_shown"] = round(sum(shown) / len(shown), 2)
+        return told
 
     def first_epoch(self) -> list[list[int]]:
-        """The rows of each step of the first epoch; step n reads the n-th of them."""
-        return batches(self.examples, settings=self.settings, seed=self.seed, epoch=1)
+        """The rows of each step of the first epoch, by their number in the pool; step n reads the n-th of them."""
+        return batches(self.pool, settings=self.settings, seed=self.seed, epoch=1)
 
 
 def draw(catalogue: Catalogue, needed: AbstractSet[str], *, settings: TrainTable, rng: Random) -> Catalogue:

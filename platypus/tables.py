@@ -222,6 +222,8 @@ class TrainTable(Table):
     """Whether each step shows the tools in an order of its own, so that they are read rather than known by heart."""
     drop_tools: Share = 0.0
     """The share of the tools that a step does not show, of those that none of its plans needs."""
+    rehearsal: Share = 0.0
+    """The share of the steps, besides those of the rows, over random catalogues, against forgetting to read others."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """`auto` is bfloat16 where the device is fast at it, else float32."""
     quantise: Quantisation = "none"

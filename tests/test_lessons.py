@@ -145,3 +145,49 @@ def test_the_forecast_counts_the_tokens_that_are_read(base: Path, tmp_path: Path
     run = job(tmp_path, base, JOB.replace("epochs = 2", "epochs = 1"))
     foreseen = forecast(run)
     assert foreseen.tokens == train(run).results["tokens"]
+
+
+# ---------------------------------------------------------------- rehearsal
+
+
+REHEARSING = TrainTable(rehearsal=0.5, batch_size=4)
+WIDE = catalogue_from_json([{"name": f"tool_{n}", "description": f"Does {n}, at length." * 9} for n in range(10)])
+
+
+def rehearsing(rows: list[Row] | None = None) -> Lessons:
+    return replace(lessons(REHEARSING, rows=rows), prompt=Prompt(byte_bpe_tokenizer(), WIDE, "calls"))
+
+
+def test_half_of_the_steps_rehearse_another_random_catalogue_each() -> None:
+    drawn = rehearsing()
+    steps = drawn.first_epoch()
+    others = [number for number, rows in enumerate(steps, 1) if min(rows) >= len(ROWS)]
+    assert len(steps) == 20 and len(others) == 10 and drawn.results() == {"rehearsed": 40}
+    read = [drawn.read(steps[number - 1], number) for number in others]
+    assert read == [rehearsing().read(steps[number - 1], number) for number in others]
+    beginnings = {tuple(rows[0].ids[: rows[0].prompt_length]) for rows in read}
+    assert len(beginnings) == 10 and all(len(rows) == 4 for rows in read)
+    assert all(common_prefix(rows) > 0.5 * min(row.prompt_length for row in rows) for rows in read)
+    own = [rows for rows in steps if min(rows) < len(ROWS)]
+    assert sorted(row for rows in own for row in rows) == list(range(len(ROWS)))
+    assert drawn.read(own[0], 1) == [drawn.examples[row] for row in own[0]]
+
+
+def test_rehearsal_leaves_the_validation_and_rows_without_a_catalogue_alone() -> None:
+    assert len(lessons(REHEARSING).examples) == len(ROWS)
+    alone = Lessons([Instruction("Say hi.", "", "hi", {})], Prompt(byte_bpe_tokenizer(), None), REHEARSING, 0)
+    assert alone.pool == alone.examples
+
+
+def test_a_step_of_both_shows_its_own_rows_with_the_tools_drawn_for_them() -> None:
+    drawn = lessons(DRAWN.model_copy(update={"rehearsal": 0.5}))
+    own, other = drawn.read([3, len(ROWS)], 9)
+    assert [own] == drawn.read([3], 9) and other == drawn.pool[len(ROWS)]
+
+
+def test_a_cutoff_too_short_for_any_catalogue_is_refused() -> None:
+    short = Prompt(byte_bpe_tokenizer(), Catalogue(TOOLS.tools[:1]), "calls", cutoff=350)
+    drawn = replace(lessons(REHEARSING, rows=ROWS[:1]), prompt=short)
+    assert drawn.examples
+    with pytest.raises(PromptError, match="no random catalogue"):
+        _ = drawn.pool

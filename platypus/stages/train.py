@@ -131,7 +131,7 @@ def _prepare(run: Run, team: Team) -> _Job:
         epochs=recipe.train.epochs,
         ranks=team.ranks,
         device=device,
-        whole=[[lessons.examples[row] for row in step] for step in first] if lessons.vary else (),
+        whole=[[lessons.pool[row] for row in step] for step in first] if lessons.vary else (),
     )
     return _Job(lessons, lessons_of(run, _rows(run, "valid"), bare).examples, steps, foreseen)
 
@@ -150,7 +150,7 @@ def _work(run: Run, folder: Path, team: Team) -> dict[str, Any]:
     adapted = load_adapted_for_training(recipe, team)
     learned = fit(
         adapted,
-        job.lessons.examples,
+        job.lessons.pool,
         job.valid,
         settings=recipe.train,
         seed=recipe.seed,

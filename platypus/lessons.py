@@ -59,7 +59,7 @@ class Lessons:
 
         The cutoff is held by `examples`: another order moves token borders, by some tokens at most.
         """
-        own = [row for row in rows if row < len(self.rows)]
+        own = self._own(rows)
         if not own:
             return self._rehearsed(str(step))[: len(rows)]
         catalogue = self.catalogue(own, step)
@@ -68,6 +68,10 @@ class Lessons:
         prompt = replace(self.prompt, catalogue=catalogue, cutoff=2 * self.prompt.cutoff)
         others = [self.pool[row] for row in rows if row >= len(self.rows)]
         return encode(prompt, [self.rows[row] for row in own], self.settings) + others
+
+    def _own(self, rows: Sequence[int]) -> list[int]:
+        """Those of the pool's rows that are the training's own."""
+        return [row for row in rows if row < len(self.rows)]
 
     def _rehearsed(self, key: str) -> list[Encoded]:
         """The requests for a random catalogue that the key names, a step's worth."""
@@ -96,7 +100,7 @@ class Lessons:
         others = len(self.pool) - len(self.rows)
         told: dict[str, float] = {"rehearsed": others} if others else {}
         if self.vary:
-            own = [[row for row in rows if row < len(self.rows)] for rows in self.first_epoch()]
+            own = map(self._own, self.first_epoch())
             shown = [len(self.catalogue(rows, step) or ()) for step, rows in enumerate(own, 1) if rows]
             told["tools_shown"] = round(sum(shown) / len(shown), 2)
         return told

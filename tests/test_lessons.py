@@ -154,8 +154,8 @@ REHEARSING = TrainTable(rehearsal=0.5, batch_size=4)
 WIDE = catalogue_from_json([{"name": f"tool_{n}", "description": f"Does {n}, at length." * 9} for n in range(10)])
 
 
-def rehearsing(rows: list[Row] | None = None) -> Lessons:
-    return replace(lessons(REHEARSING, rows=rows), prompt=Prompt(byte_bpe_tokenizer(), WIDE, "calls"))
+def rehearsing() -> Lessons:
+    return replace(lessons(REHEARSING), prompt=Prompt(byte_bpe_tokenizer(), WIDE, "calls"))
 
 
 def test_half_of_the_steps_rehearse_another_random_catalogue_each() -> None:

@@ -4,7 +4,6 @@ Puts together what the training loop (`fit.py`) needs: rows as tokens, a forecas
 computes, an adapter on it. Of several processes the first one holds the run and saves.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -118,10 +117,10 @@ def _prepare(run: Run, team: Team) -> _Job:
     """Rows as tokens, and what their training will need; for this a model without weights is enough."""
     recipe = run.recipe
     rows = _rows(run, "train")
-    warmup_steps(recipe.train, steps=recipe.train.epochs * math.ceil(len(rows) / recipe.train.batch_size))
     bare = load_base(recipe.base, dtype=_dtype(recipe, team), device="meta")
     lessons = lessons_of(run, rows, bare)
     first = lessons.first_epoch()
+    warmup_steps(recipe.train, steps=recipe.train.epochs * len(first))
     steps = [lessons.read(step, number) for number, step in enumerate(first, 1)]
     device = team.accelerator.device
     foreseen = foresee(

@@ -4,8 +4,8 @@
                                                       show(user=<1>, items=$0)
 
 What gets one is read from the request alone: text in quotes, words with digits or joined by `_`, `.`, `/`, `:` or `@`,
-and capitalised words that begin no sentence. In a plan a marker stands for exactly that text, and only where the schema
-takes any text; all other values are written out, so nothing is lost.
+and capitalised words that begin no sentence, two or more with a house number before them. In a plan a marker stands for
+exactly that text, and only where the schema takes any text; all other values are written out, so nothing is lost.
 """
 
 import re
@@ -24,6 +24,7 @@ _WORD = re.compile(r"https?://[^\s<>]*[\w/]|[\w+#]+(?:(?:[._/:@&-]+|['\u2019](?!
 _VALUE = re.compile(r"[_/:@\d]|\w\.\w|[a-z][A-Z]")
 _QUANTITY = re.compile(r"#?\d{1,2}|\d*[.,]\d[\d.,]*")  # a number of more digits names something
 _NAME = re.compile(r"(?!(?:I(?:['\u2019]\w+)?|OK|IDs?|A)$)[A-Z](?:[\w+&-]|['\u2019](?=\w))*")
+_HOUSE = re.compile(r"\d{1,3} [A-Z][\w'\u2019&-]* [A-Z]")  # 12 Rose Lane; a longer one would be a year
 _BEFORE_SENTENCE = re.compile(r"(?:^|[.!?:\n])[\s\"'“\u2018(]*$")
 
 
@@ -95,8 +96,8 @@ def _in_words(request: str, start: int, end: int) -> Iterator[tuple[int, int]]:
             continue
         if name is not None:
             yield name
-        name = word.span() if is_name else None
-        if not is_name and not quantity and _VALUE.search(word[0]):
+        name = word.span() if is_name or _HOUSE.match(request, word.start()) else None
+        if name is None and not quantity and _VALUE.search(word[0]):
             yield word.span()
     if name is not None:
         yield name

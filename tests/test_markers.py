@@ -53,11 +53,16 @@ SHARED = catalogue_from_json(
         ("I want TKT-1, TKT-2 and TKT-1 again", "I want TKT-1<1>, TKT-2<2> and TKT-1<1> again"),
         ("customerABC pays 3.50 to order 48213", "customerABC<1> pays 3.50 to order 48213<2>"),
         ("see https://a.org/x?y=1. Thanks", "see https://a.org/x?y=1<1>. Thanks"),
+        ("ship to 123 Mill Lane in 2024 Ann Roe's", "ship to 123 Mill Lane<1> in 2024<2> Ann Roe<3>'s"),
         ("nothing to name here", "nothing to name here"),
     ],
 )  # fmt: skip
 def test_what_a_request_names(request_: str, marked: str) -> None:
     assert with_markers(request_) == marked
+
+
+def test_a_house_number_belongs_to_its_street_and_a_quantity_to_no_name() -> None:
+    assert named("Send 3 Laptops to 9 Hill Street") == ("Laptops", "9 Hill Street")
 
 
 @given(

@@ -110,6 +110,8 @@ def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(
     again = base(recipe, tmp_path / "broken", console=Console(file=said))
     assert "going on after step 2" in said.getvalue()
     assert (again["fingerprint"], again["history"]) == (whole["fingerprint"], whole["history"])
+    card = json.loads((tmp_path / "broken" / "base.json").read_text())
+    assert card["recipe"]["steps"] == 5 and "layers" not in card["recipe"]  # the start has a shape of its own
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 

@@ -37,6 +37,7 @@ from platypus.scoring import score
 
 MANY = 4  # cores with which processes that draw lessons are worth their start
 REPORTED = 50  # steps after which progress is told and kept
+SHAPE = {"hidden_size", "layers", "heads", "intermediate_size", "vocabulary"}  # of the recipe, where no start has it
 UNSEEN = "unseen"  # the part of the random stream that evaluation draws from, which training never reaches
 
 
@@ -142,7 +143,8 @@ class _Course:
     def told(self) -> dict[str, Any]:
         """What the training was told, as its card says it; one that goes on must have been told the same."""
         recipe = self.recipe
-        return {"recipe": recipe.pretrain.model_dump(), "prompt": recipe.prompt.model_dump(), "seed": recipe.seed}
+        table = recipe.pretrain.model_dump(exclude=SHAPE if recipe.pretrain.start else None)
+        return {"recipe": table, "prompt": recipe.prompt.model_dump(), "seed": recipe.seed}
 
     def resume(self) -> int:
         """Go on from where a training by the same recipe was broken off; returns the steps that are done.

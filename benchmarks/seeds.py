@@ -6,7 +6,8 @@
 
 Runs `platypus all` for each seed in the given folder (what is complete there is not done again) and prints, as JSON,
 the means of the measures before and after, with 95% bootstrap intervals over the test rows of each row's mean, and the
-exact plans of each seed. `--where FLAG=FILE` counts only the requests whose row in the file has that flag.
+exact plans of each seed. `--where FLAG=FILE` counts only the requests whose row in the file has that flag, and with
+`--but-for ARGUMENT` a plan is exact whatever it gives that argument, or if it lacks it.
 """
 
 import argparse
@@ -18,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from platypus.catalogue import Catalogue, read_catalogue
+from platypus.plan import Malformed, Plan, Step, plan_from_json, same
 
 ROOT = Path(__file__).parents[1]
 MEASURES = ("valid", "exact", "tool_sequence")
@@ -53,6 +57,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="TABLE.KEY=VALUE", dest="settings")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--where", metavar="FLAG=FILE")
+    parser.add_argument("--but-for", metavar="ARGUMENT")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     counted = flagged(*options.where.split("=", 1)) if options.where else None
@@ -64,14 +69,15 @@ def main() -> None:
         command = [sys.executable, "-m", "platypus", "all", str(run), "--recipe", str(recipe)]
         subprocess.run(command, check=True, stdout=sys.stderr, cwd=ROOT)
         for variant, seeds in scored.items():
-            seeds.append(measured(run, variant, counted))
+            seeds.append(measured(run, variant, counted, options.but_for))
     for variant, seeds in scored.items():
         if not seeds[0]["exact"]:  # evaluate.before = false
             continue
         told = {measure: interval([seed[measure] for seed in seeds]) for measure in MEASURES}
         exact = [round(100 * float(np.mean(seed["exact"])), 1) for seed in seeds]
-        print(json.dumps({"run": str(options.out), "variant": variant, "rows": len(seeds[0]["exact"]),
-                          "where": options.where, **told, "exact of each seed": exact}), flush=True)  # fmt: skip
+        asked = {"run": str(options.out), "variant": variant, "where": options.where, "but for": options.but_for}
+        row = {**asked, "rows": len(seeds[0]["exact"]), **told, "exact of each seed": exact}
+        print(json.dumps(row), flush=True)
 
 
 def flagged(flag: str, file: str) -> set[str]:
@@ -80,12 +86,29 @@ def flagged(flag: str, file: str) -> set[str]:
     return {row["query"] for row in rows if row[flag]}
 
 
-def measured(run: Path, variant: str, counted: set[str] | None) -> dict[str, list[float]]:
-    """Each measure of each test row, in the test's order."""
+def measured(run: Path, variant: str, counted: set[str] | None, but_for: str | None = None) -> dict[str, list[float]]:
+    """Each measure of each test row, in the test's order; exactness but for an argument, if one is named."""
     lines = (run / "evaluate" / "scores.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [row for row in map(json.loads, lines) if row["variant"] == variant]
     rows = [row for row in rows if counted is None or row["query"] in counted]
-    return {measure: [float(row["score"][measure]) for row in rows] for measure in MEASURES}
+    found = {measure: [float(row["score"][measure]) for row in rows] for measure in MEASURES}
+    if but_for:
+        catalogue = read_catalogue(run / "catalogue.json")
+        found["exact"] = [float(exact_but_for(but_for, row, catalogue)) for row in rows]
+    return found
+
+
+def exact_but_for(argument: str, row: dict[str, Any], catalogue: Catalogue) -> bool:
+    """Whether a row's plan is the gold plan when the argument is left out of both."""
+    wanted, given = plan_from_json(row["gold"]), plan_from_json(row["plan"])
+    if isinstance(wanted, Malformed) or isinstance(given, Malformed):
+        return False
+    return same(_without(argument, wanted), _without(argument, given), catalogue)
+
+
+def _without(argument: str, plan: Plan) -> Plan:
+    steps = (Step(step.tool, {k: v for k, v in step.arguments.items() if k != argument}) for step in plan)
+    return Plan(tuple(steps))
 
 
 def interval(seeds: list[list[float]]) -> str:

@@ -19,17 +19,17 @@ from random import Random
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from platypus.catalogue import Catalogue, Tool, catalogue_from_json
-from platypus.example import Example, read_dataset
-from platypus.phrasing import Phraser, literals_said
-from platypus.plan import Plan
-from platypus.planner import open_planner
-from platypus.run import Run
-from platypus.sampler import Sampler
-from platypus.scoring import score, summarise
-from platypus.stages.generate import generate
-from platypus.stages.refine import refine
-from platypus.stages.train import train
+from platypus.catalogue.tools import Catalogue, Tool, catalogue_from_json
+from platypus.commands.generate import generate
+from platypus.commands.refine import refine
+from platypus.commands.train import train
+from platypus.data.dataset import Example, read_dataset
+from platypus.evaluation.metrics import score, summarise
+from platypus.generation.plans.sampler import Sampler
+from platypus.generation.requests.phrasing import Phraser, literals_said
+from platypus.inference.planner import open_planner
+from platypus.plan.plan import Plan
+from platypus.run.folder import Run
 
 ROOT = Path(__file__).parents[1]
 OPTIONS = {"plain": "", "shuffled": "shuffle_tools = true\ndrop_tools = 0.3\n"}

@@ -24,20 +24,20 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, LogitsProc
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from platypus.cache import Store
-from platypus.catalogue import Catalogue
-from platypus.decoder import Decoder
-from platypus.example import Example
-from platypus.grammar import plan_schema
-from platypus.model import Loaded, greedy_generation, set_padding
-from platypus.prompt import Prompt
-from platypus.request import Limits
-from platypus.stages.generate import examples
-from platypus.synthetic import random_catalogue
-from platypus.tables import GenerateTable
-from platypus.vocabulary import Vocabulary
-from platypus.walk import Constraint
-from tests.tiny import byte_bpe_tokenizer
+from platypus.catalogue.tools import Catalogue
+from platypus.commands.generate import examples
+from platypus.data.dataset import Example
+from platypus.decoding.constraint import Constraint
+from platypus.decoding.decoder import Decoder
+from platypus.decoding.grammar.plans import plan_schema
+from platypus.decoding.kv_cache import Store
+from platypus.decoding.state import Limits
+from platypus.decoding.vocabulary import Vocabulary
+from platypus.generation.catalogues.random_catalogue import random_catalogue
+from platypus.model.loading import Loaded, greedy_generation, set_padding
+from platypus.prompt.prompt import Prompt
+from platypus.run.settings import GenerateTable
+from tests.support.tiny_models import byte_bpe_tokenizer
 
 MAX_STEPS = 4  # Outlines' automaton grows with it
 RAISED = 1e4  # on a dictated token's logit

@@ -31,15 +31,15 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.contenders import Dictated, Said, Task, Way, peers, platypus, random_model, requests, tasks
-from platypus.catalogue import Catalogue, read_catalogue
-from platypus.decoder import Decoder
-from platypus.model import Loaded, load_base
-from platypus.plan import Plan
-from platypus.prompt import Prompt
-from platypus.request import Limits
-from platypus.synthetic import random_catalogue
-from platypus.vocabulary import Vocabulary
-from platypus.walk import Constraint, Walk
+from platypus.catalogue.tools import Catalogue, read_catalogue
+from platypus.decoding.constraint import Constraint, Walk
+from platypus.decoding.decoder import Decoder
+from platypus.decoding.state import Limits
+from platypus.decoding.vocabulary import Vocabulary
+from platypus.generation.catalogues.random_catalogue import random_catalogue
+from platypus.model.loading import Loaded, load_base
+from platypus.plan.plan import Plan
+from platypus.prompt.prompt import Prompt
 
 
 def main() -> None:

@@ -33,22 +33,22 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from platypus.catalogue import Catalogue, catalogue_from_json, read_catalogue
-from platypus.decoder import Decoder
+from platypus.catalogue.schema import Schema, variants
+from platypus.catalogue.tools import Catalogue, catalogue_from_json, read_catalogue
+from platypus.decoding.constraint import Constraint
+from platypus.decoding.decoder import Decoder
+from platypus.decoding.grammar.plans import PARAMETER_BITS, plan_grammar
+from platypus.decoding.state import Limits
+from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import CatalogueError
-from platypus.grammar import PARAMETER_BITS, plan_grammar
-from platypus.model import Loaded, load_base
-from platypus.notation import Notation, print_plan, read_plan
-from platypus.plan import Plan, plan_from_json
-from platypus.prompt import Prompt
-from platypus.request import Limits
-from platypus.sampler import Sampler
-from platypus.schema import Schema, variants
-from platypus.synthetic import random_catalogue
-from platypus.vocabulary import Vocabulary
-from platypus.walk import Constraint
-from tests.catalogues import random_tools, refusal
-from tests.tiny import byte_bpe_tokenizer, sentencepiece_tokenizer, tiny_llama
+from platypus.generation.catalogues.random_catalogue import random_catalogue
+from platypus.generation.plans.sampler import Sampler
+from platypus.model.loading import Loaded, load_base
+from platypus.plan.notation import Notation, print_plan, read_plan
+from platypus.plan.plan import Plan, plan_from_json
+from platypus.prompt.prompt import Prompt
+from tests.support.random_catalogues import random_tools, refusal
+from tests.support.tiny_models import byte_bpe_tokenizer, sentencepiece_tokenizer, tiny_llama
 
 NAMED = ("Ann", "ISS-1", 'a "b"', "x", "Zoë")  # of which requests have some, where there are markers
 SIZES = (1, 2, 3, 5, 8, 10, 10, 15, 20, 30, 50, 100, 200, 500)

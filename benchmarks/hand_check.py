@@ -12,11 +12,11 @@ import json
 from pathlib import Path
 from random import Random
 
-from platypus.catalogue import Catalogue, catalogue_from_json, read_catalogue
+from platypus.catalogue.tools import Catalogue, catalogue_from_json, read_catalogue
+from platypus.commands.generate import examples
+from platypus.data.dataset import Example
 from platypus.errors import CatalogueError
-from platypus.example import Example
-from platypus.stages.generate import examples
-from platypus.tables import GenerateTable
+from platypus.run.settings import GenerateTable
 
 ROOT = Path(__file__).parents[1]
 BANK = ROOT.parent / "shared" / "data" / "nested" / "tool_bank.jsonl"

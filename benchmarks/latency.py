@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from platypus.planner import open_planner
-from platypus.run import Run
+from platypus.inference.planner import open_planner
+from platypus.run.folder import Run
 
 WARMING_UP = 5
 AIM = 0.15

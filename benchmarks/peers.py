@@ -32,12 +32,12 @@ from transformers import (
     TrainingArguments,
 )
 
-from platypus.forecast import cuts
-from platypus.loss import accumulate, answer_length
-from platypus.model import Loaded
-from platypus.prompt import Encoded
-from platypus.stages.train import adapt
-from platypus.tables import TrainTable
+from platypus.commands.train import adapt
+from platypus.model.loading import Loaded
+from platypus.prompt.prompt import Encoded
+from platypus.run.settings import TrainTable
+from platypus.training.forecast import cuts
+from platypus.training.shared_prefix.loss import accumulate, answer_length
 
 RANK = 16
 REQUEST, ANSWER = (32, 48), (88, 132)  # tokens: 40 and 110, give or take 20%

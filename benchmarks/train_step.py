@@ -52,8 +52,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from platypus.loss import answer_length
-from platypus.prompt import Encoded
+from platypus.prompt.prompt import Encoded
+from platypus.training.shared_prefix.loss import answer_length
 
 OURS = ("platypus", "platypus-16")
 ALL, STRONGEST = ",".join((*OURS, *PEERS)), ",".join((*OURS, REFERENCE))

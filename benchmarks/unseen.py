@@ -17,17 +17,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.base import RECIPE
-from platypus.curriculum import Lesson
-from platypus.devices import gather_team
-from platypus.initial import prompt_of
-from platypus.loss import summed_loss
-from platypus.model import Loaded, load_base
-from platypus.planner import Planner, base_prompt
-from platypus.prompt import Prompt
-from platypus.recipe import Recipe, read_recipe
-from platypus.scoring import score
-from platypus.stages.base import unseen_accuracy, unseen_lesson
-from platypus.tables import DecodeTable
+from platypus.commands.base import unseen_accuracy, unseen_lesson
+from platypus.evaluation.metrics import score
+from platypus.generation.tasks import Lesson
+from platypus.inference.planner import Planner, base_prompt
+from platypus.model.loading import Loaded, load_base
+from platypus.pretraining.initial_weights import prompt_of
+from platypus.prompt.prompt import Prompt
+from platypus.run.recipe import Recipe, read_recipe
+from platypus.run.settings import DecodeTable
+from platypus.training.distributed import gather_team
+from platypus.training.shared_prefix.loss import summed_loss
 
 
 def lessons(base: Loaded, recipe: Recipe, catalogues: int) -> Iterator[tuple[Lesson, Prompt]]:

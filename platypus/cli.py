@@ -20,9 +20,9 @@ from platypus import __version__
 from platypus.errors import PlatypusError
 
 if TYPE_CHECKING:
-    from platypus.catalogue import Catalogue
-    from platypus.forecast import Forecast
-    from platypus.run import Outcome, Run
+    from platypus.catalogue.tools import Catalogue
+    from platypus.run.folder import Outcome, Run
+    from platypus.training.forecast import Forecast
 
 LISTEN = 10  # seconds in which torchrun ends the others when the first process has failed
 EMBEDDED = Path(__file__).parent / "embedded"  # the base that `base = "embedded"` in a recipe means
@@ -109,7 +109,7 @@ def options(
 def generate(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
     """Make examples from the catalogue alone."""
     opened = _open(run, recipe)
-    from platypus.stages.generate import generate
+    from platypus.commands.generate import generate
 
     _print_outcome(generate(opened, force=force), as_json=as_json)
 
@@ -127,9 +127,9 @@ def refine(
 ) -> None:
     """Check, deduplicate and split the examples."""
     opened = _open(run, recipe)
-    from platypus.candidate import on_cores
-    from platypus.cluster import on_ray
-    from platypus.stages.refine import refine
+    from platypus.commands.refine import refine
+    from platypus.refinement.candidates import on_cores
+    from platypus.refinement.on_ray import on_ray
 
     mapped = on_ray if ray else on_cores
     _print_outcome(refine(opened, force=force, strict=strict, mapped=mapped), as_json=as_json)
@@ -147,7 +147,7 @@ def train(
 ) -> None:
     """Fine-tune a LoRA adapter on the training examples."""
     opened = _open(run, recipe)
-    from platypus.stages.train import forecast, train
+    from platypus.commands.train import forecast, train
 
     if dry_run:
         _print_forecast(forecast(opened), as_json=as_json)
@@ -159,7 +159,7 @@ def train(
 def merge(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
     """Merge the adapter into its base."""
     opened = _open(run, recipe)
-    from platypus.stages.merge import merge
+    from platypus.commands.merge import merge
 
     _print_outcome(merge(opened, force=force), as_json=as_json)
 
@@ -170,7 +170,7 @@ def evaluate(
 ) -> None:
     """Score the test requests, before and after."""
     opened = _open(run, recipe, decoding)
-    from platypus.stages.evaluate import evaluate
+    from platypus.commands.evaluate import evaluate
 
     _print_scores(evaluate(opened, force=force), as_json=as_json)
 
@@ -195,8 +195,8 @@ def export(
     if (run is None) == (catalogue is None):
         raise typer.BadParameter("give either a RUN or --catalogue FILE")
     opened, tools = run and _open(run), _tools(catalogue)
-    from platypus.stages.export import export, export_catalogue
-    from platypus.stages.show import result_lines
+    from platypus.commands.export import export, export_catalogue
+    from platypus.commands.show import result_lines
 
     if opened:
         _print_outcome(export(opened, force=force), as_json=as_json)
@@ -209,11 +209,11 @@ def export(
 def all_stages(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
     """Run every stage that is not done yet, in order."""
     opened = _open(run, recipe)
-    from platypus.stages.evaluate import evaluate
-    from platypus.stages.generate import generate
-    from platypus.stages.merge import merge
-    from platypus.stages.refine import refine
-    from platypus.stages.train import train
+    from platypus.commands.evaluate import evaluate
+    from platypus.commands.generate import generate
+    from platypus.commands.merge import merge
+    from platypus.commands.refine import refine
+    from platypus.commands.train import train
 
     generates = opened.catalogue is not None and opened.recipe.generate.examples > 0
     for stage in (*([generate] if generates else []), refine, train, merge):
@@ -238,9 +238,9 @@ def plan(
 
     Without RUN, the embedded base answers as it is, with the tools of --catalogue and four beams.
     """
-    from platypus.recipe import Recipe
-    from platypus.stages.chat import plan, plan_untrained
-    from platypus.tables import DecodeTable
+    from platypus.commands.chat import plan, plan_untrained
+    from platypus.run.recipe import Recipe
+    from platypus.run.settings import DecodeTable
 
     tools = _tools(catalogue)
     if request is not None:
@@ -258,7 +258,7 @@ def plan(
 @app.command()
 def chat(run: RunFolder, catalogue: OtherTools = None, decoding: Decode = None, time_limit: TimeLimit = None) -> None:
     """Talk to the fine-tuned model. Ctrl-C stops an answer."""
-    from platypus.stages.chat import chat
+    from platypus.commands.chat import chat
 
     chat(_open(run, decoding=decoding, seconds=time_limit), catalogue=_tools(catalogue))
 
@@ -274,7 +274,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """List the problems of a file. Exit code 1 when there is one."""
-    from platypus.stages.check import check
+    from platypus.commands.check import check
 
     report = check(file, catalogue=catalogue)
     typer.echo(json.dumps(report.to_json(), ensure_ascii=False) if as_json else str(report))
@@ -295,7 +295,7 @@ def overlap(
     as_json: Json = False,
 ) -> None:
     """Tell how much two datasets say the same."""
-    from platypus.stages.overlap import overlap
+    from platypus.commands.overlap import overlap
 
     report = overlap(first, second, catalogue=catalogue, embedding=embedding)
     typer.echo(json.dumps(report.to_json(), ensure_ascii=False) if as_json else str(report))
@@ -304,7 +304,7 @@ def overlap(
 @app.command()
 def show(run: RunFolder, as_json: Json = False) -> None:
     """Show what is done, from what, with which results."""
-    from platypus.stages.show import show
+    from platypus.commands.show import show
 
     overview = show(_open(run))
     typer.echo(json.dumps(overview.to_json(), ensure_ascii=False) if as_json else str(overview))
@@ -322,11 +322,11 @@ def base(
     as_json: Json = False,
 ) -> None:
     """Train the small base that the demo fine-tunes."""
-    from platypus.recipe import read_recipe
+    from platypus.run.recipe import read_recipe
 
     read = read_recipe(recipe)
-    from platypus.stages.base import base
-    from platypus.stages.show import result_lines
+    from platypus.commands.base import base
+    from platypus.commands.show import result_lines
 
     results = base(read, out or EMBEDDED)
     if _rank() == 0:
@@ -339,19 +339,19 @@ def _open(
     decoding: Literal["grammar", "free"] | None = None,
     seconds: float | None = None,
 ) -> "Run":
-    from platypus.run import Run
+    from platypus.run.folder import Run
 
     return Run.open(folder, recipe=recipe).decoded(decoding, seconds=seconds)
 
 
 def _tools(file: Path | None) -> "Catalogue | None":
-    from platypus.catalogue import read_catalogue
+    from platypus.catalogue.tools import read_catalogue
 
     return None if file is None else read_catalogue(file)
 
 
 def _print_outcome(outcome: "Outcome", *, as_json: bool) -> None:
-    from platypus.stages.show import headline, result_lines
+    from platypus.commands.show import headline, result_lines
 
     if _rank() > 0:
         return
@@ -362,7 +362,7 @@ def _print_outcome(outcome: "Outcome", *, as_json: bool) -> None:
 def _print_forecast(forecast: "Forecast", *, as_json: bool) -> None:
     from rich.console import Console
 
-    from platypus.stages.train import forecast_table
+    from platypus.commands.train import forecast_table
 
     if _rank() > 0:
         return
@@ -375,8 +375,8 @@ def _print_forecast(forecast: "Forecast", *, as_json: bool) -> None:
 def _print_scores(outcome: "Outcome", *, as_json: bool) -> None:
     from rich.console import Console
 
-    from platypus.stages.evaluate import table
-    from platypus.stages.show import headline
+    from platypus.commands.evaluate import table
+    from platypus.commands.show import headline
 
     if as_json:
         typer.echo(json.dumps(outcome.to_json()))

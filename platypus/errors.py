@@ -11,7 +11,7 @@
     ├── TrainingError    a training that cannot go on (NaN loss, nothing to learn from)
     └── TeacherError     a teacher that cannot be reached, refuses the key, or leaves nothing to go on with
 
-What a *model* does wrong is not an error but a value: `platypus.plan.Malformed`.
+What a *model* does wrong is not an error but a value: `platypus.plan.plan.Malformed`.
 """
 
 from pathlib import Path

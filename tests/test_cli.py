@@ -10,14 +10,14 @@ from types import SimpleNamespace
 import pytest
 
 from platypus import __version__
-from platypus.catalogue import Catalogue, read_catalogue
+from platypus.catalogue.tools import Catalogue, read_catalogue
 from platypus.cli import main
-from platypus.plan import Plan, Reference, Step, parse_plan
-from platypus.planner import Answer
-from platypus.recipe import Recipe
-from platypus.run import Outcome, Run
-from platypus.tables import DecodeTable
-from tests.command import CRM, ROOT, apart, here, write_recipe
+from platypus.inference.planner import Answer
+from platypus.plan.plan import Plan, Reference, Step, parse_plan
+from platypus.run.folder import Outcome, Run
+from platypus.run.recipe import Recipe
+from platypus.run.settings import DecodeTable
+from tests.support.command import CRM, ROOT, apart, here, write_recipe
 
 COMMANDS = (
     "generate",
@@ -147,7 +147,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
             calls.append((name, force))
             return Outcome(name, run.path / name, False, 1.5, RESULTS)
 
-        monkeypatch.setattr(f"platypus.stages.{name}.{name}", stage)
+        monkeypatch.setattr(f"platypus.commands.{name}.{name}", stage)
     return calls
 
 
@@ -228,7 +228,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         yield Answer(request, parse_plan(text), text, tokens=9, decisions=3, ended_by="model")
 
     planner = SimpleNamespace(watch=watch, loaded=SimpleNamespace(source="the model"), settings=DecodeTable())
-    monkeypatch.setattr("platypus.stages.chat.open_planner", lambda _, catalogue: planner)
+    monkeypatch.setattr("platypus.commands.chat.open_planner", lambda _, catalogue: planner)
     return said
 
 
@@ -270,7 +270,7 @@ def test_without_a_run_four_beams_are_followed_up(capsys: Capture, monkeypatch: 
         told.append(recipe)
         return True
 
-    monkeypatch.setattr("platypus.stages.chat.plan_untrained", answered)
+    monkeypatch.setattr("platypus.commands.chat.plan_untrained", answered)
     assert here(capsys, "plan", "Search", "--catalogue", CRM, "--time-limit", "3").code == 0
     (recipe,) = told
     assert (recipe.decode.beams, recipe.decode.seconds) == (4, 3.0)
@@ -281,7 +281,7 @@ def test_a_time_limit_takes_the_place_of_the_recipes(
 ) -> None:
     Run.open(tmp_path / "run", recipe=write_recipe(tmp_path, tables="[decode]\nseconds = 5.0\n"))
     limits: list[float | None] = []
-    monkeypatch.setattr("platypus.stages.chat.chat", lambda run, catalogue: limits.append(run.recipe.decode.seconds))
+    monkeypatch.setattr("platypus.commands.chat.chat", lambda run, catalogue: limits.append(run.recipe.decode.seconds))
     for words in ([], ["--time-limit", "1.5"]):
         assert here(capsys, "chat", tmp_path / "run", *words).code == 0
     assert limits == [5.0, 1.5]

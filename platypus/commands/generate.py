@@ -1,0 +1,150 @@
+"""generate: examples for a catalogue from the catalogue alone, offline.
+
+Plans are drawn along the catalogue's edges, first those that are still seen too seldom, and put into words; some
+requests are added that these tools cannot answer. Writes `examples.jsonl`, and what the examples cover of the
+catalogue, with what cannot be covered and why, to `report.json` and `report.md`. A teacher, where the recipe names one,
+adds requests; what is not kept of them goes to `rejected.jsonl`, its replies to `teacher/` in the run's folder, which
+outlives this stage's.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress, track
+
+from platypus.catalogue.tools import Catalogue
+from platypus.data.dataset import Example, write_lines, write_rows
+from platypus.errors import CatalogueError, RunError
+from platypus.generation.plans.coverage import KINDS, Ledger, as_markdown
+from platypus.generation.plans.sampler import Sampler
+from platypus.generation.requests.phrasing import Phraser, Said, literals_said
+from platypus.generation.requests.refusals import Refusals
+from platypus.generation.teacher.teacher import jobs, read_style, style_fingerprint, teach
+from platypus.plan.plan import Plan
+from platypus.run.folder import Outcome, Run
+from platypus.run.settings import GenerateTable
+
+TRIES = 50  # draws for each example that is wanted, before a catalogue counts as exhausted
+SEEN = 0.4  # the share of plans that are drawn for what is seen too seldom, while there is any
+
+
+def generate(run: Run, *, force: bool = False) -> Outcome:
+    """Generate the recipe's number of examples. Raises RunError without a catalogue, CatalogueError for a poor one."""
+    catalogue = run.catalogue
+    if catalogue is None:
+        raise RunError(
+            "the recipe names no catalogue, so nothing can be generated",
+            where=str(run.path),
+            remedy='Set `catalogue = "FILE"` in the recipe.',
+        )
+    settings = run.recipe.generate
+
+    def work(folder: Path) -> Mapping[str, Any]:
+        wanted = examples(catalogue, settings, seed=run.recipe.seed)
+        made = list(track(wanted, "Generating", total=settings.examples, console=Console(stderr=True)))
+        taught = _taught(run, catalogue, made, style, folder) if run.recipe.teacher.model else {}
+        write_rows(folder / "examples.jsonl", made)
+        return {**_reported(folder, catalogue, settings, made), **taught}
+
+    teacher = run.recipe.teacher
+    style = read_style(Path(teacher.style)) if teacher.style else ()
+    return run.perform(
+        "generate",
+        inputs={"catalogue": catalogue.fingerprint} | ({"style": style_fingerprint(style)} if style else {}),
+        settings=settings.model_dump() | ({"teacher": teacher.model_dump()} if teacher.model else {}),
+        work=work,
+        force=force,
+    )
+
+
+def _taught(
+    run: Run, catalogue: Catalogue, made: list[Example], style: tuple[str, ...], folder: Path
+) -> dict[str, Any]:
+    """Add what the teacher has to add to the examples made so far; the stage's results of it."""
+    settings, console = run.recipe.teacher, Console(stderr=True)
+    with Progress(console=console) as bar:
+        task = bar.add_task("Asking the teacher", total=jobs(made, settings))
+        taught = teach(
+            catalogue,
+            made,
+            settings,
+            style=style,
+            max_steps=run.recipe.generate.max_steps,
+            seed=run.recipe.seed,
+            folder=run.path / "teacher",
+            done=lambda: bar.advance(task),
+        )
+    if taught.stopped:
+        console.print(f"The teacher was stopped: {taught.stopped}. With a larger budget the same command goes on.")
+    made.extend(taught.examples)
+    write_lines(folder / "rejected.jsonl", (row.to_json() for row in taught.rejected))
+    return {"teacher": taught.results}
+
+
+def _reported(folder: Path, catalogue: Catalogue, settings: GenerateTable, made: list[Example]) -> Mapping[str, Any]:
+    """Write the report; returns what the console and `stage.json` say of it."""
+    report = coverage(catalogue, settings, made)
+    page = as_markdown(report, least=settings.coverage, catalogue=catalogue)
+    (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "report.md").write_text(page, encoding="utf-8")
+    return {
+        "examples": len(made),
+        "lengths": {str(k): v for k, v in sorted(Counter(len(example.plan) for example in made).items())},
+        "covered": {kind: f"{report[kind]['covered']} of {report[kind]['total']}" for kind in KINDS},
+        "refusals": dict(sorted(Counter(e.origin["refusal"] for e in made if "refusal" in e.origin).items())),
+        "uncovered": [entry["what"] for kind in KINDS for entry in report[kind]["uncovered"]],
+    }
+
+
+def examples(catalogue: Catalogue, settings: GenerateTable, *, seed: int) -> Iterator[Example]:
+    """`settings.examples` distinct examples, always the same for a seed."""
+    rng = Random(f"generate/{seed}")
+    sampler = Sampler(catalogue, settings.max_steps)
+    phraser = Phraser(catalogue, typos=settings.typos, context=settings.context)
+    if not sampler.goals:
+        raise CatalogueError(
+            "no tool can be called: each needs an argument that nothing can fill",
+            remedy="Give required arguments a type, an enum or `examples`, or add a tool that returns what they need.",
+        )
+    refusals, ledger = Refusals(sampler, phraser), Ledger(sampler, settings.coverage)
+    asked: set[str] = set()
+    tries = 0
+    while len(asked) < settings.examples:
+        tries += 1
+        if tries > TRIES * settings.examples:
+            raise CatalogueError(
+                f"only {len(asked)} distinct requests could be made from {len(catalogue)} tools",
+                remedy=f"Set examples = {len(asked)} under [generate], or give more tools, arguments or examples.",
+            )
+        source: dict[str, Any] = {"source": "generate", "line": len(asked) + 1}
+        if rng.random() < settings.refusals:
+            request, source["refusal"] = refusals.request(rng)
+            said = Said(request, Plan(), request) if request else None
+        else:
+            said = phraser.said(rng, _plan(rng, sampler, ledger, left=settings.examples - len(asked)))
+        if said and said.core.lower() not in asked and literals_said(said.plan, said.request):
+            asked.add(said.core.lower())
+            ledger.count(said.plan)
+            yield Example(said.request, said.plan, catalogue.fingerprint, source)
+
+
+def _plan(rng: Random, sampler: Sampler, ledger: Ledger, *, left: int) -> Plan:
+    """A plan for what is seen too seldom, the more often the less room is left for it; else any plan."""
+    share = max(SEEN, 2 * ledger.missing / (3 * left))
+    plan = ledger.draw(rng) if ledger.missing and rng.random() < share else None
+    return sampler.mixed(rng) if plan is None else plan
+
+
+def coverage(catalogue: Catalogue, settings: GenerateTable, made: list[Example]) -> dict[str, Any]:
+    """What the examples cover of the catalogue: see `platypus.generation.plans.coverage.Ledger.report`."""
+    ledger = Ledger(Sampler(catalogue, settings.max_steps), settings.coverage)
+    for example in made:
+        if example.plan.steps:
+            ledger.count(example.plan)
+    ledger.give_up(Random(0))
+    return ledger.report()

@@ -1,0 +1,76 @@
+"""show: what a run holds, for people and as JSON: its stages, when they were done, from what, with which results.
+
+Only reads; whether a stage would be done again is for `Run.perform` to say.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from platypus.run.folder import Outcome, Run
+
+STAGES = ("generate", "refine", "train", "merge", "evaluate", "export")
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A run at a glance: its definition and the record of each stage; None where it is not done."""
+
+    run: Run
+    stages: Mapping[str, Mapping[str, Any] | None]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, for `--json`: a stage that is not done is null."""
+        tools = self.run.catalogue
+        return {
+            "run": str(self.run.path),
+            "recipe": self.run.recipe.model_dump(),
+            "catalogue": None if tools is None else {"tools": len(tools), "fingerprint": tools.fingerprint},
+            "stages": {name: None if record is None else dict(record) for name, record in self.stages.items()},
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        tools = self.run.catalogue
+        named = "none, plain instruction data" if tools is None else f"{len(tools)} tools ({tools.fingerprint})"
+        yield f"{self.run.path}: base {self.run.recipe.base}, seed {self.run.recipe.seed}, catalogue {named}"
+        for name, record in self.stages.items():
+            if record is None:
+                yield f"{name}: not done"
+                continue
+            yield f"{name}: done {record['finished']} in {record['seconds']:.1f} s"
+            for source, fingerprint in record["inputs"].items():
+                changed = self.stages.get(source) and self.run.fingerprint(source) != fingerprint
+                yield f"  from {source} {fingerprint}" + (", which has changed since" if changed else "")
+            yield from result_lines(record["results"])
+
+
+def show(run: Run) -> Overview:
+    """The overview of a run."""
+    return Overview(run, {stage: run.record(stage) if run.is_done(stage) else None for stage in STAGES})
+
+
+def headline(outcome: Outcome) -> str:
+    """What became of a stage, on one line."""
+    did = "skipped, nothing has changed" if outcome.skipped else f"done in {outcome.seconds:.1f} s"
+    return f"{outcome.stage}: {did} → {outcome.folder}"
+
+
+def result_lines(results: Mapping[str, Any], *, indent: str = "  ") -> Iterator[str]:
+    """Results as indented lines, a group of plain values on one; lists of groups (examples) are left to the reports."""
+    for name, value in results.items():
+        if isinstance(value, Mapping) and any(isinstance(part, Mapping | list) for part in value.values()):
+            yield f"{indent}{name}:"
+            yield from result_lines(value, indent=indent + "  ")
+        elif isinstance(value, Mapping):
+            yield f"{indent}{name}: {', '.join(f'{key} {_plain(part)}' for key, part in value.items()) or 'none'}"
+        elif not (isinstance(value, list) and any(isinstance(part, Mapping) for part in value)):
+            yield f"{indent}{name}: {_plain(value)}"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value)) or "none"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

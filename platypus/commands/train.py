@@ -1,0 +1,257 @@
+"""Train: fine-tune a LoRA adapter of the base on the refined examples.
+
+Puts together what the training loop (`fit.py`) needs: rows as tokens, a forecast of what fits, the base where it
+computes, an adapter on it. Of several processes the first one holds the run and saves.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model
+from rich.filesize import decimal
+from rich.table import Table
+
+from platypus.data.dataset import Row, read_dataset
+from platypus.errors import DatasetError, ModelError, PromptError
+from platypus.model.loading import AdapterCard, Loaded, base_fingerprint, load_base
+from platypus.prompt.prompt import Encoded, Prompt
+from platypus.run.folder import Outcome, Run
+from platypus.run.recipe import Recipe
+from platypus.run.settings import TrainTable
+from platypus.training.dataset import Lessons
+from platypus.training.distributed import Team, check_team, gather_team, load_for_training, shard
+from platypus.training.forecast import Forecast, foresee, measure_seconds, set_checkpointing
+from platypus.training.loop import fit
+from platypus.training.optimizer import warmup_steps
+from platypus.training.shared_prefix.prefix import sharing
+from platypus.training.tracking import check_loggers
+
+# Our names for the layers of Llama-like models; "all-linear" is PEFT's own for every linear layer but the output.
+TARGETS: dict[str, str | list[str]] = {
+    "mlp": ["gate_proj", "up_proj", "down_proj"],
+    "attention": ["q_proj", "k_proj", "v_proj", "o_proj"],
+    "all-linear": "all-linear",
+}
+
+
+def train(run: Run, *, force: bool = False) -> Outcome:
+    """Fine-tune the recipe's base on refine/train.jsonl into train/adapter/, with metrics.jsonl and tensorboard/.
+
+    Of several processes the first one holds the run and saves; the others compute their share.
+    Raises DatasetError, ModelError, PromptError, RecipeError, and TrainingError when it cannot go on.
+    """
+    with gather_team() as team:
+        check_team(run.recipe, team)
+        check_loggers(run.recipe.train.loggers)
+        return _lead(run, team, force=force) if team.leads else _follow(run, team)
+
+
+def _lead(run: Run, team: Team, *, force: bool) -> Outcome:
+    recipe = run.recipe
+    outcome = run.perform(
+        "train",
+        inputs={"refine": run.fingerprint("refine"), "base": base_fingerprint(recipe.base)},
+        settings={"base": recipe.base, "prompt": recipe.prompt.model_dump(), "train": recipe.train.model_dump()},
+        work=lambda folder: _work(run, team.tell(folder) or folder, team),
+        force=force,
+    )
+    if outcome.skipped:
+        team.tell(None)
+    team.tell(None)
+    return outcome
+
+
+def _follow(run: Run, team: Team) -> Outcome:
+    folder = team.tell(None)
+    if folder is not None:
+        _work(run, folder, team)
+    team.tell(None)  # until it is published
+    return run.outcome("train", skipped=folder is None)
+
+
+def forecast(run: Run) -> Forecast:
+    """What `train` would need, with the time from a few measured steps. Nothing is learned or saved."""
+    with gather_team() as team:
+        check_team(run.recipe, team)
+        job = _prepare(run, team)
+        adapted = load_adapted_for_training(run.recipe, team)
+        set_checkpointing(adapted, job.forecast.cut.checkpointing)
+        return replace(job.forecast, seconds=measure_seconds(adapted, job.steps, job.forecast, ranks=team.ranks))
+
+
+def forecast_table(found: Forecast) -> Table:
+    """A forecast for people."""
+    needed = found.memory.added
+    rows = {
+        "optimizer steps": f"{found.steps:,}",
+        "tokens": f"{found.tokens:,}",
+        "of these computed": f"{found.computed_tokens:,}: {found.tokens / found.computed_tokens:.1f} times fewer",
+        "attention": found.attention,
+        "examples": f"{found.cut}: {found.reason}",
+        "memory": f"{decimal(found.memory.total)} at the peak",
+        **{f"  {part}": decimal(size) for part, size in vars(found.memory).items()},
+        "free": f"{decimal(found.available)}, of which {decimal(needed)} will be taken",
+        "time": f"{timedelta(seconds=round(found.seconds or 0))}, as a few steps took; validation and saving apart",
+    }
+    table = Table(box=None, show_header=False, padding=(0, 1))
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is known before the weights are read."""
+
+    lessons: Lessons
+    valid: list[Encoded]
+    steps: list[list[Encoded]]  # of the first epoch
+    forecast: Forecast
+
+
+def _prepare(run: Run, team: Team) -> _Job:
+    """Rows as tokens, and what their training will need; for this a model without weights is enough."""
+    recipe = run.recipe
+    rows = _rows(run, "train")
+    bare = load_base(recipe.base, dtype=_dtype(recipe, team), device="meta")
+    lessons = lessons_of(run, rows, bare)
+    first = lessons.first_epoch()
+    warmup_steps(recipe.train, steps=recipe.train.epochs * len(first))
+    steps = [lessons.read(step, number) for number, step in enumerate(first, 1)]
+    device = team.accelerator.device
+    foreseen = foresee(
+        adapt(bare, recipe.train, seed=recipe.seed, device=device),
+        steps,
+        settings=recipe.train,
+        epochs=recipe.train.epochs,
+        ranks=team.ranks,
+        device=device,
+        whole=[[lessons.pool[row] for row in step] for step in first] if lessons.vary else (),
+    )
+    return _Job(lessons, lessons_of(run, _rows(run, "valid"), bare).examples, steps, foreseen)
+
+
+def _dtype(recipe: Recipe, team: Team) -> Any:
+    """The dtype that the base will have where it computes: "auto" depends on the device."""
+    wanted = recipe.train.dtype
+    if wanted != "auto":
+        return wanted
+    return "bfloat16" if team.accelerator.device.type == "cuda" else "float32"
+
+
+def _work(run: Run, folder: Path, team: Team) -> dict[str, Any]:
+    recipe = run.recipe
+    job = _prepare(run, team)
+    adapted = load_adapted_for_training(recipe, team)
+    learned = fit(
+        adapted,
+        job.lessons.pool,
+        job.valid,
+        settings=recipe.train,
+        seed=recipe.seed,
+        folder=folder,
+        card=_card(recipe, adapted, run),
+        cut=job.forecast.cut,
+        team=team,
+        read=job.lessons.read,
+    )
+    trained, parameters = adapted.model.get_nb_trainable_parameters()  # type: ignore[operator]
+    return {
+        "examples": len(job.lessons.rows),
+        **job.lessons.results(),
+        **learned.results(steps_per_epoch=len(job.steps)),
+        "tokens_per_second": learned.tokens_per_second,
+        "trainable_parameters": trained,
+        "parameters": parameters,
+        "device": str(adapted.device),
+        "devices": team.ranks,
+        "attention": adapted.model.config._attn_implementation,
+    }
+
+
+# ---------------------------------------------------------------- before the first step
+
+
+def _rows(run: Run, split: str) -> tuple[Row, ...]:
+    """The rows of one of refine's files. Raises DatasetError for a row that was spoilt by hand since."""
+    path = run.folder("refine") / f"{split}.jsonl"
+    if split == "valid" and path.stat().st_size == 0:
+        return ()
+    dataset = read_dataset(str(path), run.catalogue)
+    if dataset.rejected:
+        raise DatasetError(
+            f"{len(dataset.rejected)} rows are not valid, the first: {dataset.rejected[0]}",
+            where=str(path),
+            remedy=f"Run again: platypus refine {run.path} --force",
+        )
+    return dataset.rows
+
+
+def lessons_of(run: Run, rows: Sequence[Row], loaded: Loaded) -> Lessons:
+    """The rows as the run's training reads them. Raises PromptError for rows longer than the cutoff or the context."""
+    table = run.recipe.prompt
+    prompt = Prompt(loaded.tokenizer, run.catalogue, table.notation, table.cutoff, table.markers)
+    lessons = Lessons(rows, prompt, run.recipe.train, run.recipe.seed)
+    longest = max(lessons.examples, key=lambda example: len(example.ids), default=None)
+    if longest is not None and len(longest.ids) > loaded.context:
+        raise PromptError(
+            f"{longest.name} has {len(longest.ids)} tokens, but the context of the base is {loaded.context}",
+            where=loaded.source,
+            remedy='Use a base with a longer context, notation = "calls", fewer tools, or leave long rows out.',
+        )
+    return lessons
+
+
+def load_adapted_for_training(recipe: Recipe, team: Team) -> Loaded:
+    """The recipe's base with a fresh adapter, where it computes, sharded if the recipe says so."""
+    loaded = load_for_training(recipe, team)
+    adapted = adapt(loaded, recipe.train, seed=recipe.seed, device=team.accelerator.device)
+    shard(adapted, recipe.train, team)
+    return adapted
+
+
+def adapt(loaded: Loaded, settings: TrainTable, *, seed: int, device: torch.device | None = None) -> Loaded:
+    """The base with a fresh LoRA adapter, float32, which changes nothing yet; it will compute on `device`.
+
+    Raises ModelError for unknown layers.
+    """
+    target = settings.target_modules if isinstance(settings.target_modules, list) else TARGETS[settings.target_modules]
+    config = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=settings.rank,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # a float is as good
+        lora_dropout=settings.dropout,
+        target_modules=target,
+    )
+    torch.manual_seed(seed)
+    base: Any = loaded.model
+    shared = sharing(base, device=device or loaded.device, wanted=settings.prefix)
+    if shared.attention:
+        base.set_attn_implementation(shared.attention)
+    try:
+        model = get_peft_model(base, config)
+    except ValueError as error:
+        layers = {name.split(".")[-1] for name, layer in base.named_modules() if isinstance(layer, torch.nn.Linear)}
+        raise ModelError(
+            f"it has no layers named {target}",
+            where=loaded.source,
+            remedy=f'Set `target_modules` under [train] to "all-linear" or some of {sorted(layers)}.',
+        ) from error
+    model.peft_config["default"].base_model_name_or_path = loaded.source
+    return replace(loaded, model=model)
+
+
+def _card(recipe: Recipe, loaded: Loaded, run: Run) -> AdapterCard:
+    return AdapterCard(
+        base=recipe.base,
+        base_fingerprint=loaded.fingerprint,
+        catalogue=None if run.catalogue is None else run.catalogue.fingerprint,
+        notation=recipe.prompt.notation,
+        cutoff=recipe.prompt.cutoff,
+        markers=recipe.prompt.markers,
+        quantisation=recipe.train.quantise,
+    )

@@ -1,0 +1,96 @@
+"""What two rows may have in common: the request, its template, the plan's shape.
+
+Each key is a text; rows with equal keys belong together in that respect. How much two texts are alike is
+`platypus.refinement.similarity`'s matter.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from itertools import starmap
+
+from platypus.data.dataset import Example, Row
+from platypus.plan.plan import MARK, Plan, Reference, Value
+
+MASK = "@"  # what stands in a template for a value
+QUOTATION = re.compile(r"""\"[^"]*"|“[^”]*”|(?<!\w)'[^']*'(?!\w)""")
+ID = re.compile(r"\b[a-z]+-\w+|\b\w*\d\w*")
+PART = re.compile(r"\w+|@")
+LIST = re.compile(r"@(?: (?:(?:and|or) )?@)+")
+
+
+def question(row: Row) -> str:
+    """What is asked, in one line."""
+    return one_line(row.query if isinstance(row, Example) else f"{row.instruction} {row.input}")
+
+
+def one_line(text: str) -> str:
+    """A text with single spaces for all that parts its words."""
+    return " ".join(text.split())
+
+
+def normalised(text: str) -> str:
+    """A request without what does not change it: case, forms of letters, the last full stop."""
+    return unicodedata.normalize("NFKC", text).casefold().rstrip(" .!").strip()
+
+
+def template(row: Row) -> str:
+    """The request with its values masked: the plan's literals, quotations, ids, numbers, and lists of these.
+
+    "Summarize ISS-14 and "TKT 3", please." → "summarize @ please".
+    """
+    text = question(row).casefold()
+    if isinstance(row, Example):
+        literals = {one_line(literal).casefold() for literal in said_literals(row.plan)}
+        for literal in sorted(literals, key=lambda literal: (-len(literal), literal)):
+            text = _masked(text, literal) if literal else text
+    text = ID.sub(MASK, QUOTATION.sub(MASK, text))
+    return LIST.sub(MASK, " ".join(PART.findall(text)))
+
+
+def _masked(text: str, literal: str) -> str:
+    """The text with the literal, or its plural in -s, masked where it stands as words."""
+    at = text.find(literal)
+    while at >= 0:
+        end = at + len(literal)
+        end += text[end : end + 1] == "s" and not _in_word(text[end + 1 : end + 2])
+        alone = not (_in_word(text[at - 1 : at]) or _in_word(text[end : end + 1]))
+        text = text[:at] + MASK + text[end:] if alone else text
+        at = text.find(literal, at + 1)
+    return text
+
+
+def _in_word(letter: str) -> bool:
+    return letter.isalnum() or letter == "_"
+
+
+def literals(value: Value) -> Iterator[str]:
+    """The literals in a value, letter for letter: texts and numbers, but no truth values, nulls and references."""
+    if isinstance(value, list):
+        for element in value:
+            yield from literals(element)
+    elif isinstance(value, dict):
+        for element in value.values():
+            yield from literals(element)
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        yield str(value)
+
+
+def said_literals(plan: Plan) -> list[str]:
+    """The literals of a plan that its request says: all but booleans and nulls."""
+    return [text for step in plan for value in step.arguments.values() for text in literals(value)]
+
+
+def skeleton(plan: Plan) -> str:
+    """The plan without its values: tools, arguments, and who uses whose output; `[]` for no plan.
+
+    `search(customer) summarize(objects=0)`: step 1 takes the output of step 0, the other value is a literal.
+    """
+    steps = (f"{step.tool}({','.join(sorted(starmap(_shape, step.arguments.items())))})" for step in plan)
+    return " ".join(steps) or "[]"
+
+
+def _shape(name: str, value: Value) -> str:
+    elements = value if isinstance(value, list) else [value]
+    used = [str(element).removeprefix(MARK) for element in elements if isinstance(element, Reference)]
+    return f"{name}={'+'.join(used).replace(']', '')}" if used else name

@@ -1,0 +1,180 @@
+"""Rows as files hold them, before they are understood: JSON Lines, a JSON list, CSV, Parquet, a data set on the hub.
+
+A line of JSON is decoded late (`decoded`), so that others can do it; the other formats give decoded data. What the
+keys of a row mean is `platypus.data.dataset`'s matter. `lenient` mends what `platypus.plan.repair` can, and names each
+repair.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from platypus.errors import DatasetError
+from platypus.plan.plan import Malformed, Problem, parse_json
+from platypus.plan.repair import Element, Read, read_list_loosely, read_loosely
+
+HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+TABLES = {".csv": ",", ".tsv": "\t"}
+SUFFIXES = (".json", ".jsonl", ".parquet", *TABLES)
+BATCH = 1000  # rows of a Parquet file at once
+
+
+class Line(NamedTuple):
+    """A line of a JSONL file, not decoded yet."""
+
+    line: int
+    content: bytes
+
+
+class Entry(NamedTuple):
+    """One row before it is understood: `data` is Malformed when it is not JSON."""
+
+    line: int
+    raw: Any
+    data: Any
+    repairs: tuple[str, ...] = ()
+
+
+def entries(source: str, *, lenient: bool = False) -> Iterator[Line | Entry]:
+    """The rows of a file or of a hub data set ("owner/name", its `train` split), by line or number from 1.
+
+    Raises DatasetError when there is no such data, it cannot be read at all, or it is empty.
+    """
+    found = _open(source, lenient)
+    first = next(found, None)
+    if first is None:
+        raise DatasetError("is empty", where=source, remedy="Give a file with at least one row.")
+    return chain([first], found)
+
+
+def decoded(entry: Line | Entry, *, lenient: bool = False) -> Entry:
+    """The entry with its data."""
+    if isinstance(entry, Entry):
+        return entry
+    try:
+        text = entry.content.decode().strip()
+    except UnicodeDecodeError as error:
+        fault = Problem("json", "not UTF-8 text", position=error.start)
+        return Entry(entry.line, repr(entry.content), Malformed(repr(entry.content), (fault,)))
+    read = read_loosely(text) if lenient else Read(parse_json(text))
+    as_written = isinstance(read.data, Malformed) or read.repairs
+    return Entry(entry.line, text if as_written else read.data, read.data, read.repairs)
+
+
+def _open(source: str, lenient: bool) -> Iterator[Line | Entry]:
+    path = Path(source)
+    if path.is_file():
+        if path.suffix in TABLES:
+            return _table_entries(path, TABLES[path.suffix])
+        if path.suffix == ".parquet":
+            return _parquet_entries(path)
+        with path.open("rb") as file:
+            begun = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+        return _list_entries(path, lenient) if begun.startswith(b"[") else _lines(path)
+    if path.suffix in SUFFIXES or not (path.is_dir() or HUB_NAME.fullmatch(source)):
+        raise DatasetError(
+            "no such file",
+            where=source,
+            remedy=f'Give a file ({", ".join(SUFFIXES)}), or a name on the hub, "owner/name".',
+        )
+    return _hub_entries(source)
+
+
+def _lines(path: Path) -> Iterator[Line]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+            if content.strip():
+                yield Line(number, content.removesuffix(b"\n"))
+
+
+def _list_entries(path: Path, lenient: bool) -> Iterator[Entry]:
+    """The elements of one JSON list, each with the line on which it starts."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        elements = _list_elements(text, lenient)
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"is not JSON: {error}", where=str(path), remedy="Mend the JSON there.") from error
+    line, position = 1, 0
+    for start, read in elements:
+        line += text.count("\n", position, start)
+        position = start
+        raw = read.data.text if isinstance(read.data, Malformed) else read.data
+        yield Entry(line, raw, read.data, read.repairs)
+
+
+def _list_elements(text: str, lenient: bool) -> list[Element]:
+    """The elements of the list. Raises ValueError with line and column when it is not JSON."""
+    try:
+        json.loads(text)
+    except ValueError:
+        if lenient:
+            return read_list_loosely(text)
+        raise
+    decoder, space = json.JSONDecoder(), re.compile(r"[\s,]*")
+    elements = []
+    position = space.match(text, text.index("[") + 1).end()  # type: ignore[union-attr]
+    while text[position] != "]":
+        end = decoder.raw_decode(text, position)[1]
+        elements.append(Element(position, Read(parse_json(text[position:end]))))
+        position = space.match(text, end).end()  # type: ignore[union-attr]
+    return elements
+
+
+def _table_entries(path: Path, delimiter: str) -> Iterator[Entry]:
+    """The rows below the header; a row that is longer or shorter than the header is no row."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, delimiter=delimiter, strict=True)
+        line = 2
+        try:
+            for row in reader:
+                ragged = None in row or None in row.values()
+                fault = Problem("row", "has more or fewer cells than the header")
+                yield Entry(line, row, Malformed(str(row), (fault,)) if ragged else row)
+                line = reader.line_num + 1
+        except (csv.Error, UnicodeDecodeError) as error:
+            where = f"{path}:{line}"
+            raise DatasetError(f"is not CSV in UTF-8: {error}", where=where, remedy="Mend the file there.") from error
+
+
+def _parquet_entries(path: Path) -> Iterator[Entry]:
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    except ImportError as error:
+        remedy = "pip install 'platypus-llm[train]', or give JSON Lines."
+        raise DatasetError("a Parquet file needs the package `pyarrow`", where=str(path), remedy=remedy) from error
+    try:
+        batches = ParquetFile(path).iter_batches(batch_size=BATCH)
+        rows = (row for batch in batches for row in batch.to_pylist())
+        for number, row in enumerate(rows, 1):
+            yield Entry(number, row, row)
+    except (ArrowException, OSError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise DatasetError(f"is not Parquet: {reason}", where=str(path), remedy="Write the file anew.") from error
+
+
+def _hub_entries(source: str) -> Iterator[Entry]:
+    try:
+        from datasets import load_dataset
+
+        table = load_dataset(source, split="train")
+    except ImportError as error:
+        raise DatasetError(
+            "a data set on the hub needs the package `datasets`",
+            where=source,
+            remedy="pip install 'platypus-llm[train]', or give a file.",
+        ) from error
+    except Exception as error:  # whatever the network, the hub and the data set's files bring up
+        reason = str(error).strip().split("\n")[0]
+        raise DatasetError(
+            f"cannot be loaded from the hub: {type(error).__name__}: {reason}",
+            where=source,
+            remedy="Check the name and the connection, or download the file and give its path.",
+        ) from error
+    for number, row in enumerate(table, 1):
+        yield Entry(number, row, row)

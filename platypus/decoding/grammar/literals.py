@@ -1,0 +1,318 @@
+"""Grammar rules for the literals of a schema, as Lark for llguidance: what may stand as a value, in canonical JSON.
+
+Text is what `json.dumps(…, ensure_ascii=False)` writes: one space after `,` and `:`, no needless escape. Everything
+that the rules derive is allowed by the schema, but for two equal elements or keys, which
+`platypus.decoding.constraint` forbids.
+Some allowed literals are left out: keys beside an object's declared ones, text with `"` or `\\` where there is a
+pattern or format, numbers with more than 15 digits before or 20 after the point, arrays of more than 100 elements,
+nesting in "anything" beyond 6 levels. Knows no references.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from functools import reduce
+from math import ceil, floor, prod
+from typing import Any
+
+from llguidance import LLMatcher
+
+from platypus.catalogue.schema import Schema, literal_problem, variants
+from platypus.decoding.grammar.strings import CHARACTER, UNMARKED, count_texts, is_possible, text_terminal
+from platypus.errors import CatalogueError
+from platypus.plan.notation import MARKER
+from platypus.plan.plan import MARK
+
+MAX_ITEMS = 100
+MAX_ANY_DEPTH = 6
+LARGEST = 10**15
+MAX_SCHEMA_DEPTH = 20  # with the depth of "anything" still below the 32 that a plan allows
+
+_INTEGER = r"-?[1-9][0-9]{0,14}|0"
+_FRACTION = r"(0|[0-9]{0,19}[1-9])"
+_EXPONENT = r"e(-(0[5-9]|[1-9][0-9]|[12][0-9]{2})|\+(1[6-9]|[2-9][0-9]|[12][0-9]{2}))"
+_NUMBER = rf"0|-?(0\.{_FRACTION}|[1-9][0-9]{{0,14}}(\.{_FRACTION})?)|-?[1-9](\.[0-9]{{0,14}}[1-9])?{_EXPONENT}"
+
+_OF_STRINGS = ("pattern", "minLength", "maxLength", "format")
+_OF_ARRAYS = ("minItems", "maxItems", "uniqueItems")
+_OF_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+_SAID = ("title", "description", "default", "examples", "readOnly", "writeOnly", "deprecated", "$comment")
+
+
+class Rules:
+    """The rules of a grammar under construction; the same body is written once."""
+
+    SELF = "\0"  # stands for the rule's own name in its body
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._counted: set[str] = set()
+
+    def add(self, kind: str, body: str, *, counted: bool = False) -> str:
+        """The name of the rule, or of the terminal if `kind` is upper case, with this body.
+
+        A counted rule has a parameter, `_` in its body.
+        """
+        name = self._names.setdefault(body, f"{kind}{len(self._names)}")
+        if counted:
+            self._counted.add(name)
+        return name
+
+    def define(self, name: str, body: str) -> str:
+        """A counted rule of a chosen name, that other rules may use before."""
+        self._counted.add(name)
+        return self._names.setdefault(body, name)
+
+    def lark(self) -> str:
+        """All rules as Lark."""
+        return "".join(
+            f"{name}{'::_' if name in self._counted else ''} : {body.replace(self.SELF, name)}\n"
+            for body, name in self._names.items()
+        )
+
+
+def quoted(text: str) -> str:
+    """The text as a terminal in Lark."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def meaning(schema: Schema) -> dict[str, Any]:
+    """The schema without what it says to people."""
+    return {key: value for key, value in schema.items() if key not in _SAID}
+
+
+class Literals:
+    """The literals of schemas, as rules added to a grammar; with markers, one of these may stand for any text."""
+
+    def __init__(self, rules: Rules, *, markers: bool = False) -> None:
+        self._rules, self._markers = rules, markers
+        self._known: dict[str, str | None] = {}
+
+    def rule(self, schema: Schema, where: str, *, depth: int = 0) -> str | None:
+        """The rule of the schema's literals; None when there are none.
+
+        Raises CatalogueError for a schema that no grammar can hold to.
+        """
+        if depth > MAX_SCHEMA_DEPTH:
+            raise CatalogueError(f"is nested deeper than {MAX_SCHEMA_DEPTH}", where=where, remedy="Make it flatter.")
+        key = json.dumps(meaning(schema), sort_keys=True)
+        if key not in self._known:
+            choices = dict.fromkeys(self._choices(schema, where, depth))
+            self._known[key] = self._rules.add("v", " | ".join(choices)) if choices else None
+        return self._known[key]
+
+    def items(self, schema: Schema, element: str | None) -> str | None:
+        """An array of such elements, within the schema's limits; `element` may be a rule with a parameter."""
+        least, most = schema.get("minItems", 0), min(schema.get("maxItems", MAX_ITEMS), MAX_ITEMS)
+        if least > most or (element is None and least):
+            return None
+        if schema.get("uniqueItems") and least > 1 and least > _capacity(schema.get("items", {}), least):
+            return None
+        if element is None or not most:
+            return '"[" "]"'
+        more = f' (", " {element}){{{max(least, 1) - 1},{most - 1}}}' if most > 1 else ""
+        filled = f"{element}{more}"
+        return f'"[" {filled} "]"' if least else f'"[" ({filled})? "]"'
+
+    def _choices(self, schema: Schema, where: str, depth: int) -> Iterator[str]:
+        for variant in _exclusive(schema, where):
+            if "enum" in variant or "const" in variant:
+                values = variant["enum"] if "enum" in variant else [variant["const"]]
+                texts = (json.dumps(v, ensure_ascii=False) for v in values if literal_problem(schema, v) is None)
+                yield from (quoted(text) for text in texts if MARK not in text)
+            else:
+                rule = self._of_type(variant, where, depth)
+                if rule is not None:
+                    yield rule
+
+    def _of_type(self, schema: Schema, where: str, depth: int) -> str | None:
+        match _kind(schema):
+            case "string":
+                return self._string(schema, where)
+            case "integer" | "number" as kind:
+                return self._number(schema, kind)
+            case "boolean":
+                return '"true" | "false"'
+            case "null":
+                return '"null"'
+            case "array":
+                element = self.rule(schema.get("items", {}), f"{where}[]", depth=depth + 1)
+                body = self.items(schema, element)
+                return body and self._rules.add("v", body)
+            case "object":
+                return self._object(schema, where, depth)
+            case _:
+                return self._anything()
+
+    def _string(self, schema: Schema, where: str) -> str | None:
+        terminal = text_terminal(schema)
+        if terminal is None:
+            marker = self._rules.add("MARKER", f"/{MARKER}/") if self._markers else None
+            return " | ".join(filter(None, (self._text(), marker)))
+        return self._rules.add("TEXT", terminal) if is_possible(terminal, where) else None
+
+    def _number(self, schema: Schema, kind: str) -> str | None:
+        limits = {key: schema[key] for key in _OF_NUMBERS if key in schema}
+        if not limits:
+            return self._rules.add("NUMBER", f"/{_INTEGER if kind == 'integer' else _NUMBER}/")
+        least, most = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")
+        for key, others, bound in (("minimum", least, -LARGEST), ("maximum", most, LARGEST)):
+            if not limits.keys() & set(others):
+                limits[key] = bound
+        if kind == "number":  # so that rounding does not move a text across a limit
+            limits.setdefault("multipleOf", 0.000001)
+        body = f"%json {json.dumps({'type': kind, **limits})}"
+        return None if LLMatcher.validate_grammar(f"start: {body}") else self._rules.add("v", body)
+
+    def _object(self, schema: Schema, where: str, depth: int) -> str | None:
+        properties, required = schema.get("properties", {}), set(schema.get("required", ()))
+        if not properties:
+            return self._free_object(schema.get("additionalProperties", True), where, depth)
+        fields: list[tuple[str, str]] = []
+        for name, part in properties.items():
+            rule = self.rule(part, f"{where}.{name}", depth=depth + 1)
+            if rule is None and name in required:
+                return None
+            if rule is not None and MARK not in name:
+                fields.append((name, rule))
+        if len(fields) > 64:
+            raise CatalogueError(
+                f"is an object of {len(fields)} fields; a grammar counts up to 64", where=where, remedy="Split it."
+            )
+        if not fields:
+            return '"{" "}"'
+        keys = [f"{quoted(f'{json.dumps(name, ensure_ascii=False)}: ')} {rule}" for name, rule in fields]
+        needed = [f"bit_set({i})" for i, (name, _) in enumerate(fields) if name in required]
+        end = f'"" %if {conjunction(needed)}' if needed else '""'
+        more = (f'", " {key} {Rules.SELF}::set_bit({i}) %if bit_clear({i})' for i, key in enumerate(keys))
+        following = self._rules.add("f", " | ".join((end, *more)), counted=True)
+        first = [f"{key} {following}::{1 << i}" for i, key in enumerate(keys)]
+        begin = self._rules.add("f", " | ".join(first if needed else ['""', *first]))
+        return self._rules.add("v", f'"{{" {begin} "}}"')
+
+    def _free_object(self, values: Any, where: str, depth: int) -> str:
+        """An object of any keys."""
+        schema = values if isinstance(values, Mapping) else {} if values else None
+        element = None if schema is None else self.rule(schema, where, depth=depth + 1)
+        if element is None:
+            return '"{" "}"'
+        field = f'{self._text()} ": " {element}'
+        return self._rules.add("v", f'"{{" ({field} (", " {field}){{0,{MAX_ITEMS}}})? "}}"')
+
+    def _anything(self) -> str:
+        """Any JSON value; the parameter counts how deep it is nested."""
+        own, deeper = Rules.SELF, f"%if lt(_, {MAX_ANY_DEPTH})"
+        text, number = self._text(), self._number({}, "number")
+        elements = self._rules.add("e", f'any::_ | any::_ ", " {own}::_', counted=True)
+        field = f'{text} ": " any::_'
+        fields = self._rules.add("e", f'{field} | {field} ", " {own}::_', counted=True)
+        nested = f'"[" {elements}::incr(_) "]" {deeper} | "{{" {fields}::incr(_) "}}" {deeper}'
+        scalar = f'{text} | {number} | "true" | "false" | "null"'
+        return self._rules.define("any", f'{scalar} | "[" "]" | "{{" "}}" | {nested}') + "::0"
+
+    def _text(self) -> str:
+        return self._rules.add("TEXT", rf'"\"" (/{CHARACTER}*/ & {UNMARKED}) "\""')
+
+
+def conjunction(conditions: Sequence[str]) -> str:
+    """All of the conditions (at least one), as llguidance writes it."""
+    return reduce(lambda joined, more: f"and({joined}, {more})", conditions)
+
+
+def disjunction(conditions: Sequence[str]) -> str:
+    """Any of the conditions (at least one), as llguidance writes it."""
+    return reduce(lambda joined, more: f"or({joined}, {more})", conditions)
+
+
+def _kind(schema: Schema) -> str | None:
+    """The type of a variant, or the one that its limits speak of."""
+    if "type" in schema:
+        return str(schema["type"])
+    if any(key in schema for key in _OF_STRINGS):
+        return "string"
+    if any(key in schema for key in _OF_NUMBERS):
+        return "number"
+    return "array" if any(key in schema for key in _OF_ARRAYS) else None
+
+
+def _exclusive(schema: Schema, where: str) -> list[Schema]:
+    """The variants; of a `oneOf` those whose type no other has, because a value must fit one alone.
+
+    Raises CatalogueError where a variant contradicts what stands beside `anyOf`, since both would hold.
+    """
+    branches = schema.get("anyOf") or schema.get("oneOf") or ()
+    outer = {key: value for key, value in meaning(schema).items() if key not in ("anyOf", "oneOf")}
+    for branch in branches:
+        twice = [key for key in outer if key != "type" and branch.get(key, outer[key]) != outer[key]]
+        if twice or branch.get("type", outer.get("type")) != outer.get("type", branch.get("type")):
+            raise CatalogueError(
+                f"{(twice or ['type'])[0]!r} stands beside anyOf and differs within it",
+                where=where,
+                remedy="Write it within the alternatives only.",
+            )
+    found = list(variants(schema))
+    if "oneOf" not in schema or "anyOf" in schema:
+        return found
+    kinds = ["number" if _kind(variant) == "integer" else _kind(variant) for variant in found]
+    alone = [v for v, kind in zip(found, kinds, strict=True) if kinds.count(kind) == 1 and None not in kinds]
+    return [v for v in found if v in alone or "enum" in v or "const" in v]  # listed values are checked one by one
+
+
+def _capacity(schema: Schema, wanted: int) -> int:
+    """How many different values there are at least; `wanted` where there are more."""
+    by_kind: dict[str, int] = {}
+    for variant in _exclusive(schema, ""):
+        kind = _kind(variant) or "anything"
+        if "enum" in variant or "const" in variant:
+            values = variant["enum"] if "enum" in variant else [variant["const"]]
+            plain = [float(value) if type(value) is int else value for value in values]
+            allowed = {json.dumps(value, sort_keys=True) for value in plain if literal_problem(schema, value) is None}
+            found = sum(MARK not in text for text in allowed)
+        else:
+            found = _capacity_of(variant, kind, wanted)
+        kind = "number" if kind == "integer" else kind
+        by_kind[kind] = max(by_kind.get(kind, 0), found)  # alternatives of one type may have values in common
+    return min(sum(by_kind.values()), wanted)
+
+
+def _capacity_of(schema: Schema, kind: str, wanted: int) -> int:
+    """The same for a schema of one type that lists no values."""
+    match kind:
+        case "boolean" | "null":
+            return 2 if kind == "boolean" else 1
+        case "integer" | "number":
+            return _multiples(schema, whole=kind == "integer", most=wanted)
+        case "string":
+            terminal = text_terminal(schema)
+            return wanted if terminal is None else count_texts(terminal, wanted)
+        case "array":
+            least, most = schema.get("minItems", 0), min(schema.get("maxItems", MAX_ITEMS), MAX_ITEMS)
+            items, total, ways = _capacity(schema.get("items", {}), wanted), 0, 1
+            for length in range(most + 1):
+                total += ways if length >= least else 0
+                ways = min(ways * max(0, items - length if schema.get("uniqueItems") else items), wanted)
+            return total
+        case "object" if schema.get("properties"):
+            optional = schema["properties"].keys() - set(schema.get("required", ()))
+            fields = [_capacity(part, wanted) + (name in optional) for name, part in schema["properties"].items()]
+            return min(prod(fields), wanted)
+        case "object":
+            values = schema.get("additionalProperties", True)
+            return wanted if values is True or (values and _capacity(values, 1)) else 1
+        case _:
+            return wanted
+
+
+def _multiples(schema: Schema, *, whole: bool, most: int) -> int:
+    """How many numbers are within the limits, `most` if there are more."""
+    step = Fraction(str(schema.get("multipleOf", 1 if whole else 0.000001)))
+    step = Fraction(step.numerator) if whole else step
+
+    def limits(inclusive: str, exclusive: str, sign: int) -> Iterator[int]:
+        if exclusive in schema:
+            yield ceil(sign * Fraction(str(schema[exclusive])) / step) - 1
+        if inclusive in schema or exclusive not in schema:
+            yield floor(sign * Fraction(str(schema.get(inclusive, sign * LARGEST))) / step)
+
+    highest, lowest = min(limits("maximum", "exclusiveMaximum", 1)), -min(limits("minimum", "exclusiveMinimum", -1))
+    return min(max(0, highest - lowest + 1), most)

@@ -1,0 +1,141 @@
+"""Text with a pattern, a format or a length, as a terminal in Lark for llguidance; how many texts match it.
+
+Patterns are those of llguidance: no look-around, no back-references, no anchors within. Where there is a pattern or a
+format, text has no escapes and at most 100 letters. Knows no other types than text.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
+from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper, regex_to_lark
+
+from platypus.catalogue.schema import Schema
+from platypus.errors import CatalogueError
+from platypus.plan.plan import MARK
+
+MAX_SHAPED = 100
+EFFORT = 10_000  # how many beginnings of texts are looked at to count them
+
+CHARACTER = r'([^"\\\x00-\x1f]|\\(["\\bfnrt]|u00(0[0-7bef]|1[0-9a-f])))'
+_PLAIN = r'[^"\\\x00-\x1f$]|\$[^"\\\x00-\x1f$]'  # no escapes, no two dollars
+_PLAIN_ASCII = r"[ !#%-\[\]-~]|\$[ !#%-\[\]-~]"
+UNMARKED = rf"~/(?s:.*){re.escape(MARK)}(?s:.*)/"
+
+_YEAR = r"[1-9][0-9]{3}"
+_LEAP = r"([1-9][0-9](0[48]|[2468][048]|[13579][26])|([13579][26]|[2468][048])00)"
+_DATE = (
+    rf"({_YEAR}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"
+    rf"|02-(0[1-9]|1[0-9]|2[0-8]))|{_LEAP}-02-29)"
+)
+_HOUR_MINUTE = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+_BYTE = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+FORMATS: Mapping[str, str] = {
+    "date": _DATE,
+    "date-time": rf"{_DATE}([T ]{_HOUR_MINUTE}(:[0-5][0-9](\.([0-9]{{3}}){{1,2}})?)?(Z|[+-]{_HOUR_MINUTE})?)?",
+    "time": rf"{_HOUR_MINUTE}:[0-5][0-9]",
+    "email": r"[^@ ]+@[^@ ]+",
+    "ipv4": rf"({_BYTE}\.){{3}}{_BYTE}",
+    "ipv6": r"([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|([0-9a-f]{1,4}:){1,6}(:[0-9a-f]{1,4})|::1?",
+    "uuid": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+}
+
+
+def text_terminal(schema: Schema) -> str | None:
+    """The expression of text that has limits, a pattern or a format, with its quotes; None for any text."""
+    parts = []
+    if "minLength" in schema or "maxLength" in schema:
+        parts.append(f"/{CHARACTER}{{{schema.get('minLength', 0)},{schema.get('maxLength', '')}}}/")
+    if schema.get("format") in FORMATS:
+        parts.append(f"/{FORMATS[schema['format']]}/")
+    if "pattern" in schema:
+        parts.append(f"/{_found(schema['pattern'])}/")
+    if not parts:
+        return None
+    if len(parts) > ("minLength" in schema or "maxLength" in schema):
+        classes = re.search(r"\\[wWdDsSbB]", schema.get("pattern", ""))
+        most = "" if "maxLength" in schema else f" & /(?s:.{{0,{MAX_SHAPED}}})/"  # so that every text has an end
+        parts.insert(0, f"/({_PLAIN_ASCII if classes else _PLAIN})*/{most}")
+    else:
+        parts.append(UNMARKED)
+    return rf'"\"" ({" & ".join(parts)}) "\""'
+
+
+@lru_cache(maxsize=1024)
+def count_texts(terminal: str, wanted: int) -> int:
+    """How many texts match, up to `wanted`, as far as they are found with the effort allowed."""
+    vocabulary = byte_vocabulary()
+    matcher = LLMatcher(vocabulary, f"start: T\nT: {terminal}", log_level=0)
+    open_ways, found = [(matcher, byte) for byte in _bytes_after(matcher)], 0
+    for _ in range(EFFORT):
+        if not open_ways or found >= wanted:
+            break
+        before, byte = open_ways.pop()
+        if byte == vocabulary.eos_token:
+            found += 1
+        else:
+            matcher = before.deep_copy()
+            matcher.consume_token(byte)
+            open_ways += ((matcher, more) for more in _bytes_after(matcher))
+    return found
+
+
+def _bytes_after(matcher: LLMatcher) -> list[int]:
+    """What may come next, the end last, and before it the quote that is an end as well."""
+    mask = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")
+    found = np.flatnonzero(mask).tolist()
+    return sorted(found, key=lambda byte: (byte == 0x22, byte == byte_vocabulary().eos_token, -byte))
+
+
+def _found(pattern: str) -> str:
+    """The regular expression of all text in which the pattern is found: `^a|b` gives `(a)[^"]*|[^"]*(b)[^"]*`."""
+    parts, any_text = [], '[^"]*'
+    for part in _alternatives(pattern):
+        begins, ends = part.startswith("^"), part.endswith("$") and not part.endswith("\\$")
+        inner = part[begins : len(part) - ends]
+        parts.append(f"{'' if begins else any_text}({inner}){'' if ends else any_text}")
+    return regex_to_lark("|".join(parts), "dws")
+
+
+def _alternatives(pattern: str) -> list[str]:
+    """The pattern cut at each `|` that is in no group, class or escape."""
+    symbols = re.findall(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", pattern, re.DOTALL)
+    parts, depth = [""], 0
+    for symbol in symbols:
+        depth += (symbol == "(") - (symbol == ")")
+        if symbol == "|" and not depth:
+            parts.append("")
+        else:
+            parts[-1] += symbol
+    return parts
+
+
+class _Bytes:
+    """A tokenizer whose tokens are the 256 bytes, to ask a terminal whether it has any text."""
+
+    eos_token_id, bos_token_id, special_token_ids = 256, None, (256,)
+    tokens = (*(bytes([i]) for i in range(256)), b"</s>")
+
+    def __call__(self, text: bytes) -> list[int]:
+        return list(text)
+
+
+@lru_cache(maxsize=1)
+def byte_vocabulary() -> LLTokenizer:
+    """The vocabulary of single bytes, with 256 as its end token."""
+    return LLTokenizer(TokenizerWrapper(_Bytes()))
+
+
+def is_possible(terminal: str, where: str) -> bool:
+    """Whether some text matches. Raises CatalogueError when llguidance does not know such an expression."""
+    matcher = LLMatcher(byte_vocabulary(), f"start: T\nT: {terminal}", log_level=0)
+    if matcher.is_error():
+        fault = matcher.get_error().partition("\n")[0]
+        raise CatalogueError(
+            f"its pattern cannot be decoded by: {fault}",
+            where=where,
+            remedy="Write it without look-around, back-references and anchors within, or leave it out.",
+        )
+    matcher.compute_bitmask()
+    return not matcher.is_error()

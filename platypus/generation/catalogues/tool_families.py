@@ -1,0 +1,400 @@
+"""The families of tools that catalogues have: one made-up tool of each, in a catalogue's style, about its entities."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from platypus.catalogue.tools import Tool
+from platypus.generation.catalogues.catalogue_style import Arguments, Definition, Entity, Style
+from platypus.generation.plans.values import plural, vocabulary
+
+
+def filtered_list(style: Style, entities: list[Entity]) -> Tool:
+    """A list of one entity, which many filters may narrow."""
+    rng, entity = style.rng, style.rng.choice(entities)
+    verb = rng.choice(("list", "search", "find", "get", "query"))
+    called = plural(_alias(style, entity))
+    name = style.name(*((called, "list") if rng.random() < 0.2 else (verb, called)))
+    if rng.random() < 0.08:
+        name = f"{style.name(called)}.{verb}"
+    text = rng.choice(
+        (
+            f"{style.verb('return')} a list of {entity.many} matching the request",
+            f"{style.verb('list')} {entity.many}",
+            f"{style.verb('find', 'get')} {entity.many} that match the filters",
+            f"{style.verb('search')} for {entity.many} by their properties",
+            f"{style.verb('list', 'show')} {entity.many}, all of them or those that match every filter",
+            f"{style.verb('retrieve')} the {entity.many} for which all the given conditions hold",
+        )
+    )
+    arguments = dict(_Filters(style, entity, entities).some(rng.choice((1, 2, 3, 4, 6, 9, 12))))
+    items = style.id_of(entity)
+    output = style.output({"type": "array", "items": items}, f"list of {entity.many}")
+    return style.tool(name, text, arguments, output)
+
+
+def _alias(style: Style, entity: Entity) -> str:
+    """What a name says for the entity: now and then a part of it, or a word for anything."""
+    if style.rng.random() < 0.75:
+        return entity.noun
+    first, *others = entity.noun.split()
+    return style.rng.choice((first, others[-1]) if others else ("record", "item", "entry", "object"))
+
+
+class _Filters:
+    """What narrows a list of one entity. Where it has kinds (issues, tickets), some filters are of one kind alone."""
+
+    def __init__(self, style: Style, entity: Entity, entities: list[Entity]) -> None:
+        rng = style.rng
+        self.style, self.entity, self.entities = style, entity, entities
+        self.linked = rng.sample(entities, len(entities))  # each narrows the list once, and never by its own kind
+        self.linked.remove(entity)
+        self.many = rng.random() < 0.5  # any of several values
+        self.kinds = rng.sample(_plain_nouns(), rng.randint(2, 4)) if rng.random() < 0.35 else []
+        self.dotted = rng.random() < (0.7 if self.kinds else 0.2)
+        self.those = entity.many if rng.random() < 0.7 else plural(_alias(style, entity))
+
+    def some(self, count: int) -> Iterator[tuple[str, tuple[Definition, bool]]]:
+        """So many filters, or fewer where two have one name."""
+        rng = self.style.rng
+        if self.kinds and count > 2:
+            schema: Definition = {"type": "string", "enum": self.kinds}
+            yield self._filter(rng.choice(("type", "type", "kind")), schema, f"{self.entity.many} of {{any}} types")
+        for _ in range(count):
+            yield self._any()
+
+    def _any(self) -> tuple[str, tuple[Definition, bool]]:
+        style, rng, lists = self.style, self.style.rng, vocabulary()["catalogues"]
+        dot, those = self._whose()
+        kind = rng.choice(("enum", "person", "entity", "text", "number", "flag", "date", "enum", "person"))
+        if kind == "enum" or (kind == "entity" and not self.linked):
+            word, values = rng.choice(list(lists["enums"].items()))
+            text = f"{those} with {{any}} {plural(word)}"
+            listed = f". Allowed values: {', '.join(values)}" if rng.random() < 0.2 else ""
+            return self._filter(dot + style.name(word), {"type": "string", "enum": values}, text + listed)
+        if kind == "person":
+            word = rng.choice(("owned by", "created by", "assigned to"))
+            user = next((e for e in self.entities if e.noun in ("user", "employee", "contact")), Entity("user", "USER"))
+            return self._filter(style.name(word), style.id_of(user), f"{self.those} {word} {{any}} {user.many}")
+        if kind == "entity":
+            other = self.linked.pop()
+            link = rng.choice(("associated with", "belonging to", "related to", "for"))
+            name = dot + style.name(other.many if self.many else other.noun)
+            if rng.random() < 0.25:
+                name = style.name(rng.choice(("applies to", "belongs to", "linked to")), other.noun)
+            return self._filter(name, style.id_of(other), f"{those} {link} {{any}} {other.many}")
+        if kind == "text":
+            word = rng.choice(lists["texts"])
+            name, by_name = (f"{style.name(word)}.name", " by name") if rng.random() < 0.2 else (style.name(word), "")
+            return self._filter(dot + name, {"type": "string"}, f"{those} in {{any}} {plural(word)}{by_name}")
+        return _plain_filter(style, self.those, kind)
+
+    def _whose(self) -> tuple[str, str]:
+        """The beginning of a filter's name, and the things that it is about: `issue.`, issues."""
+        if not self.dotted or self.style.rng.random() < 0.3:
+            return "", self.those
+        kind = self.style.rng.choice(self.kinds) if self.kinds else self.entity.noun.split()[-1]
+        return f"{kind}.", plural(kind) if self.kinds else self.those
+
+    def _filter(self, name: str, schema: Definition, text: str) -> tuple[str, tuple[Definition, bool]]:
+        rng = self.style.rng
+        schema = {"type": "array", "items": schema, "uniqueItems": True} if self.many else schema
+        some = rng.choice(("any of the given", "any of the provided", "any of these") if self.many else ("one of the",))
+        text = text.format(any=some)
+        return name, (self.style.about(schema, f"Filters for {text}", text, f"Only {text}"), False)
+
+
+def _plain_nouns() -> list[str]:
+    return [noun for noun, _ in vocabulary()["catalogues"]["entities"] if " " not in noun]
+
+
+def _plain_filter(style: Style, those: str, kind: str) -> tuple[str, tuple[Definition, bool]]:
+    word = style.rng.choice(vocabulary()["catalogues"][f"{kind}s"])
+    kinds: dict[str, tuple[Definition, str]] = {
+        "number": ({"type": "integer", "minimum": 1}, f"the {word} of {those}"),
+        "flag": ({"type": "boolean"}, f"{those} that are or are not: {word}"),
+        "date": ({"type": "string", "format": "date"}, f"only {those} with this {word}"),
+    }
+    if word == "limit":
+        kinds["number"] = (kinds["number"][0], f"how many {those} to return at most")
+    return style.name(word), (style.about(*kinds[kind]), False)
+
+
+def _details(style: Style, entities: list[Entity]) -> Tool:
+    entity, other = style.rng.choice(entities), style.rng.choice(entities)
+    person = style.rng.choice(vocabulary()["catalogues"]["people"])
+    fields = {
+        style.name(f"{person} id"): style.id_of(Entity("user", "USER")),
+        style.name(f"{other.noun} id"): style.id_of(other),
+        "title": {"type": "string"},
+        "email": {"type": "string", "format": "email"},
+    }
+    kept = dict(style.rng.sample(sorted(fields.items()), style.rng.randint(1, 3)))
+    text = f"{style.verb('return', 'get', 'show', 'retrieve')} the details of {style.given} {entity.noun}"
+    output = style.output({"type": "object", "properties": kept}, f"details of the {entity.noun}")
+    name = style.name(
+        style.rng.choice(("get", "show", "fetch")), entity.noun, style.rng.choice(("details", "info", ""))
+    )
+    return style.tool(name, text, {style.id_name(entity): (style.id_of(entity), True)}, output)
+
+
+def _similar(style: Style, entities: list[Entity]) -> Tool:
+    entity = style.rng.choice(entities)
+    adjective = style.rng.choice(("similar", "related"))
+    text = style.rng.choice(
+        (
+            f"{style.verb('return')} a list of {entity.many} that are {adjective} to {style.given} {entity.noun}",
+            f"{style.verb('find')} {entity.many} {adjective} to {style.given} {entity.noun}",
+            f"{style.verb('find', 'list', 'get')} {entity.many} that resemble {style.given} {entity.noun}",
+            f"{style.verb('find', 'list', 'get')} {entity.many} like {style.given} {entity.noun}",
+        )
+    )
+    name = style.name(style.rng.choice(("get", "find", "list")), adjective, entity.many)
+    argument = style.about(style.id_of(entity), f"The {entity.noun} to compare with", f"The ID of the {entity.noun}")
+    output = style.output({"type": "array", "items": style.id_of(entity)}, f"list of {entity.many}")
+    return style.tool(name, text, {style.id_name(entity): (argument, True)}, output)
+
+
+def _current(style: Style, entities: list[Entity]) -> Tool:
+    entity = style.rng.choice(entities)
+    word = style.rng.choice(("current", "current", "active", "latest"))
+    text = f"{style.verb('return', 'get', 'tell')} the {style.rng.choice(('ID', 'id'))} of the {word} {entity.noun}"
+    names: tuple[tuple[str, ...], ...] = (("get", word, entity.noun), ("get", word, entity.noun, "id"))
+    names = (*names, (word, entity.noun))
+    if entity.noun == "user":
+        names = (*names, ("who am i",))
+    output = style.output(style.id_of(entity), f"ID of the {word} {entity.noun}")
+    return style.tool(style.name(*style.rng.choice(names)), text, {}, output)
+
+
+def _lookup(style: Style, entities: list[Entity]) -> Tool:
+    entity = style.rng.choice(entities)
+    noun = entity.noun if style.rng.random() < 0.65 else "object"
+    argument = style.rng.choice(("name", "query", "name"))
+    text = style.rng.choice(
+        (
+            f"Given a search string, returns the id of a matching {noun}",
+            f"{style.verb('find', 'return')} the id of the {noun} with the given {argument}",
+            f"{style.verb('look')} up a {noun} by name",
+        )
+    )
+    name = style.name(
+        style.rng.choice(("search", "find", "get", "lookup")), noun, *(("by name",) if style.rng.random() < 0.7 else ())
+    )
+    other = style.rng.choice(entities)
+    told = (
+        f"The search string, for example a {entity.noun}'s name",
+        f"name of the {noun}",
+        f"What to look for, such as a {entity.noun} name, a {other.noun} name or the name of a user",
+    )
+    given = style.about({"type": "string"}, *told)
+    schema = style.id_of(entity) if noun == entity.noun else {"type": "string"}
+    return style.tool(name, text, {argument: (given, True)}, style.output(schema, f"id of the matching {noun}"))
+
+
+def _create(style: Style, entities: list[Entity]) -> Tool:
+    rng, entity, other = style.rng, style.rng.choice(entities), style.rng.choice(entities)
+    arguments: dict[str, tuple[Definition, bool]] = {
+        rng.choice(("title", "name", "subject")): (
+            style.about({"type": "string"}, f"The title of the {entity.noun}"),
+            True,
+        )
+    }
+    if rng.random() < 0.5:
+        word, values = rng.choice(list(vocabulary()["catalogues"]["enums"].items()))
+        arguments[word] = (style.about({"type": "string", "enum": values}, f"The {word}"), False)
+    if rng.random() < 0.5 and other != entity:
+        arguments[style.id_name(other)] = (style.id_of(other), rng.random() < 0.5)
+    arguments |= _some_details(style, entity.noun, rng.choice((0, 0, 0, 1, 2, 3)))
+    verb = rng.choice(("create", "create", "add", "open", "register"))
+    text = f"{_told(style, verb)} a new {entity.noun}"
+    return style.tool(
+        style.name(verb, entity.noun),
+        text,
+        arguments,
+        style.output(style.id_of(entity), f"id of the new {entity.noun}"),
+    )
+
+
+def _told(style: Style, verb: str, others: Sequence[str] = ()) -> str:
+    """What a description says for a name's verb: the same, or one of the others, or of those listed for it."""
+    others = others or vocabulary()["catalogues"]["telling"].get(verb, ())
+    said, space, rest = style.rng.choice((verb, verb, *others)).partition(" ")
+    return f"{style.verb(said)}{space}{rest}"
+
+
+def _some_details(style: Style, noun: str, count: int) -> Arguments:
+    """So many plain arguments that tell more of a thing: its author, its year, where it is."""
+    kept: Arguments = {}
+    for word in style.rng.sample(vocabulary()["catalogues"]["details"], count):
+        kind = "integer" if word in ("year", "amount", "quantity", "edition", "pin") else "string"
+        kept[style.name(word)] = (style.about({"type": kind}, f"The {word} of the {noun}"), style.rng.random() < 0.6)
+    return kept
+
+
+def _act(style: Style, entities: list[Entity]) -> Tool:
+    rng, entity, words = style.rng, style.rng.choice(entities), vocabulary()
+    verb = rng.choice(words["catalogues"]["acts"])
+    told = _told(style, verb, words["verbs"].get(verb, ()))
+    many = rng.random() < 0.3
+    noun = entity.many if many else entity.noun
+    schema = {"type": "array", "items": style.id_of(entity)} if many else style.id_of(entity)
+    text = f"{told} {'the given' if many else style.given} {noun}"
+    arguments = {style.id_name(entity, many=many): (style.about(schema, f"The {noun} to {verb}"), True)}
+    other = rng.choice(entities)
+    if other != entity and rng.random() < 0.4:
+        arguments[style.id_name(other)] = (style.id_of(other), True)
+    return style.tool(style.name(verb, noun), text, arguments, {"type": "null"})
+
+
+def _deed(style: Style, entities: list[Entity]) -> Tool:
+    """What makes a thing of a deed: a citation of an article, a reservation for a room."""
+    rng, entity = style.rng, style.rng.choice(entities)
+    deed, verb = rng.choice(sorted(vocabulary()["deeds"].items()))
+    making = rng.choice(("create", "generate", "make", "submit", "request"))
+    name = rng.choice(((making, entity.noun, deed), (making, deed), (verb, entity.noun)))
+    text = f"{style.verb(making)} a {deed} {rng.choice(('of', 'for'))} {style.given} {entity.noun}"
+    by_id = rng.random() < 0.6
+    key = style.id_name(entity) if by_id else style.name(entity.noun, rng.choice(("name", "title")))
+    arguments: Arguments = {key: (style.id_of(entity) if by_id else {"type": "string"}, True)}
+    output = {"type": "object", "properties": {style.name(deed): {"type": "string"}}}
+    arguments |= _some_details(style, deed, rng.choice((0, 1, 1, 2, 3)))
+    return style.tool(style.name(*name), text, arguments, style.output(output, deed))
+
+
+def _set(style: Style, entities: list[Entity]) -> Tool:
+    rng, entity = style.rng, style.rng.choice(entities)
+    word, values = rng.choice(list(vocabulary()["catalogues"]["enums"].items()))
+    verb = rng.choice(("set", "update", "change"))
+    text = f"{style.verb(verb, 'set', 'change', 'adjust')} the {word} of {style.given} {entity.noun}"
+    value = style.about({"type": "string", "enum": values}, f"The new {word}")
+    arguments = {style.id_name(entity): (style.id_of(entity), True), style.name(word): (value, True)}
+    return style.tool(style.name(verb, entity.noun, word), text, arguments, {"type": "null"})
+
+
+def _join(style: Style, entities: list[Entity]) -> Tool:
+    rng = style.rng
+    entity, other = rng.sample(entities, 2)
+    verb, preposition = rng.choice(
+        (("add", "to"), ("assign", "to"), ("move", "to"), ("link", "to"), ("attach", "to"), ("share", "with"))
+    )
+    many = rng.random() < 0.6
+    noun = entity.many if many else entity.noun
+    schema = {"type": "array", "items": style.id_of(entity)} if many else style.id_of(entity)
+    given = "the given" if many else style.given
+    said, _, into = rng.choice(vocabulary()["catalogues"]["joining"][f"{verb} {preposition}"]).partition(" ")
+    text = f"{style.verb(said)} {given} {noun} {into} {rng.choice(('the', 'a', 'the given'))} {other.noun}"
+    arguments = {
+        style.id_name(entity, many=many): (style.about(schema, f"The {noun} to {verb}"), True),
+        style.id_name(other): (style.about(style.id_of(other), f"The ID of the {other.noun}"), True),
+    }
+    return style.tool(style.name(verb, noun, preposition, other.noun), text, arguments, {"type": "null"})
+
+
+def _objects(style: Style, entity: Entity, text: str) -> tuple[str, tuple[Definition, bool]]:
+    """A list argument of one entity, or of objects of any kind."""
+    if style.typed == "formats" or not style.general:
+        return style.id_name(entity, many=True), (
+            style.about({"type": "array", "items": style.id_of(entity)}, text),
+            True,
+        )
+    return style.rng.choice(("objects", "items")), (
+        style.about({"type": "array", "items": {"type": "object"}}, text),
+        True,
+    )
+
+
+def _digest(style: Style, entities: list[Entity]) -> Tool:
+    rng, entity = style.rng, style.rng.choice(entities)
+    verb = rng.choice(("summarize", "summarize", "describe", "analyze", "compare"))
+    name, argument = _objects(style, entity, f"List of {entity.many} to {verb}")
+    noun = entity.many if name not in ("objects", "items") else name
+    text = rng.choice((f"{_told(style, verb)} a list of {noun}", f"{_told(style, verb)} {noun} in a short text"))
+    result = "summary" if verb == "summarize" else "text"
+    return style.tool(
+        style.name(verb, noun), text, {name: argument}, style.output({"type": "string", "format": "text"}, result)
+    )
+
+
+def _rank(style: Style, entities: list[Entity]) -> Tool:
+    rng, entity = style.rng, style.rng.choice(entities)
+    verb = rng.choice(("prioritize", "rank", "sort"))
+    name, argument = _objects(style, entity, f"A list of {entity.many} to be sorted")
+    noun = entity.many if name not in ("objects", "items") else name
+    text = rng.choice(
+        (f"Returns a list of {noun} sorted by priority", f"{_told(style, verb)} {noun}, the most urgent first")
+    )
+    output = style.output({"type": "array", "items": style.id_of(entity)}, f"list of {noun} sorted by priority")
+    return style.tool(style.name(verb, noun), text, {name: argument}, output)
+
+
+def _from_text(style: Style, entities: list[Entity]) -> Tool:
+    rng, entity = style.rng, style.rng.choice(entities)
+    verb = rng.choice(("create", "extract"))
+    text = rng.choice(
+        (f"{_told(style, verb)} {entity.many} from {style.given} text", f"Given a text, {verb}s {entity.many} from it")
+    )
+    argument = style.about({"type": "string", "format": "text"}, f"The text from which the {entity.many} are taken")
+    output = style.output({"type": "array", "items": style.id_of(entity)}, f"list of new {entity.many}")
+    return style.tool(style.name(verb, entity.many, "from text"), text, {"text": (argument, True)}, output)
+
+
+def _say(style: Style, entities: list[Entity]) -> Tool:
+    rng, entity = style.rng, style.rng.choice(entities)
+    verb, key = rng.choice((("send", "message"), ("post", "message"), ("add", "comment"), ("send", "email")))
+    body = rng.choice(("text", "body", "content", key))
+    arguments = {
+        body: (style.about({"type": "string", "format": "text"}, f"The text of the {key}"), True),
+        style.id_name(entity): (style.about(style.id_of(entity), f"The {entity.noun} that gets the {key}"), True),
+    }
+    text = f"{_told(style, verb)} a {key} to {style.given} {entity.noun}"
+    return style.tool(style.name(verb, key, "to", entity.noun), text, arguments, {"type": "null"})
+
+
+def _translate(style: Style, entities: list[Entity]) -> Tool:
+    languages = vocabulary()["catalogues"]["enums"]["language"]
+    arguments = {
+        "text": (style.about({"type": "string", "format": "text"}, "The text to translate"), True),
+        "language": (style.about({"type": "string", "enum": languages}, "The language to translate to"), True),
+    }
+    output = style.output({"type": "string", "format": "text"}, "text in the other language")
+    return style.tool(style.name("translate text"), f"{style.verb('translate')} a text", arguments, output)
+
+
+def _fact(style: Style, entities: list[Entity]) -> Tool:
+    """What is so about a thing, a place or a time: the price of a ticket, the weather in a city."""
+    rng, entity, lists = style.rng, style.rng.choice(entities), vocabulary()["catalogues"]
+    fact = rng.choice(lists["facts"])
+    given: Arguments = {
+        style.name(f"{entity.noun} name"): (style.about({"type": "string"}, f"The name of the {entity.noun}"), True),
+        "location": (style.about({"type": "string"}, f"The location of the {entity.noun}", "The city"), True),
+        "date": ({"type": "string", "format": "date"}, rng.random() < 0.5),
+    }
+    kept = {name: given[name] for name in rng.sample(sorted(given), rng.choice((1, 1, 2)))}
+    if rng.random() < 0.3:
+        word, values = rng.choice(list(lists["enums"].items()))
+        kept[style.name(entity.noun, word)] = ({"type": "string", "enum": values}, False)
+    name = style.name(rng.choice(("get", "get", "check", "find")), entity.noun, fact)
+    about = f"the {fact} of {style.given} {entity.noun}"
+    text = rng.choice((f"{style.verb('retrieve')} information about {about}", f"{style.verb('get', 'return')} {about}"))
+    output = {"type": "object", "properties": {style.name(fact): {"type": "string"}}}
+    return style.tool(name, text, kept, style.output(output, f"{fact} of the {entity.noun}"))
+
+
+def _figure(style: Style, entities: list[Entity]) -> Tool:
+    """What is calculated from numbers."""
+    rng, entity, lists = style.rng, style.rng.choice(entities), vocabulary()["catalogues"]
+    figure = rng.choice(lists["figures"])
+    measures = rng.sample(lists["measures"], rng.randint(1, 3))
+    arguments: Arguments = {
+        style.name(word): (style.about({"type": "number", "minimum": 0}, f"The {word} of the {entity.noun}"), True)
+        for word in measures
+    }
+    verb = rng.choice(("calculate", "calculate", "compute", "estimate"))
+    text = f"{_told(style, verb)} the {figure} of {style.given} {entity.noun}"
+    output = {"type": "object", "properties": {style.name(figure): {"type": "number"}}}
+    return style.tool(style.name(verb, entity.noun, figure), text, arguments, style.output(output, figure))
+
+
+FAMILIES: tuple[Callable[[Style, list[Entity]], Tool], ...] = (
+    *(filtered_list, _details, _similar, _current, _lookup, _create, _act, _act, _deed),
+    *(_set, _join, _digest, _rank, _from_text, _say, _translate, _fact, _figure),
+)

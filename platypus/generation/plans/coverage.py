@@ -1,0 +1,193 @@
+"""What a set of examples covers of its catalogue, and plans for what it lacks.
+
+Covered are: each tool, each argument, each value of an enum, each way in which one tool's output can fill another's
+argument (whole, by a field, as an array element), each length of plan, and each shape. A `Ledger` counts them in the
+plans that it is shown and draws plans for what has been seen too seldom; what cannot be covered is listed with why.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from platypus.catalogue.schema import allowed_values
+from platypus.catalogue.tools import Catalogue
+from platypus.generation.plans.sampler import SHAPES, Sampler, Undrawable, Want, shape
+from platypus.generation.plans.values import literal
+from platypus.plan.plan import Plan, Reference
+
+TRIES = 30  # draws for one thing that gave no new example, before it is given up
+LACKING = {
+    "chain": "no tool's output fills an argument of another",
+    "fan-in": "no call was drawn that uses the outputs of two others",
+    "fan-out": "no tool's output fills arguments of two others",
+    "independent": "there is only one tool that can be called",
+}
+KINDS = ("tools", "arguments", "values", "references", "lengths", "shapes")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing that the examples should hold: its kind, its name, and what a plan needs to hold it."""
+
+    kind: str
+    name: str
+    want: Want | None = None
+
+
+def edge(producer: str, path: tuple[str, ...], element: bool, consumer: str, argument: str) -> str:
+    """The name of a reference: `who_am_i → works_list.owned_by[]`, `find.id → close.ticket`."""
+    return f"{'.'.join((producer, *path))} → {consumer}.{argument}{'[]' if element else ''}"
+
+
+def held(plan: Plan) -> Iterator[tuple[str, str]]:
+    """(kind, name) of everything that a plan covers."""
+    yield "lengths", str(len(plan))
+    yield "shapes", shape(plan)
+    for step in plan:
+        yield "tools", step.tool
+        for name, value in step.arguments.items():
+            yield "arguments", f"{step.tool}.{name}"
+            for part in value if isinstance(value, list) else [value]:
+                if isinstance(part, Reference):
+                    producer = plan.steps[part.step].tool
+                    yield "references", edge(producer, part.path, isinstance(value, list), step.tool, name)
+                else:
+                    yield "values", f"{step.tool}.{name} = {part}"
+
+
+def targets(sampler: Sampler) -> Iterator[Target]:
+    """Everything that examples for the sampler's catalogue can be asked to hold."""
+    for tool in sampler.catalogue:
+        yield Target("tools", tool.name, Want(tool))
+        for argument in tool.arguments:
+            name = f"{tool.name}.{argument.name}"
+            yield Target("arguments", name, Want(tool, argument.name))
+            for value in allowed_values(argument.schema.get("items", argument.schema)):
+                yield Target("values", f"{name} = {value}", Want(tool, argument.name, value=value))
+            for producer in sampler.producers[tool.name, argument.name]:
+                way = edge(producer.tool.name, producer.path, producer.element, tool.name, argument.name)
+                yield Target("references", way, Want(tool, argument.name, producer))
+    yield from (Target("lengths", str(length)) for length in range(1, sampler.max_steps + 1))
+    yield from (Target("shapes", name) for name in SHAPES)
+
+
+@dataclass
+class Ledger:
+    """Counts what examples hold, and draws plans for what they hold fewer than `least` times."""
+
+    sampler: Sampler
+    least: int
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    impossible: dict[tuple[str, str], str] = field(default_factory=dict)
+    _open: dict[tuple[str, str], Target] = field(default_factory=dict)
+    _tried: Counter[tuple[str, str]] = field(default_factory=Counter)
+    missing: int = 0
+
+    def __post_init__(self) -> None:
+        for target in targets(self.sampler) if self.least else ():
+            self._open[target.kind, target.name] = target
+        self.missing = self.least * len(self._open)
+
+    def count(self, plan: Plan) -> None:
+        """Count what an example's plan holds."""
+        for key in held(plan):
+            self.counts[key] += 1
+            if key in self._open:
+                self.missing -= 1
+                self._tried[key] = 0
+                if self.counts[key] >= self.least:
+                    del self._open[key]
+
+    def draw(self, rng: Random) -> Plan | None:
+        """A plan for something that is still seen too seldom; None when nothing is, or this try gave none."""
+        while self._open:
+            key = rng.choice(list(self._open))
+            target = self._open[key]
+            self._tried[key] += 1
+            try:
+                if self._tried[key] > TRIES:
+                    raise Undrawable("no new request with a clear wording was found")
+                return self._plan(rng, target)
+            except Undrawable as error:
+                self.impossible[key] = self._why(target, str(error))
+                self.missing -= self.least - self.counts[key]
+                del self._open[key]
+        return None
+
+    def give_up(self, rng: Random) -> None:
+        """Find out which of the things that are still open could not be drawn at all, and why."""
+        for key, target in list(self._open.items()):
+            try:
+                self._plan(rng, target)
+            except Undrawable as error:
+                self.impossible[key] = self._why(target, str(error))
+
+    def _plan(self, rng: Random, target: Target) -> Plan:
+        if target.want:
+            if {target.want.tool.name, *self._producer(target)} & self.sampler.unreachable:
+                raise Undrawable("a tool of it can never be called")
+            return self.sampler.plan(rng, want=target.want)
+        if target.kind == "lengths":
+            return self.sampler.sized(rng, int(target.name))
+        return self.sampler.shaped(rng, target.name)
+
+    def _producer(self, target: Target) -> tuple[str, ...]:
+        return (target.want.producer.tool.name,) if target.want and target.want.producer else ()
+
+    def _why(self, target: Target, error: str) -> str:
+        """Why something is not covered, in the terms of the catalogue."""
+        want = target.want
+        if want is None:
+            return LACKING.get(target.name, error)
+        for tool in {want.tool.name, *self._producer(target)} & self.sampler.unreachable:
+            return f"{tool} needs an argument that nothing can fill: give it a type, an enum or examples"
+        argument = want.tool.argument(want.argument) if want.argument else None
+        if argument and literal(Random(0), argument.name, argument.schema) is None:
+            return f"no value can be made up for {argument.name}: give it a type, an enum or examples"
+        return error
+
+    def report(self) -> dict[str, Any]:
+        """Per kind: how many there are, how many are covered, each count, and what is not covered with the reason."""
+        found: dict[str, Any] = {}
+        for kind in KINDS:
+            names = [target.name for target in targets(self.sampler) if target.kind == kind]
+            counts = {name: self.counts[kind, name] for name in names}
+            few = {name: n for name, n in counts.items() if n < self.least}
+            found[kind] = {
+                "total": len(names),
+                "covered": len(names) - len(few),
+                "least": min(counts.values(), default=0),
+                "counts": counts,
+                "uncovered": [
+                    {
+                        "what": name,
+                        "times": n,
+                        "why": self.impossible.get(
+                            (kind, name), "it can be drawn, but too few examples were asked for"
+                        ),
+                    }
+                    for name, n in few.items()
+                ],
+            }
+        return found
+
+
+def as_markdown(report: dict[str, Any], *, least: int, catalogue: Catalogue) -> str:
+    """The coverage report as a page: a table, and a list of what is not covered."""
+    rows = [f"| {kind} | {part['total']} | {part['covered']} | {part['least']} |" for kind, part in report.items()]
+    lines = [
+        f"# Coverage of {len(catalogue)} tools",
+        "",
+        f"Covered means: in at least {least} examples.",
+        "",
+        "| of these | there are | covered | the rarest occurs |",
+        "|---|---|---|---|",
+        *rows,
+    ]
+    lost = [entry for part in report.values() for entry in part["uncovered"]]
+    if lost:
+        lines += ["", "## Not covered", "", "| what | times | why |", "|---|---|---|"]
+        lines += [f"| `{entry['what']}` | {entry['times']} | {entry['why']} |" for entry in lost]
+    return "\n".join(lines) + "\n"

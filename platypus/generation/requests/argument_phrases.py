@@ -1,0 +1,299 @@
+"""How an argument's value is said beside a noun: "owned by {}", "{} priority", "with a budget of {}".
+
+All of it comes from the argument's name, schema and description, by rules that hold for any catalogue. A form leaves no
+doubt which argument of the tool is meant: where two could be, the argument's full name is said.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from platypus.catalogue.dataflow import CODES, is_searched, takes_ids
+from platypus.catalogue.schema import allowed_values, variants
+from platypus.catalogue.tools import Argument, Tool
+from platypus.catalogue.words import is_plural, singular, with_article
+from platypus.generation.plans.values import plural, words
+
+PREPOSITION = "by|to|with|for|from|in|on|of|under|at|as|about|into|between|before|after|since|until|through|against|via"
+SUFFIXES = CODES - {"number", "code", "key"} | {"name", "names", "list"}
+PLACE = {"location", "city", "country", "region", "place", "venue", "area", "state", "destination"}
+FROM, TO = {"from", "source", "sender", "origin", "base"}, {"to", "target", "receiver", "recipient", "destination"}
+PERIODS = {"year", "season", "month", "period", "quarter", "timeframe"}
+AT = {"price", "temperature", "speed", "rate", "altitude", "pressure", "angle", "distance", "depth", "velocity"}
+LIMITS = {"limit", "max", "top", "count", "maximum"}
+DROPPED = {"is", "has", "should", "include", "with", "only", "are", "be", "enabled"}  # of a boolean's name
+ORDINALS = {"1": "first", "2": "second", "3": "third"}  # `real_part1`
+AUTHORS = {"author", "artist", "composer", "director", "writer", "singer"}
+SPOKEN = {"text", "content", "body", "message", "comment", "note"}
+COUNTED = {"results", "items", "count", "rows", "entries", "records", "number", "works", "n", "limit"}
+BELONGING = ("belonging to", "associated with", "related to", "linked to", "for")
+ALIKE: dict[str, tuple[str, ...]] = {  # ways to say the same, where the tool has no argument that means the other
+    "owned by": ("owned by", "owned by", "assigned to", "that belong to"),
+    "created by": ("created by", "created by", "reported by", "opened by", "filed by"),
+    "assigned to": ("assigned to", "assigned to", "owned by"),
+    "belonging to": BELONGING,
+    "associated with": BELONGING,
+    "related to": BELONGING,
+}
+UNIT = re.compile(r"\bin (days|hours|minutes|seconds|weeks|months|years|meters|kilometers|kilograms|miles|grams)\b")
+ADJECTIVE = re.compile(r".*(?:al|ic|ed|ive|ous|ent|ary|able|ate|less|ing)$|gold|basic|large|small|medium|open|active")
+
+
+@dataclass(frozen=True)
+class Saying:
+    """Ways to say one argument: after a noun, before it, as the noun itself; `{}` is the value.
+
+    `referring` are the ways that suit an earlier result: "owned by them", "related to it".
+    """
+
+    after: tuple[str, ...]
+    before: tuple[str, ...] = ()
+    referring: tuple[str, ...] = ()
+    heads: bool = False  # the value may be the noun: `tasks`
+    counts: bool = False  # the value says how many there may be
+
+
+@lru_cache(maxsize=8192)
+def _label(name: str) -> tuple[str, ...]:
+    """The words that name the argument, its type before a dot and `id` or `name` behind left out."""
+    parts = words(name.rpartition(".")[2])
+    parts = parts[-1:] if _is_link(parts) else parts
+    kept = [part for k, part in enumerate(parts) if part not in SUFFIXES and (k or part != "new")]
+    kept = kept or [part for part in words(name) if part not in {*SUFFIXES, "new"}] or parts
+    if kept in (["current"], ["old"], ["updated"], ["desired"], ["first"], ["last"], ["full"]):
+        kept = parts  # `current_name`
+    if kept[-1] in ORDINALS and len(kept) > 1:
+        return (ORDINALS[kept[-1]], *kept[:-1])
+    if kept[0] in ("num", "number") and len(kept) > 1:
+        return ("number", "of", *(kept[2:] if kept[1] == "of" else kept[1:]))
+    return (*kept[:-1], singular(kept[-1]))
+
+
+def _is_link(parts: list[str]) -> bool:
+    """`applies_to_part`, but not `time_of_day`."""
+    return len(parts) > 2 and parts[-2] in PREPOSITION.split("|") and parts[0].endswith(("s", "ed", "ing"))
+
+
+def label(tool: Tool, argument: Argument) -> str:
+    """What a text calls the argument: `severity` for `ticket.severity`, unless another argument is called so."""
+    short = _label(argument.name)
+    if sum(_label(other.name) == short for other in tool.arguments) > 1:
+        return " ".join((*(singular(w) for w in words(argument.name) if w not in SUFFIXES),)) or argument.name
+    return " ".join(short)
+
+
+def saying(tool: Tool, argument: Argument, *, agreed: bool = False) -> Saying:
+    """The ways to say the argument. `agreed`: the type before its dot is said already, so the short name will do."""
+    noun = label(tool, argument) if not agreed else " ".join(_label(argument.name))
+    parts = words(argument.name.rpartition(".")[2])
+    element = argument.schema.get("items", argument.schema)
+    if parts[-1] in PREPOSITION.split("|") and len(parts) > 1:
+        said, named = _participle(tool, argument, parts)
+        return Saying((*said, *named), referring=said)
+    if _is_link(parts):
+        return Saying(_linked(tool, argument, parts), referring=("related to {}", "for {}", "associated with {}"))
+    if allowed_values(element):
+        return _choice(tool, argument, noun)
+    counts = parts[-1] == "limit" or (parts[0] in LIMITS and set(parts[1:]) <= COUNTED)
+    if counts and _kind(element) in ("integer", "number") and not argument.required:
+        after = ("(at most {})", "limited to {}", "with a limit of {}", "(no more than {})", "(limit {})")
+        return Saying(after, ("{}", "the first {}", "up to {}", "at most {}", "the top {}"), counts=True)
+    unit = UNIT.search(argument.description)
+    if _kind(element) in ("integer", "number"):
+        return Saying(_number(tool, argument, parts, noun, f" {unit[1]}" if unit else ""))
+    told, referring = _prose(tool, argument, noun, agreed=agreed)
+    return Saying((*told, *_plain(tool, argument, parts, noun)), referring=referring)
+
+
+def _kind(schema: object) -> str:
+    return str(next(iter(variants(schema)), {}).get("type", "string"))  # type: ignore[arg-type]
+
+
+def _participle(tool: Tool, argument: Argument, parts: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """`owned_by` → `owned by {}`, `assigned to {}`; and with the kind of thing, `owned by user {}`."""
+    own = " ".join(parts)
+    others = {" ".join(words(other.name)) for other in tool.arguments if other != argument}
+    said = [form for form in ALIKE.get(own, (own,)) if form not in others]
+    told = re.search(r"\b(user|person|employee|member|customer|team|contact)s?\b", argument.description.lower())
+    named = (f"{own} {told[1]} {{}}", f"{own} the {told[1]} {{}}") if told else ()
+    return tuple(f"{form} {{}}" for form in said), named
+
+
+def _linked(tool: Tool, argument: Argument, parts: list[str]) -> tuple[str, ...]:
+    """`applies_to_part` → `that apply to part {}`, `related to {}`."""
+    noun = singular(parts[-1])
+    link = " ".join([re.sub(r"ies$", "y", parts[0]).removesuffix("s"), *parts[1:-1]])
+    ways = (*BELONGING, "under", f"that {link}")
+    return (*(f"{way} {noun} {{}}" for way in ways), f"related to the {noun} {{}}", f"for the {noun} {{}}")
+
+
+def _choice(tool: Tool, argument: Argument, noun: str) -> Saying:
+    element = argument.schema.get("items", argument.schema)
+    values = [str(value) for value in allowed_values(element)]
+    last = noun.split(" ")[-1]
+    of = (f"with {noun} {{}}", f"with {{}} {noun}", f"with {{}} {noun}", f"of {{}} {noun}", f"whose {noun} is {{}}")
+    after = (*of, f"that have {{}} {noun}", f"with a {noun} of {{}}", f"having {noun} {{}}", f"with {noun} of {{}}")
+    if last in ("type", "kind"):
+        nouns = not any(ADJECTIVE.fullmatch(value) or " " in value or "_" in value for value in values)
+        return Saying(("of type {}", f"of the {noun} {{}}", f"with {noun} {{}}"), (), heads=nouns)
+    if argument.required:
+        named = (f"with {noun} {{}}", f"with the {noun} {{}}", f"with {{}} as the {noun}", f"({noun}: {{}})")
+        return Saying(("into {}", "to {}", "into {}", named[0]) if last == "language" else named)
+    clear = last in ("status", "state") or all(re.fullmatch(r"[a-z]\d", value, re.I) for value in values)
+    taken = {str(v) for a in tool.arguments if a != argument for v in allowed_values(a.schema.get("items", a.schema))}
+    bare = ("{}", "{}") if clear and not taken & set(values) else ()
+    return Saying(after, (*bare, f"{{}} {noun}", f"{{}}-{noun}"))
+
+
+def _number(tool: Tool, argument: Argument, parts: list[str], noun: str, unit: str) -> tuple[str, ...]:
+    if parts[-1] in ("year", "season") and _sole(tool, argument, PERIODS):
+        years = ("in the year {}", "from {}", "({})")
+        return ("in {}", "for {}", f"for the {noun} {{}}", *(years if parts[-1] == "year" else ("in season {}",)))
+    if parts[-1] in ("duration", "days", "hours", "minutes") and unit:
+        return (f"for {{}}{unit}", f"with a {noun} of {{}}{unit}", f"lasting {{}}{unit}")
+    if parts[-1] in ("number", "code", "key"):
+        return f"with {noun} {{}}", f"for {noun} {{}}", f"with the {noun} {{}}"
+    if CODES & {parts[-1]}:
+        return (f"for {noun} {{}}", f"of {noun} {{}}", f"with {noun} ID {{}}", f"for the {noun} with ID {{}}")
+    if parts[-1] == "count" and len(parts) > 1:
+        return f"for {{}} {plural(' '.join(parts[:-1]))}", f"with a {noun} of {{}}"
+    if parts[-1] == "quantity":
+        return f"with a {noun} of {{}}", f"({noun}: {{}})"
+    noun = " ".join(parts) if is_plural(parts[-1]) and len(_label(argument.name)) == len(parts) else noun
+    article = "" if is_plural(noun) else f"{with_article(noun).split(' ')[0]} "
+    if parts == ["age"]:
+        return (f"aged {{}}{unit}", f"with an age of {{}}{unit}", f"({noun}: {{}}{unit})")
+    with_it = (f"with {article}{noun} of {{}}{unit}", f"with {article}{noun} of {{}}{unit}", f"with {noun} {{}}{unit}")
+    at = (f"at {article}{noun} of {{}}{unit}",) if parts[-1] in AT else ()
+    return (*with_it, *at, f"({noun}: {{}}{unit})")
+
+
+def _sole(tool: Tool, argument: Argument, family: set[str]) -> bool:
+    """Whether no other argument is of the family that a preposition alone would mean."""
+    return not any(family & set(words(other.name)) for other in tool.arguments if other.name != argument.name)
+
+
+def _prose(tool: Tool, argument: Argument, noun: str, *, agreed: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """`Filters for tickets associated with any of the provided Rev organizations` → `associated with …`."""
+    told = re.search(
+        r"\b(?:(\w+ed|\w+ing|belong|came in) )?"
+        rf"({PREPOSITION}) ((?:(?:any|one) of )?(?:the |these |those )(?:provided |given |specified )?)([\w ]+)",
+        re.sub(r"\(s\)| by name|\.$", "", argument.description),
+    )
+    if not told or argument.required:
+        return (), ()
+    called = singular(told[4].strip())
+    if told[3] == "the " and singular(called.split(" ")[-1]) != _label(argument.name)[-1]:
+        return (), ()
+    shared = label(tool, argument).split(" ")[-1] != _label(argument.name)[-1] or " ".join(
+        _label(argument.name)
+    ) != label(tool, argument)
+    if shared and not agreed:  # two arguments are alike but for their type: say the type
+        qualifier = words(argument.name)[0]
+        return (f"with {qualifier} {called} {{}}", f"with {{}} as the {qualifier} {called}"), ()
+    if told[2] in ("in", "under"):
+        forms = (f"in the {{}} {called}", f"in the {{}} {called}", f"in {called} {{}}", f"in {{}} {called}")
+        return (*forms, f"that are in the {{}} {called}", "currently in {}") if called == "stage" else forms, ()
+    verb = {"belong": "belonging", "came in": "that came in"}.get(told[1] or "", told[1] or "")
+    ways: tuple[str, ...] = ALIKE.get(f"{verb} {told[2]}".strip(), (f"{verb} {told[2]}".strip(),))
+    if told[2] in ("through", "via") or called.endswith("channel"):
+        return ("via {}", f"from the {{}} {called}", f"from {called} {{}}", f"through the {{}} {called}"), ()
+    if takes_ids(argument) and not verb:
+        ways = (told[2], "from", "for", *BELONGING[1:3])
+    named = tuple(f"{way} {article}{called} {{}}" for way in ways for article in ("", "the "))
+    return named, tuple(f"{way} {{}}" for way in ways)
+
+
+def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple[str, ...]:
+    last, required = parts[-1], argument.required
+    way = "from" if FROM & {parts[0], last} else "to" if TO & {parts[0], last} else ""
+    if way:
+        rest = [part for part in parts if part not in FROM | TO | SUFFIXES | {"of"}]
+        if rest and rest[-1] in PLACE and _sole(tool, argument, PLACE):
+            return f"{way} {{}}", f"{way} {{}}"
+        shared = any(rest and rest[-1] in words(other.name) for other in tool.arguments if other != argument)
+        if not shared and {"source", "target", "base"} & {parts[0]}:
+            return _named(noun, required)
+        forms = (f"{way} {{}}", f"{way} {' '.join(rest)} {{}}") if rest else (f"{way} {{}}",)
+        return forms if shared or not rest else forms[1:]
+    if last == "pages":
+        return ("on pages {}", "(pages {})", f"with {' '.join(parts)} {{}}")
+    if last in AUTHORS and len(parts) == 1 and _sole(tool, argument, AUTHORS | {"by"}):
+        return ("by {}", "by {}", "({})", f"with {noun} {{}}")
+    if last in ("language", "currency") and _sole(tool, argument, {last}):
+        return ("in {}", "in {}", f"with {noun} {{}}")
+    if last in PLACE and _sole(tool, argument, PLACE) and (len(parts) == 1 or last in ("location", "city", "country")):
+        return ("in {}", "in {}", "for {}", f"for the {noun} {{}}")
+    if last in PERIODS and _sole(tool, argument, PERIODS):
+        return ("for {}", "for {}", f"for the {noun} {{}}")
+    if last in ("date", "day", "time", "deadline"):
+        return _dated(tool, argument, parts, noun)
+    if is_searched(argument) and (len(parts) == 1 or last == "name") and sum(a.required for a in tool.arguments) == 1:
+        if last != "name":
+            return "for {}", "about {}", f"with the {noun} {{}}"
+        named = ("for {}", "called {}", "named {}", f"with the {noun} {{}}")
+        return named if len(parts) == 1 else (f"for {noun} {{}}",)
+    if last in ("title", "name", "subject") and required:
+        return (
+            ("called {}", "titled {}", f"with the {noun} {{}}", f"with {noun} {{}}")
+            if last != "name"
+            else (("named {}", "called {}") if len(parts) == 1 else (f"with the {noun} {{}}", f"for {noun} {{}}"))
+        )
+    if last in SPOKEN and required:
+        return ("saying {}", f"with the {noun} {{}}", "that says {}", f"with {noun} {{}}")
+    if {"id", "ids"} & set(parts):
+        told = (f"for {noun} {{}}", f"of {noun} {{}}", f"to {noun} {{}}", "for {}", f"with {noun} ID {{}}")
+        return told if required else told[:1]
+    if last == "name" and len(parts) > 1:
+        return (f"for {noun} {{}}", f"for the {noun} {{}}")
+    return _named(noun, required)
+
+
+def _named(noun: str, required: bool) -> tuple[str, ...]:
+    named = (f"with {noun} {{}}", f"with {noun} {{}}", f"with {{}} as the {noun}", f"with the {noun} {{}}")
+    return (*named, f"({noun} {{}})" if required else f"whose {noun} is {{}}")
+
+
+def _dated(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple[str, ...]:
+    first = parts[0] if len(parts) > 1 else ""
+    if first in ("start", "begin", "from"):
+        return ("starting on {}", "from {}", f"with {noun} {{}}")
+    if first in ("end", "finish", "to"):
+        return ("until {}", "ending on {}", f"with {noun} {{}}")
+    if first == "due" or parts[-1] == "deadline":
+        return ("due on {}", "due {}", f"with {noun} {{}}")
+    at = "at" if parts[-1] == "time" else "on"
+    sole = _sole(tool, argument, {"date", "day", "time"} - ({"time"} if at == "on" else {"date", "day"}))
+    return (f"{at} {{}}", "for {}", f"with {noun} {{}}") if sole else (f"with {noun} {{}}", f"with {{}} as the {noun}")
+
+
+def truth(argument: Argument, value: bool, *, many: bool = True) -> tuple[str, ...]:
+    """A boolean after a noun: `"that need a response"`, `"including archived ones"`, `"with dry run off"`."""
+    parts = words(argument.name.rpartition(".")[2])
+    plain = [part for part in parts if part not in DROPPED]
+    noun = re.sub(r"(?<=[a-z]) (?=\d)", "", " ".join(plain or parts))
+    if "needs" in parts or "requires" in parts:
+        at = parts.index("needs" if "needs" in parts else "requires")
+        thing = with_article(" ".join(parts[at + 1 :]))
+        yes = (
+            f"that need {thing}",
+            f"needing {thing}",
+            f"awaiting {thing}",
+            f"waiting for {thing}",
+            f"that require {thing}",
+        )
+        bare = thing.split(" ", 1)[-1]
+        return yes if value else (f"that do not need {thing}", f"that need no {bare}", f"that don't need {thing}")
+    if parts[-1] in ("required", "needed") and len(parts) > 1:
+        thing = " ".join(parts[:-1])
+        told = (f"that require {with_article(thing)}", f"that need {with_article(thing)}")
+        return told if value else (f"that require no {thing}", f"that need no {thing}")
+    if "include" in parts or "with" in parts:
+        return (f"including {noun}", f"with {noun}") if value else (f"excluding {noun}", f"without {noun}")
+    if "has" in parts:
+        return (f"that have {noun}", f"with {noun}") if value else (f"that have no {noun}", f"without {noun}")
+    if {"is", "are", "only"} & set(parts):
+        are = "are" if many else "is"
+        return (f"that {are} {noun}",) if value else (f"that {are} not {noun}", f"that {are}n't {noun}")
+    on = (f"with {noun} on", f"with {noun} enabled", f"with {noun} set to true")
+    return on if value else (f"with {noun} off", f"with {noun} disabled", f"with {noun} set to false")

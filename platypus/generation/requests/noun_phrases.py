@@ -1,0 +1,335 @@
+"""Noun phrases: what a step gives back with all that its arguments say, and values as they are written.
+
+`the tickets owned by DEVU-4 with high severity`, `my open orders`, `the location of the power plant PL-4`.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from platypus.catalogue.dataflow import KIN, content, takes_ids
+from platypus.catalogue.schema import allowed_values
+from platypus.catalogue.tools import Argument
+from platypus.catalogue.words import is_plural, listed, singular
+from platypus.generation.plans.values import words
+from platypus.generation.requests.argument_phrases import PLACE, label, truth
+from platypus.generation.requests.discourse import Mentions, Unsayable, argument_of
+from platypus.generation.requests.slots import SLOT, Form
+from platypus.generation.requests.tool_phrases import pluralised
+from platypus.plan.plan import Reference, Value
+
+LATE = ("(", "limited", "with a limit")
+CLAUSAL = ("that ", "whose ")
+UNCOUNTED = re.compile(r"(?:information|data|details)\b")
+ABOUT = re.compile(r"^(?:information|info|details|data|insights) (?:about|on|of|for|related to|regarding) ")
+MINE = {"owned": ("that I own", "owned by me"), "created": ("that I created", "created by me")}
+
+
+@dataclass
+class _Phrase:
+    """A noun phrase in the making."""
+
+    article: str
+    noun: str
+    before: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Nouns(Mentions):
+    """Says values and things of one request."""
+
+    def value(self, value: Value, *, last: str = " and ", hint: Argument | None = None) -> str:
+        if isinstance(value, list):
+            return listed([self.value(element, hint=hint) for element in value], last=last)
+        if isinstance(value, Reference):
+            return self.reference(value, hint)
+        if isinstance(value, dict):
+            return listed([f"{' '.join(words(key))} {self.value(element)}" for key, element in value.items()])
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return self.quoted(value) if isinstance(value, str) else str(value)
+
+    def choices(self, values: Sequence[Any], *, last: str = " or ", plain: bool = False) -> str:
+        """Values of an enum: quoted or not, all alike; now and then with a capital."""
+        texts = [str(value) for value in values]
+        if not plain and self.spoken.quote and self.rng.random() < 0.6:
+            return listed([self.quoted(text) for text in texts], last=last)
+        if self.rng.random() < 0.15:
+            texts = [text.upper() if len(text) < 3 else text.capitalize() for text in texts]
+        return listed(texts, last=last)
+
+    def quoted(self, value: str) -> str:
+        quote = self.spoken.quote
+        if not quote and (value.count(" ") > 2 or re.search(r"[.,:;]", value)):
+            quote = '"'
+        if quote == "'" and "'" in value:
+            quote = '"'
+        return f"{quote}{value}{quote}"
+
+    def reference(self, reference: Reference, hint: Argument | None = None) -> str:
+        """An earlier step inside this one, or a pointer to it."""
+        i = reference.step
+        if reference.path:
+            return self.part(i, reference.path)
+        return self.inner(i, hint) if i in self.inside else self.pointer(i)
+
+    def part(self, i: int, path: tuple[str, ...]) -> str:
+        """A field of an earlier output: `the location of the power plant PL-4`, `its location`."""
+        wording = self.wordings[i]
+        name = " ".join(words(path[-1]))
+        if i in self.inside:
+            if not wording.is_getter and not wording.nominal:
+                raise Unsayable
+            self.mentioned.append(i)
+            about = ABOUT.sub("", wording.noun.text)
+            made = self.thing(i, ("the ",), noun=about) if wording.is_getter else self.nominal(i)
+            return made if about.startswith(f"{name} ") else f"the {name} of {made}"
+        head = wording.noun_head or "result"
+        if self.heads().count(head) > 1:
+            raise Unsayable
+        if self.latest(many=wording.plural) == i and self.rng.random() < 0.5:
+            return f"its {name}" if not is_plural(head) else f"their {name}"
+        if head.startswith(name):
+            return f"that {name}"
+        return self.rng.choice((f"the {name} of that {singular(head)}", f"that {name}", f"the {name} of the {head}"))
+
+    def inner(self, i: int, hint: Argument | None = None) -> str:
+        """What step i returns, for use inside another clause: `me`, `the work items owned by DEVU-1`."""
+        wording = self.wordings[i]
+        self.mentioned.append(i)
+        if wording.is_lookup:
+            return self.found(i, hint)
+        if wording.is_me:
+            return self.rng.choice(("me", "me", "me", "the current user", "myself"))
+        if not wording.is_getter:
+            return self.nominal(i)
+        if not self.plan.steps[i].arguments and wording.by_id and self.rng.random() < 0.85:
+            return self.rng.choice(
+                (f"the {wording.noun.text}",) * 4 + (f"our {wording.noun.text}", f"my {wording.noun.text}")
+            )
+        return self.thing(i, ("the ", "all ", "all ", "all the ", "", ""))
+
+    def nominal(self, i: int) -> str:
+        """What is done, as a thing: `a summary of the work items owned by me`."""
+        form = self.wordings[i].nominal
+        if form is None:
+            raise Unsayable
+        article = "a " if form.text.startswith("summary") and self.rng.random() < 0.5 else "the "
+        rest = [name for name in self.plan.steps[i].arguments if name not in form.slots]
+        return f"{article}{self.filled(i, form)} {self.joined([self.modifier(i, name) for name in rest])}".strip()
+
+    def found(self, i: int, hint: Argument | None) -> str:
+        """A thing that is looked up by its name: the name alone where an id would stand, else with its kind."""
+        step = self.plan.steps[i]
+        value = self.value(next(iter(step.arguments.values())))
+        kind = self.kind(i, hint)
+        if hint is not None and takes_ids(hint) and self.rng.random() < 0.5:
+            return value
+        if not kind:
+            return (
+                self.rng.choice((value, f"the object named {value}"))
+                if hint and takes_ids(hint)
+                else f"the object named {value}"
+            )
+        return self.rng.choice(
+            (f"the {kind} {value}", f"{kind} {value}", f"the {kind} named {value}", f"the {kind} called {value}")
+        )
+
+    def kind(self, i: int, hint: Argument | None) -> str:
+        """What is looked up: the look-up's own kind of thing, or the one that the argument asks for."""
+        kinds = self.wordings[i].kinds
+        if len(kinds) == 1 or hint is None:
+            return kinds[0] if len(kinds) == 1 else ""
+        asked = content(f"{hint.name} {hint.description}")
+        own = [kind for kind in kinds if kind in asked]
+        near = [kind for family in KIN if family & asked for kind in kinds if kind in family]
+        return (own or near or [""])[0]
+
+    def thing(self, i: int, articles: Sequence[str], *, noun: str | None = None) -> str:
+        """What step i returns with everything that its arguments say, before or after the noun."""
+        wording, step = self.wordings[i], self.plan.steps[i]
+        if not noun:
+            noun = wording.short if wording.short and self.rng.random() < 0.3 else wording.noun.text
+        noun = re.sub(r"^(?:the|an?) ", "", noun)
+        if self.rng.random() < 0.3:  # `similar work items to X`
+            noun = re.sub(r"^([\w ]+) (similar|related) to (?=\{)", r"\2 \1 to ", noun)
+        many = wording.plural or is_plural(noun)
+        phrase = _Phrase(self.rng.choice(articles) if many else "the ", noun)
+        if UNCOUNTED.match(noun):
+            about = self.rng.choice(("information about", "information about", "info on", "details about"))
+            phrase = _Phrase("", re.sub(r"^information (about|on)\b", about, noun))
+        elif noun.startswith("{"):
+            phrase.article = ""
+        names = [name for name in step.arguments if name not in Form(noun).slots]
+        self.rng.shuffle(names)
+        for name in names:
+            self.add(i, name, phrase, many=many)
+        filled = self.filled(i, Form(" ".join((*phrase.before, phrase.noun))))
+        return f"{phrase.article}{filled} {self.joined(phrase.after)}".strip()
+
+    def add(self, i: int, name: str, phrase: _Phrase, *, many: bool) -> None:
+        """Put one argument of step i into the phrase: as its noun, before it, or after it."""
+        value, told = self.plan.steps[i].arguments[name], self.saying(i, name)
+        single = value[0] if isinstance(value, list) and len(value) == 1 else value
+        mine = self.mine(name, value)
+        if told.heads and not SLOT.search(phrase.noun) and isinstance(value, list) and self.rng.random() < 0.8:
+            phrase.noun = self.types(phrase.noun, value, many=self.wordings[i].plural)
+        elif mine and self.rng.random() < 0.75:
+            if phrase.article != "my " and mine == MINE["owned"] and self.rng.random() < 0.5:
+                phrase.article = "my "
+            else:
+                phrase.after.append(self.rng.choice(mine))
+        elif told.counts and many and value != 1 and not self.asking and self.rng.random() < 0.55:
+            form = self.rng.choice(told.before)
+            if phrase.article != "my ":
+                phrase.article = "the " if form.startswith("the ") else ""
+            phrase.before.insert(0, form.removeprefix("the ").format(value))
+        elif (
+            told.before
+            and not told.counts
+            and isinstance(single, str)
+            and not phrase.before
+            and self.rng.random() < 0.4
+        ):
+            form = self.rng.choice(told.before)
+            phrase.before.append(form.format(self.choices([single], plain="{}-" in form)))
+        else:
+            phrase.after.append(self.modifier(i, name))
+
+    def types(self, noun: str, value: list[Any], *, many: bool) -> str:
+        named = [pluralised(str(word), many=many) for word in value]
+        if any(word in noun for word in named):
+            raise Unsayable
+        return listed(named, last=self.rng.choice((" and ", " or ") if many else (" or ",)))
+
+    def mine(self, name: str, value: Value) -> tuple[str, ...]:
+        """`owned_by` the current user: `that I own`, and before the noun `my`."""
+        element = value[0] if isinstance(value, list) and len(value) == 1 else value
+        if (
+            not isinstance(element, Reference)
+            or element.step not in self.inside
+            or not self.wordings[element.step].is_me
+        ):
+            return ()
+        return MINE.get(words(name)[0], ("assigned to me",) if "assign" in name else ())
+
+    def joined(self, modifiers: list[str]) -> str:
+        """Modifiers in a row: `owned by A and in the review stage`, `that are owned by A, with high severity`."""
+        modifiers = _routed(modifiers)
+        late = [text for text in modifiers if text.startswith(LATE)]
+        aside = [text[1:-1] for text in late if text.startswith("(")]
+        rest = [text for text in modifiers if text not in late]
+        held = [text for text in rest if text.startswith("with ")]
+        if len(held) > 1 and self.rng.random() < 0.8:
+            together = "with " + listed([text.removeprefix("with ") for text in held])
+            rest = [together if text == held[0] else text for text in rest if text not in held[1:]]
+        rest.sort(key=lambda text: (text.startswith(CLAUSAL), len(text) > 60))
+        style = self.rng.random()
+        if len(rest) > 1 and style > 0.4:
+            comma = len(rest) > 2 and style > 0.75
+            rest = [", ".join(rest[:-1]) if comma else " ".join(rest[:-1]), "and", rest[-1]]
+        late = [text for text in late if not text.startswith("(")]
+        return " ".join((*rest, *late, *([f"({', '.join(aside)})"] if aside else ())))
+
+    def filled(self, i: int, form: Form) -> str:
+        """The form with its slots filled from step i's arguments."""
+        arguments = self.plan.steps[i].arguments
+        if any(name not in arguments for name in form.slots):
+            raise Unsayable
+        return SLOT.sub(lambda slot: self.slot(i, slot[1], slot[2]), form.text)
+
+    def slot(self, i: int, name: str, noun: str) -> str:
+        """An id may stand alone or after its noun: `ISS-4`, `work item ISS-4`; a type before it: `interior cabin`.
+
+        Where nothing else would tell what is meant, the noun is said: "what do we know about power plant 84750".
+        """
+        value, tool = self.plan.steps[i].arguments[name], self.wordings[i].tool
+        first = value[0] if isinstance(value, list) and value else value
+        text = self.value(value, hint=argument_of(tool, name))
+        if noun == "text" and not isinstance(first, Reference):
+            return self.rng.choice((text, f"the text {text}"))
+        long = isinstance(first, str) and len(first) > 30
+        if isinstance(first, Reference) or noun in ("", "one", "objects", "items", *PLACE) or long:
+            return text
+        many = isinstance(value, list) and len(value) > 1
+        called = pluralised(noun, many=many) if isinstance(value, list) or not is_plural(noun) else noun
+        if words(name)[-1] in ("type", "kind", "style") and words(noun)[-1] not in words(name)[-1:]:
+            article = "" if is_plural(called) else "an " if text.strip("'\"")[:1].lower() in "aeio" else "a "
+            return f"{article}{text} {called}"
+        told = re.search(r"\d", str(first)) and (ABOUT.match(self.wordings[i].noun.text) or str(first)[0].isdigit())
+        titled = words(name)[-1] in ("name", "title")
+        vague = titled or not set(words(noun)[:-1]) <= set(words(name))  # `Spanish word`, `golf club`
+        if noun.lower() != noun or (titled and not self.wordings[i].is_getter):  # `create the ad Nova`
+            chance = 0.0
+        elif vague:
+            chance = 0.35 if text.startswith(("'", '"')) else 0.15
+        else:
+            chance = 0.5
+        if not told and not str(first).isdigit() and self.rng.random() < chance:
+            return text
+        return self.rng.choice((f"{called} {text}", f"the {called} {text}", f"{called} {text}"))
+
+    def modifier(self, i: int, name: str) -> str:
+        """One argument of step i as it stands after the noun."""
+        wording = self.wordings[i]
+        argument, value = argument_of(wording.tool, name), self.plan.steps[i].arguments[name]
+        if isinstance(value, bool):
+            many = wording.plural or is_plural(wording.noun.text)
+            return self.rng.choice(truth(argument, value, many=many))
+        last = self.rng.choice((" and ", " and ", " or ")) if not argument.required else " and "
+        values = value if isinstance(value, list) else [value]
+        forms = self.saying(i, name).after
+        if allowed_values(argument.schema.get("items", argument.schema)):
+            return self.rng.choice(forms).format(self.choices(values, last=last))
+        references = [element for element in values if isinstance(element, Reference)]
+        if references:
+            if len({element.step in self.inside for element in references}) > 1 or len(references) < len(values):
+                raise Unsayable
+            forms = self.referring(i, name, references)
+        if any(str(element).lower().startswith("in ") for element in values):
+            forms = tuple(form for form in forms if not re.search(r"\bin (?:the )?\{", form)) or forms
+        form = self.rng.choice(forms)
+        if len(values) > 1:
+            form = re.sub(r"(\w+) \{\}", lambda match: f"{_many(match[1])} {{}}", form)
+        return form.format(self.value(value, last=last, hint=argument))
+
+    def referring(self, i: int, name: str, references: list[Reference]) -> tuple[str, ...]:
+        """Forms in which an earlier result stands well: `related to it`, never `whose part is it`."""
+        told = self.saying(i, name)
+        called = label(self.wordings[i].tool, argument_of(self.wordings[i].tool, name))
+        if references[0].path and singular(" ".join(words(references[0].path[-1]))) == called:
+            return "for {}", "with {}", "using {}"
+        if not told.referring and self.head(references[0].step) == called:
+            return "for {}", "with {}"
+        inside = all(reference.step in self.inside for reference in references)
+        whose = (form for form in told.after if inside and form.startswith("whose "))
+        return (*(told.referring or (f"with {{}} as the {called}",)), *whose)
+
+
+def _routed(modifiers: list[str]) -> list[str]:
+    """`from A` and `to B` as one: `from A to B`."""
+    start = next((text for text in modifiers if text.startswith(("from ", "starting "))), None)
+    end = next((text for text in modifiers if text.startswith(("to ", "into ", "until ", "ending "))), None)
+    if start is None or end is None:
+        return modifiers
+    return [f"{start} {end}" if text == start else text for text in modifiers if text != end]
+
+
+def _many(noun: str) -> str:
+    """The noun before several values; what is no noun stays."""
+    nouns = (
+        "user",
+        "part",
+        "customer",
+        "stage",
+        "tag",
+        "label",
+        "channel",
+        "organization",
+        "organisation",
+        "team",
+        "org",
+    )
+    return pluralised(noun, many=True) if noun.lower() in nouns else noun

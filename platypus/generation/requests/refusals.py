@@ -1,0 +1,149 @@
+"""Requests that the tools of a catalogue cannot answer: their plan is empty.
+
+Three kinds: off the topic; near misses, which speak of the catalogue's own things but need a tool that is lacking; and
+requests that leave out what a tool must be told.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from random import Random
+
+from platypus.catalogue.tools import Tool
+from platypus.catalogue.words import lemma, singular, with_article
+from platypus.generation.catalogues.random_catalogue import random_catalogue
+from platypus.generation.plans.sampler import Sampler, Undrawable, Want
+from platypus.generation.plans.values import literal, vocabulary, words
+from platypus.generation.requests.phrasing import Phraser
+from platypus.generation.requests.slots import SLOT
+from platypus.generation.requests.writer_style import ASKING, finish, surround, voice
+
+KINDS = ("off-topic", "near-miss", "missing")
+FOREIGN = 8  # made-up catalogues whose requests are near misses as well
+
+
+@dataclass(frozen=True)
+class Refusals:
+    """Draws requests that the phraser's catalogue cannot answer, some of which other catalogues would."""
+
+    sampler: Sampler
+    phraser: Phraser
+
+    def request(self, rng: Random) -> tuple[str | None, str]:
+        """A request (None when this draw gave none) and its kind."""
+        kind = rng.choices(KINDS, (2, 5, 2))[0]
+        if kind == "missing" and self._demanding:
+            return self._missing(rng), kind
+        if kind == "near-miss":
+            return (self._elsewhere(rng) if rng.random() < 0.6 else self._lacking(rng)), kind
+        said = vocabulary()["refusals"]
+        values = {"noun": rng.choice(said["nouns"]), "person": literal(rng, "person", {"type": "string"})}
+        city, other = rng.sample(vocabulary()["values"]["cities"], 2)
+        text = rng.choice(self._foreign_forms).format(**values, city=city, other=other)
+        return (text[:1].upper() + text[1:] if rng.random() < 0.6 else text), "off-topic"
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        """All words of the catalogue, without their endings."""
+        told = [f"{tool.name} {tool.description}" for tool in self.sampler.catalogue]
+        told += [f"{a.name} {a.description}" for tool in self.sampler.catalogue for a in tool.arguments]
+        found = words(" ".join(told))
+        return frozenset({*found, *(lemma(word) for word in found), *(singular(word) for word in found)})
+
+    @cached_property
+    def _foreign_forms(self) -> tuple[str, ...]:
+        """Requests on other topics, without those that share a longer word with the catalogue: it might answer them."""
+        forms: list[str] = vocabulary()["refusals"]["requests"]
+        about = {word for word in self._known if len(word) > 3}
+        return tuple(form for form in forms if not about & {singular(word) for word in words(form)}) or tuple(forms[:1])
+
+    @cached_property
+    def _lacking_forms(self) -> tuple[str, ...]:
+        """What people do with things, where no tool of the catalogue does it."""
+        forms: dict[str, list[str]] = vocabulary()["lacking"]
+        return tuple(form for verb, some in forms.items() if not set(verb.split("_")) & self._known for form in some)
+
+    @cached_property
+    def _things(self) -> tuple[Tool, ...]:
+        """What can be spoken of as things: not "the ID of the current sprint", where there is anything else."""
+        wordings = self.phraser.wordings
+        found = [t for t in self.sampler.goals if wordings[t.name].is_getter and not wordings[t.name].is_lookup]
+        return tuple(t for t in found if t.arguments or not wordings[t.name].by_id) or tuple(found)
+
+    def _lacking(self, rng: Random) -> str | None:
+        """`archive the tickets owned by DEVU-4`, where nothing archives."""
+        if not self._things or not self._lacking_forms:
+            return None
+        tool = rng.choice(self._things)
+        try:
+            plan = self.sampler.plan(rng, want=Want(tool), length=1)
+        except Undrawable:
+            return None
+        thing = self.phraser.thing(rng, plan)
+        person = literal(rng, "person", {"type": "string"})
+        return thing and _around(rng, rng.choice(self._lacking_forms).format(thing, person=person))
+
+    @cached_property
+    def _demanding(self) -> tuple[Tool, ...]:
+        """Tools with a slot for an argument that no other tool can fill."""
+        return tuple(
+            tool
+            for tool in self.sampler.goals
+            if any(a.required and not self.sampler.producers[tool.name, a.name] for a in tool.arguments)
+            and not self.phraser.wordings[tool.name].is_lookup
+            and SLOT.search(self.phraser.wordings[tool.name].rest.text)
+        )
+
+    def _missing(self, rng: Random) -> str:
+        """`find work items similar to a certain one`: which one is not said."""
+        wording = self.phraser.wordings[rng.choice(self._demanding).name]
+        text = wording.noun.text if wording.is_getter else rng.choice(wording.clauses).text
+
+        def vague(slot: re.Match[str]) -> str:
+            noun = slot[2] if slot[2] not in ("one", "text") else "one" if slot[2] == "one" else "text"
+            if noun == "one":
+                return rng.choice(("another one", "a certain one", "that one", "something else"))
+            return rng.choice(
+                (
+                    with_article(noun),
+                    with_article(noun),
+                    f"this {singular(noun)}",
+                    f"that {singular(noun)}",
+                    f"a certain {singular(noun)}",
+                )
+            )
+
+        filled = SLOT.sub(vague, text)
+        verb = f"{rng.choice(('find', 'get', 'show me', 'look up'))} " if wording.is_getter else ""
+        return _around(rng, verb + filled)
+
+    @cached_property
+    def _elsewheres(self) -> tuple[tuple[Sampler, Phraser], ...]:
+        """Made-up catalogues about real things of which these tools know nothing: a coined word is in one alone."""
+        rng = Random(self.sampler.catalogue.fingerprint)
+        about = {word for word in self._known if len(word) > 3}
+        drawn = [random_catalogue(rng, tools=6) for _ in range(4 * FOREIGN)]
+        named = [{t.name: {singular(word) for word in words(t.name)} for t in other} for other in drawn]
+        spread = Counter(word for names in named for word in set().union(*names.values()))
+        kept = [
+            other.subset(name for name, said in names.items() if min(spread[w] for w in said) > 1 and not said & about)
+            for other, names in zip(drawn, named, strict=True)
+        ]
+        pairs = [(Sampler(other, max_steps=2), Phraser(other)) for other in kept if len(other)]
+        return tuple(pair for pair in pairs if pair[0].goals)[:FOREIGN]
+
+    def _elsewhere(self, rng: Random) -> str | None:
+        """What the tools of quite another catalogue would answer."""
+        if not self._elsewheres:
+            return None
+        sampler, phraser = rng.choice(self._elsewheres)
+        try:
+            return phraser.request(rng, sampler.plan(rng))
+        except Undrawable:
+            return None
+
+
+def _around(rng: Random, text: str) -> str:
+    spoken = voice(rng, context=0.05)
+    return surround(finish(rng, text, spoken, bare=bool(ASKING.match(text))), spoken)

@@ -1,0 +1,124 @@
+"""Phrases with slots: where in a tool's own text an argument's noun stands, so that its value can stand there.
+
+`"Adds the given work items to the sprint"` → `"add {work_ids|work items} to {sprint_id|sprint}"`.
+"""
+
+import re
+from dataclasses import dataclass
+
+from platypus.catalogue.dataflow import KIN
+from platypus.catalogue.schema import variants
+from platypus.catalogue.tools import Argument, Tool
+from platypus.catalogue.words import is_plural, singular
+from platypus.generation.plans.values import plural, words
+from platypus.generation.requests.argument_phrases import PREPOSITION
+
+RESTRICTION = "matching|based on|that|filtered|according to|using|given|where|(?:for |in )?which|so that|in order to"
+GIVEN = r"(?:given|input|provided|specified|specific|particular|certain|selected|chosen|desired)"
+SLOT = re.compile(r"\{([^|}]*)\|([^}]*)\}")
+
+
+@dataclass(frozen=True)
+class Form:
+    """A phrase with slots for arguments: `"add {work_ids|work items} to {sprint_id|sprint}"`."""
+
+    text: str
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The arguments that the phrase says."""
+        return tuple(match[1] for match in SLOT.finditer(self.text))
+
+
+def labels(argument: Argument) -> list[str]:
+    """What a text may call the argument's value: by its domain type, its name, its description's first noun."""
+    parts = words(argument.name)
+    dropped = ("id", "ids", "name", "names", "list", "key", "title", "email", "identifier", "input", "target")
+    name = [word for word in parts if word not in dropped]
+    kind = argument.schema.get("items", argument.schema).get("format", "")
+    told = re.match(
+        rf"(?:the |an? )?(?:(?:list|ids?|names?|unique identifier) of )?(?:the |an? )?(?:{GIVEN} )?"
+        rf"((?:(?!(?:{PREPOSITION}|that|which) )[\w-]+ ?)+)",
+        argument.description.lower(),
+    )
+    found = [
+        " ".join(words(kind.removesuffix("id"))),
+        " ".join(name or parts),
+        told[1].strip() if told else "",
+        " ".join(name[:-1]) if len(name) > 1 and name[-1] in LOOSE else "",
+    ]
+    found += [found[1].split(" ")[0] + " item"] if found[1] else []
+    found += sorted(KIN[1]) if set(name) & KIN[1] else []
+    singles = [singular(re.sub(r"( ids?| names?)$", "", label)) for label in found if label]
+    return sorted(set(singles), key=len, reverse=True)
+
+
+LOOSE = ("type", "species", "number", "code", "file", "path", "url")  # what a description leaves out of a name
+SOME = r"(?:(?:the|an?|any|all|some|each|every|new|multiple) )*(?:(?:list|set|batch|collection) of )?(?:the )?"
+WORD = rf"(?!\{{|(?:{PREPOSITION}|{RESTRICTION}|and|or)\b)[\w-]+ "  # of an adjective or a noun before the noun
+LEFT = {  # what may stand before the argument's noun, the surest first; all of it becomes the slot
+    "given": re.compile(rf"(?:^|(?<= ))(?!one ){SOME}{GIVEN} (?:{WORD}){{0,3}}$", re.IGNORECASE),
+    "indefinite": re.compile(rf"(?:^|(?<= ))(?:an?|each|every|multiple) (?:{WORD}){{0,3}}$", re.IGNORECASE),
+    "some": re.compile(rf"(?:^|(?<= )){SOME}$", re.IGNORECASE),
+    "definite": re.compile(rf"(?:^|(?<= ))the (?:{WORD}){{1,2}}$", re.IGNORECASE),
+    "after": re.compile(r"(?:(?<= of )|(?<= to )|(?<= on )|(?<= for )|(?<= about )|(?<= between ))(?:the |an? )?$"),
+}
+RIGHT = re.compile(
+    rf"(?:s|es)?(?: (?:ids?|names?|models?|types?|numbers?)\b)?(?![\w-])(?![^{{]*\}})"
+    rf"(?=$|[,.;:]| (?:{PREPOSITION}|and|or|is|are|has|have|be|needed|due|{RESTRICTION}|according|containing|\{{))",
+    re.IGNORECASE,
+)
+
+
+def _spot(text: str, argument: Argument, lefts: tuple[str, ...]) -> tuple[int, int] | None:
+    """Where the noun phrase that stands for the argument begins and ends."""
+    found: list[tuple[int, int, int, int]] = []
+    names = labels(argument)
+    for name in (*names, *(plural(name) for name in names if name.endswith("y"))):
+        start = text.lower().find(name)
+        while start >= 0:
+            right = RIGHT.match(text, start + len(name))
+            for rank, left in enumerate(lefts):
+                before = LEFT[left].search(text[:start])
+                if right and before and (before[0] or UNLED.search(text[:start])):
+                    found.append((rank, -len(name), -before.start(), right.end()))
+                    break
+            start = text.lower().find(name, start + 1)
+    _, _, begin, end = min(found, default=(0, 0, 0, -1))
+    return (-begin, end) if end >= 0 else None
+
+
+def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
+    """`"the given work items to the sprint"` → `"{work_ids|work items} to {sprint_id|sprint}"`.
+
+    A text that says what is returned (not `acting`) has slots only where it means one that is given.
+    """
+    needed = [argument for argument in tool.arguments if argument.required]
+    for argument in (*needed, *(a for a in tool.arguments if not a.required)):
+        if next(variants(argument.schema)).get("type") == "boolean":
+            continue
+        if acting and (argument.required or not needed):
+            lefts: tuple[str, ...] = ("given", "indefinite", "some", "definite")
+        else:
+            lefts = ("given", "indefinite", "after") if argument.required else ("given",)
+        place = _spot(text, argument, lefts)
+        kind = next(variants(argument.schema)).get("type")
+        if place is None and argument.required and len(needed) == 1 and kind not in ("integer", "number", "boolean"):
+            found = GIVEN_ONE.search(text)
+            place = found.span() if found and is_plural(found[0]) == (kind == "array") else None
+        if place:
+            said = BARE.sub("", text[place[0] : place[1]])
+            slot = f"{{{argument.name}|{re.sub(' (ids?|names?)$', '', said)}}}"
+            text = text[: place[0]] + slot + text[place[1] :]
+    unsaid = (name for a in tool.arguments if f"{{{a.name}|" not in text for name in labels(a))
+    tail = next((tail for name in unsaid if text.endswith(tail := f"}} and {name}")), "")
+    return Form(
+        text.removesuffix(tail) + "}" * bool(tail)
+    )  # "for {location} and time period": the period is said apart
+
+
+UNLED = re.compile(rf"^$|\b(?:{PREPOSITION}|and|or) $")  # where a noun may stand without an article
+GIVEN_ONE = re.compile(rf"(?:the |an? )?{GIVEN} (?!\{{)\w+")
+BARE = re.compile(
+    rf"^((the|an?|any|all|some|each|every|multiple|new|existing|{GIVEN}|(list|set|batch|collection) of) )+"
+)

@@ -1,0 +1,303 @@
+"""Planner: requests in, plans out. It joins a loaded model and the prompt that the model was trained with.
+
+How an answer is decoded is hidden behind `Planner.plan`: under the grammar of the catalogue's valid plans, or freely.
+Both ways the plan is checked against the catalogue afterwards, and what is wrong or has no end becomes `Malformed`.
+Tensors are the matter of `platypus.model` and `platypus.decoding.decoder`, which are imported only when a model is
+opened or asked, because torch takes seconds.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
+from math import inf, log
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from platypus.catalogue.tools import Catalogue
+from platypus.data.dataset import Row
+from platypus.data.signatures import said_literals
+from platypus.decoding.constraint import Constraint
+from platypus.decoding.vocabulary import Vocabulary
+from platypus.errors import ModelError
+from platypus.inference.calibration import LEAST, Calibration
+from platypus.inference.retrieval import Retriever
+from platypus.plan.plan import Malformed, Plan, Problem
+from platypus.prompt.markers import named
+from platypus.prompt.prompt import Prompt
+from platypus.run.folder import Run
+from platypus.run.recipe import Recipe
+from platypus.run.settings import DecodeTable, PromptTable
+
+if TYPE_CHECKING:
+    from platypus.decoding.decoder import Decoder
+    from platypus.decoding.state import Decoded, Limits
+    from platypus.model.loading import Completion, Loaded
+
+BASE_CARD = "base.json"  # in the folder of a base that Platypus made
+LACKING = 2.0  # what a plan's logarithm loses for each value that its request names and it lacks
+CONFIDENCE = "confidence.json"  # what evaluate leaves: the calibration of the model that it scored
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model made of a request: the plan, the text that it was read from, and what ended it.
+
+    `decisions` is how many of the tokens the model was asked for. `probability` is the model's own of the whole plan,
+    `confidence` how likely the plan is right, as far as that is known; None where nothing is said of them (free
+    decoding). A plan that a limit brought to its end is not what the model wanted to say: its confidence is 0.
+    """
+
+    request: str
+    plan: Plan | Malformed
+    text: str
+    tokens: int
+    decisions: int
+    ended_by: Literal["model", "length", "time"]
+    probability: float | None = None
+    confidence: float | None = None
+    sure: bool = True
+
+    @property
+    def finished(self) -> bool:
+        """Whether the model ended it itself."""
+        return self.ended_by == "model"
+
+
+@dataclass(frozen=True)
+class Planner:
+    """A model and its prompt; `folder` is where the catalogue's keys and values are kept, if anywhere."""
+
+    loaded: "Loaded"
+    prompt: Prompt
+    settings: DecodeTable = field(default_factory=DecodeTable)
+    folder: Path | None = None
+    calibration: Calibration = field(default_factory=Calibration)
+
+    def plan(self, requests: Sequence[str], *, batch_size: int = 16, max_new_tokens: int = 512) -> Iterator[Answer]:
+        """The answer to each request, in order. Raises PromptError for a request that leaves no room for one."""
+        if self.settings.decoding == "free":
+            return self._freely(requests, batch_size, max_new_tokens)
+        if self.settings.beams > 1:
+            return (self._preferred(request, max_new_tokens) for request in requests)
+        if self._is_narrowed:
+            each = (self._constrained(*self._shown(request), [request], 1, max_new_tokens) for request in requests)
+            return chain.from_iterable(each)
+        return self._constrained(self.prompt, self.decoder, requests, batch_size, max_new_tokens)
+
+    def watch(self, request: str, *, max_new_tokens: int = 512) -> Iterator[Plan | Answer]:
+        """The plan as it grows, whenever a step is complete, and at last the answer. Closing it cancels.
+
+        Free decoding and several beams say nothing before the answer.
+        """
+        if self.settings.decoding == "free" or self.settings.beams > 1:
+            yield from self.plan([request], batch_size=1, max_new_tokens=max_new_tokens)
+            return
+        prompt, decoder = self._shown(request)
+        steps = 0
+        texts, limits = [prompt.named(request)], self._limits(max_new_tokens)
+        for progress in decoder.stream([prompt.ids(request)], limits=limits, named=texts):
+            begun = prompt.read_begun(progress.text, request)
+            while steps < len(begun):  # one pass may complete several
+                steps += 1
+                yield Plan(begun.steps[:steps])
+            if progress.decoded is not None:
+                yield self._answer(prompt, request, progress.decoded)
+
+    @cached_property
+    def decoder(self) -> "Decoder":
+        """The model under the catalogue's grammar. Raises CatalogueError when there can be no such grammar."""
+        return self._decoder(self.prompt, self._catalogue)
+
+    @cached_property
+    def _retriever(self) -> Retriever:
+        if self.settings.encoder is None:
+            return Retriever(self._catalogue)
+        from platypus.inference.sentence_encoder import Encoder
+
+        return Retriever(self._catalogue, Encoder(self.settings.encoder))
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        return Vocabulary(self.loaded.tokenizer, size=self.loaded.vocabulary)
+
+    @property
+    def _catalogue(self) -> Catalogue:
+        assert self.prompt.catalogue is not None  # without one there are no plans to ask for
+        return self.prompt.catalogue
+
+    @property
+    def _is_narrowed(self) -> bool:
+        return self.settings.max_tools is not None and len(self._catalogue) > self.settings.max_tools
+
+    def _decoder(self, prompt: Prompt, catalogue: Catalogue) -> "Decoder":
+        from platypus.decoding.decoder import Decoder
+
+        steps = self.settings.max_steps
+        constraint = Constraint.compile(
+            self._vocabulary, catalogue, prompt.notation, max_steps=steps, markers=prompt.markers
+        )
+        return Decoder(self.loaded, constraint, [prompt.ids(probe) for probe in ("1", "Plan")], folder=self.folder)
+
+    def _shown(self, request: str) -> tuple[Prompt, "Decoder"]:
+        """The prompt and decoder of a request: with the tools that are most like it, where there are too many."""
+        if not self._is_narrowed:
+            return self.prompt, self.decoder
+        assert self.settings.max_tools is not None
+        chosen = self._retriever.subset(request, self.settings.max_tools)
+        prompt = replace(self.prompt, catalogue=chosen)
+        return prompt, self._decoder(prompt, chosen)
+
+    def _limits(self, max_new_tokens: int) -> "Limits":
+        from platypus.decoding.state import Limits
+
+        return Limits(max_new_tokens, seconds=self.settings.seconds)
+
+    def _constrained(
+        self, prompt: Prompt, decoder: "Decoder", requests: Sequence[str], batch_size: int, max_new_tokens: int
+    ) -> Iterator[Answer]:
+        prompts, texts = map(prompt.ids, requests), map(prompt.named, requests)
+        limits = self._limits(max_new_tokens)
+        decoded = decoder.decode([*prompts], limits=limits, batch_size=batch_size, named=[*texts])
+        for request, said in zip(requests, decoded, strict=True):
+            yield self._answer(prompt, request, said)
+
+    def _preferred(self, request: str, max_new_tokens: int) -> Answer:
+        """Of several likely plans the likeliest, where each value that the request names and the plan lacks counts."""
+        prompt, decoder = self._shown(request)
+        limits, texts = self._limits(max_new_tokens), prompt.named(request)
+        found = decoder.likely(prompt.ids(request), self.settings.beams, limits=limits, named=texts)
+        return max((self._answer(prompt, request, said) for said in found), key=_worth)
+
+    def _answer(self, prompt: Prompt, request: str, said: "Decoded") -> Answer:
+        plan, least = prompt.read(said.text, request), self.settings.min_confidence
+        confidence = self.calibration.confidence(said.probability) if said.ended_by == "model" else 0.0
+        known = (said.probability, confidence, confidence >= least)
+        return Answer(request, plan, said.text, said.tokens, said.decisions, said.ended_by, *known)
+
+    def _freely(self, requests: Sequence[str], batch_size: int, max_new_tokens: int) -> Iterator[Answer]:
+        from platypus.model.loading import complete
+
+        prompts = [self.prompt.ids(request) for request in requests]
+        seconds = self.settings.seconds
+        said = complete(self.loaded, prompts, max_new_tokens=max_new_tokens, batch_size=batch_size, seconds=seconds)
+        for request, completion in zip(requests, said, strict=True):
+            plan, tokens = self._read(completion, request), completion.tokens
+            ended_by: Literal["model", "length"] = "model" if completion.finished else "length"
+            yield Answer(request, plan, completion.text, tokens, tokens, ended_by)
+
+    def respond(
+        self, rows: Sequence[Row], *, batch_size: int = 16, max_new_tokens: int = 512
+    ) -> Iterator["Completion"]:
+        """The answer to each row in words, in order: what Alpaca rows ask for."""
+        from platypus.model.loading import complete
+
+        prompts = [self.prompt.row_ids(row) for row in rows]
+        return complete(self.loaded, prompts, max_new_tokens=max_new_tokens, batch_size=batch_size)
+
+    def _read(self, completion: "Completion", request: str) -> Plan | Malformed:
+        """The plan; an answer without its end is none, even if what there is of it looks like one."""
+        if completion.finished:
+            return self.prompt.read(completion.text, request)
+        fault = Problem("unfinished", f"the answer was cut off after {completion.tokens} tokens")
+        return Malformed(completion.text, (fault,))
+
+
+def _worth(answer: Answer) -> float:
+    """Its logarithmic probability less what its plan lacks of the request; a refusal must be likelier than not."""
+    probability = answer.probability or 0.0
+    if answer.plan == Plan():
+        return 0.0 if probability > 0.5 else -inf
+    lacking = 0
+    if isinstance(answer.plan, Plan):
+        said = {text.casefold() for text in said_literals(answer.plan)}
+        lacking = sum(text.casefold() not in said for text in named(answer.request))
+    return log(max(probability, LEAST)) - LACKING * lacking
+
+
+def open_planner(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
+    """The run's merged model, else its adapter, else its base; `planner.loaded.source` says which.
+
+    It plans with the run's tools, or with those of another `catalogue`. Notation and cutoff are those of the training.
+    Raises ModelError when that was for another catalogue than the run's.
+    """
+    from platypus.model.loading import load_adapted, load_merged
+
+    if not run.is_done("train"):
+        return open_base(run, catalogue=catalogue)
+    if is_merged(run):
+        tuned = load_merged(run.folder("merge") / "model")
+    else:
+        tuned = load_adapted(run.folder("train") / "adapter", base=run.recipe.base)
+    return replace(_planner(run, tuned, catalogue), calibration=_calibration(run))
+
+
+def open_base(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
+    """The run's base without what was learned, with the same prompt."""
+    from platypus.model.loading import load_base
+
+    return _planner(run, load_base(run.recipe.base), catalogue)
+
+
+def open_untrained(catalogue: Catalogue, recipe: Recipe) -> Planner:
+    """The recipe's base with tools that it was never trained on, asked as it was in its own training, if that is known.
+
+    How far its confidence can be trusted, nobody has measured.
+    """
+    from platypus.model.loading import load_base
+
+    loaded, table = load_base(recipe.base), base_prompt(recipe)
+    prompt = Prompt(loaded.tokenizer, catalogue, table.notation, loaded.context, table.markers)
+    return Planner(loaded, prompt, recipe.decode)
+
+
+def base_prompt(recipe: Recipe) -> PromptTable:
+    """How prompts look to the recipe's base: as in its own training, if that is known, else as the recipe says."""
+    from platypus.model.loading import base_folder
+
+    card = base_folder(recipe.base) / BASE_CARD
+    return PromptTable(**json.loads(card.read_text(encoding="utf-8"))["prompt"]) if card.is_file() else recipe.prompt
+
+
+def _planner(run: Run, loaded: "Loaded", catalogue: Catalogue | None) -> Planner:
+    table, settings = prompt_settings(run), run.recipe.decode
+    prompt = Prompt(loaded.tokenizer, catalogue or run.catalogue, table.notation, table.cutoff, table.markers)
+    return Planner(loaded, prompt, settings, run.path / ".prefix" if settings.keep_prefix else None)
+
+
+def _calibration(run: Run) -> Calibration:
+    """What `evaluate` has found out about the run's present model; else the one that changes nothing."""
+    if not run.is_done("evaluate") or not (run.path / "evaluate" / CONFIDENCE).exists():
+        return Calibration()
+    model = "merge" if is_merged(run) else "train"
+    if run.record("evaluate")["inputs"].get(model) != run.fingerprint(model):
+        return Calibration()
+    return Calibration.load(run.path / "evaluate" / CONFIDENCE)
+
+
+def is_merged(run: Run) -> bool:
+    """Whether the run has a merged model of its present adapter."""
+    return run.is_done("merge") and run.record("merge")["inputs"]["train"] == run.fingerprint("train")
+
+
+def prompt_settings(run: Run) -> PromptTable:
+    """How prompts look to the run's models: as in the training, if there was one.
+
+    Raises ModelError when that was for another catalogue.
+    """
+    from platypus.model.loading import read_card
+
+    if not run.is_done("train"):
+        return run.recipe.prompt
+    adapter = run.folder("train") / "adapter"
+    card = read_card(adapter)
+    present = run.catalogue.fingerprint if run.catalogue else None
+    if card.catalogue != present:
+        raise ModelError(
+            f"the adapter was trained for catalogue {card.catalogue}, the run now has {present}",
+            where=str(adapter),
+            remedy=f"Train it again: platypus train {run.path}; or keep the run's catalogue and plan with other tools:"
+            f" platypus plan {run.path} --catalogue FILE",
+        )
+    return PromptTable(notation=card.notation, cutoff=card.cutoff, markers=card.markers)

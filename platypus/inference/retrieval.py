@@ -1,0 +1,67 @@
+"""The tools of a large catalogue that a request is about: by statistics of words and letters, and an encoder on wish.
+
+Tools and requests are compared by TF-IDF over words and over groups of letters, so that "summarise" finds `summarize`
+and a plural its singular. What a tool is known by is its name, its description and those of its arguments. A sentence
+encoder adds what is said in other words; alone it is worse, as it overlooks names.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import FeatureUnion
+
+from platypus.catalogue.tools import Catalogue, Tool
+from platypus.generation.plans.values import words
+
+Encode = Callable[[Sequence[str]], NDArray[np.float64]]  # texts → unit vectors, (texts, width)
+
+
+class Retriever:
+    """Finds tools of one catalogue, by words, and with `encode` by meaning as well."""
+
+    def __init__(self, catalogue: Catalogue, encode: Encode | None = None) -> None:
+        self.catalogue = catalogue
+        self.encode = encode
+
+    def subset(self, request: str, count: int) -> Catalogue:
+        """The `count` tools that are most like the request, in catalogue order."""
+        if len(self.catalogue) <= count:
+            return self.catalogue
+        best = np.argsort(-self.likeness(request), kind="stable")[:count]
+        return self.catalogue.subset(self.catalogue.tools[place].name for place in best)
+
+    def likeness(self, request: str) -> NDArray[np.float64]:
+        """How like the request each tool is, in catalogue order; only comparisons mean something."""
+        vectorizer, tools = self._index
+        found: NDArray[np.float64] = (tools @ vectorizer.transform([request]).T).toarray()[:, 0]
+        return found if self.encode is None else found + self._vectors @ self.encode([request])[0]
+
+    @cached_property
+    def _vectors(self) -> NDArray[np.float64]:
+        assert self.encode is not None
+        return self.encode([sentence(tool) for tool in self.catalogue])
+
+    @cached_property
+    def _index(self) -> tuple[Any, Any]:
+        union = FeatureUnion(
+            [
+                ("words", TfidfVectorizer(sublinear_tf=True, stop_words="english")),
+                ("letters", TfidfVectorizer(sublinear_tf=True, analyzer="char_wb", ngram_range=(3, 5))),
+            ]
+        )
+        return union, union.fit_transform([known_by(tool) for tool in self.catalogue])
+
+
+def known_by(tool: Tool) -> str:
+    """The words that a tool is found by; its name counts twice."""
+    arguments = [f"{' '.join(words(argument.name))} {argument.description}" for argument in tool.arguments]
+    return " ".join([*words(tool.name) * 2, tool.description, *arguments])
+
+
+def sentence(tool: Tool) -> str:
+    """The tool as an encoder reads it: its name in words, and what it does."""
+    return f"{' '.join(words(tool.name))}: {tool.description or ', '.join(a.name for a in tool.arguments)}"

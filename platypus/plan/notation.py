@@ -1,0 +1,247 @@
+"""A plan as text, in two notations that lose nothing: `json`, the canonical form, and `calls`, one call a line.
+
+    works_list(stage.name=["testing"], owned_by=[$0])
+    summarize_objects(objects=$1)
+
+In `calls` values are JSON, and `$1.title.0` is the reference `$$PREV[1].title.0`; `<2>` is the second text that the
+request names, if it has markers (`markers.py`). Names that are not plain words are JSON strings. The empty plan is `[]`
+in both. What cannot be read becomes `Malformed` with the position, never an error.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Literal, Self, cast
+
+from platypus.catalogue.tools import Catalogue
+from platypus.plan.plan import MAX_DEPTH, Malformed, Plan, Problem, Reference, Step, Value, checked_plan, parse_plan
+
+Notation = Literal["json", "calls"]
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]*")
+MARKER = "<[1-9][0-9]?>"
+
+_MARKER = re.compile(MARKER)
+_SPACE = re.compile(r"[ \t\r\n]*")
+_LINE_END = re.compile(r"[ \t\r]*\n[ \t\r\n]*")
+_REFERENCE = re.compile(r"\$(0|[1-9][0-9]{0,5})((?:\.[\w$-]+(?: [\w$-]+)*)*)")  # the paths of platypus.plan.plan
+_EMPTY = re.compile(r"\[[ \t\r\n]*\]")
+_JSON = json.JSONDecoder()  # takes NaN and Infinity too, which no Plan can hold
+
+
+class Marked(str):
+    """A text that a request names, which `calls` writes as the marker that it has there."""
+
+    number: int
+
+    def __new__(cls, text: str, number: int) -> Self:
+        """The text that has this number."""
+        marked = super().__new__(cls, text)
+        marked.number = number
+        return marked
+
+
+def print_plan(plan: Plan, notation: Notation) -> str:
+    """The plan as the model is taught to write it."""
+    if notation == "json" or not plan.steps:
+        return str(plan)
+    return "\n".join(map(_print_step, plan.steps))
+
+
+def read_plan(
+    text: str, notation: Notation, catalogue: Catalogue | None, named: Sequence[str] = ()
+) -> Plan | Malformed:
+    """The plan that the text holds; with a catalogue, only if it fits. Strict, but for white space.
+
+    `named` are the texts that markers stand for.
+    """
+    return parse_plan(text, catalogue) if notation == "json" else _read_calls(text, catalogue, named)
+
+
+def read_begun(text: str, notation: Notation, catalogue: Catalogue | None, named: Sequence[str] = ()) -> Plan:
+    """The steps that are complete in the beginning of a plan's text; of text that begins none, no steps."""
+    whole = text.rpartition("\n")[0] if notation == "calls" else _complete_steps(text)
+    plan = read_plan(whole or "[]", notation, catalogue, named)
+    return plan if isinstance(plan, Plan) else Plan()
+
+
+def _complete_steps(text: str) -> str:
+    """The beginning of a JSON list as the list of those elements that are complete."""
+    end = at = 1
+    with suppress(ValueError):
+        while True:
+            _, end = _JSON.raw_decode(text, at)
+            at = end + len(", ")
+    return text[:end] + "]" if text else ""
+
+
+def _print_step(step: Step) -> str:
+    arguments = ", ".join(f"{print_name(name)}={_print_value(value)}" for name, value in step.arguments.items())
+    return f"{print_name(step.tool)}({arguments})"
+
+
+def print_name(name: str) -> str:
+    """The name of a tool or argument in `calls`: in quotes unless it is a plain word."""
+    return name if NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+
+
+def _print_value(value: Value) -> str:
+    match value:
+        case Marked():
+            return f"<{value.number}>"
+        case Reference():
+            return ".".join((f"${value.step}", *value.path))
+        case list():
+            return f"[{', '.join(map(_print_value, value))}]"
+        case dict():
+            entries = (f"{json.dumps(key, ensure_ascii=False)}: {_print_value(entry)}" for key, entry in value.items())
+            return f"{{{', '.join(entries)}}}"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def _read_calls(text: str, catalogue: Catalogue | None, named: Sequence[str]) -> Plan | Malformed:
+    try:
+        steps = _Reader(text, named).steps()
+    except _Unreadable as error:
+        return Malformed(text, (Problem("calls", f"not a call: {error}", position=error.position),))
+    return checked_plan(steps, catalogue, text=text)
+
+
+class _Unreadable(Exception):
+    def __init__(self, what: str, position: int) -> None:
+        super().__init__(what)
+        self.position = position
+
+
+class _Reader:
+    """A cursor over text in the `calls` notation.
+
+    White space may stand between any two symbols; two calls need a line end between them.
+    """
+
+    def __init__(self, text: str, named: Sequence[str]) -> None:
+        self.text, self.named = text, named
+        self.at = 0
+
+    def steps(self) -> list[Step]:
+        self.take(_SPACE)
+        steps: list[Step] = []
+        if not self.take(_EMPTY):
+            steps.append(self.step())
+            while self.take(_LINE_END) and self.at < len(self.text):
+                steps.append(self.step())
+        self.take(_SPACE)
+        if self.at < len(self.text):
+            raise self.expected("the end of the line" if steps else "nothing more")
+        return steps
+
+    def step(self) -> Step:
+        tool = self.name("the name of a tool")
+        arguments: dict[str, Value] = {}
+        self.need("(")
+        while not self.skip(")"):
+            if arguments:
+                self.need(",")
+            self.take(_SPACE)
+            start = self.at
+            name = self.name("the name of an argument")
+            if name in arguments:
+                raise _Unreadable(f"argument {name!r} is given twice", start)
+            self.need("=")
+            arguments[name] = self.value(0)
+        return Step(tool, arguments)
+
+    def value(self, depth: int) -> Value:
+        self.take(_SPACE)
+        if depth > MAX_DEPTH:
+            raise _Unreadable(f"more than {MAX_DEPTH} arrays and objects within one another", self.at)
+        match self.text[self.at : self.at + 1]:
+            case "$":
+                return self.reference()
+            case "<":
+                return self.marked()
+            case "[":
+                return self.array(depth)
+            case "{":
+                return self.object(depth)
+            case _:
+                return self.scalar("a value (text in double quotes)")
+
+    def reference(self) -> Reference:
+        found = self.take(_REFERENCE)
+        if not found:
+            raise self.expected("a reference such as $0")
+        return Reference(int(found[1]), tuple(found[2].split(".")[1:]))
+
+    def marked(self) -> str:
+        start, found = self.at, self.take(_MARKER)
+        number = int(found[0][1:-1]) if found else 0
+        if not 1 <= number <= len(self.named):
+            self.at = start
+            raise self.expected(f"a marker of the request, which has {len(self.named)}")
+        return self.named[number - 1]
+
+    def array(self, depth: int) -> list[Value]:
+        values: list[Value] = []
+        self.need("[")
+        while not self.skip("]"):
+            if values:
+                self.need(",")
+            values.append(self.value(depth + 1))
+        return values
+
+    def object(self, depth: int) -> dict[str, Value]:
+        entries: dict[str, Value] = {}
+        self.need("{")
+        while not self.skip("}"):
+            if entries:
+                self.need(",")
+            self.take(_SPACE)
+            start = self.at
+            key = self.string("a key")
+            if key in entries:
+                raise _Unreadable(f"the key {key!r} stands twice in one object", start)
+            self.need(":")
+            entries[key] = self.value(depth + 1)
+        return entries
+
+    def name(self, what: str) -> str:
+        self.take(_SPACE)
+        plain = self.take(NAME)
+        return plain[0] if plain else self.string(what)
+
+    def string(self, what: str) -> str:
+        if not self.text.startswith('"', self.at):
+            raise self.expected(f"{what} in double quotes")
+        return str(self.scalar(f"{what} in double quotes"))
+
+    def scalar(self, what: str) -> Value:
+        try:
+            value, self.at = _JSON.raw_decode(self.text, self.at)
+        except ValueError as error:
+            raise self.expected(what) from error
+        return cast(Value, value)
+
+    def take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """The pattern here, stepped over."""
+        found = pattern.match(self.text, self.at)
+        if found:
+            self.at = found.end()
+        return found
+
+    def skip(self, symbol: str) -> bool:
+        """Whether the symbol comes next; then it is stepped over."""
+        self.take(_SPACE)
+        found = self.text.startswith(symbol, self.at)
+        self.at += len(symbol) if found else 0
+        return found
+
+    def need(self, symbol: str) -> None:
+        if not self.skip(symbol):
+            raise self.expected(repr(symbol))
+
+    def expected(self, what: str) -> _Unreadable:
+        found = repr(self.text[self.at : self.at + 20]) if self.at < len(self.text) else "the end of the text"
+        return _Unreadable(f"expected {what}, found {found}", self.at)

@@ -1,0 +1,397 @@
+"""Reference, Step, Plan, Malformed: read, print, check, order, sameness.
+
+A `Plan` cannot exist with a forward or self reference. Read with a catalogue, it is valid for that catalogue as well;
+what is not a plan becomes `Malformed`, a value that carries each problem with its place. This module knows the JSON
+form only; how a plan looks in a prompt is `platypus.prompt.prompt`'s matter.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+from platypus.catalogue.schema import Schema, array_items, fits, literal_problem, part
+from platypus.catalogue.tools import Argument, Catalogue, Tool
+from platypus.errors import PlanError
+
+REFERENCE = re.compile(r"\$\$PREV\[(0|[1-9][0-9]{0,5})\]((?:\.[\w$-]+(?: [\w$-]+)*)*)")
+MARK = "$$PREV["
+MAX_DEPTH = 32
+
+Value = Union[None, bool, int, float, str, "Reference", list["Value"], dict[str, "Value"]]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The output of step `step` (from 0), or a part of it: `$$PREV[0].field.0`."""
+
+    step: int
+    path: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "".join([f"$$PREV[{self.step}]", *(f".{name}" for name in self.path)])
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One reason why something is not a (valid) plan: its kind, what is wrong, and where."""
+
+    kind: str
+    what: str
+    where: str = ""
+    position: int | None = None
+
+    def __str__(self) -> str:
+        place = self.where or (f"character {self.position}" if self.position is not None else "")
+        return f"{place}: {self.what}" if place else self.what
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """What a model or a file says that is not a plan: the text, and every problem found."""
+
+    text: str
+    problems: tuple[Problem, ...]
+
+    @property
+    def reason(self) -> str:
+        """The first problem, in words."""
+        return str(self.problems[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One call: a tool and its arguments, in the order written."""
+
+    tool: str
+    arguments: dict[str, Value] = field(default_factory=dict)
+
+    def references(self) -> Iterator[Reference]:
+        """The references in the arguments, in order."""
+        for value in self.arguments.values():
+            yield from (part for part in (value if isinstance(value, list) else [value]) if isinstance(part, Reference))
+
+    def to_json(self) -> dict[str, Any]:
+        """The canonical form, references as `$$PREV[…]` strings."""
+        arguments = [{"argument_name": n, "argument_value": value_to_json(v)} for n, v in self.arguments.items()]
+        return {"tool_name": self.tool, "arguments": arguments}
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Calls in order, each able to use the output of earlier ones. `Plan()` says that the tools cannot answer.
+
+    Raises PlanError when a step refers to itself, to a later step, or holds a value that is not a plan's.
+    """
+
+    steps: tuple[Step, ...] = ()
+
+    def __post_init__(self) -> None:
+        problems = _structural_problems(self.steps)
+        if problems:
+            raise PlanError(str(problems[0]), remedy="A step may refer to earlier steps only, by $$PREV[i] from 0.")
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def __str__(self) -> str:
+        return json.dumps(self.to_json(), ensure_ascii=False)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Plan) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The canonical form: a list of `{"tool_name", "arguments": [{"argument_name", "argument_value"}]}`."""
+        return [step.to_json() for step in self.steps]
+
+    def dependencies(self) -> tuple[frozenset[int], ...]:
+        """For each step, the earlier steps whose output it uses."""
+        return tuple(frozenset(reference.step for reference in step.references()) for step in self.steps)
+
+    def problems(self, catalogue: Catalogue) -> tuple[Problem, ...]:
+        """Everything that makes this plan invalid for the catalogue; empty when it is valid."""
+        found: list[Problem] = []
+        outputs: list[Schema] = []
+        for i, step in enumerate(self.steps):
+            tool = catalogue.tool(step.tool)
+            if tool is None:
+                found.append(Problem("unknown-tool", f"no tool is named {step.tool!r}", f"step {i}"))
+            else:
+                found.extend(_step_problems(step, tool, outputs, f"step {i} ({step.tool})"))
+            outputs.append(tool.output if tool else {})
+        return tuple(found)
+
+    def ordered(self, catalogue: Catalogue) -> "Plan":
+        """The same plan with every step's arguments in catalogue order."""
+        return Plan(tuple(_ordered(step, catalogue.tool(step.tool)) for step in self.steps))
+
+
+def _ordered(step: Step, tool: Tool | None) -> Step:
+    order = [argument.name for argument in tool.arguments if argument.name in step.arguments] if tool else []
+    return Step(step.tool, {name: step.arguments[name] for name in dict.fromkeys((*order, *step.arguments))})
+
+
+class _NotJson(ValueError):
+    """A part of the text that Python's reader takes and JSON does not allow."""
+
+
+def _no_constant(name: str) -> None:
+    raise _NotJson(f"{name} is not JSON")
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) < len(keys):
+        raise _NotJson(f"key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object")
+    return dict(pairs)
+
+
+def parse_json(text: str) -> Any:
+    """Strict JSON: no NaN, no key twice. Returns Malformed when the text is something else."""
+    try:
+        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+    except json.JSONDecodeError as error:
+        return Malformed(text, (Problem("json", f"not JSON: {error.msg}", position=error.pos),))
+    except (ValueError, RecursionError) as error:  # a number of too many digits, nesting without end
+        return Malformed(text, (Problem("json", f"not JSON: {error}"),))
+
+
+def parse_plan(text: str, catalogue: Catalogue | None = None) -> Plan | Malformed:
+    """The plan in a JSON text; with a catalogue, checked against it. Never raises."""
+    data = parse_json(text)
+    return data if isinstance(data, Malformed) else plan_from_json(data, catalogue, text=text)
+
+
+def plan_from_json(data: Any, catalogue: Catalogue | None = None, *, text: str | None = None) -> Plan | Malformed:
+    """The plan in decoded JSON; with a catalogue, checked against it. Never raises."""
+    source = repr(data) if text is None else text
+    try:
+        steps = _read_steps(data)
+    except _Unreadable as error:
+        return Malformed(source, (error.problem,))
+    return checked_plan(steps, catalogue, text=source)
+
+
+class _Unreadable(Exception):
+    def __init__(self, what: str, where: str = "") -> None:
+        super().__init__(what)
+        self.problem = Problem("structure", what, where)
+
+
+def checked_plan(steps: Sequence[Step], catalogue: Catalogue | None, *, text: str) -> Plan | Malformed:
+    """The steps as a Plan, checked against the catalogue if there is one; else Malformed with the text read."""
+    problems = _structural_problems(steps)
+    if problems:
+        return Malformed(text, problems)
+    plan = Plan(tuple(steps))
+    faults = plan.problems(catalogue) if catalogue is not None else ()
+    return Malformed(text, faults) if faults else plan
+
+
+def _read_steps(data: Any) -> list[Step]:
+    if not isinstance(data, list):
+        raise _Unreadable(f"a plan is a list of steps, not {type(data).__name__}")
+    return [_read_step(entry, f"step {i}") for i, entry in enumerate(data)]
+
+
+def _read_step(entry: Any, where: str) -> Step:
+    if not isinstance(entry, dict) or entry.keys() != {"tool_name", "arguments"}:
+        raise _Unreadable('a step is {"tool_name": …, "arguments": […]}', where)
+    if not isinstance(entry["tool_name"], str) or not isinstance(entry["arguments"], list):
+        raise _Unreadable("`tool_name` must be text and `arguments` a list", where)
+    arguments: dict[str, Value] = {}
+    for argument in entry["arguments"]:
+        if not isinstance(argument, dict) or argument.keys() != {"argument_name", "argument_value"}:
+            raise _Unreadable('an argument is {"argument_name": …, "argument_value": …}', where)
+        name = argument["argument_name"]
+        if not isinstance(name, str) or name in arguments:
+            raise _Unreadable(f"argument {name!r} is given twice" if isinstance(name, str) else "a name is text", where)
+        arguments[name] = value_from_json(argument["argument_value"])
+    return Step(entry["tool_name"], arguments)
+
+
+def value_from_json(data: Any) -> Value:
+    """The value with every whole string `$$PREV[…]` as a Reference, itself or as an element of a list."""
+    if isinstance(data, list):
+        return [_reference_or(element) for element in data]
+    return _reference_or(data)
+
+
+def _reference_or(data: Any) -> Value:
+    match = REFERENCE.fullmatch(data) if isinstance(data, str) else None
+    return Reference(int(match[1]), tuple(match[2].split(".")[1:])) if match else data
+
+
+def value_to_json(value: Value) -> Any:
+    """The inverse of `value_from_json`."""
+    if isinstance(value, list):
+        return [str(element) if isinstance(element, Reference) else element for element in value]
+    return str(value) if isinstance(value, Reference) else value
+
+
+def _structural_problems(steps: Sequence[Step]) -> tuple[Problem, ...]:
+    return tuple(
+        problem
+        for i, step in enumerate(steps)
+        for name, value in ((None, step.tool), *step.arguments.items())
+        for problem in _value_problems(value, i, f"step {i}" if name is None else f"step {i}, argument {name!r}")
+    )
+
+
+def _value_problems(value: Any, step: int, where: str) -> Iterator[Problem]:
+    for element in value if isinstance(value, list) else [value]:
+        if isinstance(element, Reference):
+            if element.step >= step:
+                what = "its own output" if element.step == step else "a later step"
+                yield Problem("reference", f"{element} refers to {what}", where)
+            elif not REFERENCE.fullmatch(str(element)) or any("." in name for name in element.path):
+                yield Problem("reference", f"{element} has a field name that cannot be written", where)
+        else:
+            yield from (Problem("value", what, where) for what in _literal_faults(element, 1))
+
+
+def _literal_faults(value: Any, depth: int) -> Iterator[str]:
+    if depth > MAX_DEPTH:
+        yield f"nested deeper than {MAX_DEPTH}"
+    elif isinstance(value, str):
+        if MARK in value:
+            yield f"{value[:80]!r} merely contains a reference; a reference is a whole value or list element"
+        if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+            yield "holds half of a surrogate pair, which is not text"
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            yield f"{value} is not a JSON number"
+    elif isinstance(value, list):
+        for element in value:
+            yield from _literal_faults(element, depth + 1)
+    elif isinstance(value, dict):
+        for key, element in value.items():
+            yield from _literal_faults(key, depth + 1)
+            yield from _literal_faults(element, depth + 1)
+    elif not (value is None or isinstance(value, int)):
+        yield f"{type(value).__name__} cannot stand in a plan"
+
+
+def _step_problems(step: Step, tool: Tool, outputs: Sequence[Schema], where: str) -> Iterator[Problem]:
+    for argument in tool.arguments:
+        if argument.required and argument.name not in step.arguments:
+            yield Problem("missing-argument", f"argument {argument.name!r} is required", where)
+    for name, value in step.arguments.items():
+        known = tool.argument(name)
+        if known is None:
+            yield Problem("unknown-argument", f"the tool has no argument {name!r}", where)
+        else:
+            yield from _argument_problems(value, known, outputs, f"{where}, argument {name!r}")
+
+
+def _argument_problems(value: Value, argument: Argument, outputs: Sequence[Schema], where: str) -> Iterator[Problem]:
+    if isinstance(value, Reference):
+        yield from _fit_problems(value, argument.schema, outputs, where)
+        return
+    items = array_items(argument.schema)
+    if not isinstance(value, list) or items is None or not any(isinstance(v, Reference) for v in value):
+        fault = literal_problem(argument.schema, value_to_json(value))
+        if fault:
+            yield Problem("value", fault, where)
+        return
+    for element in value:
+        if isinstance(element, Reference):
+            yield from _fit_problems(element, items, outputs, where)
+    limits = {**argument.schema, "items": {}}  # the literals are checked apart: a reference has no value yet
+    fault = literal_problem(limits, value_to_json(value))
+    faults = [fault, *(literal_problem(items, v) for v in value if not isinstance(v, Reference))]
+    yield from (Problem("value", what, where) for what in faults if what)
+
+
+def _fit_problems(reference: Reference, asked: Schema, outputs: Sequence[Schema], where: str) -> Iterator[Problem]:
+    given = part(outputs[reference.step], reference.path)
+    if given is None:
+        yield Problem("reference", f"step {reference.step} returns no {'.'.join(reference.path)!r}", where)
+    elif not fits(given, asked):
+        yield Problem("reference", f"the output of {reference} does not fit this argument", where)
+
+
+def same(a: Plan, b: Plan, catalogue: Catalogue) -> bool:
+    """Whether one plan becomes the other by reordering independent steps, arguments, and values whose order is free.
+
+    Order is free where the argument's schema says `uniqueItems`: such an array is a set.
+    """
+    if len(a) != len(b) or sorted(_unfolded(a, catalogue)) != sorted(_unfolded(b, catalogue)):
+        return False
+    return _match(a, b, catalogue, {})
+
+
+def _match(a: Plan, b: Plan, catalogue: Catalogue, mapping: dict[int, int]) -> bool:
+    """Whether the steps of `a` from `len(mapping)` on find partners in `b` among those not taken yet."""
+    i = len(mapping)
+    if i == len(a):
+        return True
+    wanted = _step_key(a.steps[i], catalogue, [str(mapping.get(k)) for k in range(i)])
+    own = [str(k) for k in range(len(b))]
+    taken = set(mapping.values())
+    open_steps = (j for j in range(len(b)) if j not in taken and _step_key(b.steps[j], catalogue, own) == wanted)
+    return any(_match(a, b, catalogue, {**mapping, i: j}) for j in open_steps)
+
+
+def fingerprint(plan: Plan, catalogue: Catalogue) -> str:
+    """16 hex digits, equal for plans that are the same; each step counts with what it uses and what uses it."""
+    keys = _unfolded(plan, catalogue)
+    users: list[list[str]] = [[] for _ in keys]
+    for key, used in zip(keys, plan.dependencies(), strict=True):
+        for step in used:
+            users[step].append(key)
+    return _short(json.dumps(sorted([key, sorted(some)] for key, some in zip(keys, users, strict=True))))
+
+
+def _unfolded(plan: Plan, catalogue: Catalogue) -> list[str]:
+    """Each step written out with what it depends on, independent of numbering. Hashes keep the text short."""
+    keys: list[str] = []
+    for step in plan.steps:
+        keys.append(_short(_step_key(step, catalogue, keys)))
+    return keys
+
+
+def _short(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
+
+
+def _step_key(step: Step, catalogue: Catalogue, names: Sequence[str]) -> str:
+    """The step as text with its arguments sorted and each referenced step called by `names`."""
+    tool = catalogue.tool(step.tool)
+    arguments = []
+    for name in sorted(step.arguments):
+        argument = tool.argument(name) if tool else None
+        value = step.arguments[name]
+        free = argument is not None and bool(argument.schema.get("uniqueItems"))
+        if isinstance(value, list):
+            elements = [_value_key(element, names) for element in value]
+            arguments.append([name, sorted(elements) if free else elements])
+        else:
+            arguments.append([name, _value_key(value, names)])
+    return json.dumps([step.tool, arguments])
+
+
+def _value_key(value: Value, names: Sequence[str]) -> str:
+    if isinstance(value, Reference):
+        return json.dumps(["reference", names[value.step], value.path])
+    return json.dumps(_plain_numbers(value), sort_keys=True)
+
+
+def _plain_numbers(value: Any) -> Any:
+    """1.0 is 1, as in JSON Schema."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_plain_numbers(element) for element in value]
+    if isinstance(value, dict):
+        return {key: _plain_numbers(element) for key, element in value.items()}
+    return value

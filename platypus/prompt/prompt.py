@@ -1,0 +1,277 @@
+"""The one owner of how a request, a catalogue and an answer look as text and as tokens.
+
+Training, evaluation, chat and serving all ask `Prompt`. The template is Stanford Alpaca's (`PROMPT_DICT` in
+github.com/tatsu-lab/stanford_alpaca, as in alpaca-lora's `templates/alpaca.json` and axolotl's `AlpacaPrompter`), byte
+for byte. A planner's rules and catalogue are the instruction and the request is the input, so that all prompts of a
+catalogue begin with the same text. Prompt and answer are encoded apart and joined: no token spans the boundary.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
+
+from platypus.catalogue.schema import Schema, is_nothing, variants
+from platypus.catalogue.tools import Argument, Catalogue, Tool
+from platypus.data.dataset import Example, Instruction, Row
+from platypus.errors import PromptError
+from platypus.plan.notation import Notation, print_plan, read_begun, read_plan
+from platypus.plan.plan import Malformed, Plan
+from platypus.prompt.markers import named, pointing, with_markers
+
+WITH_INPUT = (
+    "Below is an instruction that describes a task, paired with an input that provides further context. "
+    "Write a response that appropriately completes the request.\n\n"
+    "### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:\n"
+)
+WITHOUT_INPUT = (
+    "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
+    "### Instruction:\n{instruction}\n\n### Response:\n"
+)
+RULES: Mapping[Notation, str] = {
+    "json": (
+        "Plan the tool calls that fulfil the request. Answer with a JSON list of calls in the order in which they run: "
+        '[{"tool_name": "…", "arguments": [{"argument_name": "…", "argument_value": …}]}]. '
+        'As a value, or as an element of a list, "$$PREV[0]" is the output of the first call, "$$PREV[1]" of the '
+        'second, and "$$PREV[0].field" a part of it. Arguments marked ? are optional; leave out what the request does '
+        "not ask for. If these tools cannot fulfil the request, answer []."
+    ),
+    "calls": (
+        "Plan the tool calls that fulfil the request. Answer with one call a line in the order in which they run: "
+        "tool(argument=value, argument=value). Values are JSON. "
+        "As a value, or as an element of a list, $0 is the output of the first call, $1 of the second, "
+        "and $0.field a part of it. Arguments marked ? are optional; leave out what the request does "
+        "not ask for. If these tools cannot fulfil the request, answer []."
+    ),
+}
+MARKERS = "In the request <1> stands behind the first value; as a value, <1> is that text."
+NO_LABEL = -100  # the target that torch's cross entropy leaves out
+
+_WORD = re.compile(r"[^\W\d][\w./:-]*")
+
+
+class Tokenizer(Protocol):
+    """The parts of a Hugging Face tokenizer that a prompt needs."""
+
+    @property
+    def bos_token_id(self) -> int | None:
+        """The id of the token that begins a text; None when the model knows none."""
+
+    @property
+    def eos_token_id(self) -> int | None:
+        """The id of the token that ends an answer."""
+
+    def encode(self, text: str, *, add_special_tokens: bool, split_special_tokens: bool) -> list[int]:
+        """The token ids of a text."""
+
+
+class Frame(NamedTuple):
+    """What stands before a request in its prompt, and what after it."""
+
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A training row: the prompt's ids, then the answer's, which end with EOS. `name` says where the row is from."""
+
+    ids: tuple[int, ...]
+    prompt_length: int
+    name: str
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The ids to learn: -100 on the prompt, the answer with its EOS as it is."""
+        return (NO_LABEL,) * self.prompt_length + self.ids[self.prompt_length :]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """How rows look to a model: its tokenizer, the planner's catalogue, the notation of plans, the longest row allowed.
+
+    Without a catalogue a request is an Alpaca instruction of its own. Special tokens that stand in a request or an
+    answer as text ("</s>") are encoded as text.
+    """
+
+    tokenizer: Tokenizer
+    catalogue: Catalogue | None
+    notation: Notation = "json"
+    cutoff: int = 4096
+    markers: bool = False
+
+    def text(self, query: str) -> str:
+        """The prompt of a request."""
+        return self.shown(query).join(self.frame)
+
+    def shown(self, query: str) -> str:
+        """The request as it stands in its prompt."""
+        return with_markers(query) if self.markers else query
+
+    def row_text(self, row: Row) -> str:
+        """The prompt of a row, without its answer."""
+        if isinstance(row, Example):
+            return self.text(row.query)
+        template = WITH_INPUT if row.input else WITHOUT_INPUT
+        return template.format(instruction=row.instruction, input=row.input)
+
+    @cached_property
+    def frame(self) -> Frame:
+        """What stands before and after each request."""
+        return frame(self.catalogue, self.notation, markers=self.markers)
+
+    def answer(self, row: Row) -> str:
+        """What the model should say: the plan with its arguments in catalogue order, or the row's output."""
+        if isinstance(row, Instruction):
+            return row.output
+        plan = row.plan.ordered(self.catalogue) if self.catalogue else row.plan
+        if self.markers and self.catalogue:
+            plan = pointing(plan, self.catalogue, row.query)
+        return print_plan(plan, self.notation)
+
+    def ids(self, query: str) -> list[int]:
+        """The prompt of a request as tokens: BOS once if the tokenizer has one, no EOS.
+
+        Raises PromptError when nothing is left for an answer.
+        """
+        return self._with_room(self._prompt_ids(self.text(query)), f"the request {query[:60]!r}")
+
+    def row_ids(self, row: Row) -> list[int]:
+        """The prompt of a row as tokens, like `ids`."""
+        return self._with_room(self._prompt_ids(self.row_text(row)), name_of(row))
+
+    def encode(self, row: Row) -> Encoded:
+        """The row as tokens to train on. Raises PromptError when it is longer than the cutoff."""
+        return self.encode_all([row])[0]
+
+    def encode_all(self, rows: Sequence[Row]) -> list[Encoded]:
+        """The rows as tokens to train on. Raises PromptError with the name and length of each that is too long."""
+        encoded = [self._encode(row) for row in rows]
+        too_long = [row for row in encoded if len(row.ids) > self.cutoff]
+        if too_long:
+            listed = "".join(f"\n  {row.name}: {len(row.ids)} tokens" for row in too_long)
+            longest = max(len(row.ids) for row in too_long)
+            raise PromptError(
+                f"{len(too_long)} of {len(rows)} rows are longer than the cutoff of {self.cutoff} tokens:{listed}",
+                remedy=f"Set `cutoff` under [prompt] to {longest} or more, or leave these rows out.",
+            )
+        return encoded
+
+    def read(self, answer: str, query: str = "") -> Plan | Malformed:
+        """The plan that the answer to a request holds."""
+        return read_plan(answer, self.notation, self.catalogue, self.named(query))
+
+    def read_begun(self, answer: str, query: str = "") -> Plan:
+        """The steps that are complete in an answer that is still being said."""
+        return read_begun(answer, self.notation, self.catalogue, self.named(query))
+
+    def named(self, query: str) -> tuple[str, ...]:
+        """The texts of a request that have markers."""
+        return named(query) if self.markers else ()
+
+    def _encode(self, row: Row) -> Encoded:
+        prompt = self._prompt_ids(self.row_text(row))
+        answer = [*self._plain_ids(self.answer(row)), *_present(self.tokenizer.eos_token_id)]
+        return Encoded((*prompt, *answer), len(prompt), name_of(row))
+
+    def _prompt_ids(self, text: str) -> list[int]:
+        return [*_present(self.tokenizer.bos_token_id), *self._plain_ids(text)]
+
+    def _plain_ids(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+
+    def _with_room(self, ids: list[int], what: str) -> list[int]:
+        if len(ids) >= self.cutoff:
+            raise PromptError(
+                f"the prompt has {len(ids)} tokens; the context of {self.cutoff} leaves no room for an answer",
+                where=what,
+                remedy="Shorten it, or use fewer tools, or set a larger `cutoff` under [prompt].",
+            )
+        return ids
+
+
+def around(notation: Notation, *, markers: bool = False) -> tuple[str, str, str]:
+    """What all planners' prompts have in common: the text before the tools, between them and the request, and after."""
+    before, after = WITH_INPUT.split("{input}")
+    begin, between = before.split("{instruction}")
+    rules = f"{RULES[notation]} {MARKERS}" if markers else RULES[notation]
+    return f"{begin}{rules}\n\nTools:\n", between, after
+
+
+def frame(catalogue: Catalogue | None, notation: Notation, *, markers: bool = False) -> Frame:
+    """The text around a request: before it a planner's rules and tools; without a catalogue it is the instruction."""
+    if catalogue is None:
+        return Frame(*WITHOUT_INPUT.split("{instruction}"))
+    before, between, after = around(notation, markers=markers)
+    return Frame(f"{before}{render_catalogue(catalogue)}{between}", after)
+
+
+def name_of(row: Row) -> str:
+    """What to call a row in messages: `train.jsonl:3` by its origin, else how it begins."""
+    source, line = row.origin.get("source", row.origin.get("file")), row.origin.get("line")
+    if source is not None and line is not None:
+        return f"{source}:{line}"
+    return repr((row.query if isinstance(row, Example) else row.instruction)[:60])
+
+
+def _present(token: int | None) -> tuple[int, ...]:
+    return () if token is None else (token,)
+
+
+# ---------------------------------------------------------------- the catalogue as text
+
+
+def render_catalogue(catalogue: Catalogue) -> str:
+    """The catalogue for a prompt, compact, the same for both notations.
+
+    works_list(issue.priority?: [p0|p1|p2|p3], limit?: integer) -> [work-item]
+      Returns the work items that match.
+      limit: How many at most.
+    """
+    return "\n".join(line for tool in catalogue for line in _tool_lines(tool))
+
+
+def _tool_lines(tool: Tool) -> Iterator[str]:
+    arguments = ", ".join(_member(argument.name, argument.schema, argument.required) for argument in tool.arguments)
+    yield f"{tool.name}({arguments})" + ("" if is_nothing(tool.output) else f" -> {type_text(tool.output)}")
+    if tool.description:
+        yield f"  {tool.description}"
+    yield from map(_description_line, (argument for argument in tool.arguments if argument.description))
+
+
+def _description_line(argument: Argument) -> str:
+    return f"  {argument.name}: {argument.description}"
+
+
+def _member(name: str, schema: Schema, required: bool) -> str:
+    return f"{name}{'' if required else '?'}: {type_text(schema)}"
+
+
+def type_text(schema: Schema) -> str:
+    """A schema in a few characters: `[p0|p1]`, `{id: user-id, name?: string}`, `integer|null`, `any`."""
+    return "|".join(dict.fromkeys(map(_variant_text, variants(schema))))
+
+
+def _variant_text(schema: Schema) -> str:
+    if "enum" in schema or "const" in schema:
+        return "|".join(map(_choice, schema.get("enum", [schema.get("const")])))
+    match schema.get("type"):
+        case None:
+            return "any"
+        case "string":
+            return str(schema.get("format", "string"))
+        case "array":
+            return f"[{type_text(schema.get('items', {}))}]"
+        case "object" if schema.get("properties"):
+            required = schema.get("required", ())
+            return f"{{{', '.join(_member(n, part, n in required) for n, part in schema['properties'].items())}}}"
+        case kind:
+            return str(kind)
+
+
+def _choice(value: Any) -> str:
+    if isinstance(value, str) and _WORD.fullmatch(value) and value not in ("true", "false", "null"):
+        return value
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,270 @@
+"""What may be wrong with a row that is valid: values nobody named, steps nobody uses, secrets, odd lengths, languages.
+
+A finding is a doubt, not a verdict: "the urgent ones" may well mean `p0`. So findings are counted and shown, and reject
+a row only where the recipe names their kind. Whether a plan does what its request asks for is not known here.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from platypus.catalogue.dataflow import affinity, likely_output
+from platypus.catalogue.schema import allowed_values, array_items, fits, is_nothing, part
+from platypus.catalogue.tools import Argument, Catalogue, Tool
+from platypus.data.dataset import Example, Instruction, Row
+from platypus.data.signatures import literals, one_line, question, said_literals
+from platypus.errors import DatasetError
+from platypus.generation.plans.values import words
+from platypus.plan.plan import Plan, Reference, Value
+from platypus.run.settings import Doubt
+
+NUMBERS = {
+    **{"zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6"},
+    **{"seven": "7", "eight": "8", "nine": "9", "ten": "10", "eleven": "11", "twelve": "12"},
+}
+WORD = re.compile(r"\w+")
+EFFECTS = {
+    *(
+        "create",
+        "add",
+        "update",
+        "delete",
+        "remove",
+        "set",
+        "send",
+        "post",
+        "write",
+        "book",
+        "cancel",
+        "schedule",
+        "assign",
+    ),
+    *("move", "close", "open", "start", "stop", "save", "store", "upload", "pay", "buy", "order", "register", "invite"),
+    *(
+        "share",
+        "publish",
+        "submit",
+        "merge",
+        "archive",
+        "rename",
+        "edit",
+        "notify",
+        "change",
+        "make",
+        "apply",
+        "insert",
+    ),
+}
+ID = re.compile(r"[A-Za-z]+[-_:]?\d+")
+UNTOLD = {"id", "ids", "identifier", "of", "the", "a", "an", "matching", "found", "object", "item", "entity", "record"}
+LONG = 4  # words; of a longer literal that many parts must be said:
+SAID = 2 / 3
+
+SECRETS = {
+    "private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
+    "AWS key": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    "GitHub token": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{40,})\b"),
+    "Slack token": re.compile(r"\bxox[abprs]-[\w-]{10,}"),
+    "API key": re.compile(r"\b(?:sk|rk|pk)[-_](?:[a-z]+[-_])*[A-Za-z0-9]{20,}\b"),
+    "web token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+"),
+    "password": re.compile(r"(?i)\b(?:password|passwd|pwd|secret|api[_-]?key)\s*(?:[:=]|is)\s*[\"']?[^\s\"']{6,}"),
+}
+HINT = re.compile(r"(?i)@|-----|pass|pwd|secret|key|\w[\w-]{15}|\d(?:\W{0,3}\w){6}")  # what all of these hold
+PERSONAL = {
+    "e-mail address": re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b"),
+    "phone number": re.compile(
+        r"(?<![\w-])(?<!\d[ .-])(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,4}\)|\d{2,4})[ .-]\d{3,4}[ .-]\d{3,4}(?!\w|[ .-]\d)"
+    ),
+    "social security number": re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])"),
+    "bank account": re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
+    "card number": re.compile(r"(?<![\w-])(?:\d[ -]?){13,19}(?![\w-])"),
+}
+
+
+class Finding(NamedTuple):
+    """One doubt about a row: its kind, and what was found."""
+
+    kind: Doubt
+    what: str
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What is asked of a request: its number of words, and languages as ISO 639-1 codes (none: any)."""
+
+    shortest: int
+    longest: int
+    languages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The findings of a row, and the share of its plan's literals that the request names."""
+
+    findings: tuple[Finding, ...]
+    grounded: float
+
+
+def check(row: Row, catalogue: Catalogue | None, bounds: Bounds) -> Checked:
+    """Everything that may be wrong with a row. Raises DatasetError where languages are to be told and cannot be."""
+    asked = question(row)
+    findings = [*_bounds(asked, bounds), *_private(asked, row)]
+    if isinstance(row, Instruction) or catalogue is None:
+        return Checked(tuple(findings), 1.0)
+    literals = list(_literals(row.plan, catalogue))
+    said = _Said(asked)
+    missing = [literal for literal in literals if not said.names(literal)]
+    findings += [
+        Finding("ungrounded", f"{literal.text!r} ({literal.argument.name}) is not in the request")
+        for literal in missing
+    ]
+    findings += _unused(row.plan, catalogue)
+    findings += _loose(row.plan, catalogue)
+    return Checked(tuple(findings), 1 - len(missing) / len(literals) if literals else 1.0)
+
+
+# ---------------------------------------------------------------- literals and the request
+
+
+class _Literal(NamedTuple):
+    text: str
+    argument: Argument
+
+
+def _literals(plan: Plan, catalogue: Catalogue) -> Iterator[_Literal]:
+    """The literals that the request should name: no references, no truth values, no defaults."""
+    for step in plan:
+        tool = catalogue.tool(step.tool)
+        for name, value in step.arguments.items() if tool else ():
+            argument = tool.argument(name) if tool else None
+            if argument and value != argument.schema.get("default") and not _is_everything(value, argument):
+                yield from (_Literal(text, argument) for text in map(one_line, literals(value)) if text)
+
+
+def _is_everything(value: Value, argument: Argument) -> bool:
+    """Whether a list holds all that is allowed, which says nothing."""
+    allowed = allowed_values(array_items(argument.schema) or {})
+    return isinstance(value, list) and len(value) == len(allowed) > 1 and all(one in allowed for one in value)
+
+
+class _Said:
+    """The words of a request, in forms that can be compared."""
+
+    def __init__(self, request: str) -> None:
+        self.text = f" {_plain(request)} "
+        self.stems = set(map(_stem, self.text.split()))
+
+    def names(self, literal: _Literal) -> bool:
+        """Whether the literal is in the request: as it stands, or by its words."""
+        plain = _plain(literal.text)
+        if f" {plain} " in self.text or (len(plain) > 2 and plain in self.text):
+            return True
+        parts = [_stem(word) for word in _plain(" ".join(words(literal.text))).split()] or plain.split()
+        found = sum(word in self.stems for word in parts)
+        return found >= (len(parts) if len(parts) < LONG else SAID * len(parts))
+
+
+def _plain(text: str) -> str:
+    return " ".join(WORD.findall(unicodedata.normalize("NFKC", text).casefold().replace("_", " ")))
+
+
+def _stem(word: str) -> str:
+    """`issues` and `issue`, `three` and `3` are one."""
+    return NUMBERS.get(word, word.removesuffix("s") if len(word) > 2 else word)
+
+
+# ---------------------------------------------------------------- steps and references
+
+
+def _unused(plan: Plan, catalogue: Catalogue) -> Iterator[Finding]:
+    """Steps before the last whose output nobody uses, unless what they do is the point."""
+    used = {step for some in plan.dependencies() for step in some}
+    for i, step in enumerate(plan.steps[:-1]):
+        tool = catalogue.tool(step.tool)
+        if i not in used and tool and _only_tells(tool):
+            yield Finding("unused-step", f"nothing uses the output of step {i} ({step.tool})")
+
+
+def _only_tells(tool: Tool) -> bool:
+    """Whether a call without a use for its output would be for nothing: by the tool's hint, else by its words."""
+    hint = tool.annotations.get("readOnlyHint")
+    said = {_stem(word) for word in words(f"{tool.name} {tool.description}")}
+    return bool(hint) if hint is not None else not is_nothing(tool.output) and not said & EFFECTS
+
+
+def _loose(plan: Plan, catalogue: Catalogue) -> Iterator[Finding]:
+    """References to outputs that are described in prose alone, where the prose speaks of something else."""
+    for i, step in enumerate(plan):
+        consumer = catalogue.tool(step.tool)
+        for name, value in step.arguments.items():
+            argument = consumer.argument(name) if consumer else None
+            for reference in value if isinstance(value, list) else [value]:
+                if isinstance(reference, Reference) and argument and consumer:
+                    producer = catalogue.tool(plan.steps[reference.step].tool)
+                    if producer and not _sensible(producer, reference, consumer, argument, value):
+                        what = f"{reference}, the output of {producer.name}, hardly is {name!r} of {step.tool}"
+                        yield Finding("loose-reference", f"step {i}: {what}")
+
+
+def _sensible(producer: Tool, reference: Reference, consumer: Tool, argument: Argument, value: Value) -> bool:
+    likely = likely_output(producer)
+    if likely == producer.output:  # it has a schema, by which the plan was checked, or nothing is known of it
+        return True
+    output = part(likely, reference.path)
+    asked = array_items(argument.schema) if isinstance(value, list) else argument.schema
+    if output is None or asked is None or not fits(output, asked):
+        return False
+    told = set(words(str(output.get("description", "")))) - UNTOLD
+    if not told and any(ID.fullmatch(str(example)) for example in asked.get("examples", ())):
+        return True  # an id of whatever was found, where an id is asked for
+    return affinity(producer, reference.path, output, consumer, argument) > 0
+
+
+# ---------------------------------------------------------------- text
+
+
+def _bounds(asked: str, bounds: Bounds) -> Iterator[Finding]:
+    count = len(asked.split())
+    if not bounds.shortest <= count <= bounds.longest:
+        yield Finding("length", f"{count} words, not {bounds.shortest} to {bounds.longest}")
+    if bounds.languages:
+        language = _language(asked)
+        if language not in bounds.languages:
+            yield Finding("language", f"seems to be {language!r}, not {' or '.join(bounds.languages)}")
+
+
+def _language(text: str) -> str:
+    """The ISO 639-1 code of the most likely language; a short text may be told wrongly."""
+    try:
+        import py3langid
+    except ImportError as error:
+        raise DatasetError(
+            "languages are told by the package `py3langid`",
+            where="refine.languages",
+            remedy="pip install 'platypus-llm[language]', or leave `languages` out.",
+        ) from error
+    return str(py3langid.classify(text)[0])
+
+
+def _private(asked: str, row: Row) -> Iterator[Finding]:
+    """Secrets and personal data in the request or the answer. What is found is shown in part only."""
+    text = asked if isinstance(row, Example) else f"{asked} {row.output}"
+    if isinstance(row, Example):
+        text = " ".join([asked, *map(one_line, said_literals(row.plan))])
+    if not HINT.search(text):
+        return
+    kinds: tuple[tuple[Doubt, dict[str, re.Pattern[str]]], ...] = (("secret", SECRETS), ("personal-data", PERSONAL))
+    for kind, patterns in kinds:
+        for name, pattern in patterns.items():
+            for found in sorted({match[0] for match in pattern.finditer(text)}):
+                if name != "card number" or _is_card(found):
+                    yield Finding(kind, f"{name} {found[:3]}…")
+
+
+def _is_card(text: str) -> bool:
+    """Whether the digits pass the Luhn check of card numbers."""
+    digits = [int(letter) for letter in reversed(text) if letter.isdigit()]
+    doubled = [sum(divmod(2 * digit, 10)) if place % 2 else digit for place, digit in enumerate(digits)]
+    return 13 <= len(digits) <= 19 and sum(doubled) % 10 == 0

@@ -1,0 +1,246 @@
+"""What `refine` did, to be read: `report.md`, `report.html` with its plots in it, and the dataset's card `README.md`.
+
+The counts come from `report.json`'s content; samples of rows and rejections stand beside them. No page needs anything
+from the network.
+"""
+
+import html
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from platypus.data.dataset import Rejected
+from platypus.refinement.candidates import Candidate
+from platypus.run.recipe import Recipe
+
+SHOWN = 3  # samples of each kind
+BARS = 20  # bars of a plot
+LONGEST = 300  # letters of a sample
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
+SPLITS = ("train", "valid", "test")
+ALPACA = ("instruction", "input", "output")
+NAMES = {"train": "train", "valid": "validation", "test": "test"}
+
+
+class Section(NamedTuple):
+    """A heading, words below it, a table (its first row the heading) or samples, and the bars of a plot."""
+
+    title: str
+    text: str = ""
+    table: Sequence[Sequence[str]] = ()
+    samples: Sequence[str] = ()
+    bars: Mapping[str, float] = {}
+
+
+def write_reports(
+    folder: Path,
+    report: Mapping[str, Any],
+    *,
+    splits: Mapping[str, Sequence[Candidate]],
+    rejected: Sequence[Rejected],
+    recipe: Recipe,
+) -> None:
+    """Write `report.json` and the pages beside it."""
+    text = json.dumps(report, indent=2, ensure_ascii=False)
+    (folder / "report.json").write_text(text, encoding="utf-8")
+    sections = list(_sections(report, splits, rejected))
+    (folder / "report.md").write_text(_markdown("What refine did", sections), encoding="utf-8")
+    (folder / "report.html").write_text(_page("What refine did", sections), encoding="utf-8")
+    (folder / "README.md").write_text(_card(report, splits, recipe), encoding="utf-8")
+
+
+def _sections(
+    report: Mapping[str, Any], splits: Mapping[str, Sequence[Candidate]], rejected: Sequence[Rejected]
+) -> Iterator[Section]:
+    counted = ("templates", "skeletons")
+    rows = [["split", "rows", "templates", "plan shapes"]]
+    rows += [[name, _n(report[name]), *(_n(report[key][name]) for key in counted)] for name in SPLITS]
+    families = report["families"]
+    text = f"{_n(families['count'])} groups of rows that stand on one side; the largest has {_n(families['largest'])}."
+    yield Section("Splits", text, rows)
+    if report["rejected"]:
+        by_kind = {kind: _of_kind(rejected, kind) for kind in report["rejected"]}
+        yield Section("Left out", "Each row, with its reason, is in rejected.jsonl.", bars=report["rejected"])
+        for kind, some in by_kind.items():
+            yield Section(f"Left out: {kind}", samples=[_rejection(row) for row in some])
+    if report["contamination"]:
+        table = [["test set", "training rows that resemble it"]]
+        yield Section("Tests", table=[*table, *([name, _n(n)] for name, n in report["contamination"].items())])
+    if report["doubts"]:
+        text = "Rows that stayed although something may be wrong with them; each is in doubts.jsonl."
+        yield Section("Doubts", text, bars=report["doubts"])
+        for kind in report["doubts"]:
+            yield Section(f"Doubts: {kind}", samples=list(_doubts(splits, kind)))
+    if report["repairs_by_name"]:
+        yield Section("Repairs", "What was mended while reading.", bars=report["repairs_by_name"])
+    if report["tools"]["train"]:
+        yield Section("Tools in the training data", bars=report["tools"]["train"])
+        lengths = {f"{steps} calls": count for steps, count in report["steps"]["train"].items()}
+        yield Section("Length of plans in the training data", bars=lengths)
+    for name in SPLITS:
+        samples = [_clipped(f"{one.question} → {one.said}") for one in splits[name][:SHOWN]]
+        if samples:
+            yield Section(f"The first rows of {name}", samples=samples)
+
+
+def _of_kind(rejected: Sequence[Rejected], kind: str) -> list[Rejected]:
+    found = (row for row in rejected if row.kind == kind)
+    return [row for row, _ in zip(found, range(SHOWN), strict=False)]
+
+
+def _rejection(row: Rejected) -> str:
+    data = row.to_json()["row"]
+    asked = data.get("query", data.get("instruction")) if isinstance(data, Mapping) else data
+    evidence = "; ".join(text for text in row.evidence if text != row.reason)
+    return _clipped(f"{row}: {asked}" + (f" ({evidence})" if evidence else ""))
+
+
+def _doubts(splits: Mapping[str, Sequence[Candidate]], kind: str) -> Iterator[str]:
+    found = (
+        f"{one.place}: {finding.what}: {one.question}"
+        for rows in splits.values()
+        for one in rows
+        for finding in one.findings
+        if finding.kind == kind
+    )
+    yield from (_clipped(text) for text, _ in zip(found, range(SHOWN), strict=False))
+
+
+def _clipped(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+
+
+def _n(number: float) -> str:
+    return f"{number:,}"
+
+
+# ---------------------------------------------------------------- markdown
+
+
+def _markdown(title: str, sections: Sequence[Section]) -> str:
+    parts = [f"# {title}"]
+    for section in sections:
+        parts.append(f"## {section.title}")
+        parts += [section.text] if section.text else []
+        table = section.table or (
+            [["", "rows"], *([k, _n(v)] for k, v in section.bars.items())] if section.bars else []
+        )
+        if table:
+            head, *rows = ([_cell(cell) for cell in row] for row in table)
+            lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+            parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+        if section.samples:
+            parts.append("\n".join(f"- {_cell(sample)}" for sample in section.samples))
+    return "\n\n".join(parts) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Text that Markdown leaves as it is."""
+    return "".join(f"\\{letter}" if letter in "\\`*_[]<>|#" else letter for letter in text)
+
+
+# ---------------------------------------------------------------- HTML
+
+
+STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "table{border-collapse:collapse}td,th{padding:.2rem .8rem;border-bottom:1px solid #ddd;text-align:right}"
+    "td:first-child,th:first-child{text-align:left}li{overflow-wrap:anywhere}svg text{font:13px system-ui,sans-serif}"
+)
+
+
+def _page(title: str, sections: Sequence[Section]) -> str:
+    body = "\n".join(_html(section) for section in sections)
+    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>'
+    body = f"<h1>{html.escape(title)}</h1>\n{body}"
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
+
+
+def _html(section: Section) -> str:
+    parts = [f"<h2>{html.escape(section.title)}</h2>"]
+    if section.text:
+        parts.append(f"<p>{html.escape(section.text)}</p>")
+    if section.table:
+        cells = [[html.escape(cell) for cell in row] for row in section.table]
+        rows = [f"<tr><th>{'</th><th>'.join(cells[0])}</th></tr>"]
+        rows += [f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in cells[1:]]
+        parts.append(f"<table>{''.join(rows)}</table>")
+    if section.bars:
+        parts.append(bar_plot(section.bars))
+    if section.samples:
+        parts.append(f"<ul>{''.join(f'<li>{html.escape(sample)}</li>' for sample in section.samples)}</ul>")
+    return "\n".join(parts)
+
+
+def bar_plot(bars: Mapping[str, float]) -> str:
+    """Horizontal bars as an SVG element, the first BARS of them, each with its name and number."""
+    shown = list(bars.items())[:BARS]
+    most = max((value for _, value in shown), default=0) or 1
+    lines = []
+    for i, (name, value) in enumerate(shown):
+        width, y = 400 * value / most, 24 * i
+        lines.append(f'<text x="260" y="{y + 16}" text-anchor="end">{html.escape(_short(name))}</text>')
+        lines.append(f'<rect x="268" y="{y + 4}" width="{width:.1f}" height="16" fill="#4477aa"/>')
+        lines.append(f'<text x="{274 + width:.1f}" y="{y + 16}">{value:,}</text>')
+    more = "" if len(bars) <= BARS else f"<p>and {len(bars) - BARS} more</p>"
+    size = f'width="760" height="{24 * len(shown) + 4}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">{"".join(lines)}</svg>{more}'
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 36 else f"{name[:35]}…"
+
+
+# ---------------------------------------------------------------- the card
+
+
+def _card(report: Mapping[str, Any], splits: Mapping[str, Sequence[Candidate]], recipe: Recipe) -> str:
+    """The dataset's card, with the head that dataset pages read."""
+    total = sum(report[name] for name in SPLITS)
+    size = next((name for most, name in SIZES if total < most), "n>10M")
+    is_plans = recipe.catalogue is not None
+    files = [f"  - split: {NAMES[name]}\n    path: {name}.jsonl" for name in SPLITS if report[name]]
+    tags = ["platypus", *(["function-calling", "tool-use", "planning"] if is_plans else ["instruction"])]
+    head = [
+        "---",
+        *(["language:", *(f"- {code}" for code in recipe.refine.languages)] if recipe.refine.languages else []),
+        *("task_categories:", "- text-generation"),
+        *("size_categories:", f"- {size}"),
+        *("tags:", *(f"- {tag}" for tag in tags)),
+        *("configs:", "- config_name: default", "  data_files:", *files),
+        *("dataset_info:", "  features:", *_features(is_plans)),
+        "---",
+    ]
+    left_out = ", ".join(f"{_n(count)} {kind}" for kind, count in report["rejected"].items()) or "none"
+    doubts = ", ".join(f"{_n(count)} {kind}" for kind, count in report["doubts"].items()) or "none"
+    sources = ", ".join([*(["generated from the catalogue"] if recipe.generate.examples else []), *recipe.refine.data])
+    kind = "Requests and the plans of tool calls that answer them" if is_plans else "Instructions and their answers"
+    rows = [
+        ["split", "rows", "templates"],
+        *([name, _n(report[name]), _n(report["templates"][name])] for name in SPLITS),
+    ]
+    sections = [
+        Section("Rows", f"{kind}. Made by `platypus refine`, seed {recipe.seed}.", rows),
+        Section("Source", f"Data: {sources}. Given tests: {', '.join(recipe.refine.test) or 'none'}."),
+        Section("Quality", f"Left out: {left_out}. Doubts about rows that stayed: {doubts}. See report.md."),
+        Section("Splits", _apart(recipe)),
+        Section("Samples", samples=[_clipped(f"{one.question} → {one.said}") for one in splits["train"][:SHOWN]]),
+        Section("Licence", "That of the sources; Platypus adds no claim of its own."),
+    ]
+    return "\n".join(head) + "\n\n" + _markdown("A dataset for planners" if is_plans else "Instruction data", sections)
+
+
+def _features(is_plans: bool) -> list[str]:
+    """The columns with their types: plans hold values of any type, which no table has."""
+    columns = (
+        {"query": "string", "plan": "json", "catalogue": "string"} if is_plans else dict.fromkeys(ALPACA, "string")
+    )
+    named = {**columns, "origin": "json"}
+    return [f"  - name: {name}\n    dtype: {kind}" for name, kind in named.items()]
+
+
+def _apart(recipe: Recipe) -> str:
+    apart = ["template", "near-duplicate", *recipe.refine.apart]
+    return f"No {', '.join(apart)} stands on both sides of a split; near means {recipe.refine.near_duplicate} alike."

@@ -1,0 +1,133 @@
+"""Recipe: everything that a run may be told, read from TOML into frozen tables, one for each stage.
+
+A recipe that exists is possible: unknown keys, wrong types and values that contradict one another are refused with the
+nearest known key or the allowed range.
+"""
+
+import tomllib
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from platypus.errors import RecipeError, read_text
+from platypus.run.settings import (
+    BaseTable,
+    DecodeTable,
+    Decoding,
+    EvaluateTable,
+    GenerateTable,
+    MergeTable,
+    PromptTable,
+    RefineTable,
+    Table,
+    TeacherTable,
+    Text,
+    TrainTable,
+)
+
+
+class Recipe(Table):
+    """A whole recipe."""
+
+    catalogue: Text | None = None
+    """The file with the tools; without one, plain instruction data is learned."""
+    base: Text = "embedded"
+    """The model to fine-tune: `embedded` (comes with Platypus), a local folder, or a hub name."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    prompt: PromptTable = PromptTable()
+    generate: GenerateTable = GenerateTable()
+    teacher: TeacherTable = TeacherTable()
+    refine: RefineTable = RefineTable()
+    train: TrainTable = TrainTable()
+    merge: MergeTable = MergeTable()
+    decode: DecodeTable = DecodeTable()
+    evaluate: EvaluateTable = EvaluateTable()
+    pretrain: BaseTable = BaseTable()
+
+    @model_validator(mode="after")
+    def _a_teacher_has_work(self) -> Self:
+        if self.teacher.model and (self.catalogue is None or not self.generate.examples):
+            raise ValueError(
+                "[teacher] adds to what is generated, and nothing is",
+                "Set `catalogue`, and examples under [generate], or leave [teacher] out.",
+            )
+        return self
+
+    def decoded(self, decoding: Decoding | None, *, seconds: float | None) -> Self:
+        """The same with another way of decoding, or another time limit; None keeps those."""
+        wanted = {"decoding": decoding, "seconds": seconds}
+        table = self.decode.model_copy(update={key: value for key, value in wanted.items() if value is not None})
+        return self.model_copy(update={"decode": table})
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a TOML file. Raises RecipeError with the file and every key that is wrong."""
+    try:
+        document = tomllib.loads(
+            read_text(path, error=RecipeError, remedy="The folder recipes/ holds complete examples.")
+        )
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"is not TOML: {error}", where=str(path), remedy="Mend the TOML there.") from error
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        complaints = _complaints(error, document)
+        if len(complaints) == 1:
+            raise RecipeError(complaints[0].what, where=str(path), remedy=complaints[0].remedy) from error
+        listed = "\n  ".join(f"{complaint.what}. {complaint.remedy}" for complaint in complaints)
+        raise RecipeError(f"{len(complaints)} problems", where=str(path), remedy=listed) from error
+
+
+_TABLES: dict[str, type[Table]] = {
+    name: field.annotation
+    for name, field in Recipe.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Table)
+}
+
+
+class _Complaint(NamedTuple):
+    what: str
+    remedy: str
+
+
+def _complaints(error: ValidationError, document: dict[str, Any]) -> list[_Complaint]:
+    """One complaint for each key: pydantic gives several for a key of several types."""
+    by_key: dict[tuple[str, ...], list[Any]] = {}
+    for detail in error.errors():
+        depth = 2 if detail["loc"] and detail["loc"][0] in _TABLES else 1
+        by_key.setdefault(tuple(str(part) for part in detail["loc"][:depth]), []).append(detail)
+    return [_complaint(key, details, document) for key, details in by_key.items()]
+
+
+def _complaint(key: tuple[str, ...], details: Sequence[Any], document: dict[str, Any]) -> _Complaint:
+    dotted = ".".join(key)
+    match details[0]["type"]:
+        case "value_error":
+            return _Complaint(*details[0]["ctx"]["error"].args)
+        case "extra_forbidden":
+            return _Complaint(f"unknown key {dotted}", _nearest(key))
+        case "model_type":
+            return _Complaint(f"{dotted} is a table", f"Write [{dotted}] and its keys below that line.")
+    value = document[key[0]] if len(key) == 1 else document[key[0]][key[1]]
+    wanted = " or ".join(detail["msg"].partition("should ")[2] for detail in details)
+    fields = Recipe.model_fields if len(key) == 1 else _TABLES[key[0]].model_fields
+    default = fields[key[-1]].default
+    remedy = "Leave it out for none." if default is None else f"Leave it out for the default, {default!r}."
+    return _Complaint(f"{dotted} = {value!r} should {wanted}", remedy)
+
+
+def _nearest(key: tuple[str, ...]) -> str:
+    """What was meant by an unknown key: a near name in its own table, else the same name in another one."""
+    own = Recipe.model_fields if len(key) == 1 else _TABLES[key[0]].model_fields
+    near = get_close_matches(key[-1], own, n=1)
+    if near:
+        return f"Did you mean {'.'.join((*key[:-1], near[0]))}?"
+    if key[-1] in Recipe.model_fields:
+        return f"{key[-1]} belongs at the top, above the first [table]."
+    for name, table in _TABLES.items():
+        if key[-1] in table.model_fields:
+            return f"{key[-1]} belongs under [{name}]."
+    return f"Known here: {', '.join(own)}."

@@ -1,0 +1,209 @@
+"""Checkpoints: a training as it stands between two optimizer steps, kept on disk so that it can go on from there.
+
+    checkpoints/step-000123/ tensors.safetensors checkpoint.json
+
+A checkpoint is written beside its place, brought to the disk, and renamed. `checkpoint.json` is written last; it holds
+the tensors' size and SHA-256 and ends with its own. So whatever moment the program is killed at, the newest one or the
+one before is whole, and one that was spoilt since is found out and passed over. On a CPU, a training that goes on from
+a checkpoint is bitwise the one that was never broken off. When to save and what `progress` means is not known here,
+nor that there may be several processes: one at a time works in a folder, and its random state is what is kept.
+"""
+
+import hashlib
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LRScheduler
+
+from platypus.errors import TrainingError
+from platypus.run.folder import sync
+
+TENSORS = "tensors.safetensors"
+RECORD = "checkpoint.json"
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """All that the coming steps depend on: copies of tensors, on the CPU and in their own dtype, and plain JSON.
+
+    The tensors are adapter/NAME of the trainable parameters, optimizer/NAME/ step, exp_avg and exp_avg_sq of AdamW, and
+    random/cpu, random/cuda:0 and so on of torch's generators.
+    """
+
+    epoch: int  # from 1
+    batches: int  # that are done in this epoch
+    step: int  # optimizer steps done, of all epochs
+    tensors: Mapping[str, torch.Tensor]
+    groups: Sequence[Mapping[str, Any]]  # AdamW's hyper-parameters, the present learning rate among them
+    schedule: Mapping[str, Any]
+    progress: Mapping[str, Any]  # the trainer's own: losses so far …
+
+    @classmethod
+    def capture(
+        cls,
+        model: torch.nn.Module,
+        *,
+        optimizer: AdamW,
+        schedule: LRScheduler,
+        epoch: int,
+        batches: int,
+        step: int,
+        progress: Mapping[str, Any],
+    ) -> "TrainingState":
+        """A copy of the state as it is now; gradients have no part in it."""
+        names: dict[torch.Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
+        tensors = {f"adapter/{name}": tensor.detach() for tensor, name in names.items() if tensor.requires_grad}
+        for parameter, moments in optimizer.state.items():
+            tensors |= {f"optimizer/{names[parameter]}/{key}": tensor for key, tensor in moments.items()}
+        tensors["random/cpu"] = torch.get_rng_state()
+        for number in range(torch.cuda.device_count()):
+            tensors[f"random/cuda:{number}"] = torch.cuda.get_rng_state(number)
+        return cls(
+            epoch=epoch,
+            batches=batches,
+            step=step,
+            tensors={name: tensor.to("cpu", copy=True).contiguous() for name, tensor in tensors.items()},
+            groups=[{key: group[key] for key in group if key != "params"} for group in optimizer.param_groups],
+            schedule=schedule.state_dict(),
+            progress=progress,
+        )
+
+    def restore(self, model: torch.nn.Module, *, optimizer: AdamW, schedule: LRScheduler) -> None:
+        """Put the state into torch's generators and into objects that were made like those it was captured from."""
+        names = {parameter: name for name, parameter in model.named_parameters()}
+        moments: dict[str, dict[str, torch.Tensor]] = defaultdict(dict)
+        for key, tensor in self.tensors.items():
+            kind, name, *rest = key.split("/")
+            if kind == "adapter":
+                model.get_parameter(name).data.copy_(tensor)
+            elif kind == "optimizer":
+                moments[name][rest[0]] = tensor.clone()
+            elif name == "cpu":
+                torch.set_rng_state(tensor)
+            elif torch.device(name).index < torch.cuda.device_count():
+                torch.cuda.set_rng_state(tensor, name)
+        groups = [
+            {**saved, "betas": tuple(saved["betas"]), "params": [names[parameter] for parameter in fresh["params"]]}
+            for saved, fresh in zip(self.groups, optimizer.param_groups, strict=True)
+        ]
+        optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        schedule.load_state_dict(dict(self.schedule))
+
+
+@dataclass(frozen=True)
+class Found:
+    """The newest state that is whole, if there is one, and which newer checkpoints were passed over, and why."""
+
+    state: TrainingState | None
+    passed_over: tuple[str, ...]
+
+
+def save_checkpoint(folder: Path, *, state: TrainingState, keep: int = 2) -> Path:
+    """Save the state as folder/step-N, in place of one that stands there; all but the `keep` newest whole ones go.
+
+    Raises TrainingError when the system does not let it; the checkpoints that were there stay as they are.
+    """
+    final = folder / f"step-{state.step:06}"
+    partial = folder / f".{final.name}.partial"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _recover(folder)
+        partial.mkdir()
+        _write(partial, state)
+        if final.exists():
+            final.rename(folder / f".{final.name}.old")
+        partial.rename(final)
+        sync(folder)
+        _recover(folder)
+        whole = (path for path in _checkpoints(folder) if path == final or _fault(path) is None)
+        for path in set(_checkpoints(folder)) - set(islice(whole, keep)):
+            shutil.rmtree(path)
+    except OSError as error:
+        with suppress(OSError):
+            _recover(folder)
+        left = [path.name for path in _checkpoints(folder)]
+        then = f"goes on from {left[0]}" if left else "begins anew, as no checkpoint was saved yet"
+        raise TrainingError(
+            f"the checkpoint could not be saved: {error.strerror}",
+            where=str(final),
+            remedy=f"Make room there and see that it may be written to, then run the same command again: it {then}.",
+        ) from error
+    return final
+
+
+def load_latest(folder: Path) -> Found:
+    """The newest checkpoint that is whole to its last byte. What a killed process left half done is cleared away."""
+    _recover(folder)
+    passed_over: list[str] = []
+    for path in _checkpoints(folder):
+        if (fault := _fault(path)) is None:
+            return Found(_read(path), tuple(passed_over))
+        passed_over.append(f"{path}: {fault}")
+    return Found(None, tuple(passed_over))
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """The newest first; from a million steps on the names are longer."""
+    return sorted(folder.glob("step-*"), key=lambda path: (len(path.name), path.name), reverse=True)
+
+
+def _recover(folder: Path) -> None:
+    """Clear away what a saving left, finished or not; a checkpoint that was being replaced comes back if need be."""
+    for path in folder.glob(".step-*"):
+        final = folder / path.name.split(".")[1]
+        if path.suffix == ".old" and not final.exists():
+            path.rename(final)
+        else:
+            shutil.rmtree(path)
+
+
+def _write(folder: Path, state: TrainingState) -> None:
+    """Write the files and bring them to the disk. Python writes them, as safetensors' own error is no OSError."""
+    data = save(dict(state.tensors))
+    record = asdict(replace(state, tensors={}))
+    record["tensors"] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    body = json.dumps(record).encode()[:-1]
+    (folder / TENSORS).write_bytes(data)
+    (folder / RECORD).write_bytes(body + _seal(body))
+    for path in (folder / TENSORS, folder / RECORD, folder):
+        sync(path)
+
+
+def _read(folder: Path) -> TrainingState:
+    record = json.loads((folder / RECORD).read_bytes())
+    del record["sha256"]
+    return TrainingState(**{**record, "tensors": load_file(folder / TENSORS)})
+
+
+def _fault(folder: Path) -> str | None:
+    """What is wrong with a checkpoint, after a look at each byte of it; None when it is whole."""
+    name = RECORD
+    try:
+        text = (folder / name).read_bytes()
+        length = len(_seal(b""))
+        if _seal(text[:-length]) != text[-length:]:
+            return f"{name} does not match its checksum"
+        facts, name = json.loads(text)["tensors"], TENSORS
+        if (size := (folder / name).stat().st_size) != facts["size"]:
+            return f"{name} has {size} bytes instead of {facts['size']}"
+        with (folder / name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != facts["sha256"]:
+                return f"{name} does not match its checksum"
+    except OSError as error:
+        return f"{name} cannot be read: {error.strerror}"
+    return None
+
+
+def _seal(body: bytes) -> bytes:
+    """The end of a record: the checksum of all that stands before it."""
+    return f', "sha256": "{hashlib.sha256(body).hexdigest()}"}}'.encode()

@@ -1,0 +1,369 @@
+"""The training loop: one optimizer step after another, kept on the disk so that it can go on from there.
+
+The order of the steps is fixed from the beginning, and the noise of each is drawn from (seed, step, rank): a training
+that was killed goes on from its last checkpoint as if nothing had been. A step's loss is the mean over *its answer
+tokens*, however it is cut into micro-batches and shared by devices. How gradients come about is not known here.
+"""
+
+import math
+import random
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+
+from platypus.errors import TrainingError
+from platypus.model.loading import AdapterCard, Loaded, check_adapter, save_adapter
+from platypus.prompt.prompt import Encoded
+from platypus.run.settings import TrainTable
+from platypus.training.batches import batches, share
+from platypus.training.checkpoint import Found, TrainingState, load_latest, save_checkpoint
+from platypus.training.dataset import Reader
+from platypus.training.distributed import Stop, Team, stop_signals
+from platypus.training.forecast import Cut, set_checkpointing
+from platypus.training.optimizer import Optimizer, make_optimizer
+from platypus.training.shared_prefix.loss import accumulate, answer_length, summed_loss
+from platypus.training.shared_prefix.prefix import common_prefix, sharing
+from platypus.training.tracking import Progress
+
+
+@dataclass(frozen=True)
+class StepLoss:
+    """One optimizer step: its loss per answer token, how many of these and of all tokens, and the gradients' norm."""
+
+    loss: float
+    answer_tokens: int
+    tokens: int
+    norm: float
+
+
+@dataclass
+class Learned:
+    """What a training has come to so far: its steps, and the loss of each validation with the step that it follows."""
+
+    cut: Cut  # how the coming steps are cut
+    steps: list[StepLoss] = field(default_factory=list)
+    validations: list[tuple[int, float]] = field(default_factory=list)
+    tokens_per_second: float = 0.0  # in optimizer steps since it last began; validation and saving take no part
+
+    @property
+    def stale(self) -> int:
+        """How many validations there were since the best one."""
+        return len(self.validations) - self.validations.index(self.best) - 1 if self.best else 0
+
+    @property
+    def best(self) -> tuple[int, float] | None:
+        """The first validation of the lowest loss."""
+        return min(self.validations, key=lambda validation: validation[1], default=None)
+
+    def results(self, *, steps_per_epoch: int) -> dict[str, Any]:
+        """The figures for the stage's record; losses are means per answer token. An epoch may have ended early."""
+        starts = range(0, len(self.steps), steps_per_epoch)
+        parts = [self.steps[start : start + steps_per_epoch] for start in starts]
+        tokens = sum(step.tokens for step in self.steps)
+        return {
+            "epochs": len(parts),
+            "steps": len(self.steps),
+            "first_loss": self.steps[0].loss,
+            "train_losses": [_mean(part) for part in parts],
+            "valid_losses": [loss for _, loss in self.validations],
+            "best_step": self.best and self.best[0],
+            "micro_batch_size": self.cut.micro_batch_size,
+            "tokens": tokens,
+            "answer_tokens": sum(step.answer_tokens for step in self.steps),
+        }
+
+
+def fit(
+    adapted: Loaded,
+    examples: Sequence[Encoded],
+    valid: Sequence[Encoded],
+    *,
+    settings: TrainTable,
+    seed: int,
+    folder: Path,
+    card: AdapterCard,
+    cut: Cut,
+    team: Team,
+    read: Reader | None = None,  # what a step learns instead of its rows as they are
+) -> Learned:
+    """Train the adapter in place, from folder/checkpoints/ on if there is one, and save it as folder/adapter/.
+
+    Raises TrainingError when a batch has nothing to learn, the loss is not a finite number, or memory or disk is full.
+    """
+    total = settings.epochs * math.ceil(len(examples) / settings.batch_size)
+    keeper = _Keeper(folder, adapted, make_optimizer(_trainable(adapted.model), settings, steps=total), card, team)
+    learned = keeper.resume(cut)
+    set_checkpointing(adapted, learned.cut.checkpointing)
+    done = len(learned.steps)
+    with (
+        _full_disk(keeper),
+        stop_signals() as stop,
+        Progress(folder, loggers=settings.loggers, steps=total, done=done, accelerator=team.accelerator) as progress,
+    ):
+        progress.say(*keeper.said, _describe(adapted, settings, learned.cut))
+        for place in _places(examples, settings, seed, read, done=done):
+            with progress.timed():
+                result, learned.cut = _step_that_fits(adapted, place, learned.cut, settings, team, stop)
+                _check_finite(result, number=place.number, kept=keeper.latest)
+                rate = keeper.optimizer.update()
+            learned.steps.append(result)
+            progress.advance({"epoch": place.epoch, "learning_rate": rate, **asdict(result)}, step=place.number)
+            learned.tokens_per_second = round(progress.tokens / progress.seconds, 1)
+            if valid and place.validates:
+                learned.validations.append((place.number, _valid_loss(adapted, valid, learned.cut, settings, team)))
+                progress.log({"epoch": place.epoch, "valid_loss": learned.validations[-1][1]}, step=place.number)
+                if settings.keep == "best" and learned.stale == 0:
+                    keeper.save_adapter("best")
+                if settings.patience and learned.stale >= settings.patience:
+                    progress.say(f"stopped early: {learned.stale} validations without a lower loss")
+                    break
+            keeper.save_when_due(learned, place, minutes=settings.checkpoint_minutes, now=stop.agreed)
+            if stop.agreed:
+                progress.say(f"stopped after step {place.number}; the same command goes on from there")
+                raise KeyboardInterrupt
+        keeper.finish(settings.keep if learned.validations else "last")
+    return learned
+
+
+class _Place(NamedTuple):
+    """Where a training is: the step's number from 1, its epoch, its place in it from 1, its rows, and its noise."""
+
+    number: int
+    epoch: int
+    batch: int
+    rows: list[Encoded]
+    noise: str
+    validates: bool  # whether a validation comes after it
+
+
+def _places(
+    examples: Sequence[Encoded], settings: TrainTable, seed: int, read: Reader | None, *, done: int
+) -> Iterator[_Place]:
+    """All steps of all epochs but those done; validations are evenly spaced in an epoch."""
+    number = 0
+    for epoch in range(1, settings.epochs + 1):
+        order = batches(examples, settings=settings, seed=seed, epoch=epoch)
+        times = settings.validations_per_epoch
+        for index, rows in enumerate(order, 1):
+            number += 1
+            if number > done:
+                validates = index * times // len(order) > (index - 1) * times // len(order)
+                step = read(rows, number) if read else [examples[row] for row in rows]
+                yield _Place(number, epoch, index, step, f"{seed}/{number}", validates)
+
+
+def compute_step(
+    adapted: Loaded,
+    examples: Sequence[Encoded],
+    *,
+    settings: TrainTable,
+    team: Team,
+    micro_batch_size: int,
+    noise: str = "",
+    stop: Stop | None = None,
+) -> StepLoss:
+    """The gradients of one optimizer step, clipped; `examples` are those of all devices, this one takes its share.
+
+    `noise` and the rank seed the dropout. What one process is asked by `stop`, all agree to.
+    """
+    answer_tokens = sum(answer_length(example) for example in examples)
+    if answer_tokens == 0:
+        raise TrainingError(
+            "a batch has no answer token to learn from",
+            where=", ".join(example.name for example in examples),
+            remedy="Look at these rows: their answers are empty.",
+        )
+    adapted.model.train()
+    trainable = _trainable(adapted.model)
+    for parameter in trainable:
+        parameter.grad = torch.zeros_like(parameter)
+    torch.manual_seed(random.Random(f"{noise}/{team.rank}").getrandbits(63))
+    mine = share(examples, rank=team.rank, ranks=team.ranks, even=settings.parallel == "fsdp")
+    loss = accumulate(
+        adapted,
+        mine,
+        answer_tokens=answer_tokens,
+        micro_batch_size=micro_batch_size,
+        share=_all_share(examples, settings),
+    )
+    gradients = [parameter.grad for parameter in trainable if parameter.grad is not None]
+    stop = stop or Stop()
+    asked = torch.full_like(loss, float(stop.asked))
+    team.add_up([*gradients, loss, asked])
+    stop.agreed = bool(asked)
+    return StepLoss(
+        loss=float(loss),
+        answer_tokens=answer_tokens,
+        tokens=sum(len(example.ids) for example in examples),
+        norm=float(torch.nn.utils.clip_grad_norm_(trainable, settings.max_grad_norm)),
+    )
+
+
+class _Fitted(NamedTuple):
+    result: StepLoss
+    cut: Cut
+
+
+def _step_that_fits(adapted: Loaded, place: _Place, cut: Cut, settings: TrainTable, team: Team, stop: Stop) -> _Fitted:
+    """The step, with fewer examples at once, but the same ones and the same noise, for as long as memory runs out."""
+    while True:
+        size = cut.micro_batch_size
+        with suppress(torch.OutOfMemoryError):
+            result = compute_step(
+                adapted,
+                place.rows,
+                settings=settings,
+                team=team,
+                micro_batch_size=size,
+                noise=place.noise,
+                stop=stop,
+            )
+            return _Fitted(result, cut)
+        if size == 1 or settings.parallel == "fsdp":  # sharded, one process cannot begin again without the others
+            raise TrainingError(
+                f"out of memory with {size} examples at once",
+                where=f"train, step {place.number}",
+                remedy='Set checkpointing = "always" or a smaller micro_batch_size, or see platypus train --dry-run.',
+            )
+        torch.cuda.empty_cache()
+        cut = cut._replace(micro_batch_size=size // 2)
+
+
+def _all_share(examples: Sequence[Encoded], settings: TrainTable) -> bool:
+    """Whether each process may share what its own examples have in common: sharded ones must all do so or none."""
+    return settings.parallel != "fsdp" or common_prefix(examples) > 0
+
+
+def _valid_loss(adapted: Loaded, valid: Sequence[Encoded], cut: Cut, settings: TrainTable, team: Team) -> float:
+    """The loss per answer token; each device computes its share."""
+    mine = share(valid, rank=team.rank, ranks=team.ranks, even=True)
+    summed = summed_loss(adapted, mine, micro_batch_size=cut.micro_batch_size, share=_all_share(valid, settings))
+    total = torch.tensor(summed, device=adapted.device, dtype=torch.float64)
+    team.add_up([total])
+    return float(total) / sum(answer_length(example) for example in valid)
+
+
+def _trainable(model: torch.nn.Module) -> list[torch.nn.Parameter]:
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def _mean(steps: Sequence[StepLoss]) -> float:
+    return sum(step.loss * step.answer_tokens for step in steps) / sum(step.answer_tokens for step in steps)
+
+
+def _check_finite(step: StepLoss, *, number: int, kept: Path | None) -> None:
+    if math.isfinite(step.loss) and math.isfinite(step.norm):
+        return
+    before = f"The last checkpoint before it is {kept}." if kept else "No checkpoint had been saved yet."
+    raise TrainingError(
+        f"the loss of step {number} is {step.loss}, the norm of its gradients {step.norm}: it cannot go on",
+        where="train",
+        remedy=f'{before} Lower learning_rate, add a warm-up, or set dtype = "float32" under [train].',
+    )
+
+
+def _describe(adapted: Loaded, settings: TrainTable, cut: Cut) -> str:
+    """How a step is computed, in a line."""
+    how = sharing(adapted.model, device=adapted.device, wanted=settings.prefix)
+    again = ", gradient checkpointing" if cut.checkpointing else ""
+    what = "a step's common prefix is computed once" if how.attention else "each example is computed whole"
+    return f"{what} ({how.reason}), {cut.micro_batch_size} at once{again}"
+
+
+# ---------------------------------------------------------------- what is kept
+
+
+@dataclass
+class _Keeper:
+    """Keeps a training on the disk: checkpoints to go on from, and the adapter. Only the leading process writes."""
+
+    folder: Path
+    adapted: Loaded
+    optimizer: Optimizer
+    card: AdapterCard
+    team: Team
+    latest: Path | None = None
+    saved: float = field(default_factory=time.monotonic)
+    said: list[str] = field(default_factory=list)
+
+    def resume(self, cut: Cut) -> Learned:
+        """Put back what the newest whole checkpoint holds; without one, clear away what a broken training left.
+
+        It goes on as it was cut, for that is part of the noise, unless less fits now.
+        """
+        found = load_latest(self.folder / "checkpoints") if self.team.leads else Found(None, ())
+        state = self.team.tell(found.state)
+        self.said += [f"passed over {fault}" for fault in found.passed_over]
+        if state is None:
+            if self.team.leads:
+                for path in self.folder.iterdir():
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            return Learned(cut)
+        state.restore(self.adapted.model, optimizer=self.optimizer.adamw, schedule=self.optimizer.schedule)
+        self.latest = self.folder / "checkpoints" / f"step-{state.step:06}"
+        self.said.append(f"going on after step {state.step}")
+        steps = [StepLoss(**step) for step in state.progress["steps"]]
+        size, again = state.progress["cut"]
+        cut = Cut(min(size, cut.micro_batch_size), again or cut.checkpointing)
+        return Learned(cut, steps, [(step, loss) for step, loss in state.progress["validations"]])
+
+    def save_when_due(self, learned: Learned, place: _Place, *, minutes: float, now: bool) -> None:
+        """Save a checkpoint after so many minutes, or now; then nobody goes on before it is saved."""
+        if self.team.leads and (now or time.monotonic() - self.saved >= 60 * minutes):
+            self._save(learned, place)
+        if now:
+            self.team.tell(None)
+
+    def _save(self, learned: Learned, place: _Place) -> None:
+        state = TrainingState.capture(
+            self.adapted.model,
+            optimizer=self.optimizer.adamw,
+            schedule=self.optimizer.schedule,
+            epoch=place.epoch,
+            batches=place.batch,
+            step=place.number,
+            progress={**asdict(learned), "cut": [*learned.cut]},
+        )
+        self.latest = save_checkpoint(self.folder / "checkpoints", state=state)
+        self.saved = time.monotonic()
+
+    def save_adapter(self, name: str) -> None:
+        """Save the adapter as it is now, in place of an earlier one of this name."""
+        if self.team.leads:
+            partial, final = self.folder / f"{name}.partial", self.folder / name
+            shutil.rmtree(partial, ignore_errors=True)
+            save_adapter(self.adapted, partial, card=self.card)
+            shutil.rmtree(final, ignore_errors=True)
+            partial.rename(final)
+
+    def finish(self, keep: str) -> None:
+        """Leave the adapter that goes on as folder/adapter, and no checkpoint."""
+        if keep == "last":
+            self.save_adapter("adapter")
+        elif self.team.leads and (self.folder / "best").exists():  # else it was killed here before
+            shutil.rmtree(self.folder / "adapter", ignore_errors=True)
+            (self.folder / "best").rename(self.folder / "adapter")
+        if self.team.leads:
+            check_adapter(self.folder / "adapter")
+            shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+
+
+@contextmanager
+def _full_disk(keeper: _Keeper) -> Iterator[None]:
+    """Turn what the system refuses to write into one error that says how it goes on."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        then = f"goes on from {keeper.latest.name}" if keeper.latest else "begins anew, as no checkpoint was saved yet"
+        raise TrainingError(
+            f"the training could not be written: {error}",
+            where=str(keeper.folder),
+            remedy=f"Make room there, then run the same command again: it {then}.",
+        ) from error

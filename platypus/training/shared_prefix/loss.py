@@ -1,0 +1,110 @@
+"""The loss of encoded examples and its gradients: always a sum over answer tokens, divided by a count that is given.
+
+So the loss of a batch doesn't depend on how it is cut into micro-batches, nor on which device computes which of them.
+What the examples have in common is computed once (`prefix.py`) where the model can do so, else with each example.
+Knows nothing of optimizers, epochs and recipes.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from platypus.model.loading import Loaded
+from platypus.prompt.prompt import NO_LABEL, Encoded
+from platypus.training.shared_prefix.prefix import DENSE, FLASH, common_prefix, prefix_pass, suffix_pass
+
+
+def answer_length(example: Encoded) -> int:
+    """The tokens of an example that are learned."""
+    return len(example.ids) - example.prompt_length
+
+
+def shares(adapted: Loaded) -> bool:
+    """Whether the model computes what examples have in common once."""
+    return adapted.model.config._attn_implementation in (FLASH, DENSE)
+
+
+def accumulate(
+    adapted: Loaded, examples: Sequence[Encoded], *, answer_tokens: int, micro_batch_size: int, share: bool = True
+) -> torch.Tensor:
+    """Forward and backward of these examples, micro-batch by micro-batch; gradients add up in the adapter.
+
+    Gives their part of the step's loss: the sum over their answer tokens, divided by the whole step's `answer_tokens`.
+    Without `share` no prefix is shared: processes that wait for one another must all make the same passes.
+    """
+    total = torch.zeros((), device=adapted.device)
+    with closing(_losses(adapted, examples, micro_batch_size, share)) as losses:
+        for summed in losses:
+            loss = summed / answer_tokens
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach().to(total.device)
+    return total
+
+
+def summed_loss(adapted: Loaded, examples: Sequence[Encoded], *, micro_batch_size: int, share: bool = True) -> float:
+    """The sum of the losses of all answer tokens, without dropout and without gradients."""
+    adapted.model.eval()
+    with torch.no_grad():
+        return sum(float(summed) for summed in _losses(adapted, examples, micro_batch_size, share))
+
+
+def _losses(adapted: Loaded, examples: Sequence[Encoded], size: int, share: bool) -> Generator[torch.Tensor]:
+    """The summed loss of each micro-batch. Its backward pass, if any, must be done before the next one is asked for.
+
+    The prefix of all examples takes part in the first and, with what the others have left in it, after the last.
+    """
+    if not examples:
+        return
+    if not shares(adapted):
+        yield from (_padded_loss(adapted, part) for part in _by_length(examples, size))
+        return
+    shared = common_prefix(examples) if share and len(examples) > 1 else 0
+    first = prefix_pass(examples[0].ids[:shared]) if shared else None
+    if first:
+        with first.spare_last_layer(adapted.model):
+            first.logits(adapted.model)
+    prefix = first.prefix if first else None
+    if prefix:
+        prefix.detach()
+    for start in range(0, len(examples), size):
+        forward, targets = suffix_pass(examples[start : start + size], prefix)
+        with forward.spare_last_layer(adapted.model):
+            yield _summed(forward.logits(adapted.model), targets)
+    if first and prefix:
+        with first.spare_last_layer(adapted.model):
+            prefix.backward()
+
+
+def _padded_loss(adapted: Loaded, part: Sequence[Encoded]) -> torch.Tensor:
+    """Each example computed whole.
+
+    Padding stands on the right, where causal attention cannot see it: a mask would only forbid the fast kernels. No
+    logits are computed where every example still has its prompt.
+    """
+    longest = max(len(example.ids) for example in part)
+    first = min(example.prompt_length for example in part)
+    pad = int(adapted.tokenizer.pad_token_id)
+    ids = torch.tensor([[*example.ids, *[pad] * (longest - len(example.ids))] for example in part])
+    labels = torch.tensor([[*example.labels, *[NO_LABEL] * (longest - len(example.ids))] for example in part])
+    model: Any = adapted.model
+    logits = model(
+        input_ids=ids.to(adapted.device),
+        use_cache=False,
+        logits_to_keep=longest - first + 1,
+    ).logits[:, :-1]
+    return _summed(logits.flatten(0, 1), labels[:, first:].flatten())
+
+
+def _summed(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The sum of the targets' cross entropies, in float32 at least."""
+    precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return cross_entropy(precise, targets.to(logits.device), ignore_index=NO_LABEL, reduction="sum")
+
+
+def _by_length(examples: Sequence[Encoded], size: int) -> Iterator[Sequence[Encoded]]:
+    """The examples in parts of like length, so that little of a part is padding."""
+    ordered = sorted(examples, key=lambda example: len(example.ids))
+    return (ordered[start : start + size] for start in range(0, len(ordered), size))

@@ -1,0 +1,90 @@
+"""The sensible edges, and no others."""
+
+from typing import Any
+
+import pytest
+
+from platypus.catalogue.dataflow import producers, takes_ids
+from platypus.catalogue.tools import Catalogue, catalogue_from_json, read_catalogue
+from tests.support.command import ROOT
+
+
+def tool(name: str, output: dict[str, Any] | None = None, /, **arguments: str) -> dict[str, Any]:
+    properties = {key: {"type": "string", "description": text} for key, text in arguments.items()}
+    inputs = {"type": "object", "properties": properties, "required": list(arguments)}
+    made: dict[str, Any] = {"name": name, "inputSchema": inputs}
+    return made | ({"outputSchema": {"type": "object", "properties": output}} if output else {})
+
+
+def feeds(*tools: dict[str, Any]) -> set[str]:
+    """The edges into the last tool: `make.id → use.thing`."""
+    catalogue = catalogue_from_json(list(tools))
+    last = catalogue.tools[-1]
+    return {
+        f"{'.'.join((producer.tool.name, *producer.path))} → {argument.name}"
+        for argument in last.arguments
+        for producer in producers(catalogue, last, argument)
+    }
+
+
+TEXT = {"type": "string"}
+
+
+def test_fields_of_the_same_thing() -> None:
+    make = tool("createCampaign", {"campaign_id": TEXT, "success": {"type": "boolean"}, "status": TEXT})
+    assert feeds(make, tool("getRoi", campaign_id="", status="", success="")) == {
+        "createCampaign.campaign_id → campaign_id"
+    }
+
+
+def test_an_id_alone_is_that_of_what_its_tool_is_about() -> None:
+    assert feeds(tool("findTicket", {"id": TEXT}), tool("close", ticket_id="", user_id="")) == {
+        "findTicket.id → ticket_id"
+    }
+
+
+def test_texts_feed_what_takes_text() -> None:
+    summary = tool("summarize", {"summary": TEXT}, text="")
+    assert feeds(summary, tool("translate", text="", language="")) == {"summarize.summary → text"}
+
+
+@pytest.mark.parametrize("name", ["date", "type", "description", "name"])
+def test_what_is_only_alike_by_a_general_word_feeds_nothing(name: str) -> None:
+    assert feeds(tool("getWine", {name: TEXT}), tool("bookRoom", **{name: ""})) == set()
+
+
+def test_many_do_not_feed_one() -> None:
+    assert feeds(tool("getPolicies", {"policies": TEXT}), tool("update", policy="", policy_number="")) == set()
+
+
+def test_measures_feed_only_what_is_named_in_full() -> None:
+    number = {"type": "number"}
+    weigh = tool("weigh", {"weight": number, "cargo_weight": number})
+    ship = {
+        "name": "ship",
+        "inputSchema": {"type": "object", "properties": {"weight": number, "cargo_weight": number}, "required": []},
+    }
+    assert feeds(weigh, ship) == {"weigh.cargo_weight → cargo_weight"}
+
+
+@pytest.fixture(scope="module")
+def worktracker() -> Catalogue:
+    return read_catalogue(ROOT / "examples" / "worktracker" / "catalogue.json")
+
+
+def test_formats_decide_and_look_ups_find_what_is_named(worktracker: Catalogue) -> None:
+    works = worktracker.tool("works_list")
+    assert works is not None
+    fed = {
+        argument.name: {p.tool.name for p in producers(worktracker, works, argument)} for argument in works.arguments
+    }
+    assert fed["owned_by"] == {"who_am_i", "search_object_by_name"}
+    assert fed["ticket.rev_org"] == {"search_object_by_name"}  # an organisation is a customer
+    assert fed["stage.name"] == fed["issue.priority"] == set()
+
+
+def test_ids_are_known_by_examples_format_or_name(worktracker: Catalogue) -> None:
+    works = worktracker.tool("works_list")
+    assert works is not None
+    ids = {argument.name for argument in works.arguments if takes_ids(argument)}
+    assert ids == {"applies_to_part", "created_by", "owned_by", "issue.rev_orgs", "ticket.rev_org"}

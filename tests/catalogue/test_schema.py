@@ -1,0 +1,110 @@
+"""The JSON-Schema subset: parts, fit, literals. Hand-worked cases."""
+
+from typing import Any
+
+import pytest
+
+from platypus.catalogue.schema import allowed_values, array_items, fits, is_nothing, literal_problem, part
+
+TEXT = {"type": "string"}
+SPRINT = {"type": "string", "format": "sprint-id"}
+USER = {"type": "string", "format": "user-id"}
+
+
+def array(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+def thing(required: list[str] | None = None, **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required or []}
+
+
+@pytest.mark.parametrize(
+    ("output", "argument"),
+    [
+        (SPRINT, SPRINT),
+        (TEXT, SPRINT),  # one of the formats is silent
+        (SPRINT, TEXT),
+        ({}, SPRINT),  # anything
+        (SPRINT, {}),
+        ({"type": "integer"}, {"type": "number"}),
+        (array(SPRINT), array(TEXT)),
+        ({"type": "array"}, array(SPRINT)),
+        ({"type": ["string", "null"]}, TEXT),
+        ({"anyOf": [{"type": "integer"}, TEXT]}, SPRINT),
+        ({"type": "string", "enum": ["a"]}, {"type": "string", "enum": ["a", "b"]}),
+        (thing(name=TEXT, age={"type": "integer"}), thing(["name"], name=TEXT)),
+    ],
+)
+def test_what_fits(output: dict[str, Any], argument: dict[str, Any]) -> None:
+    assert fits(output, argument)
+
+
+@pytest.mark.parametrize(
+    ("output", "argument"),
+    [
+        (SPRINT, USER),
+        (TEXT, array(TEXT)),
+        (array(TEXT), TEXT),
+        (array(SPRINT), array(USER)),
+        ({"type": "number"}, {"type": "integer"}),
+        ({"type": "null"}, TEXT),
+        ({"type": "null"}, {}),
+        (TEXT, {"type": "string", "enum": ["a", "b"]}),
+        ({"type": "string", "enum": ["c"]}, {"type": "string", "enum": ["a", "b"]}),
+        (thing(name=TEXT), thing(["age"], age={"type": "integer"})),
+    ],
+)
+def test_what_does_not_fit(output: dict[str, Any], argument: dict[str, Any]) -> None:
+    assert not fits(output, argument)
+
+
+def test_parts_of_an_output() -> None:
+    output = thing(owner=thing(id=USER), tags=array(TEXT))
+    assert part(output, []) == output
+    assert part(output, ["owner", "id"]) == USER
+    assert part(output, ["tags", "0"]) == TEXT
+    assert part(output, ["missing"]) is None
+    assert part(output, ["owner", "id", "deeper"]) is None
+    assert part({}, ["whatever"]) == {}
+    assert part({"type": "object"}, ["whatever"]) == {}
+    assert part({**output, "additionalProperties": True}, ["missing"]) == {}
+
+
+def test_nothing() -> None:
+    assert is_nothing({"type": "null"})
+    assert not is_nothing({})
+    assert not is_nothing({"type": ["string", "null"]})
+
+
+def test_array_items() -> None:
+    assert array_items(array(TEXT)) == TEXT
+    assert array_items({"type": "array"}) == {}
+    assert array_items({}) == {}
+    assert array_items(TEXT) is None
+    assert array_items({"anyOf": [TEXT, array(USER)]}) == USER
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        ({"type": "integer"}, 3, True),
+        ({"type": "integer"}, 3.0, 3.5),
+        ({"type": "string", "format": "date"}, "2026-02-28", "2026-02-30"),
+        ({"type": "string", "format": "date-time"}, "2026-02-28T10:00:00Z", "yesterday"),
+        (SPRINT, "anything", 5),
+        ({"type": "string", "pattern": "^A-\\d+$"}, "A-12", "B-12"),
+        ({"type": "array", "uniqueItems": True}, ["a", "b"], ["a", "a"]),
+        ({"type": "number", "exclusiveMaximum": 1}, 0.9, 1),
+        ({"enum": ["a", None]}, None, "b"),
+    ],
+)
+def test_literals(schema: dict[str, Any], good: Any, bad: Any) -> None:
+    assert literal_problem(schema, good) is None
+    assert literal_problem(schema, bad)
+
+
+def test_allowed_values() -> None:
+    assert allowed_values({"type": "string", "enum": ["b", "a"]}) == ("b", "a")
+    assert allowed_values({"const": 1}) == (1,)
+    assert allowed_values(TEXT) == ()

@@ -1,0 +1,282 @@
+"""The chat: plans readable and as JSON, its commands, streamed text with what was said before, a pipe as terminal."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from platypus.catalogue.tools import read_catalogue
+from platypus.commands.chat import Conversation, chat, readable
+from platypus.errors import PromptError
+from platypus.inference.calibration import Calibration
+from platypus.inference.planner import Answer
+from platypus.plan.plan import MARK, Malformed, Plan, Reference, Step, parse_plan
+from platypus.prompt.prompt import Prompt
+from platypus.run.folder import Run
+from platypus.run.settings import DecodeTable
+from tests.support.command import CRM, apart, write_recipe
+from tests.support.tiny_models import byte_bpe_tokenizer, tiny_llama
+
+SUMMARY = Plan((Step("search", {"customer": "CustomerABC"}), Step("summarize", {"objects": Reference(0)})))
+REFUSAL = Plan()
+
+Capture = pytest.CaptureFixture[str]
+
+
+@dataclass
+class Loaded:
+    source: str = "a model"
+    context: int = 2048
+
+
+@dataclass
+class Scripted:
+    """A planner that says what it was told to."""
+
+    says: dict[str, str]
+    prompt: Prompt = field(
+        default_factory=lambda: Prompt(tokenizer=byte_bpe_tokenizer(), catalogue=read_catalogue(CRM), notation="json")
+    )
+    loaded: Loaded = field(default_factory=Loaded)
+
+    settings: DecodeTable = field(default_factory=DecodeTable)
+    calibration: Calibration = field(default_factory=Calibration)
+    ended_by: Any = "model"
+    confidence: float | None = None
+
+    def watch(self, request: str, **_: object) -> Iterator[Plan | Answer]:
+        if request not in self.says:
+            raise PromptError("too long", where=request)
+        text = self.says[request]
+        plan = parse_plan(text, self.prompt.catalogue)
+        if isinstance(plan, Plan):
+            yield from (Plan(plan.steps[:count]) for count in range(1, len(plan)))
+        sure = self.confidence is None or self.confidence >= self.settings.min_confidence
+        yield Answer(request, plan, text, 9, 3, self.ended_by, self.confidence, self.confidence, sure)
+
+
+def talk(planner: Any, *lines: str) -> Conversation:
+    conversation = Conversation(planner, max_new_tokens=100)
+    for line in lines:
+        conversation.hear(line)
+    return conversation
+
+
+# ---------------------------------------------------------------- plans for people
+
+
+def test_a_readable_plan_counts_from_one_and_names_outputs() -> None:
+    plan = Plan(
+        (
+            Step("who_am_i"),
+            Step("works_list", {"owned_by": [Reference(0), "DEVU-1"], "issue.priority": ["p0"], "archived": True}),
+            Step("add", {"work_ids": Reference(1, ("items", "0")), "note": 'für "uns"', "meta": {"limit": None}}),
+        )
+    )
+    assert readable(plan) == (
+        "1. who_am_i()\n"
+        '2. works_list(owned_by = [output of step 1, "DEVU-1"], issue.priority = ["p0"], archived = true)\n'
+        '3. add(work_ids = output of step 2 at items.0, note = "für \\"uns\\"", meta = {"limit": null})'
+    )
+
+
+def test_a_refusal_reads_as_one() -> None:
+    assert readable(REFUSAL) == "No plan: these tools cannot answer that."
+
+
+TEXTS = st.text().filter(lambda text: MARK not in text)
+
+
+@given(st.lists(TEXTS | st.dictionaries(TEXTS, TEXTS | st.none()), min_size=1))
+def test_every_step_has_its_own_line(values: list[Any]) -> None:
+    plan = Plan(tuple(Step("go", {"to": value}) for value in values))
+    numbers = [line.partition(". ")[0] for line in readable(plan).split("\n")]
+    assert numbers == [str(number) for number in range(1, len(values) + 1)]
+
+
+# ---------------------------------------------------------------- a planner
+
+
+def test_plans_go_to_standard_output_and_talk_does_not(capsys: Capture) -> None:
+    talk(Scripted({"Sum up": str(SUMMARY)}), "/help", "Sum up", "/history", "/fly")
+    captured = capsys.readouterr()
+    assert captured.out == readable(SUMMARY) + "\n"
+    assert "/quit" in captured.err
+    assert f"> Sum up\n{readable(SUMMARY)}\n" in captured.err
+    assert "no command /fly" in captured.err
+
+
+def test_json_shows_the_last_plan_again_and_stays_until_switched_back(capsys: Capture) -> None:
+    planner = Scripted({"Sum up": str(SUMMARY), "Fly": "[]"})
+    talk(planner, "Sum up", "/json", "Fly", "/json")
+    out = capsys.readouterr().out
+    assert out == f"{readable(SUMMARY)}\n{SUMMARY}\n[]\n{readable(REFUSAL)}\n"
+
+
+def test_what_is_no_plan_is_shown_with_every_reason(capsys: Capture) -> None:
+    text = '[{"tool_name": "fly", "arguments": []}, {"tool_name": "swim", "arguments": []}]'
+    conversation = talk(Scripted({"Go": text}), "Go", "/json")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert text in captured.err
+    assert "no tool is named 'fly'" in captured.err
+    assert "no tool is named 'swim'" in captured.err
+    assert isinstance(conversation.turns[0].answer, Malformed)
+
+
+def test_a_request_that_fails_leaves_the_conversation_going(capsys: Capture) -> None:
+    conversation = talk(Scripted({"Fly": "[]"}), "much too long", "Fly")
+    captured = capsys.readouterr()
+    assert "much too long: too long" in captured.err
+    assert captured.out == readable(REFUSAL) + "\n"
+    assert [turn.request for turn in conversation.turns] == ["Fly"]
+
+
+def test_an_interruption_stops_the_answer_alone(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    planner = Scripted({"Fly": "[]"})
+
+    def interrupted(request: str, **_: object) -> Iterator[Answer]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(planner, "watch", interrupted)
+        conversation = talk(planner, "Fly")
+    conversation.hear("Fly")
+    assert capsys.readouterr().out == readable(REFUSAL) + "\n"
+    assert len(conversation.turns) == 1
+
+
+def test_steps_are_shown_as_they_are_complete_but_not_before_the_planner_is_sure(capsys: Capture) -> None:
+    planner = Scripted({"Sum up": str(SUMMARY)})
+    seen: list[str] = []
+    whole = planner.watch
+
+    def watch(request: str, **_: object) -> Iterator[Plan | Answer]:
+        for said in whole(request):
+            yield said
+            seen.append(capsys.readouterr().out)
+
+    planner.watch = watch  # type: ignore[method-assign]
+    first, second = readable(SUMMARY).splitlines(keepends=True)
+    conversation = talk(planner, "Sum up")
+    assert [*seen, capsys.readouterr().out] == [first, f"{second}\n"]
+    for wary in (True, False):
+        seen.clear()
+        conversation.as_json, planner.settings = not wary, DecodeTable(min_confidence=0.5 if wary else 0)
+        conversation.hear("Sum up")
+        assert seen == [""]
+        assert capsys.readouterr().out == (f"{readable(SUMMARY)}\n" if wary else f"{SUMMARY}\n")
+
+
+def test_what_the_planner_is_not_sure_of_is_no_answer(capsys: Capture) -> None:
+    planner = Scripted({"Sum up": str(SUMMARY)}, settings=DecodeTable(min_confidence=0.5), confidence=0.314)
+    conversation = talk(planner, "Sum up", "/json", "/history")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "not sure: the confidence is 31%, and 50% are wanted; it might be\n1. search(" in captured.err
+    assert "> Sum up\nnot sure: 1. search(" in captured.err
+    assert conversation.ask("Sum up").sure is False
+
+
+def test_limits_and_confidence_are_told_beside_the_plan(capsys: Capture) -> None:
+    said = {"Sum up": str(SUMMARY)}
+    talk(Scripted(said, confidence=0.876), "Sum up")
+    assert "confidence 88% (`platypus evaluate` calibrates it)\n" in capsys.readouterr().err
+    talk(Scripted(said, confidence=0.876, calibration=Calibration(1, 0, 40)), "Sum up")
+    assert "confidence 88%\n" in capsys.readouterr().err
+    talk(Scripted(said, confidence=0.0, ended_by="length"), "Sum up")
+    assert "cut after 100 tokens: valid, but not all that was to be said" in capsys.readouterr().err
+    talk(Scripted(said, confidence=0.0, ended_by="time", settings=DecodeTable(seconds=1.5)), "Sum up")
+    captured = capsys.readouterr()
+    assert "cut after 1.5 s: valid" in captured.err and captured.out == readable(SUMMARY) + "\n"
+    unsure = DecodeTable(min_confidence=0.1)
+    talk(Scripted(said, confidence=0.0, ended_by="length", settings=unsure), "Sum up")
+    assert "not sure: the plan was cut by a limit" in capsys.readouterr().err
+
+
+def test_typed_lines_are_answered_until_quit(capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    lines = iter(["  ", " Sum up ", "/quit", "Fly"])
+    monkeypatch.setattr("builtins.input", lambda _: next(lines))
+    monkeypatch.setattr(
+        "platypus.commands.chat.open_planner", lambda _, catalogue: Scripted({"Sum up": str(SUMMARY), "Fly": "[]"})
+    )
+    chat(Run.open(tmp_path / "run", recipe=write_recipe(tmp_path)))
+    assert capsys.readouterr().out == readable(SUMMARY) + "\n"
+    assert next(lines) == "Fly"
+
+
+# ---------------------------------------------------------------- a text model
+
+
+@pytest.fixture
+def prompts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The prompts that a text model is given; it answers "one", "two", … in two pieces."""
+    tokenizer = byte_bpe_tokenizer()
+    given: list[str] = []
+
+    def stream(_: object, prompt: list[int], *, max_new_tokens: int) -> Iterator[str]:
+        given.append(tokenizer.decode(prompt, skip_special_tokens=True))
+        answer = ("one", "two", "three", "four")[len(given) - 1]
+        yield answer[:1]
+        yield answer[1:]
+
+    monkeypatch.setattr("platypus.model.loading.stream", stream)
+    return given
+
+
+def text_model(cutoff: int = 4096) -> Scripted:
+    return Scripted({}, prompt=Prompt(tokenizer=byte_bpe_tokenizer(), catalogue=None, cutoff=cutoff))
+
+
+def test_text_is_streamed_and_the_conversation_goes_into_the_next_prompt(capsys: Capture, prompts: list[str]) -> None:
+    planner = text_model()
+    talk(planner, "Count", "Go on", "And on")
+    assert capsys.readouterr().out == "one\ntwo\nthree\n"
+    assert prompts[0] == planner.prompt.text("Count")
+    assert "### Instruction:\nGo on\n\n### Input:\nRequest: Count\nAnswer: one\n\n### Response:\n" in prompts[1]
+    assert "Request: Count\nAnswer: one\nRequest: Go on\nAnswer: two\n\n" in prompts[2]
+
+
+def test_the_oldest_turns_give_way_where_the_context_ends(capsys: Capture, prompts: list[str]) -> None:
+    free = len(text_model().prompt.ids("x")) + 100  # room for the answer of 100 tokens, and hardly more
+    planner = text_model(cutoff=free + 200)
+    talk(planner, "a" * 60, "b" * 60, "c" * 10, "d" * 10)
+    assert "Request: aaa" in prompts[1]
+    assert "Request: aaa" not in prompts[3]
+    assert "Request: ccc" in prompts[3]
+    assert len(planner.prompt.tokenizer.encode(prompts[3], add_special_tokens=True)) <= free + 200 - 100
+
+
+def test_a_first_request_may_use_the_room_of_its_answer_but_not_more(capsys: Capture, prompts: list[str]) -> None:
+    planner = text_model(cutoff=len(text_model().prompt.ids("x")) + 5)
+    conversation = talk(planner, "x", "much longer than that, in a way that no context holds")
+    captured = capsys.readouterr()
+    assert captured.out == "one\n"
+    assert "leaves no room for an answer" in captured.err
+    assert len(conversation.turns) == 1
+
+
+def test_a_text_that_takes_too_long_is_cut(capsys: Capture, prompts: list[str]) -> None:
+    planner = text_model()
+    planner.settings = DecodeTable(seconds=1e-9)
+    talk(planner, "Count")
+    captured = capsys.readouterr()
+    assert captured.out == "o\n" and "cut after 1e-09 s" in captured.err
+
+
+# ---------------------------------------------------------------- the real thing, through a pipe
+
+
+def test_a_pipe_is_a_terminal_and_its_end_leaves(tmp_path: Path) -> None:
+    base = tiny_llama(tmp_path / "base")
+    recipe = write_recipe(tmp_path, base=base, catalogue=None, tables="[evaluate]\nmax_new_tokens = 5\n")
+    run = Run.open(tmp_path / "run", recipe=recipe)
+    ran = apart("chat", run.path, typed="Sum up CustomerABC\n/history\n")
+    assert ran.code == 0, ran.err
+    said = ran.out.strip()
+    assert said
+    assert f"> Sum up CustomerABC\n{said}\n" in ran.err

@@ -1,0 +1,286 @@
+"""Evaluation by hand: what two models said, the whole denominator, the report; and once with a real model."""
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import compress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from platypus.catalogue.tools import Catalogue, catalogue_from_json
+from platypus.commands.evaluate import evaluate, table
+from platypus.data.dataset import Example, Instruction, Row, write_rows
+from platypus.decoding import decoder
+from platypus.errors import RunError
+from platypus.inference.calibration import Calibration, brier
+from platypus.inference.planner import CONFIDENCE, open_base, open_planner
+from platypus.model import loading as model
+from platypus.model.loading import ADAPTER_CARD, AdapterCard, Completion
+from platypus.plan.notation import read_plan
+from platypus.plan.plan import Plan
+from platypus.run.folder import Run
+from platypus.run.settings import DecodeTable
+from tests.support.tiny_models import byte_bpe_tokenizer, tiny_llama
+
+TOOLS = [{"name": "me"}, {"name": "sprint"}, {"name": "sum", "inputSchema": {"properties": {"of": {}}}}]
+CATALOGUE: Catalogue = catalogue_from_json(TOOLS)
+GOLD = {
+    "Who am I?": "me()",
+    "Sum me up.": "me()\nsum(of=$0)",
+    "Sum up the sprint.": "sprint()\nsum(of=$0)",
+    "Make tea.": "[]",
+}
+BEFORE = {
+    "Who am I?": "I do not know.",
+    "Sum me up.": "me()\nsum(of=$1)",
+    "Sum up the sprint.": "sum()",
+    "Make tea.": "tea()",
+}
+AFTER = {**GOLD, "Sum up the sprint.": "me()\nsum(of=$0)"}
+
+
+@dataclass
+class Oracle:
+    """A model that answers by request; it keeps what it was asked."""
+
+    source: str
+    answers: dict[str, str]
+    tokenizer: Any = field(default_factory=byte_bpe_tokenizer)
+    asked: list[str] = field(default_factory=list)
+
+    def complete(self, prompts: Sequence[Sequence[int]]) -> Iterator[Completion]:
+        for ids in prompts:
+            text = str(self.tokenizer.decode(ids))
+            (request,) = [request for request in self.answers if request in text]
+            self.asked.append(request)
+            yield Completion(self.answers[request], len(self.answers[request]), finished=True)
+
+
+def use(monkeypatch: pytest.MonkeyPatch, before: Oracle, after: Oracle) -> None:
+    monkeypatch.setattr(model, "load_base", lambda source: before)
+    monkeypatch.setattr(model, "load_adapted", lambda source, base: after)
+    monkeypatch.setattr(model, "complete", lambda loaded, prompts, **options: loaded.complete(prompts))
+
+
+def new_run(folder: Path, rows: Sequence[Row], settings: str = "", *, planner: bool = True, base: str = "base") -> Run:
+    """A run whose test rows and adapter are there; answers are not constrained."""
+    (folder / "tools.json").write_text(json.dumps(TOOLS))
+    catalogue = f'catalogue = "{folder}/tools.json"\n' if planner else ""
+    decode = '[decode]\ndecoding = "free"\n'
+    (folder / "recipe.toml").write_text(f'{catalogue}base = "{base}"\n{decode}[evaluate]\nresamples = 50\n{settings}')
+    run = Run.open(folder / "run", recipe=folder / "recipe.toml")
+
+    def refine(folder: Path) -> dict[str, Any]:
+        write_rows(folder / "test.jsonl", rows)
+        write_rows(folder / "valid.jsonl", rows)
+        return {}
+
+    def train(folder: Path) -> dict[str, Any]:
+        (folder / "adapter").mkdir()
+        card = AdapterCard(base, "0" * 16, CATALOGUE.fingerprint if planner else None, "calls", 4096)
+        (folder / "adapter" / ADAPTER_CARD).write_text(json.dumps(asdict(card)))
+        return {}
+
+    run.perform("refine", inputs={}, settings={}, work=refine)
+    run.perform("train", inputs={}, settings={}, work=train)
+    return run
+
+
+def examples() -> list[Row]:
+    rows: list[Row] = []
+    for query, text in GOLD.items():
+        plan = read_plan(text, "calls", CATALOGUE)
+        assert isinstance(plan, Plan)
+        rows.append(Example(query, plan, CATALOGUE.fingerprint, {}))
+    return rows
+
+
+def values(results: Any, variant: str) -> dict[str, float]:
+    return {name: interval["value"] for name, interval in results["variants"][variant]["measures"].items()}
+
+
+def test_before_and_after_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after = Oracle("the base", BEFORE), Oracle("the adapter", AFTER)
+    use(monkeypatch, before, after)
+    outcome = evaluate(new_run(tmp_path, examples()))
+    assert outcome.results["rows"] == outcome.results["of"] == 4
+    assert values(outcome.results, "before") == {
+        "valid": 1 / 4,  # sum() is valid: its argument is optional
+        "exact": 0,
+        "tool_sequence": 0,
+        "tool_f1": 2 * 1 / (1 + 5),  # said sum; wanted me, me, sum, sprint, sum
+        "argument_f1": 0,
+        "reference_accuracy": 0,
+        "correct_refusals": 0,
+        "wrong_refusals": 0,
+    }
+    assert values(outcome.results, "after") == {
+        "valid": 1,
+        "exact": 3 / 4,
+        "tool_sequence": 3 / 4,
+        "tool_f1": 2 * 4 / (5 + 5),
+        "argument_f1": 2 * 1 / (2 + 2),
+        "reference_accuracy": 1 / 2,
+        "correct_refusals": 1,
+        "wrong_refusals": 0,
+    }
+    assert outcome.results["variants"]["before"]["malformed"] == {"calls": 1, "reference": 1, "unknown-tool": 1}
+    assert outcome.results["variants"]["before"]["model"] == "the base"
+    assert outcome.results["variants"]["after"]["malformed"] == {}
+    longest_first = ["Sum up the sprint.", "Sum me up.", "Who am I?", "Make tea."]
+    assert before.asked == after.asked == longest_first
+
+
+def test_every_row_and_variant_is_written_down_in_the_order_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, Oracle("the base", BEFORE), Oracle("the adapter", AFTER))
+    folder = evaluate(new_run(tmp_path, examples())).folder
+    lines = [json.loads(line) for line in (folder / "scores.jsonl").read_text().splitlines()]
+    assert [(line["variant"], line["query"], line["answer"]) for line in lines] == [
+        *(("before", query, answer) for query, answer in BEFORE.items()),
+        *(("after", query, answer) for query, answer in AFTER.items()),
+    ]
+    assert lines[1]["plan"] is None and "its own output" in lines[1]["problems"][0]
+    assert lines[5]["plan"] == lines[5]["gold"] == examples()[1].plan.to_json()  # type: ignore[union-attr]
+    assert [line["score"]["exact"] for line in lines] == [False] * 4 + [True, True, False, True]
+
+
+def test_the_report_has_groups_and_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, Oracle("the base", BEFORE), Oracle("the adapter", AFTER))
+    outcome = evaluate(new_run(tmp_path, examples()))
+    report = json.loads((outcome.folder / "report.json").read_text())
+    after = report["variants"]["after"]
+    assert {length: part["exact"]["value"] for length, part in after["by_length"].items()} == {"0": 1, "1": 1, "2": 0.5}
+    assert {tool: part["exact"]["value"] for tool, part in after["by_tool"].items()} == {
+        "me": 1,
+        "sprint": 0,
+        "sum": 0.5,
+    }
+    assert report["examples"] == outcome.results["examples"]
+    assert [(shown["query"], shown["before"], shown["after"]) for shown in report["examples"]] == [
+        (query, BEFORE[query], AFTER[query]) for query in list(GOLD)[:3]
+    ]
+    text = (outcome.folder / "report.md").read_text()
+    assert "| measure | before | after | rows |\n|---|---|---|---|\n" in text
+    assert "| correct refusals | 0.0% [0.0, 0.0] | 100.0% [100.0, 100.0] | 1 |" in text
+    assert "| unknown-tool | 1 | 0 |" in text
+    assert "| sprint | 0.0% [0.0, 0.0] | 0.0% [0.0, 0.0] | 1 |" in text
+
+
+def test_the_terminal_table_has_every_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, Oracle("the base", BEFORE), Oracle("the adapter", AFTER))
+    shown = io.StringIO()
+    Console(width=120, file=shown).print(table(evaluate(new_run(tmp_path, examples())).results))
+    cells = {
+        line.split("│")[1].strip(): line.split("│")[2:4]
+        for line in shown.getvalue().splitlines()
+        if line.count("│") == 5
+    }
+    assert [cell.split()[0] for cell in cells["valid plans"]] == ["25.0%", "100.0%"]
+    assert [cell.split()[0] for cell in cells["references"]] == ["0.0%", "50.0%"]
+    assert len(cells) == 8
+
+
+def test_instruction_rows_are_compared_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [Instruction("Greet.", "", "Good day!", {}), Instruction("Name a river.", "", "The long Nile", {})]
+    said = {"Greet.": "Good day!", "Name a river.": "the Nile"}
+    use(monkeypatch, Oracle("the base", dict.fromkeys(said, "")), Oracle("the adapter", said))
+    results = evaluate(new_run(tmp_path, rows, planner=False)).results
+    assert values(results, "before") == {"text_exact": 0, "word_f1": 0}
+    assert values(results, "after") == {"text_exact": 1 / 2, "word_f1": 2 * 4 / (4 + 5)}
+
+
+def test_limit_and_no_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after = Oracle("the base", BEFORE), Oracle("the adapter", AFTER)
+    use(monkeypatch, before, after)
+    results = evaluate(new_run(tmp_path, examples(), "limit = 2\nbefore = false\n")).results
+    assert (results["rows"], results["of"], list(results["variants"])) == (2, 4, ["after"])
+    assert sorted(after.asked) == sorted(list(GOLD)[:2]) and not before.asked
+
+
+def test_it_is_skipped_until_the_model_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, Oracle("the base", BEFORE), Oracle("the adapter", AFTER))
+    run = new_run(tmp_path, examples())
+    assert not evaluate(run).skipped
+    assert evaluate(run).skipped
+    run.perform("merge", inputs={"train": run.fingerprint("train")}, settings={}, work=lambda folder: {})
+    monkeypatch.setattr(model, "load_merged", lambda source: Oracle("the merged model", GOLD))
+    outcome = evaluate(run)
+    assert not outcome.skipped and values(outcome.results, "after")["exact"] == 1
+
+
+def test_without_an_adapter_it_names_the_stage_to_run(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text('base = "base"\n')
+    run = Run.open(tmp_path / "run", recipe=tmp_path / "recipe.toml")
+    with pytest.raises(RunError, match="platypus"):
+        evaluate(run)
+
+
+def test_a_real_model_of_random_weights_scores_nothing_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = str(tiny_llama(tmp_path / "base"))
+    monkeypatch.setattr(model, "load_adapted", lambda source, base: model.load_base(base))
+    results = evaluate(new_run(tmp_path, examples(), "max_new_tokens = 8\nbatch_size = 3\n", base=base)).results
+    for variant in ("before", "after"):
+        assert values(results, variant)["valid"] == 0
+        assert results["variants"][variant]["measures"]["exact"]["rows"] == 4
+        assert sum(results["variants"][variant]["malformed"].values()) == 4
+
+
+def test_under_the_grammar_every_plan_of_a_real_model_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = str(tiny_llama(tmp_path / "base"))
+    monkeypatch.setattr(model, "load_adapted", lambda source, base: model.load_base(base))
+    run = new_run(tmp_path, examples(), "max_new_tokens = 8\nbatch_size = 3\n", base=base)
+    free = evaluate(run)
+    results = evaluate(run.decoded("grammar")).results
+    assert not free.skipped and evaluate(run.decoded("grammar")).skipped
+    for variant in ("before", "after"):
+        assert values(results, variant)["valid"] == 1
+        assert results["variants"][variant]["malformed"] == {}
+
+
+def test_confidence_is_fitted_to_the_validation_rows_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = str(tiny_llama(tmp_path / "base", seed=8))
+    monkeypatch.setattr(model, "load_adapted", lambda source, base: model.load_base(base))
+    monkeypatch.setattr(decoder, "AHEAD", 0)  # guesses from the test would round the validation rows otherwise
+    run = new_run(tmp_path, examples(), "batch_size = 3\nbefore = false\n", base=base).decoded("grammar")
+    assert open_planner(run).calibration == Calibration()
+    strict = DecodeTable(min_confidence=0.9, max_steps=1)
+    outcome = evaluate(replace(run, recipe=run.recipe.model_copy(update={"decode": strict})))
+    found = outcome.results["variants"]["after"]["confidence"]
+    lines = [json.loads(line) for line in (outcome.folder / "scores.jsonl").read_text().splitlines()]
+    raw = [line["probability"] for line in lines]
+    exact = [line["score"]["exact"] for line in lines]
+    fitted = Calibration.load(outcome.folder / CONFIDENCE)
+    whole = [not line["cut"] for line in lines]  # the validation rows are the same four
+    assert fitted == Calibration.fit(list(compress(raw, whole)), list(compress(exact, whole)))
+    assert found["fitted_rows"] == sum(whole) > 0 and found["brier"]["probability"] == round(brier(raw, exact), 4)
+    assert found["not_sure"] == 4 and found["exact_if_sure"] is None
+    assert "not sure of 4 plans (below 90%)" in (outcome.folder / "report.md").read_text()
+    assert open_planner(run).calibration == fitted and open_base(run).calibration == Calibration()
+    run.perform("train", inputs={}, settings={"other": 1}, work=lambda folder: copy_adapter(folder, base), force=True)
+    assert open_planner(run).calibration == Calibration()
+
+
+def copy_adapter(folder: Path, base: str) -> dict[str, Any]:
+    (folder / "adapter").mkdir()
+    card = AdapterCard(base, "0" * 16, CATALOGUE.fingerprint, "calls", 4096)
+    (folder / "adapter" / ADAPTER_CARD).write_text(json.dumps(asdict(card)))
+    return {}
+
+
+def test_plans_that_a_limit_cut_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = str(tiny_llama(tmp_path / "base"))
+    monkeypatch.setattr(model, "load_adapted", lambda source, base: model.load_base(base))
+    run = new_run(tmp_path, examples(), "max_new_tokens = 1\nbefore = false\n", base=base)
+    outcome = evaluate(run.decoded("grammar"))
+    lines = [json.loads(line) for line in (outcome.folder / "scores.jsonl").read_text().splitlines()]
+    cut = [line["probability"] for line in lines if line["cut"]]
+    assert len(cut) == outcome.results["variants"]["after"]["cut"] > 0 and set(cut) == {0.0}
+    assert f"after: {len(cut)} answers were cut by a limit" in (outcome.folder / "report.md").read_text()

@@ -1,0 +1,196 @@
+"""refine's options: strict reading, further test sets, rejected doubts, what stands apart, balance."""
+
+import doctest
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from platypus.commands.refine import refine
+from platypus.data.dataset import PARAPHRASED, Example, Instruction
+from platypus.data.signatures import skeleton
+from platypus.errors import DatasetError
+from platypus.plan.plan import Plan, Reference, Step
+from platypus.run.folder import Run
+from platypus.run.settings import RefineTable
+from tests.commands.test_refine import STAGES, example, many, queries, rejected, split_of, start, works
+from tests.support.command import here
+
+MESSY = [
+    "{'query': 'All tasks', 'plan': [{'tool_name': 'works_list', 'arguments': {'type': 'task'}}]}",
+    json.dumps({"query": "Who am I?", "plan": '[{"tool_name": "who_am_i", "arguments": [],}]'}),
+]
+
+
+def report(run: Run) -> dict[str, Any]:
+    return json.loads((run.folder("refine") / "report.json").read_text("utf-8"))  # type: ignore[no-any-return]
+
+
+def test_mess_is_mended_and_each_repair_named(tmp_path: Path) -> None:
+    run = start(tmp_path, [*many(), *MESSY])
+    assert refine(run).results["repaired"] == 2
+    assert report(run)["repairs_by_name"] == {
+        **{"single quotes": 8, "trailing comma": 1, "dict arguments": 1, "lone value": 1}
+    }
+    assert report(run)["repairs"][1] == f"{tmp_path / 'data.jsonl'}:212: trailing comma (1)"
+
+
+@pytest.mark.parametrize("by", ["argument", "recipe"])
+def test_strict_refuses_instead(by: str, tmp_path: Path) -> None:
+    run = start(tmp_path, [*many(), *MESSY], **({"repairs": "refuse"} if by == "recipe" else {}))
+    with pytest.raises(DatasetError) as caught:
+        refine(run, strict=by == "argument")
+    assert "2 bad rows (2 json)" in caught.value.what
+
+
+def test_the_strict_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = start(tmp_path, [*many(), *MESSY])
+    assert here(capsys, "refine", run.path, "--strict").code == 1
+    assert here(capsys, "refine", run.path).code == 0
+    assert here(capsys, "refine", run.path, "--strict").code == 1  # what was mended before is no answer
+
+
+def test_what_resembles_a_further_test_set_is_not_learned_and_counted_by_set(tmp_path: Path) -> None:
+    avoided = tmp_path / "other.jsonl"
+    foreign = {"query": "Show the tasks in blocked to my team", "plan": [{"tool_name": "todo.list", "arguments": []}]}
+    avoided.write_text(f'{json.dumps(many()[0])}\n{json.dumps(foreign)}\n{{"query": "broken', encoding="utf-8")
+    near = example("Show the tasks in blocked to my teams", works(**{"stage.name": ["blocked"]}, type=["task"]))
+    test = example("Which tickets await our answer right now?", works(**{"ticket.needs_response": True}))
+    run = start(tmp_path, [*many(), test, near], test=[test], avoid=[str(avoided)], bad_rows="skip")
+    refine(run)
+    assert queries(split_of(run)["test"]) == [test["query"]]
+    taken = report(run)["contamination"]
+    assert taken[str(tmp_path / "test.jsonl")] == 1
+    assert taken[str(avoided)] > len(STAGES)
+    gone = [row for row in rejected(run) if row["kind"] == "contamination"]
+    assert sum(taken.values()) == len(gone)
+    assert gone[-1]["reason"].startswith(f"nearly the same as the test row {avoided}:2")
+    assert [(row["file"], row["line"]) for row in rejected(run) if row["kind"] == "json"] == [(str(avoided), 3)]
+    assert all(row["evidence"] for row in gone)
+
+
+def test_doubts_are_listed_and_rejected_only_on_wish(tmp_path: Path) -> None:
+    odd = [
+        example("Everything urgent, please", works(**{"issue.priority": ["p0"]})),
+        example("Write to ann.lee@example.org about it", Plan()),
+    ]
+    run = start(tmp_path, [*many(), *odd])
+    assert refine(run).results["doubts"] == {"ungrounded": 1, "personal-data": 1}
+    doubts = [json.loads(line) for line in (run.folder("refine") / "doubts.jsonl").read_text("utf-8").splitlines()]
+    assert sorted((row["line"], row["kind"], row["row"]["query"]) for row in doubts) == [
+        (211, "ungrounded", odd[0]["query"]),
+        (212, "personal-data", odd[1]["query"]),
+    ]
+    again = tmp_path / "again"
+    again.mkdir()
+    run = start(again, [*many(), *odd], reject=["personal-data"])
+    assert refine(run).results["doubts"] == {"ungrounded": 1}
+    assert [(row["line"], row["kind"], row["reason"]) for row in rejected(run) if row["kind"] == "personal-data"] == [
+        (212, "personal-data", "e-mail address ann…")
+    ]
+
+
+def chains() -> list[dict[str, Any]]:
+    """60 requests: 40 with plans of six shapes, 20 that no tool can do."""
+    rows = []
+    for i, word in enumerate(("alpha", "beta", "gamma", "delta", "omega", "sigma", "kappa", "lambda", "theta", "zeta")):
+        find = Step("search_object_by_name", {"query": word})
+        sums = Step("summarize_objects", {"objects": [Reference(0)]})
+        rows += [
+            example(f"look {'quite ' * i}for {word}", Plan((find,))),
+            example(f"sum up {word} {'soon ' * i}please", Plan((find, sums))),
+            example(f"who {'really ' * i}am I, asks {word}", Plan((Step("who_am_i"),))),
+            example(f"which sprint {'ever ' * i}is it, {word}", Plan((Step("get_sprint_id"),))),
+            example(f"sing {'loudly ' * i} of {word} to me", Plan()),
+            example(f"bake {'more ' * i} bread called {word}", Plan()),
+        ]
+    return rows
+
+
+def test_plan_shapes_stand_on_one_side_where_the_recipe_says_so(tmp_path: Path) -> None:
+    run = start(tmp_path, chains(), apart=["skeleton"], valid_fraction=0.2, test_fraction=0.2)
+    refine(run)
+    shapes = {name: {skeleton(row.plan) for row in rows} for name, rows in split_of(run).items()}  # type: ignore[union-attr]
+    assert shapes["test"] and shapes["valid"]
+    assert not shapes["train"] & shapes["test"] and not shapes["train"] & shapes["valid"]
+
+
+def test_a_paraphrase_stands_on_the_side_of_its_original(tmp_path: Path) -> None:
+    words = ("red", "green", "blue", "white", "black", "grey", "pink", "brown", "gold", "cyan")
+    pairs = [(a, b) for a in words for b in words if a < b]
+    rows = [example(f"{a} {b} work: list the {b} {a} tasks", works(type=["task"])) for a, b in pairs]
+    for line, (a, b) in enumerate(pairs, start=1):
+        origin = {"source": PARAPHRASED, "model": "m", "of": line}
+        rows.append(example(f"which ones are {a}, and {b} too", works(type=["task"])) | {"origin": origin})
+    run = start(tmp_path, rows, valid_fraction=0.2, test_fraction=0.2)
+    refine(run)
+    sides = split_of(run)
+    colours = {
+        name: {frozenset(words) & set(re.findall(r"\w+", text)) for text in queries(rows)}
+        for name, rows in sides.items()
+    }
+    assert all(len(rows) > 5 for rows in sides.values())
+    assert not colours["train"] & colours["test"] and not colours["train"] & colours["valid"]
+
+
+def test_tools_are_held_out_where_the_recipe_says_so(tmp_path: Path) -> None:
+    run = start(tmp_path, chains(), apart=["tool"], valid_fraction=0.0, test_fraction=0.2)
+    refine(run)
+    tools = {
+        name: {step.tool for row in rows if isinstance(row, Example) for step in row.plan}
+        for name, rows in split_of(run).items()
+    }
+    assert len(tools["test"]) == 1 and not tools["train"] & tools["test"]
+    (tmp_path / "few").mkdir()
+    run = start(tmp_path / "few", chains()[:12], apart=["tool"], test_fraction=0.05)
+    with pytest.raises(DatasetError, match="no row can be held out so that no tool stands on both sides"):
+        refine(run)
+
+
+@pytest.mark.parametrize(
+    ("option", "key"),
+    [
+        ("most_per_skeleton", lambda row: [skeleton(row.plan)]),
+        ("most_per_length", lambda row: [len(row.plan)]),
+        ("most_per_tool", lambda row: [step.tool for step in row.plan]),
+    ],
+)
+def test_no_kind_of_row_prevails_where_the_recipe_says_so(option: str, key: Any, tmp_path: Path) -> None:
+    run = start(tmp_path, chains(), near_duplicate=1.0, valid_fraction=0.0, test_fraction=0.0, **{option: 0.2})
+    refine(run)
+    kept = Counter(one for row in split_of(run)["train"] for one in key(row))
+    assert max(kept.values()) == 0.2 * 60
+    gone = [row for row in rejected(run) if row["kind"] == "balance"]
+    assert len(gone) + len(split_of(run)["train"]) == 60
+    assert all("at most 20% of 60 stay" in row["reason"] for row in gone)
+
+
+def test_paraphrases_are_duplicates_where_the_recipe_says_so(tmp_path: Path) -> None:
+    twice = example("who am I, the tool that knows it is asked", Plan((Step("who_am_i"),)))
+    other = {**twice, "query": "the tool that knows it is asked, who am I"}
+    run = start(tmp_path, [*many(), twice, other], semantic_duplicate=0.8, near_duplicate=1.0)
+    refine(run)
+    gone = {row["line"]: row for row in rejected(run) if row["kind"] == "semantic-duplicate"}
+    assert 211 not in gone and gone[212]["reason"].startswith(f"says the same as {tmp_path / 'data.jsonl'}:211")
+
+
+def test_text_answers_are_neither_shaped_nor_balanced(tmp_path: Path) -> None:
+    rows = [{"instruction": f"Tell {i * 'very '} much", "input": "", "output": str(i)} for i in range(20)]
+    run = start(tmp_path, rows, valid_fraction=0.0, test_fraction=0.0, most_per_length=0.1, most_per_skeleton=0.1)
+    refine(run)
+    assert all(isinstance(row, Instruction) for row in split_of(run)["train"])
+    assert "balance" not in report(run)["rejected"]
+
+
+def test_every_option_stands_in_the_docs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "refining.md").read_text(encoding="utf-8")
+    told = {"data", "valid_fraction", "test_fraction", "bad_rows"}  # in docs/data-formats.md, or their names say it
+    assert not [name for name in RefineTable.model_fields if name not in told and f"`{name}" not in page]
+
+
+def test_the_examples_of_the_page_on_refining() -> None:
+    result = doctest.testfile("../docs/refining.md", encoding="utf-8")
+    assert result.failed == 0 and result.attempted > 5

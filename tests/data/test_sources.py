@@ -1,0 +1,129 @@
+"""Rows of every file format, with their lines, and what cannot be read said with its place."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from platypus.data.dataset import Example, read_dataset
+from platypus.data.sources import Entry, Line, decoded, entries
+from platypus.errors import DatasetError
+from platypus.plan.plan import Malformed
+
+PLAN = [{"tool_name": "search", "arguments": [{"argument_name": "customer", "argument_value": "Globex, Inc"}]}]
+ROWS = [{"query": "Find\nGlobex", "plan": json.dumps(PLAN)}, {"query": 'Say "hi"', "plan": "[]"}]
+
+
+def read(path: Path, *, lenient: bool = False) -> list[Entry]:
+    return [decoded(entry, lenient=lenient) for entry in entries(str(path), lenient=lenient)]
+
+
+def quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    """The rows in the format that the suffix names."""
+    if path.suffix == ".parquet":
+        pyarrow = pytest.importorskip("pyarrow")
+        pytest.importorskip("pyarrow.parquet").write_table(pyarrow.Table.from_pylist(rows), path)
+    elif path.suffix in (".csv", ".tsv"):
+        mark = "," if path.suffix == ".csv" else "\t"
+        lines = [mark.join(rows[0]), *(mark.join(quoted(str(cell)) for cell in row.values()) for row in rows)]
+        path.write_text("\ufeff" + "\r\n".join(lines) + "\r\n", encoding="utf-8", newline="")
+    else:
+        path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".tsv", ".parquet"])
+def test_every_format_gives_the_same_rows(suffix: str, tmp_path: Path) -> None:
+    path = write(tmp_path / f"rows{suffix}", ROWS)
+    assert [entry.data for entry in read(path)] == ROWS
+    dataset = read_dataset(str(path), None)
+    assert [row.plan.to_json() for row in dataset.rows if isinstance(row, Example)] == [PLAN, []]
+    assert dataset.lines == ((2, 4) if suffix in (".csv", ".tsv") else (1, 2))
+
+
+def test_alpaca_rows_of_a_table(tmp_path: Path) -> None:
+    rows = [{"instruction": "Add.", "input": "1 2", "output": "3"}]
+    for suffix in (".csv", ".parquet"):
+        (row,) = read_dataset(str(write(tmp_path / f"rows{suffix}", rows)), None).rows
+        assert row.to_json().items() >= rows[0].items()
+
+
+def test_a_plan_in_parquet_may_be_nested(tmp_path: Path) -> None:
+    dataset = read_dataset(str(write(tmp_path / "rows.parquet", [{"query": "Find it", "plan": PLAN}])), None)
+    assert [row.plan.to_json() for row in dataset.rows if isinstance(row, Example)] == [PLAN]
+
+
+def test_a_ragged_line_of_a_table_is_rejected_alone(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("query,plan\na task,[]\none cell\nb task,[],more\nc task,[]\n", encoding="utf-8")
+    dataset = read_dataset(str(path), None)
+    assert dataset.lines == (2, 5)
+    assert [(row.line, row.kind, row.reason) for row in dataset.rejected] == [
+        (3, "row", "has more or fewer cells than the header"),
+        (4, "row", "has more or fewer cells than the header"),
+    ]
+
+
+def test_lines_are_decoded_late(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"a": 1}\n\n{"a": }\r\n')
+    assert list(entries(str(path))) == [Line(1, b'{"a": 1}'), Line(3, b'{"a": }\r')]
+    first, second = read(path)
+    assert first == Entry(1, {"a": 1}, {"a": 1})
+    assert isinstance(second.data, Malformed)
+    assert second.raw == '{"a": }'
+
+
+def test_a_list_that_is_nearly_json_is_mended_by_the_lenient_reader_alone(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text("[{'query': 'a'},\n{'query': 'b'},]", encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"is not JSON: .*line 1"):
+        read(path)
+    assert [(entry.line, entry.data, entry.repairs) for entry in read(path, lenient=True)] == [
+        (1, {"query": "a"}, ("single quotes (2)",)),
+        (2, {"query": "b"}, ("single quotes (2)", "trailing comma (1)")),
+    ]
+    path.write_text("[{'query': 'a'},\n{'query': ", encoding="utf-8")
+    with pytest.raises(DatasetError, match="line 2"):
+        read(path, lenient=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("rows.csv", b"", "is empty"),
+        ("rows.csv", b"query,plan\n", "is empty"),
+        ("rows.csv", b"query,plan\na,b\nc\xe9,d\n", "is not CSV in UTF-8"),
+        ("rows.csv", b'query,plan\n"a" b,c\n', "is not CSV in UTF-8"),
+        ("rows.parquet", b"PAR1", "is not Parquet"),
+        ("rows.parquet", b"", "is not Parquet"),
+        ("rows.json", b"[1", "is not JSON"),
+        ("rows.jsonl", b"\n", "is empty"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=message) as caught:
+        read(path)
+    assert str(path) in caught.value.where
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["none.jsonl", "none.csv", "none.parquet", "none"])
+def test_a_missing_file(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no such file") as caught:
+        read(tmp_path / name)
+    assert ".parquet" in caught.value.remedy
+
+
+def test_parquet_needs_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "rows.parquet", ROWS)
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(DatasetError, match="needs the package `pyarrow`"):
+        read(path)

@@ -1,0 +1,143 @@
+"""The literals that a grammar allows are those that the schema allows, in canonical JSON."""
+
+import json
+from random import Random
+from typing import Any
+
+import pytest
+
+from platypus.catalogue.schema import inline, literal_problem
+from platypus.decoding.grammar.literals import Literals, Rules
+from platypus.errors import CatalogueError
+from tests.support.random_catalogues import LEAVES, accepts, random_schema, random_text
+
+
+def grammar(schema: dict[str, Any]) -> str | None:
+    rules = Rules()
+    name = Literals(rules).rule(inline(schema, where="test"), "test")
+    return name and f"start : {name}\n{rules.lark()}"
+
+
+@pytest.mark.parametrize("schema", LEAVES, ids=json.dumps)
+def test_every_literal_is_allowed_and_canonical(schema: dict[str, Any]) -> None:
+    lark, rng = grammar(schema), Random(0)
+    assert lark is not None
+    texts = [text for text in (random_text(lark, rng) for _ in range(25)) if text is not None]
+    assert len(texts) > 10
+    for text in texts:
+        value = json.loads(text)
+        assert literal_problem(schema, value) is None, text
+        assert "$$PREV[" not in text
+        if not isinstance(value, float | int):  # a number with limits may have needless zeros
+            assert json.dumps(value, ensure_ascii=False) == text or "multipleOf" in schema or not schema
+
+
+def test_nested_literals_are_allowed_but_for_equal_elements() -> None:
+    rng = Random(1)
+    for _ in range(60):
+        schema = random_schema(rng, 3)
+        lark = grammar(schema)
+        text = random_text(lark, rng) if lark else None
+        if text is not None and '"uniqueItems": true' not in json.dumps(schema):
+            assert literal_problem(schema, json.loads(text)) is None, (schema, text)
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        ({"type": "string"}, '"a \\"quoted\\" \\\\ \\n\\u001f é 😀 $$ $PREV"'),
+        ({"type": "number"}, "-0.05"),
+        ({"type": "number"}, "0.00012345678901234567"),
+        ({"type": "number"}, "1e-05"),
+        ({"type": "number"}, "1.5e+16"),
+        ({"type": "string", "format": "date"}, '"2024-02-29"'),
+        ({"type": "string", "format": "date-time"}, '"2024-02-29T10:00:00Z"'),
+        ({"type": "string", "pattern": r"^[A-Z]+-\d+$"}, '"DON-12"'),
+        ({"type": "string", "pattern": "b|^a$"}, '"xby"'),
+        ({"type": "object", "properties": {"a": {}, "b": {}}}, '{"b": [1, {"c": null}], "a": "x"}'),
+        ({"type": "array", "items": {"type": "integer"}}, "[1, 2, 30]"),
+        ({"anyOf": [{"type": "integer"}, {"type": "boolean"}]}, "true"),
+        ({}, '{"a": {"b": [[], {}, -1.5, "x"]}}'),
+    ],
+)
+def test_what_people_write_is_allowed(schema: dict[str, Any], text: str) -> None:
+    lark = grammar(schema)
+    assert lark is not None and accepts(lark, text)
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        ({"type": "string"}, '"$$PREV[0]"'),
+        ({"type": "string"}, '"see $$PREV[0]"'),
+        ({"type": "string"}, '"\\u0041"'),
+        ({"type": "string", "format": "date"}, '"2023-02-29"'),
+        ({"type": "integer"}, "1.0"),
+        ({"type": "integer"}, "-0"),
+        ({"type": "integer"}, "01"),
+        ({"type": "number", "exclusiveMaximum": 1}, "0.99999999999999999999"),
+        ({"type": "string", "pattern": "b|^a$"}, '"xa"'),
+        ({"oneOf": [{"type": "integer"}, {"type": "number"}]}, "5"),
+        ({"type": "object", "properties": {"a": {}}, "required": ["a"]}, "{}"),
+        ({"type": "object", "properties": {"a": {}}}, '{"a": 1, "a": 2}'),
+        ({"type": "array", "maxItems": 1}, "[1, 2]"),
+        ({"enum": ["p0"]}, '"p"'),
+    ],
+)
+def test_what_a_schema_forbids_is_not_allowed(schema: dict[str, Any], text: str) -> None:
+    lark = grammar(schema)
+    assert lark is None or not accepts(lark, text)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "pattern": "^a$", "maxLength": 0},
+        {"type": "integer", "minimum": 5, "maximum": 4},
+        {"type": "array", "items": {"enum": []}, "minItems": 1},
+        {"type": "string", "enum": [1]},
+        {"type": "object", "properties": {"a": {"enum": []}}, "required": ["a"]},
+    ],
+)
+def test_a_schema_without_literals_has_no_rule(schema: dict[str, Any]) -> None:
+    assert Literals(Rules()).rule(schema, "test") is None
+
+
+BOOLEAN = {"type": "boolean"}
+
+
+@pytest.mark.parametrize(
+    ("items", "count"),
+    [
+        (BOOLEAN, 2),
+        ({"type": ["boolean", "null"]}, 3),
+        ({"enum": ["a", "b", 1, 1.0, "$$PREV[0]"]}, 3),
+        ({"type": "integer", "minimum": 1, "exclusiveMaximum": 20, "multipleOf": 2.5}, 3),
+        ({"type": "number", "exclusiveMinimum": 0, "maximum": 1, "multipleOf": 0.25}, 4),
+        ({"type": "string", "pattern": "^[a-z]$"}, 26),
+        ({"type": "object", "properties": {"a": BOOLEAN, "b": BOOLEAN}, "required": ["a"]}, 6),
+        ({"type": "object", "additionalProperties": {"enum": []}}, 1),
+        ({"type": "number", "exclusiveMinimum": 10**15 - 1, "multipleOf": 0.5}, 2),
+        ({"type": "array", "items": BOOLEAN, "maxItems": 2}, 7),
+        ({"type": "array", "items": BOOLEAN, "uniqueItems": True}, 5),
+        ({"anyOf": [{"type": "string", "maxLength": 0}, {"enum": [1, 2]}]}, 3),
+    ],
+    ids=str,
+)
+def test_a_set_may_need_as_many_elements_as_there_are_values(items: dict[str, Any], count: int) -> None:
+    least = {"type": "array", "items": items, "uniqueItems": True}
+    assert Literals(Rules()).rule({**least, "minItems": count}, "test") is not None
+    assert Literals(Rules()).rule({**least, "minItems": count + 1}, "test") is None
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ({"type": "string", "pattern": "a(?=b)"}, "cannot be decoded by"),
+        ({"minLength": 3, "anyOf": [{"type": "string", "minLength": 1}]}, "'minLength' stands beside anyOf"),
+        ({"type": "string", "anyOf": [{"type": "integer"}]}, "'type' stands beside anyOf"),
+    ],
+)
+def test_what_a_grammar_cannot_hold_to_is_refused(schema: dict[str, Any], message: str) -> None:
+    with pytest.raises(CatalogueError, match=message):
+        Literals(Rules()).rule(schema, "test")

@@ -1,0 +1,293 @@
+"""The decoder says what a plain, slow one would say, faster; and its limits, batches, caches and searches hold."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from platypus.catalogue.tools import Catalogue, catalogue_from_json
+from platypus.decoding import state as request
+from platypus.decoding.constraint import Constraint, Walk
+from platypus.decoding.decoder import Decoder
+from platypus.decoding.kv_cache import Prefix, weights_fingerprint
+from platypus.decoding.state import Decoded, Limits
+from platypus.decoding.vocabulary import Vocabulary
+from platypus.errors import PromptError
+from platypus.model.loading import Loaded, load_base
+from platypus.plan.notation import Notation, print_plan, read_plan
+from platypus.plan.plan import Plan, Step
+from platypus.prompt.prompt import Prompt
+from tests.support.tiny_models import CATALOGUE, sentencepiece_tokenizer, tiny_llama
+
+REQUESTS = ("List 5 items", "Sum up all of them, please", "", "\n\nodd beginning", "Ünïcödé 😀", "Sum up a, b and a")
+TWO = catalogue_from_json(
+    [
+        {"name": "a", "outputSchema": {"type": "null"}},
+        {
+            "name": "b",
+            "inputSchema": {"type": "object", "properties": {"x": {"type": "boolean"}}},
+            "outputSchema": {"type": "null"},
+        },
+    ]
+)
+
+
+@pytest.fixture(scope="module", params=["byte-level", "sentencepiece"])
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    folder = tmp_path_factory.mktemp(request.param)
+    tokenizer = sentencepiece_tokenizer(folder / "tokenizer") if request.param == "sentencepiece" else None
+    return load_base(str(tiny_llama(folder / "base", tokenizer=tokenizer, seed=4)))
+
+
+def parts(
+    loaded: Loaded, notation: Notation = "calls", catalogue: Catalogue = CATALOGUE, *, max_steps: int = 3
+) -> tuple[Prompt, Constraint]:
+    vocabulary = Vocabulary(loaded.tokenizer, size=loaded.model.config.vocab_size)
+    constraint = Constraint.compile(vocabulary, catalogue, notation, max_steps=max_steps)
+    return Prompt(loaded.tokenizer, catalogue, notation), constraint
+
+
+def decoder(loaded: Loaded, prompt: Prompt, constraint: Constraint, folder: Path | None = None) -> Decoder:
+    return Decoder(loaded, constraint, [prompt.ids("List"), prompt.ids("sum")], folder=folder)
+
+
+@torch.inference_mode()
+def logits_after(loaded: Loaded, ids: Sequence[int]) -> np.ndarray:
+    output = loaded.model(input_ids=torch.tensor([list(ids)]))
+    return np.asarray(output.logits[0, -1].numpy())
+
+
+def slowly(loaded: Loaded, constraint: Constraint, prompt: Sequence[int], limit: int) -> Walk:
+    """One token at a time, nothing cached, nothing forced: of the legal tokens the one with the highest logit."""
+    walk = constraint.start()
+    while not walk.ended and len(walk.ids) < limit:
+        walk.append(walk.best(logits_after(loaded, [*prompt, *walk.ids])))
+    return walk
+
+
+@pytest.mark.parametrize("notation", ["json", "calls"])
+def test_it_says_what_the_slow_way_says(loaded: Loaded, notation: Notation) -> None:
+    prompt, constraint = parts(loaded, notation)
+    quick = decoder(loaded, prompt, constraint)
+    prompts = [prompt.ids(request) for request in REQUESTS]
+    for batch_size in (1, 4):
+        answers = list(quick.decode(prompts, limits=Limits(max_new_tokens=60), batch_size=batch_size))
+        for ids, answer in zip(prompts, answers, strict=True):
+            slow = slowly(loaded, constraint, ids, 60)
+            if answer.ended_by == "model":
+                assert answer.text == slow.text and answer.tokens == len(slow.ids)
+            else:
+                assert answer.text[: len(slow.text) - 8] == slow.text[:-8] and not slow.ended
+            assert isinstance(read_plan(answer.text, notation, CATALOGUE), Plan)
+
+
+def test_forced_tokens_are_not_asked_for(loaded: Loaded) -> None:
+    prompt, constraint = parts(loaded, "json")
+    calls = 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    quick = decoder(loaded, prompt, constraint)
+    hook = loaded.model.register_forward_hook(count)
+    answer = next(quick.decode([prompt.ids("List")], limits=Limits(max_new_tokens=40)))
+    hook.remove()
+    assert 0 < calls <= answer.decisions < 0.8 * answer.tokens
+
+
+class Told(Decoder):
+    """Says a given plan, and looks whether the model says the same at each of its tokens as without a cache."""
+
+    plan: Sequence[int] = ()
+    prompt: Sequence[int] = ()
+    passes = guessed = 0
+
+    def _logits(self, store: Any, rows: Any, guesses: Any) -> list[Any]:
+        (said,) = super()._logits(store, rows, guesses)
+        begun = len(rows[0].walk.ids)
+        right = [a == b for a, b in zip(guesses[0], self.plan[begun:], strict=False)]
+        for at in range(1 + len(list(itertools.takewhile(bool, right)))):
+            assert said[at] == pytest.approx(
+                logits_after(self._loaded, [*self.prompt, *self.plan[: begun + at]]), abs=1e-4
+            )
+            said[at][self.plan[begun + at]] += 1e4
+        self.passes, self.guessed = self.passes + 1, self.guessed + len(guesses[0])
+        return [said]
+
+
+@pytest.mark.parametrize("notation", ["json", "calls"])
+def test_values_that_are_copied_from_the_request_take_fewer_passes(loaded: Loaded, notation: Notation) -> None:
+    tools = catalogue_from_json([{"name": "say", "inputSchema": {"properties": {"text": {"type": "string"}}}}])
+    prompt, constraint = parts(loaded, notation, tools)
+    said = "the tickets of ACME-123 (all of them!), in the current sprint"
+    wanted = print_plan(Plan((Step("say", {"text": said}), Step("say", {"text": "something else"}))), notation)
+    told = Told(loaded, constraint, [prompt.ids("List"), prompt.ids("sum")])
+    told.prompt = prompt.ids(f"Please say {said}, then something else.")
+    told.plan = [*constraint.vocabulary.encode(wanted), constraint.vocabulary.end]
+    (answer,) = told.decode([told.prompt], limits=Limits())
+    assert answer.text == wanted and answer.tokens == len(told.plan)
+    assert told.passes < 0.6 * answer.decisions and told.guessed > 0
+
+
+def test_what_earlier_plans_have_in_common_takes_fewer_passes(loaded: Loaded) -> None:
+    tools = catalogue_from_json([
+        {"name": name, "inputSchema": {"properties": {"text": {"type": "string"}, "loud": {"type": "boolean"}}}}
+        for name in ("say", "sing")
+    ])  # fmt: skip
+    prompt, constraint = parts(loaded, "json", tools)
+    told = Told(loaded, constraint, [prompt.ids("List"), prompt.ids("sum")])
+    passes = []
+    for said in ("12", "93", "57"):
+        wanted = print_plan(Plan((Step("sing", {"text": said, "loud": True}),)), "json")
+        told.passes, told.prompt = 0, prompt.ids("Nothing to copy.")
+        told.plan = [*constraint.vocabulary.encode(wanted), constraint.vocabulary.end]
+        (answer,) = told.decode([told.prompt], limits=Limits())
+        assert answer.text == wanted and answer.tokens == len(told.plan)
+        passes.append(told.passes)
+    assert passes[0] == passes[1] > 1.5 * passes[2]  # two must agree
+
+
+def test_a_limit_ends_a_plan_at_the_soonest_valid_end(loaded: Loaded) -> None:
+    prompt, constraint = parts(loaded, "json")
+    quick = decoder(loaded, prompt, constraint)
+    long = next(quick.decode([prompt.ids("List")], limits=Limits(max_new_tokens=5)))
+    assert long.ended_by == "length" and long.decisions <= 5
+    late = next(quick.decode([prompt.ids("List")], limits=Limits(seconds=0.0)))
+    assert late == Decoded("[]", late.tokens, 0, "time", 1.0)
+    for answer in (long, late):
+        assert isinstance(read_plan(answer.text, "json", CATALOGUE), Plan)
+
+
+def test_the_time_of_a_request_begins_when_its_turn_has_come(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt, constraint = parts(loaded)
+    quick = decoder(loaded, prompt, constraint)
+    prompts = [prompt.ids(request) for request in REQUESTS]
+    alone = list(quick.decode(prompts, limits=Limits(max_new_tokens=40), batch_size=1))
+    looks = itertools.count()
+    monkeypatch.setattr("platypus.decoding.decoder.time.monotonic", lambda: float(next(looks)))
+    seconds = float(max(answer.decisions for answer in alone) + 2)
+    fresh = decoder(loaded, prompt, constraint)  # a decoder that said them before would guess, and round otherwise
+    assert list(fresh.decode(prompts, limits=Limits(40, seconds), batch_size=1)) == alone
+    assert any(answer.ended_by == "time" for answer in quick.decode(prompts, limits=Limits(40, 2.0), batch_size=1))
+
+
+def test_two_streams_of_one_decoder_do_not_meet(loaded: Loaded) -> None:
+    prompt, constraint = parts(loaded)
+    quick = decoder(loaded, prompt, constraint)
+    prompts, limits = [prompt.ids("List"), prompt.ids("Sum up")], Limits(max_new_tokens=40)
+    wanted = list(quick.decode(prompts, limits=limits))
+    streams = [quick.stream([ids], limits=limits) for ids in prompts]
+    both = (progress for pair in itertools.zip_longest(*streams) for progress in pair if progress is not None)
+    ends = {progress.decoded.text for progress in both if progress.decoded}
+    assert ends == {answer.text for answer in wanted}
+
+
+def test_closing_the_stream_cancels(loaded: Loaded) -> None:
+    prompt, constraint = parts(loaded)
+    quick = decoder(loaded, prompt, constraint)
+    stream = quick.stream([prompt.ids("List"), prompt.ids("Sum")], limits=Limits(max_new_tokens=60), batch_size=2)
+    first = next(stream)
+    stream.close()
+    assert first.decoded is None
+    texts = [p.text for p in quick.stream([prompt.ids("List")], limits=Limits(max_new_tokens=60))]
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(texts)) and len(texts) > 2
+
+
+def test_drawn_plans_are_valid_and_follow_from_the_seed(loaded: Loaded) -> None:
+    prompt, constraint = parts(loaded)
+    quick = decoder(loaded, prompt, constraint)
+    prompts = [prompt.ids(request) for request in REQUESTS]
+    drawn = [
+        [answer.text for answer in quick.decode(prompts, limits=Limits(40, temperature=2.0, seed=seed), batch_size=n)]
+        for seed, n in ((1, 2), (1, 3), (2, 3))
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert all(isinstance(read_plan(text, "calls", CATALOGUE), Plan) for text in itertools.chain(*drawn))
+
+
+def enumerated(loaded: Loaded, constraint: Constraint, prompt: Sequence[int]) -> dict[str, float]:
+    """Every plan with its probability, by following each legal token."""
+    found: dict[str, float] = {}
+    open_walks = [(0.0, constraint.start())]
+    while open_walks:
+        log, walk = open_walks.pop()
+        if walk.ended:
+            found[walk.text] = math.exp(log)
+            continue
+        for token, more in zip(*walk.distribution(logits_after(loaded, [*prompt, *walk.ids])), strict=True):
+            after = walk.copy()
+            after.append(token)
+            open_walks.append((log + float(more), after))
+    return found
+
+
+def test_the_best_plans_are_those_of_an_enumeration(loaded: Loaded) -> None:
+    prompt, constraint = parts(loaded, "calls", TWO, max_steps=2)
+    ids = prompt.ids("a, then b")
+    every = enumerated(loaded, constraint, ids)
+    assert len(every) == 1 + 4 + 16 and sum(every.values()) == pytest.approx(1)
+    ranked = decoder(loaded, prompt, constraint).best(ids, 6, limits=Limits(max_new_tokens=60), batch_size=3)
+    wanted = sorted(every.items(), key=lambda item: -item[1])[:6]
+    assert [plan.text for plan in ranked] == [text for text, _ in wanted]
+    assert [plan.probability for plan in ranked] == pytest.approx([p for _, p in wanted], rel=1e-3)
+    (greedy,) = decoder(loaded, prompt, constraint).decode([ids], limits=Limits(max_new_tokens=60))
+    assert 0 < greedy.probability <= every[greedy.text] * 1.001 and every[greedy.text] <= ranked[0].probability * 1.001
+
+
+def test_beams_find_likely_plans(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them where none is left behind; with one beam the plan that the best token each time makes."""
+    prompt, constraint = parts(loaded, "calls", TWO, max_steps=2)
+    ids, limits = prompt.ids("a, then b"), Limits(max_new_tokens=60)
+    every = enumerated(loaded, constraint, ids)
+    with monkeypatch.context() as patched:
+        patched.setattr(request, "UNLIKELY", -math.inf)
+        found = decoder(loaded, prompt, constraint).likely(ids, len(every), limits=limits)
+    assert {plan.text for plan in found} == every.keys() and len(found) == len(every)
+    assert all(0 < plan.probability <= every[plan.text] * 1.001 for plan in found)  # less, beside what is not canonical
+    assert [plan.probability for plan in found] == sorted((plan.probability for plan in found), reverse=True)
+    (one,) = decoder(loaded, prompt, constraint).likely(ids, 1, limits=limits)
+    (greedy,) = decoder(loaded, prompt, constraint).decode([ids], limits=limits)
+    assert (one.text, one.tokens, one.decisions) == (greedy.text, greedy.tokens, greedy.decisions)
+    assert one.probability == pytest.approx(greedy.probability, rel=1e-4)
+    two = decoder(loaded, prompt, constraint).likely(ids, 2, limits=limits)
+    assert len(two) == 2 and {plan.text for plan in two} < every.keys()
+    assert two[0].probability >= 0.9999 * one.probability  # beams side by side differ from one in the last digits
+    short = decoder(loaded, prompt, constraint).likely(ids, 3, limits=Limits(max_new_tokens=2))
+    assert short and {plan.text for plan in short} <= every.keys()
+    assert "length" in {plan.ended_by for plan in short} <= {"model", "length"}
+
+
+def test_the_prefix_is_kept_on_disk_for_the_same_model_and_catalogue_alone(loaded: Loaded, tmp_path: Path) -> None:
+    prompt, constraint = parts(loaded)
+    fresh = decoder(loaded, prompt, constraint, tmp_path)
+    (path,) = tmp_path.iterdir()
+    kept = decoder(loaded, prompt, constraint, tmp_path)
+    assert kept.prefix.ids == fresh.prefix.ids
+    for a, b in zip(kept.prefix.layers, fresh.prefix.layers, strict=True):
+        assert torch.equal(a[0], b[0]) and torch.equal(a[1], b[1])
+    limits = Limits(max_new_tokens=40)
+    assert list(kept.decode([prompt.ids("x")], limits=limits)) == list(fresh.decode([prompt.ids("x")], limits=limits))
+    fingerprint = weights_fingerprint(loaded, fresh.prefix.ids)
+    assert Prefix.load(path, fingerprint="0" * 16, device=loaded.device) is None
+    path.write_bytes(path.read_bytes()[:100])
+    assert Prefix.load(path, fingerprint=fingerprint, device=loaded.device) is None
+    decoder(loaded, prompt, constraint, tmp_path)
+    assert Prefix.load(path, fingerprint=fingerprint, device=loaded.device) is not None
+    weight = next(iter(loaded.model.parameters()))
+    with torch.no_grad():
+        weight.add_(1)
+        changed = weights_fingerprint(loaded, fresh.prefix.ids)
+        weight.sub_(1)
+    assert changed != fingerprint
+
+
+def test_a_prompt_that_fills_the_context_is_refused(loaded: Loaded) -> None:
+    prompt, constraint = parts(loaded)
+    with pytest.raises(PromptError, match="the model's context is 2048"):
+        list(decoder(loaded, prompt, constraint).decode([prompt.ids("word " * 800)], limits=Limits()))

@@ -1,0 +1,88 @@
+"""Requests side by side behind one prefix see what they would see alone, however they come, part, go and are moved."""
+
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+
+from platypus.decoding.kv_cache import ROOM, Own, Prefix, Store
+from platypus.model.loading import Loaded, load_base
+from tests.support.tiny_models import tiny_llama
+
+VOCABULARY = 300
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    return load_base(str(tiny_llama(tmp_path_factory.mktemp("base") / "base", seed=4)))
+
+
+@torch.inference_mode()
+def alone(loaded: Loaded, ids: list[int]) -> np.ndarray:
+    return np.asarray(loaded.model(input_ids=torch.tensor([ids])).logits[0, -1])
+
+
+@torch.inference_mode()
+def read(loaded: Loaded, store: Store, owns: list[Own], chunks: list[list[int]]) -> tuple[list[Own], np.ndarray]:
+    """One pass over a chunk of each row: what the rows have then, and the logits at the end of each."""
+    counts = [len(chunk) for chunk in chunks]
+    positions = [own.read + i for own, count in zip(owns, counts, strict=True) for i in range(count)]
+    taken = store.take(owns, counts)
+    output = loaded.model(
+        input_ids=torch.tensor([[token for chunk in chunks for token in chunk]]),
+        position_ids=torch.tensor([positions]),
+        attention_mask=taken.mask,
+        past_key_values=store,
+        use_cache=True,
+    )
+    return taken.owns, np.asarray(output.logits[0, np.cumsum(counts) - 1])
+
+
+def test_rows_of_any_lengths_come_and_go_and_see_their_own_alone(loaded: Loaded) -> None:
+    rng = Random(0)
+    prefix = [rng.randrange(3, VOCABULARY) for _ in range(40)]
+    store = Store(Prefix.compute(loaded, prefix))
+    rows: list[tuple[Own, list[int]]] = []
+    moved = 0
+    for _ in range(30):
+        if len(rows) < 4:  # some leave the prefix early
+            begin = rng.choice((40, 40, 0, 17))
+            rows.append((Own(begin), prefix[:begin]))
+        chunks = [[rng.randrange(3, VOCABULARY) for _ in range(rng.choice((1, 1, 3, 20)))] for _ in rows]
+        owns, logits = read(loaded, store, [own for own, _ in rows], chunks)
+        rows = [(own, ids + chunk) for own, (_, ids), chunk in zip(owns, rows, chunks, strict=True)]
+        for (own, ids), said in zip(rows, logits, strict=True):
+            assert own.read == len(ids)
+            assert said == pytest.approx(alone(loaded, ids), abs=1e-4)
+        rng.shuffle(rows)
+        rows = [row for row in rows if rng.random() < 0.8]
+        if rows and store.waste([own for own, _ in rows]) > 0:
+            moved += 1
+            kept = store.keep([own for own, _ in rows])
+            rows = [(own, ids) for own, (_, ids) in zip(kept, rows, strict=True)]
+    assert moved > 2
+
+
+def test_continuations_share_what_they_have_in_common(loaded: Loaded) -> None:
+    prefix, common = list(range(10, 30)), [7, 8, 9]
+    store = Store(Prefix.compute(loaded, prefix))
+    (parent,), _ = read(loaded, store, [Own(20)], [common])
+    children, logits = read(loaded, store, [parent, parent, parent], [[40], [41, 42], [43]])
+    assert logits[1] == pytest.approx(alone(loaded, [*prefix, *common, 41, 42]), abs=1e-4)
+    _, logits = read(loaded, store, [children[2], children[0]], [[44], [45]])
+    assert logits[0] == pytest.approx(alone(loaded, [*prefix, *common, 43, 44]), abs=1e-4)
+    assert logits[1] == pytest.approx(alone(loaded, [*prefix, *common, 40, 45]), abs=1e-4)
+
+
+def test_the_prefix_is_stored_once_and_stays_as_it_is(loaded: Loaded) -> None:
+    computed = Prefix.compute(loaded, list(range(10, 30)))
+    store = Store(computed)
+    for _ in range(3):
+        store.clear()
+        (own,), logits = read(loaded, store, [Own(20)], [[5] * (ROOM + 10)])
+        assert logits[0] == pytest.approx(alone(loaded, [*range(10, 30), *[5] * (ROOM + 10)]), abs=1e-4)
+        assert own.read == 20 + ROOM + 10
+    for before, after in zip(computed.layers, store.prefix.layers, strict=True):
+        assert torch.equal(before[0], after[0]) and torch.equal(before[1], after[1])
+    assert store.prefix.ids == tuple(range(10, 30))

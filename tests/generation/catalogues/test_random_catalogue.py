@@ -1,0 +1,87 @@
+"""Random catalogues: valid, varied, repeatable."""
+
+import re
+from collections import Counter
+from random import Random
+
+from platypus.catalogue.schema import allowed_values
+from platypus.catalogue.tools import catalogue_from_json
+from platypus.generation.catalogues.random_catalogue import random_catalogue
+from platypus.generation.plans.values import words
+
+
+def test_a_random_catalogue_reads_back_as_itself() -> None:
+    """Built from parts without the reader's checks, it must pass them all the same."""
+    for seed in range(40):
+        catalogue = random_catalogue(Random(seed), tools=12)
+        assert catalogue_from_json(catalogue.to_json()).fingerprint == catalogue.fingerprint
+
+
+def test_a_seed_is_a_catalogue() -> None:
+    assert random_catalogue(Random(3), tools=9).fingerprint == random_catalogue(Random(3), tools=9).fingerprint
+
+
+def test_catalogues_vary() -> None:
+    made = [random_catalogue(Random(seed), tools=8) for seed in range(60)]
+    assert len({catalogue.fingerprint for catalogue in made}) == 60
+    names = [tool.name for catalogue in made for tool in catalogue]
+    assert len(set(names)) > 250
+    assert any("_" in name for name in names) and any(name != name.lower() for name in names)
+    described = [bool(tool.description) for catalogue in made for tool in catalogue]
+    assert 0.5 < sum(described) / len(described) < 0.98
+    assert any(not tool.output for catalogue in made for tool in catalogue)
+
+
+def test_the_size_is_what_was_asked_for() -> None:
+    for size in (1, 2, 8, 90, 333, 1000):
+        assert {len(random_catalogue(Random(seed), tools=size)) for seed in range(5)} == {size}
+
+
+def test_no_two_tools_differ_by_verbs_of_one_meaning_alone() -> None:
+    meanings = ({"get", "show", "fetch", "list", "search", "find", "query", "lookup"}, {"set", "update", "change"})
+    for seed in range(200):
+        told = Counter(
+            (n, *words(tool.name)[1:], *(argument.name for argument in tool.arguments))
+            for tool in random_catalogue(Random(seed), tools=16)
+            for n, verbs in enumerate((*meanings, {"sort", "rank", "prioritize"}))
+            if words(tool.name)[0] in verbs
+        )
+        assert max(told.values(), default=1) == 1, told.most_common(1)
+
+
+def test_no_list_is_narrowed_by_what_it_lists_nor_twice_by_one_kind() -> None:
+    links = r"(?:associated with|belonging to|related to|for) (?:any of [\w ]+? |one of the )([\w ]+)$"
+    found = 0
+    for seed in range(120):
+        for tool in random_catalogue(Random(seed), tools=12):
+            linked = [m[1] for a in tool.arguments if (m := re.search(links, a.description))]
+            linked = [kind.removeprefix("given ").removeprefix("provided ") for kind in linked]
+            found += len(linked)
+            assert len(set(linked)) == len(linked), (tool.name, linked)
+            assert not any(re.search(rf"\b{kind}\b", tool.description) for kind in linked), (tool.name, linked)
+    assert found > 50
+
+
+def test_descriptions_have_verbs_of_their_own() -> None:
+    own = told = 0
+    for seed in range(60):
+        for tool in random_catalogue(Random(seed), tools=12):
+            first = words(tool.name)[0]
+            if tool.description and first in ("create", "sort", "rank", "prioritize", "add", "assign", "summarize"):
+                told += 1
+                own += first[:4] not in tool.description.lower()
+    assert 0.2 < own / told < 0.7
+
+
+def test_some_lists_have_kinds_with_filters_of_their_own() -> None:
+    tools = [tool for seed in range(60) for tool in random_catalogue(Random(seed), tools=8)]
+    own = 0
+    for tool in tools:
+        kinds = {
+            value
+            for argument in tool.arguments
+            if argument.name in ("type", "kind")
+            for value in allowed_values(argument.schema.get("items", argument.schema))
+        }
+        own += any(argument.name.split(".")[0] in kinds for argument in tool.arguments if "." in argument.name)
+    assert own > 5

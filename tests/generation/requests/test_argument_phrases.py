@@ -1,0 +1,85 @@
+"""Arguments beside a noun: in the catalogue's own words, and never in doubt."""
+
+from typing import Any
+
+import pytest
+
+from platypus.catalogue.tools import Argument, Tool, catalogue_from_json, read_catalogue
+from platypus.generation.requests.argument_phrases import label, saying, truth
+from tests.support.command import ROOT
+
+
+@pytest.fixture(scope="module")
+def works() -> Tool:
+    tool = read_catalogue(ROOT / "examples" / "worktracker" / "catalogue.json").tool("works_list")
+    assert tool is not None
+    return tool
+
+
+def made(required: tuple[str, ...] = (), **arguments: dict[str, Any]) -> Tool:
+    inputs = {"type": "object", "properties": arguments, "required": list(required)}
+    return catalogue_from_json([{"name": "do", "inputSchema": inputs}]).tools[0]
+
+
+def after(tool: Tool, name: str, *, agreed: bool = False) -> tuple[str, ...]:
+    return saying(tool, argument(tool, name), agreed=agreed).after
+
+
+def argument(tool: Tool, name: str) -> Argument:
+    found = tool.argument(name)
+    assert found is not None
+    return found
+
+
+def test_the_catalogue_s_own_prose(works: Tool) -> None:
+    assert {"owned by {}", "assigned to {}"} <= set(after(works, "owned_by"))
+    assert {"with {} severity", "with severity {}", "whose severity is {}"} <= set(after(works, "ticket.severity"))
+    assert "in the {} stage" in after(works, "stage.name")
+    assert "related to part {}" in after(works, "applies_to_part")
+    assert "limited to {}" in after(works, "limit")
+
+
+def test_two_arguments_that_are_alike_are_told_apart(works: Tool) -> None:
+    """Unless the type is said already: "tickets of REV-3"."""
+    assert all("ticket" in form for form in after(works, "ticket.rev_org"))
+    assert "associated with customer organisation {}" in after(works, "ticket.rev_org", agreed=True)
+    assert label(works, argument(works, "issue.rev_orgs")) == "issue rev org"
+    assert label(works, argument(works, "ticket.severity")) == "severity"
+
+
+def test_what_comes_before_the_noun(works: Tool) -> None:
+    assert "{}" in saying(works, argument(works, "issue.priority")).before  # p1 tickets
+    assert "{}" not in saying(works, argument(works, "ticket.severity")).before  # never "high tickets"
+    assert saying(works, argument(works, "type")).heads
+    assert saying(works, argument(works, "limit")).counts
+
+
+def test_an_earlier_result_is_no_subject_of_whose(works: Tool) -> None:
+    assert saying(works, argument(works, "applies_to_part")).referring == (
+        "related to {}",
+        "for {}",
+        "associated with {}",
+    )
+    assert not any("whose" in form for a in works.arguments for form in saying(works, a).referring)
+
+
+def test_prepositions_where_only_one_argument_can_be_meant() -> None:
+    text = {"type": "string"}
+    assert "in {}" in after(made(city=text), "city")
+    assert "in {}" not in after(made(city=text, country=text), "city")
+    assert after(made(("from_account", "to_account"), from_account=text, to_account=text), "to_account")[0] == "to {}"
+    assert "in {}" in after(made(language=text), "language")
+    assert "in {}" in after(made(year={"type": "integer"}), "year")
+    assert "starting on {}" in after(made(start_date=text), "start_date")
+    days = {"type": "integer", "description": "How long, in days"}
+    assert "for {} days" in after(made(duration=days), "duration")
+
+
+def test_truth(works: Tool) -> None:
+    need = argument(works, "ticket.needs_response")
+    assert {"that need a response", "needing a response", "awaiting a response"} <= set(truth(need, True))
+    assert "that do not need a response" in truth(need, False)
+    archived = argument(made(include_archived={"type": "boolean"}), "include_archived")
+    assert truth(archived, True)[0] == "including archived"
+    organic = argument(made(is_organic={"type": "boolean"}), "is_organic")
+    assert truth(organic, True, many=False) == ("that is organic",)

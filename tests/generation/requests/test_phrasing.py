@@ -1,0 +1,153 @@
+"""Requests: every literal said, one reading each, in many wordings."""
+
+import re
+from random import Random
+
+import pytest
+
+from platypus.catalogue.tools import Catalogue, catalogue_from_json, read_catalogue
+from platypus.data.signatures import said_literals
+from platypus.generation.catalogues.random_catalogue import random_catalogue
+from platypus.generation.plans.sampler import Sampler
+from platypus.generation.requests.phrasing import Phraser, literals_said, reordered
+from platypus.plan.plan import Plan, Reference, Step, same
+from tests.support.command import ROOT
+
+
+@pytest.fixture(scope="module")
+def worktracker() -> Catalogue:
+    return read_catalogue(ROOT / "examples" / "worktracker" / "catalogue.json")
+
+
+def requests(catalogue: Catalogue, plan: Plan, count: int = 60) -> set[str]:
+    phraser = Phraser(catalogue, context=0)
+    return {request for seed in range(count) if (request := phraser.request(Random(seed), plan))}
+
+
+SUMMARY = Plan((Step("works_list", {"owned_by": ["DEVU-7"]}), Step("summarize_objects", {"objects": Reference(0)})))
+
+
+def test_every_literal_is_said_and_no_slot_stays_open() -> None:
+    for seed in range(40):
+        rng = Random(seed)
+        catalogue = random_catalogue(rng, tools=rng.randint(3, 16))
+        sampler, phraser = Sampler(catalogue), Phraser(catalogue, typos=0.2)
+        for _ in range(10):
+            said = phraser.said(rng, sampler.mixed(rng))
+            if said is not None:
+                assert literals_said(said.plan, said.request), (said.request, str(said.plan))
+                assert not re.search(r"[{}]|\$", said.request), said.request
+
+
+def test_literals_said() -> None:
+    plan = Plan((Step("a", {"x": ["P-1", 7], "flag": True}),))
+    assert said_literals(plan) == ["P-1", "7"]
+    assert literals_said(plan, "do p-1 and 7")
+    assert not literals_said(plan, "do P-1")
+    assert not literals_said(plan, "do P-1 and 17")  # 7 is no word of it
+    kinds = Plan((Step("a", {"type": ["issue", "policy"]}),))
+    assert literals_said(kinds, "List the issues and policies")
+    assert not literals_said(kinds, "List the isssues and policies")
+
+
+def test_one_plan_has_many_wordings(worktracker: Catalogue) -> None:
+    made = requests(worktracker, SUMMARY, 200)
+    assert len(made) > 150
+    joined = " ".join(made).lower()
+    assert "then" in joined and "them" in joined  # one clause after another
+    assert re.search(r"summar\w+ (of )?(all )?(the )?work items owned by", joined)  # one inside the other
+    assert re.search(
+        r"after (listing|finding|getting|retrieving)", joined
+    )  # what comes first is said last, or in front
+    assert "assigned to" in joined and "'DEVU-7'" in " ".join(made)
+
+
+def test_a_look_up_is_asked_for_in_every_mood(worktracker: Catalogue) -> None:
+    plan = Plan((Step("works_list", {"ticket.severity": ["high"], "type": ["ticket"]}),))
+    made = [request.lower() for request in requests(worktracker, plan, 400)]
+    assert any(request.startswith(("which tickets", "are there any", "what are the")) for request in made)
+    assert any(
+        re.fullmatch(r"(all )?tickets with .*|(all )?high.severity tickets\W?", request) for request in made
+    )  # terse
+    assert any(request.startswith(("can you", "could you")) and request.endswith("?") for request in made)
+    assert any(request.startswith("list ") for request in made)
+
+
+def test_the_current_user_is_me_and_my(worktracker: Catalogue) -> None:
+    plan = Plan((Step("who_am_i"), Step("works_list", {"owned_by": [Reference(0)]})))
+    made = " ".join(requests(worktracker, plan, 200)).lower()
+    assert "owned by me" in made and "that i own" in made
+    assert "my work items" in made
+    assert "the current user" in made
+
+
+def test_a_person_is_looked_up_by_name(worktracker: Catalogue) -> None:
+    """The name alone where an id would stand; and never "whose part is it"."""
+    plan = Plan((Step("search_object_by_name", {"query": "Mia"}), Step("works_list", {"owned_by": [Reference(0)]})))
+    made = " ".join(requests(worktracker, plan, 200))
+    assert re.search(r"owned by '?Mia", made) and "the user named" in made and "search for" in made.lower()
+    part = Plan(
+        (Step("search_object_by_name", {"query": "Nova"}), Step("works_list", {"applies_to_part": [Reference(0)]}))
+    )
+    for request in requests(worktracker, part, 200):
+        assert not re.search(r"whose [\w ]+ is (it|that|the result)", request)
+
+
+def test_two_look_ups_said_before_are_not_confused(worktracker: Catalogue) -> None:
+    """ "The result" would be either of them; such a draw is thrown away."""
+    lookup = [Step("search_object_by_name", {"query": name}) for name in ("Nova", "Orbit")]
+    plan = Plan((*lookup, Step("works_list", {"applies_to_part": [Reference(0), Reference(1)]})))
+    for request in requests(worktracker, plan, 100):
+        assert not re.search(r"\b(it|result|that|this) and\b", request)
+
+
+def test_the_sorted_and_the_unsorted_are_told_apart(worktracker: Catalogue) -> None:
+    """Both are work items: what is summed up is the last result, or said to be the first."""
+    listed = (Step("works_list", {"type": ["task"]}), Step("prioritize_objects", {"objects": Reference(0)}))
+    first = requests(worktracker, Plan((*listed, Step("summarize_objects", {"objects": Reference(0)}))), 150)
+    last = requests(worktracker, Plan((*listed, Step("summarize_objects", {"objects": Reference(1)}))), 150)
+    assert not {request.lower() for request in first} & {request.lower() for request in last}
+    ends = [
+        request for request in first if re.search(r"(prioriti[sz]|sort|rank).*(summar|sum |recap)", request.lower())
+    ]
+    assert ends and all(re.search(r"original|from before", request) for request in ends)
+
+
+def test_independent_steps_stand_as_they_are_mentioned(worktracker: Catalogue) -> None:
+    plan = Plan((Step("works_list", {"limit": 4}), Step("get_similar_work_items", {"work_id": "ISS-9"})))
+    phraser, orders = Phraser(worktracker), set()
+    for seed in range(60):
+        said = phraser.said(Random(seed), plan)
+        assert said is not None and same(said.plan, plan, worktracker)
+        first = "4" in said.request.partition("ISS-9")[0]
+        assert (said.plan.steps[0].tool == "works_list") == first
+        orders.add(first)
+    assert orders == {True, False}
+
+
+def test_reordered_keeps_what_is_needed_first() -> None:
+    plan = Plan((Step("a"), Step("b"), Step("c", {"x": Reference(1), "y": [Reference(0)]})))
+    assert reordered(plan, [2, 1, 0]) == Plan(
+        (Step("b"), Step("a"), Step("c", {"x": Reference(0), "y": [Reference(1)]}))
+    )
+
+
+def test_the_empty_plan_has_no_wording_of_its_own(worktracker: Catalogue) -> None:
+    with pytest.raises(IndexError):
+        Phraser(worktracker).request(Random(0), Plan())
+
+
+def test_calls_for_several_things_are_said_as_one() -> None:
+    ids = {f"{noun}_id": {"type": "string", "format": f"{noun}-id"} for noun in ("book", "user")}
+    inputs = {"type": "object", "properties": ids, "required": [*ids]}
+    lend = {"name": "lend_book", "description": "Lends a book", "inputSchema": inputs}
+    me = {"name": "current_user", "description": "Returns the current user", "outputSchema": ids["user_id"]}
+    catalogue = catalogue_from_json([lend, me])
+    calls = [Step("lend_book", {"book_id": f"B-{i}", "user_id": Reference(0)}) for i in (3, 4)]
+    plan = Plan((Step("current_user", {}), *calls))
+    said = requests(catalogue, plan)
+    assert said and all(len(re.findall(r"\blend", request.lower())) == 1 for request in said)
+    assert all(re.search(r"B-3\W+and \W?B-4", request) for request in said)
+    assert plan.problems(catalogue) == ()
+    two = Plan(tuple(Step("lend_book", {"book_id": f"B-{i}", "user_id": f"U-{i}"}) for i in (3, 4)))
+    assert all(len(re.findall(r"\blend", request.lower())) == 2 for request in requests(catalogue, two))

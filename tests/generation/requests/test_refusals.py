@@ -1,0 +1,70 @@
+"""Requests that no tool answers: three kinds, and the near misses name what is really lacking."""
+
+from random import Random
+
+import pytest
+
+from platypus.catalogue.tools import Catalogue, catalogue_from_json, read_catalogue
+from platypus.generation.plans.sampler import Sampler
+from platypus.generation.plans.values import vocabulary
+from platypus.generation.requests.phrasing import Phraser
+from platypus.generation.requests.refusals import KINDS, Refusals
+from tests.support.command import ROOT
+
+
+@pytest.fixture(scope="module")
+def worktracker() -> Catalogue:
+    return read_catalogue(ROOT / "examples" / "worktracker" / "catalogue.json")
+
+
+def drawn(catalogue: Catalogue, count: int = 300) -> dict[str, list[str]]:
+    refusals, rng = Refusals(Sampler(catalogue), Phraser(catalogue)), Random(0)
+    found: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    for _ in range(count):
+        request, kind = refusals.request(rng)
+        if request:
+            found[kind].append(request)
+    return found
+
+
+def test_all_kinds_occur(worktracker: Catalogue) -> None:
+    found = drawn(worktracker)
+    assert all(len(requests) > 30 for requests in found.values())
+    assert len(set(found["near-miss"])) > 80
+
+
+def test_near_misses_speak_of_the_catalogue_s_things(worktracker: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platypus.generation.requests.refusals.FOREIGN", 0)
+    requests = drawn(worktracker)["near-miss"]
+    about = ("work item", "task", "ticket", "issue", "sprint", "user")
+    assert all(any(word in request.lower() for word in about) for request in requests)
+
+
+def test_what_the_catalogue_can_do_is_no_near_miss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platypus.generation.requests.refusals.FOREIGN", 0)
+    made = {"type": "array", "items": {"type": "string", "format": "order"}}
+    takes = {"type": "object", "properties": {"orders": made}, "required": ["orders"]}
+    catalogue = catalogue_from_json(
+        [
+            {"name": "list_orders", "description": "Lists orders", "outputSchema": made},
+            {"name": "archive", "description": "Archives orders", "inputSchema": takes},
+            {"name": "print", "description": "Prints orders", "inputSchema": takes},
+        ]
+    )
+    assert "archive" in vocabulary()["lacking"]
+    requests = " ".join(drawn(catalogue)["near-miss"]).lower()
+    assert "orders" in requests and "archive" not in requests and "print" not in requests
+
+
+def test_missing_information_is_vague_about_what_nothing_can_fill(worktracker: Catalogue) -> None:
+    requests = drawn(worktracker)["missing"]
+    assert all("resemble" in request for request in requests)  # which work item is not said
+    assert not any(char.isdigit() for request in requests for char in request)
+
+
+def test_what_the_catalogue_may_answer_is_not_off_the_topic() -> None:
+    pizzas = catalogue_from_json([{"name": "find_pizza", "description": "Finds a pizza in the kitchen"}])
+    said = " ".join(drawn(pizzas)["off-topic"]).lower()
+    assert "pizza" not in said and "kitchen" not in said and "joke" in said
+    forms = vocabulary()["refusals"]["requests"]
+    assert any("pizza" in form for form in forms) and any("kitchen" in form for form in forms)

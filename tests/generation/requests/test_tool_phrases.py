@@ -1,0 +1,118 @@
+"""Tools in words: clauses and nouns from their descriptions or names."""
+
+from typing import Any
+
+import pytest
+
+from platypus.catalogue.tools import Tool, catalogue_from_json
+from platypus.generation.requests.tool_phrases import Wording
+
+
+def tool(description: str, name: str = "do", output: dict[str, Any] | None = None, /, **arguments: str) -> Tool:
+    properties = {key: {"type": "string", "description": text} for key, text in arguments.items()}
+    inputs = {"type": "object", "properties": properties, "required": list(arguments)}
+    made = {"name": name, "description": description, "inputSchema": inputs, "outputSchema": output or {}}
+    return catalogue_from_json([made]).tools[0]
+
+
+@pytest.mark.parametrize(
+    ("made", "form"),
+    [
+        (
+            tool("Adds the given work items to the sprint", work_ids="", sprint_id=""),
+            "add {work_ids|work items} to {sprint_id|sprint}",
+        ),
+        (tool("Summarizes a list of objects.", objects=""), "summarize {objects|objects}"),
+        (tool("Puts work items into a sprint", ids="the work items to put in"), "put {ids|work items} into a sprint"),
+        (tool("Given a text, makes tasks", "create_tasks_from_text", text=""), "create tasks from {text|text}"),
+        (tool("Returns objects by priority", "prioritize_objects", objects=""), "prioritize {objects|objects}"),
+        (
+            tool("Set the autonomy level of a robot", robot_id="", autonomy_level=""),
+            "set the autonomy level of {robot_id|robot} to {autonomy_level|one}",
+        ),
+        (
+            tool("", "set_ticket_status", ticket_id="", status=""),
+            "set the status of {ticket_id|ticket} to {status|one}",
+        ),
+        (
+            tool("Unsubscribe a subscriber from the email campaign", campaign_id="", subscriber_email=""),
+            "unsubscribe {subscriber_email|subscriber} from {campaign_id|email campaign}",
+        ),
+        (tool("Check if a given space is connected", space=""), "check whether {space|space} is connected"),
+        (tool("Add a product to the user's cart", product_id=""), "add {product_id|product} to my cart"),
+        (tool("Transfer funds from one account to another", amount=""), "transfer funds"),
+        (tool("Summarizes matters in a short text", matters=""), "summarize {matters|matters}"),
+        (tool("Creates actionable tasks from a text", text=""), "create tasks from {text|text}"),
+        (tool("Checkout a book", "checkoutBook", book_id=""), "check out {book_id|book}"),
+        (tool("Generate a citation for a source", "make", source_title=""), "cite {source_title|source}"),
+        (tool("Renew a loan of a book in the library", loan_id=""), "renew {loan_id|loan}"),
+    ],
+)
+def test_clauses_come_from_the_description_or_the_name(made: Tool, form: str) -> None:
+    assert form in [clause.text for clause in Wording(made).clauses]
+
+
+@pytest.mark.parametrize(
+    ("made", "noun"),
+    [
+        (tool("Returns the ID of the current sprint"), "current sprint"),
+        (
+            tool("Returns a list of work items that are similar to the given work item", work_id=""),
+            "work items similar to {work_id|work item}",
+        ),
+        (tool("Finds work items matching the request"), "work items"),
+        (tool("Finds the open matters of a customer", customer="the customer"), "open matters of {customer|customer}"),
+        (tool("Retrieve information about a specific wine", wine_name=""), "information about {wine_name|wine}"),
+        (tool("Retrieve the mass of a chemical compound", compound=""), "mass of {compound|chemical compound}"),
+        (tool("Find the rankings for a specific martial arts competition", competition_name=""),
+         "rankings for {competition_name|martial arts competition}"),
+        (tool("", "get_ticket", ticket_id=""), "details of {ticket_id|ticket}"),
+    ],
+)  # fmt: skip
+def test_nouns_say_what_is_returned(made: Tool, noun: str) -> None:
+    assert Wording(made).is_getter
+    assert Wording(made).noun.text == noun
+
+
+def test_a_compound_is_no_slot() -> None:
+    """ "a training record" is no training."""
+    made = tool("Add a training record for an employee", training_name="", employee_id="")
+    assert Wording(made).rest.text == "a training record for {employee_id|employee}"
+
+
+def test_look_ups_by_name_and_what_they_find() -> None:
+    finds = tool("Finds the id of the part, user or customer that best matches a name", query="the name to look for")
+    assert Wording(finds).is_lookup and set(Wording(finds).kinds) == {"part", "user", "customer"}
+    one = Wording(tool("Returns the id of the ticket with the given name", "find", {"type": "string"}, name=""))
+    assert one.is_lookup and one.kinds == ("ticket",)
+
+
+def test_the_one_who_asks() -> None:
+    assert Wording(tool("Tells the id of the current user", "me", {"type": "string"})).is_me
+    assert Wording(tool("", "who_am_i", {"type": "string"})).is_me
+
+
+def test_what_means_another_tool_is_not_said() -> None:
+    extend = tool("Extend a loan by the week", "extend_loan", loan_id="")
+    alone, beside = (
+        {form.text for form in Wording(extend, taken).clauses}
+        for taken in (frozenset[str](), frozenset({"prolong", "extend"}))
+    )
+    assert {"extend {loan_id|loan}", "prolong {loan_id|loan}"} <= alone
+    assert not any(text.startswith("prolong") for text in beside)
+    assert "extend {loan_id|loan} by the week" in beside
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "short"),
+    [
+        ("getAirportWeather", "Get the present weather information at an airport", "airport weather"),
+        ("get_weather", "Get the weather", ""),  # one word says too little
+        ("getRoutes", "Get the routes", ""),
+        ("list_book_genres", "List the genre of a book", ""),  # one thing comes back, or many
+        ("get_rate_by_city", "Get the rate of a city", ""),
+    ],
+)
+def test_a_lookup_may_be_called_by_its_name(name: str, description: str, short: str) -> None:
+    made = tool(description, name, {"type": "object", "properties": {"it": {"type": "string"}}}, place="")
+    assert Wording(made).short == short

@@ -1,0 +1,72 @@
+"""Lessons follow from their keys; those of real rows hold the row, its tools, and generated requests for them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from platypus.errors import DatasetError
+from platypus.generation.tasks import REAL_TOOLS, lesson, read_real, real_lesson
+
+TOOLS = [
+    {"name": f"get_{thing}", "description": f"Get a {thing}.", "inputSchema": {
+        "properties": {"id": {"type": "string", "description": f"Id of the {thing}"}}, "required": ["id"]}}
+    for thing in ("book", "car", "dog", "elk", "fox", "goat", "hen", "ibis", "jay", "kite")
+]  # fmt: skip
+PLAN = [{"tool_name": "get_fox", "arguments": [{"argument_name": "id", "argument_value": "F-7"}]}]
+
+
+def written(folder: Path, *rows: dict[str, Any]) -> str:
+    path = folder / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def test_lessons_are_drawn_from_their_key_alone() -> None:
+    assert lesson("7/3", tools=6, requests=5) == lesson("7/3", tools=6, requests=5)
+    assert lesson("7/3", tools=6, requests=5).catalogue != lesson("7/4", tools=6, requests=5).catalogue
+
+
+def test_few_catalogues_are_much_larger() -> None:
+    sizes = [len(lesson(str(key), tools=4, requests=1).catalogue) for key in range(200)]
+    assert max(sizes) > 8 and sum(size > 4 for size in sizes) < 20
+
+
+def test_a_real_row_is_asked_beside_generated_requests_for_some_of_its_tools(tmp_path: Path) -> None:
+    real = read_real([written(tmp_path, {"query": "Show me fox F-7", "plan": PLAN, "tools": TOOLS})])
+    assert not real.rejected
+    lessons = [real_lesson(str(key), real.lessons, requests=4) for key in range(30)]
+    assert lessons[0] == real_lesson("0", real.lessons, requests=4)
+    assert len({tuple(tool.name for tool in drawn.catalogue) for drawn in lessons}) > 20
+    for drawn in lessons:
+        assert len(drawn.examples) == 4 and 2 <= len(drawn.catalogue) <= REAL_TOOLS
+        assert drawn.examples[0].query == "Show me fox F-7" and drawn.examples[0].plan.to_json() == PLAN
+        assert not any(example.plan.problems(drawn.catalogue) for example in drawn.examples)
+
+
+def test_tools_that_cannot_be_asked_for_have_their_row_alone(tmp_path: Path) -> None:
+    tools = [
+        {"name": "tidy", "inputSchema": {"properties": {"id": {"type": "string", "format": "x"}}, "required": ["id"]}}
+    ]
+    real = read_real([written(tmp_path, {"query": "What a day!", "plan": [], "tools": tools})])
+    assert real_lesson("0", real.lessons, requests=3).examples[0].query == "What a day!"
+
+
+def test_rows_that_cannot_be_learned_from_are_listed(tmp_path: Path) -> None:
+    good = {"query": "Show me fox F-7", "plan": PLAN, "tools": TOOLS}
+    bad = (
+        {**good, "tools": TOOLS[:2]},
+        {"query": "q", "plan": []},
+        {**good, "tools": [{"name": ""}]},
+        {**good, "query": ""},
+    )
+    real = read_real([written(tmp_path, *bad, good)])
+    assert [row.line for row in real.rejected] == [1, 2, 3, 4] and len(real.lessons) == 1
+    assert "get_fox" in real.rejected[0].reason and "has no `tools`" in real.rejected[1].reason
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text('{"query": \n' + json.dumps(good) + "\n", encoding="utf-8")
+    (row,) = read_real([str(broken)]).rejected
+    assert row.line == 1 and "no `tools`" not in row.reason
+    with pytest.raises(DatasetError, match="learned from"):
+        read_real([written(tmp_path, *bad)])

@@ -1,0 +1,299 @@
+"""Which model answers, with which prompt; and that an answer is read for what it is."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from platypus.catalogue.tools import Catalogue, catalogue_from_json
+from platypus.data.dataset import Instruction
+from platypus.decoding.state import Decoded
+from platypus.errors import ModelError, PromptError
+from platypus.inference.calibration import Calibration
+from platypus.inference.planner import Answer, Planner, is_merged, open_base, open_planner
+from platypus.model import loading as model
+from platypus.model.loading import ADAPTER_CARD, AdapterCard, Completion, complete, load_base
+from platypus.plan.notation import Notation
+from platypus.plan.plan import Malformed, Plan, Step
+from platypus.prompt.prompt import Prompt
+from platypus.run.folder import Run
+from platypus.run.settings import DecodeTable
+from tests.support.tiny_models import byte_bpe_tokenizer, tiny_llama
+
+TOOLS = '[{"name": "me"}, {"name": "list"}]'
+CATALOGUE: Catalogue = catalogue_from_json([{"name": "me"}, {"name": "list"}])
+
+
+FREE = DecodeTable(decoding="free")
+SEED = 4  # of random weights that do not refuse every request
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a model would be loaded from."""
+
+    source: str
+    tokenizer: Any
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A new run of the recipe's defaults; its models are only named, not loaded."""
+    tokenizer = byte_bpe_tokenizer()
+    for name in ("load_base", "load_merged"):
+        monkeypatch.setattr(model, name, lambda source: Opened(str(source), tokenizer))
+    monkeypatch.setattr(model, "load_adapted", lambda source, base: Opened(f"{source} on {base}", tokenizer))
+    (tmp_path / "tools.json").write_text(TOOLS)
+    (tmp_path / "recipe.toml").write_text(f'catalogue = "{tmp_path}/tools.json"\nbase = "some/base"\n')
+    return Run.open(tmp_path / "run", recipe=tmp_path / "recipe.toml")
+
+
+def train(run: Run, *, catalogue: str | None = CATALOGUE.fingerprint, attempt: int = 0) -> None:
+    def work(folder: Path) -> dict[str, Any]:
+        (folder / "adapter").mkdir()
+        card = AdapterCard("some/base", "0" * 16, catalogue, "calls", 777)
+        (folder / "adapter" / ADAPTER_CARD).write_text(json.dumps(asdict(card)))
+        return {}
+
+    run.perform("train", inputs={}, settings={"attempt": attempt}, work=work)
+
+
+def merge(run: Run) -> None:
+    run.perform("merge", inputs={"train": run.fingerprint("train")}, settings={}, work=lambda folder: {})
+
+
+def source(planner: Planner) -> str:
+    return planner.loaded.source
+
+
+def test_the_base_answers_until_there_is_something_better(run: Run) -> None:
+    assert source(open_planner(run)) == source(open_base(run)) == "some/base"
+    assert (open_planner(run).prompt.notation, open_planner(run).prompt.cutoff) == ("json", 4096)
+    train(run)
+    assert source(open_planner(run)) == f"{run.path}/train/adapter on some/base"
+    merge(run)
+    assert source(open_planner(run)) == str(run.path / "merge" / "model")
+    assert source(open_base(run)) == "some/base"
+
+
+def test_a_merged_model_of_an_older_adapter_is_passed_over(run: Run) -> None:
+    train(run)
+    merge(run)
+    assert is_merged(run)
+    train(run, attempt=1)
+    assert not is_merged(run)
+    assert source(open_planner(run)) == f"{run.path}/train/adapter on some/base"
+
+
+def test_the_prompt_is_that_of_the_training(run: Run) -> None:
+    train(run)
+    for planner in (open_planner(run), open_base(run)):
+        assert (planner.prompt.notation, planner.prompt.cutoff) == ("calls", 777)
+        assert planner.prompt.catalogue == CATALOGUE
+
+
+def test_a_model_trained_for_another_catalogue_is_refused(run: Run) -> None:
+    train(run, catalogue="f" * 16)
+    with pytest.raises(
+        ModelError, match=f"for catalogue f+, the run now has {CATALOGUE.fingerprint}\n.*platypus train"
+    ):
+        open_planner(run)
+
+
+def test_other_tools_can_be_planned_with(run: Run) -> None:
+    other = catalogue_from_json([{"name": "fly"}])
+    assert (
+        open_planner(run, catalogue=other).prompt.catalogue == open_base(run, catalogue=other).prompt.catalogue == other
+    )
+    train(run)
+    planner = open_planner(run, catalogue=other)
+    assert (planner.prompt.catalogue, planner.prompt.notation) == (other, "calls")
+    merge(run)
+    assert open_planner(run, catalogue=other).prompt.catalogue == other
+
+
+ANSWERS = {
+    "good": Completion("me()\nlist()", 9, True),
+    "unknown tool": Completion("you()", 5, True),
+    "cut off where a plan could end": Completion("me()", 4, False),
+    "refusal": Completion("[]", 1, True),
+}
+
+
+def test_answers_are_read_and_unfinished_ones_are_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt = Prompt(byte_bpe_tokenizer(), CATALOGUE, "calls")
+
+    def answer(loaded: object, prompts: Sequence[Sequence[int]], **options: object) -> Iterator[Completion]:
+        assert options == {"batch_size": 2, "max_new_tokens": 20, "seconds": None}
+        requests = {tuple(prompt.ids(request)): said for request, said in ANSWERS.items()}
+        return (requests[tuple(ids)] for ids in prompts)
+
+    monkeypatch.setattr(model, "complete", answer)
+    planner = Planner(Opened("x", None), prompt, FREE)  # type: ignore[arg-type]
+    answers = list(planner.plan(list(ANSWERS), batch_size=2, max_new_tokens=20))
+    assert [answer.request for answer in answers] == list(ANSWERS)
+    good, unknown, unfinished, refusal = (answer.plan for answer in answers)
+    assert good == Plan((Step("me"), Step("list"))) and refusal == Plan()
+    assert isinstance(unknown, Malformed) and unknown.problems[0].kind == "unknown-tool"
+    assert isinstance(unfinished, Malformed) and unfinished.reason == "the answer was cut off after 4 tokens"
+    assert [answer.tokens for answer in answers] == [9, 5, 4, 1]
+
+
+def test_a_real_model_is_asked_with_the_prompt_as_trained(tmp_path: Path) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base")))
+    prompt = Prompt(loaded.tokenizer, CATALOGUE, "calls")
+    planner, requests = Planner(loaded, prompt, FREE), ["List mine.", "Who am I, and what do I own?"]
+    said = list(complete(loaded, [prompt.ids(request) for request in requests], max_new_tokens=12, batch_size=2))
+    answers = list(planner.plan(requests, batch_size=2, max_new_tokens=12))
+    assert [(answer.text, answer.tokens, answer.finished) for answer in answers] == [
+        (completion.text, completion.tokens, completion.finished) for completion in said
+    ]
+    rows = [Instruction("Say hi.", "", "hi", {})]
+    (spoken,) = planner.respond(rows, max_new_tokens=5)
+    assert [spoken] == list(complete(loaded, [prompt.row_ids(rows[0])], max_new_tokens=5, batch_size=1))
+    with pytest.raises(PromptError, match="the model's context is 2048"):
+        next(planner.plan(["word " * 800]))
+
+
+@pytest.mark.parametrize("notation", ["json", "calls"])
+def test_under_the_grammar_even_a_random_model_answers_with_valid_plans(tmp_path: Path, notation: Notation) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base")))
+    prompt = Prompt(loaded.tokenizer, CATALOGUE, notation)
+    planner, requests = Planner(loaded, prompt), ["List mine.", "Who am I, and what do I own?", "", "x"]
+    free = list(Planner(loaded, prompt, FREE).plan(requests, max_new_tokens=30))
+    answers = list(planner.plan(requests, batch_size=3, max_new_tokens=30))
+    assert all(isinstance(answer.plan, Malformed) for answer in free)
+    assert all(isinstance(answer.plan, Plan) for answer in answers)
+    assert [answer.request for answer in answers] == requests
+    assert all(answer.decisions < answer.tokens for answer in answers)
+    with pytest.raises(PromptError, match="the model's context is 2048"):
+        list(planner.plan(["word " * 800]))
+
+
+def test_markers_are_read_as_the_texts_of_their_own_request(tmp_path: Path) -> None:
+    name = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    tools = catalogue_from_json([{"name": "find", "inputSchema": name}])
+    loaded = load_base(str(tiny_llama(tmp_path / "base")))
+    said = map(loaded.tokenizer.decode, range(loaded.vocabulary))
+    bias = 100.0 * torch.tensor([("<" in token) - ("[" in token) for token in said])
+    loaded.model.get_output_embeddings().register_forward_hook(lambda *passed: passed[-1] + bias)
+    planner = Planner(loaded, Prompt(loaded.tokenizer, tools, "calls", markers=True))
+    requests = [f"{verb} {thing}" for verb in ("Find", "What is", "Show") for thing in ("ISS-1", "Ann", "X-2", "it")]
+    answers = list(planner.plan(requests, batch_size=5, max_new_tokens=40))
+    for answer in answers:
+        named = answer.request.split()[-1]
+        assert isinstance(answer.plan, Plan) and answer.plan.steps
+        assert {step.arguments["name"] == named for step in answer.plan} == {named != "it"}
+    assert list(planner.watch(requests[0], max_new_tokens=40))[-1] == answers[0]
+
+
+def test_of_likely_plans_one_that_uses_what_the_request_names_is_preferred(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = {"type": "object", "properties": {"owner": {"type": "string"}}}
+    tools = catalogue_from_json([{"name": "list", "inputSchema": owner}])
+    loaded = load_base(str(tiny_llama(tmp_path / "base")))
+    planner = Planner(loaded, Prompt(loaded.tokenizer, tools, "calls"), DecodeTable(beams=3))
+    likely = {"list()": 0.5, 'list(owner="ann")': 0.2, "[]": 0.01}
+
+    def found(ids: Sequence[int], width: int, **_: Any) -> list[Decoded]:
+        assert width == 3
+        return [Decoded(text, 5, 4, "model", probability) for text, probability in likely.items()]
+
+    monkeypatch.setattr(planner.decoder, "likely", found)
+    (named,) = planner.plan(["What does Ann own?"])
+    assert named.text == 'list(owner="ann")' and named.probability == 0.2  # in any case
+    assert list(planner.watch("What does Ann own?")) == [named]
+    (unnamed,) = planner.plan(["What is there?"])
+    assert unnamed.text == "list()"
+    for refusal, said in ((0.45, 'list(owner="ann")'), (0.55, "[]")):
+        likely |= {"list()": 0.2, "[]": refusal}
+        assert [answer.text for answer in planner.plan(["Phone Ann or ACME-1."])] == [said]
+
+
+def test_beams_are_asked_of_the_model(tmp_path: Path) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base", seed=SEED)))
+    planner = Planner(loaded, Prompt(loaded.tokenizer, CATALOGUE, "calls"), DecodeTable(beams=4, max_steps=3))
+    greedy = replace(planner, settings=DecodeTable(max_steps=3))
+    requests = ["List mine.", "Who am I?", "x"]
+    for several, one in zip(planner.plan(requests), greedy.plan(requests), strict=True):
+        assert isinstance(several.plan, Plan) and (several.probability or 0) >= 0.999 * (one.probability or 0)
+
+
+def test_the_kept_prefix_lies_in_the_run(run: Run) -> None:
+    kept = replace(run, recipe=run.recipe.model_copy(update={"decode": DecodeTable(keep_prefix=True)}))
+    assert open_planner(kept).folder == run.path / ".prefix" and open_planner(run).folder is None
+    assert open_planner(run).settings.decoding == "grammar"
+    assert open_planner(run.decoded("free")).settings == FREE
+
+
+def test_of_a_large_catalogue_a_request_is_shown_the_tools_that_it_is_about(tmp_path: Path) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base")))
+    tools = catalogue_from_json([{"name": f"tool_{i}"} for i in range(40)] + [{"name": "book_flight"}])
+    planner = Planner(loaded, Prompt(loaded.tokenizer, tools, "calls"), DecodeTable(max_tools=1, max_steps=2))
+    requests = ["book a flight", "tool 7, and another flight to book", "flight"]
+    answers = list(planner.plan(requests, max_new_tokens=20))
+    assert [answer.request for answer in answers] == requests
+    for answer in answers:
+        assert isinstance(answer.plan, Plan) and {step.tool for step in answer.plan} <= {"book_flight"}
+
+
+@pytest.mark.parametrize("notation", ["json", "calls"])
+def test_a_plan_is_watched_as_it_grows(tmp_path: Path, notation: Notation) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base", seed=SEED)))
+    prompt, settings = Prompt(loaded.tokenizer, CATALOGUE, notation), DecodeTable(max_steps=4)
+    planner, other = Planner(loaded, prompt, settings), Planner(loaded, prompt, settings)  # with the same past
+    lengths = set()
+    for request in ("List mine.", "Who am I, and what do I own?", "", "x", "list list", "me, then list"):
+        *growing, answer = planner.watch(request, max_new_tokens=120)
+        assert [answer] == list(other.plan([request], max_new_tokens=120))
+        assert isinstance(answer, Answer) and isinstance(answer.plan, Plan)
+        lengths.add(len(answer.plan))
+        for number, begun in enumerate(growing, start=1):
+            assert begun == Plan(answer.plan.steps[:number])
+        assert len(growing) >= len(answer.plan) - 1
+    assert max(lengths) > 1
+    free = Planner(loaded, planner.prompt, FREE)
+    assert list(free.watch("x", max_new_tokens=9)) == list(free.plan(["x"], max_new_tokens=9))
+
+
+def test_an_interrupted_answer_leaves_no_trace_in_the_next(tmp_path: Path) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base", seed=SEED)))
+    prompt = Prompt(loaded.tokenizer, CATALOGUE, "json")
+    planner, other = Planner(loaded, prompt), Planner(loaded, prompt)  # the other is not interrupted
+    for both in (planner, other):
+        list(both.plan(["List mine."], max_new_tokens=60))
+    calls = 0
+
+    def interrupt(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+
+    hook = loaded.model.model.layers[0].self_attn.o_proj.register_forward_hook(interrupt)  # type: ignore[union-attr]
+    with pytest.raises(KeyboardInterrupt):
+        list(planner.watch("Who am I, and what do I own?", max_new_tokens=60))
+    hook.remove()
+    (wanted,) = other.plan(["List mine."], max_new_tokens=60)
+    assert [wanted] == list(planner.plan(["List mine."], max_new_tokens=60))
+
+
+def test_confidence_decides_which_plans_stand(tmp_path: Path) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base", seed=SEED)))
+    prompt = Prompt(loaded.tokenizer, CATALOGUE, "calls")
+    doubtful = Calibration(slope=0.0, intercept=0.0, rows=9)  # 50%, whatever the model thinks
+    for least, sure in ((0.0, True), (0.4, True), (0.6, False)):
+        planner = Planner(loaded, prompt, DecodeTable(min_confidence=least), calibration=doubtful)
+        (answer,) = planner.plan(["x"])
+        assert answer.finished and (answer.confidence, answer.sure) == (0.5, sure)
+        assert answer.probability is not None and 0 < answer.probability <= 1
+    cut = Planner(loaded, prompt, DecodeTable(min_confidence=0.1, seconds=1e-9), calibration=doubtful)
+    (answer,) = cut.plan(["x"])
+    assert (answer.ended_by, answer.confidence, answer.sure) == ("time", 0.0, False)
+    (answer,) = Planner(loaded, prompt, FREE).plan(["x"], max_new_tokens=5)
+    assert (answer.probability, answer.confidence, answer.sure) == (None, None, True)

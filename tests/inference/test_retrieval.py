@@ -1,0 +1,60 @@
+"""The tools that a request is about are among those found for it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from platypus.catalogue.tools import Catalogue, catalogue_from_json
+from platypus.inference.retrieval import Retriever, sentence
+
+TOOLS = catalogue_from_json(
+    [
+        {"name": "who_am_i", "description": "Returns the ID of the current user"},
+        {"name": "listTickets", "description": "Lists tickets that match the filters"},
+        {"name": "summarize_objects", "description": "Summarizes a list of objects"},
+        {"name": "book_flight", "description": "Books a flight to a city"},
+    ]
+)
+
+
+def names(catalogue: Catalogue) -> list[str]:
+    return [tool.name for tool in catalogue]
+
+
+def test_tools_are_found_by_words_and_by_parts_of_words() -> None:
+    retriever = Retriever(TOOLS)
+    assert names(retriever.subset("Summarise my ticket list", 2)) == ["listTickets", "summarize_objects"]
+    assert names(retriever.subset("I want to fly: flights to Lisbon", 1)) == ["book_flight"]
+    assert retriever.subset("anything", 4) is TOOLS
+
+
+def test_an_encoder_adds_what_is_said_in_other_words() -> None:
+    def encode(texts: Sequence[str]) -> NDArray[np.float64]:
+        """Travel is one direction, all else the other."""
+        travels = [any(word in text.lower() for word in ("flight", "plane", "travel")) for text in texts]
+        return np.array([[1.0, 0.0] if travel else [0.0, 1.0] for travel in travels])
+
+    request = "On which plane does this user travel to Oslo tomorrow morning?"
+    assert names(Retriever(TOOLS).subset(request, 1)) == ["who_am_i"]
+    assert names(Retriever(TOOLS, encode).subset(request, 1)) == ["book_flight"]
+    assert Retriever(TOOLS, encode).likeness(request).argmax() == 3
+    assert sentence(TOOLS.tools[1]) == "list tickets: Lists tickets that match the filters"
+
+
+def test_most_tools_of_real_plans_are_found_among_a_thousand(shared_data: Path) -> None:
+    """Recall over plans whose tools stand among those of a whole bank."""
+    lines = (shared_data / "nested" / "seal_tools_dev.jsonl").open(encoding="utf-8")
+    rows = [json.loads(line) for line in lines][:60]
+    bank = [json.loads(line) for line in (shared_data / "nested" / "tool_bank.jsonl").open(encoding="utf-8")]
+    entries = {tool["name"]: tool for tool in [*bank[:800], *(tool for row in rows for tool in row["tools"])]}
+    retriever = Retriever(catalogue_from_json(list(entries.values())))
+    assert len(retriever.catalogue) > 900
+    wanted = found = 0
+    for row in rows:
+        gold = {step["tool_name"] for step in row["plan"]} & entries.keys()
+        wanted += len(gold)
+        found += len(gold & set(names(retriever.subset(row["query"], 10))))
+    assert found / wanted > 0.8, f"{found} of {wanted}"

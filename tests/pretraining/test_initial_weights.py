@@ -1,0 +1,50 @@
+"""What a new base begins with: short prompts, digits one by one, weights of any shape."""
+
+import pytest
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from platypus.generation.tasks import lesson
+from platypus.pretraining.initial_weights import new_model, prompt_of, train_tokenizer
+from platypus.prompt.prompt import around
+from platypus.run.recipe import Recipe
+
+RECIPE = Recipe.model_validate({"prompt": {"notation": "calls", "markers": True}, "pretrain": {"vocabulary": 500}})
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerFast:
+    return train_tokenizer(RECIPE, lessons=8)
+
+
+def test_digits_are_tokens_of_their_own(tokenizer: PreTrainedTokenizerFast) -> None:
+    assert tokenizer.tokenize("DEVU-1234")[-4:] == ["1", "2", "3", "4"]
+
+
+def test_what_all_prompts_have_in_common_is_three_tokens(tokenizer: PreTrainedTokenizerFast) -> None:
+    assert len(tokenizer) == RECIPE.pretrain.vocabulary
+    drawn = lesson("short", tools=5, requests=1)
+    ids = prompt_of(RECIPE, tokenizer, drawn).ids("find 'it'")
+    common = [tokenizer.convert_tokens_to_ids(text) for text in around("calls", markers=True)]
+    assert ids[:2] == [tokenizer.bos_token_id, common[0]] and ids[-1] == common[2]
+    assert [token for token in ids if token in common] == common
+    assert tokenizer.decode(ids[1:]) == prompt_of(RECIPE, tokenizer, drawn).text("find 'it'")
+
+
+@pytest.mark.parametrize(("width", "heads"), [(32, 2), (48, 3), (96, 3), (64, 4)])
+def test_a_base_of_any_shape_copies_what_it_has_read_before(
+    width: int, heads: int, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    table = RECIPE.pretrain.model_copy(update={"hidden_size": width, "heads": heads, "intermediate_size": 64})
+    model = new_model(table, tokenizer, seed=0)
+    orders = [torch.randperm(200, generator=torch.Generator().manual_seed(seed))[:60].repeat(2) for seed in range(16)]
+    ids = torch.stack(orders)
+    losses = torch.nn.functional.cross_entropy(model(ids).logits[:, :-1].mT, ids[:, 1:], reduction="none")
+    assert losses[:, 60:].mean() < losses[:, :59].mean() - 0.3
+
+
+def test_spellings_of_a_word_begin_alike(tokenizer: PreTrainedTokenizerFast) -> None:
+    embedding = new_model(RECIPE.pretrain, tokenizer, seed=0).get_input_embeddings().weight
+    spaced, bare, other = embedding[tokenizer.convert_tokens_to_ids(["Ġt", "t", "u"])]
+    likeness = torch.nn.functional.cosine_similarity
+    assert likeness(spaced, bare, dim=0) > 0.5 > likeness(spaced, other, dim=0) + 0.2

@@ -1,0 +1,177 @@
+"""The base stage: sharing a catalogue changes nothing, lessons repeat, a short run gives a model that opens."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from rich.console import Console
+from safetensors.torch import load_file
+
+from platypus.commands import base as stage
+from platypus.commands.base import Lessons, base
+from platypus.errors import ModelError
+from platypus.generation.tasks import lesson
+from platypus.model.loading import Loaded, load_base
+from platypus.pretraining.initial_weights import new_model, train_tokenizer
+from platypus.prompt.prompt import Encoded, Prompt
+from platypus.run.recipe import Recipe
+from platypus.training.shared_prefix.loss import accumulate
+from platypus.training.shared_prefix.prefix import FLASH, common_prefix
+from tests.support.processes import together
+
+SMALL = Recipe.model_validate(
+    {
+        "prompt": {"notation": "calls"},
+        "pretrain": {
+            **{"hidden_size": 32, "layers": 2, "heads": 2, "intermediate_size": 64, "vocabulary": 400, "steps": 3},
+            **{"requests_per_catalogue": 3, "catalogues_per_step": 1, "max_tools": 4, "evaluate_every": 3},
+        },
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base that others go on from."""
+    folder = tmp_path_factory.mktemp("begun") / "base"
+    base(SMALL, folder)
+    return folder
+
+
+def changed(**table: object) -> Recipe:
+    return SMALL.model_copy(update={"pretrain": SMALL.pretrain.model_copy(update=table)})
+
+
+def test_a_lesson_has_the_loss_and_gradients_of_its_rows() -> None:
+    """All weights learn here, not an adapter's alone."""
+    tokenizer = train_tokenizer(SMALL, lessons=8)
+    model = new_model(SMALL.pretrain, tokenizer, seed=0).double()
+    model.set_attn_implementation(FLASH)
+    drawn = lesson("packing", tools=5, requests=4)
+    rows = Prompt(tokenizer, drawn.catalogue, "calls").encode_all(drawn.examples)
+    assert common_prefix(rows) > sum(len(row.ids) for row in rows) / 8
+    student = Loaded(model=model, tokenizer=tokenizer, source="new", fingerprint="")
+    loss = accumulate(student, rows, answer_tokens=1, micro_batch_size=2)
+    gradients = [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
+    model.zero_grad()
+    separate = torch.zeros((), dtype=torch.float64)
+    for row in rows:
+        logits = model(input_ids=torch.tensor([row.ids])).logits[0, :-1]
+        one = F.cross_entropy(logits, torch.tensor(row.labels[1:]), ignore_index=-100, reduction="sum")
+        one.backward()
+        separate += one.detach()
+    assert loss.item() == pytest.approx(separate.item(), rel=1e-6)
+    for shared_gradient, parameter in zip(gradients, model.parameters(), strict=True):
+        torch.testing.assert_close(shared_gradient, parameter.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_catalogues_grow_over_the_first_half_of_a_new_base() -> None:
+    tokenizer = train_tokenizer(SMALL, lessons=8)
+
+    def tokens(steps: range, **table: object) -> int:
+        lessons = Lessons(changed(steps=300, max_tools=20, **table), tokenizer)
+        return sum(len(row.ids) for step in steps for rows in lessons[step] for row in rows)
+
+    assert tokens(range(200, 205)) > 1.5 * tokens(range(5))
+    assert tokens(range(5), start="a base") > 1.5 * tokens(range(5))
+
+
+def test_a_run_gives_the_same_base_twice_and_it_opens(tmp_path: Path) -> None:
+    results = base(SMALL, tmp_path / "a")
+    again = base(SMALL, tmp_path / "b")
+    assert results["fingerprint"] == again["fingerprint"]
+    card = json.loads((tmp_path / "a" / "base.json").read_text())
+    assert [point["step"] for point in card["history"]] == [3]
+    loaded = load_base(str(tmp_path / "a"))
+    assert loaded.context == SMALL.pretrain.context
+    assert loaded.tokenizer.pad_token != loaded.tokenizer.eos_token
+
+
+def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(
+    begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "REPORTED", 2)
+    recipe = changed(start=str(begun), steps=5)
+    whole = base(recipe, tmp_path / "whole")
+    draw = Lessons.__getitem__
+
+    def breaks_off(lessons: Lessons, step: int) -> list[list[Encoded]]:
+        if step == 3:
+            raise KeyboardInterrupt
+        return draw(lessons, step)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Lessons, "__getitem__", breaks_off)
+        base(recipe, tmp_path / "broken")
+    said = io.StringIO()
+    again = base(recipe, tmp_path / "broken", console=Console(file=said))
+    assert "going on after step 2" in said.getvalue()
+    assert (again["fingerprint"], again["history"]) == (whole["fingerprint"], whole["history"])
+    card = json.loads((tmp_path / "broken" / "base.json").read_text())
+    assert card["recipe"]["steps"] == 5 and "layers" not in card["recipe"]  # the start has a shape of its own
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("catalogues", [1, 3])
+def test_two_processes_train_the_base_of_one(catalogues: int, begun: Path, tmp_path: Path) -> None:
+    """Also where one of them has no catalogue."""
+    recipe = changed(start=str(begun), catalogues_per_step=catalogues)
+    alone = base(recipe, tmp_path / "one")
+    first, second = together(base, recipe, tmp_path / "two", ranks=2)
+    assert first == second
+    assert (first["tokens"], len(first["history"])) == (alone["tokens"], 1)
+    assert first["history"][0]["loss"] == pytest.approx(alone["history"][0]["loss"], rel=1e-3)
+    one, two = (load_file(tmp_path / folder / "model.safetensors") for folder in ("one", "two"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=0, atol=2**-6, msg=name)  # bfloat16 rounds either way
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_base_that_goes_on_may_have_a_longer_context(begun: Path, tmp_path: Path) -> None:
+    base(changed(start=str(begun), context=3 * SMALL.pretrain.context, steps=1), tmp_path / "longer")
+    longer = load_base(str(tmp_path / "longer"))
+    assert longer.model.config.max_position_embeddings == 3 * SMALL.pretrain.context
+    assert longer.tokenizer.model_max_length == 3 * SMALL.pretrain.context
+    assert "is_local" not in (tmp_path / "longer" / "tokenizer_config.json").read_text()
+
+
+def test_real_rows_are_learned_from_and_what_is_left_out_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = [tool.to_json() for tool in lesson("real", tools=3, requests=1).catalogue]
+    rows = tmp_path / "real.jsonl"
+    row = {"query": "Thanks, that is all for today.", "plan": [], "tools": tools}
+    rows.write_text(
+        "".join(json.dumps(one) + "\n" for one in (row, {**row, "plan": "?"}, {**row, "query": "a " * 9999}))
+    )
+    recipe = changed(rows=[str(rows)], rows_share=0.9, catalogues_per_step=4, steps=1, evaluate_every=1)
+    seen: list[str] = []
+    draw = Lessons.__getitem__
+
+    def watched(lessons: Lessons, step: int) -> list[list[Encoded]]:
+        drawn = draw(lessons, step)
+        seen.extend(lessons.tokenizer.decode(rows[0].ids) for rows in drawn)
+        return drawn
+
+    monkeypatch.setattr(Lessons, "__getitem__", watched)
+    said = io.StringIO()
+    base(recipe, tmp_path / "base", console=Console(file=said, width=500))
+    assert sum("Thanks, that is all for today." in text for text in seen) > len(seen) / 2
+    assert f"{rows}:2: " in said.getvalue() and f"{rows}:3: longer than 3072 tokens" in said.getvalue()
+    assert "1 real requests to learn from, 2 rows left out" in said.getvalue()
+
+
+@pytest.mark.parametrize("number", [2, stage.MANY])
+def test_lessons_drawn_ahead_are_those_of_their_steps(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "cores", lambda: number)
+    lessons = Lessons(SMALL, train_tokenizer(SMALL, lessons=8))
+    assert list(stage._ahead(lessons, 1)) == [lessons[1], lessons[2]]
+
+
+def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(ModelError, match="not replaced"):
+        base(SMALL, tmp_path / "photos")

@@ -1,0 +1,83 @@
+"""The scripts of the original's job: they run it or another recipe, on one device or several, and stop at a failure."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from platypus.run.folder import Run
+from tests.support.command import ROOT, write_recipe
+from tests.support.tiny_models import tiny_llama
+
+SMALL = """
+[prompt]
+notation = "calls"
+[generate]
+examples = 24
+max_steps = 2
+[train]
+batch_size = 8
+rank = 2
+dropout = 0.0
+[merge]
+dtype = "float32"
+"""
+
+
+def script(name: str, *words: str, **variables: object) -> subprocess.CompletedProcess[str]:
+    """Run a script from another folder, with these variables."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("RUN", "RECIPE", "GPUS", "PYTHON")}
+    given = {"PYTHON": sys.executable, "OMP_NUM_THREADS": "1"} | {key: str(value) for key, value in variables.items()}
+    command = [str(ROOT / "scripts" / name), *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd="/", env=kept | given, check=False)
+
+
+@pytest.mark.slow
+def test_they_train_and_merge_on_two_devices(tmp_path: Path) -> None:
+    """On one, the command is that of test_pipeline."""
+    run, base = tmp_path / "run", tiny_llama(tmp_path / "base", context=4096)
+    recipe = write_recipe(tmp_path, base=base, tables=SMALL)
+    trained = script("fine-tuning.sh", RUN=run, RECIPE=recipe, GPUS=2)
+    assert trained.returncode == 0, trained.stderr
+    assert Run.open(run).record("train")["results"]["devices"] == 2
+    merged = script("merge.sh", "--json", RUN=run)
+    assert merged.returncode == 0, merged.stderr
+    assert '"stage": "merge"' in merged.stdout
+    record = Run.open(run).record("merge")["results"]
+    assert record["error"] <= record["tolerance"]
+    assert (run / "merge" / "model" / "model.safetensors").is_file()
+
+
+def test_a_stage_that_fails_stops_the_script(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, tables=SMALL.replace("examples = 24", "examples = 0"))
+    ran = script("fine-tuning.sh", RUN=tmp_path / "run", RECIPE=recipe)
+    assert ran.returncode == 1
+    assert "names no training examples" in ran.stderr
+    assert not (tmp_path / "run" / "train").exists()
+
+
+def echo(folder: Path) -> Path:
+    """A Python that only writes down its words."""
+    python = folder / "python"
+    python.write_text('#!/bin/sh\necho "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+    return python
+
+
+def test_unasked_they_run_the_original_job(tmp_path: Path) -> None:
+    job = "runs/llama-2-13b --recipe recipes/llama-2-13b.toml"
+    python = echo(tmp_path)
+    trained = script("fine-tuning.sh", PYTHON=python).stdout.splitlines()
+    assert trained == [f"-m platypus {stage} {job}" for stage in ("generate", "refine", "train")]
+    assert script("merge.sh", PYTHON=python).stdout == "-m platypus merge runs/llama-2-13b\n"
+
+
+def test_several_devices_share_the_training_alone(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, catalogue=None)
+    ran = script("fine-tuning.sh", "--force", RUN="R", RECIPE=recipe, GPUS=3, PYTHON=echo(tmp_path))
+    assert ran.stdout.splitlines() == [
+        f"-m platypus refine R --recipe {recipe}",  # and nothing to generate without a catalogue
+        f"-m torch.distributed.run --standalone --nproc-per-node=3 -m platypus train R --recipe {recipe} --force",
+    ]

@@ -1,0 +1,196 @@
+"""The prompt as text and tokens: template, catalogue, one BOS, one EOS, prompt and answer encoded apart."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import PreTrainedTokenizerBase
+
+from platypus.catalogue.tools import Catalogue, catalogue_from_json
+from platypus.data.dataset import Example, Instruction
+from platypus.errors import PromptError
+from platypus.plan.notation import Notation
+from platypus.plan.plan import Plan, Reference, Step
+from platypus.prompt.prompt import RULES, Prompt, frame, render_catalogue, type_text
+from tests.support.tiny_models import byte_bpe_tokenizer, sentencepiece_tokenizer
+
+CATALOGUE: Catalogue = catalogue_from_json(
+    [
+        {
+            "name": "works_list",
+            "description": "Returns the work items\nthat match.",
+            "inputSchema": {
+                "type": "object",
+                "properties": {
+                    "part": {
+                        "type": "array",
+                        "items": {"type": "string", "format": "part-id"},
+                        "description": "Any of.",
+                    },
+                    "issue.priority": {"type": "array", "items": {"type": "string", "enum": ["p0", "p1", "in doubt"]}},
+                    "limit": {"type": "integer"},
+                },
+                "required": ["part"],
+            },
+            "outputSchema": {"type": "array", "items": {"type": "string", "format": "work-item"}},
+        },
+        {
+            "name": "owner",
+            "inputSchema": {"type": "object", "properties": {"of": {"type": ["string", "null"]}, "by": {}}},
+            "outputSchema": {
+                "type": "object",
+                "properties": {"id": {"type": "string", "format": "user-id"}, "name": {"type": "string"}},
+                "required": ["id"],
+            },
+        },
+        {"name": "close", "description": "Closes.", "outputSchema": {"type": "null"}},
+        {"name": "who", "description": ""},
+    ]
+)
+PLAN = Plan((Step("who"), Step("works_list", {"limit": 5, "part": [Reference(0), "PROD-1"]})))
+
+
+@pytest.fixture(scope="module", params=["byte-level BPE", "byte-level BPE without BOS", "sentencepiece"])
+def tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
+    if request.param == "sentencepiece":
+        return sentencepiece_tokenizer(tmp_path_factory.mktemp("sentencepiece"))
+    return byte_bpe_tokenizer(bos=request.param == "byte-level BPE")
+
+
+def test_the_catalogue_by_hand() -> None:
+    assert render_catalogue(CATALOGUE) == (
+        'works_list(part: [part-id], issue.priority?: [p0|p1|"in doubt"], limit?: integer) -> [work-item]\n'
+        "  Returns the work items that match.\n"
+        "  part: Any of.\n"
+        "owner(of?: string|null, by?: any) -> {id: user-id, name?: string}\n"
+        "close()\n"
+        "  Closes.\n"
+        "who() -> any"
+    )
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        ({}, "any"),
+        ({"type": "array"}, "[any]"),
+        ({"type": "object"}, "object"),
+        ({"enum": ["a", 1, None, "null"]}, 'a|1|null|"null"'),
+        ({"const": "only"}, "only"),
+        ({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}, "integer|[integer]"),
+        ({"type": "number", "format": "float"}, "number"),
+    ],
+)
+def test_types_by_hand(schema: dict[str, object], text: str) -> None:
+    assert type_text(schema) == text
+
+
+@pytest.mark.parametrize("notation", ["json", "calls"])
+def test_a_planner_prompt_is_the_alpaca_template_with_the_request_as_input(notation: Notation) -> None:
+    assert Prompt(byte_bpe_tokenizer(), CATALOGUE, notation).text("List {mine}") == (
+        "Below is an instruction that describes a task, paired with an input that provides further context. "
+        "Write a response that appropriately completes the request.\n\n"
+        f"### Instruction:\n{RULES[notation]}\n\nTools:\n{render_catalogue(CATALOGUE)}\n\n"
+        "### Input:\nList {mine}\n\n### Response:\n"
+    )
+
+
+@pytest.mark.parametrize("catalogue", [CATALOGUE, None])
+def test_a_prompt_is_its_frame_around_the_request_whatever_the_request_says(catalogue: Catalogue | None) -> None:
+    before, after = frame(catalogue, "calls")
+    prompt = Prompt(byte_bpe_tokenizer(), catalogue, "calls")
+    for request in ("Sum up {input}", "{instruction} {0}", "\N{OBJECT REPLACEMENT CHARACTER}", ""):
+        assert prompt.text(request) == before + request + after
+    assert after.endswith("### Response:\n")
+    braces = catalogue_from_json([{"name": "fill", "description": "Fills {input} into {instruction}."}])
+    assert "Fills {input} into {instruction}." in Prompt(byte_bpe_tokenizer(), braces).text("x")
+
+
+def test_alpaca_rows_with_and_without_input() -> None:
+    prompt = Prompt(byte_bpe_tokenizer(), None)
+    with_input, without = Instruction("Sum up.", "1 + {x}", "2", {}), Instruction("Say {hi}.", "", "hi", {})
+    assert prompt.row_text(with_input) == (
+        "Below is an instruction that describes a task, paired with an input that provides further context. "
+        "Write a response that appropriately completes the request.\n\n"
+        "### Instruction:\nSum up.\n\n### Input:\n1 + {x}\n\n### Response:\n"
+    )
+    assert (
+        prompt.row_text(without)
+        == prompt.text("Say {hi}.")
+        == (
+            "Below is an instruction that describes a task. "
+            "Write a response that appropriately completes the request.\n\n"
+            "### Instruction:\nSay {hi}.\n\n### Response:\n"
+        )
+    )
+    assert prompt.answer(with_input) == "2"
+
+
+def test_an_answer_has_its_arguments_in_catalogue_order() -> None:
+    prompt = Prompt(byte_bpe_tokenizer(), CATALOGUE, "calls")
+    assert prompt.answer(Example("", PLAN, "", {})) == 'who()\nworks_list(part=[$0, "PROD-1"], limit=5)'
+
+
+words = st.text(max_size=40) | st.sampled_from(
+    ["<s>", "</s>", "a </s> b<s><pad>", " lead", "tail ", "### Response:\n", "日本 🦆"]
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(query=words, output=words)
+def test_one_bos_one_eos_and_an_answer_encoded_apart(
+    tokenizer: PreTrainedTokenizerBase, query: str, output: str
+) -> None:
+    prompt = Prompt(tokenizer, None)
+    row = Instruction(query, "", output, {})
+    encoded = prompt.encode(row)
+    ids, length = list(encoded.ids), encoded.prompt_length
+    bos = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    assert ids[: len(bos)] == bos and [id for id in ids if id in bos] == bos
+    assert ids[-1] == tokenizer.eos_token_id and ids.count(tokenizer.eos_token_id) == 1
+    assert ids[:length] == prompt.ids(query) == prompt.row_ids(row)
+    assert list(encoded.labels) == [-100] * length + ids[length:]
+    decoded = tokenizer.decode(ids[length:], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    assert decoded in (output, output.removeprefix(" "))  # sentencepiece takes a first space for its own
+    assert tokenizer.decode(ids[len(bos) : length], clean_up_tokenization_spaces=False) == prompt.text(query)
+
+
+@pytest.mark.parametrize("notation", ["json", "calls"])
+def test_a_decoded_answer_is_read_as_the_plan(tokenizer: PreTrainedTokenizerBase, notation: Notation) -> None:
+    prompt = Prompt(tokenizer, CATALOGUE, notation)
+    encoded = prompt.encode(Example("List mine", PLAN, "", {}))
+    answer = tokenizer.decode(list(encoded.ids[encoded.prompt_length :]), skip_special_tokens=True)
+    assert prompt.read(str(answer)) == PLAN.ordered(CATALOGUE)
+
+
+def test_the_prompts_of_a_catalogue_begin_with_the_same_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
+    prompt = Prompt(tokenizer, CATALOGUE)
+    shared = prompt.text("").index("### Input:\n")
+    ids = [prompt.ids(query) for query in ("List mine", "\n\n ### who?", "日本")]
+    same = next(i for i, column in enumerate(zip(*ids, strict=False)) if len(set(column)) > 1)
+    assert len(tokenizer.decode(ids[0][:same], skip_special_tokens=True)) >= shared
+
+
+def test_rows_longer_than_the_cutoff_are_named_with_their_lengths() -> None:
+    tokenizer = byte_bpe_tokenizer()
+    rows = [
+        Instruction("a", "", "b", {"source": "data.jsonl", "line": 1}),
+        Instruction("a", "", "b" * 300, {"source": "data.jsonl", "line": 2}),
+        Instruction("a" * 200, "", "b", {}),
+    ]
+    lengths = [len(Prompt(tokenizer, None).encode(row).ids) for row in rows]
+    fitting = Prompt(tokenizer, None, cutoff=lengths[0])
+    assert len(fitting.encode(rows[0]).ids) == fitting.cutoff
+    with pytest.raises(PromptError) as raised:
+        fitting.encode_all(rows)
+    message = str(raised.value)
+    assert "2 of 3 rows" in message and "data.jsonl:1" not in message
+    assert f"data.jsonl:2: {lengths[1]} tokens" in message and f"{'a' * 60}': {lengths[2]} tokens" in message
+    assert f"`cutoff` under [prompt] to {max(lengths)}" in message
+
+
+def test_a_request_that_leaves_no_room_for_an_answer_is_refused() -> None:
+    roomy = Prompt(byte_bpe_tokenizer(), CATALOGUE)
+    length = len(roomy.ids("List mine"))
+    assert Prompt(roomy.tokenizer, CATALOGUE, cutoff=length + 1).ids("List mine")
+    with pytest.raises(PromptError, match=f"has {length} tokens.*\n.*cutoff"):
+        Prompt(roomy.tokenizer, CATALOGUE, cutoff=length).ids("List mine")

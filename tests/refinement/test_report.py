@@ -1,0 +1,113 @@
+"""The pages that refine writes: they hold the counts, need nothing from outside, and show text as text."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from platypus.commands.refine import refine
+from platypus.refinement.report import bar_plot
+from platypus.run.folder import Run
+from tests.commands.test_refine import example, many, start, works
+
+
+class Page(HTMLParser):
+    """The tags of a page, all closed, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.words: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    rows = [
+        *many(),
+        example("Show <script>alert(1)</script> | all *tasks* of DEVU-1 & more", works(type=["task"], limit=3)),
+        "{'query': 'Nothing here', 'plan': [],}",
+        '{"query": "Half',
+        many()[0],
+    ]
+    folder = tmp_path_factory.mktemp("report")
+    run = start(folder, rows, test=[many()[-1]], bad_rows="skip", languages=[])
+    refine(run)
+    return run
+
+
+def test_the_page_is_whole_and_needs_nothing_from_outside(run: Run) -> None:
+    text = (run.folder("refine") / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.open == []
+    assert page.links == [] and "script" not in page.tags and "url(" not in text
+    assert "svg" in page.tags and "rect" in page.tags
+    words = " ".join(page.words)
+    report = json.loads((run.folder("refine") / "report.json").read_text(encoding="utf-8"))
+    assert f"{report['families']['count']} groups of rows" in words
+    assert "<script>alert(1)</script>" in words or "script" not in words
+
+
+def test_markdown_has_the_counts_and_samples(run: Run) -> None:
+    text = (run.folder("refine") / "report.md").read_text(encoding="utf-8")
+    report = json.loads((run.folder("refine") / "report.json").read_text(encoding="utf-8"))
+    assert f"| train | {report['train']} |" in text
+    for kind, count in report["rejected"].items():
+        assert f"| {kind} | {count} |" in text
+        assert f"## Left out: {kind}" in text
+    assert report["rejected"].keys() >= {"json", "duplicate", "contamination"}
+    assert report["repairs_by_name"] == {"single quotes": 3, "trailing comma": 1}
+    assert "| single quotes | 3 |" in text
+    assert report["doubts"] == {"ungrounded": 1}
+    assert "## Doubts: ungrounded" in text and "\\<script\\>" in text
+    assert report["contamination"] == {str(run.recipe.refine.test[0]): report["rejected"]["contamination"]}
+
+
+def test_the_card_has_the_head_that_the_hub_reads(run: Run) -> None:
+    text = (run.folder("refine") / "README.md").read_text(encoding="utf-8")
+    yaml = pytest.importorskip("yaml")
+    head = yaml.safe_load(re.fullmatch(r"---\n(.*?)\n---\n.*", text, re.DOTALL)[1])  # type: ignore[index]
+    (config,) = head["configs"]
+    assert [file["split"] for file in config["data_files"]] == ["train", "validation", "test"]
+    assert all((run.folder("refine") / file["path"]).is_file() for file in config["data_files"])
+    assert head["size_categories"] == ["n<1K"]
+    assert head["task_categories"] == ["text-generation"]
+
+
+def test_a_hub_loader_reads_the_card_and_its_splits(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path))
+    report = json.loads((run.folder("refine") / "report.json").read_text(encoding="utf-8"))
+    loaded = datasets.load_dataset(str(run.folder("refine")), cache_dir=str(tmp_path))
+    assert {name: len(loaded[name]) for name in loaded} == {
+        "train": report["train"],
+        "validation": report["valid"],
+        "test": report["test"],
+    }
+
+
+def test_bars_are_as_long_as_their_numbers() -> None:
+    text = bar_plot({"a & b": 200, "c": 50, **{f"n{i}": 1 for i in range(30)}})
+    widths = [float(width) for width in re.findall(r'<rect [^>]*width="([\d.]+)"', text)]
+    assert widths[:2] == [400, 100] and len(widths) == 20
+    assert "a &amp; b" in text and "and 12 more" in text
+    assert bar_plot({}).count("<rect") == 0

@@ -1,0 +1,61 @@
+"""Splits: whole families on one side, tools held out, no kind of row prevails; the draw depends on the seed alone."""
+
+from collections import Counter
+from random import Random
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from platypus.refinement.splits import families, prevailing, split, split_by_tool, tied
+
+LABELS = st.lists(st.integers(0, 6), min_size=1, max_size=40)
+
+
+@given(LABELS)
+def test_families_are_the_rows_of_one_label_in_order(labels: list[int]) -> None:
+    found = families(np.array(labels))
+    assert sorted(i for family in found for i in family) == list(range(len(labels)))
+    assert all(len({labels[i] for i in family}) == 1 and family == sorted(family) for family in found)
+    assert [family[0] for family in found] == sorted(family[0] for family in found)
+    assert len(found) == len(set(labels))
+
+
+@given(LABELS, st.integers(0, 5))
+def test_a_split_is_whole_and_repeatable(labels: list[int], seed: int) -> None:
+    found = families(np.array(labels))
+    made = [split(found, fractions={"test": 0.2, "valid": 0.3}, rng=Random(seed)) for _ in range(2)]
+    assert made[0] == made[1]
+    assert sorted(i for rows in made[0].values() for i in rows) == list(range(len(labels)))
+    sides = {name: {labels[i] for i in rows} for name, rows in made[0].items()}
+    assert not sides["train"] & sides["test"] and not sides["train"] & sides["valid"]
+    assert len(made[0]["test"]) <= round(0.2 * len(labels))
+
+
+def test_tied_groups() -> None:
+    assert tied(np.array([0, 1, 2, 3]), np.array([0, 1, 0, 1])).tolist() == [0, 1, 0, 1]
+    assert tied(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])).tolist() == [0, 0, 0, 1]
+
+
+def test_no_training_row_calls_a_tool_that_was_drawn() -> None:
+    tools = [("a",), ("b",), ("a", "b"), ("c",), ("d",), ("c", "d"), *[("e",)] * 14]
+    for seed in range(8):
+        made = split_by_tool([[i] for i in range(20)], tools, fractions={"test": 0.2, "valid": 0.15}, rng=Random(seed))
+        called = {name: {tool for i in rows for tool in tools[i]} for name, rows in made.items()}
+        assert sorted(i for rows in made.values() for i in rows) == list(range(20))
+        assert made["test"] and len(made["test"]) <= 4
+        own = called["test"] - called["train"] - called["valid"]
+        assert own and all(own & set(tools[i]) for i in made["test"])
+
+
+@given(st.lists(st.sampled_from("aaab"), min_size=1, max_size=40), st.sampled_from([0.1, 0.5, 0.9]))
+def test_no_key_has_more_than_its_share(keys: list[str], share: float) -> None:
+    rows = list(range(len(keys)))
+    gone = set(prevailing(rows, [(key,) for key in keys], share=share, rng=Random(0)))
+    most = max(1, int(share * len(rows)))
+    for key, count in Counter(keys).items():
+        assert sum(keys[i] == key for i in rows if i not in gone) == min(count, most)
+
+
+def test_rows_without_a_key_stay() -> None:
+    assert list(prevailing([0, 1, 2], [(), (), ()], share=0.1, rng=Random(0))) == []

@@ -1,0 +1,243 @@
+"""Recipes: strict tables, one clear error for each mistake, the original's defaults, and its recipe complete."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from platypus.errors import RecipeError
+from platypus.run.recipe import Recipe, read_recipe
+from platypus.run.settings import Table, TrainTable
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+def read(folder: Path, text: str) -> Recipe:
+    path = folder / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    return read_recipe(path)
+
+
+def error_of(folder: Path, text: str) -> RecipeError:
+    with pytest.raises(RecipeError) as raised:
+        read(folder, text)
+    assert raised.value.where == str(folder / "mine.toml")
+    return raised.value
+
+
+def test_an_empty_recipe_is_the_defaults_and_the_original_hyper_parameters(tmp_path: Path) -> None:
+    recipe = read(tmp_path, "")
+    assert recipe == Recipe()
+    train = recipe.train
+    assert (train.learning_rate, train.batch_size, train.micro_batch_size, train.epochs) == (4e-4, 16, "auto", 1)
+    assert (train.rank, train.alpha, train.dropout, train.target_modules) == (16, 16, 0.05, "mlp")
+    assert (train.weight_decay, train.schedule, recipe.prompt.cutoff) == (0, "cosine", 4096)
+    assert not train.train_on_inputs and not train.group_by_length
+    assert train.warmup_steps is None and train.warmup_ratio is None
+
+
+def test_values_reach_their_tables(tmp_path: Path) -> None:
+    recipe = read(
+        tmp_path,
+        'catalogue = "tools.json"\nseed = 7\n[prompt]\nnotation = "calls"\n[refine]\ndata = ["a.jsonl"]\n'
+        '[train]\nalpha = 32\nwarmup_steps = 5\ntarget_modules = ["q_proj"]\n[evaluate]\nlimit = 3\n',
+    )
+    assert (recipe.catalogue, recipe.seed, recipe.prompt.notation) == ("tools.json", 7, "calls")
+    assert (recipe.refine.data, recipe.train.target_modules, recipe.evaluate.limit) == (["a.jsonl"], ["q_proj"], 3)
+    assert (recipe.train.alpha, recipe.train.warmup_steps) == (32, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "remedy"),
+    [
+        ("[train]\nlearning_rat = 1e-4", "unknown key train.learning_rat", "Did you mean train.learning_rate?"),
+        ("catalog = 'x'", "unknown key catalog", "Did you mean catalogue?"),
+        ("[evaluat]\nlimit = 1", "unknown key evaluat", "Did you mean evaluate?"),
+        ("epochs = 3", "unknown key epochs", "epochs belongs under [train]."),
+        ("[train]\nseed = 3", "unknown key train.seed", "seed belongs at the top, above the first [table]."),
+        ("[merge]\nx = 3", "unknown key merge.x", "Known here: dtype, max_shard_size, verify."),
+    ],
+)
+def test_an_unknown_key_names_the_nearest_known_one(tmp_path: Path, text: str, what: str, remedy: str) -> None:
+    error = error_of(tmp_path, text)
+    assert (error.what, error.remedy) == (what, remedy)
+
+
+@pytest.mark.parametrize(
+    ("table", "line", "what"),
+    [
+        ("train", "rank = 0", "train.rank = 0 should be greater than or equal to 1"),
+        ("train", "rank = 1.5", "train.rank = 1.5 should be a valid integer"),
+        ("train", "rank = true", "train.rank = True should be a valid integer"),
+        ("train", "learning_rate = 0", "train.learning_rate = 0 should be greater than 0"),
+        ("train", "learning_rate = inf", "train.learning_rate = inf should be a finite number"),
+        ("train", "dropout = 1.0", "train.dropout = 1.0 should be less than 1"),
+        ("train", "schedule = 'cosin'", "train.schedule = 'cosin' should be 'cosine', 'linear' or 'constant'"),
+        ("train", "target_modules = []", "train.target_modules = [] should be 'mlp', 'attention' or 'all-linear'"),
+        ("prompt", "cutoff = '4096'", "prompt.cutoff = '4096' should be a valid integer"),
+        ("refine", "data = ['a', 3]", "refine.data = ['a', 3] should be a valid string"),
+        ("merge", "max_shard_size = '5 GB'", "merge.max_shard_size = '5 GB' should match pattern"),
+    ],
+)
+def test_an_impossible_value_is_named_with_what_is_possible(tmp_path: Path, table: str, line: str, what: str) -> None:
+    error = error_of(tmp_path, f"[{table}]\n{line}")
+    assert error.what.startswith(what)
+    default = getattr(Recipe(), table).model_dump()[line.partition(" ")[0]]
+    assert error.remedy == f"Leave it out for the default, {default!r}."
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "remedy"),
+    [
+        (
+            "[train]\nwarmup_steps = 100\nwarmup_ratio = 0.1",
+            "train.warmup_steps and train.warmup_ratio are both set",
+            "Keep one of them.",
+        ),
+        (
+            "[train]\nquantise = 'int8'\nparallel = 'fsdp'",
+            'train.quantise = "int8" cannot be sharded by train.parallel = "fsdp"',
+            'Use "nf4".',
+        ),
+        (
+            "[refine]\nvalid_fraction = 0.5\ntest_fraction = 0.5",
+            "refine.valid_fraction and refine.test_fraction leave nothing to train on",
+            "Their sum must be below 1.",
+        ),
+        ("train = 3", "train is a table", "Write [train] and its keys below that line."),
+        ("[pretrain]\nheads = 5", "pretrain.hidden_size = 128 does not divide", "Choose a multiple of twice"),
+    ],
+)
+def test_contradictions_are_refused(tmp_path: Path, text: str, what: str, remedy: str) -> None:
+    error = error_of(tmp_path, text)
+    assert error.what.startswith(what) and error.remedy.startswith(remedy)
+
+
+MINE = "catalogue = 'tools.json'\n[teacher]\nmodel = 'm'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "remedy"),
+    [
+        ("[teacher]\nproposals = 3", "teacher.model is missing", "Name the model"),
+        (MINE + "paraphrases = 0", "teacher.paraphrases and teacher.proposals are both 0", "Set one"),
+        (MINE + "body = {stream = true}", "teacher.body holds 'stream'", "Take it out"),
+        (MINE + "budget_dollars = 5.0", "teacher.budget_dollars is set without prices", "Set price_per_million_in"),
+        (MINE + "temperature = 3.0", "teacher.temperature = 3.0 should be less than or equal to 2", "Leave it out"),
+        ("[teacher]\nmodel = 'm'", "[teacher] adds to what is generated, and nothing is", "Set `catalogue`"),
+        (MINE + "[generate]\nexamples = 0", "[teacher] adds to what is generated, and nothing is", "Set `catalogue`"),
+    ],
+)
+def test_a_teacher_without_work_or_sense_is_refused(tmp_path: Path, text: str, what: str, remedy: str) -> None:
+    error = error_of(tmp_path, text)
+    assert error.what.startswith(what) and error.remedy.startswith(remedy)
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:11434", "https://me:s3cret@host/v1", "https://host/v1?key=s3cret", "https://host/v1#s3cret"]
+)
+def test_an_address_with_a_key_in_it_is_refused_and_not_repeated(tmp_path: Path, url: str) -> None:
+    error = error_of(tmp_path, f"{MINE}base_url = '{url}'")
+    assert error.what == "teacher.base_url is not the plain address of an endpoint"
+    assert "PLATYPUS_TEACHER_KEY" in error.remedy and "s3cret" not in str(error)
+
+
+def test_all_mistakes_of_a_recipe_are_told_at_once(tmp_path: Path) -> None:
+    error = error_of(tmp_path, "[train]\nrank = 0\nepoch = 3\n[prompt]\nnotation = 'xml'")
+    assert error.what == "3 problems"
+    assert "train.rank = 0" in error.remedy
+    assert "train.epochs?" in error.remedy
+    assert "'json' or 'calls'" in error.remedy
+
+
+def test_a_file_that_is_no_recipe(tmp_path: Path) -> None:
+    assert "line 2" in error_of(tmp_path, "seed = 1\nbase = oops\n").what
+    with pytest.raises(RecipeError, match="No such file"):
+        read_recipe(tmp_path / "none.toml")
+    with pytest.raises(RecipeError, match="Is a directory"):
+        read_recipe(tmp_path)
+    (tmp_path / "latin.toml").write_bytes('base = "café"'.encode("latin-1"))
+    with pytest.raises(RecipeError, match="not UTF-8"):
+        read_recipe(tmp_path / "latin.toml")
+
+
+def test_a_recipe_cannot_be_changed() -> None:
+    recipe = Recipe()
+    with pytest.raises(ValidationError, match="frozen"):
+        recipe.train.rank = 8  # type: ignore[misc]
+
+
+@given(micro=st.integers(-4, 64) | st.sampled_from(["auto", "all", "5"]))
+def test_a_micro_batch_is_any_number_or_left_to_the_forecast(micro: int | str) -> None:
+    """It is memory, not mathematics: it need not divide the batch."""
+    possible = micro == "auto" or (isinstance(micro, int) and micro >= 1)
+    try:
+        table = TrainTable.model_validate({"batch_size": 16, "micro_batch_size": micro})
+    except ValidationError:
+        assert not possible
+    else:
+        assert possible and table.micro_batch_size == micro
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["rank", "data", "x"]), inner, max_size=2)
+    ),
+)
+
+
+@given(table=st.sampled_from([None, *Recipe.model_fields]), value=VALUES, key=st.text("abcdefgrnk_", min_size=1))
+def test_whatever_a_recipe_holds_it_loads_or_is_a_recipe_error(
+    tmp_path_factory: pytest.TempPathFactory, table: str | None, value: Any, key: str
+) -> None:
+    lines = f"{key} = {toml(value)}" if table is None else f"{table} = {toml({key: value, 'rank': value})}"
+    try:
+        read(tmp_path_factory.getbasetemp(), lines)
+    except RecipeError as error:
+        assert error.what and error.remedy
+
+
+def toml(value: Any) -> str:
+    """A value in TOML, None as an empty string."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case dict():
+            return "{" + ", ".join(f"{key} = {toml(inner)}" for key, inner in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(map(toml, value)) + "]"
+        case str():
+            return '"' + "".join(f"\\U{ord(letter):08x}" for letter in value) + '"'
+        case None:
+            return '""'
+        case _:
+            return str(value)
+
+
+def test_the_original_recipe_leaves_no_key_out() -> None:
+    document = tomllib.loads((RECIPES / "llama-2-13b.toml").read_text(encoding="utf-8"))
+    for name, field in Recipe.model_fields.items():
+        if name not in ("pretrain", "teacher") and isinstance(field.default, Table):
+            left_out = set(type(field.default).model_fields) - document[name].keys()
+            assert left_out <= {"warmup_steps", "patience", "limit", "max_tools", "encoder", "seconds"}, name
+
+
+def test_the_recipe_with_a_teacher_leaves_no_key_of_it_out() -> None:
+    text = (RECIPES / "teacher.toml").read_text(encoding="utf-8")
+    assert set(type(Recipe().teacher).model_fields) - tomllib.loads(text)["teacher"].keys() == {"style"}
+    assert "# style = " in text
+
+
+def test_the_original_recipe_warms_up_within_its_run() -> None:
+    """The trap: 100 steps of warm-up in a run of 63, whose learning rate never reached its value."""
+    recipe = read_recipe(RECIPES / "llama-2-13b.toml")
+    steps = -(-recipe.generate.examples * recipe.train.epochs // recipe.train.batch_size)
+    assert steps == 63 < 100
+    assert recipe.train.warmup_steps is None
+    assert recipe.train.warmup_ratio is not None and 0 < steps * recipe.train.warmup_ratio < steps / 2
+    assert recipe.train == TrainTable(warmup_ratio=recipe.train.warmup_ratio, dtype="bfloat16")

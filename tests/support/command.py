@@ -1,0 +1,54 @@
+"""The command as the tests run it, in this process or in one of its own, and the small jobs that they give it."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from platypus.cli import main
+
+ROOT = Path(__file__).parents[2]
+CRM = ROOT / "examples" / "crm" / "catalogue.json"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def here(capsys: pytest.CaptureFixture[str], *words: object) -> Ran:
+    """Run the command in this process."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    captured = capsys.readouterr()
+    return Ran(int(ended.value.code or 0), captured.out, captured.err)
+
+
+def apart(*words: object, typed: str = "") -> Ran:
+    """Run the command in a process of its own, with `typed` on a pipe as its standard input."""
+    done = subprocess.run(
+        [sys.executable, "-m", "platypus", *map(str, words)],
+        input=typed,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "2", "HF_HUB_OFFLINE": "1"},
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def write_recipe(folder: Path, *, base: Path | str = "none", catalogue: Path | None = CRM, tables: str = "") -> Path:
+    """A recipe for a job of seconds; `tables` is TOML that stands behind the two names."""
+    named = f'catalogue = "{catalogue}"\n' if catalogue else ""
+    path = folder / "recipe.toml"
+    path.write_text(f'base = "{base}"\n{named}{tables}', encoding="utf-8")
+    return path

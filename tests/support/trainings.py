@@ -1,0 +1,69 @@
+"""Short trainings for the tests, and what is bitwise the same in two of them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from platypus.model.loading import AdapterCard, Loaded
+from platypus.prompt.prompt import Encoded
+from platypus.run.settings import TrainTable
+from platypus.training.distributed import gather_team
+from platypus.training.forecast import Cut
+from platypus.training.loop import Learned, fit
+from tests.support.tiny_models import EXACT, adapted, some_examples
+
+CARD = AdapterCard(base="b", base_fingerprint="f", catalogue=None, notation="calls", cutoff=1)
+NOISY = EXACT.model_copy(update={"dropout": 0.3, "batch_size": 8, "epochs": 2})
+
+
+def related(count: int) -> list[Encoded]:
+    """`some_examples` behind 40 tokens that they have in common."""
+    prefix = tuple(range(100, 140))
+    rows = some_examples(count)
+    return [replace(row, ids=(*prefix, *row.ids), prompt_length=40 + row.prompt_length) for row in rows]
+
+
+def learn(
+    base: Path,
+    folder: Path,
+    settings: TrainTable = EXACT,
+    *,
+    size: int = 1,
+    rows: list[Encoded] | None = None,
+    valid: list[Encoded] | None = None,
+    loaded: Loaded | None = None,
+) -> Learned:
+    """Train and leave folder/adapter."""
+    folder.mkdir(exist_ok=True)
+    return fit(
+        loaded or adapted(base, settings),
+        some_examples(20) if rows is None else rows,
+        valid or [],
+        settings=settings,
+        seed=3,
+        folder=folder,
+        card=CARD,
+        cut=Cut(size, checkpointing=False),
+        team=gather_team(),
+    )
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "adapter" / "adapter_model.safetensors")
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    """metrics.jsonl without what a clock says."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "tokens_per_second"} for line in lines]
+
+
+def same(one: Path, other: Path) -> bool:
+    """Bit for bit: adapters and metrics."""
+    first, second = weights(one), weights(other)
+    equal = first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+    return equal and metrics(one) == metrics(other)

@@ -1,0 +1,280 @@
+"""The forecast: bytes counted as by hand, cuts that fit or a refusal with a remedy, and the peak of a real training."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import torch
+
+from platypus.commands.generate import generate
+from platypus.commands.refine import refine
+from platypus.commands.train import adapt
+from platypus.errors import TrainingError
+from platypus.model.loading import Loaded, load_base
+from platypus.prompt.prompt import Encoded
+from platypus.run.folder import Run
+from platypus.training import forecast
+from platypus.training.forecast import Cut, Forecast, foresee, peak_bytes
+from platypus.training.peak_memory import PeakCounter
+from tests.support.command import ROOT, here
+from tests.support.tiny_models import EXACT, examples, tiny_llama, tiny_run
+
+CPU = torch.device("cpu")
+PREFIXES: tuple[Literal["auto", "dense", "repeated"], ...] = ("auto", "dense", "repeated")
+STEP = [Encoded((*range(3, 203), *range(9 + row, 19 + row)), 205, f"row {row}") for row in range(8)]  # 200 + 10 tokens
+MEASURED = """
+import sys
+from platypus.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_llama(tmp_path_factory.mktemp("base"), context=1024)
+
+
+@cache
+def bare(base: Path, prefix: Literal["auto", "dense", "repeated"] = "auto") -> Loaded:
+    settings = EXACT.model_copy(update={"prefix": prefix})
+    return adapt(load_base(str(base), dtype="float32", device="meta"), settings, seed=0, device=CPU)
+
+
+def seen(base: Path, *, step: list[Encoded] = STEP, ranks: int = 1, steps: int = 1, **changes: Any) -> Forecast:
+    """The forecast of two epochs of so many steps."""
+    settings = EXACT.model_copy(update=changes)
+    model = bare(base, changes.get("prefix", "auto"))
+    return foresee(model, [step] * steps, settings=settings, epochs=2, ranks=ranks, device=CPU)
+
+
+# ---------------------------------------------------------------- counting bytes
+
+
+def test_a_chain_of_products_is_counted_as_by_hand() -> None:
+    """x (10, 20) is known; w1 (20, 30) and w2 (30, 5) cost 2,400 and 600 bytes, x @ w1 1,200, the last product 200."""
+    x = torch.empty(10, 20, device="meta")
+    with PeakCounter([x]) as counted:
+        hidden = x @ torch.empty(20, 30, device="meta")  # w1 goes with this line
+        assert (counted.live, counted.peak) == (1200, 3600)
+        output = hidden @ torch.empty(30, 5, device="meta")
+        assert (counted.live, counted.peak) == (1400, 3600)
+        del hidden
+        assert counted.live == 200
+    assert output.shape == (10, 5) and counted.peak == 3600
+
+
+def test_a_graph_keeps_what_its_backward_pass_needs() -> None:
+    """exp keeps its output, 400 bytes, until backward; then come the gradient of the sum (4) and, twice 400, others."""
+    x = torch.empty(100, device="meta", requires_grad=True)
+    with PeakCounter([x]) as counted:
+        loss = x.exp().sum()
+        assert counted.live == 404
+        loss.backward()
+        del loss
+        assert counted.live == 400  # the gradient that is left
+    assert 800 < counted.peak <= 1208
+
+
+def test_views_and_what_is_known_are_not_counted() -> None:
+    weight = torch.empty(8, 8, device="meta")
+    with PeakCounter([weight]) as counted:
+        kept = [weight.t(), weight[2:4].view(-1), weight.detach()]
+        assert counted.peak == 0
+        made = torch.empty(16, device="meta")
+        kept += [made[:4], made.view(4, 4)]
+        assert (counted.live, counted.peak) == (64, 64)
+        del made
+        assert counted.live == 64  # its views still hold it
+        kept.clear()
+        assert counted.live == 0
+
+
+def test_attention_keeps_no_scores() -> None:
+    """Queries, keys and values of 1,000 tokens; a million scores would be 4 MB for each of two heads."""
+    parts = [torch.empty(1, 2, 1000, 8, device="meta", requires_grad=True) for _ in range(3)]
+    with PeakCounter(parts) as counted:
+        torch.nn.functional.scaled_dot_product_attention(*parts, is_causal=True).sum().backward()
+    assert 4 * 64_000 <= counted.peak < 1_000_000
+
+
+def test_more_at_once_needs_more_and_checkpointing_less(base: Path) -> None:
+    for kind in PREFIXES:
+        model = bare(base, kind)
+        model.model.eval()
+        one, four = (peak_bytes(model, STEP, Cut(size, checkpointing=False)) for size in (1, 4))
+        assert 0 < one < four
+        assert peak_bytes(model, STEP, Cut(4, checkpointing=True)) < four
+        assert peak_bytes(model, STEP, Cut(1, checkpointing=False)) == one, "checkpointing left something behind"
+        assert all(parameter.grad is None for parameter in model.model.parameters()) and not model.model.training
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_two_groups_stand_for_all_of_a_step(base: Path, size: int) -> None:
+    """Rows of 1 to 41 tokens behind the prefix. What the group before leaves behind makes a small difference."""
+    step = [Encoded((*range(3, 203), 9 + row, *range(9, 9 + row * 7 % 41)), 201, f"row {row}") for row in range(11)]
+    cut = Cut(size, checkpointing=False)
+    memory = seen(base, step=step, micro_batch_size=size).memory
+    assert memory.activations + memory.prefix == pytest.approx(peak_bytes(bare(base), step, cut), rel=0.05)
+
+
+def test_weights_are_none_of_the_peak(base: Path) -> None:
+    """What two tokens need is far less than the weights."""
+    model = bare(base)
+    weights = sum(p.numel() * p.element_size() for p in model.model.parameters())
+    short = [Encoded((3, 4, 1), 2, "short")]
+    assert peak_bytes(model, short, Cut(1, checkpointing=False)) < weights / 4
+
+
+# ---------------------------------------------------------------- tokens and the cut
+
+
+def test_tokens_and_steps_are_counted_as_by_hand(base: Path) -> None:
+    """Eight rows of 210 tokens, 200 of them common: 1,680 a step, computed 200 + 8·10. Two epochs, three steps."""
+    found = seen(base, steps=3)
+    assert (found.steps, found.tokens, found.computed_tokens) == (6, 6 * 1680, 6 * 280)
+    assert found.attention == "flash attention" and found.seconds is None
+    repeated = seen(base, prefix="repeated", steps=3)
+    assert repeated.computed_tokens == repeated.tokens == 6 * 1680
+
+
+def test_each_device_computes_the_prefix_and_its_rows(base: Path) -> None:
+    """Two devices: 2·(200 + 4·10). Three: 3·200 + 80; with fsdp the last one gets a row more, to have as many."""
+    assert seen(base, ranks=2).computed_tokens == 2 * 2 * 240
+    assert seen(base, ranks=3).computed_tokens == 2 * 680
+    assert seen(base, parallel="fsdp", ranks=3).computed_tokens == 2 * 690
+    assert seen(base, ranks=2).available == pytest.approx(seen(base).available / 2, rel=0.2)
+    assert seen(base, ranks=8).memory.activations < seen(base).memory.activations
+
+
+def test_parts_of_memory_are_counted_as_by_hand(base: Path) -> None:
+    """Two layers, 64 wide, 512 tokens known; k and v are 32 wide. 200 prefix tokens, 4 bytes, and as many gradients."""
+    model = bare(base)
+    memory = seen(base).memory
+    learned = sum(p.numel() for p in model.model.parameters() if p.requires_grad)
+    frozen = sum(p.numel() for p in model.model.parameters() if not p.requires_grad)
+    assert (memory.base, memory.adapter, memory.optimizer) == (4 * frozen, 4 * learned, 12 * learned)
+    assert memory.prefix == 200 * 2 * (32 + 32) * 4 * 2
+    assert memory.total == sum(vars(memory).values()) == memory.added + memory.program
+    inside = sum(p.numel() * 4 for n, p in model.model.named_parameters() if not p.requires_grad and ".layers." in n)
+    sharded = seen(base, parallel="fsdp", ranks=4).memory
+    assert sharded.base == 4 * frozen - inside + inside // 4 + inside, "a quarter, and two of two layers gathered"
+    nf4 = seen(base, quantise="nf4").memory
+    assert 4 * frozen - inside < nf4.base < 4 * frozen - inside / 2
+
+
+def with_memory(monkeypatch: pytest.MonkeyPatch, size: float) -> None:
+    monkeypatch.setattr(forecast, "free_memory", lambda device, settings, *, ranks: size / forecast.ROOM + 1)
+
+
+def test_short_memory_makes_the_group_smaller_then_computes_again_then_refuses(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs = {}
+    for size, again in ((8, False), (1, False), (1, True)):
+        found = seen(base, micro_batch_size=size, checkpointing="always" if again else "never")
+        assert (found.cut, found.reason) == (Cut(size, again), "as the recipe says")
+        needs[found.cut] = found.memory.added
+    whole = seen(base)
+    assert (whole.cut, whole.reason) == (Cut(8, checkpointing=False), "a whole step")
+    with_memory(monkeypatch, needs[Cut(8, False)] - 1)
+    smaller = seen(base)
+    assert smaller.cut == Cut(4, checkpointing=False) and smaller.memory.added <= smaller.available
+    assert re.fullmatch(r"the fastest that fits; 8 at once would need \d+\.\d MB", smaller.reason)
+    with_memory(monkeypatch, needs[Cut(1, False)] - 1)
+    assert seen(base).cut.checkpointing
+    with_memory(monkeypatch, needs[Cut(1, True)] - 1)
+    with pytest.raises(TrainingError, match="the largest step needs at least") as raised:
+        seen(base)
+    assert 'quantise = "nf4"' in raised.value.remedy and "checkpointing" not in raised.value.remedy
+    with_memory(monkeypatch, 1000)
+    with pytest.raises(TrainingError) as raised:
+        seen(base, checkpointing="never", quantise="nf4")
+    assert 'checkpointing = "auto"' in raised.value.remedy and "nf4" not in raised.value.remedy
+
+
+def test_more_at_once_than_keeps_a_device_busy_is_not_tried(base: Path) -> None:
+    """Rows of 10 tokens behind 200: 51 at once would be 512 tokens. Rows computed whole, 210: two are 420."""
+    many = [STEP[number % 8] for number in range(64)]
+    found = seen(base, step=many)
+    assert (found.cut.micro_batch_size, found.reason) == (51, "more would take memory and save no time")
+    assert seen(base, step=many, prefix="repeated").cut == Cut(2, checkpointing=False)
+
+
+# ---------------------------------------------------------------- the command
+
+
+def test_a_dry_run_tells_all_and_leaves_nothing(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tiny_run(tmp_path, base=base, rows=examples(8), recipe="[train]\nbatch_size = 4\nepochs = 3")
+    before = sorted(run.path.rglob("*"))
+    told = here(capsys, "train", run.path, "--dry-run", "--json")
+    found: dict[str, Any] = json.loads(told.out)
+    assert told.code == 0 and (found["steps"], found["cut"]) == (6, {"micro_batch_size": 4, "checkpointing": False})
+    assert found["memory"]["total"] > found["memory"]["activations"] > 0 and found["seconds"] > 0
+    assert found["tokens"] > found["computed_tokens"] > 0
+    shown = here(capsys, "train", run.path, "--dry-run")
+    assert shown.code == 0
+    for name in ("optimizer steps", "tokens", "activations", "flash attention", "a whole step", "free", "time"):
+        assert name in shown.out
+    assert sorted(run.path.rglob("*")) == before
+
+
+def test_a_dry_run_of_what_cannot_fit_is_one_message(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tiny_run(tmp_path, base=base, rows=examples(8))
+    with_memory(monkeypatch, 1000)
+    refused = here(capsys, "train", run.path, "--dry-run")
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err.startswith("platypus: train: the largest step needs at least 1")
+    assert "a smaller base" in refused.err and "Traceback" not in refused.err
+
+
+# ---------------------------------------------------------------- against a real training
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("hidden", "layers", "settings"),
+    [(384, 7, 'target_modules = "all-linear"\ndropout = 0.0'), (640, 8, "")],
+)
+def test_memory_is_within_15_percent_of_what_a_training_takes(
+    tmp_path: Path, hidden: int, layers: int, settings: str
+) -> None:
+    base = tiny_llama(tmp_path / "base", hidden_size=hidden, layers=layers, context=8192)
+    (tmp_path / "recipe.toml").write_text(
+        f'base = "{base}"\ncatalogue = "{ROOT}/examples/worktracker/catalogue.json"\n'
+        '[prompt]\nnotation = "calls"\n[generate]\nexamples = 20\n[refine]\nvalid_fraction = 0.0\ntest_fraction = 0.0\n'
+        f"[train]\nbatch_size = 8\n{settings}\n"
+    )
+    run = Run.open(tmp_path / "run", recipe=tmp_path / "recipe.toml")
+    generate(run)
+    refine(run)
+    foreseen, _ = measured(run.path, "--dry-run")
+    _, peak = measured(run.path)
+    memory = foreseen["memory"]
+    assert memory["total"] > 2 * memory["program"], "too small to tell"
+    assert memory["total"] == pytest.approx(peak, rel=0.15), foreseen
+
+
+def measured(run: Path, *words: str) -> tuple[dict[str, Any], int]:
+    """What `platypus train` printed, and the most memory that its process had."""
+    ended = subprocess.run(
+        [sys.executable, "-c", MEASURED, "train", str(run), "--json", *words],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    printed, peak = ended.stdout.splitlines()
+    return json.loads(printed), 1024 * int(peak)

@@ -1,0 +1,352 @@
+"""What a training keeps: killed, stopped, out of disk or with a spoilt checkpoint, it ends as if undisturbed."""
+
+import json
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from platypus.commands.train import train
+from platypus.errors import RecipeError, TrainingError
+from platypus.run.folder import Run
+from platypus.training.forecast import Cut
+from platypus.training.loop import Learned, StepLoss
+from platypus.training.tracking import check_loggers
+from tests.support.command import ROOT
+from tests.support.processes import command, exit_code
+from tests.support.tiny_models import examples, some_examples, tiny_llama, tiny_run
+from tests.support.trainings import NOISY, learn, metrics, same, weights
+from tests.training.test_loop import Killed, stop_at
+
+JOB = """
+[prompt]
+notation = "calls"
+[train]
+epochs = 6
+batch_size = 4
+micro_batch_size = 2
+rank = 4
+dropout = 0.3
+target_modules = "all-linear"
+learning_rate = 1e-2
+checkpoint_minutes = 0
+shuffle_tools = true
+drop_tools = 0.3
+validations_per_epoch = 2
+keep = "best"
+"""
+STEPS = 24  # of that job
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_llama(tmp_path_factory.mktemp("base"), context=1024)
+
+
+def job(folder: Path, base: Path, recipe: str = JOB) -> Run:
+    return tiny_run(folder, base=base, rows=examples(14), valid=examples(3), recipe=recipe)
+
+
+@pytest.fixture(scope="module")
+def whole(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the job leaves when nothing happens to it."""
+    return train(job(tmp_path_factory.mktemp("whole"), base)).folder
+
+
+def checkpoints(run: Run) -> list[int]:
+    """The steps of those that lie there."""
+    return sorted(int(path.name.removeprefix("step-")) for path in run.path.glob(".train.*/checkpoints/step-*"))
+
+
+def results(folder: Path) -> dict[str, Any]:
+    """Those that no clock has a part in."""
+    record = json.loads((folder / "stage.json").read_text())["results"]
+    return {name: value for name, value in record.items() if name != "tokens_per_second"}
+
+
+def assert_as_whole(run: Run, whole: Path) -> None:
+    folder = run.folder("train")
+    assert same(folder, whole)
+    assert results(folder) == results(whole)
+    assert {path.name for path in folder.iterdir()} == {path.name for path in whole.iterdir()}
+    assert not list(run.path.glob(".train.*"))
+
+
+# ---------------------------------------------------------------- the command, disturbed
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_ends_bitwise_as_if_undisturbed(base: Path, tmp_path: Path, whole: Path) -> None:
+    """kill -9 at random moments: before its first step, and in or after steps, at six of them; then to the end."""
+    run, log = job(tmp_path, base), tmp_path / "log"
+    draw = random.Random(5)
+    reached = [0]
+    while len(set(reached)) <= 6:
+        process = command(log, "train", run.path)
+        goal = reached[-1] + draw.choice([0, 1, 2]) if len(reached) > 1 else 0
+        while process.is_alive() and (checkpoints(run) or [0])[-1] < goal:
+            time.sleep(0.002)
+        time.sleep(draw.uniform(0, 0.02 if goal else 0.3))
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, log.read_text()
+        reached.append((checkpoints(run) or [0])[-1])
+    assert reached == sorted(reached) and reached[-1] < STEPS
+    assert exit_code(command(log, "train", run.path)) == 0
+    assert_as_whole(run, whole)
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_a_checkpoint_and_the_next_run_goes_on(base: Path, tmp_path: Path, whole: Path) -> None:
+    """Though the next checkpoint would be minutes away."""
+    run = job(tmp_path, base, JOB.replace("checkpoint_minutes = 0", "checkpoint_minutes = 60"))
+    words = [sys.executable, "-m", "platypus", "train", str(run.path)]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not list(run.path.glob(".train.*/metrics.jsonl")):
+            assert process.poll() is None
+            time.sleep(0.002)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=100)
+    assert process.returncode == 130
+    assert out == ""
+    assert "Traceback" not in err
+    (step,) = checkpoints(run)
+    assert 0 < step < STEPS
+    assert f"stopped after step {step}; the same command goes on from there" in err
+    log = tmp_path / "log"
+    assert exit_code(command(log, "train", run.path)) == 0
+    assert f"going on after step {step}\n" in log.read_text()
+    assert_as_whole(run, whole)
+
+
+def test_a_second_ctrl_c_ends_at_once(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from platypus.training.loop import compute_step
+
+    def interrupted(*arguments: Any, **options: Any) -> StepLoss:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)  # an echo
+        monkeypatch.setattr("platypus.training.distributed.ECHO", -1.0)
+        signal.raise_signal(signal.SIGINT)
+        return compute_step(*arguments, **options)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it may be ignored
+    monkeypatch.setattr("platypus.training.loop.compute_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        learn(base, tmp_path)
+    assert not (tmp_path / "checkpoints").exists()
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
+
+
+def test_a_spoilt_newest_checkpoint_is_passed_over(
+    base: Path, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = job(tmp_path, base)
+    stop_at(monkeypatch, step=8)
+    with pytest.raises(Killed):
+        train(run)
+    monkeypatch.undo()
+    assert checkpoints(run) == [6, 7]
+    (newest,) = run.path.glob(".train.*/checkpoints/step-000007")
+    data = bytearray((newest / "tensors.safetensors").read_bytes())
+    data[len(data) // 2] ^= 1
+    (newest / "tensors.safetensors").write_bytes(data)
+    capsys.readouterr()
+    train(run)
+    said = capsys.readouterr().err
+    assert f"passed over {newest}: tensors.safetensors does not match its checksum\n" in said
+    assert "going on after step 6\n" in said
+    assert_as_whole(run, whole)
+
+
+def test_killed_when_all_is_done_but_the_tidying_it_is_done_the_next_time(
+    base: Path, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best adapter is in its place already, and no longer where it was kept until then."""
+    run = job(tmp_path, base)
+
+    def kill(adapter: Path) -> None:
+        raise Killed
+
+    monkeypatch.setattr("platypus.training.loop.check_adapter", kill)
+    with pytest.raises(Killed):
+        train(run)
+    assert checkpoints(run) == [STEPS - 1, STEPS]
+    monkeypatch.undo()
+    train(run)
+    assert_as_whole(run, whole)
+
+
+def limit(size: int) -> None:
+    """No file of this process may be longer: the system refuses as it does on a full disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_a_full_disk_is_one_clear_error_and_it_goes_on_when_there_is_room(
+    base: Path, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Full for checkpoints, whose tensors outgrow the limit; the last one stays, and the next run completes."""
+    run, log = job(tmp_path, base), tmp_path / "log"
+    stop_at(monkeypatch, step=6)
+    with pytest.raises(Killed):
+        train(run)
+    monkeypatch.undo()
+    assert checkpoints(run) == [4, 5]
+    assert exit_code(command(log, "train", run.path, before=partial(limit, 100_000))) == 1
+    said = log.read_text()
+    assert said.count("platypus: ") == 1
+    assert "File too large" in said and "goes on from step-000005" in said and "Traceback" not in said
+    assert checkpoints(run) == [4, 5]
+    assert exit_code(command(log, "train", run.path)) == 0
+    assert_as_whole(run, whole)
+
+
+@pytest.mark.parametrize(
+    ("where", "kept"),
+    [("platypus.training.tracking.JsonLines.log", False), ("platypus.training.loop.save_adapter", True)],
+)
+def test_whatever_cannot_be_written_it_is_the_same_clear_error(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, kept: bool
+) -> None:
+    settings = NOISY.model_copy(update={"checkpoint_minutes": 0})
+    learn(base, tmp_path / "whole", settings)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    folder = tmp_path / "full"
+    monkeypatch.setattr(where, refuse)
+    with pytest.raises(TrainingError, match="No space left on device") as raised:
+        learn(base, folder, settings)
+    assert raised.value.where == str(folder)
+    assert ("goes on from step-000006" if kept else "begins anew") in raised.value.remedy
+    monkeypatch.undo()
+    learn(base, folder, settings)
+    assert same(folder, tmp_path / "whole")
+
+
+# ---------------------------------------------------------------- validations, the best one, stopping early
+
+
+def validations(folder: Path) -> list[tuple[int, float]]:
+    return [(line["step"], line["valid_loss"]) for line in metrics(folder) if "valid_loss" in line]
+
+
+@pytest.mark.parametrize(("times", "steps"), [(1, [5, 10]), (2, [3, 5, 8, 10]), (9, [*range(1, 11)])])
+def test_validations_are_evenly_spaced_in_an_epoch(base: Path, tmp_path: Path, times: int, steps: list[int]) -> None:
+    """Five steps an epoch; more than one validation a step there is not."""
+    settings = NOISY.model_copy(update={"validations_per_epoch": times, "batch_size": 4})
+    learned = learn(base, tmp_path, settings, valid=some_examples(2))
+    assert [step for step, _ in validations(tmp_path)] == steps
+    assert learned.validations == validations(tmp_path)
+
+
+def validate(monkeypatch: pytest.MonkeyPatch, *losses: float) -> None:
+    """The validation losses of a training."""
+    coming = iter(losses)
+    monkeypatch.setattr("platypus.training.loop._valid_loss", lambda *_: next(coming))
+
+
+STEADY = NOISY.model_copy(update={"schedule": "constant", "batch_size": 5, "epochs": 5})  # of four steps each
+
+
+def test_the_best_adapter_is_kept_bit_for_bit(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of two equally good ones, the second of five."""
+    best = STEADY.model_copy(update={"keep": "best"})
+    for name, settings in (("best", best), ("last", STEADY), ("two", STEADY.model_copy(update={"epochs": 2}))):
+        validate(monkeypatch, 3, 1, 2, 1, 5)
+        learned = learn(base, tmp_path / name, settings, valid=some_examples(2))
+        assert learned.best == (8, 1)
+    kept, two, last = (weights(tmp_path / name) for name in ("best", "two", "last"))
+    assert all(torch.equal(kept[name], two[name]) for name in two)
+    assert not all(torch.equal(kept[name], last[name]) for name in last)
+    assert {path.name for path in (tmp_path / "best").iterdir()} == {"adapter", "metrics.jsonl", "tensorboard"}
+
+
+def test_without_validation_examples_the_last_one_is_the_best(base: Path, tmp_path: Path) -> None:
+    learn(base, tmp_path / "best", STEADY.model_copy(update={"keep": "best"}))
+    learn(base, tmp_path / "last", STEADY)
+    assert same(tmp_path / "best", tmp_path / "last")
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "ends"),
+    [([3, 1, 2, 2, 5], 1, 3), ([3, 1, 2, 2, 5], 2, 4), ([3, 1, 2, 0.5, 1], 2, 5), ([3, 1, 2, 2, 5], None, 5)],
+)
+def test_patience_stops_early_and_the_figures_say_so(
+    base: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    losses: list[float],
+    patience: int | None,
+    ends: int,
+) -> None:
+    validate(monkeypatch, *losses)
+    learned = learn(base, tmp_path, STEADY.model_copy(update={"patience": patience}), valid=some_examples(2))
+    assert [loss for _, loss in learned.validations] == losses[:ends]
+    said = f"stopped early: {patience} validations without a lower loss\n" in capsys.readouterr().err
+    assert said == (ends < 5)
+    found = learned.results(steps_per_epoch=4)
+    assert (found["epochs"], found["steps"], len(found["train_losses"])) == (ends, 4 * ends, ends)
+    assert found["best_step"] == 4 * (losses.index(min(losses[:ends])) + 1)
+    assert (tmp_path / "adapter").is_dir()
+
+
+def test_figures_by_hand() -> None:
+    """Losses are means per answer token; the second epoch has one step of two."""
+    steps = [StepLoss(1.0, 10, 100, 1.0), StepLoss(4.0, 20, 200, 1.0), StepLoss(0.5, 5, 50, 1.0)]
+    learned = Learned(Cut(4, checkpointing=False), steps, [(2, 0.75), (3, 0.75)])
+    assert learned.stale == 1
+    assert learned.results(steps_per_epoch=2) == {
+        "epochs": 2,
+        "steps": 3,
+        "first_loss": 1.0,
+        "train_losses": [3.0, 0.5],
+        "valid_losses": [0.75, 0.75],
+        "best_step": 2,
+        "micro_batch_size": 4,
+        "tokens": 350,
+        "answer_tokens": 35,
+    }
+
+
+# ---------------------------------------------------------------- loggers
+
+
+@pytest.mark.parametrize("name", ["wandb", "mlflow", "trackio"])
+def test_a_logger_that_is_missing_is_refused_with_the_remedy(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("platypus.training.tracking.get_available_trackers", lambda: ["tensorboard"])
+    check_loggers(["tensorboard"])
+    run = job(tmp_path, base, f'{JOB}loggers = ["tensorboard", "{name}"]\n')
+    with pytest.raises(RecipeError, match=f"the logger '{name}' is not installed") as raised:
+        train(run)
+    assert raised.value.remedy == f"pip install {name}"
+    assert not list(run.path.glob(".train.*"))
+
+
+def test_tensorboard_has_the_values_and_none_where_it_is_not_asked_for(base: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    learn(base, tmp_path / "with", NOISY, valid=some_examples(2))
+    (folder,) = {path.parent for path in (tmp_path / "with" / "tensorboard").rglob("events.*")}
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    for name in ("loss", "valid_loss", "learning_rate", "norm"):
+        logged = [(event.step, event.value) for event in events.Scalars(name)]
+        expected = [(line["step"], line[name]) for line in metrics(tmp_path / "with") if name in line]
+        assert logged == [(step, pytest.approx(value, rel=1e-6)) for step, value in expected]
+    learn(base, tmp_path / "without", NOISY.model_copy(update={"loggers": []}), valid=some_examples(2))
+    assert not (tmp_path / "without" / "tensorboard").exists()
+    shutil.rmtree(tmp_path / "with" / "tensorboard")
+    assert same(tmp_path / "with", tmp_path / "without")

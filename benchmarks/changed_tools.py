@@ -19,7 +19,8 @@ from random import Random
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from platypus.catalogue.tools import Catalogue, Tool, catalogue_from_json
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Catalogue, Tool
 from platypus.commands.generate import generate
 from platypus.commands.refine import refine
 from platypus.commands.train import train
@@ -27,7 +28,7 @@ from platypus.data.dataset import Example, read_dataset
 from platypus.evaluation.metrics import score, summarise
 from platypus.generation.plans.sampler import Sampler
 from platypus.generation.requests.phrasing import Phraser, literals_said
-from platypus.inference.planner import open_planner
+from platypus.inference.opening import open_planner
 from platypus.plan.plan import Plan
 from platypus.run.folder import Run
 

@@ -25,15 +25,15 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, LogitsProc
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from platypus.catalogue.tools import Catalogue
-from platypus.commands.generate import examples
 from platypus.data.dataset import Example
 from platypus.decoding.constraint import Constraint
 from platypus.decoding.decoder import Decoder
 from platypus.decoding.grammar.plans import plan_schema
 from platypus.decoding.kv_cache import Store
-from platypus.decoding.state import Limits
+from platypus.decoding.results import Limits
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.generation.catalogues.random_catalogue import random_catalogue
+from platypus.generation.examples import examples
 from platypus.model.loading import Loaded, greedy_generation, set_padding
 from platypus.prompt.prompt import Prompt
 from platypus.run.settings import GenerateTable

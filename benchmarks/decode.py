@@ -31,10 +31,11 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.contenders import Dictated, Said, Task, Way, peers, platypus, random_model, requests, tasks
-from platypus.catalogue.tools import Catalogue, read_catalogue
+from platypus.catalogue.reading import read_catalogue
+from platypus.catalogue.tools import Catalogue
 from platypus.decoding.constraint import Constraint, Walk
 from platypus.decoding.decoder import Decoder
-from platypus.decoding.state import Limits
+from platypus.decoding.results import Limits
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.generation.catalogues.random_catalogue import random_catalogue
 from platypus.model.loading import Loaded, load_base

@@ -33,12 +33,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue
 from platypus.catalogue.schema import Schema, variants
-from platypus.catalogue.tools import Catalogue, catalogue_from_json, read_catalogue
+from platypus.catalogue.tools import Catalogue
 from platypus.decoding.constraint import Constraint
 from platypus.decoding.decoder import Decoder
 from platypus.decoding.grammar.plans import PARAMETER_BITS, plan_grammar
-from platypus.decoding.state import Limits
+from platypus.decoding.results import Limits
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import CatalogueError
 from platypus.generation.catalogues.random_catalogue import random_catalogue

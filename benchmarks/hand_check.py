@@ -12,10 +12,11 @@ import json
 from pathlib import Path
 from random import Random
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json, read_catalogue
-from platypus.commands.generate import examples
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue
+from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example
 from platypus.errors import CatalogueError
+from platypus.generation.examples import examples
 from platypus.run.settings import GenerateTable
 
 ROOT = Path(__file__).parents[1]

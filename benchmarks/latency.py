@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from platypus.inference.planner import open_planner
+from platypus.inference.opening import open_planner
 from platypus.run.folder import Run
 
 WARMING_UP = 5

@@ -32,10 +32,10 @@ from transformers import (
     TrainingArguments,
 )
 
-from platypus.commands.train import adapt
 from platypus.model.loading import Loaded
 from platypus.prompt.prompt import Encoded
 from platypus.run.settings import TrainTable
+from platypus.training.adapter import adapt
 from platypus.training.forecast import cuts
 from platypus.training.shared_prefix.loss import accumulate, answer_length
 

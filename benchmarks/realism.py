@@ -23,8 +23,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
-from platypus.catalogue.tools import read_catalogue
-from platypus.commands.generate import examples
+from platypus.catalogue.reading import read_catalogue
+from platypus.generation.examples import examples
 from platypus.generation.requests.phrasing import literals_said
 from platypus.run.settings import GenerateTable
 

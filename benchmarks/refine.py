@@ -28,10 +28,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from platypus.catalogue.tools import read_catalogue
+from platypus.catalogue.reading import read_catalogue
 from platypus.data.signatures import normalised
+from platypus.plan.lenient_json import read_loosely
 from platypus.plan.plan import Malformed
-from platypus.plan.repair import read_loosely
 from platypus.refinement.candidates import Reading, gather
 from platypus.refinement.quality import Bounds
 

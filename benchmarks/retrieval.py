@@ -26,7 +26,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from platypus.catalogue.tools import Catalogue, Tool, catalogue_from_json
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Catalogue, Tool
 from platypus.errors import CatalogueError
 from platypus.generation.catalogues.random_catalogue import random_catalogue
 from platypus.generation.plans.sampler import Sampler

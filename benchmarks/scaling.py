@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from platypus.commands.train import adapt
 from platypus.errors import TrainingError
 from platypus.model.loading import Loaded
 from platypus.prompt.prompt import Encoded
 from platypus.run.settings import TrainTable
 from platypus.training import forecast
+from platypus.training.adapter import adapt
 
 PREFIX, SUFFIX, ANSWER, ROWS = 1536, 150, 110, 16
 STEP = [

@@ -20,8 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from platypus.catalogue.tools import Catalogue, read_catalogue
-from platypus.plan.plan import Malformed, Plan, Step, plan_from_json, same
+from platypus.catalogue.reading import read_catalogue
+from platypus.catalogue.tools import Catalogue
+from platypus.plan.equality import same
+from platypus.plan.plan import Malformed, Plan, Step, plan_from_json
 
 ROOT = Path(__file__).parents[1]
 MEASURES = ("valid", "exact", "tool_sequence")

@@ -17,12 +17,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.base import RECIPE
-from platypus.commands.base import unseen_accuracy, unseen_lesson
 from platypus.evaluation.metrics import score
 from platypus.generation.tasks import Lesson
-from platypus.inference.planner import Planner, base_prompt
+from platypus.inference.opening import base_prompt
+from platypus.inference.planner import Planner
 from platypus.model.loading import Loaded, load_base
-from platypus.pretraining.initial_weights import prompt_of
+from platypus.pretraining.loop import unseen_accuracy, unseen_lesson
+from platypus.pretraining.tokenizer import prompt_of
 from platypus.prompt.prompt import Prompt
 from platypus.run.recipe import Recipe, read_recipe
 from platypus.run.settings import DecodeTable

@@ -1,6 +1,30 @@
 """Platypus turns a tool catalogue into a planner: a small, fine-tuned model that answers a request with a valid plan.
 
-Importing the package imports nothing heavy, so that `platypus --help` answers at once: import from its modules.
+A package or module imports only those listed above it; within a package the same holds for its modules, which its own
+docstring lists. Torch is imported only where it says [torch], so that everything else is quick to import.
+
+    errors.py           what a user can do wrong: what, where, and the remedy
+    files.py            read a user's text file; write a file whole or not at all
+    parallel.py         how many cores there are; ordered work ahead of its consumer
+    reports.py          sections, tables and bars as Markdown and as one HTML page
+    catalogue/          the tools that a planner may use
+    plan/               what a planner answers: valid plans, and what is not one
+    data/               rows of examples, in and out of files
+    prompt/             how requests and answers look as text and tokens
+    run/                recipes and settings, and the folder of a run
+    generation/         examples from a catalogue alone
+    refinement/         check, deduplicate and split rows
+    model/              language models on disk and in memory [torch]
+    training/           LoRA fine-tuning [torch]
+    merging/            adapters into bases [torch]
+    decoding/           a model under a constraint: valid plans only
+    inference/          a request in, an answer out
+    evaluation/         answers scored and reported
+    pretraining/        how the embedded base is made [torch]
+    commands/           one file for each command of the command line
+    cli.py              arguments → command
+
+`import platypus` imports nothing heavy: the public names below are looked up when they are first used.
 """
 
 import logging

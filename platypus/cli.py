@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from platypus.training.forecast import Forecast
 
 LISTEN = 10  # seconds in which torchrun ends the others when the first process has failed
-EMBEDDED = Path(__file__).parent / "embedded"  # the base that `base = "embedded"` in a recipe means
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)]
 RecipeFile = Annotated[
@@ -327,6 +326,7 @@ def base(
     read = read_recipe(recipe)
     from platypus.commands.base import base
     from platypus.commands.show import result_lines
+    from platypus.model.bases import EMBEDDED
 
     results = base(read, out or EMBEDDED)
     if _rank() == 0:
@@ -345,7 +345,7 @@ def _open(
 
 
 def _tools(file: Path | None) -> "Catalogue | None":
-    from platypus.catalogue.tools import read_catalogue
+    from platypus.catalogue.reading import read_catalogue
 
     return None if file is None else read_catalogue(file)
 
@@ -375,8 +375,8 @@ def _print_forecast(forecast: "Forecast", *, as_json: bool) -> None:
 def _print_scores(outcome: "Outcome", *, as_json: bool) -> None:
     from rich.console import Console
 
-    from platypus.commands.evaluate import table
     from platypus.commands.show import headline
+    from platypus.evaluation.report import table
 
     if as_json:
         typer.echo(json.dumps(outcome.to_json()))

@@ -14,8 +14,6 @@
 What a *model* does wrong is not an error but a value: `platypus.plan.plan.Malformed`.
 """
 
-from pathlib import Path
-
 
 class PlatypusError(Exception):
     """A mistake that the user can mend: `what` happened, `where`, and the `remedy`."""
@@ -65,15 +63,3 @@ class TrainingError(PlatypusError):
 
 class TeacherError(PlatypusError):
     """A teacher that cannot be reached, refuses the key, or leaves nothing to go on with."""
-
-
-def read_text(
-    path: Path, *, error: type[PlatypusError], remedy: str = "", resave: str = "Save the file as UTF-8."
-) -> str:
-    """The text of a user's file. Raises `error`: `remedy` where it cannot be read, `resave` where it is not UTF-8."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as cause:
-        raise error(f"cannot be read: {cause.strerror}", where=str(path), remedy=remedy) from cause
-    except UnicodeDecodeError as cause:
-        raise error("is not UTF-8 text", where=str(path), remedy=resave) from cause

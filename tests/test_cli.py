@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from platypus import __version__
-from platypus.catalogue.tools import Catalogue, read_catalogue
+from platypus.catalogue.reading import read_catalogue
+from platypus.catalogue.tools import Catalogue
 from platypus.cli import main
 from platypus.inference.planner import Answer
 from platypus.plan.plan import Plan, Reference, Step, parse_plan

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 from platypus.catalogue.schema import Schema, allowed_values, array_items, fits, is_nothing, variants
 from platypus.catalogue.tools import Argument, Catalogue, Tool
-from platypus.catalogue.words import is_plural, singular
-from platypus.generation.plans.values import words
+from platypus.catalogue.words import is_plural, singular, words
 
 EMPTY_WORDS = {
     *("a", "an", "the", "of", "to", "for", "by", "in", "on", "with", "and", "or", "as", "at", "from", "it", "is", "be"),

@@ -66,17 +66,22 @@ def inline(
         plain["items"] = inner(plain["items"], "[]")
     if "properties" in plain:
         plain["properties"] = {name: inner(part, f".{name}") for name, part in plain["properties"].items()}
-        undefined = [name for name in plain.get("required", ()) if name not in plain["properties"]]
-        if undefined:
-            raise CatalogueError(
-                f"{undefined[0]!r} is required but not defined",
-                where=where,
-                remedy="Define it under `properties`, or take it out of `required`.",
-            )
+        check_required(plain, where)
     for key in ("anyOf", "oneOf"):
         if key in plain:
             plain[key] = [inner(part, f" ({key} {i})") for i, part in enumerate(plain[key])]
     return plain
+
+
+def check_required(schema: Schema, where: str) -> None:
+    """Raises CatalogueError, naming `where`, when the schema requires a property that it does not define."""
+    undefined = [name for name in schema.get("required", ()) if name not in schema.get("properties", {})]
+    if undefined:
+        raise CatalogueError(
+            f"{undefined[0]!r} is required but not defined",
+            where=where,
+            remedy="Define it under `properties`, or take it out of `required`.",
+        )
 
 
 def _check_keywords(schema: Schema, where: str) -> None:

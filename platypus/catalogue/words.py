@@ -6,6 +6,7 @@ Rules with the common exceptions; a word that they get wrong is still readable. 
 import re
 from functools import lru_cache
 
+WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 FORMS = {
     **{"people": "person", "children": "child", "men": "man", "women": "woman", "data": "data", "analyses": "analysis"},
     **{
@@ -84,3 +85,20 @@ def with_article(noun: str) -> str:
 def listed(texts: list[str], *, last: str = " and ") -> str:
     """`["a", "b", "c"]` → `a, b and c`."""
     return ", ".join(texts[:-1]) + (last if len(texts) > 1 else "") + texts[-1]
+
+
+def words(name: str) -> list[str]:
+    """The words of an identifier in any style: `stage.name`, `needsResponse`, `work_ids`."""
+    return list(_words(name))
+
+
+@lru_cache(maxsize=16384)
+def _words(name: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in WORDS.findall(name))
+
+
+def plural(noun: str) -> str:
+    """`ticket` → `tickets`, `policy` → `policies`, `branch` → `branches`."""
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return noun[:-1] + "ies"
+    return noun + ("es" if noun.endswith(("s", "x", "ch", "sh")) else "" if noun.endswith("feedback") else "s")

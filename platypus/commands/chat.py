@@ -6,7 +6,6 @@ instruction, as far as the context allows. Lines come from standard input, a ter
 output, all else to standard error, a plan of which the planner is not sure among it.
 """
 
-import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -19,8 +18,10 @@ from rich.text import Text
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Instruction
 from platypus.errors import PlatypusError, PromptError, RunError
-from platypus.inference.planner import Answer, Planner, open_planner, open_untrained
-from platypus.plan.plan import Malformed, Plan, Reference, Step, Value
+from platypus.inference.opening import open_planner, open_untrained
+from platypus.inference.planner import Answer, Planner
+from platypus.plan.notation import readable
+from platypus.plan.plan import Malformed, Plan
 from platypus.run.folder import Run
 from platypus.run.recipe import Recipe
 
@@ -169,7 +170,7 @@ class Conversation:
             )
 
     def _stream(self, request: str) -> str:
-        from platypus.model.loading import stream  # torch
+        from platypus.model.completion import stream  # torch
 
         pieces: list[str] = []
         begun, limit = time.monotonic(), self.planner.settings.seconds
@@ -226,23 +227,3 @@ def _doubt(answer: Answer, least: float) -> str:
     if not answer.finished:
         return "the plan was cut by a limit"
     return f"the confidence is {answer.confidence:.0%}, and {least:.0%} are wanted"
-
-
-def readable(plan: Plan) -> str:
-    """The plan for people: `1. who_am_i()`, then `2. works_list(owned_by = [output of step 1])`."""
-    if not plan.steps:
-        return "No plan: these tools cannot answer that."
-    return "\n".join(f"{number}. {_readable_step(step)}" for number, step in enumerate(plan.steps, start=1))
-
-
-def _readable_step(step: Step) -> str:
-    return f"{step.tool}({', '.join(f'{name} = {_readable_value(value)}' for name, value in step.arguments.items())})"
-
-
-def _readable_value(value: Value) -> str:
-    if isinstance(value, Reference):
-        part = f" at {'.'.join(value.path)}" if value.path else ""
-        return f"output of step {value.step + 1}{part}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_readable_value, value))}]"
-    return json.dumps(value, ensure_ascii=False)

@@ -10,9 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from platypus.catalogue.tools import Catalogue, read_catalogue
+from platypus.catalogue.reading import read_catalogue
+from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import read_dataset
-from platypus.errors import PlatypusError, read_text
+from platypus.errors import PlatypusError
+from platypus.files import read_text
 from platypus.plan.plan import Malformed, parse_plan
 from platypus.run.recipe import read_recipe
 

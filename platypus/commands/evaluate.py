@@ -9,61 +9,22 @@ import gc
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
-
-from platypus.data.dataset import Example, Instruction, Row, read_dataset, write_lines
-from platypus.evaluation.metrics import Interval, Score, Scored, TextScore, grouped, score, score_text, summarise
+from platypus.data.dataset import Example, read_dataset, write_lines
+from platypus.evaluation.answering import Marked, answer_rows, request_and_gold
+from platypus.evaluation.metrics import Score, Scored, TextScore, grouped, summarise
+from platypus.evaluation.report import as_markdown
 from platypus.inference.calibration import Calibration, brier, calibration_error
-from platypus.inference.planner import CONFIDENCE, Planner, is_merged, open_base, open_planner
-from platypus.plan.plan import Malformed, Plan
-from platypus.prompt.prompt import Prompt
+from platypus.inference.opening import CONFIDENCE, is_merged, open_base, open_planner
+from platypus.plan.plan import Malformed
 from platypus.run.folder import Outcome, Run
-from platypus.run.settings import EvaluateTable
 
-MEASURES = {
-    "valid": "valid plans",
-    "exact": "exact plans",
-    "tool_sequence": "tool sequence",
-    "tool_f1": "tool F1",
-    "argument_f1": "argument F1",
-    "reference_accuracy": "references",
-    "correct_refusals": "correct refusals",
-    "wrong_refusals": "wrong refusals",
-    "text_exact": "exact texts",
-    "word_f1": "word F1",
-}
 FITTED = 500  # validation rows that confidence is fitted to, at most
 SHOWN = 3  # requests that the report shows with gold and answers
-
-
-@dataclass(frozen=True)
-class Marked:
-    """One row, answered and scored. `plan` is None where the answer is text; `cut` when a limit ended the answer.
-
-    `probability` is the model's own of the whole plan: None where nothing is known of it, 0 for a plan that was cut.
-    """
-
-    row: Row
-    text: str
-    plan: Plan | Malformed | None
-    tokens: int
-    score: Score | TextScore
-    cut: bool
-    probability: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The line in `scores.jsonl`, but for the variant."""
-        plan = self.plan.to_json() if isinstance(self.plan, Plan) else None
-        problems = list(map(str, self.plan.problems)) if isinstance(self.plan, Malformed) else []
-        answered = {"answer": self.text, "plan": plan, "problems": problems, "tokens": self.tokens, "cut": self.cut}
-        return {**_asked(self.row), **answered, "probability": self.probability, "score": asdict(self.score)}
 
 
 def evaluate(run: Run, *, force: bool = False) -> Outcome:
@@ -76,17 +37,6 @@ def evaluate(run: Run, *, force: bool = False) -> Outcome:
         work=lambda folder: _evaluate(run, folder),
         force=force,
     )
-
-
-def table(results: Mapping[str, Any]) -> Table:
-    """The measures of all variants side by side, for the terminal."""
-    shown = Table(title=f"{results['rows']} test requests, 95% intervals", title_justify="left")
-    for heading in _measure_rows(results)[0]:
-        shown.add_column(heading, justify="left" if heading == "measure" else "right")
-    for cells in _measure_rows(results)[1:]:
-        shown.add_row(*cells)
-    shown.caption, shown.caption_justify = "\n".join(_remarks(results["variants"])), "left"
-    return shown
 
 
 # ---------------------------------------------------------------- answers and scores
@@ -103,7 +53,7 @@ def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
     for variant, opener in openers.items():
         planner = opener(run)
         begun = time.monotonic()
-        marked[variant] = _mark(planner, rows, settings, variant)
+        marked[variant] = answer_rows(planner, rows, settings, variant)
         seconds = time.monotonic() - begun
         variants[variant] = {
             "model": planner.loaded.source,
@@ -114,7 +64,7 @@ def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
         if variant == "after" and any(row.probability is not None for row in marked[variant]):
             valid = read_dataset(str(run.folder("refine") / "valid.jsonl"), run.catalogue).rows[: settings.limit]
             plans = [row for row in valid if isinstance(row, Example)][:FITTED]
-            calibration = _calibration(_mark(planner, plans, settings, "confidence"))
+            calibration = _calibration(answer_rows(planner, plans, settings, "confidence"))
             calibration.save(folder / CONFIDENCE)
             least = run.recipe.decode.min_confidence
             variants[variant]["confidence"] = _confidence(marked[variant], calibration, least)
@@ -123,43 +73,9 @@ def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
     report = {"rows": len(rows), "of": len(test), "variants": variants, "examples": _examples(marked)}
     write_lines(folder / "scores.jsonl", ({"variant": v, **row.to_json()} for v in marked for row in marked[v]))
     (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "report.md").write_text(_markdown(report), encoding="utf-8")
+    (folder / "report.md").write_text(as_markdown(report), encoding="utf-8")
     slim = {name: {k: v for k, v in part.items() if not k.startswith("by_")} for name, part in variants.items()}
     return {**report, "variants": slim}
-
-
-def _mark(planner: Planner, rows: Sequence[Row], settings: EvaluateTable, variant: str) -> list[Marked]:
-    """The rows answered and scored, in their order.
-
-    Rows with long gold answers are answered first, so that the answers of a batch are about equally long.
-    """
-    prompt = planner.prompt
-    order = sorted(range(len(rows)), key=lambda i: (not _is_planned(rows[i], prompt), -len(prompt.answer(rows[i]))))
-    answered = _answered(planner, [rows[i] for i in order], settings)
-    console = Console(stderr=True)
-    watched = track(answered, description=f"evaluate ({variant})", total=len(rows), console=console)
-    marked = dict(zip(order, watched, strict=True))
-    return [marked[i] for i in range(len(rows))]
-
-
-def _is_planned(row: Row, prompt: Prompt) -> bool:
-    return isinstance(row, Example) and prompt.catalogue is not None
-
-
-def _answered(planner: Planner, rows: Sequence[Row], settings: EvaluateTable) -> Iterator[Marked]:
-    """The rows answered: first those that ask for a plan, then those that ask for text."""
-    prompt, size, length = planner.prompt, settings.batch_size, settings.max_new_tokens
-    if prompt.catalogue is not None:
-        examples = [row for row in rows if isinstance(row, Example)]
-        answers = planner.plan([row.query for row in examples], batch_size=size, max_new_tokens=length)
-        for row, answer in zip(examples, answers, strict=True):
-            scored = score(answer.plan, row.plan, prompt.catalogue)
-            probability = answer.probability if answer.finished or answer.probability is None else 0.0
-            yield Marked(row, answer.text, answer.plan, answer.tokens, scored, not answer.finished, probability)
-    texts = [row for row in rows if not _is_planned(row, prompt)]
-    for asked, said in zip(texts, planner.respond(texts, batch_size=size, max_new_tokens=length), strict=True):
-        scored_text = score_text(said.text, prompt.answer(asked))
-        yield Marked(asked, said.text, None, said.tokens, scored_text, not said.finished)
 
 
 def _summary(marked: Sequence[Marked], resamples: int, seed: int) -> dict[str, Any]:
@@ -216,88 +132,7 @@ def _examples(marked: Mapping[str, Sequence[Marked]]) -> list[dict[str, Any]]:
     """Some rows, evenly spread over the test set, with every variant's answer."""
     first = next(iter(marked.values()))
     chosen = range(0, len(first), max(1, len(first) // SHOWN))[:SHOWN]
-    return [{**_asked(first[i].row), **{variant: rows[i].text for variant, rows in marked.items()}} for i in chosen]
-
-
-def _asked(row: Row) -> dict[str, Any]:
-    if isinstance(row, Instruction):
-        return {"instruction": row.instruction, "input": row.input, "gold": row.output}
-    return {"query": row.query, "gold": row.plan.to_json()}
-
-
-# ---------------------------------------------------------------- the report
-
-
-def _markdown(report: Mapping[str, Any]) -> str:
-    variants: Mapping[str, Any] = report["variants"]
-    models = [f"- {name}: {part['model']}, {part['tokens_per_second']} tokens/s" for name, part in variants.items()]
-    rows = f"{report['rows']} of {report['of']} test rows. Brackets hold 95% bootstrap intervals, in percent."
-    sections = ["# Evaluation", rows, "\n".join(models), _lines(_measure_rows(report))]
-    for title, key in (("length of the gold plan", "by_length"), ("tool in the gold plan", "by_tool")):
-        if variants["after"][key]:
-            sections += [f"## Exact plans by {title}", _lines(_group_rows(variants, key, title))]
-    sections += ["## Malformed answers", _lines(_malformed_rows(variants))]
-    if remarks := _remarks(variants):
-        sections += ["## Limits and confidence", "\n".join(f"- {remark}" for remark in remarks)]
-    sections += ["## Examples"]
-    sections += [_fenced(example) for example in report["examples"]]
-    return "\n\n".join(sections) + "\n"
-
-
-def _remarks(variants: Mapping[str, Any]) -> list[str]:
-    """What is to be said of plans that were cut, and of the confidence in plans."""
-    remarks = [f"{name}: {part['cut']} answers were cut by a limit" for name, part in variants.items() if part["cut"]]
-    for name, part in variants.items():
-        if found := part.get("confidence"):
-            score, apart = found["brier"], found["calibration_error"]
-            remarks.append(
-                f"{name}: confidence, fitted to {found['fitted_rows']} validation rows: Brier score"
-                f" {score['probability']:.3f} → {score['confidence']:.3f},"
-                f" calibration error {apart['probability']:.1%} → {apart['confidence']:.1%}"
-            )
-            if found["min_confidence"]:
-                others = "none is" if found["exact_if_sure"] is None else f"{found['exact_if_sure']:.1%} are exact"
-                remarks.append(
-                    f"{name}: not sure of {found['not_sure']} plans (below {found['min_confidence']:.0%});"
-                    f" of the others {others}"
-                )
-    return remarks
-
-
-def _measure_rows(report: Mapping[str, Any]) -> list[list[str]]:
-    """A heading, then each measure that some row has a say in."""
-    parts = [part["measures"] for part in report["variants"].values()]
-    named = [name for name in MEASURES if name in parts[0]]
-    cells = [[MEASURES[name], *(_cell(part[name]) for part in parts), str(parts[0][name]["rows"])] for name in named]
-    return [["measure", *report["variants"], "rows"], *cells]
-
-
-def _group_rows(variants: Mapping[str, Any], key: str, title: str) -> list[list[str]]:
-    parts = [part[key] for part in variants.values()]
-    cells = [
-        [name, *(_cell(part[name]["exact"]) for part in parts), str(parts[0][name]["exact"]["rows"])]
-        for name in parts[0]
+    return [
+        {**request_and_gold(first[i].row), **{variant: rows[i].text for variant, rows in marked.items()}}
+        for i in chosen
     ]
-    return [[title, *variants, "rows"], *cells]
-
-
-def _malformed_rows(variants: Mapping[str, Any]) -> list[list[str]]:
-    kinds = sorted({kind for part in variants.values() for kind in part["malformed"]})
-    cells = [[kind, *(str(part["malformed"].get(kind, 0)) for part in variants.values())] for kind in kinds]
-    return [["first problem", *variants], *cells]
-
-
-def _cell(interval: Mapping[str, Any]) -> str:
-    return str(Interval(**interval))
-
-
-def _lines(rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown, its first row the heading."""
-    heading, *rest = [f"| {' | '.join(cells)} |" for cells in rows]
-    return "\n".join([heading, "|---" * len(rows[0]) + "|", *rest])
-
-
-def _fenced(example: Mapping[str, Any]) -> str:
-    """One example as indented JSON in a code block: nothing that a model says can break out of it."""
-    text = json.dumps(example, indent=2, ensure_ascii=False)
-    return "\n".join(f"    {line}" for line in text.split("\n"))

@@ -21,10 +21,10 @@ from platypus.data.dataset import Example, read_dataset
 from platypus.decoding.grammar.plans import plan_grammar, plan_schema
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import CatalogueError, RunError
-from platypus.inference.planner import is_merged, prompt_settings
+from platypus.inference.opening import is_merged, prompt_settings
 from platypus.plan.notation import Notation, print_plan
 from platypus.plan.plan import Plan
-from platypus.prompt.prompt import frame
+from platypus.prompt.templates import frame
 from platypus.run.folder import Outcome, Run
 from platypus.run.settings import PromptTable
 

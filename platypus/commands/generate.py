@@ -9,9 +9,8 @@ outlives this stage's.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from rich.console import Console
@@ -19,18 +18,12 @@ from rich.progress import Progress, track
 
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, write_lines, write_rows
-from platypus.errors import CatalogueError, RunError
-from platypus.generation.plans.coverage import KINDS, Ledger, as_markdown
-from platypus.generation.plans.sampler import Sampler
-from platypus.generation.requests.phrasing import Phraser, Said, literals_said
-from platypus.generation.requests.refusals import Refusals
+from platypus.errors import RunError
+from platypus.generation.examples import coverage, examples
+from platypus.generation.plans.coverage import KINDS, as_markdown
 from platypus.generation.teacher.teacher import jobs, read_style, style_fingerprint, teach
-from platypus.plan.plan import Plan
 from platypus.run.folder import Outcome, Run
 from platypus.run.settings import GenerateTable
-
-TRIES = 50  # draws for each example that is wanted, before a catalogue counts as exhausted
-SEEN = 0.4  # the share of plans that are drawn for what is seen too seldom, while there is any
 
 
 def generate(run: Run, *, force: bool = False) -> Outcome:
@@ -99,52 +92,3 @@ def _reported(folder: Path, catalogue: Catalogue, settings: GenerateTable, made:
         "refusals": dict(sorted(Counter(e.origin["refusal"] for e in made if "refusal" in e.origin).items())),
         "uncovered": [entry["what"] for kind in KINDS for entry in report[kind]["uncovered"]],
     }
-
-
-def examples(catalogue: Catalogue, settings: GenerateTable, *, seed: int) -> Iterator[Example]:
-    """`settings.examples` distinct examples, always the same for a seed."""
-    rng = Random(f"generate/{seed}")
-    sampler = Sampler(catalogue, settings.max_steps)
-    phraser = Phraser(catalogue, typos=settings.typos, context=settings.context)
-    if not sampler.goals:
-        raise CatalogueError(
-            "no tool can be called: each needs an argument that nothing can fill",
-            remedy="Give required arguments a type, an enum or `examples`, or add a tool that returns what they need.",
-        )
-    refusals, ledger = Refusals(sampler, phraser), Ledger(sampler, settings.coverage)
-    asked: set[str] = set()
-    tries = 0
-    while len(asked) < settings.examples:
-        tries += 1
-        if tries > TRIES * settings.examples:
-            raise CatalogueError(
-                f"only {len(asked)} distinct requests could be made from {len(catalogue)} tools",
-                remedy=f"Set examples = {len(asked)} under [generate], or give more tools, arguments or examples.",
-            )
-        source: dict[str, Any] = {"source": "generate", "line": len(asked) + 1}
-        if rng.random() < settings.refusals:
-            request, source["refusal"] = refusals.request(rng)
-            said = Said(request, Plan(), request) if request else None
-        else:
-            said = phraser.said(rng, _plan(rng, sampler, ledger, left=settings.examples - len(asked)))
-        if said and said.core.lower() not in asked and literals_said(said.plan, said.request):
-            asked.add(said.core.lower())
-            ledger.count(said.plan)
-            yield Example(said.request, said.plan, catalogue.fingerprint, source)
-
-
-def _plan(rng: Random, sampler: Sampler, ledger: Ledger, *, left: int) -> Plan:
-    """A plan for what is seen too seldom, the more often the less room is left for it; else any plan."""
-    share = max(SEEN, 2 * ledger.missing / (3 * left))
-    plan = ledger.draw(rng) if ledger.missing and rng.random() < share else None
-    return sampler.mixed(rng) if plan is None else plan
-
-
-def coverage(catalogue: Catalogue, settings: GenerateTable, made: list[Example]) -> dict[str, Any]:
-    """What the examples cover of the catalogue: see `platypus.generation.plans.coverage.Ledger.report`."""
-    ledger = Ledger(Sampler(catalogue, settings.max_steps), settings.coverage)
-    for example in made:
-        if example.plan.steps:
-            ledger.count(example.plan)
-    ledger.give_up(Random(0))
-    return ledger.report()

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import diags_array
 
-from platypus.catalogue.tools import read_catalogue
+from platypus.catalogue.reading import read_catalogue
 from platypus.data.signatures import normalised
 from platypus.errors import DatasetError
 from platypus.refinement.candidates import Candidate, Reading, gather

@@ -22,17 +22,17 @@ from platypus.data.dataset import Rejected, write_lines
 from platypus.errors import DatasetError
 from platypus.refinement.candidates import Candidate, Gathered, Mapped, Reading, gather, on_cores
 from platypus.refinement.deduplication import (
-    numbered,
     rejection,
     without_contamination,
     without_near_copies,
     without_paraphrases,
     without_repetitions,
 )
+from platypus.refinement.grouping import Ints, families, numbered, tied
 from platypus.refinement.quality import Bounds
 from platypus.refinement.report import write_reports
-from platypus.refinement.similarity import Ints, connected, trigrams
-from platypus.refinement.splits import families, prevailing, split, split_by_tool, tied
+from platypus.refinement.similarity import connected, trigrams
+from platypus.refinement.splits import prevailing, split, split_by_tool
 from platypus.run.folder import Outcome, Run
 from platypus.run.settings import Doubt, RefineTable
 

@@ -10,32 +10,24 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import torch
-from peft import LoraConfig, get_peft_model
 from rich.filesize import decimal
 from rich.table import Table
 
 from platypus.data.dataset import Row, read_dataset
-from platypus.errors import DatasetError, ModelError, PromptError
-from platypus.model.loading import AdapterCard, Loaded, base_fingerprint, load_base
+from platypus.errors import DatasetError, PromptError
+from platypus.model.adapters import AdapterCard
+from platypus.model.bases import base_fingerprint
+from platypus.model.loading import Loaded, load_base
 from platypus.prompt.prompt import Encoded, Prompt
 from platypus.run.folder import Outcome, Run
 from platypus.run.recipe import Recipe
-from platypus.run.settings import TrainTable
+from platypus.training.adapter import adapt, load_adapted_for_training
 from platypus.training.dataset import Lessons
-from platypus.training.distributed import Team, check_team, gather_team, load_for_training, shard
+from platypus.training.distributed import Team, check_team, gather_team
 from platypus.training.forecast import Forecast, foresee, measure_seconds, set_checkpointing
 from platypus.training.loop import fit
 from platypus.training.optimizer import warmup_steps
-from platypus.training.shared_prefix.prefix import sharing
 from platypus.training.tracking import check_loggers
-
-# Our names for the layers of Llama-like models; "all-linear" is PEFT's own for every linear layer but the output.
-TARGETS: dict[str, str | list[str]] = {
-    "mlp": ["gate_proj", "up_proj", "down_proj"],
-    "attention": ["q_proj", "k_proj", "v_proj", "o_proj"],
-    "all-linear": "all-linear",
-}
 
 
 def train(run: Run, *, force: bool = False) -> Outcome:
@@ -193,8 +185,7 @@ def _rows(run: Run, split: str) -> tuple[Row, ...]:
 
 def lessons_of(run: Run, rows: Sequence[Row], loaded: Loaded) -> Lessons:
     """The rows as the run's training reads them. Raises PromptError for rows longer than the cutoff or the context."""
-    table = run.recipe.prompt
-    prompt = Prompt(loaded.tokenizer, run.catalogue, table.notation, table.cutoff, table.markers)
+    prompt = Prompt.of(loaded.tokenizer, run.catalogue, run.recipe.prompt)
     lessons = Lessons(rows, prompt, run.recipe.train, run.recipe.seed)
     longest = max(lessons.examples, key=lambda example: len(example.ids), default=None)
     if longest is not None and len(longest.ids) > loaded.context:
@@ -204,45 +195,6 @@ def lessons_of(run: Run, rows: Sequence[Row], loaded: Loaded) -> Lessons:
             remedy='Use a base with a longer context, notation = "calls", fewer tools, or leave long rows out.',
         )
     return lessons
-
-
-def load_adapted_for_training(recipe: Recipe, team: Team) -> Loaded:
-    """The recipe's base with a fresh adapter, where it computes, sharded if the recipe says so."""
-    loaded = load_for_training(recipe, team)
-    adapted = adapt(loaded, recipe.train, seed=recipe.seed, device=team.accelerator.device)
-    shard(adapted, recipe.train, team)
-    return adapted
-
-
-def adapt(loaded: Loaded, settings: TrainTable, *, seed: int, device: torch.device | None = None) -> Loaded:
-    """The base with a fresh LoRA adapter, float32, which changes nothing yet; it will compute on `device`.
-
-    Raises ModelError for unknown layers.
-    """
-    target = settings.target_modules if isinstance(settings.target_modules, list) else TARGETS[settings.target_modules]
-    config = LoraConfig(
-        task_type="CAUSAL_LM",
-        r=settings.rank,
-        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # a float is as good
-        lora_dropout=settings.dropout,
-        target_modules=target,
-    )
-    torch.manual_seed(seed)
-    base: Any = loaded.model
-    shared = sharing(base, device=device or loaded.device, wanted=settings.prefix)
-    if shared.attention:
-        base.set_attn_implementation(shared.attention)
-    try:
-        model = get_peft_model(base, config)
-    except ValueError as error:
-        layers = {name.split(".")[-1] for name, layer in base.named_modules() if isinstance(layer, torch.nn.Linear)}
-        raise ModelError(
-            f"it has no layers named {target}",
-            where=loaded.source,
-            remedy=f'Set `target_modules` under [train] to "all-linear" or some of {sorted(layers)}.',
-        ) from error
-    model.peft_config["default"].base_model_name_or_path = loaded.source
-    return replace(loaded, model=model)
 
 
 def _card(recipe: Recipe, loaded: Loaded, run: Run) -> AdapterCard:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from platypus.errors import DatasetError
+from platypus.plan.lenient_json import Element, Read, read_list_loosely, read_loosely
 from platypus.plan.plan import Malformed, Problem, parse_json
-from platypus.plan.repair import Element, Read, read_list_loosely, read_loosely
 
 HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 TABLES = {".csv": ",", ".tsv": "\t"}

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from platypus.decoding.constraint import Constraint
 from platypus.decoding.kv_cache import Own, Prefix, Store, kept_prefix
+from platypus.decoding.results import Decoded, Limits, Progress
 from platypus.decoding.speculation import Earlier, alike
-from platypus.decoding.state import Decoded, Limits, Progress, Request
+from platypus.decoding.state import Request
 from platypus.errors import PromptError
 from platypus.model.loading import Loaded
 

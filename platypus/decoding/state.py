@@ -7,56 +7,17 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from platypus.decoding.constraint import FEW, Walk
 from platypus.decoding.kv_cache import Own
+from platypus.decoding.results import Decoded, EndedBy, Progress
 from platypus.decoding.speculation import Earlier, alike, copied
 
 UNLIKELY = -4.6  # the logarithm of a hundredth: of such tokens none begins another plan worth reading
 COPIED = 8  # from a request at most: a value ends sooner
-
-EndedBy = Literal["model", "length", "time"]  # as in `platypus.inference.planner`
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How far and how a plan is decoded. Temperature 0 takes the best token, else one is drawn with the seed.
-
-    The seconds of a request begin when its turn has come.
-    """
-
-    max_new_tokens: int = 512
-    seconds: float | None = None
-    temperature: float = 0.0
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """A plan's text, its tokens with the end token, how often the model was asked, and what ended it.
-
-    `probability` is the product over all decisions, each among the tokens that the grammar allowed there: what the
-    constrained model thinks of the plan, or a little less, where the grammar allows tokens that are not canonical.
-    """
-
-    text: str
-    tokens: int
-    decisions: int
-    ended_by: EndedBy
-    probability: float
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the plan of request `index` has come; `decoded` when it is complete."""
-
-    index: int
-    text: str
-    decoded: Decoded | None
 
 
 @dataclass

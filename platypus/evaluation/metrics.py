@@ -14,7 +14,8 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from platypus.catalogue.tools import Catalogue
-from platypus.plan.plan import Malformed, Plan, Reference, Value, same
+from platypus.plan.equality import same
+from platypus.plan.plan import Malformed, Plan, Reference, Value
 
 
 class Ratio(NamedTuple):

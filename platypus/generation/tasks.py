@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from random import Random
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, Rejected, understood
 from platypus.data.sources import decoded, entries
 from platypus.errors import CatalogueError, DatasetError

@@ -1,0 +1,10 @@
+"""A request in, an answer out: `open_planner(run).plan(requests)`.
+
+Torch is imported only when a model is opened.
+
+    calibration.py      a plan's probability → how likely it is right
+    retrieval.py        the tools that a request is about
+    sentence_encoder.py texts as vectors, for retrieval by meaning [torch]
+    planner.py          Planner, Answer
+    opening.py          which model a run has, and a Planner for it
+"""

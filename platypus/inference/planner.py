@@ -6,38 +6,33 @@ Tensors are the matter of `platypus.model` and `platypus.decoding.decoder`, whic
 opened or asked, because torch takes seconds.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from math import inf, log
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Row
 from platypus.data.signatures import said_literals
 from platypus.decoding.constraint import Constraint
+from platypus.decoding.results import Decoded, EndedBy, Limits
 from platypus.decoding.vocabulary import Vocabulary
-from platypus.errors import ModelError
 from platypus.inference.calibration import LEAST, Calibration
 from platypus.inference.retrieval import Retriever
 from platypus.plan.plan import Malformed, Plan, Problem
 from platypus.prompt.markers import named
 from platypus.prompt.prompt import Prompt
-from platypus.run.folder import Run
-from platypus.run.recipe import Recipe
-from platypus.run.settings import DecodeTable, PromptTable
+from platypus.run.settings import DecodeTable
 
 if TYPE_CHECKING:
     from platypus.decoding.decoder import Decoder
-    from platypus.decoding.state import Decoded, Limits
-    from platypus.model.loading import Completion, Loaded
+    from platypus.model.completion import Completion
+    from platypus.model.loading import Loaded
 
-BASE_CARD = "base.json"  # in the folder of a base that Platypus made
 LACKING = 2.0  # what a plan's logarithm loses for each value that its request names and it lacks
-CONFIDENCE = "confidence.json"  # what evaluate leaves: the calibration of the model that it scored
 
 
 @dataclass(frozen=True)
@@ -54,7 +49,7 @@ class Answer:
     text: str
     tokens: int
     decisions: int
-    ended_by: Literal["model", "length", "time"]
+    ended_by: EndedBy
     probability: float | None = None
     confidence: float | None = None
     sure: bool = True
@@ -149,9 +144,7 @@ class Planner:
         prompt = replace(self.prompt, catalogue=chosen)
         return prompt, self._decoder(prompt, chosen)
 
-    def _limits(self, max_new_tokens: int) -> "Limits":
-        from platypus.decoding.state import Limits
-
+    def _limits(self, max_new_tokens: int) -> Limits:
         return Limits(max_new_tokens, seconds=self.settings.seconds)
 
     def _constrained(
@@ -170,28 +163,28 @@ class Planner:
         found = decoder.likely(prompt.ids(request), self.settings.beams, limits=limits, named=texts)
         return max((self._answer(prompt, request, said) for said in found), key=_worth)
 
-    def _answer(self, prompt: Prompt, request: str, said: "Decoded") -> Answer:
+    def _answer(self, prompt: Prompt, request: str, said: Decoded) -> Answer:
         plan, least = prompt.read(said.text, request), self.settings.min_confidence
         confidence = self.calibration.confidence(said.probability) if said.ended_by == "model" else 0.0
         known = (said.probability, confidence, confidence >= least)
         return Answer(request, plan, said.text, said.tokens, said.decisions, said.ended_by, *known)
 
     def _freely(self, requests: Sequence[str], batch_size: int, max_new_tokens: int) -> Iterator[Answer]:
-        from platypus.model.loading import complete
+        from platypus.model.completion import complete
 
         prompts = [self.prompt.ids(request) for request in requests]
         seconds = self.settings.seconds
         said = complete(self.loaded, prompts, max_new_tokens=max_new_tokens, batch_size=batch_size, seconds=seconds)
         for request, completion in zip(requests, said, strict=True):
             plan, tokens = self._read(completion, request), completion.tokens
-            ended_by: Literal["model", "length"] = "model" if completion.finished else "length"
+            ended_by: EndedBy = "model" if completion.finished else "length"
             yield Answer(request, plan, completion.text, tokens, tokens, ended_by)
 
     def respond(
         self, rows: Sequence[Row], *, batch_size: int = 16, max_new_tokens: int = 512
     ) -> Iterator["Completion"]:
         """The answer to each row in words, in order: what Alpaca rows ask for."""
-        from platypus.model.loading import complete
+        from platypus.model.completion import complete
 
         prompts = [self.prompt.row_ids(row) for row in rows]
         return complete(self.loaded, prompts, max_new_tokens=max_new_tokens, batch_size=batch_size)
@@ -214,90 +207,3 @@ def _worth(answer: Answer) -> float:
         said = {text.casefold() for text in said_literals(answer.plan)}
         lacking = sum(text.casefold() not in said for text in named(answer.request))
     return log(max(probability, LEAST)) - LACKING * lacking
-
-
-def open_planner(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
-    """The run's merged model, else its adapter, else its base; `planner.loaded.source` says which.
-
-    It plans with the run's tools, or with those of another `catalogue`. Notation and cutoff are those of the training.
-    Raises ModelError when that was for another catalogue than the run's.
-    """
-    from platypus.model.loading import load_adapted, load_merged
-
-    if not run.is_done("train"):
-        return open_base(run, catalogue=catalogue)
-    if is_merged(run):
-        tuned = load_merged(run.folder("merge") / "model")
-    else:
-        tuned = load_adapted(run.folder("train") / "adapter", base=run.recipe.base)
-    return replace(_planner(run, tuned, catalogue), calibration=_calibration(run))
-
-
-def open_base(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
-    """The run's base without what was learned, with the same prompt."""
-    from platypus.model.loading import load_base
-
-    return _planner(run, load_base(run.recipe.base), catalogue)
-
-
-def open_untrained(catalogue: Catalogue, recipe: Recipe) -> Planner:
-    """The recipe's base with tools that it was never trained on, asked as it was in its own training, if that is known.
-
-    How far its confidence can be trusted, nobody has measured.
-    """
-    from platypus.model.loading import load_base
-
-    loaded, table = load_base(recipe.base), base_prompt(recipe)
-    prompt = Prompt(loaded.tokenizer, catalogue, table.notation, loaded.context, table.markers)
-    return Planner(loaded, prompt, recipe.decode)
-
-
-def base_prompt(recipe: Recipe) -> PromptTable:
-    """How prompts look to the recipe's base: as in its own training, if that is known, else as the recipe says."""
-    from platypus.model.loading import base_folder
-
-    card = base_folder(recipe.base) / BASE_CARD
-    return PromptTable(**json.loads(card.read_text(encoding="utf-8"))["prompt"]) if card.is_file() else recipe.prompt
-
-
-def _planner(run: Run, loaded: "Loaded", catalogue: Catalogue | None) -> Planner:
-    table, settings = prompt_settings(run), run.recipe.decode
-    prompt = Prompt(loaded.tokenizer, catalogue or run.catalogue, table.notation, table.cutoff, table.markers)
-    return Planner(loaded, prompt, settings, run.path / ".prefix" if settings.keep_prefix else None)
-
-
-def _calibration(run: Run) -> Calibration:
-    """What `evaluate` has found out about the run's present model; else the one that changes nothing."""
-    if not run.is_done("evaluate") or not (run.path / "evaluate" / CONFIDENCE).exists():
-        return Calibration()
-    model = "merge" if is_merged(run) else "train"
-    if run.record("evaluate")["inputs"].get(model) != run.fingerprint(model):
-        return Calibration()
-    return Calibration.load(run.path / "evaluate" / CONFIDENCE)
-
-
-def is_merged(run: Run) -> bool:
-    """Whether the run has a merged model of its present adapter."""
-    return run.is_done("merge") and run.record("merge")["inputs"]["train"] == run.fingerprint("train")
-
-
-def prompt_settings(run: Run) -> PromptTable:
-    """How prompts look to the run's models: as in the training, if there was one.
-
-    Raises ModelError when that was for another catalogue.
-    """
-    from platypus.model.loading import read_card
-
-    if not run.is_done("train"):
-        return run.recipe.prompt
-    adapter = run.folder("train") / "adapter"
-    card = read_card(adapter)
-    present = run.catalogue.fingerprint if run.catalogue else None
-    if card.catalogue != present:
-        raise ModelError(
-            f"the adapter was trained for catalogue {card.catalogue}, the run now has {present}",
-            where=str(adapter),
-            remedy=f"Train it again: platypus train {run.path}; or keep the run's catalogue and plan with other tools:"
-            f" platypus plan {run.path} --catalogue FILE",
-        )
-    return PromptTable(notation=card.notation, cutoff=card.cutoff, markers=card.markers)

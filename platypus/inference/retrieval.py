@@ -15,7 +15,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion
 
 from platypus.catalogue.tools import Catalogue, Tool
-from platypus.generation.plans.values import words
+from platypus.catalogue.words import words
 
 Encode = Callable[[Sequence[str]], NDArray[np.float64]]  # texts → unit vectors, (texts, width)
 

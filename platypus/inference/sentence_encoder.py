@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
 from platypus.errors import ModelError
-from platypus.model.loading import base_folder
+from platypus.model.bases import base_folder
 
 POOLING = Path("1_Pooling") / "config.json"  # where sentence-transformers writes how tokens become a sentence
 LONGEST = 256  # tokens of a text, from which on nothing is read

@@ -245,3 +245,23 @@ class _Reader:
     def expected(self, what: str) -> _Unreadable:
         found = repr(self.text[self.at : self.at + 20]) if self.at < len(self.text) else "the end of the text"
         return _Unreadable(f"expected {what}, found {found}", self.at)
+
+
+def readable(plan: Plan) -> str:
+    """The plan for people: `1. who_am_i()`, then `2. works_list(owned_by = [output of step 1])`."""
+    if not plan.steps:
+        return "No plan: these tools cannot answer that."
+    return "\n".join(f"{number}. {_readable_step(step)}" for number, step in enumerate(plan.steps, start=1))
+
+
+def _readable_step(step: Step) -> str:
+    return f"{step.tool}({', '.join(f'{name} = {_readable_value(value)}' for name, value in step.arguments.items())})"
+
+
+def _readable_value(value: Value) -> str:
+    if isinstance(value, Reference):
+        part = f" at {'.'.join(value.path)}" if value.path else ""
+        return f"output of step {value.step + 1}{part}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_readable_value, value))}]"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,69 +1,12 @@
 """What a new base begins with: a tokenizer that learned from lessons, and weights that can copy from the start."""
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from platypus.generation.tasks import Lesson, mixed_lesson
 from platypus.model.loading import greedy_generation
-from platypus.prompt.prompt import Prompt, around, render_catalogue
-from platypus.run.recipe import Recipe
 from platypus.run.settings import BaseTable
-
-ATOMS = r"\d|(?<=[a-z])(?=[A-Z])"  # a digit, a word in camelCase
-
-
-def prompt_of(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerBase, drawn: Lesson, *, context: int | None = None
-) -> Prompt:
-    """How a lesson looks to the base."""
-    settings = recipe.prompt
-    cutoff = context or recipe.pretrain.context
-    return Prompt(tokenizer, drawn.catalogue, settings.notation, cutoff, settings.markers)
-
-
-def train_tokenizer(recipe: Recipe, real: Sequence[Lesson] = (), *, lessons: int = 400) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of catalogues, requests and answers. What all prompts have in common is three tokens."""
-    bare = Tokenizer(models.BPE())
-    bare.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(ATOMS), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    bare.decoder = decoders.ByteLevel()
-    special = ["<s>", "</s>", "<pad>"]
-    common = around(recipe.prompt.notation, markers=recipe.prompt.markers)
-    trainer = trainers.BpeTrainer(
-        vocab_size=recipe.pretrain.vocabulary - len(common),
-        special_tokens=special,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    bare.train_from_iterator(list(_texts(recipe, real, lessons)), trainer)
-    bare.add_tokens([AddedToken(text, normalized=False) for text in common])
-    bare.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=bare,
-        bos_token="<s>",
-        eos_token="</s>",
-        pad_token="<pad>",
-        model_max_length=recipe.pretrain.context,
-        clean_up_tokenization_spaces=False,
-    )
-
-
-def _texts(recipe: Recipe, real: Sequence[Lesson], lessons: int) -> Iterator[str]:
-    # A prompt's text needs no tokens, so any tokenizer will do.
-    untrained = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()))  # type: ignore[no-untyped-call]
-    share = recipe.pretrain.rows_share
-    for i in range(lessons):
-        drawn = mixed_lesson(f"{recipe.seed}/words/{i}", real, share, tools=12, requests=8)
-        prompt = prompt_of(recipe, untrained, drawn)
-        yield render_catalogue(drawn.catalogue)
-        for example in drawn.examples:
-            yield prompt.shown(example.query)
-            yield prompt.answer(example)
 
 
 def new_model(table: BaseTable, tokenizer: PreTrainedTokenizerFast, *, seed: int) -> LlamaForCausalLM:

@@ -6,50 +6,20 @@ for byte. A planner's rules and catalogue are the instruction and the request is
 catalogue begin with the same text. Prompt and answer are encoded apart and joined: no token spans the boundary.
 """
 
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
-from platypus.catalogue.schema import Schema, is_nothing, variants
-from platypus.catalogue.tools import Argument, Catalogue, Tool
+from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, Instruction, Row
 from platypus.errors import PromptError
 from platypus.plan.notation import Notation, print_plan, read_begun, read_plan
 from platypus.plan.plan import Malformed, Plan
 from platypus.prompt.markers import named, pointing, with_markers
+from platypus.prompt.templates import WITH_INPUT, WITHOUT_INPUT, Frame, frame
 
-WITH_INPUT = (
-    "Below is an instruction that describes a task, paired with an input that provides further context. "
-    "Write a response that appropriately completes the request.\n\n"
-    "### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:\n"
-)
-WITHOUT_INPUT = (
-    "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
-    "### Instruction:\n{instruction}\n\n### Response:\n"
-)
-RULES: Mapping[Notation, str] = {
-    "json": (
-        "Plan the tool calls that fulfil the request. Answer with a JSON list of calls in the order in which they run: "
-        '[{"tool_name": "…", "arguments": [{"argument_name": "…", "argument_value": …}]}]. '
-        'As a value, or as an element of a list, "$$PREV[0]" is the output of the first call, "$$PREV[1]" of the '
-        'second, and "$$PREV[0].field" a part of it. Arguments marked ? are optional; leave out what the request does '
-        "not ask for. If these tools cannot fulfil the request, answer []."
-    ),
-    "calls": (
-        "Plan the tool calls that fulfil the request. Answer with one call a line in the order in which they run: "
-        "tool(argument=value, argument=value). Values are JSON. "
-        "As a value, or as an element of a list, $0 is the output of the first call, $1 of the second, "
-        "and $0.field a part of it. Arguments marked ? are optional; leave out what the request does "
-        "not ask for. If these tools cannot fulfil the request, answer []."
-    ),
-}
-MARKERS = "In the request <1> stands behind the first value; as a value, <1> is that text."
 NO_LABEL = -100  # the target that torch's cross entropy leaves out
-
-_WORD = re.compile(r"[^\W\d][\w./:-]*")
 
 
 class Tokenizer(Protocol):
@@ -67,13 +37,6 @@ class Tokenizer(Protocol):
         """The token ids of a text."""
 
 
-class Frame(NamedTuple):
-    """What stands before a request in its prompt, and what after it."""
-
-    before: str
-    after: str
-
-
 @dataclass(frozen=True)
 class Encoded:
     """A training row: the prompt's ids, then the answer's, which end with EOS. `name` says where the row is from."""
@@ -86,6 +49,22 @@ class Encoded:
     def labels(self) -> tuple[int, ...]:
         """The ids to learn: -100 on the prompt, the answer with its EOS as it is."""
         return (NO_LABEL,) * self.prompt_length + self.ids[self.prompt_length :]
+
+
+class PromptOptions(Protocol):
+    """What a recipe's `[prompt]` table says of prompts."""
+
+    @property
+    def notation(self) -> Notation:
+        """How plans are written."""
+
+    @property
+    def cutoff(self) -> int:
+        """The longest row, in tokens."""
+
+    @property
+    def markers(self) -> bool:
+        """Whether values of a request are numbered."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +80,18 @@ class Prompt:
     notation: Notation = "json"
     cutoff: int = 4096
     markers: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        tokenizer: Tokenizer,
+        catalogue: Catalogue | None,
+        options: PromptOptions,
+        *,
+        cutoff: int | None = None,
+    ) -> "Prompt":
+        """The prompt that the options describe; `cutoff` replaces theirs."""
+        return cls(tokenizer, catalogue, options.notation, cutoff or options.cutoff, options.markers)
 
     def text(self, query: str) -> str:
         """The prompt of a request."""
@@ -192,22 +183,6 @@ class Prompt:
         return ids
 
 
-def around(notation: Notation, *, markers: bool = False) -> tuple[str, str, str]:
-    """What all planners' prompts have in common: the text before the tools, between them and the request, and after."""
-    before, after = WITH_INPUT.split("{input}")
-    begin, between = before.split("{instruction}")
-    rules = f"{RULES[notation]} {MARKERS}" if markers else RULES[notation]
-    return f"{begin}{rules}\n\nTools:\n", between, after
-
-
-def frame(catalogue: Catalogue | None, notation: Notation, *, markers: bool = False) -> Frame:
-    """The text around a request: before it a planner's rules and tools; without a catalogue it is the instruction."""
-    if catalogue is None:
-        return Frame(*WITHOUT_INPUT.split("{instruction}"))
-    before, between, after = around(notation, markers=markers)
-    return Frame(f"{before}{render_catalogue(catalogue)}{between}", after)
-
-
 def name_of(row: Row) -> str:
     """What to call a row in messages: `train.jsonl:3` by its origin, else how it begins."""
     source, line = row.origin.get("source", row.origin.get("file")), row.origin.get("line")
@@ -218,60 +193,3 @@ def name_of(row: Row) -> str:
 
 def _present(token: int | None) -> tuple[int, ...]:
     return () if token is None else (token,)
-
-
-# ---------------------------------------------------------------- the catalogue as text
-
-
-def render_catalogue(catalogue: Catalogue) -> str:
-    """The catalogue for a prompt, compact, the same for both notations.
-
-    works_list(issue.priority?: [p0|p1|p2|p3], limit?: integer) -> [work-item]
-      Returns the work items that match.
-      limit: How many at most.
-    """
-    return "\n".join(line for tool in catalogue for line in _tool_lines(tool))
-
-
-def _tool_lines(tool: Tool) -> Iterator[str]:
-    arguments = ", ".join(_member(argument.name, argument.schema, argument.required) for argument in tool.arguments)
-    yield f"{tool.name}({arguments})" + ("" if is_nothing(tool.output) else f" -> {type_text(tool.output)}")
-    if tool.description:
-        yield f"  {tool.description}"
-    yield from map(_description_line, (argument for argument in tool.arguments if argument.description))
-
-
-def _description_line(argument: Argument) -> str:
-    return f"  {argument.name}: {argument.description}"
-
-
-def _member(name: str, schema: Schema, required: bool) -> str:
-    return f"{name}{'' if required else '?'}: {type_text(schema)}"
-
-
-def type_text(schema: Schema) -> str:
-    """A schema in a few characters: `[p0|p1]`, `{id: user-id, name?: string}`, `integer|null`, `any`."""
-    return "|".join(dict.fromkeys(map(_variant_text, variants(schema))))
-
-
-def _variant_text(schema: Schema) -> str:
-    if "enum" in schema or "const" in schema:
-        return "|".join(map(_choice, schema.get("enum", [schema.get("const")])))
-    match schema.get("type"):
-        case None:
-            return "any"
-        case "string":
-            return str(schema.get("format", "string"))
-        case "array":
-            return f"[{type_text(schema.get('items', {}))}]"
-        case "object" if schema.get("properties"):
-            required = schema.get("required", ())
-            return f"{{{', '.join(_member(n, part, n in required) for n, part in schema['properties'].items())}}}"
-        case kind:
-            return str(kind)
-
-
-def _choice(value: Any) -> str:
-    if isinstance(value, str) and _WORD.fullmatch(value) and value not in ("true", "false", "null"):
-        return value
-    return json.dumps(value, ensure_ascii=False)

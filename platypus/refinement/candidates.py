@@ -20,7 +20,7 @@ from platypus.data.dataset import PARAPHRASED, Example, Rejected, Repaired, Row,
 from platypus.data.signatures import question, skeleton, template
 from platypus.data.sources import Entry, Line, entries
 from platypus.parallel import cores, in_order
-from platypus.plan.plan import fingerprint
+from platypus.plan.equality import fingerprint
 from platypus.refinement.quality import Bounds, Finding, check
 
 BATCH = 1000  # rows that are worked on at once

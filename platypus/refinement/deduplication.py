@@ -6,7 +6,7 @@ a planner learns most from them.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,8 @@ from platypus.data.dataset import Rejected
 from platypus.data.signatures import normalised
 from platypus.refinement.candidates import Candidate
 from platypus.refinement.embedding import embed, nearest
-from platypus.refinement.similarity import BUCKET, EPSILON, Ints, Sets, alike, repeated
+from platypus.refinement.grouping import numbered
+from platypus.refinement.similarity import BUCKET, EPSILON, Sets, alike, repeated
 
 
 class Left(NamedTuple):
@@ -99,12 +100,6 @@ def without_near_copies(candidates: Sequence[Candidate], sets: Sets, *, threshol
         said = f"nearly the same as {earlier.place} ({likeness:.2f} alike)"
         found[int(second)] = rejection(later, "near-duplicate", said, str(earlier))
     return _left(candidates, found)
-
-
-def numbered(keys: Iterable[Hashable]) -> Ints:
-    """Equal numbers for equal keys, from 0."""
-    known: dict[Hashable, int] = {}
-    return np.fromiter((known.setdefault(key, len(known)) for key in keys), np.int64)
 
 
 def without_paraphrases(candidates: Sequence[Candidate], *, model: str, threshold: float) -> Left:

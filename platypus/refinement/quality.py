@@ -13,10 +13,10 @@ from typing import NamedTuple
 from platypus.catalogue.dataflow import affinity, likely_output
 from platypus.catalogue.schema import allowed_values, array_items, fits, is_nothing, part
 from platypus.catalogue.tools import Argument, Catalogue, Tool
+from platypus.catalogue.words import words
 from platypus.data.dataset import Example, Instruction, Row
 from platypus.data.signatures import literals, one_line, question, said_literals
 from platypus.errors import DatasetError
-from platypus.generation.plans.values import words
 from platypus.plan.plan import Plan, Reference, Value
 from platypus.run.settings import Doubt
 

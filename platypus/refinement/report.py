@@ -4,33 +4,22 @@ The counts come from `report.json`'s content; samples of rows and rejections sta
 from the network.
 """
 
-import html
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from platypus.data.dataset import Rejected
 from platypus.refinement.candidates import Candidate
+from platypus.reports import Section, as_html, as_markdown
 from platypus.run.recipe import Recipe
 
 SHOWN = 3  # samples of each kind
-BARS = 20  # bars of a plot
 LONGEST = 300  # letters of a sample
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
 SPLITS = ("train", "valid", "test")
 ALPACA = ("instruction", "input", "output")
 NAMES = {"train": "train", "valid": "validation", "test": "test"}
-
-
-class Section(NamedTuple):
-    """A heading, words below it, a table (its first row the heading) or samples, and the bars of a plot."""
-
-    title: str
-    text: str = ""
-    table: Sequence[Sequence[str]] = ()
-    samples: Sequence[str] = ()
-    bars: Mapping[str, float] = {}
 
 
 def write_reports(
@@ -45,8 +34,8 @@ def write_reports(
     text = json.dumps(report, indent=2, ensure_ascii=False)
     (folder / "report.json").write_text(text, encoding="utf-8")
     sections = list(_sections(report, splits, rejected))
-    (folder / "report.md").write_text(_markdown("What refine did", sections), encoding="utf-8")
-    (folder / "report.html").write_text(_page("What refine did", sections), encoding="utf-8")
+    (folder / "report.md").write_text(as_markdown("What refine did", sections), encoding="utf-8")
+    (folder / "report.html").write_text(as_html("What refine did", sections), encoding="utf-8")
     (folder / "README.md").write_text(_card(report, splits, recipe), encoding="utf-8")
 
 
@@ -55,9 +44,9 @@ def _sections(
 ) -> Iterator[Section]:
     counted = ("templates", "skeletons")
     rows = [["split", "rows", "templates", "plan shapes"]]
-    rows += [[name, _n(report[name]), *(_n(report[key][name]) for key in counted)] for name in SPLITS]
+    rows += [[name, f"{report[name]:,}", *(f"{report[key][name]:,}" for key in counted)] for name in SPLITS]
     families = report["families"]
-    text = f"{_n(families['count'])} groups of rows that stand on one side; the largest has {_n(families['largest'])}."
+    text = f"{families['count']:,} groups of rows that stand on one side; the largest has {families['largest']:,}."
     yield Section("Splits", text, rows)
     if report["rejected"]:
         by_kind = {kind: _of_kind(rejected, kind) for kind in report["rejected"]}
@@ -66,7 +55,7 @@ def _sections(
             yield Section(f"Left out: {kind}", samples=[_rejection(row) for row in some])
     if report["contamination"]:
         table = [["test set", "training rows that resemble it"]]
-        yield Section("Tests", table=[*table, *([name, _n(n)] for name, n in report["contamination"].items())])
+        yield Section("Tests", table=[*table, *([name, f"{n:,}"] for name, n in report["contamination"].items())])
     if report["doubts"]:
         text = "Rows that stayed although something may be wrong with them; each is in doubts.jsonl."
         yield Section("Doubts", text, bars=report["doubts"])
@@ -112,87 +101,6 @@ def _clipped(text: str) -> str:
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
 
 
-def _n(number: float) -> str:
-    return f"{number:,}"
-
-
-# ---------------------------------------------------------------- markdown
-
-
-def _markdown(title: str, sections: Sequence[Section]) -> str:
-    parts = [f"# {title}"]
-    for section in sections:
-        parts.append(f"## {section.title}")
-        parts += [section.text] if section.text else []
-        table = section.table or (
-            [["", "rows"], *([k, _n(v)] for k, v in section.bars.items())] if section.bars else []
-        )
-        if table:
-            head, *rows = ([_cell(cell) for cell in row] for row in table)
-            lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-            parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
-        if section.samples:
-            parts.append("\n".join(f"- {_cell(sample)}" for sample in section.samples))
-    return "\n\n".join(parts) + "\n"
-
-
-def _cell(text: str) -> str:
-    """Text that Markdown leaves as it is."""
-    return "".join(f"\\{letter}" if letter in "\\`*_[]<>|#" else letter for letter in text)
-
-
-# ---------------------------------------------------------------- HTML
-
-
-STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse}td,th{padding:.2rem .8rem;border-bottom:1px solid #ddd;text-align:right}"
-    "td:first-child,th:first-child{text-align:left}li{overflow-wrap:anywhere}svg text{font:13px system-ui,sans-serif}"
-)
-
-
-def _page(title: str, sections: Sequence[Section]) -> str:
-    body = "\n".join(_html(section) for section in sections)
-    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>'
-    body = f"<h1>{html.escape(title)}</h1>\n{body}"
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
-
-
-def _html(section: Section) -> str:
-    parts = [f"<h2>{html.escape(section.title)}</h2>"]
-    if section.text:
-        parts.append(f"<p>{html.escape(section.text)}</p>")
-    if section.table:
-        cells = [[html.escape(cell) for cell in row] for row in section.table]
-        rows = [f"<tr><th>{'</th><th>'.join(cells[0])}</th></tr>"]
-        rows += [f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in cells[1:]]
-        parts.append(f"<table>{''.join(rows)}</table>")
-    if section.bars:
-        parts.append(bar_plot(section.bars))
-    if section.samples:
-        parts.append(f"<ul>{''.join(f'<li>{html.escape(sample)}</li>' for sample in section.samples)}</ul>")
-    return "\n".join(parts)
-
-
-def bar_plot(bars: Mapping[str, float]) -> str:
-    """Horizontal bars as an SVG element, the first BARS of them, each with its name and number."""
-    shown = list(bars.items())[:BARS]
-    most = max((value for _, value in shown), default=0) or 1
-    lines = []
-    for i, (name, value) in enumerate(shown):
-        width, y = 400 * value / most, 24 * i
-        lines.append(f'<text x="260" y="{y + 16}" text-anchor="end">{html.escape(_short(name))}</text>')
-        lines.append(f'<rect x="268" y="{y + 4}" width="{width:.1f}" height="16" fill="#4477aa"/>')
-        lines.append(f'<text x="{274 + width:.1f}" y="{y + 16}">{value:,}</text>')
-    more = "" if len(bars) <= BARS else f"<p>and {len(bars) - BARS} more</p>"
-    size = f'width="760" height="{24 * len(shown) + 4}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">{"".join(lines)}</svg>{more}'
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 36 else f"{name[:35]}…"
-
-
 # ---------------------------------------------------------------- the card
 
 
@@ -213,13 +121,13 @@ def _card(report: Mapping[str, Any], splits: Mapping[str, Sequence[Candidate]], 
         *("dataset_info:", "  features:", *_features(is_plans)),
         "---",
     ]
-    left_out = ", ".join(f"{_n(count)} {kind}" for kind, count in report["rejected"].items()) or "none"
-    doubts = ", ".join(f"{_n(count)} {kind}" for kind, count in report["doubts"].items()) or "none"
+    left_out = ", ".join(f"{count:,} {kind}" for kind, count in report["rejected"].items()) or "none"
+    doubts = ", ".join(f"{count:,} {kind}" for kind, count in report["doubts"].items()) or "none"
     sources = ", ".join([*(["generated from the catalogue"] if recipe.generate.examples else []), *recipe.refine.data])
     kind = "Requests and the plans of tool calls that answer them" if is_plans else "Instructions and their answers"
     rows = [
         ["split", "rows", "templates"],
-        *([name, _n(report[name]), _n(report["templates"][name])] for name in SPLITS),
+        *([name, f"{report[name]:,}", f"{report['templates'][name]:,}"] for name in SPLITS),
     ]
     sections = [
         Section("Rows", f"{kind}. Made by `platypus refine`, seed {recipe.seed}.", rows),
@@ -229,7 +137,9 @@ def _card(report: Mapping[str, Any], splits: Mapping[str, Sequence[Candidate]], 
         Section("Samples", samples=[_clipped(f"{one.question} → {one.said}") for one in splits["train"][:SHOWN]]),
         Section("Licence", "That of the sources; Platypus adds no claim of its own."),
     ]
-    return "\n".join(head) + "\n\n" + _markdown("A dataset for planners" if is_plans else "Instruction data", sections)
+    return (
+        "\n".join(head) + "\n\n" + as_markdown("A dataset for planners" if is_plans else "Instruction data", sections)
+    )
 
 
 def _features(is_plans: bool) -> list[str]:

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import csr_array
 
-Ints = NDArray[np.int64]
+from platypus.refinement.grouping import Ints, merged
+
 Floats = NDArray[np.float64]
 
 EXACT = 5_000  # texts up to which every pair is looked at
@@ -202,14 +202,6 @@ def connected(sets: Sets, groups: Ints, *, threshold: float) -> Ints:
         pairs = _joined(_verified(sets, sets, first, second, threshold) for first, second in candidates)
         groups = merged(groups, pairs.first, pairs.second)
     return groups
-
-
-def merged(groups: Ints, first: Ints, second: Ints) -> Ints:
-    """The groups, numbers from 0 for each text, with those of each first and second text made one."""
-    count = int(groups.max(initial=-1)) + 1
-    ties = coo_array((np.ones(len(first), np.int8), (groups[first], groups[second])), shape=(count, count))
-    merged: Ints = connected_components(ties, directed=False)[1].astype(np.int64)[groups]
-    return merged
 
 
 class _Signatures(NamedTuple):

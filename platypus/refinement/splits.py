@@ -8,24 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 
-import numpy as np
-
-from platypus.refinement.similarity import Ints, merged
-
 LARGEST = 10  # families of up to a tenth of a held-out split come first
-
-
-def families(labels: Ints) -> list[list[int]]:
-    """The rows of each label, in their order; the families by their first row."""
-    order = np.argsort(labels, kind="stable")
-    parts = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1) if len(labels) else []
-    return sorted((part.tolist() for part in parts), key=lambda family: family[0])
-
-
-def tied(groups: Ints, keys: Ints) -> Ints:
-    """The groups, numbers from 0 for each row, joined wherever rows of two have one key."""
-    first = np.unique(keys, return_index=True)[1][keys]
-    return merged(groups, first, np.arange(len(keys)))
 
 
 def split(families: Sequence[Sequence[int]], *, fractions: Mapping[str, float], rng: Random) -> dict[str, list[int]]:

@@ -25,8 +25,10 @@ from platform import python_version
 from typing import Any
 
 from platypus import __version__
-from platypus.catalogue.tools import Catalogue, read_catalogue
+from platypus.catalogue.reading import read_catalogue
+from platypus.catalogue.tools import Catalogue
 from platypus.errors import RunError
+from platypus.files import sync, write_whole
 from platypus.run.recipe import Recipe, read_recipe
 from platypus.run.settings import Decoding
 
@@ -277,24 +279,6 @@ def _hash(data: Any) -> str:
 
 def _text(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.exists() else None
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a whole file or nothing, and leave it on the disk for good."""
-    new = path.with_name(f"{path.name}.new")
-    new.write_text(text, encoding="utf-8")
-    sync(new)
-    new.replace(path)
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Bring a file or folder to the disk for good."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _versions() -> dict[str, str | None]:

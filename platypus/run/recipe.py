@@ -12,7 +12,8 @@ from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from platypus.errors import RecipeError, read_text
+from platypus.errors import RecipeError
+from platypus.files import read_text
 from platypus.run.settings import (
     BaseTable,
     DecodeTable,

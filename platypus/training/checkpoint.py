@@ -26,7 +26,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LRScheduler
 
 from platypus.errors import TrainingError
-from platypus.run.folder import sync
+from platypus.files import sync
 
 TENSORS = "tensors.safetensors"
 RECORD = "checkpoint.json"

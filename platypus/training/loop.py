@@ -19,7 +19,8 @@ import torch
 from safetensors import SafetensorError
 
 from platypus.errors import TrainingError
-from platypus.model.loading import AdapterCard, Loaded, check_adapter, save_adapter
+from platypus.model.adapters import AdapterCard, check_adapter, save_adapter
+from platypus.model.loading import Loaded
 from platypus.prompt.prompt import Encoded
 from platypus.run.settings import TrainTable
 from platypus.training.batches import batches, share

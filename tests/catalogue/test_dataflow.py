@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from platypus.catalogue.dataflow import producers, takes_ids
-from platypus.catalogue.tools import Catalogue, catalogue_from_json, read_catalogue
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue
+from platypus.catalogue.tools import Catalogue
 from tests.support.command import ROOT
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from platypus.catalogue.tools import Catalogue, Tool, catalogue_from_json, read_catalogue
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue
+from platypus.catalogue.tools import Catalogue, Tool
 from platypus.errors import CatalogueError
 
 SEARCH = {

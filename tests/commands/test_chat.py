@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platypus.catalogue.tools import read_catalogue
-from platypus.commands.chat import Conversation, chat, readable
+from platypus.catalogue.reading import read_catalogue
+from platypus.commands.chat import Conversation, chat
 from platypus.errors import PromptError
 from platypus.inference.calibration import Calibration
 from platypus.inference.planner import Answer
+from platypus.plan.notation import readable
 from platypus.plan.plan import MARK, Malformed, Plan, Reference, Step, parse_plan
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
@@ -224,7 +225,7 @@ def prompts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         yield answer[:1]
         yield answer[1:]
 
-    monkeypatch.setattr("platypus.model.loading.stream", stream)
+    monkeypatch.setattr("platypus.model.completion.stream", stream)
     return given
 
 

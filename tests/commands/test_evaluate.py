@@ -11,15 +11,18 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json
-from platypus.commands.evaluate import evaluate, table
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Catalogue
+from platypus.commands.evaluate import evaluate
 from platypus.data.dataset import Example, Instruction, Row, write_rows
 from platypus.decoding import decoder
 from platypus.errors import RunError
+from platypus.evaluation.report import table
 from platypus.inference.calibration import Calibration, brier
-from platypus.inference.planner import CONFIDENCE, open_base, open_planner
+from platypus.inference.opening import CONFIDENCE, open_base, open_planner
 from platypus.model import loading as model
-from platypus.model.loading import ADAPTER_CARD, AdapterCard, Completion
+from platypus.model.adapters import ADAPTER_CARD, AdapterCard
+from platypus.model.completion import Completion
 from platypus.plan.notation import read_plan
 from platypus.plan.plan import Plan
 from platypus.run.folder import Run

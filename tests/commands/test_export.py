@@ -11,14 +11,14 @@ import pytest
 from jsonschema import Draft202012Validator
 from llguidance import LLMatcher, LLTokenizer, grammar_from
 
-from platypus.catalogue.tools import catalogue_from_json, read_catalogue
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue
 from platypus.commands.export import compiled, export, export_catalogue
 from platypus.data.dataset import Instruction
 from platypus.decoding.grammar.plans import plan_schema
 from platypus.errors import CatalogueError, RunError
 from platypus.generation.catalogues.random_catalogue import random_catalogue
 from platypus.generation.plans.sampler import Sampler
-from platypus.model.loading import ADAPTER_CARD, AdapterCard
+from platypus.model.adapters import ADAPTER_CARD, AdapterCard
 from platypus.plan.notation import Notation, print_plan, read_plan
 from platypus.plan.plan import Plan
 from platypus.run.folder import Run

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json, read_catalogue
-from platypus.commands.generate import coverage, examples, generate
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue
+from platypus.catalogue.tools import Catalogue
+from platypus.commands.generate import generate
 from platypus.data.dataset import read_dataset
 from platypus.errors import CatalogueError
+from platypus.generation.examples import coverage, examples
 from platypus.generation.requests.phrasing import literals_said
 from platypus.run.folder import Run
 from platypus.run.settings import GenerateTable

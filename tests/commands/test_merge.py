@@ -14,12 +14,17 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from platypus.commands import merge as stage
-from platypus.commands.merge import answer_logits, chat_template, compare, merge, merge_weights, write_tokenizer
+from platypus.commands.merge import merge
 from platypus.commands.train import train
 from platypus.data.dataset import Instruction, Row
 from platypus.errors import ModelError, RunError
-from platypus.inference.planner import open_planner
-from platypus.model.loading import load_adapted, load_base, load_merged, weight_files
+from platypus.inference.opening import open_planner
+from platypus.merging.lora import merge_weights
+from platypus.merging.parity import answer_logits, compare
+from platypus.model.adapters import load_adapted
+from platypus.model.bases import weight_files
+from platypus.model.loading import load_base, load_merged
+from platypus.prompt.chat_template import chat_template, write_tokenizer
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
 from tests.support.tiny_models import (

@@ -8,15 +8,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from platypus.commands.train import adapt, lessons_of, train
+from platypus.commands.train import lessons_of, train
 from platypus.data.dataset import Instruction
 from platypus.errors import DatasetError, ModelError, PromptError, RecipeError, RunError, TrainingError
-from platypus.inference.planner import open_planner
+from platypus.inference.opening import open_planner
 from platypus.model import loading as model
-from platypus.model.loading import load_base, read_card
+from platypus.model.adapters import read_card
+from platypus.model.loading import load_base
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
 from platypus.run.settings import TrainTable
+from platypus.training.adapter import adapt
 from platypus.training.shared_prefix.loss import accumulate, answer_length
 from tests.support.tiny_models import (
     CATALOGUE,

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platypus.catalogue.tools import Catalogue, read_catalogue
+from platypus.catalogue.reading import read_catalogue
+from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, Instruction, Rejected, Repaired, Row, read_dataset, write_lines, write_rows
 from platypus.errors import DatasetError
 from platypus.plan.plan import Plan, Reference, Step

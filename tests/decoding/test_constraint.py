@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from llguidance import LLParserLimits
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Catalogue
 from platypus.decoding.constraint import Constraint, Walk
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import CatalogueError

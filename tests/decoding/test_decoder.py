@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Catalogue
 from platypus.decoding import state as request
 from platypus.decoding.constraint import Constraint, Walk
 from platypus.decoding.decoder import Decoder
 from platypus.decoding.kv_cache import Prefix, weights_fingerprint
-from platypus.decoding.state import Decoded, Limits
+from platypus.decoding.results import Decoded, Limits
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import PromptError
 from platypus.model.loading import Loaded, load_base

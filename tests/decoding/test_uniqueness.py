@@ -4,7 +4,8 @@ from random import Random
 
 import pytest
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Catalogue
 from platypus.decoding.uniqueness import Distinct
 from platypus.plan.notation import Notation, print_plan
 from platypus.plan.plan import Plan, Reference, Step

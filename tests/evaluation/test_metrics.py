@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Catalogue
 from platypus.evaluation.metrics import Overlap, Ratio, Score, grouped, score, score_text, summarise
 from platypus.plan.notation import read_plan
 from platypus.plan.plan import Malformed, Plan, Problem, Step

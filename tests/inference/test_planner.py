@@ -9,14 +9,18 @@ from typing import Any
 import pytest
 import torch
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Instruction
-from platypus.decoding.state import Decoded
+from platypus.decoding.results import Decoded
 from platypus.errors import ModelError, PromptError
 from platypus.inference.calibration import Calibration
-from platypus.inference.planner import Answer, Planner, is_merged, open_base, open_planner
+from platypus.inference.opening import is_merged, open_base, open_planner
+from platypus.inference.planner import Answer, Planner
 from platypus.model import loading as model
-from platypus.model.loading import ADAPTER_CARD, AdapterCard, Completion, complete, load_base
+from platypus.model.adapters import ADAPTER_CARD, AdapterCard
+from platypus.model.completion import Completion, complete
+from platypus.model.loading import load_base
 from platypus.plan.notation import Notation
 from platypus.plan.plan import Malformed, Plan, Step
 from platypus.prompt.prompt import Prompt

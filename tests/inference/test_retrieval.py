@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Catalogue
 from platypus.inference.retrieval import Retriever, sentence
 
 TOOLS = catalogue_from_json(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModel, BertConfig, BertModel
 
-from platypus.catalogue.tools import catalogue_from_json
+from platypus.catalogue.reading import catalogue_from_json
 from platypus.errors import ModelError, RecipeError
 from platypus.inference.planner import Planner
 from platypus.inference.sentence_encoder import Encoder

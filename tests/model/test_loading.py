@@ -10,23 +10,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import GenerationConfig, PreTrainedTokenizerBase
 
-from platypus.commands.train import adapt
 from platypus.errors import ModelError, PromptError
-from platypus.model.loading import (
-    AdapterCard,
-    Loaded,
-    base_fingerprint,
-    check_adapter,
-    complete,
-    greedy_generation,
-    load_adapted,
-    load_base,
-    read_card,
-    save_adapter,
-    set_padding,
-    stream,
-)
+from platypus.model.adapters import AdapterCard, check_adapter, load_adapted, read_card, save_adapter
+from platypus.model.bases import base_fingerprint
+from platypus.model.completion import complete, stream
+from platypus.model.loading import Loaded, greedy_generation, load_base, set_padding
 from platypus.run.settings import TrainTable
+from platypus.training.adapter import adapt
 from tests.support.tiny_models import byte_bpe_tokenizer, sentencepiece_tokenizer, tiny_llama
 
 

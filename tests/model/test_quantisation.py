@@ -16,13 +16,15 @@ from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
 from platypus.commands import merge as stage
-from platypus.commands.merge import answer_logits, merge, shift
-from platypus.commands.train import adapt
+from platypus.commands.merge import merge
 from platypus.errors import ModelError
-from platypus.model.loading import AdapterCard, Loaded, load_adapted, load_base, load_merged, read_card, save_adapter
+from platypus.merging.parity import answer_logits, shift
+from platypus.model.adapters import AdapterCard, load_adapted, read_card, save_adapter
+from platypus.model.loading import Loaded, load_base, load_merged
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
 from platypus.run.settings import Quantisation, TrainTable
+from platypus.training.adapter import adapt
 from tests.support.tiny_models import CATALOGUE, examples, tiny_llama, tiny_run
 
 KINDS: list[Quantisation] = ["nf4", "int8"]

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Catalogue
 from platypus.plan.notation import Notation, print_plan, read_begun, read_plan
 from platypus.plan.plan import MARK, Malformed, Plan, Reference, Step, Value
 

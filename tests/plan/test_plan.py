@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json, read_catalogue
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue
+from platypus.catalogue.tools import Catalogue
 from platypus.errors import PlanError
-from platypus.plan.plan import Malformed, Plan, Reference, Step, fingerprint, parse_plan, plan_from_json, same
+from platypus.plan.equality import fingerprint, same
+from platypus.plan.plan import Malformed, Plan, Reference, Step, parse_plan, plan_from_json
 from tests.support.command import ROOT
 
 FIRST_SAMPLE = (

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json, read_catalogue
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue
+from platypus.catalogue.tools import Catalogue
+from platypus.plan.lenient_json import read_list_loosely, read_loosely
 from platypus.plan.plan import Malformed, parse_json, parse_plan, plan_from_json
-from platypus.plan.repair import mend_plan, read_list_loosely, read_loosely
+from platypus.plan.repair import mend_plan
 from tests.support.command import ROOT
 
 SECOND_SAMPLE = (  # the original task's, as published

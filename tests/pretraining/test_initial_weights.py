@@ -5,8 +5,9 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from platypus.generation.tasks import lesson
-from platypus.pretraining.initial_weights import new_model, prompt_of, train_tokenizer
-from platypus.prompt.prompt import around
+from platypus.pretraining.initial_weights import new_model
+from platypus.pretraining.tokenizer import prompt_of, train_tokenizer
+from platypus.prompt.templates import around
 from platypus.run.recipe import Recipe
 
 RECIPE = Recipe.model_validate({"prompt": {"notation": "calls", "markers": True}, "pretrain": {"vocabulary": 500}})

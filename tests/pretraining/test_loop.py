@@ -10,12 +10,14 @@ import torch.nn.functional as F
 from rich.console import Console
 from safetensors.torch import load_file
 
-from platypus.commands import base as stage
-from platypus.commands.base import Lessons, base
+from platypus.commands.base import base
 from platypus.errors import ModelError
 from platypus.generation.tasks import lesson
 from platypus.model.loading import Loaded, load_base
-from platypus.pretraining.initial_weights import new_model, train_tokenizer
+from platypus.pretraining import loop as stage
+from platypus.pretraining.initial_weights import new_model
+from platypus.pretraining.loop import Lessons
+from platypus.pretraining.tokenizer import train_tokenizer
 from platypus.prompt.prompt import Encoded, Prompt
 from platypus.run.recipe import Recipe
 from platypus.training.shared_prefix.loss import accumulate

@@ -1,9 +1,11 @@
-"""The house keeps its order: light modules stay light, stages stay apart, files and functions stay small.
+"""The order of packages and modules, light imports, small files, and tests that mirror the package.
 
-That a module imports only what the README lists above it is held in test_docs.
+The order is the one in the docstring of each `__init__.py`: `    name.py` or `    name/`, then what it is for. What it
+marks with [torch] may import torch; a marked package marks all that is in it.
 """
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from platypus.catalogue.tools import read_catalogue
+from platypus.catalogue.reading import read_catalogue
 from platypus.run.recipe import read_recipe
 from tests.support.command import ROOT
 
@@ -19,81 +21,101 @@ PACKAGE = ROOT / "platypus"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
+ENTRY = re.compile(r"^    (?P<name>\w+)(?P<kind>\.py|/) .*?(?P<torch>\[torch\])?$", re.MULTILINE)
 
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "tokenizers", "sentencepiece", "tensorboard"}
 HEAVY |= {"openai", "tenacity"}
-MAY_USE_TORCH = {
-    "model/quantisation.py",
-    "model/loading.py",
-    "inference/sentence_encoder.py",
-    "training/shared_prefix/attention.py",
-    "training/shared_prefix/loss.py",
-    "training/shared_prefix/prefix.py",
-    "training/checkpoint.py",
-    "training/distributed.py",
-    "training/forecast.py",
-    "training/optimizer.py",
-    "training/peak_memory.py",
-    "training/tracking.py",
-    "training/loop.py",
-    "decoding/kv_cache.py",
-    "decoding/state.py",
-    "decoding/decoder.py",
-    "pretraining/initial_weights.py",
-    "commands/base.py",
-    "commands/train.py",
-    "commands/merge.py",
-    "commands/export.py",
-}
 
 
-def name(path: Path) -> str:
-    """`commands/train.py` in the package, `tests/plan/test_plan.py` outside it: what a failing test is called by."""
-    return path.relative_to(PACKAGE if path.is_relative_to(PACKAGE) else ROOT).as_posix()
+def module(path: Path) -> str:
+    """`platypus.plan.plan`, `tests.plan.test_plan`; a package by its own name: `platypus.plan`."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imported(path: Path, *, anywhere: bool) -> Iterator[str]:
-    """The modules that a file imports: anywhere in it, or only when it is imported itself."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree) if anywhere else tree.body:
+def listed(package: Path = PACKAGE, *, torch: bool = False) -> Iterator[tuple[str, bool]]:
+    """Every module in import order, and whether it may import torch."""
+    text = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8")), clean=False)
+    for entry in ENTRY.finditer(text or ""):
+        path, marked = package / entry["name"], torch or entry["torch"] is not None
+        if entry["kind"] == "/":
+            yield from listed(path, torch=marked)
+        else:
+            yield module(path), marked
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield "." * node.level + (node.module or "")
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=name)
-def test_torch_is_used_in_the_marked_files_alone(source: Path) -> None:
-    if name(source) not in MAY_USE_TORCH:
-        assert "torch" not in {module.partition(".")[0] for module in imported(source, anywhere=True)}
+def out_of_order(order: list[str], imported: dict[str, set[str]]) -> list[str]:
+    """Every import of a module that is not listed above its importer."""
+    place = {name: i for i, name in enumerate(order)}
+    return [
+        f"{name} imports {other}"
+        for name in order
+        for other in sorted(imported[name])
+        if place.get(other, len(order)) >= place[name]
+    ]
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=name)
-def test_stages_never_import_one_another(source: Path) -> None:
-    if name(source) != "cli.py":
-        assert not [module for module in imported(source, anywhere=True) if module.startswith("platypus.commands")]
+def own_imports() -> dict[str, set[str]]:
+    """What each module imports of the package, but for the version."""
+    return {module(path): {name for name in imports(path) if name.startswith("platypus.")} for path in SOURCES}
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=name)
+def test_every_module_is_listed_in_the_docstring_of_its_package() -> None:
+    modules = {module(path) for path in SOURCES if not path.stem.startswith("__")}
+    assert sorted(name for name, _ in listed()) == sorted(modules)
+
+
+def test_a_module_imports_only_what_is_listed_above_it() -> None:
+    assert out_of_order([name for name, _ in listed()], own_imports()) == []
+
+
+def test_an_import_that_is_turned_round_is_noticed() -> None:
+    imported = own_imports()
+    imported["platypus.catalogue.tools"] = {"platypus.plan.plan"}
+    order = [name for name, _ in listed()]
+    assert out_of_order(order, imported) == ["platypus.catalogue.tools imports platypus.plan.plan"]
+
+
+def test_commands_never_import_one_another() -> None:
+    for name, imported in own_imports().items():
+        if name != "platypus.cli":
+            assert not [other for other in imported if other.startswith("platypus.commands.")], name
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=module)
 def test_imports_of_the_package_are_absolute_and_name_the_module(source: Path) -> None:
-    """One form only, so that the import rule cannot be evaded by another one."""
+    """One form only, so that the order cannot be evaded by another; no name with an underscore leaves its module."""
+    packages = {module(path.parent) for path in SOURCES}
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             assert not [alias.name for alias in node.names if alias.name.partition(".")[0] == "platypus"]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0
-            if node.module in ("platypus", "platypus.commands"):
-                assert [alias.name for alias in node.names] == ["__version__"]
+            names = [alias.name for alias in node.names]
+            assert node.module not in packages or names == ["__version__"]
+            if (node.module or "").startswith("platypus."):
+                assert not [name for name in names if name.startswith("_")]
+
+
+def test_torch_is_imported_in_the_marked_modules_alone() -> None:
+    marked = {name for name, torch in listed() if torch}
+    for path in SOURCES:
+        if module(path) not in marked:
+            assert "torch" not in {name.partition(".")[0] for name in imports(path)}, module(path)
 
 
 def test_light_modules_import_nothing_heavy() -> None:
     """In a fresh interpreter: what a module imports through others counts too."""
-    light = [
-        "platypus." + name(source).removesuffix(".py").replace("/", ".")
-        for source in SOURCES
-        if name(source) not in MAY_USE_TORCH and not source.stem.startswith("__")
-    ]
-    assert "platypus.inference.planner" in light and "platypus.commands.evaluate" in light
+    light = ["platypus", *(name for name, torch in listed() if not torch)]
+    assert {"platypus.inference.planner", "platypus.commands.evaluate", "platypus.decoding.grammar.plans"} <= {*light}
     program = (
         f"import importlib, sys\nfor light in {light}:\n    importlib.import_module(light)\n"
         f"    loaded = {HEAVY} & sys.modules.keys()\n    assert not loaded, (light, loaded)"
@@ -102,15 +124,22 @@ def test_light_modules_import_nothing_heavy() -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-@pytest.mark.parametrize("source", [*SOURCES, *TESTS], ids=name)
+@pytest.mark.parametrize("package", [path for path in SOURCES if path.name == "__init__.py"], ids=module)
+def test_the_init_of_a_subpackage_holds_a_docstring_alone(package: Path) -> None:
+    tree = ast.parse(package.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree)
+    assert len(tree.body) == 1 or package.parent == PACKAGE
+
+
+@pytest.mark.parametrize("source", [*SOURCES, *TESTS], ids=module)
 def test_files_are_small(source: Path) -> None:
     assert len(source.read_text(encoding="utf-8").splitlines()) <= 400
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=name)
+@pytest.mark.parametrize("source", SOURCES, ids=module)
 def test_functions_are_short_and_public_names_documented(source: Path) -> None:
     tree = ast.parse(source.read_text(encoding="utf-8"))
-    assert ast.get_docstring(tree) or not tree.body
+    assert ast.get_docstring(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None and node.end_lineno - node.lineno < 50, node.name
@@ -133,7 +162,7 @@ def test_there_are_recipes() -> None:
     } <= {recipe.stem for recipe in RECIPES}
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=name)
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_loads_with_its_catalogue(path: Path, request: pytest.FixtureRequest) -> None:
     catalogue = read_recipe(path).catalogue
     if catalogue is not None:

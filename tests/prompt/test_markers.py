@@ -8,12 +8,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json
-from platypus.commands.generate import examples
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example
 from platypus.decoding.constraint import FEW, Constraint
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.generation.catalogues.random_catalogue import random_catalogue
+from platypus.generation.examples import examples
 from platypus.plan.notation import print_plan, read_plan
 from platypus.plan.plan import Malformed, Plan, Step
 from platypus.prompt.markers import MOST, named, pointing, with_markers

@@ -5,12 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, Instruction
 from platypus.errors import PromptError
 from platypus.plan.notation import Notation
 from platypus.plan.plan import Plan, Reference, Step
-from platypus.prompt.prompt import RULES, Prompt, frame, render_catalogue, type_text
+from platypus.prompt.catalogue_text import render_catalogue, type_text
+from platypus.prompt.prompt import Prompt
+from platypus.prompt.templates import RULES, frame
 from tests.support.tiny_models import byte_bpe_tokenizer, sentencepiece_tokenizer
 
 CATALOGUE: Catalogue = catalogue_from_json(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from platypus.catalogue.tools import read_catalogue
+from platypus.catalogue.reading import read_catalogue
 from platypus.errors import DatasetError
 from platypus.refinement import candidates as candidate
 from platypus.refinement.candidates import Candidate, Gathered, Reading, gather

@@ -9,12 +9,12 @@ import pytest
 from platypus.refinement.candidates import Candidate
 from platypus.refinement.deduplication import (
     Left,
-    numbered,
     without_contamination,
     without_near_copies,
     without_paraphrases,
     without_repetitions,
 )
+from platypus.refinement.grouping import numbered
 from platypus.refinement.quality import Finding
 from platypus.refinement.similarity import trigrams
 

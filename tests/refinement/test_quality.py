@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json, read_catalogue
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue
+from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, Instruction
 from platypus.errors import DatasetError
 from platypus.plan.plan import Plan, Reference, Step

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from platypus.commands.refine import refine
-from platypus.refinement.report import bar_plot
+from platypus.reports import bar_plot
 from platypus.run.folder import Run
 from tests.commands.test_refine import example, many, start, works
 

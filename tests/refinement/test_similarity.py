@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
 
 from platypus.refinement import similarity
-from platypus.refinement.similarity import alike, connected, merged, near_duplicates, repeated, trigrams
+from platypus.refinement.grouping import merged
+from platypus.refinement.similarity import alike, connected, near_duplicates, repeated, trigrams
 
 
 def slow_cosine(a: str, b: str) -> float:

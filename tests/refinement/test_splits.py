@@ -7,7 +7,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platypus.refinement.splits import families, prevailing, split, split_by_tool, tied
+from platypus.refinement.grouping import families, tied
+from platypus.refinement.splits import prevailing, split, split_by_tool
 
 LABELS = st.lists(st.integers(0, 6), min_size=1, max_size=40)
 

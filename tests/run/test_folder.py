@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from platypus.catalogue.tools import read_catalogue
+from platypus.catalogue.reading import read_catalogue
 from platypus.errors import CatalogueError, RecipeError, RunError
 from platypus.run.folder import Outcome, Run
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from platypus.catalogue.tools import read_catalogue
+from platypus.catalogue.reading import read_catalogue
 from platypus.run.folder import Run
 from tests.run.test_folder import CRM, do, names, write_recipe, written
 

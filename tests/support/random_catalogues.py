@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from llguidance import LLMatcher
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Catalogue
 from platypus.decoding.constraint import Constraint
 from platypus.decoding.grammar.strings import byte_vocabulary
 

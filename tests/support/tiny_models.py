@@ -20,14 +20,15 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from platypus.catalogue.tools import catalogue_from_json
-from platypus.commands.train import adapt, train
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.commands.train import train
 from platypus.data.dataset import Example, Instruction, Row, write_rows
 from platypus.model.loading import Loaded, load_base
 from platypus.plan.plan import Plan, Reference, Step
 from platypus.prompt.prompt import Encoded
 from platypus.run.folder import Run
 from platypus.run.settings import TrainTable
+from platypus.training.adapter import adapt
 
 TEXTS = (
     "Below is an instruction that describes a task, paired with an input that provides further context. "

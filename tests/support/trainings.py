@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from platypus.model.loading import AdapterCard, Loaded
+from platypus.model.adapters import AdapterCard
+from platypus.model.loading import Loaded
 from platypus.prompt.prompt import Encoded
 from platypus.run.settings import TrainTable
 from platypus.training.distributed import gather_team

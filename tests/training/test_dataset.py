@@ -7,7 +7,8 @@ from random import Random
 
 import pytest
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Catalogue
 from platypus.commands.train import forecast, train
 from platypus.data.dataset import Example, Instruction, Row
 from platypus.errors import PromptError

@@ -17,13 +17,14 @@ from accelerate import dispatch_model
 from safetensors.torch import load_file
 from torch.distributed.tensor import DTensor
 
-from platypus.commands.train import adapt, load_adapted_for_training
 from platypus.errors import RecipeError
-from platypus.model.loading import AdapterCard, Loaded, check_adapter, load_adapted, load_base, save_adapter
+from platypus.model.adapters import AdapterCard, check_adapter, load_adapted, save_adapter
+from platypus.model.loading import Loaded, load_base
 from platypus.prompt.prompt import Encoded
 from platypus.run.folder import Run
 from platypus.run.recipe import Recipe
 from platypus.run.settings import TrainTable
+from platypus.training.adapter import adapt, load_adapted_for_training
 from platypus.training.distributed import Stop, check_team, gather_team
 from platypus.training.forecast import Cut, set_checkpointing
 from platypus.training.loop import _valid_loss, compute_step

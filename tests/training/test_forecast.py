@@ -14,12 +14,12 @@ import torch
 
 from platypus.commands.generate import generate
 from platypus.commands.refine import refine
-from platypus.commands.train import adapt
 from platypus.errors import TrainingError
 from platypus.model.loading import Loaded, load_base
 from platypus.prompt.prompt import Encoded
 from platypus.run.folder import Run
 from platypus.training import forecast
+from platypus.training.adapter import adapt
 from platypus.training.forecast import Cut, Forecast, foresee, peak_bytes
 from platypus.training.peak_memory import PeakCounter
 from tests.support.command import ROOT, here

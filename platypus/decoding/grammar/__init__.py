@@ -1,0 +1,8 @@
+"""The grammar of a catalogue's valid plans, in parametric Lark for llguidance.
+
+Knows no tokenizer.
+
+    strings.py          strings with a pattern, a format or a length
+    literals.py         a schema → the rules of its literals
+    plans.py            a catalogue → the grammar of its plans
+"""

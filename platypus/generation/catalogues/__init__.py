@@ -1,0 +1,9 @@
+"""Random typed catalogues, for pretraining and rehearsal, and as a source of things that a catalogue lacks.
+
+Knows no plans and no requests.
+
+    catalogue_style.py  how one made-up catalogue is written: names, types, descriptions
+    list_filters.py     the filters of a list tool
+    tool_families.py    the families of tools that catalogues have
+    random_catalogue.py a catalogue from a random number generator
+"""

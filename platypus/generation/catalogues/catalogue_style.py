@@ -6,7 +6,8 @@ from random import Random
 from typing import Any
 
 from platypus.catalogue.tools import Argument, Tool
-from platypus.generation.plans.values import plural, vocabulary, words
+from platypus.catalogue.words import plural, words
+from platypus.generation.lexicon import vocabulary
 
 Definition = dict[str, Any]
 Arguments = dict[str, tuple[Definition, bool]]  # name → schema, required

@@ -9,10 +9,10 @@ from collections.abc import Hashable
 from random import Random
 
 from platypus.catalogue.tools import Catalogue, Tool
-from platypus.catalogue.words import singular
+from platypus.catalogue.words import singular, words
 from platypus.generation.catalogues.catalogue_style import Entity, Style
 from platypus.generation.catalogues.tool_families import FAMILIES, filtered_list
-from platypus.generation.plans.values import coined, vocabulary, words
+from platypus.generation.lexicon import coined, vocabulary
 
 ALIKE = {
     *("get", "list", "search", "find", "query", "show", "fetch", "lookup", "check", "detail", "info", "id", "by"),

@@ -1,17 +1,19 @@
 """The families of tools that catalogues have: one made-up tool of each, in a catalogue's style, about its entities."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from platypus.catalogue.tools import Tool
+from platypus.catalogue.words import plural
 from platypus.generation.catalogues.catalogue_style import Arguments, Definition, Entity, Style
-from platypus.generation.plans.values import plural, vocabulary
+from platypus.generation.catalogues.list_filters import ListFilters, alias
+from platypus.generation.lexicon import vocabulary
 
 
 def filtered_list(style: Style, entities: list[Entity]) -> Tool:
     """A list of one entity, which many filters may narrow."""
     rng, entity = style.rng, style.rng.choice(entities)
     verb = rng.choice(("list", "search", "find", "get", "query"))
-    called = plural(_alias(style, entity))
+    called = plural(alias(style, entity))
     name = style.name(*((called, "list") if rng.random() < 0.2 else (verb, called)))
     if rng.random() < 0.08:
         name = f"{style.name(called)}.{verb}"
@@ -25,97 +27,10 @@ def filtered_list(style: Style, entities: list[Entity]) -> Tool:
             f"{style.verb('retrieve')} the {entity.many} for which all the given conditions hold",
         )
     )
-    arguments = dict(_Filters(style, entity, entities).some(rng.choice((1, 2, 3, 4, 6, 9, 12))))
+    arguments = dict(ListFilters(style, entity, entities).some(rng.choice((1, 2, 3, 4, 6, 9, 12))))
     items = style.id_of(entity)
     output = style.output({"type": "array", "items": items}, f"list of {entity.many}")
     return style.tool(name, text, arguments, output)
-
-
-def _alias(style: Style, entity: Entity) -> str:
-    """What a name says for the entity: now and then a part of it, or a word for anything."""
-    if style.rng.random() < 0.75:
-        return entity.noun
-    first, *others = entity.noun.split()
-    return style.rng.choice((first, others[-1]) if others else ("record", "item", "entry", "object"))
-
-
-class _Filters:
-    """What narrows a list of one entity. Where it has kinds (issues, tickets), some filters are of one kind alone."""
-
-    def __init__(self, style: Style, entity: Entity, entities: list[Entity]) -> None:
-        rng = style.rng
-        self.style, self.entity, self.entities = style, entity, entities
-        self.linked = rng.sample(entities, len(entities))  # each narrows the list once, and never by its own kind
-        self.linked.remove(entity)
-        self.many = rng.random() < 0.5  # any of several values
-        self.kinds = rng.sample(_plain_nouns(), rng.randint(2, 4)) if rng.random() < 0.35 else []
-        self.dotted = rng.random() < (0.7 if self.kinds else 0.2)
-        self.those = entity.many if rng.random() < 0.7 else plural(_alias(style, entity))
-
-    def some(self, count: int) -> Iterator[tuple[str, tuple[Definition, bool]]]:
-        """So many filters, or fewer where two have one name."""
-        rng = self.style.rng
-        if self.kinds and count > 2:
-            schema: Definition = {"type": "string", "enum": self.kinds}
-            yield self._filter(rng.choice(("type", "type", "kind")), schema, f"{self.entity.many} of {{any}} types")
-        for _ in range(count):
-            yield self._any()
-
-    def _any(self) -> tuple[str, tuple[Definition, bool]]:
-        style, rng, lists = self.style, self.style.rng, vocabulary()["catalogues"]
-        dot, those = self._whose()
-        kind = rng.choice(("enum", "person", "entity", "text", "number", "flag", "date", "enum", "person"))
-        if kind == "enum" or (kind == "entity" and not self.linked):
-            word, values = rng.choice(list(lists["enums"].items()))
-            text = f"{those} with {{any}} {plural(word)}"
-            listed = f". Allowed values: {', '.join(values)}" if rng.random() < 0.2 else ""
-            return self._filter(dot + style.name(word), {"type": "string", "enum": values}, text + listed)
-        if kind == "person":
-            word = rng.choice(("owned by", "created by", "assigned to"))
-            user = next((e for e in self.entities if e.noun in ("user", "employee", "contact")), Entity("user", "USER"))
-            return self._filter(style.name(word), style.id_of(user), f"{self.those} {word} {{any}} {user.many}")
-        if kind == "entity":
-            other = self.linked.pop()
-            link = rng.choice(("associated with", "belonging to", "related to", "for"))
-            name = dot + style.name(other.many if self.many else other.noun)
-            if rng.random() < 0.25:
-                name = style.name(rng.choice(("applies to", "belongs to", "linked to")), other.noun)
-            return self._filter(name, style.id_of(other), f"{those} {link} {{any}} {other.many}")
-        if kind == "text":
-            word = rng.choice(lists["texts"])
-            name, by_name = (f"{style.name(word)}.name", " by name") if rng.random() < 0.2 else (style.name(word), "")
-            return self._filter(dot + name, {"type": "string"}, f"{those} in {{any}} {plural(word)}{by_name}")
-        return _plain_filter(style, self.those, kind)
-
-    def _whose(self) -> tuple[str, str]:
-        """The beginning of a filter's name, and the things that it is about: `issue.`, issues."""
-        if not self.dotted or self.style.rng.random() < 0.3:
-            return "", self.those
-        kind = self.style.rng.choice(self.kinds) if self.kinds else self.entity.noun.split()[-1]
-        return f"{kind}.", plural(kind) if self.kinds else self.those
-
-    def _filter(self, name: str, schema: Definition, text: str) -> tuple[str, tuple[Definition, bool]]:
-        rng = self.style.rng
-        schema = {"type": "array", "items": schema, "uniqueItems": True} if self.many else schema
-        some = rng.choice(("any of the given", "any of the provided", "any of these") if self.many else ("one of the",))
-        text = text.format(any=some)
-        return name, (self.style.about(schema, f"Filters for {text}", text, f"Only {text}"), False)
-
-
-def _plain_nouns() -> list[str]:
-    return [noun for noun, _ in vocabulary()["catalogues"]["entities"] if " " not in noun]
-
-
-def _plain_filter(style: Style, those: str, kind: str) -> tuple[str, tuple[Definition, bool]]:
-    word = style.rng.choice(vocabulary()["catalogues"][f"{kind}s"])
-    kinds: dict[str, tuple[Definition, str]] = {
-        "number": ({"type": "integer", "minimum": 1}, f"the {word} of {those}"),
-        "flag": ({"type": "boolean"}, f"{those} that are or are not: {word}"),
-        "date": ({"type": "string", "format": "date"}, f"only {those} with this {word}"),
-    }
-    if word == "limit":
-        kinds["number"] = (kinds["number"][0], f"how many {those} to return at most")
-    return style.name(word), (style.about(*kinds[kind]), False)
 
 
 def _details(style: Style, entities: list[Entity]) -> Tool:

@@ -16,6 +16,7 @@ from platypus.catalogue.tools import Catalogue
 from platypus.generation.plans.sampler import SHAPES, Sampler, Undrawable, Want, shape
 from platypus.generation.plans.values import literal
 from platypus.plan.plan import Plan, Reference
+from platypus.reports import markdown_table
 
 TRIES = 30  # draws for one thing that gave no new example, before it is given up
 LACKING = {
@@ -176,18 +177,16 @@ class Ledger:
 
 def as_markdown(report: dict[str, Any], *, least: int, catalogue: Catalogue) -> str:
     """The coverage report as a page: a table, and a list of what is not covered."""
-    rows = [f"| {kind} | {part['total']} | {part['covered']} | {part['least']} |" for kind, part in report.items()]
+    rows = [[kind, *(str(part[key]) for key in ("total", "covered", "least"))] for kind, part in report.items()]
     lines = [
         f"# Coverage of {len(catalogue)} tools",
         "",
         f"Covered means: in at least {least} examples.",
         "",
-        "| of these | there are | covered | the rarest occurs |",
-        "|---|---|---|---|",
-        *rows,
+        markdown_table([["of these", "there are", "covered", "the rarest occurs"], *rows]),
     ]
     lost = [entry for part in report.values() for entry in part["uncovered"]]
     if lost:
-        lines += ["", "## Not covered", "", "| what | times | why |", "|---|---|---|"]
-        lines += [f"| `{entry['what']}` | {entry['times']} | {entry['why']} |" for entry in lost]
+        rows = [[f"`{entry['what']}`", str(entry["times"]), entry["why"]] for entry in lost]
+        lines += ["", "## Not covered", "", markdown_table([["what", "times", "why"], *rows])]
     return "\n".join(lines) + "\n"

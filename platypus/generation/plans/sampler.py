@@ -14,8 +14,8 @@ from random import Random
 from platypus.catalogue.dataflow import KIN, Producer, content, domain, is_searched, producers, takes_ids
 from platypus.catalogue.schema import allowed_values
 from platypus.catalogue.tools import Argument, Catalogue, Tool
-from platypus.catalogue.words import singular
-from platypus.generation.plans.values import literal, words
+from platypus.catalogue.words import singular, words
+from platypus.generation.plans.values import literal
 from platypus.plan.plan import Plan, Reference, Step, Value
 
 SHAPES = ("single", "chain", "fan-in", "fan-out", "independent")

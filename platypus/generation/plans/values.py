@@ -4,21 +4,14 @@ An example in the schema is varied (`DEVU-123` → `DEVU-48`), so a catalogue wi
 """
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from importlib import resources
 from random import Random
 from typing import Any
 
 from platypus.catalogue.schema import Schema, allowed_values, variants
-
-
-@lru_cache(maxsize=1)
-def vocabulary() -> dict[str, Any]:
-    """The word lists of `vocabulary.toml`."""
-    return tomllib.loads(resources.files("platypus.generation").joinpath("words.toml").read_text(encoding="utf-8"))
-
+from platypus.catalogue.words import words
+from platypus.generation.lexicon import vocabulary
 
 CODES = ("id", "ids", "key", "code", "number")
 THINGS = (
@@ -31,31 +24,6 @@ CATEGORY = re.compile(  # examples that only say what kind of thing is meant
     r"|username|notation|town|title|date|format|identifier|coordinate)s?|path to .*",
     re.IGNORECASE,
 )
-WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-
-
-def words(name: str) -> list[str]:
-    """The words of an identifier in any style: `stage.name`, `needsResponse`, `work_ids`."""
-    return list(_words(name))
-
-
-@lru_cache(maxsize=16384)
-def _words(name: str) -> tuple[str, ...]:
-    return tuple(word.lower() for word in WORDS.findall(name))
-
-
-def plural(noun: str) -> str:
-    """`ticket` → `tickets`, `policy` → `policies`, `branch` → `branches`."""
-    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
-        return noun[:-1] + "ies"
-    return noun + ("es" if noun.endswith(("s", "x", "ch", "sh")) else "" if noun.endswith("feedback") else "s")
-
-
-def coined(rng: Random) -> str:
-    """A noun that does not exist: `brenolt`, `vasumi`."""
-    ends = ("b", "d", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "br", "st", "tr", "pl")
-    syllables = (rng.choice(ends) + rng.choice("aeiou") for _ in range(rng.choice((2, 2, 3))))
-    return "".join(syllables) + rng.choice(("", "n", "l", "r", "t", "ld"))
 
 
 def _pick(rng: Random, kind: str) -> str:

@@ -11,8 +11,7 @@ from functools import lru_cache
 from platypus.catalogue.dataflow import CODES, is_searched, takes_ids
 from platypus.catalogue.schema import allowed_values, variants
 from platypus.catalogue.tools import Argument, Tool
-from platypus.catalogue.words import is_plural, singular, with_article
-from platypus.generation.plans.values import plural, words
+from platypus.catalogue.words import is_plural, plural, singular, with_article, words
 
 PREPOSITION = "by|to|with|for|from|in|on|of|under|at|as|about|into|between|before|after|since|until|through|against|via"
 SUFFIXES = CODES - {"number", "code", "key"} | {"name", "names", "list"}

@@ -9,8 +9,7 @@ from random import Random
 
 from platypus.catalogue.schema import is_nothing
 from platypus.catalogue.tools import Argument, Tool
-from platypus.catalogue.words import participle
-from platypus.generation.plans.values import words
+from platypus.catalogue.words import participle, words
 from platypus.generation.requests.argument_phrases import Saying, label
 from platypus.generation.requests.tool_phrases import Wording, pluralised
 from platypus.generation.requests.writer_style import Voice

@@ -11,8 +11,7 @@ from typing import Any
 from platypus.catalogue.dataflow import KIN, content, takes_ids
 from platypus.catalogue.schema import allowed_values
 from platypus.catalogue.tools import Argument
-from platypus.catalogue.words import is_plural, listed, singular
-from platypus.generation.plans.values import words
+from platypus.catalogue.words import is_plural, listed, singular, words
 from platypus.generation.requests.argument_phrases import PLACE, label, truth
 from platypus.generation.requests.discourse import Mentions, Unsayable, argument_of
 from platypus.generation.requests.slots import SLOT, Form

@@ -11,10 +11,11 @@ from functools import cached_property
 from random import Random
 
 from platypus.catalogue.tools import Tool
-from platypus.catalogue.words import lemma, singular, with_article
+from platypus.catalogue.words import lemma, singular, with_article, words
 from platypus.generation.catalogues.random_catalogue import random_catalogue
+from platypus.generation.lexicon import vocabulary
 from platypus.generation.plans.sampler import Sampler, Undrawable, Want
-from platypus.generation.plans.values import literal, vocabulary, words
+from platypus.generation.plans.values import literal
 from platypus.generation.requests.phrasing import Phraser
 from platypus.generation.requests.slots import SLOT
 from platypus.generation.requests.writer_style import ASKING, finish, surround, voice

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from platypus.catalogue.dataflow import KIN
 from platypus.catalogue.schema import variants
 from platypus.catalogue.tools import Argument, Tool
-from platypus.catalogue.words import is_plural, singular
-from platypus.generation.plans.values import plural, words
+from platypus.catalogue.words import is_plural, plural, singular, words
 from platypus.generation.requests.argument_phrases import PREPOSITION
 
 RESTRICTION = "matching|based on|that|filtered|according to|using|given|where|(?:for |in )?which|so that|in order to"

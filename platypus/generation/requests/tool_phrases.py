@@ -11,8 +11,8 @@ from functools import cached_property
 from platypus.catalogue.dataflow import KIN, is_searched, likely_output
 from platypus.catalogue.schema import is_nothing, variants
 from platypus.catalogue.tools import Tool
-from platypus.catalogue.words import is_plural, lemma, singular
-from platypus.generation.plans.values import plural, vocabulary, words
+from platypus.catalogue.words import is_plural, lemma, plural, singular, words
+from platypus.generation.lexicon import vocabulary
 from platypus.generation.requests.argument_phrases import PREPOSITION, Saying, saying
 from platypus.generation.requests.slots import GIVEN, RESTRICTION, SLOT, Form, fill_slots, labels
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from random import Random
 
-from platypus.generation.plans.values import vocabulary
+from platypus.generation.lexicon import vocabulary
 
 WANTING = re.compile(r"\b(?:want|like|need|help|helping|let's|have|go ahead)\b")
 ASKING = re.compile(

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from platypus.errors import TeacherError
-from platypus.run.folder import write_whole
+from platypus.files import write_whole
 from platypus.run.settings import TeacherTable
 
 if TYPE_CHECKING:

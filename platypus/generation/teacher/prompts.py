@@ -11,10 +11,12 @@ from collections.abc import Sequence
 
 from platypus.catalogue.tools import Catalogue
 from platypus.generation.teacher.endpoint import Question, Reply
+from platypus.plan.lenient_json import read_loosely
 from platypus.plan.notation import print_plan
 from platypus.plan.plan import MARK, Malformed, Plan, Problem, parse_json, plan_from_json
-from platypus.plan.repair import mend_plan, read_loosely
-from platypus.prompt.prompt import RULES, render_catalogue
+from platypus.plan.repair import mend_plan
+from platypus.prompt.catalogue_text import render_catalogue
+from platypus.prompt.templates import RULES
 
 LONGEST = 1000  # characters of a request
 DATA = (

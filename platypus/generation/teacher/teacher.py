@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import PARAPHRASED, Example, Rejected
-from platypus.errors import DatasetError, read_text
+from platypus.errors import DatasetError
+from platypus.files import read_text
 from platypus.generation.requests.phrasing import literals_said
 from platypus.generation.teacher.endpoint import BudgetSpent, Endpoint, Question, Unanswered
 from platypus.generation.teacher.prompts import (
@@ -31,7 +32,8 @@ from platypus.generation.teacher.prompts import (
     read_reply_plan,
     read_requests,
 )
-from platypus.plan.plan import Malformed, Plan, same
+from platypus.plan.equality import same
+from platypus.plan.plan import Malformed, Plan
 from platypus.run.settings import TeacherTable
 
 PER_LIST = 10  # requests that are asked for at once

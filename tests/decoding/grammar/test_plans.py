@@ -6,7 +6,8 @@ from random import Random
 
 import pytest
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json, read_catalogue
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue
+from platypus.catalogue.tools import Catalogue
 from platypus.decoding.grammar.plans import plan_grammar
 from platypus.errors import CatalogueError
 from platypus.generation.catalogues.random_catalogue import random_catalogue

@@ -4,10 +4,10 @@ import re
 from collections import Counter
 from random import Random
 
+from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.schema import allowed_values
-from platypus.catalogue.tools import catalogue_from_json
+from platypus.catalogue.words import words
 from platypus.generation.catalogues.random_catalogue import random_catalogue
-from platypus.generation.plans.values import words
 
 
 def test_a_random_catalogue_reads_back_as_itself() -> None:

@@ -4,7 +4,8 @@ from random import Random
 
 import pytest
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json, read_catalogue
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue
+from platypus.catalogue.tools import Catalogue
 from platypus.generation.plans.coverage import KINDS, Ledger, as_markdown, held, targets
 from platypus.generation.plans.sampler import Sampler
 from platypus.plan.plan import Plan, Reference, Step

@@ -4,10 +4,11 @@ from random import Random
 
 import pytest
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json, read_catalogue
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue
+from platypus.catalogue.tools import Catalogue
 from platypus.generation.catalogues.random_catalogue import random_catalogue
+from platypus.generation.lexicon import vocabulary
 from platypus.generation.plans.sampler import SHAPES, Sampler, Undrawable, Want, shape
-from platypus.generation.plans.values import vocabulary
 from platypus.plan.plan import Plan, Reference, Step
 from tests.support.command import ROOT
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from platypus.catalogue.schema import literal_problem
-from platypus.generation.plans.values import examples_in, literal, plural, words
+from platypus.catalogue.words import plural, words
+from platypus.generation.plans.values import examples_in, literal
 
 
 @pytest.mark.parametrize(

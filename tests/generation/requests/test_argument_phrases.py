@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from platypus.catalogue.tools import Argument, Tool, catalogue_from_json, read_catalogue
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue
+from platypus.catalogue.tools import Argument, Tool
 from platypus.generation.requests.argument_phrases import label, saying, truth
 from tests.support.command import ROOT
 

@@ -4,7 +4,8 @@ from random import Random
 
 import pytest
 
-from platypus.catalogue.tools import Catalogue, read_catalogue
+from platypus.catalogue.reading import read_catalogue
+from platypus.catalogue.tools import Catalogue
 from platypus.generation.requests.discourse import Mentions, Unsayable, strings
 from platypus.generation.requests.tool_phrases import Wording
 from platypus.generation.requests.writer_style import voice

@@ -4,7 +4,8 @@ from random import Random
 
 import pytest
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json, read_catalogue
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue
+from platypus.catalogue.tools import Catalogue
 from platypus.generation.requests.noun_phrases import Nouns
 from platypus.generation.requests.tool_phrases import Wording
 from platypus.generation.requests.writer_style import Voice

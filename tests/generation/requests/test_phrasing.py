@@ -5,12 +5,14 @@ from random import Random
 
 import pytest
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json, read_catalogue
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue
+from platypus.catalogue.tools import Catalogue
 from platypus.data.signatures import said_literals
 from platypus.generation.catalogues.random_catalogue import random_catalogue
 from platypus.generation.plans.sampler import Sampler
 from platypus.generation.requests.phrasing import Phraser, literals_said, reordered
-from platypus.plan.plan import Plan, Reference, Step, same
+from platypus.plan.equality import same
+from platypus.plan.plan import Plan, Reference, Step
 from tests.support.command import ROOT
 
 

@@ -4,9 +4,10 @@ from random import Random
 
 import pytest
 
-from platypus.catalogue.tools import Catalogue, catalogue_from_json, read_catalogue
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue
+from platypus.catalogue.tools import Catalogue
+from platypus.generation.lexicon import vocabulary
 from platypus.generation.plans.sampler import Sampler
-from platypus.generation.plans.values import vocabulary
 from platypus.generation.requests.phrasing import Phraser
 from platypus.generation.requests.refusals import KINDS, Refusals
 from tests.support.command import ROOT

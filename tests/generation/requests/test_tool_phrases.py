@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from platypus.catalogue.tools import Tool, catalogue_from_json
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Tool
 from platypus.generation.requests.tool_phrases import Wording
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platypus.catalogue.tools import catalogue_from_json
+from platypus.catalogue.reading import catalogue_from_json
 from platypus.generation.teacher.endpoint import Reply
 from platypus.generation.teacher.prompts import (
     odd_request,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from platypus.catalogue.tools import read_catalogue
+from platypus.catalogue.reading import read_catalogue
 from platypus.data.dataset import Example, read_dataset
 from platypus.generation.requests.phrasing import literals_said
 from platypus.generation.teacher import endpoint

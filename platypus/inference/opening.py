@@ -1,0 +1,110 @@
+"""Opens a planner: finds out which model a run has, and how its prompts look.
+
+Torch takes seconds to import, so the modules that need it are imported only when a model is opened."""
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from platypus.catalogue.tools import Catalogue
+from platypus.errors import ModelError
+from platypus.inference.calibration import Calibration
+from platypus.inference.planner import Planner
+from platypus.prompt.prompt import Prompt
+from platypus.run.folder import Run
+from platypus.run.recipe import Recipe
+from platypus.run.settings import PromptTable
+
+if TYPE_CHECKING:
+    from platypus.model.loading import Loaded
+
+
+CONFIDENCE = "confidence.json"  # what evaluate leaves: the calibration of the model that it scored
+
+
+def open_planner(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
+    """The run's merged model, else its adapter, else its base; `planner.loaded.source` says which.
+
+    It plans with the run's tools, or with those of another `catalogue`. Notation and cutoff are those of the training.
+    Raises ModelError when that was for another catalogue than the run's.
+    """
+    from platypus.model.adapters import load_adapted
+    from platypus.model.loading import load_merged
+
+    if not run.is_done("train"):
+        return open_base(run, catalogue=catalogue)
+    if is_merged(run):
+        tuned = load_merged(run.folder("merge") / "model")
+    else:
+        tuned = load_adapted(run.folder("train") / "adapter", base=run.recipe.base)
+    return replace(_planner(run, tuned, catalogue), calibration=_calibration(run))
+
+
+def open_base(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
+    """The run's base without what was learned, with the same prompt."""
+    from platypus.model.loading import load_base
+
+    return _planner(run, load_base(run.recipe.base), catalogue)
+
+
+def open_untrained(catalogue: Catalogue, recipe: Recipe) -> Planner:
+    """The recipe's base with tools that it was never trained on, asked as it was in its own training, if that is known.
+
+    How far its confidence can be trusted, nobody has measured.
+    """
+    from platypus.model.loading import load_base
+
+    loaded, table = load_base(recipe.base), base_prompt(recipe)
+    prompt = Prompt.of(loaded.tokenizer, catalogue, table, cutoff=loaded.context)
+    return Planner(loaded, prompt, recipe.decode)
+
+
+def base_prompt(recipe: Recipe) -> PromptTable:
+    """How prompts look to the recipe's base: as in its own training, if that is known, else as the recipe says."""
+    from platypus.model.bases import BASE_CARD, base_folder
+
+    card = base_folder(recipe.base) / BASE_CARD
+    return PromptTable(**json.loads(card.read_text(encoding="utf-8"))["prompt"]) if card.is_file() else recipe.prompt
+
+
+def _planner(run: Run, loaded: "Loaded", catalogue: Catalogue | None) -> Planner:
+    table, settings = prompt_settings(run), run.recipe.decode
+    prompt = Prompt.of(loaded.tokenizer, catalogue or run.catalogue, table)
+    return Planner(loaded, prompt, settings, run.path / ".prefix" if settings.keep_prefix else None)
+
+
+def _calibration(run: Run) -> Calibration:
+    """What `evaluate` has found out about the run's present model; else the one that changes nothing."""
+    if not run.is_done("evaluate") or not (run.path / "evaluate" / CONFIDENCE).exists():
+        return Calibration()
+    model = "merge" if is_merged(run) else "train"
+    if run.record("evaluate")["inputs"].get(model) != run.fingerprint(model):
+        return Calibration()
+    return Calibration.load(run.path / "evaluate" / CONFIDENCE)
+
+
+def is_merged(run: Run) -> bool:
+    """Whether the run has a merged model of its present adapter."""
+    return run.is_done("merge") and run.record("merge")["inputs"]["train"] == run.fingerprint("train")
+
+
+def prompt_settings(run: Run) -> PromptTable:
+    """How prompts look to the run's models: as in the training, if there was one.
+
+    Raises ModelError when that was for another catalogue.
+    """
+    from platypus.model.adapters import read_card
+
+    if not run.is_done("train"):
+        return run.recipe.prompt
+    adapter = run.folder("train") / "adapter"
+    card = read_card(adapter)
+    present = run.catalogue.fingerprint if run.catalogue else None
+    if card.catalogue != present:
+        raise ModelError(
+            f"the adapter was trained for catalogue {card.catalogue}, the run now has {present}",
+            where=str(adapter),
+            remedy=f"Train it again: platypus train {run.path}; or keep the run's catalogue and plan with other tools:"
+            f" platypus plan {run.path} --catalogue FILE",
+        )
+    return PromptTable(notation=card.notation, cutoff=card.cutoff, markers=card.markers)

@@ -1,0 +1,7 @@
+"""Adapters into bases, and the proof that the merged model gives the same logits.
+
+Knows no run folders.
+
+    lora.py             a LoRA adapter into its base, shard by shard
+    parity.py           merged logits against those of base and adapter
+"""

@@ -1,0 +1,93 @@
+"""A LoRA adapter merged into its base, shard by shard.
+
+Weights are read, merged in float32 and written one shard after another, so merging needs the memory of one shard."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import split_torch_state_dict_into_shards
+from peft import LoraConfig
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from platypus.errors import ModelError
+from platypus.model.adapters import ADAPTER_WEIGHTS
+from platypus.model.bases import weight_files
+from platypus.model.loading import DTYPES
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written: files, bytes of weights, and how many layers got an adapter."""
+
+    shards: int
+    size: int
+    layers: int
+
+
+def merge_weights(base: Path, adapter: Path, folder: Path, *, dtype: str, max_shard_size: str) -> Written:
+    """Write the base's tensors with the adapter's added, shard by shard. Raises ModelError when they don't fit."""
+    deltas = _read_deltas(adapter)
+    shapes: dict[str, list[int]] = {}
+    files: dict[str, Path] = {}
+    for file in weight_files(base):
+        with safe_open(file, framework="pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118  # no mapping
+                shapes[name], files[name] = tensors.get_slice(name).get_shape(), file
+    missing = sorted(deltas.keys() - files.keys())
+    if missing:
+        raise ModelError(
+            f"{len(missing)} of its layers are not stored in the base under their name, the first: {missing[0]}",
+            where=str(adapter),
+            remedy="Set `target_modules` under [train] to layers that the base stores apart, and train again.",
+        )
+    planned = {name: torch.empty(shape, dtype=DTYPES[dtype], device="meta") for name, shape in shapes.items()}
+    split = split_torch_state_dict_into_shards(planned, max_shard_size=max_shard_size)
+    for filename, names in split.filename_to_tensors.items():
+        shard = {name: _merged(files[name], name, deltas.get(name), dtype=dtype) for name in names}
+        save_file(shard, folder / filename, metadata={"format": "pt"})
+    if split.is_sharded:
+        index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    return Written(len(split.filename_to_tensors), int(split.metadata["total_size"]), len(deltas))
+
+
+@dataclass(frozen=True)
+class _Delta:
+    """What an adapter adds to a weight: scale · up @ down."""
+
+    down: torch.Tensor
+    up: torch.Tensor
+    scale: float
+
+
+def _read_deltas(adapter: Path) -> dict[str, _Delta]:
+    """The adapter's part of each weight, by the name of that weight in the base."""
+    config: Any = LoraConfig.from_pretrained(str(adapter))
+    weights = load_file(adapter / ADAPTER_WEIGHTS)
+    layers = [name.removesuffix(".lora_A.weight") for name in weights if name.endswith(".lora_A.weight")]
+    return {
+        f"{layer.removeprefix('base_model.model.')}.weight": _Delta(
+            weights[f"{layer}.lora_A.weight"], weights[f"{layer}.lora_B.weight"], config.lora_alpha / config.r
+        )
+        for layer in layers
+    }
+
+
+def _merged(file: Path, name: str, delta: _Delta | None, *, dtype: str) -> torch.Tensor:
+    """One tensor of the merged model. Raises ModelError when it has values that the type cannot hold."""
+    with safe_open(file, framework="pt") as tensors:
+        weight: torch.Tensor = tensors.get_tensor(name)
+    if delta is not None:
+        weight = weight.float() + delta.scale * (delta.up.float() @ delta.down.float())
+    merged = weight.to(DTYPES[dtype])
+    if not merged.isfinite().all():
+        raise ModelError(
+            f"{name} has values that {dtype} cannot hold",
+            where="[merge] dtype",
+            remedy='Set dtype = "bfloat16" or "float32" under [merge].',
+        )
+    return merged.contiguous()

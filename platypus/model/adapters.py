@@ -1,0 +1,101 @@
+"""LoRA adapters on the disk: save, check and load them, and the card that says what each belongs to."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+
+from platypus.errors import ModelError
+from platypus.model.bases import base_fingerprint
+from platypus.model.loading import DType, Loaded, load_base
+from platypus.plan.notation import Notation
+from platypus.run.settings import Quantisation
+
+ADAPTER_CARD = "platypus.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
+
+@dataclass(frozen=True)
+class AdapterCard:
+    """What an adapter must be used with: the base it was trained on, and how its prompts look."""
+
+    base: str
+    base_fingerprint: str
+    catalogue: str | None
+    notation: Notation
+    cutoff: int
+    markers: bool = False
+    quantisation: Quantisation = "none"
+
+    def write(self, adapter: Path) -> None:
+        """Save the card into the adapter's folder."""
+        (adapter / ADAPTER_CARD).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+
+def load_adapted(
+    adapter: Path,
+    *,
+    base: str | None = None,
+    dtype: DType = "auto",
+    device: str = "auto",
+    quantise: Quantisation | None = None,
+) -> Loaded:
+    """Open an adapter on the base it was trained on; `base` says where that base lies now, if it was moved.
+
+    The base is quantised as in the training, unless `quantise` says otherwise. The adapter's weights stay float32.
+    Raises ModelError when the base is another one.
+    """
+    card = read_card(adapter)
+    source = base or card.base
+    check_base(card, source, adapter=adapter)
+    loaded = load_base(source, dtype=dtype, device=device, quantise=quantise or card.quantisation)
+    model = PeftModel.from_pretrained(loaded.model, str(adapter), torch_device=str(loaded.device))
+    return Loaded(model=model, tokenizer=loaded.tokenizer, source=str(adapter), fingerprint=card.base_fingerprint)
+
+
+def read_card(adapter: Path) -> AdapterCard:
+    """What an adapter's folder says of its base and prompts. Raises ModelError when it says nothing."""
+    path = adapter / ADAPTER_CARD
+    if not path.is_file():
+        raise ModelError(
+            f"the adapter has no {ADAPTER_CARD}, so its base is unknown",
+            where=str(adapter),
+            remedy="Train it with `platypus train`.",
+        )
+    return AdapterCard(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def save_adapter(adapted: Loaded, adapter: Path, *, card: AdapterCard) -> None:
+    """Save the adapter's weights, its PEFT config and its card into a new folder."""
+    adapter.mkdir(parents=True)
+    model: Any = adapted.model
+    weights = get_peft_model_state_dict(model, save_embedding_layers=False)
+    save_file({name: weight.contiguous() for name, weight in weights.items()}, adapter / ADAPTER_WEIGHTS)
+    model.peft_config["default"].save_pretrained(str(adapter))
+    card.write(adapter)
+
+
+def check_adapter(adapter: Path) -> None:
+    """Read a saved adapter again. Raises ModelError when it has no weights, or empty or infinite ones."""
+    weights = load_file(adapter / ADAPTER_WEIGHTS)
+    spoilt = [name for name, weight in weights.items() if weight.numel() == 0 or not weight.isfinite().all()]
+    if spoilt or not weights:
+        raise ModelError(
+            f"{len(spoilt)} of the {len(weights)} saved weights are empty or not finite: {', '.join(spoilt[:3])}",
+            where=str(adapter),
+            remedy="Run again: platypus train RUN --force",
+        )
+
+
+def check_base(card: AdapterCard, source: str, *, adapter: Path) -> None:
+    """Raises ModelError when `source` is not the base that the adapter was trained on."""
+    found = base_fingerprint(source)
+    if found != card.base_fingerprint:
+        raise ModelError(
+            f"the adapter was trained on another base: {card.base} ({card.base_fingerprint}), but {source} is {found}",
+            where=str(adapter),
+            remedy="Name the base of the training in the recipe, or train again with `platypus train`.",
+        )

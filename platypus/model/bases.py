@@ -1,0 +1,85 @@
+"""Base models on the disk: find, download and fingerprint them.
+
+A hub name is turned into a local folder first, and everything after that reads the folder: a local path never touches
+the network. Only safetensors weights count, and code that a model ships is never run."""
+
+import hashlib
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError
+from safetensors import safe_open
+
+from platypus.errors import ModelError
+
+EMBEDDED = Path(str(files("platypus") / "embedded"))  # the base that `base = "embedded"` in a recipe means
+BASE_CARD = "base.json"  # in the folder of a base that Platypus made
+READ = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.txt", "*.model")
+SAMPLES = 64  # values of each tensor that go into a fingerprint
+# What saving the same weights again may change in config.json: not part of what the model is.
+INCIDENTAL = frozenset({"transformers_version", "dtype", "torch_dtype", "_name_or_path", "use_cache"})
+
+
+def base_folder(source: str) -> Path:
+    """The local folder of a base: "embedded", a path, or a hub name, which is downloaded. Raises ModelError."""
+    folder = EMBEDDED if source == "embedded" else Path(source).expanduser()
+    if not folder.is_dir():
+        folder = _downloaded(source)
+    if not (folder / "config.json").is_file():
+        raise ModelError("there is no config.json, so it is not a Hugging Face model", where=str(folder))
+    if not weight_files(folder):
+        raise ModelError(
+            "there are no .safetensors weights", where=str(folder), remedy="Save the model as safetensors first."
+        )
+    return folder
+
+
+def weight_files(folder: Path) -> tuple[Path, ...]:
+    """The safetensors files of a model, in order of name; an adapter beside them does not count."""
+    return tuple(sorted(path for path in folder.glob("*.safetensors") if not path.name.startswith("adapter_")))
+
+
+def base_fingerprint(source: str) -> str:
+    """16 hex digits that tell bases apart: config, and name, shape, and sampled values of every stored tensor.
+
+    It reads the files, so it does not depend on how a model is loaded, and takes a second even for large models.
+    """
+    folder = base_folder(source)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    known = {key: value for key, value in config.items() if key not in INCIDENTAL}
+    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
+    for file in weight_files(folder):
+        with safe_open(file, framework="pt") as tensors:
+            for name in sorted(tensors.keys()):
+                tensor = tensors.get_tensor(name)
+                digest.update(f"{name}{tuple(tensor.shape)}".encode())
+                stride = max(1, tensor.numel() // SAMPLES)
+                digest.update(tensor.flatten()[::stride].to(torch.float64).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _downloaded(source: str) -> Path:
+    """The local copy of a hub model's config, tokenizer and safetensors. Raises ModelError with the remedy."""
+    if source == "embedded":
+        raise ModelError(
+            "this installation has no embedded base",
+            where='base = "embedded"',
+            remedy="Make it with `platypus base`, or name a folder or a hub model as `base`.",
+        )
+    if source.startswith((".", "/", "~")) or source.count("/") != 1:
+        raise ModelError(
+            "the base doesn't exist: there is no such folder, and it is not a hub name (owner/name)",
+            where=source,
+            remedy='Set `base` in the recipe to "embedded", a folder with a Hugging Face model, or a hub name.',
+        )
+    try:
+        return Path(snapshot_download(source, allow_patterns=list(READ), ignore_patterns=["original/*"]))
+    except (OSError, HFValidationError) as error:
+        raise ModelError(
+            f"the base doesn't exist: there is no such folder, and the hub did not give it ({error})",
+            where=source,
+            remedy="Check its name and the connection. A gated model needs its licence accepted and `hf auth login`.",
+        ) from error

@@ -1,0 +1,92 @@
+"""Greedy text from a loaded model, whole or streamed. Knows tokens and texts, not plans."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from platypus.errors import PromptError
+from platypus.model.loading import Loaded
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model said: its text without special tokens, its length, and whether it ended by itself."""
+
+    text: str
+    tokens: int
+    finished: bool
+
+
+def complete(
+    loaded: Loaded,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    batch_size: int,
+    seconds: float | None = None,
+) -> Iterator[Completion]:
+    """The greedy answer to each prompt, in order; prompts of a batch are padded on the left.
+
+    An answer ends at the context's end at the latest, and when its batch has taken so many seconds. Raises PromptError
+    for a prompt that fills the context.
+    """
+    for start in range(0, len(prompts), batch_size):
+        batch = prompts[start : start + batch_size]
+        longest = max(len(prompt) for prompt in batch)
+        limit = min(max_new_tokens, _room(loaded, longest))
+        pad = loaded.tokenizer.pad_token_id
+        ids = torch.tensor([[pad] * (longest - len(prompt)) + list(prompt) for prompt in batch])
+        mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in batch])
+        with torch.inference_mode():
+            output = loaded.model.generate(  # type: ignore[operator]
+                input_ids=ids.to(loaded.device),
+                attention_mask=mask.to(loaded.device),
+                max_new_tokens=limit,
+                max_time=seconds,
+            )
+        for row in output[:, longest:].tolist():
+            yield _completion(loaded, row)
+
+
+def stream(loaded: Loaded, prompt: Sequence[int], *, max_new_tokens: int) -> Iterator[str]:
+    """The greedy answer to one prompt, piece by piece as it is made."""
+    ids = torch.tensor([list(prompt)], device=loaded.device)
+    cache = None
+    said: list[int] = []
+    shown = ""
+    for _ in range(min(max_new_tokens, _room(loaded, len(prompt)))):
+        with torch.inference_mode():
+            output = loaded.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        cache = output.past_key_values
+        ids = output.logits[:, -1:].argmax(dim=-1)
+        if ids.item() in loaded.end_tokens:
+            break
+        said.append(int(ids.item()))
+        text = _decode(loaded, said)
+        if not text.endswith("\N{REPLACEMENT CHARACTER}"):  # a character whose last bytes are still to come
+            yield text[len(shown) :]
+            shown = text
+    yield _decode(loaded, said)[len(shown) :]
+
+
+def _completion(loaded: Loaded, row: Sequence[int]) -> Completion:
+    """The answer in a row of generated ids, which is padded after its end."""
+    end = next((at for at, token in enumerate(row) if token in loaded.end_tokens), None)
+    said = row if end is None else row[:end]
+    return Completion(text=_decode(loaded, said), tokens=len(said) + (end is not None), finished=end is not None)
+
+
+def _decode(loaded: Loaded, ids: Sequence[int]) -> str:
+    return str(loaded.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+
+def _room(loaded: Loaded, length: int) -> int:
+    """How many tokens fit after a prompt of `length`."""
+    if length >= loaded.context:
+        raise PromptError(
+            f"the prompt has {length} tokens, but the model's context is {loaded.context}",
+            where=loaded.source,
+            remedy="Use a smaller catalogue, a shorter request, or a base with a longer context.",
+        )
+    return loaded.context - length

@@ -1,0 +1,59 @@
+"""The prompt as a Jinja chat template in a saved tokenizer: it renders the very prompt of the training.
+
+Transformers takes seconds to import, and is imported only when a tokenizer is saved.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from platypus.errors import ModelError
+from platypus.prompt.prompt import Prompt
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def write_tokenizer(
+    prompt: Prompt, tokenizer: "PreTrainedTokenizerBase", folder: Path, *, requests: Sequence[str]
+) -> None:
+    """Save the tokenizer with the template that renders a user's last message as the prompt, token for token.
+
+    Raises ModelError when the saved tokenizer does not give the prompt's ids for these requests.
+    """
+    from transformers import AutoTokenizer  # seconds
+
+    tokenizer.chat_template = None  # the base's own
+    tokenizer.save_pretrained(folder)
+    saved = AutoTokenizer.from_pretrained(folder)  # which may differ: not all that it was opened with is saved
+    for gap in ("", " "):  # some sentencepiece tokenizers put their space only where a text begins, not after BOS
+        saved.chat_template = chat_template(prompt, gap=gap)
+        if all(_chat_ids(saved, prompt.shown(request)) == prompt.ids(request) for request in requests):
+            (folder / "chat_template.jinja").write_text(saved.chat_template, encoding="utf-8")
+            return
+    raise ModelError(
+        "its tokenizer makes other tokens of a chat than of the prompt of the training",
+        where=str(tokenizer.name_or_path),
+        remedy="Use a base with a byte-level BPE or a LLaMA style tokenizer.",
+    )
+
+
+def chat_template(prompt: Prompt, *, gap: str = "") -> str:
+    """The prompt as a Jinja template: BOS, what stands before the request, the last user message, what follows it."""
+    return (
+        f"{{{{- bos_token ~ {_jinja(gap + prompt.frame.before)} }}}}"
+        "{{- (messages | selectattr('role', 'equalto', 'user') | list | last)['content'] }}"
+        f"{{{{- {_jinja(prompt.frame.after)} }}}}"
+    )
+
+
+def _jinja(text: str) -> str:
+    """The text as a Jinja string, which has the escapes of JSON."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _chat_ids(tokenizer: "PreTrainedTokenizerBase", request: str) -> list[int]:
+    message = [{"role": "user", "content": request}]
+    ids: Any = tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=False)
+    return list(ids)

@@ -1,0 +1,61 @@
+"""The text of prompts: Alpaca's template, the rules for each notation, and the frame around a request.
+
+The template is Stanford Alpaca's (`PROMPT_DICT` in github.com/tatsu-lab/stanford_alpaca, as in alpaca-lora's
+`templates/alpaca.json` and axolotl's `AlpacaPrompter`), byte for byte."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from platypus.catalogue.tools import Catalogue
+from platypus.plan.notation import Notation
+from platypus.prompt.catalogue_text import render_catalogue
+
+WITH_INPUT = (
+    "Below is an instruction that describes a task, paired with an input that provides further context. "
+    "Write a response that appropriately completes the request.\n\n"
+    "### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:\n"
+)
+WITHOUT_INPUT = (
+    "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
+    "### Instruction:\n{instruction}\n\n### Response:\n"
+)
+RULES: Mapping[Notation, str] = {
+    "json": (
+        "Plan the tool calls that fulfil the request. Answer with a JSON list of calls in the order in which they run: "
+        '[{"tool_name": "…", "arguments": [{"argument_name": "…", "argument_value": …}]}]. '
+        'As a value, or as an element of a list, "$$PREV[0]" is the output of the first call, "$$PREV[1]" of the '
+        'second, and "$$PREV[0].field" a part of it. Arguments marked ? are optional; leave out what the request does '
+        "not ask for. If these tools cannot fulfil the request, answer []."
+    ),
+    "calls": (
+        "Plan the tool calls that fulfil the request. Answer with one call a line in the order in which they run: "
+        "tool(argument=value, argument=value). Values are JSON. "
+        "As a value, or as an element of a list, $0 is the output of the first call, $1 of the second, "
+        "and $0.field a part of it. Arguments marked ? are optional; leave out what the request does "
+        "not ask for. If these tools cannot fulfil the request, answer []."
+    ),
+}
+MARKERS = "In the request <1> stands behind the first value; as a value, <1> is that text."
+
+
+class Frame(NamedTuple):
+    """What stands before a request in its prompt, and what after it."""
+
+    before: str
+    after: str
+
+
+def around(notation: Notation, *, markers: bool = False) -> tuple[str, str, str]:
+    """What all planners' prompts have in common: the text before the tools, between them and the request, and after."""
+    before, after = WITH_INPUT.split("{input}")
+    begin, between = before.split("{instruction}")
+    rules = f"{RULES[notation]} {MARKERS}" if markers else RULES[notation]
+    return f"{begin}{rules}\n\nTools:\n", between, after
+
+
+def frame(catalogue: Catalogue | None, notation: Notation, *, markers: bool = False) -> Frame:
+    """The text around a request: before it a planner's rules and tools; without a catalogue it is the instruction."""
+    if catalogue is None:
+        return Frame(*WITHOUT_INPUT.split("{instruction}"))
+    before, between, after = around(notation, markers=markers)
+    return Frame(f"{before}{render_catalogue(catalogue)}{between}", after)

@@ -1,0 +1,99 @@
+"""Reports: sections with text, tables, samples and bars, as Markdown and as one HTML page.
+
+A page needs nothing from the network. This module knows nothing of what is reported.
+"""
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+BARS = 20  # bars of a plot
+
+
+class Section(NamedTuple):
+    """A heading, words below it, a table (its first row the heading) or samples, and the bars of a plot."""
+
+    title: str
+    text: str = ""
+    table: Sequence[Sequence[str]] = ()
+    samples: Sequence[str] = ()
+    bars: Mapping[str, float] = {}
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """A table, its first row the heading; columns of numbers are aligned on the right. Cells are Markdown already."""
+    head, *rest = rows
+    numeric = [bool(rest) and all(row[i][:1].isdigit() for row in rest) for i in range(len(head))]
+    lines = [head, ["---:" if right else "---" for right in numeric], *rest]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def as_markdown(title: str, sections: Sequence[Section]) -> str:
+    """The sections as one Markdown page."""
+    parts = [f"# {title}"]
+    for section in sections:
+        parts.append(f"## {section.title}")
+        parts += [section.text] if section.text else []
+        table = section.table or (
+            [["", "rows"], *([k, f"{v:,}"] for k, v in section.bars.items())] if section.bars else []
+        )
+        if table:
+            parts.append(markdown_table([[escaped(cell) for cell in row] for row in table]))
+        if section.samples:
+            parts.append("\n".join(f"- {escaped(sample)}" for sample in section.samples))
+    return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown leaves as it is."""
+    return "".join(f"\\{letter}" if letter in "\\`*_[]<>|#" else letter for letter in text)
+
+
+STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "table{border-collapse:collapse}td,th{padding:.2rem .8rem;border-bottom:1px solid #ddd;text-align:right}"
+    "td:first-child,th:first-child{text-align:left}li{overflow-wrap:anywhere}svg text{font:13px system-ui,sans-serif}"
+)
+
+
+def as_html(title: str, sections: Sequence[Section]) -> str:
+    """The sections as one HTML page that needs no other file."""
+    body = "\n".join(_html(section) for section in sections)
+    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>'
+    body = f"<h1>{html.escape(title)}</h1>\n{body}"
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
+
+
+def _html(section: Section) -> str:
+    parts = [f"<h2>{html.escape(section.title)}</h2>"]
+    if section.text:
+        parts.append(f"<p>{html.escape(section.text)}</p>")
+    if section.table:
+        cells = [[html.escape(cell) for cell in row] for row in section.table]
+        rows = [f"<tr><th>{'</th><th>'.join(cells[0])}</th></tr>"]
+        rows += [f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in cells[1:]]
+        parts.append(f"<table>{''.join(rows)}</table>")
+    if section.bars:
+        parts.append(bar_plot(section.bars))
+    if section.samples:
+        parts.append(f"<ul>{''.join(f'<li>{html.escape(sample)}</li>' for sample in section.samples)}</ul>")
+    return "\n".join(parts)
+
+
+def bar_plot(bars: Mapping[str, float]) -> str:
+    """Horizontal bars as an SVG element, the first BARS of them, each with its name and number."""
+    shown = list(bars.items())[:BARS]
+    most = max((value for _, value in shown), default=0) or 1
+    lines = []
+    for i, (name, value) in enumerate(shown):
+        width, y = 400 * value / most, 24 * i
+        lines.append(f'<text x="260" y="{y + 16}" text-anchor="end">{html.escape(_short(name))}</text>')
+        lines.append(f'<rect x="268" y="{y + 4}" width="{width:.1f}" height="16" fill="#4477aa"/>')
+        lines.append(f'<text x="{274 + width:.1f}" y="{y + 16}">{value:,}</text>')
+    more = "" if len(bars) <= BARS else f"<p>and {len(bars) - BARS} more</p>"
+    size = f'width="760" height="{24 * len(shown) + 4}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">{"".join(lines)}</svg>{more}'
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 36 else f"{name[:35]}…"

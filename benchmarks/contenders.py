@@ -29,14 +29,14 @@ from platypus.data.dataset import Example
 from platypus.decoding.constraint import Constraint
 from platypus.decoding.decoder import Decoder
 from platypus.decoding.grammar.plans import plan_schema
-from platypus.decoding.kv_cache import Store
-from platypus.decoding.results import Limits
+from platypus.decoding.kv_cache import BatchCache
+from platypus.decoding.results import DecodingLimits
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.generation.catalogues.random_catalogue import random_catalogue
-from platypus.generation.examples import examples
+from platypus.generation.examples import generate_examples
 from platypus.model.loading import Loaded, greedy_generation, set_padding
 from platypus.prompt.prompt import Prompt
-from platypus.run.settings import GenerateTable
+from platypus.run.settings import GenerateSettings
 from tests.support.tiny_models import byte_bpe_tokenizer
 
 MAX_STEPS = 4  # Outlines' automaton grows with it
@@ -88,13 +88,13 @@ def _texts() -> Iterator[str]:
     for seed in range(150):
         catalogue = random_catalogue(Random(seed), tools=6)
         prompt = Prompt(None, catalogue, "json")  # type: ignore[arg-type]  # for its texts alone
-        for example in examples(catalogue, GenerateTable(examples=8, refusals=0), seed=seed):
+        for example in generate_examples(catalogue, GenerateSettings(examples=8, refusals=0), seed=seed):
             yield prompt.text(example.query) + prompt.answer(example)
 
 
 def requests(catalogue: Catalogue, count: int) -> list[Example]:
     """Generated requests that these tools can answer, with their plans."""
-    return list(examples(catalogue, GenerateTable(examples=count, max_steps=MAX_STEPS, refusals=0), seed=7))
+    return list(generate_examples(catalogue, GenerateSettings(examples=count, max_steps=MAX_STEPS, refusals=0), seed=7))
 
 
 def tasks(prompt: Prompt, rows: Sequence[Example], vocabulary: Vocabulary) -> list[Task]:
@@ -107,7 +107,7 @@ class Dictated(Decoder):
 
     plans: Sequence[Sequence[int]] = ()
 
-    def _logits(self, store: Store, rows: Any, guesses: Any) -> list[NDArray[np.float32]]:
+    def _logits(self, store: BatchCache, rows: Any, guesses: Any) -> list[NDArray[np.float32]]:
         said = super()._logits(store, rows, guesses)
         for row, logits in zip(rows, said, strict=True):
             wanted = self.plans[row.index][len(row.walk.ids) :][: len(logits)]
@@ -125,7 +125,7 @@ def platypus(loaded: Loaded, prompt: Prompt, vocabulary: Vocabulary, *, tokens: 
     def way(asked: Sequence[Task], batch: int) -> list[Said]:
         if isinstance(decoder, Dictated):
             decoder.plans = [task.plan for task in asked]
-        decoded = decoder.decode([task.prompt for task in asked], limits=Limits(tokens), batch_size=batch)
+        decoded = decoder.decode([task.prompt for task in asked], limits=DecodingLimits(tokens), batch_size=batch)
         return [Said(plan.text, plan.tokens) for plan in decoded]
 
     return way

@@ -33,9 +33,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.contenders import Dictated, Said, Task, Way, peers, platypus, random_model, requests, tasks
 from platypus.catalogue.reading import read_catalogue
 from platypus.catalogue.tools import Catalogue
-from platypus.decoding.constraint import Constraint, Walk
+from platypus.decoding.constraint import Constraint, ConstraintState
 from platypus.decoding.decoder import Decoder
-from platypus.decoding.results import Limits
+from platypus.decoding.results import DecodingLimits
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.generation.catalogues.random_catalogue import random_catalogue
 from platypus.model.loading import Loaded, load_base
@@ -174,7 +174,7 @@ def first(loaded: Loaded) -> None:
             kept = Dictated(loaded, constraint, probes, folder=Path(folder))
             for task in earlier:
                 kept.plans = [task.plan]
-                list(kept.decode([task.prompt], limits=Limits(300)))
+                list(kept.decode([task.prompt], limits=DecodingLimits(300)))
             for task in asked:
                 for name, reached in timed.items():
                     begun = time.perf_counter()
@@ -201,7 +201,7 @@ def reach(decoder: Dictated, prompt: Prompt, task: Task, begun: float) -> Reache
     """Decode until the first step is complete."""
     decoder.plans = [task.plan]
     decision = 0.0
-    for progress in decoder.stream([task.prompt], limits=Limits(300)):
+    for progress in decoder.stream([task.prompt], limits=DecodingLimits(300)):
         decision = decision or time.perf_counter() - begun
         if len(prompt.read_begun(progress.text)):
             break
@@ -227,17 +227,17 @@ def grammar(loaded: Loaded) -> None:
         compiled, masks, decisions = time.perf_counter() - begun, [], []
         rng = np.random.default_rng(0)
         for _ in range(20):
-            walk = constraint.start()
-            while not walk.ended and len(walk.ids) < 100:
+            state = constraint.start()
+            while not state.ended and len(state.ids) < 100:
                 begun = time.perf_counter()
-                walk.forced()
-                if walk.ended:
+                state.forced()
+                if state.ended:
                     break
-                token = walk.best(rng.random(loaded.vocabulary, np.float32))
+                token = state.best(rng.random(loaded.vocabulary, np.float32))
                 decisions.append(time.perf_counter() - begun)
-                walk.append(token)
+                state.append(token)
                 begun = time.perf_counter()
-                walk.candidates()
+                state.candidates()
                 masks.append(time.perf_counter() - begun)
         kept = np.array(masks)
         report(what="grammar", tools=len(catalogue), masks=len(kept), compile=round(compiled, 4),
@@ -260,7 +260,9 @@ def equal(loaded: Loaded, count: int, limit: int) -> None:
         asked = tasks(prompt, requests(catalogue, min(8, count - start)), vocabulary)
         decoder = Decoder(loaded, constraint, [prompt.ids("1"), prompt.ids("Plan")])
         prompts = [task.prompt for task in asked]
-        for ids, quick in zip(prompts, decoder.decode(prompts, limits=Limits(limit), batch_size=8), strict=True):
+        for ids, quick in zip(
+            prompts, decoder.decode(prompts, limits=DecodingLimits(limit), batch_size=8), strict=True
+        ):
             whole = quick.ended_by == "model"  # then forced tokens may have gone beyond the limit
             slow = plainly(loaded, constraint, ids, quick.tokens if whole else limit)
             cut += not whole
@@ -274,18 +276,18 @@ def equal(loaded: Loaded, count: int, limit: int) -> None:
 
 
 @torch.inference_mode()
-def plainly(loaded: Loaded, constraint: Constraint, prompt: Sequence[int], limit: int) -> Walk:
+def plainly(loaded: Loaded, constraint: Constraint, prompt: Sequence[int], limit: int) -> ConstraintState:
     """One token at a time, nothing cached: of the legal tokens the one with the highest logit."""
-    walk = constraint.start()
-    while not walk.ended and len(walk.ids) < limit:
-        candidates = walk.candidates()
-        legal = walk.legal(candidates) if len(candidates) <= 40 else []
+    state = constraint.start()
+    while not state.ended and len(state.ids) < limit:
+        candidates = state.candidates()
+        legal = state.legal(candidates) if len(candidates) <= 40 else []
         if len(legal) == 1:
-            walk.append(legal[0])
+            state.append(legal[0])
             continue
-        output = loaded.model(input_ids=torch.tensor([[*prompt, *walk.ids]]), use_cache=False, logits_to_keep=1)
-        walk.append(walk.best(output.logits[0, -1].float().numpy()))
-    return walk
+        output = loaded.model(input_ids=torch.tensor([[*prompt, *state.ids]]), use_cache=False, logits_to_keep=1)
+        state.append(state.best(output.logits[0, -1].float().numpy()))
+    return state
 
 
 if __name__ == "__main__":

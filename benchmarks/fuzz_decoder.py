@@ -7,7 +7,7 @@
 `sound`: catalogues of 1 to 1,000 tools, with every schema feature or like those that a base is trained on; both
 notations, `calls` with markers or without; a byte-level and a sentencepiece tokenizer; choices by chance, for and
 against what ends a value, or by a tiny model of random weights. Counted: invalid plans, dead ends and other exceptions,
-plans that are not in canonical tokens (apart: those where the walk waived it). All must be 0. Each catalogue's counts
+plans that are not in canonical tokens (apart: those where the state waived it). All must be 0. Each catalogue's counts
 go into the file when it is done; the same command goes on where it was stopped, and `--first` starts at another seed.
 
 `complete`: each plan that a generator draws, and each valid row of real data, is followed token by token in canonical
@@ -39,7 +39,7 @@ from platypus.catalogue.tools import Catalogue
 from platypus.decoding.constraint import Constraint
 from platypus.decoding.decoder import Decoder
 from platypus.decoding.grammar.plans import PARAMETER_BITS, plan_grammar
-from platypus.decoding.results import Limits
+from platypus.decoding.results import DecodingLimits
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import CatalogueError
 from platypus.generation.catalogues.random_catalogue import random_catalogue
@@ -212,26 +212,26 @@ def by_chance(constraint: Constraint, count: int, rng: Random, counts: Counter[s
     for number in range(count):
         push, limit = rng.choice((4, 4, 4, 2, 1, 0, -2)), rng.choice((10, 40, 90, 90, 200))
         named, begun = NAMED[: rng.randrange(len(NAMED) + 1)], time.process_time()
-        walk = constraint.start(named)
+        state = constraint.start(named)
         try:
-            while not walk.ended:
-                walk.forced()
-                if not walk.ended:
-                    cut, scores = len(walk.ids) >= limit, random.gumbel(size=size) + push * ends
-                    scores -= 6 * empty * (len(walk.text) < 2)  # most plans should hold something
-                    walk.append(walk.shortest() if cut else walk.best(scores.astype(np.float32)))
+            while not state.ended:
+                state.forced()
+                if not state.ended:
+                    cut, scores = len(state.ids) >= limit, random.gumbel(size=size) + push * ends
+                    scores -= 6 * empty * (len(state.text) < 2)  # most plans should hold something
+                    state.append(state.shortest() if cut else state.best(scores.astype(np.float32)))
                     counts["decisions"] += 1
         except Exception as error:  # what is looked for
             counts["dead ends" if "dead end" in str(error) else "exceptions"] += 1
             counts["plans"] += 1
-            print(f"{error!r} in plan {number} after {walk.text!r}", file=sys.stderr)
+            print(f"{error!r} in plan {number} after {state.text!r}", file=sys.stderr)
             continue
-        counts["cut short"] += len(walk.ids) >= limit
-        counts["waived"] += bool(walk.waivers)
-        judge(constraint, walk.text, named, counts)
-        if list(walk.ids) != [*vocabulary.encode(walk.text), vocabulary.end] and not walk.waivers:
+        counts["cut short"] += len(state.ids) >= limit
+        counts["waived"] += bool(state.noncanonical_tokens)
+        judge(constraint, state.text, named, counts)
+        if list(state.ids) != [*vocabulary.encode(state.text), vocabulary.end] and not state.noncanonical_tokens:
             counts["not canonical"] += 1
-            print(f"not canonical: {[vocabulary.token(token) for token in walk.ids]}", file=sys.stderr)
+            print(f"not canonical: {[vocabulary.token(token) for token in state.ids]}", file=sys.stderr)
         slowest = max(slowest, time.process_time() - begun)
     return slowest
 
@@ -242,7 +242,7 @@ def by_models(loaded: Loaded, constraint: Constraint, count: int, counts: Counte
     decoder = Decoder(loaded, constraint, [prompt.ids("1"), prompt.ids("Plan")])
     prompts = [prompt.ids(f"Request {number}") for number in range(count)]
     named = [NAMED[: number % (len(NAMED) + 1)] for number in range(count)]
-    limits = Limits(90, temperature=3.0, seed=count)
+    limits = DecodingLimits(90, temperature=3.0, seed=count)
     for number, decoded in enumerate(decoder.decode(prompts, limits=limits, batch_size=16, named=named)):
         counts["by a model"] += 1
         counts["decisions"] += decoded.decisions

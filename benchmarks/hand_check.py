@@ -16,8 +16,8 @@ from platypus.catalogue.reading import catalogue_from_json, read_catalogue
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example
 from platypus.errors import CatalogueError
-from platypus.generation.examples import examples
-from platypus.run.settings import GenerateTable
+from platypus.generation.examples import generate_examples
+from platypus.run.settings import GenerateSettings
 
 ROOT = Path(__file__).parents[1]
 BANK = ROOT.parent / "shared" / "data" / "nested" / "tool_bank.jsonl"
@@ -40,7 +40,7 @@ def drawn(bank: Path, *, tools: int, seed: int) -> Catalogue:
 
 def sample(catalogue: Catalogue, *, seed: int, count: int = 50) -> list[Example]:
     """So many of 1,000 examples, drawn at random."""
-    return Random(seed).sample(list(examples(catalogue, GenerateTable(), seed=seed)), count)
+    return Random(seed).sample(list(generate_examples(catalogue, GenerateSettings(), seed=seed)), count)
 
 
 def main() -> None:

@@ -33,8 +33,8 @@ from transformers import (
 )
 
 from platypus.model.loading import Loaded
-from platypus.prompt.prompt import Encoded
-from platypus.run.settings import TrainTable
+from platypus.prompt.prompt import EncodedExample
+from platypus.run.settings import TrainSettings
 from platypus.training.adapter import adapt
 from platypus.training.forecast import cuts
 from platypus.training.shared_prefix.loss import accumulate, answer_length
@@ -93,7 +93,7 @@ def build(shape: Shape, *, device: str, seed: int) -> Models:
     with torch.device(device):
         dtype = torch.bfloat16 if device == "cuda" else torch.float32
         base = AutoModelForCausalLM.from_config(config, dtype=dtype)  # type: ignore[no-untyped-call]
-    settings = TrainTable(rank=RANK, alpha=RANK, dropout=0.0, target_modules="mlp")
+    settings = TrainSettings(rank=RANK, alpha=RANK, dropout=0.0, target_modules="mlp")
     adapted = adapt(Loaded(model=base, tokenizer=tokenizer, source="random", fingerprint=""), settings, seed=seed)
     for name, parameter in adapted.model.named_parameters():
         if "lora_B" in name:  # zero at the start, which would leave lora_A without gradients to compare
@@ -103,7 +103,7 @@ def build(shape: Shape, *, device: str, seed: int) -> Models:
     return Models(platypus=adapted, plain=replace(adapted, model=plain))
 
 
-def examples(count: int, *, prefix: int, vocabulary: int, seed: int) -> list[Encoded]:
+def examples(count: int, *, prefix: int, vocabulary: int, seed: int) -> list[EncodedExample]:
     """Random examples that share their first `prefix` tokens, each with a request and an answer of its own."""
     draw = random.Random(seed)
 
@@ -114,7 +114,7 @@ def examples(count: int, *, prefix: int, vocabulary: int, seed: int) -> list[Enc
     made = []
     for number in range(count):
         request, answer = draw.randint(*REQUEST), draw.randint(*ANSWER)
-        made.append(Encoded((*shared, *tokens(request + answer)), prefix + request, f"row {number}"))
+        made.append(EncodedExample((*shared, *tokens(request + answer)), prefix + request, f"row {number}"))
     return made
 
 
@@ -168,14 +168,14 @@ class Contender:
 
     title: str
     micro_batch: int
-    take: Callable[[Models, Sequence[Encoded], Watch], None]
+    take: Callable[[Models, Sequence[EncodedExample], Watch], None]
 
     @property
     def shares(self) -> bool:
         """Whether it computes a common prefix once."""
         return self.micro_batch == 0
 
-    def step(self, models: Models, batch: Sequence[Encoded]) -> Watch:
+    def step(self, models: Models, batch: Sequence[EncodedExample]) -> Watch:
         """Take one step with these examples."""
         gc.collect()  # what the contender before has left
         watch = Watch(models.plain.model, models.plain.device)
@@ -190,10 +190,10 @@ def contender(name: str) -> Contender:
     return PEERS[name]
 
 
-def _loop(compute: Callable[[Models, Sequence[Encoded], int], None]) -> Callable[..., None]:
+def _loop(compute: Callable[[Models, Sequence[EncodedExample], int], None]) -> Callable[..., None]:
     """A plain training loop around the computation of gradients, which is told the number of answer tokens."""
 
-    def take(models: Models, batch: Sequence[Encoded], watch: Watch) -> None:
+    def take(models: Models, batch: Sequence[EncodedExample], watch: Watch) -> None:
         parameters = list(watch.trainable.values())
         optimizer = torch.optim.AdamW(parameters, lr=0.0)
         models.platypus.model.train()
@@ -212,14 +212,14 @@ def _loop(compute: Callable[[Models, Sequence[Encoded], int], None]) -> Callable
 def _platypus(group: int | None) -> Contender:
     """With groups of a given size, or of the one that the trainer chooses where memory is plenty."""
 
-    def compute(models: Models, batch: Sequence[Encoded], answer_tokens: int) -> None:
-        size = group or cuts(batch, TrainTable(), whole=False)[0].micro_batch_size
+    def compute(models: Models, batch: Sequence[EncodedExample], answer_tokens: int) -> None:
+        size = group or cuts(batch, TrainSettings(), whole=False)[0].micro_batch_size
         accumulate(models.platypus, batch, answer_tokens=answer_tokens, micro_batch_size=size)
 
     return Contender(f"Platypus, {group} a group" if group else "Platypus", 0, _loop(compute))
 
 
-def _answers_only(models: Models, batch: Sequence[Encoded], answer_tokens: int) -> None:
+def _answers_only(models: Models, batch: Sequence[EncodedExample], answer_tokens: int) -> None:
     model: Any = models.plain.model
     device = models.plain.device
     for example in batch:
@@ -253,17 +253,17 @@ class Timing(TrainerCallback):
         self.watch.stop()
 
 
-def _trainer(models: Models, batch: Sequence[Encoded], watch: Watch) -> None:
+def _trainer(models: Models, batch: Sequence[EncodedExample], watch: Watch) -> None:
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(**_arguments(folder, batch, micro_batch=1, device=models.plain.device))
         model = _twin(models.plain.model)
         _train(Trainer(model=model, args=arguments, train_dataset=_rows(batch), callbacks=[Timing(watch)]))
 
 
-def _trl(micro_batch: int, **settings: Any) -> Callable[[Models, Sequence[Encoded], Watch], None]:
+def _trl(micro_batch: int, **settings: Any) -> Callable[[Models, Sequence[EncodedExample], Watch], None]:
     """TRL's SFTTrainer; it needs rows with labels, and gives the model a head of its own that spares the logits."""
 
-    def take(models: Models, batch: Sequence[Encoded], watch: Watch) -> None:
+    def take(models: Models, batch: Sequence[EncodedExample], watch: Watch) -> None:
         # Platypus can be measured without TRL, whose lazy module shows mypy no names.
         from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]
 
@@ -281,7 +281,9 @@ def _trl(micro_batch: int, **settings: Any) -> Callable[[Models, Sequence[Encode
     return take
 
 
-def _arguments(folder: str, batch: Sequence[Encoded], *, micro_batch: int, device: torch.device) -> dict[str, Any]:
+def _arguments(
+    folder: str, batch: Sequence[EncodedExample], *, micro_batch: int, device: torch.device
+) -> dict[str, Any]:
     return {
         "output_dir": folder,
         "per_device_train_batch_size": micro_batch,
@@ -300,7 +302,7 @@ def _arguments(folder: str, batch: Sequence[Encoded], *, micro_batch: int, devic
     }
 
 
-def _rows(batch: Sequence[Encoded]) -> Dataset:
+def _rows(batch: Sequence[EncodedExample]) -> Dataset:
     return Dataset.from_list([{"input_ids": example.ids, "labels": example.labels} for example in batch])
 
 

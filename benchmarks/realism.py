@@ -24,9 +24,9 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
 from platypus.catalogue.reading import read_catalogue
-from platypus.generation.examples import examples
+from platypus.generation.examples import generate_examples
 from platypus.generation.requests.phrasing import literals_said
-from platypus.run.settings import GenerateTable
+from platypus.run.settings import GenerateSettings
 
 MARK = " xx "
 IDS = re.compile(r"\b[A-Za-z]+[-_]?\d+\b|\b\d+\b")
@@ -35,14 +35,14 @@ IDS = re.compile(r"\b[A-Za-z]+[-_]?\d+\b|\b\d+\b")
 def values(plan: list[dict]) -> list[str]:
     """The strings and numbers of a plan in its canonical form, the longest first."""
 
-    def walk(value: object) -> list[str]:
+    def texts_in(value: object) -> list[str]:
         if isinstance(value, list):
-            return [text for part in value for text in walk(part)]
+            return [text for part in value for text in texts_in(part)]
         if isinstance(value, dict):
-            return [text for part in value.values() for text in walk(part)]
+            return [text for part in value.values() for text in texts_in(part)]
         return [] if value is None or isinstance(value, bool) or str(value).startswith("$$PREV") else [str(value)]
 
-    told = [text for step in plan for argument in step["arguments"] for text in walk(argument["argument_value"])]
+    told = [text for step in plan for argument in step["arguments"] for text in texts_in(argument["argument_value"])]
     return sorted(set(told), key=len, reverse=True)
 
 
@@ -127,7 +127,7 @@ def main() -> None:
     options = parser.parse_args()
     catalogue = read_catalogue(options.catalogue)
     started = time.process_time()
-    made = list(examples(catalogue, GenerateTable(examples=options.examples), seed=options.seed))
+    made = list(generate_examples(catalogue, GenerateSettings(examples=options.examples), seed=options.seed))
     seconds = time.process_time() - started
     valid = sum(not e.plan.problems(catalogue) and literals_said(e.plan, e.query) for e in made)
     rows = [json.loads(line) for line in options.real.read_text(encoding="utf-8").splitlines()]

@@ -32,8 +32,8 @@ from platypus.catalogue.reading import read_catalogue
 from platypus.data.signatures import normalised
 from platypus.plan.lenient_json import read_loosely
 from platypus.plan.plan import Malformed
-from platypus.refinement.candidates import Reading, gather
-from platypus.refinement.quality import Bounds
+from platypus.refinement.candidates import ReadingOptions, gather
+from platypus.refinement.quality import RequestBounds
 
 ROOT = Path(__file__).parents[1]
 CATALOGUE = ROOT / "examples" / "worktracker" / "catalogue.json"
@@ -79,7 +79,7 @@ def seed(_: argparse.Namespace) -> None:
         for line in (SEED / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
             flags[normalised(row["query"])] = row
-    reading = Reading(read_catalogue(SEED / "catalogue.json"), True, Bounds(2, 200))
+    reading = ReadingOptions(read_catalogue(SEED / "catalogue.json"), True, RequestBounds(2, 200))
     for names in (("raw",), ("train", "test")):
         found = gather([str(SEED / f"{name}.jsonl") for name in names], reading)
         doubts = ("ungrounded", "unused-step", "loose-reference")

@@ -33,7 +33,7 @@ from platypus.generation.catalogues.random_catalogue import random_catalogue
 from platypus.generation.plans.sampler import Sampler
 from platypus.generation.requests.phrasing import Phraser
 from platypus.inference.retrieval import Retriever, known_by, sentence
-from platypus.inference.sentence_encoder import Encoder
+from platypus.inference.sentence_encoder import SentenceEncoder
 
 NESTED = Path(__file__).parents[2] / "shared" / "data" / "nested"
 SHOWN = (5, 10, 20, 40)
@@ -67,7 +67,7 @@ def main() -> None:
     options = parser.parse_args()
     rankings: dict[str, Ranking] = {"tfidf": tfidf, "bm25": bm25}
     if options.encoder:
-        encoder = Encoded(Encoder(options.encoder))
+        encoder = Encoded(SentenceEncoder(options.encoder))
         rankings |= {"encoder": encoder, "both": lambda tools, asked: tfidf(tools, asked) + encoder(tools, asked)}
     for name, cases in data(options.requests, options.seed).items():
         sizes = [len(case.catalogue) for case in cases]
@@ -117,7 +117,7 @@ def bm25(catalogue: Catalogue, requests: Sequence[str], *, k1: float = 1.5, b: f
 class Encoded:
     """Cosines of a sentence encoder; a text is encoded once."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: SentenceEncoder) -> None:
         self.encoder = encoder
         self._known: dict[str, Scores] = {}
 

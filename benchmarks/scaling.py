@@ -14,14 +14,15 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from platypus.errors import TrainingError
 from platypus.model.loading import Loaded
-from platypus.prompt.prompt import Encoded
-from platypus.run.settings import TrainTable
+from platypus.prompt.prompt import EncodedExample
+from platypus.run.settings import TrainSettings
 from platypus.training import forecast
 from platypus.training.adapter import adapt
 
 PREFIX, SUFFIX, ANSWER, ROWS = 1536, 150, 110, 16
 STEP = [
-    Encoded(tuple(range(PREFIX)) + (row,) * SUFFIX, PREFIX + SUFFIX - ANSWER, f"{row}") for row in range(3, 3 + ROWS)
+    EncodedExample(tuple(range(PREFIX)) + (row,) * SUFFIX, PREFIX + SUFFIX - ANSWER, f"{row}")
+    for row in range(3, 3 + ROWS)
 ]
 CARDS = {"48 GB": 47.4 * 2**30, "80 GB": 79.2 * 2**30}  # what a card shows as its memory
 CUDA = torch.device("cuda")
@@ -33,16 +34,16 @@ class Job:
 
     model: str
     card: str
-    ranks: int = 1
+    world_size: int = 1
     quantise: str = "none"
     prefix: str = "auto"
 
     @property
-    def settings(self) -> TrainTable:
+    def settings(self) -> TrainSettings:
         """The recipe's [train]."""
-        parallel = "fsdp" if self.ranks > 1 else "data"
+        parallel = "fsdp" if self.world_size > 1 else "data"
         table = {"quantise": self.quantise, "prefix": self.prefix, "parallel": parallel, "dtype": "bfloat16"}
-        return TrainTable.model_validate(table)
+        return TrainSettings.model_validate(table)
 
 
 SHAPES = {
@@ -68,7 +69,7 @@ JOBS = [
     Job("13b", "80 GB"),
     Job("13b", "80 GB", prefix="flash"),
     Job("13b", "80 GB", quantise="nf4"),
-    Job("70b", "80 GB", ranks=8),
+    Job("70b", "80 GB", world_size=8),
 ]
 
 
@@ -83,11 +84,13 @@ def bare(job: Job) -> Loaded:
 
 def row(job: Job) -> list[str]:
     """A line of the table: the cut and the memory by part, or why it does not fit."""
-    name = f"{job.ranks} of {job.card}" if job.ranks > 1 else job.card
+    name = f"{job.world_size} of {job.card}" if job.world_size > 1 else job.card
     start = [job.model, name, job.quantise, "flash" if job.prefix == "flash" else "dense"]
     forecast.free_memory = lambda *others, **named: int(CARDS[job.card] - forecast.CONTEXT)  # type: ignore[assignment]
     try:
-        found = forecast.foresee(bare(job), [STEP], settings=job.settings, epochs=1, ranks=job.ranks, device=CUDA)
+        found = forecast.make_forecast(
+            bare(job), [STEP], settings=job.settings, epochs=1, world_size=job.world_size, device=CUDA
+        )
     except TrainingError as error:
         return [*start, error.what]
     parts = [f"{size / 2**30:.2f}" for size in vars(found.memory).values()]
@@ -102,9 +105,10 @@ def main() -> None:
     for line in (head, ["---"] * len(head), *map(row, JOBS)):
         print("| " + " | ".join(line) + " |", flush=True)
     whole = ROWS * (PREFIX + SUFFIX)
-    for ranks in (1, 8):
-        shared = ranks * PREFIX + ROWS * SUFFIX
-        print(f"tokens a step on {ranks}: {whole:,} of the rows, {shared:,} computed, {whole / shared:.1f} times fewer")
+    for world_size in (1, 8):
+        shared = world_size * PREFIX + ROWS * SUFFIX
+        fewer = f"{whole:,} of the rows, {shared:,} computed, {whole / shared:.1f} times fewer"
+        print(f"tokens a step on {world_size}: {fewer}")
     inside = 80 * (2 * 8192**2 + 2 * 8192 * 1024 + 3 * 8192 * 28672)
     gathers = 2 * (1 + 1)  # forward and backward, of the prefix and of one group of this rank's two rows
     sent = gathers * 2 * inside * 7 / 8

@@ -52,7 +52,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from platypus.prompt.prompt import Encoded
+from platypus.prompt.prompt import EncodedExample
 from platypus.training.shared_prefix.loss import answer_length
 
 OURS = ("platypus", "platypus-16")
@@ -149,7 +149,7 @@ def measure(job: Job) -> tuple[float, dict[str, Measured]]:
 
 def _compare(
     models: Models,
-    batch: Sequence[Encoded],
+    batch: Sequence[EncodedExample],
     kept: dict[str, dict[str, torch.Tensor]],
     results: dict[str, Measured],
     timed: int,
@@ -170,7 +170,7 @@ def relative_error(gradients: dict[str, torch.Tensor], expected: dict[str, torch
     return float(off / torch.cat([gradient.flatten().double() for gradient in expected.values()]).norm())
 
 
-def _part(batch: Sequence[Encoded], timed: int, it: Contender) -> list[Encoded]:
+def _part(batch: Sequence[EncodedExample], timed: int, it: Contender) -> list[EncodedExample]:
     """The examples to time: all, or whole micro-batches of them from the longest to the shortest, evenly."""
     if it.shares:
         return list(batch)
@@ -179,7 +179,7 @@ def _part(batch: Sequence[Encoded], timed: int, it: Contender) -> list[Encoded]:
     return [ordered[number * (len(ordered) - 1) // max(1, count - 1)] for number in range(count)]
 
 
-def _tokens(batch: Sequence[Encoded]) -> int:
+def _tokens(batch: Sequence[EncodedExample]) -> int:
     return sum(len(example.ids) for example in batch)
 
 
@@ -229,7 +229,7 @@ class Line:
         return self.flops / self.seconds / self.rate
 
 
-def flops(shape: Shape, rows: Sequence[Encoded], prefix: int) -> int:
+def flops(shape: Shape, rows: Sequence[EncodedExample], prefix: int) -> int:
     """The least FLOPs of a step, by the module's formula; the first `prefix` tokens of all rows are computed once."""
     own = [len(row.ids) - prefix for row in rows]
     tokens = prefix + sum(own)

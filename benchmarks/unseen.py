@@ -18,31 +18,31 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.base import RECIPE
 from platypus.evaluation.metrics import score
-from platypus.generation.tasks import Lesson
+from platypus.generation.tasks import Task
 from platypus.inference.opening import base_prompt
 from platypus.inference.planner import Planner
 from platypus.model.loading import Loaded, load_base
-from platypus.pretraining.loop import unseen_accuracy, unseen_lesson
+from platypus.pretraining.loop import unseen_accuracy, unseen_task
 from platypus.pretraining.tokenizer import prompt_of
 from platypus.prompt.prompt import Prompt
 from platypus.run.recipe import Recipe, read_recipe
-from platypus.run.settings import DecodeTable
-from platypus.training.distributed import gather_team
+from platypus.run.settings import DecodeSettings
+from platypus.training.distributed import init_processes
 from platypus.training.shared_prefix.loss import summed_loss
 
 
-def lessons(base: Loaded, recipe: Recipe, catalogues: int) -> Iterator[tuple[Lesson, Prompt]]:
-    """Unseen lessons, each with its prompt."""
+def tasks(base: Loaded, recipe: Recipe, catalogues: int) -> Iterator[tuple[Task, Prompt]]:
+    """Unseen tasks, each with its prompt."""
     for number in range(catalogues):
-        drawn = unseen_lesson(recipe.seed, number)
+        drawn = unseen_task(recipe.seed, number)
         yield drawn, prompt_of(recipe, base.tokenizer, drawn)
 
 
 def nats(base: Loaded, recipe: Recipe, catalogues: int) -> float:
     """What a right plan costs, on average."""
     total, plans = 0.0, 0
-    for lesson, prompt in lessons(base, recipe, catalogues):
-        rows = prompt.encode_all(lesson.examples)
+    for task, prompt in tasks(base, recipe, catalogues):
+        rows = prompt.encode_all(task.examples)
         total += summed_loss(base, rows, micro_batch_size=len(rows))
         plans += len(rows)
     return total / plans
@@ -51,11 +51,11 @@ def nats(base: Loaded, recipe: Recipe, catalogues: int) -> float:
 def planned(base: Loaded, recipe: Recipe, catalogues: int, beams: int) -> float:
     """The share of exact plans under the grammar."""
     right: list[bool] = []
-    for lesson, prompt in lessons(base, recipe, catalogues):
-        planner = Planner(base, prompt, DecodeTable(beams=beams))
-        answers = planner.plan([example.query for example in lesson.examples], max_new_tokens=160)
-        for example, answer in zip(lesson.examples, answers, strict=True):
-            right.append(score(answer.plan, example.plan, lesson.catalogue).exact)
+    for task, prompt in tasks(base, recipe, catalogues):
+        planner = Planner(base, prompt, DecodeSettings(beams=beams))
+        answers = planner.plan([example.query for example in task.examples], max_new_tokens=160)
+        for example, answer in zip(task.examples, answers, strict=True):
+            right.append(score(answer.plan, example.plan, task.catalogue).exact)
     return sum(right) / len(right)
 
 
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--beams", type=int, help="plans under the grammar, with so many beams")
     options = parser.parse_args()
     recipe = read_recipe(RECIPE)
-    with gather_team() as team:
+    with init_processes() as processes:
         for base in options.bases:
             loaded = load_base(base, dtype="float32")
             prompt = base_prompt(recipe.model_copy(update={"base": base}))
@@ -77,8 +77,8 @@ def main() -> None:
                 if options.beams:
                     exact = planned(loaded, asked, options.catalogues, options.beams)
                 else:
-                    exact = unseen_accuracy(loaded, asked, team, catalogues=options.catalogues)
-                if team.leads:
+                    exact = unseen_accuracy(loaded, asked, processes, catalogues=options.catalogues)
+                if processes.is_main:
                     said = {"exact": round(exact, 4), "nats": round(nats(loaded, asked, options.catalogues), 3)}
                     print(json.dumps({"base": base, "seed": seed, **said}), flush=True)
 

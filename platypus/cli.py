@@ -239,14 +239,14 @@ def plan(
     """
     from platypus.commands.chat import plan, plan_untrained
     from platypus.run.recipe import Recipe
-    from platypus.run.settings import DecodeTable
+    from platypus.run.settings import DecodeSettings
 
     tools = _tools(catalogue)
     if request is not None:
         opened = _open(Path(run), decoding=decoding, seconds=time_limit)
         answered = plan(opened, request, catalogue=tools, as_json=as_json)
     elif tools is not None:
-        recipe = Recipe(decode=DecodeTable(beams=4)).decoded(decoding, seconds=time_limit)
+        recipe = Recipe(decode=DecodeSettings(beams=4)).decoded(decoding, seconds=time_limit)
         answered = plan_untrained(run, tools, recipe, as_json=as_json)
     else:
         raise typer.BadParameter("say RUN and REQUEST, or REQUEST and --catalogue FILE", param_hint="REQUEST")

@@ -17,7 +17,7 @@ from platypus.inference.planner import Answer
 from platypus.plan.plan import Plan, Reference, Step, parse_plan
 from platypus.run.folder import Outcome, Run
 from platypus.run.recipe import Recipe
-from platypus.run.settings import DecodeTable
+from platypus.run.settings import DecodeSettings
 from tests.support.command import CRM, ROOT, apart, here, write_recipe
 
 COMMANDS = (
@@ -228,7 +228,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         text = said[request]
         yield Answer(request, parse_plan(text), text, tokens=9, decisions=3, ended_by="model")
 
-    planner = SimpleNamespace(watch=watch, loaded=SimpleNamespace(source="the model"), settings=DecodeTable())
+    planner = SimpleNamespace(watch=watch, loaded=SimpleNamespace(source="the model"), settings=DecodeSettings())
     monkeypatch.setattr("platypus.commands.chat.open_planner", lambda _, catalogue: planner)
     return said
 

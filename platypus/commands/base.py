@@ -9,7 +9,7 @@ from platypus.errors import ModelError
 from platypus.model.bases import BASE_CARD
 from platypus.pretraining.loop import pretrain
 from platypus.run.recipe import Recipe
-from platypus.training.distributed import gather_team
+from platypus.training.distributed import init_processes
 
 
 def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[str, Any]:
@@ -23,5 +23,5 @@ def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[s
             where=str(out),
             remedy="Name another folder with --out.",
         )
-    with gather_team() as team:
-        return pretrain(recipe, out, team, console or Console(stderr=True, quiet=not team.leads))
+    with init_processes() as processes:
+        return pretrain(recipe, out, processes, console or Console(stderr=True, quiet=not processes.is_main))

@@ -25,7 +25,7 @@ KINDS = "A catalogue is a JSON list of tools, a plan a JSON list of steps, a dat
 
 
 @dataclass(frozen=True)
-class Finding:
+class FileProblem:
     """One problem: the file, the line where that is known, and the reason."""
 
     file: str
@@ -43,7 +43,7 @@ class Report:
     file: str
     kind: str
     summary: str
-    problems: tuple[Finding, ...] = ()
+    problems: tuple[FileProblem, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join([*map(str, self.problems), f"{self.file}: {self.kind}, {self.summary}"])
@@ -90,12 +90,12 @@ def _check_recipe(file: Path, _: Catalogue | None) -> Report:
 def _check_plan(file: Path, catalogue: Catalogue | None) -> Report:
     plan = parse_plan(_read(file), catalogue)
     if isinstance(plan, Malformed):
-        problems = tuple(Finding(str(file), None, str(problem)) for problem in plan.problems)
+        problems = tuple(FileProblem(str(file), None, str(problem)) for problem in plan.problems)
         return Report(str(file), "plan", "not valid", problems)
     return Report(str(file), "plan", f"{len(plan)} steps")
 
 
 def _check_dataset(file: Path, catalogue: Catalogue | None) -> Report:
     dataset = read_dataset(str(file), catalogue)
-    problems = tuple(Finding(bad.file, bad.line, bad.reason) for bad in dataset.rejected)
+    problems = tuple(FileProblem(bad.file, bad.line, bad.reason) for bad in dataset.rejected)
     return Report(str(file), "dataset", f"{len(dataset.rows)} good rows, {len(problems)} bad", problems)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from platypus.data.dataset import Example, read_dataset, write_lines
-from platypus.evaluation.answering import Marked, answer_rows, request_and_gold
+from platypus.evaluation.answering import ScoredRow, answer_rows, request_and_gold
 from platypus.evaluation.metrics import Score, Scored, TextScore, grouped, summarise
 from platypus.evaluation.report import as_markdown
 from platypus.inference.calibration import Calibration, brier, calibration_error
@@ -48,7 +48,7 @@ def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
     test = read_dataset(str(run.folder("refine") / "test.jsonl"), run.catalogue).rows
     rows = test[: settings.limit]
     openers = {"before": open_base, "after": open_planner} if settings.before else {"after": open_planner}
-    marked: dict[str, list[Marked]] = {}
+    marked: dict[str, list[ScoredRow]] = {}
     variants: dict[str, dict[str, Any]] = {}
     for variant, opener in openers.items():
         planner = opener(run)
@@ -78,7 +78,7 @@ def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
     return {**report, "variants": slim}
 
 
-def _summary(marked: Sequence[Marked], resamples: int, seed: int) -> dict[str, Any]:
+def _summary(marked: Sequence[ScoredRow], resamples: int, seed: int) -> dict[str, Any]:
     """The measures over all rows, by length and tool of the gold plan, and what was wrong with malformed answers."""
     plans = [row.score for row in marked if isinstance(row.score, Score)]
     texts = [row.score for row in marked if isinstance(row.score, TextScore)]
@@ -102,13 +102,13 @@ def _summary(marked: Sequence[Marked], resamples: int, seed: int) -> dict[str, A
 # ---------------------------------------------------------------- confidence
 
 
-def _calibration(marked: Sequence[Marked]) -> Calibration:
+def _calibration(marked: Sequence[ScoredRow]) -> Calibration:
     """What these rows tell of the model's probabilities."""
     known = [(row.probability, row.score.exact) for row in marked if row.probability is not None and not row.cut]
     return Calibration.fit([probability for probability, _ in known], [exact for _, exact in known])
 
 
-def _confidence(marked: Sequence[Marked], calibration: Calibration, least: float) -> dict[str, Any]:
+def _confidence(marked: Sequence[ScoredRow], calibration: Calibration, least: float) -> dict[str, Any]:
     """How well probabilities and confidences foretell which plans are exact, and what abstaining below `least` does."""
     known = [row for row in marked if row.probability is not None]
     exact = [row.score.exact for row in known]
@@ -128,7 +128,7 @@ def _confidence(marked: Sequence[Marked], calibration: Calibration, least: float
     }
 
 
-def _examples(marked: Mapping[str, Sequence[Marked]]) -> list[dict[str, Any]]:
+def _examples(marked: Mapping[str, Sequence[ScoredRow]]) -> list[dict[str, Any]]:
     """Some rows, evenly spread over the test set, with every variant's answer."""
     first = next(iter(marked.values()))
     chosen = range(0, len(first), max(1, len(first) // SHOWN))[:SHOWN]

@@ -26,7 +26,7 @@ from platypus.plan.notation import Notation, print_plan
 from platypus.plan.plan import Plan
 from platypus.prompt.templates import frame
 from platypus.run.folder import Outcome, Run
-from platypus.run.settings import PromptTable
+from platypus.run.settings import PromptSettings
 
 REQUEST = "Summarize my open issues"
 LLGUIDANCE = "0.7.30"  # the first release with parametric grammars
@@ -107,7 +107,7 @@ below; a model that is trained with `notation = "json"` under [prompt] gets a `s
 
 
 @dataclass(frozen=True)
-class Checked:
+class GrammarCheck:
     """How many plans there were, and which of them the grammar and the schema do not take, by their text."""
 
     plans: int
@@ -178,13 +178,13 @@ def compiled(lark: str, tokens: LLTokenizer) -> LLMatcher:
     return matcher
 
 
-def check(folder: Path, plans: Sequence[Plan], *, notation: Notation, vocabulary: Vocabulary) -> Checked:
+def check(folder: Path, plans: Sequence[Plan], *, notation: Notation, vocabulary: Vocabulary) -> GrammarCheck:
     """Whether the files that were written take these plans: the grammar in a model's own tokens, the schema as JSON."""
     matcher = compiled((folder / "grammar.lark").read_text(encoding="utf-8"), vocabulary.tokens)
     schema = folder / "schema.json"
     validator = Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")) if schema.exists() else {})
     printed = [print_plan(plan, notation) for plan in plans]
-    return Checked(
+    return GrammarCheck(
         len(plans),
         tuple(text for text in printed if not _takes(matcher, vocabulary.encode(text))),
         tuple(text for text, plan in zip(printed, plans, strict=True) if not validator.is_valid(plan.to_json())),
@@ -233,7 +233,7 @@ def _filled(field: Mapping[str, Any], lark: str) -> dict[str, Any]:
     return {name: _filled(inner, lark) if isinstance(inner, Mapping) else lark for name, inner in field.items()}
 
 
-def _readme(run: Run, prompt: PromptTable, steps: int, checked: Checked) -> str:
+def _readme(run: Run, prompt: PromptSettings, steps: int, checked: GrammarCheck) -> str:
     return README.format(
         model=run.path / "merge" / "model",
         catalogue=run.path / "catalogue.json",

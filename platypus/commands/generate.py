@@ -19,11 +19,11 @@ from rich.progress import Progress, track
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, write_lines, write_rows
 from platypus.errors import RunError
-from platypus.generation.examples import coverage, examples
+from platypus.generation.examples import coverage_report, generate_examples
 from platypus.generation.plans.coverage import KINDS, as_markdown
 from platypus.generation.teacher.teacher import jobs, read_style, style_fingerprint, teach
 from platypus.run.folder import Outcome, Run
-from platypus.run.settings import GenerateTable
+from platypus.run.settings import GenerateSettings
 
 
 def generate(run: Run, *, force: bool = False) -> Outcome:
@@ -38,7 +38,7 @@ def generate(run: Run, *, force: bool = False) -> Outcome:
     settings = run.recipe.generate
 
     def work(folder: Path) -> Mapping[str, Any]:
-        wanted = examples(catalogue, settings, seed=run.recipe.seed)
+        wanted = generate_examples(catalogue, settings, seed=run.recipe.seed)
         made = list(track(wanted, "Generating", total=settings.examples, console=Console(stderr=True)))
         taught = _taught(run, catalogue, made, style, folder) if run.recipe.teacher.model else {}
         write_rows(folder / "examples.jsonl", made)
@@ -79,9 +79,9 @@ def _taught(
     return {"teacher": taught.results}
 
 
-def _reported(folder: Path, catalogue: Catalogue, settings: GenerateTable, made: list[Example]) -> Mapping[str, Any]:
+def _reported(folder: Path, catalogue: Catalogue, settings: GenerateSettings, made: list[Example]) -> Mapping[str, Any]:
     """Write the report; returns what the console and `stage.json` say of it."""
-    report = coverage(catalogue, settings, made)
+    report = coverage_report(catalogue, settings, made)
     page = as_markdown(report, least=settings.coverage, catalogue=catalogue)
     (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "report.md").write_text(page, encoding="utf-8")

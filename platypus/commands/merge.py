@@ -23,7 +23,7 @@ from platypus.model.adapters import load_adapted, read_card
 from platypus.model.bases import base_fingerprint, base_folder
 from platypus.model.loading import DTYPES, Loaded, load_merged
 from platypus.prompt.chat_template import write_tokenizer
-from platypus.prompt.prompt import Encoded, Prompt
+from platypus.prompt.prompt import EncodedExample, Prompt
 from platypus.run.folder import Outcome, Run
 
 # How far merged logits may be from adapted ones, in epsilons of the coarser of the two number types. Rounding weights
@@ -103,7 +103,7 @@ def _write_settings(adapted: Loaded, prompt: Prompt, rows: Sequence[Row], folder
 # ---------------------------------------------------------------- trained on a quantised base
 
 
-def _quantised_logits(adapter: Path, base: str, examples: Sequence[Encoded]) -> torch.Tensor | None:
+def _quantised_logits(adapter: Path, base: str, examples: Sequence[EncodedExample]) -> torch.Tensor | None:
     """What the adapter says on the quantised base that it was trained on, with a warning; None if it was not."""
     kind = read_card(adapter).quantisation
     if kind == "none":

@@ -18,9 +18,9 @@ from scipy.sparse import diags_array
 from platypus.catalogue.reading import read_catalogue
 from platypus.data.signatures import normalised
 from platypus.errors import DatasetError
-from platypus.refinement.candidates import Candidate, Reading, gather
+from platypus.refinement.candidates import Candidate, ReadingOptions, gather
 from platypus.refinement.embedding import TFIDF, embed, nearest
-from platypus.refinement.quality import Bounds
+from platypus.refinement.quality import RequestBounds
 from platypus.refinement.similarity import trigrams
 
 SAMPLE = 20_000
@@ -54,7 +54,7 @@ class Shared:
 
 
 @dataclass(frozen=True)
-class Overlap:
+class DatasetOverlap:
     """The report. `letters` compares trigrams, `words` the embedding; each for the first's rows, then the second's."""
 
     files: tuple[str, str]
@@ -83,10 +83,10 @@ class Overlap:
 
 def overlap(
     first: str, second: str, *, catalogue: Path | None = None, embedding: str = TFIDF, seed: int = 0
-) -> Overlap:
+) -> DatasetOverlap:
     """The overlap of two sources as `[refine]` names them. Raises DatasetError for one that cannot be read."""
     tools = read_catalogue(catalogue) if catalogue is not None else None
-    reading = Reading(tools, True, Bounds(1, 10**9))
+    reading = ReadingOptions(tools, True, RequestBounds(1, 10**9))
     a, b = gather([first], reading), gather([second], reading)
     for source, found in ((first, a), (second, b)):
         if not found.candidates:
@@ -96,7 +96,7 @@ def overlap(
     sets = trigrams([*some, *others])
     letters = diags_array(1 / np.sqrt(sets.sizes)) @ sets.rows
     words = embed([*some, *others], embedding)
-    return Overlap(
+    return DatasetOverlap(
         files=(first, second),
         rows=(len(a.candidates), len(b.candidates)),
         left_out=(len(a.rejected), len(b.rejected)),

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from platypus.data.dataset import Rejected, write_lines
 from platypus.errors import DatasetError
-from platypus.refinement.candidates import Candidate, Gathered, Mapped, Reading, gather, on_cores
+from platypus.refinement.candidates import Candidate, Candidates, Mapped, ReadingOptions, gather, on_cores
 from platypus.refinement.deduplication import (
     rejection,
     without_contamination,
@@ -29,16 +29,16 @@ from platypus.refinement.deduplication import (
     without_repetitions,
 )
 from platypus.refinement.grouping import Ints, families, numbered, tied
-from platypus.refinement.quality import Bounds
+from platypus.refinement.quality import RequestBounds
 from platypus.refinement.report import write_reports
 from platypus.refinement.similarity import connected, trigrams
-from platypus.refinement.splits import prevailing, split, split_by_tool
+from platypus.refinement.splits import overrepresented, split, split_by_tool
 from platypus.run.folder import Outcome, Run
-from platypus.run.settings import Doubt, RefineTable
+from platypus.run.settings import DoubtKind, RefineSettings
 
 NOT_BAD = {  # no fault of the row's, or what the recipe asks for
     *("duplicate", "near-duplicate", "semantic-duplicate", "contamination", "balance"),
-    *get_args(Doubt),
+    *get_args(DoubtKind),
 }
 SHOWN = 5  # bad rows in the error's text
 
@@ -81,9 +81,9 @@ def _fingerprint(source: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def _refine(run: Run, settings: RefineTable, folder: Path, *, generated: bool, mapped: Mapped) -> Mapping[str, Any]:
-    bounds = Bounds(settings.min_words, settings.max_words, tuple(settings.languages))
-    reading = Reading(run.catalogue, settings.repairs == "mend", bounds)
+def _refine(run: Run, settings: RefineSettings, folder: Path, *, generated: bool, mapped: Mapped) -> Mapping[str, Any]:
+    bounds = RequestBounds(settings.min_words, settings.max_words, tuple(settings.languages))
+    reading = ReadingOptions(run.catalogue, settings.repairs == "mend", bounds)
     sources = [str(run.folder("generate") / "examples.jsonl")] if generated else []
     with Console(stderr=True).status("reading and checking"):
         data = gather([*sources, *settings.data], reading, mapped=mapped)
@@ -132,7 +132,7 @@ class _Sifted:
     rejected: list[Rejected]
 
 
-def _sifted(data: Gathered, tests: Sequence[Candidate], settings: RefineTable) -> _Sifted:
+def _sifted(data: Candidates, tests: Sequence[Candidate], settings: RefineSettings) -> _Sifted:
     kept, rejected = _without_doubts(data.candidates, settings)
     rejected += data.rejected
     unique = without_repetitions(kept)
@@ -159,7 +159,9 @@ def _sifted(data: Gathered, tests: Sequence[Candidate], settings: RefineTable) -
     return _Sifted(left.kept, groups, [*rejected, *left.rejected])
 
 
-def _without_doubts(candidates: Iterable[Candidate], settings: RefineTable) -> tuple[list[Candidate], list[Rejected]]:
+def _without_doubts(
+    candidates: Iterable[Candidate], settings: RefineSettings
+) -> tuple[list[Candidate], list[Rejected]]:
     """The rows without such doubts as the recipe rejects, and the others."""
     kept: list[Candidate] = []
     rejected: list[Rejected] = []
@@ -172,7 +174,7 @@ def _without_doubts(candidates: Iterable[Candidate], settings: RefineTable) -> t
     return kept, rejected
 
 
-def _split(groups: Ints, kept: Sequence[Candidate], settings: RefineTable, rng: Random) -> dict[str, list[int]]:
+def _split(groups: Ints, kept: Sequence[Candidate], settings: RefineSettings, rng: Random) -> dict[str, list[int]]:
     fractions = {"test": 0.0 if settings.test else settings.test_fraction, "valid": settings.valid_fraction}
     if "skeleton" in settings.apart:
         groups = tied(groups, numbered(one.skeleton for one in kept))
@@ -181,7 +183,9 @@ def _split(groups: Ints, kept: Sequence[Candidate], settings: RefineTable, rng: 
     return split(families(groups), fractions=fractions, rng=rng)
 
 
-def _surplus(rows: Sequence[int], kept: Sequence[Candidate], settings: RefineTable, rng: Random) -> dict[int, Rejected]:
+def _surplus(
+    rows: Sequence[int], kept: Sequence[Candidate], settings: RefineSettings, rng: Random
+) -> dict[int, Rejected]:
     """The training rows of which there are too many of one kind."""
     shares = {
         "plan shape": (settings.most_per_skeleton, [(one.skeleton,) * one.is_example for one in kept]),
@@ -191,7 +195,7 @@ def _surplus(rows: Sequence[int], kept: Sequence[Candidate], settings: RefineTab
     surplus: dict[int, Rejected] = {}
     for name, (share, keys) in shares.items():
         left = [i for i in rows if i not in surplus]
-        for i in prevailing(left, keys, share=share, rng=rng) if share < 1 else ():
+        for i in overrepresented(left, keys, share=share, rng=rng) if share < 1 else ():
             reason = f"too many rows of one {name}: at most {share:.0%} of {len(left)} stay"
             surplus[i] = rejection(kept[i], "balance", reason, *keys[i])
     return surplus

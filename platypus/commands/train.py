@@ -18,13 +18,13 @@ from platypus.errors import DatasetError, PromptError
 from platypus.model.adapters import AdapterCard
 from platypus.model.bases import base_fingerprint
 from platypus.model.loading import Loaded, load_base
-from platypus.prompt.prompt import Encoded, Prompt
+from platypus.prompt.prompt import EncodedExample, Prompt
 from platypus.run.folder import Outcome, Run
 from platypus.run.recipe import Recipe
 from platypus.training.adapter import adapt, load_adapted_for_training
-from platypus.training.dataset import Lessons
-from platypus.training.distributed import Team, check_team, gather_team
-from platypus.training.forecast import Forecast, foresee, measure_seconds, set_checkpointing
+from platypus.training.dataset import TrainingDataset
+from platypus.training.distributed import ProcessGroup, check_processes, init_processes
+from platypus.training.forecast import Forecast, make_forecast, measure_seconds, set_checkpointing
 from platypus.training.loop import fit
 from platypus.training.optimizer import warmup_steps
 from platypus.training.tracking import check_loggers
@@ -36,43 +36,45 @@ def train(run: Run, *, force: bool = False) -> Outcome:
     Of several processes the first one holds the run and saves; the others compute their share.
     Raises DatasetError, ModelError, PromptError, RecipeError, and TrainingError when it cannot go on.
     """
-    with gather_team() as team:
-        check_team(run.recipe, team)
+    with init_processes() as processes:
+        check_processes(run.recipe, processes)
         check_loggers(run.recipe.train.loggers)
-        return _lead(run, team, force=force) if team.leads else _follow(run, team)
+        return _lead(run, processes, force=force) if processes.is_main else _follow(run, processes)
 
 
-def _lead(run: Run, team: Team, *, force: bool) -> Outcome:
+def _lead(run: Run, processes: ProcessGroup, *, force: bool) -> Outcome:
     recipe = run.recipe
     outcome = run.perform(
         "train",
         inputs={"refine": run.fingerprint("refine"), "base": base_fingerprint(recipe.base)},
         settings={"base": recipe.base, "prompt": recipe.prompt.model_dump(), "train": recipe.train.model_dump()},
-        work=lambda folder: _work(run, team.tell(folder) or folder, team),
+        work=lambda folder: _work(run, processes.broadcast(folder) or folder, processes),
         force=force,
     )
     if outcome.skipped:
-        team.tell(None)
-    team.tell(None)
+        processes.broadcast(None)
+    processes.broadcast(None)
     return outcome
 
 
-def _follow(run: Run, team: Team) -> Outcome:
-    folder = team.tell(None)
+def _follow(run: Run, processes: ProcessGroup) -> Outcome:
+    folder = processes.broadcast(None)
     if folder is not None:
-        _work(run, folder, team)
-    team.tell(None)  # until it is published
+        _work(run, folder, processes)
+    processes.broadcast(None)  # until it is published
     return run.outcome("train", skipped=folder is None)
 
 
 def forecast(run: Run) -> Forecast:
     """What `train` would need, with the time from a few measured steps. Nothing is learned or saved."""
-    with gather_team() as team:
-        check_team(run.recipe, team)
-        job = _prepare(run, team)
-        adapted = load_adapted_for_training(run.recipe, team)
+    with init_processes() as processes:
+        check_processes(run.recipe, processes)
+        job = _prepare(run, processes)
+        adapted = load_adapted_for_training(run.recipe, processes)
         set_checkpointing(adapted, job.forecast.cut.checkpointing)
-        return replace(job.forecast, seconds=measure_seconds(adapted, job.steps, job.forecast, ranks=team.ranks))
+        return replace(
+            job.forecast, seconds=measure_seconds(adapted, job.steps, job.forecast, world_size=processes.world_size)
+        )
 
 
 def forecast_table(found: Forecast) -> Table:
@@ -99,68 +101,68 @@ def forecast_table(found: Forecast) -> Table:
 class _Job:
     """What is known before the weights are read."""
 
-    lessons: Lessons
-    valid: list[Encoded]
-    steps: list[list[Encoded]]  # of the first epoch
+    dataset: TrainingDataset
+    valid: list[EncodedExample]
+    steps: list[list[EncodedExample]]  # of the first epoch
     forecast: Forecast
 
 
-def _prepare(run: Run, team: Team) -> _Job:
+def _prepare(run: Run, processes: ProcessGroup) -> _Job:
     """Rows as tokens, and what their training will need; for this a model without weights is enough."""
     recipe = run.recipe
     rows = _rows(run, "train")
-    bare = load_base(recipe.base, dtype=_dtype(recipe, team), device="meta")
-    lessons = lessons_of(run, rows, bare)
-    first = lessons.first_epoch()
+    bare = load_base(recipe.base, dtype=_dtype(recipe, processes), device="meta")
+    dataset = dataset_of(run, rows, bare)
+    first = dataset.first_epoch()
     warmup_steps(recipe.train, steps=recipe.train.epochs * len(first))
-    steps = [lessons.read(step, number) for number, step in enumerate(first, 1)]
-    device = team.accelerator.device
-    foreseen = foresee(
+    steps = [dataset.step_examples(step, number) for number, step in enumerate(first, 1)]
+    device = processes.accelerator.device
+    foreseen = make_forecast(
         adapt(bare, recipe.train, seed=recipe.seed, device=device),
         steps,
         settings=recipe.train,
         epochs=recipe.train.epochs,
-        ranks=team.ranks,
+        world_size=processes.world_size,
         device=device,
-        whole=[[lessons.pool[row] for row in step] for step in first] if lessons.vary else (),
+        whole=[[dataset.pool[row] for row in step] for step in first] if dataset.vary else (),
     )
-    return _Job(lessons, lessons_of(run, _rows(run, "valid"), bare).examples, steps, foreseen)
+    return _Job(dataset, dataset_of(run, _rows(run, "valid"), bare).examples, steps, foreseen)
 
 
-def _dtype(recipe: Recipe, team: Team) -> Any:
+def _dtype(recipe: Recipe, processes: ProcessGroup) -> Any:
     """The dtype that the base will have where it computes: "auto" depends on the device."""
     wanted = recipe.train.dtype
     if wanted != "auto":
         return wanted
-    return "bfloat16" if team.accelerator.device.type == "cuda" else "float32"
+    return "bfloat16" if processes.accelerator.device.type == "cuda" else "float32"
 
 
-def _work(run: Run, folder: Path, team: Team) -> dict[str, Any]:
+def _work(run: Run, folder: Path, processes: ProcessGroup) -> dict[str, Any]:
     recipe = run.recipe
-    job = _prepare(run, team)
-    adapted = load_adapted_for_training(recipe, team)
+    job = _prepare(run, processes)
+    adapted = load_adapted_for_training(recipe, processes)
     learned = fit(
         adapted,
-        job.lessons.pool,
+        job.dataset.pool,
         job.valid,
         settings=recipe.train,
         seed=recipe.seed,
         folder=folder,
         card=_card(recipe, adapted, run),
         cut=job.forecast.cut,
-        team=team,
-        read=job.lessons.read,
+        processes=processes,
+        read=job.dataset.step_examples,
     )
     trained, parameters = adapted.model.get_nb_trainable_parameters()  # type: ignore[operator]
     return {
-        "examples": len(job.lessons.rows),
-        **job.lessons.results(),
+        "examples": len(job.dataset.rows),
+        **job.dataset.results(),
         **learned.results(steps_per_epoch=len(job.steps)),
         "tokens_per_second": learned.tokens_per_second,
         "trainable_parameters": trained,
         "parameters": parameters,
         "device": str(adapted.device),
-        "devices": team.ranks,
+        "devices": processes.world_size,
         "attention": adapted.model.config._attn_implementation,
     }
 
@@ -183,18 +185,18 @@ def _rows(run: Run, split: str) -> tuple[Row, ...]:
     return dataset.rows
 
 
-def lessons_of(run: Run, rows: Sequence[Row], loaded: Loaded) -> Lessons:
+def dataset_of(run: Run, rows: Sequence[Row], loaded: Loaded) -> TrainingDataset:
     """The rows as the run's training reads them. Raises PromptError for rows longer than the cutoff or the context."""
     prompt = Prompt.of(loaded.tokenizer, run.catalogue, run.recipe.prompt)
-    lessons = Lessons(rows, prompt, run.recipe.train, run.recipe.seed)
-    longest = max(lessons.examples, key=lambda example: len(example.ids), default=None)
+    dataset = TrainingDataset(rows, prompt, run.recipe.train, run.recipe.seed)
+    longest = max(dataset.examples, key=lambda example: len(example.ids), default=None)
     if longest is not None and len(longest.ids) > loaded.context:
         raise PromptError(
             f"{longest.name} has {len(longest.ids)} tokens, but the context of the base is {loaded.context}",
             where=loaded.source,
             remedy='Use a base with a longer context, notation = "calls", fewer tools, or leave long rows out.',
         )
-    return lessons
+    return dataset
 
 
 def _card(recipe: Recipe, loaded: Loaded, run: Run) -> AdapterCard:

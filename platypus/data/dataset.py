@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from platypus.catalogue.tools import Catalogue
-from platypus.data.sources import Entry, Line, decoded, entries
+from platypus.data.sources import RawLine, RawRow, decode_row, read_raw_rows
 from platypus.errors import DatasetError
 from platypus.plan.plan import Malformed, Plan, parse_plan, plan_from_json
 from platypus.plan.repair import mend_plan
@@ -110,19 +110,19 @@ def read_dataset(source: str, catalogue: Catalogue | None, *, lenient: bool = Fa
     With a catalogue every plan is checked against it. `lenient` mends what `platypus.plan.repair` can, and says so.
     Raises DatasetError when there is no such data, it is empty, or it holds no rows of a known kind.
     """
-    found = list(entries(source, lenient=lenient))
-    return understood(found, source, catalogue, alpaca=is_alpaca(found, source, lenient=lenient), lenient=lenient)
+    found = list(read_raw_rows(source, lenient=lenient))
+    return parse_rows(found, source, catalogue, alpaca=is_alpaca(found, source, lenient=lenient), lenient=lenient)
 
 
-def understood(
-    found: Iterable[Line | Entry], source: str, catalogue: Catalogue | None, *, alpaca: bool, lenient: bool = False
+def parse_rows(
+    found: Iterable[RawLine | RawRow], source: str, catalogue: Catalogue | None, *, alpaca: bool, lenient: bool = False
 ) -> Dataset:
     """Some of a source's entries as rows of one kind, Alpaca rows or examples."""
     rows: list[Row] = []
     lines: list[int] = []
     rejected: list[Rejected] = []
     repaired: list[Repaired] = []
-    for entry in (decoded(entry, lenient=lenient) for entry in found):
+    for entry in (decode_row(entry, lenient=lenient) for entry in found):
         here = {"source": source, "line": entry.line}
         try:
             made = _instruction(entry, here) if alpaca else _example(entry, here, catalogue, lenient)
@@ -136,14 +136,14 @@ def understood(
     return Dataset(tuple(rows), tuple(lines), tuple(rejected), tuple(repaired))
 
 
-def is_alpaca(found: Iterable[Line | Entry], source: str, *, lenient: bool = False) -> bool:
+def is_alpaca(found: Iterable[RawLine | RawRow], source: str, *, lenient: bool = False) -> bool:
     """The kind of the first entry that is of a known kind; the source's other rows are held to it.
 
     Raises DatasetError when none is.
     """
     faults: list[str | None] = []
     first = 0
-    for entry in (decoded(entry, lenient=lenient) for entry in found):
+    for entry in (decode_row(entry, lenient=lenient) for entry in found):
         first = first or entry.line
         if isinstance(entry.data, Mapping):
             if entry.data.keys() >= {"query", "plan"}:
@@ -188,7 +188,7 @@ class _Unusable(Exception):
         self.evidence = evidence
 
 
-def _example(entry: Entry, here: Mapping[str, Any], catalogue: Catalogue | None, lenient: bool) -> _Made:
+def _example(entry: RawRow, here: Mapping[str, Any], catalogue: Catalogue | None, lenient: bool) -> _Made:
     data = _fields(entry, "query", "plan")
     query = _text(data, "query", needed=True)
     known = catalogue.fingerprint if catalogue else ""
@@ -206,7 +206,7 @@ def _example(entry: Entry, here: Mapping[str, Any], catalogue: Catalogue | None,
     return _Made(Example(query, plan, made_for, _origin(data, here)), repairs)
 
 
-def _instruction(entry: Entry, here: Mapping[str, Any]) -> _Made:
+def _instruction(entry: RawRow, here: Mapping[str, Any]) -> _Made:
     data = _fields(entry, "instruction", "output")
     instruction = _text(data, "instruction", needed=True)
     return _Made(
@@ -214,7 +214,7 @@ def _instruction(entry: Entry, here: Mapping[str, Any]) -> _Made:
     )
 
 
-def _fields(entry: Entry, *needed: str) -> Mapping[str, Any]:
+def _fields(entry: RawRow, *needed: str) -> Mapping[str, Any]:
     """The row as an object that has these keys."""
     if isinstance(entry.data, Malformed):
         raise _Unusable(entry.data.reason, kind=entry.data.problems[0].kind)

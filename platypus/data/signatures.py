@@ -19,7 +19,7 @@ PART = re.compile(r"\w+|@")
 LIST = re.compile(r"@(?: (?:(?:and|or) )?@)+")
 
 
-def question(row: Row) -> str:
+def one_line_request(row: Row) -> str:
     """What is asked, in one line."""
     return one_line(row.query if isinstance(row, Example) else f"{row.instruction} {row.input}")
 
@@ -34,14 +34,14 @@ def normalised(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold().rstrip(" .!").strip()
 
 
-def template(row: Row) -> str:
+def request_template(row: Row) -> str:
     """The request with its values masked: the plan's literals, quotations, ids, numbers, and lists of these.
 
     "Summarize ISS-14 and "TKT 3", please." → "summarize @ please".
     """
-    text = question(row).casefold()
+    text = one_line_request(row).casefold()
     if isinstance(row, Example):
-        literals = {one_line(literal).casefold() for literal in said_literals(row.plan)}
+        literals = {one_line(literal).casefold() for literal in plan_literals(row.plan)}
         for literal in sorted(literals, key=lambda literal: (-len(literal), literal)):
             text = _masked(text, literal) if literal else text
     text = ID.sub(MASK, QUOTATION.sub(MASK, text))
@@ -64,24 +64,24 @@ def _in_word(letter: str) -> bool:
     return letter.isalnum() or letter == "_"
 
 
-def literals(value: Value) -> Iterator[str]:
+def literal_texts(value: Value) -> Iterator[str]:
     """The literals in a value, letter for letter: texts and numbers, but no truth values, nulls and references."""
     if isinstance(value, list):
         for element in value:
-            yield from literals(element)
+            yield from literal_texts(element)
     elif isinstance(value, dict):
         for element in value.values():
-            yield from literals(element)
+            yield from literal_texts(element)
     elif isinstance(value, str | int | float) and not isinstance(value, bool):
         yield str(value)
 
 
-def said_literals(plan: Plan) -> list[str]:
+def plan_literals(plan: Plan) -> list[str]:
     """The literals of a plan that its request says: all but booleans and nulls."""
-    return [text for step in plan for value in step.arguments.values() for text in literals(value)]
+    return [text for step in plan for value in step.arguments.values() for text in literal_texts(value)]
 
 
-def skeleton(plan: Plan) -> str:
+def plan_skeleton(plan: Plan) -> str:
     """The plan without its values: tools, arguments, and who uses whose output; `[]` for no plan.
 
     `search(customer) summarize(objects=0)`: step 1 takes the output of step 0, the other value is a literal.

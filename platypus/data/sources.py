@@ -1,6 +1,6 @@
 """Rows as files hold them, before they are understood: JSON Lines, a JSON list, CSV, Parquet, a data set on the hub.
 
-A line of JSON is decoded late (`decoded`), so that others can do it; the other formats give decoded data. What the
+A line of JSON is decoded late (`decode_row`), so that others can do it; the other formats give decoded data. What the
 keys of a row mean is `platypus.data.dataset`'s matter. `lenient` mends what `platypus.plan.repair` can, and names each
 repair.
 """
@@ -23,14 +23,14 @@ SUFFIXES = (".json", ".jsonl", ".parquet", *TABLES)
 BATCH = 1000  # rows of a Parquet file at once
 
 
-class Line(NamedTuple):
+class RawLine(NamedTuple):
     """A line of a JSONL file, not decoded yet."""
 
     line: int
     content: bytes
 
 
-class Entry(NamedTuple):
+class RawRow(NamedTuple):
     """One row before it is understood: `data` is Malformed when it is not JSON."""
 
     line: int
@@ -39,7 +39,7 @@ class Entry(NamedTuple):
     repairs: tuple[str, ...] = ()
 
 
-def entries(source: str, *, lenient: bool = False) -> Iterator[Line | Entry]:
+def read_raw_rows(source: str, *, lenient: bool = False) -> Iterator[RawLine | RawRow]:
     """The rows of a file or of a hub data set ("owner/name", its `train` split), by line or number from 1.
 
     Raises DatasetError when there is no such data, it cannot be read at all, or it is empty.
@@ -51,21 +51,21 @@ def entries(source: str, *, lenient: bool = False) -> Iterator[Line | Entry]:
     return chain([first], found)
 
 
-def decoded(entry: Line | Entry, *, lenient: bool = False) -> Entry:
+def decode_row(entry: RawLine | RawRow, *, lenient: bool = False) -> RawRow:
     """The entry with its data."""
-    if isinstance(entry, Entry):
+    if isinstance(entry, RawRow):
         return entry
     try:
         text = entry.content.decode().strip()
     except UnicodeDecodeError as error:
         fault = Problem("json", "not UTF-8 text", position=error.start)
-        return Entry(entry.line, repr(entry.content), Malformed(repr(entry.content), (fault,)))
+        return RawRow(entry.line, repr(entry.content), Malformed(repr(entry.content), (fault,)))
     read = read_loosely(text) if lenient else Read(parse_json(text))
     as_written = isinstance(read.data, Malformed) or read.repairs
-    return Entry(entry.line, text if as_written else read.data, read.data, read.repairs)
+    return RawRow(entry.line, text if as_written else read.data, read.data, read.repairs)
 
 
-def _open(source: str, lenient: bool) -> Iterator[Line | Entry]:
+def _open(source: str, lenient: bool) -> Iterator[RawLine | RawRow]:
     path = Path(source)
     if path.is_file():
         if path.suffix in TABLES:
@@ -84,15 +84,15 @@ def _open(source: str, lenient: bool) -> Iterator[Line | Entry]:
     return _hub_entries(source)
 
 
-def _lines(path: Path) -> Iterator[Line]:
+def _lines(path: Path) -> Iterator[RawLine]:
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
             if content.strip():
-                yield Line(number, content.removesuffix(b"\n"))
+                yield RawLine(number, content.removesuffix(b"\n"))
 
 
-def _list_entries(path: Path, lenient: bool) -> Iterator[Entry]:
+def _list_entries(path: Path, lenient: bool) -> Iterator[RawRow]:
     """The elements of one JSON list, each with the line on which it starts."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -104,7 +104,7 @@ def _list_entries(path: Path, lenient: bool) -> Iterator[Entry]:
         line += text.count("\n", position, start)
         position = start
         raw = read.data.text if isinstance(read.data, Malformed) else read.data
-        yield Entry(line, raw, read.data, read.repairs)
+        yield RawRow(line, raw, read.data, read.repairs)
 
 
 def _list_elements(text: str, lenient: bool) -> list[Element]:
@@ -125,7 +125,7 @@ def _list_elements(text: str, lenient: bool) -> list[Element]:
     return elements
 
 
-def _table_entries(path: Path, delimiter: str) -> Iterator[Entry]:
+def _table_entries(path: Path, delimiter: str) -> Iterator[RawRow]:
     """The rows below the header; a row that is longer or shorter than the header is no row."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, delimiter=delimiter, strict=True)
@@ -134,14 +134,14 @@ def _table_entries(path: Path, delimiter: str) -> Iterator[Entry]:
             for row in reader:
                 ragged = None in row or None in row.values()
                 fault = Problem("row", "has more or fewer cells than the header")
-                yield Entry(line, row, Malformed(str(row), (fault,)) if ragged else row)
+                yield RawRow(line, row, Malformed(str(row), (fault,)) if ragged else row)
                 line = reader.line_num + 1
         except (csv.Error, UnicodeDecodeError) as error:
             where = f"{path}:{line}"
             raise DatasetError(f"is not CSV in UTF-8: {error}", where=where, remedy="Mend the file there.") from error
 
 
-def _parquet_entries(path: Path) -> Iterator[Entry]:
+def _parquet_entries(path: Path) -> Iterator[RawRow]:
     try:
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
@@ -152,13 +152,13 @@ def _parquet_entries(path: Path) -> Iterator[Entry]:
         batches = ParquetFile(path).iter_batches(batch_size=BATCH)
         rows = (row for batch in batches for row in batch.to_pylist())
         for number, row in enumerate(rows, 1):
-            yield Entry(number, row, row)
+            yield RawRow(number, row, row)
     except (ArrowException, OSError) as error:
         reason = str(error).strip().split("\n")[0]
         raise DatasetError(f"is not Parquet: {reason}", where=str(path), remedy="Write the file anew.") from error
 
 
-def _hub_entries(source: str) -> Iterator[Entry]:
+def _hub_entries(source: str) -> Iterator[RawRow]:
     try:
         from datasets import load_dataset
 
@@ -177,4 +177,4 @@ def _hub_entries(source: str) -> Iterator[Entry]:
             remedy="Check the name and the connection, or download the file and give its path.",
         ) from error
     for number, row in enumerate(table, 1):
-        yield Entry(number, row, row)
+        yield RawRow(number, row, row)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from platypus.catalogue.tools import Catalogue
 from platypus.decoding.grammar.plans import Grammar, plan_grammar
-from platypus.decoding.uniqueness import Distinct
+from platypus.decoding.uniqueness import UniquenessTracker
 from platypus.decoding.vocabulary import Ids, Vocabulary
 from platypus.errors import CatalogueError
 from platypus.plan.notation import Notation
@@ -46,7 +46,7 @@ class Constraint:
     notation: Notation
     grammar: Grammar
     matcher: LLMatcher
-    distinct: Distinct
+    distinct: UniquenessTracker
 
     @staticmethod
     def compile(
@@ -58,21 +58,21 @@ class Constraint:
         """
         return _compiled(vocabulary, catalogue, notation, max_steps, markers)
 
-    def start(self, named: Sequence[str] = ()) -> "Walk":
+    def start(self, named: Sequence[str] = ()) -> "ConstraintState":
         """A plan that is not begun, for a request whose markers stand for these texts."""
-        return Walk(self.vocabulary, self.matcher.deep_copy(), self.distinct.of(named))
+        return ConstraintState(self.vocabulary, self.matcher.deep_copy(), self.distinct.of(named))
 
 
-class Walk:
+class ConstraintState:
     """One plan under way: the ids so far, and what may follow. `ended` when the end token is among them.
 
-    `waivers` counts the places where no token was canonical.
+    `noncanonical_tokens` counts the places where no token was canonical.
     """
 
-    def __init__(self, vocabulary: Vocabulary, matcher: LLMatcher, distinct: Distinct) -> None:
+    def __init__(self, vocabulary: Vocabulary, matcher: LLMatcher, distinct: UniquenessTracker) -> None:
         self.vocabulary = vocabulary
         self.ids: list[int] = []
-        self.waivers = 0
+        self.noncanonical_tokens = 0
         self._matcher, self._distinct = matcher, distinct
         self._recent: tuple[int, ...] | None = ()  # the last ids, as far as they matter; None: all counts as canonical
         self._candidates: Ids | None = None
@@ -80,10 +80,10 @@ class Walk:
         self._paths: dict[int, tuple[int, ...] | None] = {}  # for each token that was looked at, what can follow it
         self._nodes = MOST_NODES
 
-    def copy(self) -> "Walk":
+    def copy(self) -> "ConstraintState":
         """The same plan, to be continued otherwise."""
-        new = Walk(self.vocabulary, self._matcher.deep_copy(), self._distinct.copy())
-        new.ids, new.waivers = self.ids.copy(), self.waivers
+        new = ConstraintState(self.vocabulary, self._matcher.deep_copy(), self._distinct.copy())
+        new.ids, new.noncanonical_tokens = self.ids.copy(), self.noncanonical_tokens
         new._recent, new._candidates, new._known = self._recent, self._candidates, self._known
         new._paths, new._nodes = self._paths.copy(), self._nodes
         return new
@@ -122,7 +122,7 @@ class Walk:
 
     def _waived(self, tokens: Iterable[int]) -> list[int]:
         """Those that may come next where none is canonical. Until the next word, all are taken to be."""
-        self.waivers += self._recent is not None
+        self.noncanonical_tokens += self._recent is not None
         self._recent, self._paths, self._nodes = None, {}, MOST_NODES
         tokens = [int(token) for token in tokens]
         distinct = [token for token in tokens if self._path(token) is not None]
@@ -223,7 +223,7 @@ class _Search:
         self.vocabulary, self.nodes = vocabulary, nodes
 
     def path(
-        self, matcher: LLMatcher, distinct: Distinct, recent: tuple[int, ...] | None, token: int, depth: int
+        self, matcher: LLMatcher, distinct: UniquenessTracker, recent: tuple[int, ...] | None, token: int, depth: int
     ) -> tuple[int, ...] | None:
         """Tokens after this one up to where nothing has to differ any more and text goes on as it likes, or `depth`.
 
@@ -287,7 +287,7 @@ def _compiled(
     matcher.compute_bitmask()  # some limits are met only when it is used
     if matcher.is_error():
         raise _too_complex(matcher.get_error())
-    return Constraint(vocabulary, catalogue, notation, grammar, matcher, Distinct(catalogue, notation))
+    return Constraint(vocabulary, catalogue, notation, grammar, matcher, UniquenessTracker(catalogue, notation))
 
 
 def _too_complex(error: str) -> CatalogueError:

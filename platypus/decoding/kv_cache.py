@@ -30,7 +30,7 @@ ROOM = 256  # the least number of tokens behind the prefix that a store has room
 
 
 @dataclass(frozen=True)
-class Prefix:
+class CachedPrefix:
     """The ids that all prompts begin with, and their keys and values: two tensors (1, heads, P, width) a layer."""
 
     ids: tuple[int, ...]
@@ -38,7 +38,7 @@ class Prefix:
 
     @classmethod
     @torch.inference_mode()
-    def compute(cls, loaded: Loaded, ids: Sequence[int]) -> "Prefix":
+    def compute(cls, loaded: Loaded, ids: Sequence[int]) -> "CachedPrefix":
         """One pass of the model over the ids."""
         cache: Any = DynamicCache()
         tensor = torch.tensor([[*ids]], device=loaded.device)
@@ -58,7 +58,7 @@ class Prefix:
         new.replace(path)
 
     @classmethod
-    def load(cls, path: Path, *, fingerprint: str, device: torch.device) -> "Prefix | None":
+    def load(cls, path: Path, *, fingerprint: str, device: torch.device) -> "CachedPrefix | None":
         """Read it; None when there is none, or another one, or a broken one."""
         try:
             with safe_open(path, framework="pt", device=str(device)) as file:
@@ -72,15 +72,15 @@ class Prefix:
             return None
 
 
-def kept_prefix(loaded: Loaded, ids: Sequence[int], folder: Path | None) -> Prefix:
+def load_or_compute_prefix(loaded: Loaded, ids: Sequence[int], folder: Path | None) -> CachedPrefix:
     """The prefix from the folder if this very one is there, else computed, and written there."""
     if folder is None:
-        return Prefix.compute(loaded, ids)
+        return CachedPrefix.compute(loaded, ids)
     fingerprint = weights_fingerprint(loaded, ids)
     path = folder / f"prefix-{fingerprint}.safetensors"
-    prefix = Prefix.load(path, fingerprint=fingerprint, device=loaded.device)
+    prefix = CachedPrefix.load(path, fingerprint=fingerprint, device=loaded.device)
     if prefix is None:
-        prefix = Prefix.compute(loaded, ids)
+        prefix = CachedPrefix.compute(loaded, ids)
         prefix.save(path, fingerprint=fingerprint)
     return prefix
 
@@ -95,7 +95,7 @@ def weights_fingerprint(loaded: Loaded, ids: Iterable[int]) -> str:
     return digest.hexdigest()[:16]
 
 
-class Own(NamedTuple):
+class CacheSlots(NamedTuple):
     """What a request has in a store: it leaves the prefix at `begin`, and its tokens from there are at `places`."""
 
     begin: int
@@ -107,20 +107,20 @@ class Own(NamedTuple):
         return self.begin + len(self.places)
 
 
-class Taken(NamedTuple):
+class Reservation(NamedTuple):
     """Places for new tokens, and what each of them sees: 0, or minus infinity, in (1, 1, tokens, places)."""
 
-    owns: list[Own]
+    owns: list[CacheSlots]
     mask: torch.Tensor
 
 
-class Store(Cache):
+class BatchCache(Cache):
     """Keys and values behind a prefix: two tensors (1, heads, room, width) a layer, of which the first places are used.
 
     A call of the model writes what `take` has made places for, the last ones, and sees all.
     """
 
-    def __init__(self, prefix: Prefix) -> None:
+    def __init__(self, prefix: CachedPrefix) -> None:
         super().__init__(layers=[])
         self._ids = prefix.ids
         self._stored = [list(layer) for layer in prefix.layers]
@@ -128,16 +128,16 @@ class Store(Cache):
         self._new = 0
 
     @property
-    def prefix(self) -> Prefix:
+    def prefix(self) -> CachedPrefix:
         """The prefix, which stays where it is."""
         length = len(self._ids)
-        return Prefix(self._ids, tuple((key[:, :, :length], value[:, :, :length]) for key, value in self._stored))
+        return CachedPrefix(self._ids, tuple((key[:, :, :length], value[:, :, :length]) for key, value in self._stored))
 
     def clear(self) -> None:
         """Forget all requests."""
         self._used = len(self._ids)
 
-    def take(self, owns: Sequence[Own], counts: Sequence[int]) -> Taken:
+    def take(self, owns: Sequence[CacheSlots], counts: Sequence[int]) -> Reservation:
         """Places for so many new tokens of each request."""
         self._new = sum(counts)
         start, self._used = self._used, self._used + self._new
@@ -149,13 +149,13 @@ class Store(Cache):
             rows[:, : own.begin] = 0
             rows[:, own.places] = 0
             rows[:, start + first : start + first + count][np.tri(count, dtype=bool)] = 0
-            longer.append(Own(own.begin, np.append(own.places, np.arange(start + first, start + first + count))))
+            longer.append(CacheSlots(own.begin, np.append(own.places, np.arange(start + first, start + first + count))))
             first += count
         key = self._stored[0][0]
-        return Taken(longer, torch.from_numpy(seen)[None, None].to(key.device, key.dtype))
+        return Reservation(longer, torch.from_numpy(seen)[None, None].to(key.device, key.dtype))
 
     @torch.inference_mode()
-    def keep(self, owns: Sequence[Own]) -> list[Own]:
+    def keep(self, owns: Sequence[CacheSlots]) -> list[CacheSlots]:
         """Forget all requests but these, which move together."""
         length = len(self._ids)
         index = torch.from_numpy(np.concatenate([own.places for own in owns])).to(self._stored[0][0].device)
@@ -163,9 +163,11 @@ class Store(Cache):
         for tensor in (tensor for layer in self._stored for tensor in layer):
             tensor[:, :, length : self._used] = tensor.index_select(2, index)
         ends = length + np.cumsum([len(own.places) for own in owns])
-        return [Own(own.begin, np.arange(end - len(own.places), end)) for own, end in zip(owns, ends, strict=True)]
+        return [
+            CacheSlots(own.begin, np.arange(end - len(own.places), end)) for own, end in zip(owns, ends, strict=True)
+        ]
 
-    def waste(self, owns: Sequence[Own]) -> int:
+    def waste(self, owns: Sequence[CacheSlots]) -> int:
         """How many more places are used than these requests need twice over."""
         return self._used - len(self._ids) - 2 * sum(len(own.places) for own in owns)
 

@@ -7,7 +7,7 @@ EndedBy = Literal["model", "length", "time"]
 
 
 @dataclass(frozen=True)
-class Limits:
+class DecodingLimits:
     """How far and how a plan is decoded. Temperature 0 takes the best token, else one is drawn with the seed.
 
     The seconds of a request begin when its turn has come.
@@ -20,7 +20,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedPlan:
     """A plan's text, its tokens with the end token, how often the model was asked, and what ended it.
 
     `probability` is the product over all decisions, each among the tokens that the grammar allowed there: what the
@@ -35,9 +35,9 @@ class Decoded:
 
 
 @dataclass(frozen=True)
-class Progress:
+class DecodingProgress:
     """How far the plan of request `index` has come; `decoded` when it is complete."""
 
     index: int
     text: str
-    decoded: Decoded | None
+    decoded: DecodedPlan | None

@@ -1,9 +1,9 @@
-"""What a grammar cannot know: that elements of a `uniqueItems` array and keys of an object differ, and what is marked.
+"""What a grammar cannot count: that elements of a set and keys of an object differ, and which markers there are.
 
-`Distinct` reads the text of a plan as it grows and says when it has come to hold two equal ones. It takes the text to
-be one that the catalogue's grammar allows. Elements are equal as in JSON Schema: 1 and 1.0 are, 1 and true are not.
-Where a value may be one of several kinds of array, its elements are kept distinct if one of these asks for it. A marker
-counts as the text that it stands for in the request, and there are no others.
+`UniquenessTracker` reads the text of a plan as it grows and reports when it holds two equal elements or keys. It
+assumes that the text is one that the catalogue's grammar allows. Elements are equal as in JSON Schema: 1 and 1.0 are,
+1 and true are not. Where a value may be one of several kinds of array, its elements are kept distinct if one of these
+asks for it. A marker counts as the text that it stands for in the request, and there are no others.
 """
 
 import json
@@ -33,7 +33,7 @@ class _Frame(NamedTuple):
     key: bool = True  # whether the next string in an object is a key
 
 
-class Distinct:
+class UniquenessTracker:
     """A reader of a growing plan, byte by byte."""
 
     def __init__(self, catalogue: Catalogue, notation: Notation) -> None:

@@ -12,11 +12,11 @@ from platypus.evaluation.metrics import Score, TextScore, score, score_text
 from platypus.inference.planner import Planner
 from platypus.plan.plan import Malformed, Plan
 from platypus.prompt.prompt import Prompt
-from platypus.run.settings import EvaluateTable
+from platypus.run.settings import EvaluateSettings
 
 
 @dataclass(frozen=True)
-class Marked:
+class ScoredRow:
     """One row, answered and scored. `plan` is None where the answer is text; `cut` when a limit ended the answer.
 
     `probability` is the model's own of the whole plan: None where nothing is known of it, 0 for a plan that was cut.
@@ -38,7 +38,7 @@ class Marked:
         return {**request_and_gold(self.row), **answered, "probability": self.probability, "score": asdict(self.score)}
 
 
-def answer_rows(planner: Planner, rows: Sequence[Row], settings: EvaluateTable, variant: str) -> list[Marked]:
+def answer_rows(planner: Planner, rows: Sequence[Row], settings: EvaluateSettings, variant: str) -> list[ScoredRow]:
     """The rows answered and scored, in their order.
 
     Rows with long gold answers are answered first, so that the answers of a batch are about equally long.
@@ -56,7 +56,7 @@ def _is_planned(row: Row, prompt: Prompt) -> bool:
     return isinstance(row, Example) and prompt.catalogue is not None
 
 
-def _answered(planner: Planner, rows: Sequence[Row], settings: EvaluateTable) -> Iterator[Marked]:
+def _answered(planner: Planner, rows: Sequence[Row], settings: EvaluateSettings) -> Iterator[ScoredRow]:
     """The rows answered: first those that ask for a plan, then those that ask for text."""
     prompt, size, length = planner.prompt, settings.batch_size, settings.max_new_tokens
     if prompt.catalogue is not None:
@@ -65,11 +65,11 @@ def _answered(planner: Planner, rows: Sequence[Row], settings: EvaluateTable) ->
         for row, answer in zip(examples, answers, strict=True):
             scored = score(answer.plan, row.plan, prompt.catalogue)
             probability = answer.probability if answer.finished or answer.probability is None else 0.0
-            yield Marked(row, answer.text, answer.plan, answer.tokens, scored, not answer.finished, probability)
+            yield ScoredRow(row, answer.text, answer.plan, answer.tokens, scored, not answer.finished, probability)
     texts = [row for row in rows if not _is_planned(row, prompt)]
     for asked, said in zip(texts, planner.respond(texts, batch_size=size, max_new_tokens=length), strict=True):
         scored_text = score_text(said.text, prompt.answer(asked))
-        yield Marked(asked, said.text, None, said.tokens, scored_text, not said.finished)
+        yield ScoredRow(asked, said.text, None, said.tokens, scored_text, not said.finished)
 
 
 def request_and_gold(row: Row) -> dict[str, Any]:

@@ -9,16 +9,16 @@ from platypus.data.dataset import Example
 from platypus.errors import CatalogueError
 from platypus.generation.plans.coverage import Ledger
 from platypus.generation.plans.sampler import Sampler
-from platypus.generation.requests.phrasing import Phraser, Said, literals_said
+from platypus.generation.requests.phrasing import PhrasedRequest, Phraser, literals_said
 from platypus.generation.requests.refusals import Refusals
 from platypus.plan.plan import Plan
-from platypus.run.settings import GenerateTable
+from platypus.run.settings import GenerateSettings
 
 TRIES = 50  # draws for each example that is wanted, before a catalogue counts as exhausted
 SEEN = 0.4  # the share of plans that are drawn for what is seen too seldom, while there is any
 
 
-def examples(catalogue: Catalogue, settings: GenerateTable, *, seed: int) -> Iterator[Example]:
+def generate_examples(catalogue: Catalogue, settings: GenerateSettings, *, seed: int) -> Iterator[Example]:
     """`settings.examples` distinct examples, always the same for a seed."""
     rng = Random(f"generate/{seed}")
     sampler = Sampler(catalogue, settings.max_steps)
@@ -41,7 +41,7 @@ def examples(catalogue: Catalogue, settings: GenerateTable, *, seed: int) -> Ite
         source: dict[str, Any] = {"source": "generate", "line": len(asked) + 1}
         if rng.random() < settings.refusals:
             request, source["refusal"] = refusals.request(rng)
-            said = Said(request, Plan(), request) if request else None
+            said = PhrasedRequest(request, Plan(), request) if request else None
         else:
             said = phraser.said(rng, _plan(rng, sampler, ledger, left=settings.examples - len(asked)))
         if said and said.core.lower() not in asked and literals_said(said.plan, said.request):
@@ -57,7 +57,7 @@ def _plan(rng: Random, sampler: Sampler, ledger: Ledger, *, left: int) -> Plan:
     return sampler.mixed(rng) if plan is None else plan
 
 
-def coverage(catalogue: Catalogue, settings: GenerateTable, made: list[Example]) -> dict[str, Any]:
+def coverage_report(catalogue: Catalogue, settings: GenerateSettings, made: list[Example]) -> dict[str, Any]:
     """What the examples cover of the catalogue: see `platypus.generation.plans.coverage.Ledger.report`."""
     ledger = Ledger(Sampler(catalogue, settings.max_steps), settings.coverage)
     for example in made:

@@ -8,7 +8,7 @@ from typing import Any
 
 
 @lru_cache(maxsize=1)
-def vocabulary() -> dict[str, Any]:
+def word_lists() -> dict[str, Any]:
     """The word lists of `words.toml`."""
     return tomllib.loads(resources.files("platypus.generation").joinpath("words.toml").read_text(encoding="utf-8"))
 

@@ -1,7 +1,7 @@
-"""What a base learns from, lesson by lesson: a catalogue, and requests for it with their plans.
+"""What a base learns from, task by task: a catalogue, and requests for it with their plans.
 
 Most catalogues are random. Some, on wish, are those of real rows, each of which brings its own `tools`: others of them
-are left out and put in another order each time, and the generator asks for these tools as well. A lesson follows from
+are left out and put in another order each time, and the generator asks for these tools as well. A task follows from
 its key alone.
 """
 
@@ -12,23 +12,23 @@ from random import Random
 
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Catalogue
-from platypus.data.dataset import Example, Rejected, understood
-from platypus.data.sources import decoded, entries
+from platypus.data.dataset import Example, Rejected, parse_rows
+from platypus.data.sources import decode_row, read_raw_rows
 from platypus.errors import CatalogueError, DatasetError
 from platypus.generation.catalogues.random_catalogue import random_catalogue
 from platypus.generation.plans.sampler import Sampler, Undrawable
-from platypus.generation.requests.phrasing import Phraser, Said
+from platypus.generation.requests.phrasing import PhrasedRequest, Phraser
 from platypus.generation.requests.refusals import Refusals
 from platypus.plan.plan import Malformed, Plan
 
-TRIES = 40  # draws for each request of a lesson; real tools may have few plans that can be said
+TRIES = 40  # draws for each request of a task; real tools may have few plans that can be said
 LARGE = 0.05  # of the random catalogues are larger than others, LARGER times at most
 LARGER = 5
 REAL_TOOLS = 6  # of a real row's tools are shown, or as many as its plan needs: their descriptions are long
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Task:
     """One catalogue and some requests for it."""
 
     catalogue: Catalogue
@@ -36,20 +36,20 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Real:
-    """Real rows that bring their own tools: each a lesson of one request, and the rows that cannot be used."""
+class RealTasks:
+    """Real rows that bring their own tools: each a task of one request, and the rows that cannot be used."""
 
-    lessons: tuple[Lesson, ...] = ()
+    tasks: tuple[Task, ...] = ()
     rejected: tuple[Rejected, ...] = ()
 
 
-def read_real(sources: Iterable[str]) -> Real:
+def read_real_tasks(sources: Iterable[str]) -> RealTasks:
     """The rows of files that hold `query`, `plan` and `tools`. Raises DatasetError where a file has no such row."""
-    lessons: list[Lesson] = []
+    tasks: list[Task] = []
     rejected: list[Rejected] = []
     for source in sources:
-        before = len(lessons)
-        for entry in map(decoded, entries(source)):
+        before = len(tasks)
+        for entry in map(decode_row, read_raw_rows(source)):
             if not (isinstance(entry.data, Mapping) and "tools" in entry.data):
                 reason = entry.data.reason if isinstance(entry.data, Malformed) else "has no `tools`"
                 rejected.append(Rejected(source, entry.line, reason, entry.raw))
@@ -59,26 +59,26 @@ def read_real(sources: Iterable[str]) -> Real:
             except CatalogueError as fault:
                 rejected.append(Rejected(source, entry.line, str(fault), entry.raw))
                 continue
-            dataset = understood([entry], source, catalogue, alpaca=False)
+            dataset = parse_rows([entry], source, catalogue, alpaca=False)
             rejected += dataset.rejected
             here = {"source": source, "line": entry.line}
             rows = (replace(row, origin=here) for row in dataset.rows if isinstance(row, Example))
-            lessons += (Lesson(catalogue, (row,)) for row in rows)
-        if len(lessons) == before:
+            tasks += (Task(catalogue, (row,)) for row in rows)
+        if len(tasks) == before:
             remedy = 'A row is {"query": …, "plan": [...], "tools": [...]}, one a line.'
             raise DatasetError("holds no row that can be learned from", where=source, remedy=remedy)
-    return Real(tuple(lessons), tuple(rejected))
+    return RealTasks(tuple(tasks), tuple(rejected))
 
 
-def lesson(key: str, *, tools: int, requests: int, steps: int = 5, refusals: float = 0.06) -> Lesson:
-    """The lesson over a random catalogue that `key` names: always the same one."""
+def random_task(key: str, *, tools: int, requests: int, steps: int = 5, refusals: float = 0.06) -> Task:
+    """The task over a random catalogue that `key` names: always the same one."""
     rng = Random(key)
     catalogue = random_catalogue(rng, tools=rng.randint(2, tools * (LARGER if rng.random() < LARGE else 1)))
-    return Lesson(catalogue, tuple(_drawn(rng, catalogue, key, requests, steps, refusals)))
+    return Task(catalogue, tuple(_drawn(rng, catalogue, key, requests, steps, refusals)))
 
 
-def real_lesson(key: str, real: Sequence[Lesson], *, requests: int, steps: int = 5, refusals: float = 0.06) -> Lesson:
-    """The lesson over some of a real row's tools that `key` names: its request, and generated ones if they can be."""
+def real_task(key: str, real: Sequence[Task], *, requests: int, steps: int = 5, refusals: float = 0.06) -> Task:
+    """The task over some of a real row's tools that `key` names: its request, and generated ones if they can be."""
     rng = Random(key)
     chosen = rng.choice(real)
     (row,) = chosen.examples
@@ -87,16 +87,14 @@ def real_lesson(key: str, real: Sequence[Lesson], *, requests: int, steps: int =
     shown = needed + rng.sample(others, min(len(others), max(0, rng.randint(2, REAL_TOOLS) - len(needed))))
     catalogue = Catalogue(tuple(rng.sample(shown, len(shown))))
     first = Example(row.query, row.plan, catalogue.fingerprint, row.origin)
-    return Lesson(catalogue, (first, *_drawn(rng, catalogue, key, requests - 1, steps, refusals)))
+    return Task(catalogue, (first, *_drawn(rng, catalogue, key, requests - 1, steps, refusals)))
 
 
-def mixed_lesson(
-    key: str, real: Sequence[Lesson], share: float, *, tools: int, requests: int, steps: int = 5
-) -> Lesson:
-    """The lesson that `key` names: over a random catalogue, or, a share of them, of the real rows if there are any."""
+def sample_task(key: str, real: Sequence[Task], share: float, *, tools: int, requests: int, steps: int = 5) -> Task:
+    """The task that `key` names: over a random catalogue, or, a share of them, of the real rows if there are any."""
     if real and Random(f"{key}/real").random() < share:
-        return real_lesson(key, real, requests=requests, steps=steps)
-    return lesson(key, tools=tools, requests=requests, steps=steps)
+        return real_task(key, real, requests=requests, steps=steps)
+    return random_task(key, tools=tools, requests=requests, steps=steps)
 
 
 def _drawn(rng: Random, catalogue: Catalogue, key: str, requests: int, steps: int, refusals: float) -> list[Example]:
@@ -105,10 +103,10 @@ def _drawn(rng: Random, catalogue: Catalogue, key: str, requests: int, steps: in
         return []
     unanswerable = Refusals(sampler, phraser)
 
-    def drawn() -> Said | None:
+    def drawn() -> PhrasedRequest | None:
         if rng.random() < refusals:
             request, _ = unanswerable.request(rng)
-            return Said(request, Plan(), request) if request else None
+            return PhrasedRequest(request, Plan(), request) if request else None
         try:
             several = [sampler.mixed(rng) for _ in range(rng.choice((1, 1, 2, 4)))]
         except Undrawable:

@@ -13,7 +13,7 @@ from platypus.inference.planner import Planner
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
 from platypus.run.recipe import Recipe
-from platypus.run.settings import PromptTable
+from platypus.run.settings import PromptSettings
 
 if TYPE_CHECKING:
     from platypus.model.loading import Loaded
@@ -59,12 +59,12 @@ def open_untrained(catalogue: Catalogue, recipe: Recipe) -> Planner:
     return Planner(loaded, prompt, recipe.decode)
 
 
-def base_prompt(recipe: Recipe) -> PromptTable:
+def base_prompt(recipe: Recipe) -> PromptSettings:
     """How prompts look to the recipe's base: as in its own training, if that is known, else as the recipe says."""
     from platypus.model.bases import BASE_CARD, base_folder
 
     card = base_folder(recipe.base) / BASE_CARD
-    return PromptTable(**json.loads(card.read_text(encoding="utf-8"))["prompt"]) if card.is_file() else recipe.prompt
+    return PromptSettings(**json.loads(card.read_text(encoding="utf-8"))["prompt"]) if card.is_file() else recipe.prompt
 
 
 def _planner(run: Run, loaded: "Loaded", catalogue: Catalogue | None) -> Planner:
@@ -88,7 +88,7 @@ def is_merged(run: Run) -> bool:
     return run.is_done("merge") and run.record("merge")["inputs"]["train"] == run.fingerprint("train")
 
 
-def prompt_settings(run: Run) -> PromptTable:
+def prompt_settings(run: Run) -> PromptSettings:
     """How prompts look to the run's models: as in the training, if there was one.
 
     Raises ModelError when that was for another catalogue.
@@ -107,4 +107,4 @@ def prompt_settings(run: Run) -> PromptTable:
             remedy=f"Train it again: platypus train {run.path}; or keep the run's catalogue and plan with other tools:"
             f" platypus plan {run.path} --catalogue FILE",
         )
-    return PromptTable(notation=card.notation, cutoff=card.cutoff, markers=card.markers)
+    return PromptSettings(notation=card.notation, cutoff=card.cutoff, markers=card.markers)

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Row
-from platypus.data.signatures import said_literals
+from platypus.data.signatures import plan_literals
 from platypus.decoding.constraint import Constraint
-from platypus.decoding.results import Decoded, EndedBy, Limits
+from platypus.decoding.results import DecodedPlan, DecodingLimits, EndedBy
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.inference.calibration import LEAST, Calibration
 from platypus.inference.retrieval import Retriever
 from platypus.plan.plan import Malformed, Plan, Problem
-from platypus.prompt.markers import named
+from platypus.prompt.markers import marked_texts
 from platypus.prompt.prompt import Prompt
-from platypus.run.settings import DecodeTable
+from platypus.run.settings import DecodeSettings
 
 if TYPE_CHECKING:
     from platypus.decoding.decoder import Decoder
@@ -66,7 +66,7 @@ class Planner:
 
     loaded: "Loaded"
     prompt: Prompt
-    settings: DecodeTable = field(default_factory=DecodeTable)
+    settings: DecodeSettings = field(default_factory=DecodeSettings)
     folder: Path | None = None
     calibration: Calibration = field(default_factory=Calibration)
 
@@ -91,7 +91,7 @@ class Planner:
             return
         prompt, decoder = self._shown(request)
         steps = 0
-        texts, limits = [prompt.named(request)], self._limits(max_new_tokens)
+        texts, limits = [prompt.marked_texts(request)], self._limits(max_new_tokens)
         for progress in decoder.stream([prompt.ids(request)], limits=limits, named=texts):
             begun = prompt.read_begun(progress.text, request)
             while steps < len(begun):  # one pass may complete several
@@ -109,9 +109,9 @@ class Planner:
     def _retriever(self) -> Retriever:
         if self.settings.encoder is None:
             return Retriever(self._catalogue)
-        from platypus.inference.sentence_encoder import Encoder
+        from platypus.inference.sentence_encoder import SentenceEncoder
 
-        return Retriever(self._catalogue, Encoder(self.settings.encoder))
+        return Retriever(self._catalogue, SentenceEncoder(self.settings.encoder))
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
@@ -144,13 +144,13 @@ class Planner:
         prompt = replace(self.prompt, catalogue=chosen)
         return prompt, self._decoder(prompt, chosen)
 
-    def _limits(self, max_new_tokens: int) -> Limits:
-        return Limits(max_new_tokens, seconds=self.settings.seconds)
+    def _limits(self, max_new_tokens: int) -> DecodingLimits:
+        return DecodingLimits(max_new_tokens, seconds=self.settings.seconds)
 
     def _constrained(
         self, prompt: Prompt, decoder: "Decoder", requests: Sequence[str], batch_size: int, max_new_tokens: int
     ) -> Iterator[Answer]:
-        prompts, texts = map(prompt.ids, requests), map(prompt.named, requests)
+        prompts, texts = map(prompt.ids, requests), map(prompt.marked_texts, requests)
         limits = self._limits(max_new_tokens)
         decoded = decoder.decode([*prompts], limits=limits, batch_size=batch_size, named=[*texts])
         for request, said in zip(requests, decoded, strict=True):
@@ -159,11 +159,11 @@ class Planner:
     def _preferred(self, request: str, max_new_tokens: int) -> Answer:
         """Of several likely plans the likeliest, where each value that the request names and the plan lacks counts."""
         prompt, decoder = self._shown(request)
-        limits, texts = self._limits(max_new_tokens), prompt.named(request)
+        limits, texts = self._limits(max_new_tokens), prompt.marked_texts(request)
         found = decoder.likely(prompt.ids(request), self.settings.beams, limits=limits, named=texts)
         return max((self._answer(prompt, request, said) for said in found), key=_worth)
 
-    def _answer(self, prompt: Prompt, request: str, said: Decoded) -> Answer:
+    def _answer(self, prompt: Prompt, request: str, said: DecodedPlan) -> Answer:
         plan, least = prompt.read(said.text, request), self.settings.min_confidence
         confidence = self.calibration.confidence(said.probability) if said.ended_by == "model" else 0.0
         known = (said.probability, confidence, confidence >= least)
@@ -204,6 +204,6 @@ def _worth(answer: Answer) -> float:
         return 0.0 if probability > 0.5 else -inf
     lacking = 0
     if isinstance(answer.plan, Plan):
-        said = {text.casefold() for text in said_literals(answer.plan)}
-        lacking = sum(text.casefold() not in said for text in named(answer.request))
+        said = {text.casefold() for text in plan_literals(answer.plan)}
+        lacking = sum(text.casefold() not in said for text in marked_texts(answer.request))
     return log(max(probability, LEAST)) - LACKING * lacking

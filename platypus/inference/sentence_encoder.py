@@ -22,7 +22,7 @@ LONGEST = 256  # tokens of a text, from which on nothing is read
 TOGETHER = 32
 
 
-class Encoder:
+class SentenceEncoder:
     """An encoder that is opened, on the CPU."""
 
     def __init__(self, source: str) -> None:

@@ -13,7 +13,7 @@ from torch.nn.functional import kl_div
 
 from platypus.errors import ModelError
 from platypus.model.loading import Loaded
-from platypus.prompt.prompt import Encoded
+from platypus.prompt.prompt import EncodedExample
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Shift:
     quantised_same_token: float
 
 
-def answer_logits(loaded: Loaded, examples: Sequence[Encoded]) -> torch.Tensor:
+def answer_logits(loaded: Loaded, examples: Sequence[EncodedExample]) -> torch.Tensor:
     """The logits at every answer token of the examples, one after another: float32, (tokens, vocabulary)."""
     model: Any = loaded.model
     parts = []

@@ -30,7 +30,7 @@ _EMPTY = re.compile(r"\[[ \t\r\n]*\]")
 _JSON = json.JSONDecoder()  # takes NaN and Infinity too, which no Plan can hold
 
 
-class Marked(str):
+class MarkedText(str):
     """A text that a request names, which `calls` writes as the marker that it has there."""
 
     number: int
@@ -88,7 +88,7 @@ def print_name(name: str) -> str:
 
 def _print_value(value: Value) -> str:
     match value:
-        case Marked():
+        case MarkedText():
             return f"<{value.number}>"
         case Reference():
             return ".".join((f"${value.step}", *value.path))

@@ -1,4 +1,4 @@
-"""What a new base begins with: a tokenizer that learned from lessons, and weights that can copy from the start."""
+"""What a new base begins with: a tokenizer that learned from tasks, and weights that can copy from the start."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from platypus.model.loading import greedy_generation
-from platypus.run.settings import BaseTable
+from platypus.run.settings import PretrainSettings
 
 
-def new_model(table: BaseTable, tokenizer: PreTrainedTokenizerFast, *, seed: int) -> LlamaForCausalLM:
+def new_model(table: PretrainSettings, tokenizer: PreTrainedTokenizerFast, *, seed: int) -> LlamaForCausalLM:
     """A fresh Llama of the recipe's shape."""
     torch.manual_seed(seed)
     config = LlamaConfig(

@@ -23,57 +23,57 @@ from transformers import PreTrainedTokenizerBase
 
 from platypus.errors import PromptError, TrainingError
 from platypus.evaluation.metrics import score
-from platypus.generation.tasks import Lesson, Real, lesson, mixed_lesson, read_real
+from platypus.generation.tasks import RealTasks, Task, random_task, read_real_tasks, sample_task
 from platypus.model.bases import BASE_CARD, base_fingerprint
 from platypus.model.completion import complete
 from platypus.model.loading import Loaded, load_base
 from platypus.parallel import cores, in_order
 from platypus.pretraining.initial_weights import new_model
 from platypus.pretraining.tokenizer import prompt_of, train_tokenizer
-from platypus.prompt.prompt import Encoded
+from platypus.prompt.prompt import EncodedExample
 from platypus.run.recipe import Recipe
 from platypus.training.checkpoint import TrainingState, load_latest, save_checkpoint
-from platypus.training.distributed import Team
+from platypus.training.distributed import ProcessGroup
 from platypus.training.shared_prefix.loss import accumulate, answer_length
-from platypus.training.shared_prefix.prefix import sharing
+from platypus.training.shared_prefix.prefix import prefix_support
 
-MANY = 4  # cores with which processes that draw lessons are worth their start
+MANY = 4  # cores with which processes that draw tasks are worth their start
 REPORTED = 50  # steps after which progress is told and kept
 SHAPE = {"hidden_size", "layers", "heads", "intermediate_size", "vocabulary"}  # of the recipe, where no start has it
 UNSEEN = "unseen"  # the part of the random stream that evaluation draws from, which training never reaches
 
 
 @dataclass(frozen=True)
-class Lessons:
-    """The lessons, as tokens, of each optimizer step: of several processes' each takes every so-manieth.
+class PretrainingBatches:
+    """The tasks, as tokens, of each optimizer step: of several processes' each takes every so-manieth.
 
-    In a new base's first half catalogues and plans grow. Some lessons are of real rows, if there are any.
+    In a new base's first half catalogues and plans grow. Some tasks are of real rows, if there are any.
     """
 
     recipe: Recipe
     tokenizer: PreTrainedTokenizerBase
-    real: Sequence[Lesson] = ()
+    real: Sequence[Task] = ()
     rank: int = 0
-    ranks: int = 1
+    world_size: int = 1
 
     def __len__(self) -> int:
         return self.recipe.pretrain.steps
 
-    def __getitem__(self, step: int) -> list[list[Encoded]]:
+    def __getitem__(self, step: int) -> list[list[EncodedExample]]:
         table = self.recipe.pretrain
         grown = 1.0 if table.start else min(1.0, 2 * step / table.steps)
         asked = {"tools": round(2 + grown * (table.max_tools - 2)), "steps": round(1 + 4 * grown)}
         asked["requests"] = table.requests_per_catalogue
-        keys = (f"{self.recipe.seed}/{step}/{i}" for i in range(self.rank, table.catalogues_per_step, self.ranks))
-        drawn = (mixed_lesson(key, self.real, table.rows_share, **asked) for key in keys)
+        keys = (f"{self.recipe.seed}/{step}/{i}" for i in range(self.rank, table.catalogues_per_step, self.world_size))
+        drawn = (sample_task(key, self.real, table.rows_share, **asked) for key in keys)
         return [prompt_of(self.recipe, self.tokenizer, one).encode_all(one.examples) for one in drawn]
 
 
-def _learnable(recipe: Recipe, real: Real, tokenizer: PreTrainedTokenizerBase, console: Console) -> list[Lesson]:
-    """The lessons of real rows that are short; the other rows are told."""
+def _learnable(recipe: Recipe, real: RealTasks, tokenizer: PreTrainedTokenizerBase, console: Console) -> list[Task]:
+    """The tasks of real rows that are short; the other rows are told."""
     faults = [str(row) for row in real.rejected]
     kept, most = [], recipe.pretrain.context * 3 // 4
-    for one in real.lessons:
+    for one in real.tasks:
         (row,) = one.examples
         try:
             prompt_of(recipe, tokenizer, one, context=most).encode_all(one.examples)
@@ -87,49 +87,49 @@ def _learnable(recipe: Recipe, real: Real, tokenizer: PreTrainedTokenizerBase, c
     return kept
 
 
-def _ahead(lessons: Lessons, begun: int) -> Iterator[list[list[Encoded]]]:
-    """The lessons after those begun with, in order, some of them drawn while the model learns.
+def _ahead(batches: PretrainingBatches, begun: int) -> Iterator[list[list[EncodedExample]]]:
+    """The tasks after those begun with, in order, some of them drawn while the model learns.
 
     They are drawn in another thread, or, where there are many cores, in processes of their own.
     """
-    number = max(1, cores() // lessons.ranks)
+    number = max(1, cores() // batches.world_size)
     with ThreadPoolExecutor(1) if number < MANY else ProcessPoolExecutor(number - 1, get_context("spawn")) as pool:
-        yield from in_order(pool, lessons.__getitem__, range(begun, len(lessons)), ahead=3 * number)
+        yield from in_order(pool, batches.__getitem__, range(begun, len(batches)), ahead=3 * number)
 
 
 # ---------------------------------------------------------------- training
 
 
-def _start(recipe: Recipe, real: Real, team: Team) -> Loaded:
+def _start(recipe: Recipe, real: RealTasks, processes: ProcessGroup) -> Loaded:
     """The base to go on from, or a new one, on a GPU where there is one: the same in all processes."""
     if recipe.pretrain.start is None:
-        tokenizer = train_tokenizer(recipe, real.lessons)
+        tokenizer = train_tokenizer(recipe, real.tasks)
         model: Any = new_model(recipe.pretrain, tokenizer, seed=recipe.seed)
-        model.to(team.accelerator.device)
+        model.to(processes.accelerator.device)
         loaded = Loaded(model=model, tokenizer=tokenizer, source="a new base", fingerprint="")
     else:
-        loaded = load_base(recipe.pretrain.start, dtype="float32", device=str(team.accelerator.device))
+        loaded = load_base(recipe.pretrain.start, dtype="float32", device=str(processes.accelerator.device))
         loaded.model.config.max_position_embeddings = recipe.pretrain.context
         loaded.tokenizer.model_max_length = recipe.pretrain.context
         for how_opened in ("is_local", "local_files_only"):  # transformers would save that with it
             loaded.tokenizer.init_kwargs.pop(how_opened, None)
-    attention = sharing(loaded.model, device=loaded.device).attention
+    attention = prefix_support(loaded.model, device=loaded.device).attention
     assert attention is not None  # Llamas share prefixes
     loaded.model.set_attn_implementation(attention)
     return loaded
 
 
 @dataclass
-class _Course:
+class _PretrainingRun:
     """A base in training, as far as it has come; what it takes to go on is kept in a folder beside the base.
 
-    Every process of the team holds all of it. The first one keeps it.
+    Every process of the processes holds all of it. The first one keeps it.
     """
 
     recipe: Recipe
-    student: Loaded
+    loaded: Loaded
     folder: Path
-    team: Team
+    processes: ProcessGroup
     step: int = 0
     tokens: int = 0
     loss: float = 0.0
@@ -137,7 +137,7 @@ class _Course:
 
     def __post_init__(self) -> None:
         table = self.recipe.pretrain
-        parameters = self.student.model.train().parameters()
+        parameters = self.loaded.model.train().parameters()
         self.optimizer = torch.optim.AdamW(parameters, lr=table.learning_rate, betas=(0.9, 0.98), weight_decay=0.1)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: _rate(step, table.steps))
 
@@ -153,12 +153,12 @@ class _Course:
 
         What another recipe left goes.
         """
-        state = self.team.tell(load_latest(self.folder).state if self.team.leads else None)
+        state = self.processes.broadcast(load_latest(self.folder).state if self.processes.is_main else None)
         if state is not None and state.progress["told"] == self.told:
-            state.restore(self.student.model, optimizer=self.optimizer, schedule=self.schedule)
+            state.restore(self.loaded.model, optimizer=self.optimizer, schedule=self.schedule)
             self.step, past = state.step, state.progress
             self.tokens, self.loss, self.history = past["tokens"], past["loss"], past["history"]
-        elif self.team.leads:
+        elif self.processes.is_main:
             shutil.rmtree(self.folder, ignore_errors=True)
         return self.step
 
@@ -166,7 +166,7 @@ class _Course:
         """Save what it takes to go on from here."""
         progress = {"told": self.told, "tokens": self.tokens, "loss": self.loss, "history": self.history}
         state = TrainingState.capture(
-            self.student.model,
+            self.loaded.model,
             optimizer=self.optimizer,
             schedule=self.schedule,
             epoch=1,
@@ -176,19 +176,19 @@ class _Course:
         )
         save_checkpoint(self.folder, state=state)
 
-    def learn(self, drawn: list[list[Encoded]]) -> None:
-        """Take a step: these lessons are this process's share of it."""
+    def learn(self, drawn: list[list[EncodedExample]]) -> None:
+        """Take a step: these tasks are this process's share of it."""
         rows = [row for rows in drawn for row in rows]
-        answers, tokens = _total(self.team, sum(map(answer_length, rows)), sum(len(row.ids) for row in rows))
-        parameters = list(self.student.model.parameters())
+        answers, tokens = _total(self.processes, sum(map(answer_length, rows)), sum(len(row.ids) for row in rows))
+        parameters = list(self.loaded.model.parameters())
         for parameter in parameters:
             parameter.grad = torch.zeros_like(parameter)
         loss = sum(
-            (accumulate(self.student, rows, answer_tokens=answers, micro_batch_size=len(rows)) for rows in drawn),
-            start=torch.zeros((), device=self.student.device),
+            (accumulate(self.loaded, rows, answer_tokens=answers, micro_batch_size=len(rows)) for rows in drawn),
+            start=torch.zeros((), device=self.loaded.device),
         )
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        self.team.add_up([loss, *gradients])
+        self.processes.all_reduce([loss, *gradients])
         total = float(loss)
         self.step += 1
         if not math.isfinite(total):
@@ -201,46 +201,48 @@ class _Course:
 
     def examine(self) -> float:
         """The share of exact plans on unseen catalogues, which goes into the history."""
-        exact = unseen_accuracy(self.student, self.recipe, self.team)
+        exact = unseen_accuracy(self.loaded, self.recipe, self.processes)
         now = {"step": self.step, "tokens": self.tokens, "loss": round(self.loss, 4), "exact_unseen": exact}
         self.history.append(now)
         return exact
 
 
-def pretrain(recipe: Recipe, out: Path, team: Team, console: Console) -> dict[str, Any]:
+def pretrain(recipe: Recipe, out: Path, processes: ProcessGroup, console: Console) -> dict[str, Any]:
     """Train a base into the folder `out`, or resume a training that was interrupted; returns what `base.json` says."""
-    table, real = recipe.pretrain, read_real(recipe.pretrain.rows)
-    course = _Course(recipe, _start(recipe, real, team), out.with_name(f".{out.name}.checkpoints"), team)
-    begun, seen = course.resume(), course.tokens
+    table, real = recipe.pretrain, read_real_tasks(recipe.pretrain.rows)
+    run = _PretrainingRun(recipe, _start(recipe, real, processes), out.with_name(f".{out.name}.checkpoints"), processes)
+    begun, seen = run.resume(), run.tokens
     if begun:
         console.print(f"going on after step {begun}")
     started = time.monotonic()
-    tokenizer = course.student.tokenizer
-    lessons = Lessons(recipe, tokenizer, _learnable(recipe, real, tokenizer, console), team.rank, team.ranks)
-    for drawn in _ahead(lessons, begun):
-        course.learn(drawn)
-        step, ends = course.step, course.step == table.steps
+    tokenizer = run.loaded.tokenizer
+    batches = PretrainingBatches(
+        recipe, tokenizer, _learnable(recipe, real, tokenizer, console), processes.rank, processes.world_size
+    )
+    for drawn in _ahead(batches, begun):
+        run.learn(drawn)
+        step, ends = run.step, run.step == table.steps
         if step % REPORTED == 0 or ends:
             seconds = time.monotonic() - started
             left = seconds / (step - begun) * (table.steps - step)
-            speed = f"{(course.tokens - seen) / seconds:,.0f} tokens/s  {left / 60:.1f} min left"
-            console.print(f"step {step}/{table.steps}  loss {course.loss:.3f}  {speed}")
+            speed = f"{(run.tokens - seen) / seconds:,.0f} tokens/s  {left / 60:.1f} min left"
+            console.print(f"step {step}/{table.steps}  loss {run.loss:.3f}  {speed}")
         if step % table.evaluate_every == 0 or ends:
-            console.print(f"step {step}: {course.examine():.1%} exact on unseen catalogues")
-            if team.leads:
-                _save(course.student, out, {**course.told, "history": course.history})
-        if step % REPORTED == 0 and team.leads:
-            course.keep()
-    if team.leads:
-        shutil.rmtree(course.folder, ignore_errors=True)
-    fingerprint = team.tell(base_fingerprint(str(out)) if team.leads else "")
-    return {"out": str(out), "fingerprint": fingerprint, "tokens": course.tokens, "history": course.history}
+            console.print(f"step {step}: {run.examine():.1%} exact on unseen catalogues")
+            if processes.is_main:
+                _save(run.loaded, out, {**run.told, "history": run.history})
+        if step % REPORTED == 0 and processes.is_main:
+            run.keep()
+    if processes.is_main:
+        shutil.rmtree(run.folder, ignore_errors=True)
+    fingerprint = processes.broadcast(base_fingerprint(str(out)) if processes.is_main else "")
+    return {"out": str(out), "fingerprint": fingerprint, "tokens": run.tokens, "history": run.history}
 
 
-def _total(team: Team, *counts: int) -> list[int]:
+def _total(processes: ProcessGroup, *counts: int) -> list[int]:
     """Each count, added up over all processes."""
-    summed = torch.tensor(counts, dtype=torch.float64, device=team.accelerator.device)
-    team.add_up([summed])
+    summed = torch.tensor(counts, dtype=torch.float64, device=processes.accelerator.device)
+    processes.all_reduce([summed])
     return [int(count) for count in summed.tolist()]
 
 
@@ -252,36 +254,36 @@ def _rate(step: int, steps: int) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
-def unseen_lesson(seed: int, number: int) -> Lesson:
+def unseen_task(seed: int, number: int) -> Task:
     """Four requests for a catalogue that training never draws."""
-    return lesson(f"{seed}/{UNSEEN}/{number}", tools=16, requests=4)
+    return random_task(f"{seed}/{UNSEEN}/{number}", tools=16, requests=4)
 
 
 @torch.no_grad()
-def unseen_accuracy(student: Loaded, recipe: Recipe, team: Team, *, catalogues: int = 24) -> float:
-    """The share of exact plans on so many unseen lessons."""
-    student.model.eval()
+def unseen_accuracy(loaded: Loaded, recipe: Recipe, processes: ProcessGroup, *, catalogues: int = 24) -> float:
+    """The share of exact plans on so many unseen tasks."""
+    loaded.model.eval()
     right = asked = 0
-    for i in range(team.rank, catalogues, team.ranks):
-        drawn = unseen_lesson(recipe.seed, i)
-        prompt = prompt_of(recipe, student.tokenizer, drawn)
+    for i in range(processes.rank, catalogues, processes.world_size):
+        drawn = unseen_task(recipe.seed, i)
+        prompt = prompt_of(recipe, loaded.tokenizer, drawn)
         ids = [prompt.ids(example.query) for example in drawn.examples]
-        answers = complete(student, ids, max_new_tokens=160, batch_size=len(ids))
+        answers = complete(loaded, ids, max_new_tokens=160, batch_size=len(ids))
         for example, answer in zip(drawn.examples, answers, strict=True):
             right += score(prompt.read(answer.text, example.query), example.plan, drawn.catalogue).exact
             asked += 1
-    student.model.train()
-    right, asked = _total(team, right, asked)
+    loaded.model.train()
+    right, asked = _total(processes, right, asked)
     return right / asked
 
 
-def _save(student: Loaded, out: Path, card: dict[str, Any]) -> None:
+def _save(loaded: Loaded, out: Path, card: dict[str, Any]) -> None:
     """The model in bfloat16 beside its tokenizer and `base.json`, swapped into place."""
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    weights = {name: tensor.to(torch.bfloat16) for name, tensor in student.model.state_dict().items()}
-    student.model.save_pretrained(str(partial), state_dict=weights)
-    student.tokenizer.save_pretrained(partial)
+    weights = {name: tensor.to(torch.bfloat16) for name, tensor in loaded.model.state_dict().items()}
+    loaded.model.save_pretrained(str(partial), state_dict=weights)
+    loaded.tokenizer.save_pretrained(partial)
     (partial / BASE_CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
     partial.rename(out)

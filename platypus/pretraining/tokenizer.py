@@ -5,23 +5,21 @@ from collections.abc import Iterator, Sequence
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from platypus.generation.tasks import Lesson, mixed_lesson
+from platypus.generation.tasks import Task, sample_task
 from platypus.prompt.catalogue_text import render_catalogue
 from platypus.prompt.prompt import Prompt
-from platypus.prompt.templates import around
+from platypus.prompt.templates import shared_frame
 from platypus.run.recipe import Recipe
 
 ATOMS = r"\d|(?<=[a-z])(?=[A-Z])"  # a digit, a word in camelCase
 
 
-def prompt_of(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerBase, drawn: Lesson, *, context: int | None = None
-) -> Prompt:
-    """How a lesson looks to the base."""
+def prompt_of(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, drawn: Task, *, context: int | None = None) -> Prompt:
+    """How a task looks to the base."""
     return Prompt.of(tokenizer, drawn.catalogue, recipe.prompt, cutoff=context or recipe.pretrain.context)
 
 
-def train_tokenizer(recipe: Recipe, real: Sequence[Lesson] = (), *, lessons: int = 400) -> PreTrainedTokenizerFast:
+def train_tokenizer(recipe: Recipe, real: Sequence[Task] = (), *, tasks: int = 400) -> PreTrainedTokenizerFast:
     """A byte-level BPE of catalogues, requests and answers. What all prompts have in common is three tokens."""
     bare = Tokenizer(models.BPE())
     bare.pre_tokenizer = pre_tokenizers.Sequence(
@@ -29,14 +27,14 @@ def train_tokenizer(recipe: Recipe, real: Sequence[Lesson] = (), *, lessons: int
     )
     bare.decoder = decoders.ByteLevel()
     special = ["<s>", "</s>", "<pad>"]
-    common = around(recipe.prompt.notation, markers=recipe.prompt.markers)
+    common = shared_frame(recipe.prompt.notation, markers=recipe.prompt.markers)
     trainer = trainers.BpeTrainer(
         vocab_size=recipe.pretrain.vocabulary - len(common),
         special_tokens=special,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    bare.train_from_iterator(list(_texts(recipe, real, lessons)), trainer)
+    bare.train_from_iterator(list(_texts(recipe, real, tasks)), trainer)
     bare.add_tokens([AddedToken(text, normalized=False) for text in common])
     bare.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
@@ -49,14 +47,14 @@ def train_tokenizer(recipe: Recipe, real: Sequence[Lesson] = (), *, lessons: int
     )
 
 
-def _texts(recipe: Recipe, real: Sequence[Lesson], lessons: int) -> Iterator[str]:
+def _texts(recipe: Recipe, real: Sequence[Task], tasks: int) -> Iterator[str]:
     # A prompt's text needs no tokens, so any tokenizer will do.
     untrained = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()))  # type: ignore[no-untyped-call]
     share = recipe.pretrain.rows_share
-    for i in range(lessons):
-        drawn = mixed_lesson(f"{recipe.seed}/words/{i}", real, share, tools=12, requests=8)
+    for i in range(tasks):
+        drawn = sample_task(f"{recipe.seed}/words/{i}", real, share, tools=12, requests=8)
         prompt = prompt_of(recipe, untrained, drawn)
         yield render_catalogue(drawn.catalogue)
         for example in drawn.examples:
-            yield prompt.shown(example.query)
+            yield prompt.request_text(example.query)
             yield prompt.answer(example)

@@ -29,7 +29,7 @@ def write_tokenizer(
     saved = AutoTokenizer.from_pretrained(folder)  # which may differ: not all that it was opened with is saved
     for gap in ("", " "):  # some sentencepiece tokenizers put their space only where a text begins, not after BOS
         saved.chat_template = chat_template(prompt, gap=gap)
-        if all(_chat_ids(saved, prompt.shown(request)) == prompt.ids(request) for request in requests):
+        if all(_chat_ids(saved, prompt.request_text(request)) == prompt.ids(request) for request in requests):
             (folder / "chat_template.jinja").write_text(saved.chat_template, encoding="utf-8")
             return
     raise ModelError(

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from platypus.catalogue.schema import Schema, array_items, part, takes_any_text
 from platypus.catalogue.tools import Catalogue, Tool
-from platypus.plan.notation import Marked
+from platypus.plan.notation import MarkedText
 from platypus.plan.plan import MARK, Plan, Step, Value
 
 MOST = 30  # in one request
@@ -28,12 +28,12 @@ _HOUSE = re.compile(r"\d{1,3} [A-Z][\w'\u2019&-]* [A-Z]")  # 12 Rose Lane; a lon
 _BEFORE_SENTENCE = re.compile(r"(?:^|[.!?:\n])[\s\"'“\u2018(]*$")
 
 
-def named(request: str) -> tuple[str, ...]:
+def marked_texts(request: str) -> tuple[str, ...]:
     """The texts that get a marker, in the order of their numbers."""
     return tuple(_numbers(request))
 
 
-def with_markers(request: str) -> str:
+def request_with_markers(request: str) -> str:
     """The request with a marker behind each of these texts, wherever it is named."""
     numbers, said, at = _numbers(request), "", 0
     for start, end in _places(request):
@@ -43,7 +43,7 @@ def with_markers(request: str) -> str:
     return said + request[at:]
 
 
-def pointing(plan: Plan, catalogue: Catalogue, request: str) -> Plan:
+def plan_with_markers(plan: Plan, catalogue: Catalogue, request: str) -> Plan:
     """The plan with those texts marked that the request names."""
     return Plan(tuple(_pointing(step, catalogue.tool(step.tool), _numbers(request)) for step in plan.steps))
 
@@ -65,7 +65,7 @@ def _pointing(step: Step, tool: Tool | None, numbers: Mapping[str, int]) -> Step
 def _marked(value: Value, schema: Schema, numbers: Mapping[str, int]) -> Value:
     match value:
         case str() if value in numbers and takes_any_text(schema):
-            return Marked(value, numbers[value])
+            return MarkedText(value, numbers[value])
         case list():
             items = array_items(schema) or {}
             return [_marked(element, items, numbers) for element in value]

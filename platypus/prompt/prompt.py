@@ -16,7 +16,7 @@ from platypus.data.dataset import Example, Instruction, Row
 from platypus.errors import PromptError
 from platypus.plan.notation import Notation, print_plan, read_begun, read_plan
 from platypus.plan.plan import Malformed, Plan
-from platypus.prompt.markers import named, pointing, with_markers
+from platypus.prompt.markers import marked_texts, plan_with_markers, request_with_markers
 from platypus.prompt.templates import WITH_INPUT, WITHOUT_INPUT, Frame, frame
 
 NO_LABEL = -100  # the target that torch's cross entropy leaves out
@@ -38,7 +38,7 @@ class Tokenizer(Protocol):
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedExample:
     """A training row: the prompt's ids, then the answer's, which end with EOS. `name` says where the row is from."""
 
     ids: tuple[int, ...]
@@ -95,11 +95,11 @@ class Prompt:
 
     def text(self, query: str) -> str:
         """The prompt of a request."""
-        return self.shown(query).join(self.frame)
+        return self.request_text(query).join(self.frame)
 
-    def shown(self, query: str) -> str:
+    def request_text(self, query: str) -> str:
         """The request as it stands in its prompt."""
-        return with_markers(query) if self.markers else query
+        return request_with_markers(query) if self.markers else query
 
     def row_text(self, row: Row) -> str:
         """The prompt of a row, without its answer."""
@@ -119,7 +119,7 @@ class Prompt:
             return row.output
         plan = row.plan.ordered(self.catalogue) if self.catalogue else row.plan
         if self.markers and self.catalogue:
-            plan = pointing(plan, self.catalogue, row.query)
+            plan = plan_with_markers(plan, self.catalogue, row.query)
         return print_plan(plan, self.notation)
 
     def ids(self, query: str) -> list[int]:
@@ -133,11 +133,11 @@ class Prompt:
         """The prompt of a row as tokens, like `ids`."""
         return self._with_room(self._prompt_ids(self.row_text(row)), name_of(row))
 
-    def encode(self, row: Row) -> Encoded:
+    def encode(self, row: Row) -> EncodedExample:
         """The row as tokens to train on. Raises PromptError when it is longer than the cutoff."""
         return self.encode_all([row])[0]
 
-    def encode_all(self, rows: Sequence[Row]) -> list[Encoded]:
+    def encode_all(self, rows: Sequence[Row]) -> list[EncodedExample]:
         """The rows as tokens to train on. Raises PromptError with the name and length of each that is too long."""
         encoded = [self._encode(row) for row in rows]
         too_long = [row for row in encoded if len(row.ids) > self.cutoff]
@@ -152,20 +152,20 @@ class Prompt:
 
     def read(self, answer: str, query: str = "") -> Plan | Malformed:
         """The plan that the answer to a request holds."""
-        return read_plan(answer, self.notation, self.catalogue, self.named(query))
+        return read_plan(answer, self.notation, self.catalogue, self.marked_texts(query))
 
     def read_begun(self, answer: str, query: str = "") -> Plan:
         """The steps that are complete in an answer that is still being said."""
-        return read_begun(answer, self.notation, self.catalogue, self.named(query))
+        return read_begun(answer, self.notation, self.catalogue, self.marked_texts(query))
 
-    def named(self, query: str) -> tuple[str, ...]:
+    def marked_texts(self, query: str) -> tuple[str, ...]:
         """The texts of a request that have markers."""
-        return named(query) if self.markers else ()
+        return marked_texts(query) if self.markers else ()
 
-    def _encode(self, row: Row) -> Encoded:
+    def _encode(self, row: Row) -> EncodedExample:
         prompt = self._prompt_ids(self.row_text(row))
         answer = [*self._plain_ids(self.answer(row)), *_present(self.tokenizer.eos_token_id)]
-        return Encoded((*prompt, *answer), len(prompt), name_of(row))
+        return EncodedExample((*prompt, *answer), len(prompt), name_of(row))
 
     def _prompt_ids(self, text: str) -> list[int]:
         return [*_present(self.tokenizer.bos_token_id), *self._plain_ids(text)]

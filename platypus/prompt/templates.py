@@ -45,7 +45,7 @@ class Frame(NamedTuple):
     after: str
 
 
-def around(notation: Notation, *, markers: bool = False) -> tuple[str, str, str]:
+def shared_frame(notation: Notation, *, markers: bool = False) -> tuple[str, str, str]:
     """What all planners' prompts have in common: the text before the tools, between them and the request, and after."""
     before, after = WITH_INPUT.split("{input}")
     begin, between = before.split("{instruction}")
@@ -57,5 +57,5 @@ def frame(catalogue: Catalogue | None, notation: Notation, *, markers: bool = Fa
     """The text around a request: before it a planner's rules and tools; without a catalogue it is the instruction."""
     if catalogue is None:
         return Frame(*WITHOUT_INPUT.split("{instruction}"))
-    before, between, after = around(notation, markers=markers)
+    before, between, after = shared_frame(notation, markers=markers)
     return Frame(f"{before}{render_catalogue(catalogue)}{between}", after)

@@ -16,12 +16,12 @@ from itertools import chain, islice
 from typing import Any
 
 from platypus.catalogue.tools import Catalogue
-from platypus.data.dataset import PARAPHRASED, Example, Rejected, Repaired, Row, is_alpaca, understood
-from platypus.data.signatures import question, skeleton, template
-from platypus.data.sources import Entry, Line, entries
+from platypus.data.dataset import PARAPHRASED, Example, Rejected, Repaired, Row, is_alpaca, parse_rows
+from platypus.data.signatures import one_line_request, plan_skeleton, request_template
+from platypus.data.sources import RawLine, RawRow, read_raw_rows
 from platypus.parallel import cores, in_order
 from platypus.plan.equality import fingerprint
-from platypus.refinement.quality import Bounds, Finding, check
+from platypus.refinement.quality import Doubt, RequestBounds, check_row
 
 BATCH = 1000  # rows that are worked on at once
 FEW = 16  # batches up to which one process is quicker than several
@@ -45,7 +45,7 @@ class Candidate:
     tools: tuple[str, ...]
     steps: int
     grounded: float
-    findings: tuple[Finding, ...]
+    findings: tuple[Doubt, ...]
 
     @property
     def place(self) -> str:
@@ -72,23 +72,23 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadingOptions:
     """How rows are read: against which tools, whether they are mended, within which bounds."""
 
     catalogue: Catalogue | None
     lenient: bool
-    bounds: Bounds
+    bounds: RequestBounds
 
 
 @dataclass(frozen=True)
-class Gathered:
+class Candidates:
     """The rows of some sources, in their order."""
 
     candidates: list[Candidate] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     repaired: list[Repaired] = field(default_factory=list)
 
-    def extend(self, other: "Gathered") -> None:
+    def extend(self, other: "Candidates") -> None:
         """Add what another one holds."""
         self.candidates.extend(other.candidates)
         self.rejected.extend(other.rejected)
@@ -101,61 +101,61 @@ class Batch:
 
     source: str
     alpaca: bool
-    entries: Sequence[Line | Entry]
+    entries: Sequence[RawLine | RawRow]
 
 
-Mapped = Callable[[Iterator[Batch], Reading], Iterator[Gathered]]  # `understand` of each batch, in order
+Mapped = Callable[[Iterator[Batch], ReadingOptions], Iterator[Candidates]]  # `check_batch` of each batch, in order
 
 
-def gather(sources: Iterable[str], reading: Reading, *, mapped: Mapped | None = None) -> Gathered:
+def gather(sources: Iterable[str], reading: ReadingOptions, *, mapped: Mapped | None = None) -> Candidates:
     """All rows of the sources, worked on by `mapped` (default: all cores of this machine).
 
     Raises DatasetError for a source that cannot be read or holds no rows.
     """
-    everything = Gathered()
+    everything = Candidates()
     for source in sources:
-        for part in (mapped or on_cores)(batches(source, reading), reading):
+        for part in (mapped or on_cores)(row_batches(source, reading), reading):
             everything.extend(part)
     return everything
 
 
-def batches(source: str, reading: Reading) -> Iterator[Batch]:
+def row_batches(source: str, reading: ReadingOptions) -> Iterator[Batch]:
     """The rows of a source, some at a time. Raises DatasetError when it cannot be read or holds no rows."""
-    found = entries(source, lenient=reading.lenient)
-    seen: list[Line | Entry] = []
+    found = read_raw_rows(source, lenient=reading.lenient)
+    seen: list[RawLine | RawRow] = []
     alpaca = is_alpaca(_noted(found, seen), source, lenient=reading.lenient)
     found = chain(seen, found)
     while some := list(islice(found, BATCH)):
         yield Batch(source, alpaca, some)
 
 
-def _noted(found: Iterable[Line | Entry], seen: list[Line | Entry]) -> Iterator[Line | Entry]:
+def _noted(found: Iterable[RawLine | RawRow], seen: list[RawLine | RawRow]) -> Iterator[RawLine | RawRow]:
     for entry in found:
         seen.append(entry)
         yield entry
 
 
-def understand(batch: Batch, reading: Reading) -> Gathered:
+def check_batch(batch: Batch, reading: ReadingOptions) -> Candidates:
     """The rows of a batch, checked, with all that is known of each from itself alone."""
-    dataset = understood(batch.entries, batch.source, reading.catalogue, alpaca=batch.alpaca, lenient=reading.lenient)
+    dataset = parse_rows(batch.entries, batch.source, reading.catalogue, alpaca=batch.alpaca, lenient=reading.lenient)
     rows = zip(dataset.rows, dataset.lines, strict=True)
     candidates = [_candidate(row, batch.source, line, reading) for row, line in rows]
-    return Gathered(candidates, list(dataset.rejected), list(dataset.repaired))
+    return Candidates(candidates, list(dataset.rejected), list(dataset.repaired))
 
 
-def _candidate(row: Row, file: str, line: int, reading: Reading) -> Candidate:
+def _candidate(row: Row, file: str, line: int, reading: ReadingOptions) -> Candidate:
     if isinstance(row, Example) and reading.catalogue is not None:
         row = replace(row, plan=row.plan.ordered(reading.catalogue))
-    checked = check(row, reading.catalogue, reading.bounds)
+    checked = check_row(row, reading.catalogue, reading.bounds)
     return Candidate(
         file=file,
         line=line,
         original=_original(row, line),
         row=json.dumps(row.to_json(), ensure_ascii=False, default=str).encode("utf-8", "backslashreplace"),
-        question=question(row),
-        template=_hashed(template(row)),
+        question=one_line_request(row),
+        template=_hashed(request_template(row)),
         answer=_answer(row, reading.catalogue),
-        skeleton=skeleton(row.plan) if isinstance(row, Example) else "",
+        skeleton=plan_skeleton(row.plan) if isinstance(row, Example) else "",
         tools=tuple({sys.intern(step.tool): None for step in row.plan}) if isinstance(row, Example) else (),
         steps=len(row.plan) if isinstance(row, Example) else -1,
         grounded=checked.grounded,
@@ -182,13 +182,13 @@ def _hashed(text: str) -> int:
 # ---------------------------------------------------------------- several processes
 
 
-def on_cores(work: Iterator[Batch], reading: Reading) -> Iterator[Gathered]:
-    """`understand` of each batch, in order; by several processes where there are many batches."""
+def on_cores(work: Iterator[Batch], reading: ReadingOptions) -> Iterator[Candidates]:
+    """`check_batch` of each batch, in order; by several processes where there are many batches."""
     first = list(islice(work, FEW))
     work, number = chain(first, work), cores()
     if len(first) < FEW or number == 1:
-        yield from (understand(batch, reading) for batch in work)
+        yield from (check_batch(batch, reading) for batch in work)
         return
     spawn = multiprocessing.get_context("spawn")  # a fork would copy locks that no thread is left to open
     with ProcessPoolExecutor(number, mp_context=spawn) as pool:
-        yield from in_order(pool, partial(understand, reading=reading), work, ahead=4 * number)
+        yield from in_order(pool, partial(check_batch, reading=reading), work, ahead=4 * number)

@@ -19,7 +19,7 @@ from platypus.refinement.grouping import numbered
 from platypus.refinement.similarity import BUCKET, EPSILON, Sets, alike, repeated
 
 
-class Left(NamedTuple):
+class Kept(NamedTuple):
     """The candidates that stay, in their order, their places among the given ones, and the others' rejections."""
 
     kept: list[Candidate]
@@ -37,7 +37,7 @@ def quality(candidate: Candidate) -> tuple[int, float]:
     return len(candidate.findings), -candidate.grounded
 
 
-def without_repetitions(candidates: Sequence[Candidate]) -> Left:
+def without_repetitions(candidates: Sequence[Candidate]) -> Kept:
     """Of rows that ask the same, up to case and a full stop, the best; but none of them when their plans differ.
 
     A plan without doubts stays against plans with some. Plans may differ where the case of the request does. Differing
@@ -60,7 +60,7 @@ def without_repetitions(candidates: Sequence[Candidate]) -> Left:
                 rejected.append(rejection(candidates[i], "duplicate", said, str(candidates[first])))
         kept += best.values()
     kept.sort()
-    return Left([candidates[i] for i in kept], kept, rejected)
+    return Kept([candidates[i] for i in kept], kept, rejected)
 
 
 def _without_conflicts(candidates: Sequence[Candidate], places: Sequence[int], rejected: list[Rejected]) -> list[int]:
@@ -89,7 +89,7 @@ def _conflicts(members: Sequence[Candidate], *, against: Sequence[Candidate]) ->
         yield rejection(one, "conflict", reason, *(f"{other.place}: {other.said}" for other in others))
 
 
-def without_near_copies(candidates: Sequence[Candidate], sets: Sets, *, threshold: float) -> Left:
+def without_near_copies(candidates: Sequence[Candidate], sets: Sets, *, threshold: float) -> Kept:
     """What is left without rows that are nearly the same as a better one with the same answer."""
     order = np.array(sorted(range(len(candidates)), key=lambda i: quality(candidates[i])), np.int64)
     answers = numbered(candidates[i].answer for i in order.tolist())
@@ -102,7 +102,7 @@ def without_near_copies(candidates: Sequence[Candidate], sets: Sets, *, threshol
     return _left(candidates, found)
 
 
-def without_paraphrases(candidates: Sequence[Candidate], *, model: str, threshold: float) -> Left:
+def without_paraphrases(candidates: Sequence[Candidate], *, model: str, threshold: float) -> Kept:
     """What is left without rows whose embedding is that much alike to a better one's with the same answer."""
     answers: dict[int, list[int]] = defaultdict(list)
     for i, candidate in enumerate(candidates):
@@ -122,9 +122,9 @@ def without_paraphrases(candidates: Sequence[Candidate], *, model: str, threshol
     return _left(candidates, found)
 
 
-def _left(candidates: Sequence[Candidate], found: Mapping[int, Rejected]) -> Left:
+def _left(candidates: Sequence[Candidate], found: Mapping[int, Rejected]) -> Kept:
     places = [i for i in range(len(candidates)) if i not in found]
-    return Left([candidates[i] for i in places], places, [found[i] for i in sorted(found)])
+    return Kept([candidates[i] for i in places], places, [found[i] for i in sorted(found)])
 
 
 # ---------------------------------------------------------------- tests
@@ -138,7 +138,7 @@ def without_contamination(
     near_duplicate: float,
     model: str,
     embedding: float,
-) -> Left:
+) -> Kept:
     """What is left without every row that has a test row's template, nearly its letters, or nearly its embedding.
 
     `sets` are those of the candidates, then of the tests.

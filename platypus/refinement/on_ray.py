@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from platypus.errors import RunError
-from platypus.refinement.candidates import Batch, Gathered, Reading, understand
+from platypus.refinement.candidates import Batch, Candidates, ReadingOptions, check_batch
 
 
-def on_ray(work: Iterator[Batch], reading: Reading) -> Iterator[Gathered]:
+def on_ray(work: Iterator[Batch], reading: ReadingOptions) -> Iterator[Candidates]:
     """`understand` of each batch, in order. Raises RunError where Ray is not installed."""
     try:
         import ray
@@ -26,7 +26,7 @@ def on_ray(work: Iterator[Batch], reading: Reading) -> Iterator[Gathered]:
     shared = ray.put(reading)
 
     def checked(row: dict[str, Any]) -> dict[str, Any]:
-        return {"number": row["number"], "gathered": understand(row["batch"], ray.get(shared))}
+        return {"number": row["number"], "gathered": check_batch(row["batch"], ray.get(shared))}
 
     items = [{"number": number, "batch": batch} for number, batch in enumerate(work)]
     rows = ray.data.from_items(items).map(checked).iter_rows() if items else ()

@@ -15,10 +15,10 @@ from platypus.catalogue.schema import allowed_values, array_items, fits, is_noth
 from platypus.catalogue.tools import Argument, Catalogue, Tool
 from platypus.catalogue.words import words
 from platypus.data.dataset import Example, Instruction, Row
-from platypus.data.signatures import literals, one_line, question, said_literals
+from platypus.data.signatures import literal_texts, one_line, one_line_request, plan_literals
 from platypus.errors import DatasetError
 from platypus.plan.plan import Plan, Reference, Value
-from platypus.run.settings import Doubt
+from platypus.run.settings import DoubtKind
 
 NUMBERS = {
     **{"zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6"},
@@ -83,15 +83,15 @@ PERSONAL = {
 }
 
 
-class Finding(NamedTuple):
+class Doubt(NamedTuple):
     """One doubt about a row: its kind, and what was found."""
 
-    kind: Doubt
+    kind: DoubtKind
     what: str
 
 
 @dataclass(frozen=True)
-class Bounds:
+class RequestBounds:
     """What is asked of a request: its number of words, and languages as ISO 639-1 codes (none: any)."""
 
     shortest: int
@@ -100,29 +100,28 @@ class Bounds:
 
 
 @dataclass(frozen=True)
-class Checked:
+class RowCheck:
     """The findings of a row, and the share of its plan's literals that the request names."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[Doubt, ...]
     grounded: float
 
 
-def check(row: Row, catalogue: Catalogue | None, bounds: Bounds) -> Checked:
+def check_row(row: Row, catalogue: Catalogue | None, bounds: RequestBounds) -> RowCheck:
     """Everything that may be wrong with a row. Raises DatasetError where languages are to be told and cannot be."""
-    asked = question(row)
+    asked = one_line_request(row)
     findings = [*_bounds(asked, bounds), *_private(asked, row)]
     if isinstance(row, Instruction) or catalogue is None:
-        return Checked(tuple(findings), 1.0)
+        return RowCheck(tuple(findings), 1.0)
     literals = list(_literals(row.plan, catalogue))
     said = _Said(asked)
     missing = [literal for literal in literals if not said.names(literal)]
     findings += [
-        Finding("ungrounded", f"{literal.text!r} ({literal.argument.name}) is not in the request")
-        for literal in missing
+        Doubt("ungrounded", f"{literal.text!r} ({literal.argument.name}) is not in the request") for literal in missing
     ]
     findings += _unused(row.plan, catalogue)
     findings += _loose(row.plan, catalogue)
-    return Checked(tuple(findings), 1 - len(missing) / len(literals) if literals else 1.0)
+    return RowCheck(tuple(findings), 1 - len(missing) / len(literals) if literals else 1.0)
 
 
 # ---------------------------------------------------------------- literals and the request
@@ -140,7 +139,7 @@ def _literals(plan: Plan, catalogue: Catalogue) -> Iterator[_Literal]:
         for name, value in step.arguments.items() if tool else ():
             argument = tool.argument(name) if tool else None
             if argument and value != argument.schema.get("default") and not _is_everything(value, argument):
-                yield from (_Literal(text, argument) for text in map(one_line, literals(value)) if text)
+                yield from (_Literal(text, argument) for text in map(one_line, literal_texts(value)) if text)
 
 
 def _is_everything(value: Value, argument: Argument) -> bool:
@@ -178,13 +177,13 @@ def _stem(word: str) -> str:
 # ---------------------------------------------------------------- steps and references
 
 
-def _unused(plan: Plan, catalogue: Catalogue) -> Iterator[Finding]:
+def _unused(plan: Plan, catalogue: Catalogue) -> Iterator[Doubt]:
     """Steps before the last whose output nobody uses, unless what they do is the point."""
     used = {step for some in plan.dependencies() for step in some}
     for i, step in enumerate(plan.steps[:-1]):
         tool = catalogue.tool(step.tool)
         if i not in used and tool and _only_tells(tool):
-            yield Finding("unused-step", f"nothing uses the output of step {i} ({step.tool})")
+            yield Doubt("unused-step", f"nothing uses the output of step {i} ({step.tool})")
 
 
 def _only_tells(tool: Tool) -> bool:
@@ -194,7 +193,7 @@ def _only_tells(tool: Tool) -> bool:
     return bool(hint) if hint is not None else not is_nothing(tool.output) and not said & EFFECTS
 
 
-def _loose(plan: Plan, catalogue: Catalogue) -> Iterator[Finding]:
+def _loose(plan: Plan, catalogue: Catalogue) -> Iterator[Doubt]:
     """References to outputs that are described in prose alone, where the prose speaks of something else."""
     for i, step in enumerate(plan):
         consumer = catalogue.tool(step.tool)
@@ -205,7 +204,7 @@ def _loose(plan: Plan, catalogue: Catalogue) -> Iterator[Finding]:
                     producer = catalogue.tool(plan.steps[reference.step].tool)
                     if producer and not _sensible(producer, reference, consumer, argument, value):
                         what = f"{reference}, the output of {producer.name}, hardly is {name!r} of {step.tool}"
-                        yield Finding("loose-reference", f"step {i}: {what}")
+                        yield Doubt("loose-reference", f"step {i}: {what}")
 
 
 def _sensible(producer: Tool, reference: Reference, consumer: Tool, argument: Argument, value: Value) -> bool:
@@ -225,14 +224,14 @@ def _sensible(producer: Tool, reference: Reference, consumer: Tool, argument: Ar
 # ---------------------------------------------------------------- text
 
 
-def _bounds(asked: str, bounds: Bounds) -> Iterator[Finding]:
+def _bounds(asked: str, bounds: RequestBounds) -> Iterator[Doubt]:
     count = len(asked.split())
     if not bounds.shortest <= count <= bounds.longest:
-        yield Finding("length", f"{count} words, not {bounds.shortest} to {bounds.longest}")
+        yield Doubt("length", f"{count} words, not {bounds.shortest} to {bounds.longest}")
     if bounds.languages:
         language = _language(asked)
         if language not in bounds.languages:
-            yield Finding("language", f"seems to be {language!r}, not {' or '.join(bounds.languages)}")
+            yield Doubt("language", f"seems to be {language!r}, not {' or '.join(bounds.languages)}")
 
 
 def _language(text: str) -> str:
@@ -248,19 +247,19 @@ def _language(text: str) -> str:
     return str(py3langid.classify(text)[0])
 
 
-def _private(asked: str, row: Row) -> Iterator[Finding]:
+def _private(asked: str, row: Row) -> Iterator[Doubt]:
     """Secrets and personal data in the request or the answer. What is found is shown in part only."""
     text = asked if isinstance(row, Example) else f"{asked} {row.output}"
     if isinstance(row, Example):
-        text = " ".join([asked, *map(one_line, said_literals(row.plan))])
+        text = " ".join([asked, *map(one_line, plan_literals(row.plan))])
     if not HINT.search(text):
         return
-    kinds: tuple[tuple[Doubt, dict[str, re.Pattern[str]]], ...] = (("secret", SECRETS), ("personal-data", PERSONAL))
+    kinds: tuple[tuple[DoubtKind, dict[str, re.Pattern[str]]], ...] = (("secret", SECRETS), ("personal-data", PERSONAL))
     for kind, patterns in kinds:
         for name, pattern in patterns.items():
             for found in sorted({match[0] for match in pattern.finditer(text)}):
                 if name != "card number" or _is_card(found):
-                    yield Finding(kind, f"{name} {found[:3]}…")
+                    yield Doubt(kind, f"{name} {found[:3]}…")
 
 
 def _is_card(text: str) -> bool:

@@ -58,7 +58,7 @@ def split_by_tool(
     return made
 
 
-def prevailing(rows: Sequence[int], keys: Sequence[Sequence[str]], *, share: float, rng: Random) -> Iterator[int]:
+def overrepresented(rows: Sequence[int], keys: Sequence[Sequence[str]], *, share: float, rng: Random) -> Iterator[int]:
     """The rows that are too many: of those with one key at most this share of all, and at least one, stays.
 
     `keys` are those of each row; which rows stay is drawn.

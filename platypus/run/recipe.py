@@ -15,22 +15,22 @@ from pydantic import Field, ValidationError, model_validator
 from platypus.errors import RecipeError
 from platypus.files import read_text
 from platypus.run.settings import (
-    BaseTable,
-    DecodeTable,
+    DecodeSettings,
     Decoding,
-    EvaluateTable,
-    GenerateTable,
-    MergeTable,
-    PromptTable,
-    RefineTable,
-    Table,
-    TeacherTable,
+    EvaluateSettings,
+    GenerateSettings,
+    MergeSettings,
+    PretrainSettings,
+    PromptSettings,
+    RefineSettings,
+    Settings,
+    TeacherSettings,
     Text,
-    TrainTable,
+    TrainSettings,
 )
 
 
-class Recipe(Table):
+class Recipe(Settings):
     """A whole recipe."""
 
     catalogue: Text | None = None
@@ -38,15 +38,15 @@ class Recipe(Table):
     base: Text = "embedded"
     """The model to fine-tune: `embedded` (comes with Platypus), a local folder, or a hub name."""
     seed: Annotated[int, Field(ge=0)] = 0
-    prompt: PromptTable = PromptTable()
-    generate: GenerateTable = GenerateTable()
-    teacher: TeacherTable = TeacherTable()
-    refine: RefineTable = RefineTable()
-    train: TrainTable = TrainTable()
-    merge: MergeTable = MergeTable()
-    decode: DecodeTable = DecodeTable()
-    evaluate: EvaluateTable = EvaluateTable()
-    pretrain: BaseTable = BaseTable()
+    prompt: PromptSettings = PromptSettings()
+    generate: GenerateSettings = GenerateSettings()
+    teacher: TeacherSettings = TeacherSettings()
+    refine: RefineSettings = RefineSettings()
+    train: TrainSettings = TrainSettings()
+    merge: MergeSettings = MergeSettings()
+    decode: DecodeSettings = DecodeSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    pretrain: PretrainSettings = PretrainSettings()
 
     @model_validator(mode="after")
     def _a_teacher_has_work(self) -> Self:
@@ -82,10 +82,10 @@ def read_recipe(path: Path) -> Recipe:
         raise RecipeError(f"{len(complaints)} problems", where=str(path), remedy=listed) from error
 
 
-_TABLES: dict[str, type[Table]] = {
+_TABLES: dict[str, type[Settings]] = {
     name: field.annotation
     for name, field in Recipe.model_fields.items()
-    if isinstance(field.annotation, type) and issubclass(field.annotation, Table)
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Settings)
 }
 
 

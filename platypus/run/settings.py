@@ -17,11 +17,11 @@ Rate = Annotated[float, Field(gt=0)]
 Text = Annotated[str, Field(min_length=1)]
 Quantisation = Literal["none", "nf4", "int8"]
 Decoding = Literal["grammar", "free"]
-Doubt = Literal["ungrounded", "unused-step", "loose-reference", "length", "language", "personal-data", "secret"]
+DoubtKind = Literal["ungrounded", "unused-step", "loose-reference", "length", "language", "personal-data", "secret"]
 Likeness = Annotated[float, Field(gt=0, le=1)]
 
 
-class Table(BaseModel):
+class Settings(BaseModel):
     """A part of a recipe: frozen, strict, and closed to keys that it does not know."""
 
     model_config = ConfigDict(
@@ -29,7 +29,7 @@ class Table(BaseModel):
     )
 
 
-class PromptTable(Table):
+class PromptSettings(Settings):
     """`[prompt]`: how requests and plans look as text."""
 
     notation: Notation = "json"
@@ -46,7 +46,7 @@ class PromptTable(Table):
         return self
 
 
-class GenerateTable(Table):
+class GenerateSettings(Settings):
     """`[generate]`: examples made from the catalogue alone."""
 
     examples: Annotated[int, Field(ge=0)] = 1000
@@ -63,7 +63,7 @@ class GenerateTable(Table):
     """The share of requests with a sentence around them that asks for nothing."""
 
 
-class TeacherTable(Table):
+class TeacherSettings(Settings):
     """`[teacher]`: a language model behind an OpenAI-compatible endpoint, which adds to what `generate` makes.
 
     Its key, where it needs one, comes from the environment (`PLATYPUS_TEACHER_KEY`) and stands in no file.
@@ -131,7 +131,7 @@ class TeacherTable(Table):
         return self
 
 
-class RefineTable(Table):
+class RefineSettings(Settings):
     """`[refine]`: which examples are used, and how they are split."""
 
     data: list[Text] = []
@@ -156,7 +156,7 @@ class RefineTable(Table):
     """Whether what is nearly JSON, or nearly a plan, is mended and reported, or is a bad row."""
     bad_rows: Literal["refuse", "skip"] = "refuse"
     """A row that is not a valid example stops the run, or is left out; it is listed in both cases."""
-    reject: list[Doubt] = []
+    reject: list[DoubtKind] = []
     """The doubts for which a valid row is left out; all others are counted and listed."""
     min_words: Count = 2
     """A request of fewer words is a doubt of the kind `length`."""
@@ -182,7 +182,7 @@ class RefineTable(Table):
         return self
 
 
-class TrainTable(Table):
+class TrainSettings(Settings):
     """`[train]`: LoRA fine-tuning."""
 
     epochs: Count = 1
@@ -251,7 +251,7 @@ class TrainTable(Table):
         return self
 
 
-class MergeTable(Table):
+class MergeSettings(Settings):
     """`[merge]`: the adapter into its base."""
 
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
@@ -260,7 +260,7 @@ class MergeTable(Table):
     """On how many real prompts merged and adapted model must agree."""
 
 
-class DecodeTable(Table):
+class DecodeSettings(Settings):
     """`[decode]`: how a planner's answers are made."""
 
     decoding: Decoding = "grammar"
@@ -288,7 +288,7 @@ class DecodeTable(Table):
         return self
 
 
-class EvaluateTable(Table):
+class EvaluateSettings(Settings):
     """`[evaluate]`: scores on the test examples."""
 
     before: bool = True
@@ -301,7 +301,7 @@ class EvaluateTable(Table):
     """The first so many test examples only."""
 
 
-class BaseTable(Table):
+class PretrainSettings(Settings):
     """`[pretrain]`: the small base that `platypus base` trains."""
 
     hidden_size: Count = 128

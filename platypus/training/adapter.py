@@ -9,9 +9,9 @@ from peft import LoraConfig, get_peft_model
 from platypus.errors import ModelError
 from platypus.model.loading import Loaded
 from platypus.run.recipe import Recipe
-from platypus.run.settings import TrainTable
-from platypus.training.distributed import Team, load_for_training, shard
-from platypus.training.shared_prefix.prefix import sharing
+from platypus.run.settings import TrainSettings
+from platypus.training.distributed import ProcessGroup, load_for_training, shard
+from platypus.training.shared_prefix.prefix import prefix_support
 
 # Our names for the layers of Llama-like models; "all-linear" is PEFT's own for every linear layer but the output.
 TARGETS: dict[str, str | list[str]] = {
@@ -21,15 +21,15 @@ TARGETS: dict[str, str | list[str]] = {
 }
 
 
-def load_adapted_for_training(recipe: Recipe, team: Team) -> Loaded:
+def load_adapted_for_training(recipe: Recipe, processes: ProcessGroup) -> Loaded:
     """The recipe's base with a fresh adapter, where it computes, sharded if the recipe says so."""
-    loaded = load_for_training(recipe, team)
-    adapted = adapt(loaded, recipe.train, seed=recipe.seed, device=team.accelerator.device)
-    shard(adapted, recipe.train, team)
+    loaded = load_for_training(recipe, processes)
+    adapted = adapt(loaded, recipe.train, seed=recipe.seed, device=processes.accelerator.device)
+    shard(adapted, recipe.train, processes)
     return adapted
 
 
-def adapt(loaded: Loaded, settings: TrainTable, *, seed: int, device: torch.device | None = None) -> Loaded:
+def adapt(loaded: Loaded, settings: TrainSettings, *, seed: int, device: torch.device | None = None) -> Loaded:
     """The base with a fresh LoRA adapter, float32, which changes nothing yet; it will compute on `device`.
 
     Raises ModelError for unknown layers.
@@ -44,7 +44,7 @@ def adapt(loaded: Loaded, settings: TrainTable, *, seed: int, device: torch.devi
     )
     torch.manual_seed(seed)
     base: Any = loaded.model
-    shared = sharing(base, device=device or loaded.device, wanted=settings.prefix)
+    shared = prefix_support(base, device=device or loaded.device, wanted=settings.prefix)
     if shared.attention:
         base.set_attn_implementation(shared.attention)
     try:

@@ -8,13 +8,13 @@ import math
 import random
 from collections.abc import Sequence
 
-from platypus.prompt.prompt import Encoded
-from platypus.run.settings import TrainTable
+from platypus.prompt.prompt import EncodedExample
+from platypus.run.settings import TrainSettings
 
 SORTED_TOGETHER = 50  # batches among which group_by_length sorts, as in transformers
 
 
-def batches(examples: Sequence[Encoded], *, settings: TrainTable, seed: int, epoch: int) -> list[list[int]]:
+def batches(examples: Sequence[EncodedExample], *, settings: TrainSettings, seed: int, epoch: int) -> list[list[int]]:
     """The rows of each optimizer step of an epoch, by number: every row once, only the last step may have fewer.
 
     With group_by_length the rows of a step are of like length as well.
@@ -36,19 +36,19 @@ def batches(examples: Sequence[Encoded], *, settings: TrainTable, seed: int, epo
     return steps + last
 
 
-def share(step: Sequence[Encoded], *, rank: int, ranks: int, even: bool = False) -> list[Encoded]:
+def share(step: Sequence[EncodedExample], *, rank: int, world_size: int, even: bool = False) -> list[EncodedExample]:
     """What one of several devices computes of a step: every so-manieth row.
 
     With `even` all get the same number: one with fewer gets a row that it computes and learns nothing from.
     """
-    mine = list(step[rank::ranks])
-    if even and len(mine) < math.ceil(len(step) / ranks):
+    mine = list(step[rank::world_size])
+    if even and len(mine) < math.ceil(len(step) / world_size):
         row = step[0]
-        mine.append(Encoded(row.ids, len(row.ids), row.name))
+        mine.append(EncodedExample(row.ids, len(row.ids), row.name))
     return mine
 
 
-def _families(examples: Sequence[Encoded]) -> list[list[int]]:
+def _families(examples: Sequence[EncodedExample]) -> list[list[int]]:
     """The rows in families: neighbours in sorted order that share at least half of the shorter prompt.
 
     Rows of one catalogue are a family. Rows without relatives share a family too, whose rows have nothing in common.
@@ -64,11 +64,11 @@ def _families(examples: Sequence[Encoded]) -> list[list[int]]:
     return [sorted(family) for family in (*(family for family in families if len(family) > 1), strangers) if family]
 
 
-def _begin_alike(one: Encoded, other: Encoded) -> bool:
+def _begin_alike(one: EncodedExample, other: EncodedExample) -> bool:
     half = min(one.prompt_length, other.prompt_length) // 2
     return one.ids[:half] == other.ids[:half]
 
 
-def _sorted_in_spans(order: Sequence[int], examples: Sequence[Encoded], *, span: int) -> list[int]:
+def _sorted_in_spans(order: Sequence[int], examples: Sequence[EncodedExample], *, span: int) -> list[int]:
     parts = (order[start : start + span] for start in range(0, len(order), span))
     return [number for part in parts for number in sorted(part, key=lambda number: len(examples[number].ids))]

@@ -101,7 +101,7 @@ class TrainingState:
 
 
 @dataclass(frozen=True)
-class Found:
+class LatestCheckpoint:
     """The newest state that is whole, if there is one, and which newer checkpoints were passed over, and why."""
 
     state: TrainingState | None
@@ -141,15 +141,15 @@ def save_checkpoint(folder: Path, *, state: TrainingState, keep: int = 2) -> Pat
     return final
 
 
-def load_latest(folder: Path) -> Found:
+def load_latest(folder: Path) -> LatestCheckpoint:
     """The newest checkpoint that is whole to its last byte. What a killed process left half done is cleared away."""
     _recover(folder)
     passed_over: list[str] = []
     for path in _checkpoints(folder):
         if (fault := _fault(path)) is None:
-            return Found(_read(path), tuple(passed_over))
+            return LatestCheckpoint(_read(path), tuple(passed_over))
         passed_over.append(f"{path}: {fault}")
-    return Found(None, tuple(passed_over))
+    return LatestCheckpoint(None, tuple(passed_over))
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -17,33 +17,35 @@ from random import Random
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, Row
 from platypus.errors import PromptError
-from platypus.generation.tasks import lesson
-from platypus.prompt.prompt import Encoded, Prompt
-from platypus.run.settings import TrainTable
+from platypus.generation.tasks import random_task
+from platypus.prompt.prompt import EncodedExample, Prompt
+from platypus.run.settings import TrainSettings
 from platypus.training.batches import batches
 
 REHEARSED = 16  # tools in a random catalogue, or as many as the run's own has
 TRIES = 20  # random catalogues until one is short enough
 
-Reader = Callable[[Sequence[int], int], list[Encoded]]  # the numbers of a step's rows, and the step's → its examples
+Reader = Callable[
+    [Sequence[int], int], list[EncodedExample]
+]  # the numbers of a step's rows, and the step's → its examples
 
 
 @dataclass(frozen=True)
-class Lessons:
+class TrainingDataset:
     """The rows of a training, and how they are read."""
 
     rows: Sequence[Row]
     prompt: Prompt
-    settings: TrainTable
+    settings: TrainSettings
     seed: int
 
     @cached_property
-    def examples(self) -> list[Encoded]:
+    def examples(self) -> list[EncodedExample]:
         """All rows under the catalogue as it is. Raises PromptError for rows that are longer than the cutoff."""
         return encode(self.prompt, self.rows, self.settings)
 
     @cached_property
-    def pool(self) -> list[Encoded]:
+    def pool(self) -> list[EncodedExample]:
         """What steps are made of: the examples and, behind them, what stands for the requests of rehearsals."""
         steps, share = math.ceil(len(self.rows) / self.settings.batch_size), self.settings.rehearsal
         number = round(steps * share / (1 - share)) if self.prompt.catalogue else 0
@@ -54,7 +56,7 @@ class Lessons:
         """Whether steps have catalogues of their own."""
         return self.prompt.catalogue is not None and (self.settings.shuffle_tools or self.settings.drop_tools > 0)
 
-    def read(self, rows: Sequence[int], step: int) -> list[Encoded]:
+    def step_examples(self, rows: Sequence[int], step: int) -> list[EncodedExample]:
         """What a step, counted from 1, reads of these rows of the pool; if it rehearses, another catalogue each time.
 
         The cutoff is held by `examples`: another order moves token borders, by some tokens at most.
@@ -73,11 +75,11 @@ class Lessons:
         """Those of the pool's rows that are the training's own."""
         return [row for row in rows if row < len(self.rows)]
 
-    def _rehearsed(self, key: str) -> list[Encoded]:
+    def _rehearsed(self, key: str) -> list[EncodedExample]:
         """The requests for a random catalogue that the key names, a step's worth."""
         size, most = self.settings.batch_size, min(REHEARSED, max(2, len(self.prompt.catalogue or ())))
         for again in range(TRIES):
-            drawn = lesson(f"rehearsal/{self.seed}/{key}/{again}", tools=most, requests=size)
+            drawn = random_task(f"rehearsal/{self.seed}/{key}/{again}", tools=most, requests=size)
             try:
                 rows = encode(replace(self.prompt, catalogue=drawn.catalogue), drawn.examples, self.settings)
             except PromptError:
@@ -110,7 +112,7 @@ class Lessons:
         return batches(self.pool, settings=self.settings, seed=self.seed, epoch=1)
 
 
-def draw(catalogue: Catalogue, needed: AbstractSet[str], *, settings: TrainTable, rng: Random) -> Catalogue:
+def draw(catalogue: Catalogue, needed: AbstractSet[str], *, settings: TrainSettings, rng: Random) -> Catalogue:
     """The tools that are needed and some of the others, in another order if the settings say so; never none."""
     shown = [tool for tool in catalogue if tool.name in needed or rng.random() >= settings.drop_tools]
     shown = shown or [rng.choice(catalogue.tools)]
@@ -119,7 +121,7 @@ def draw(catalogue: Catalogue, needed: AbstractSet[str], *, settings: TrainTable
     return Catalogue(tuple(shown))
 
 
-def encode(prompt: Prompt, rows: Sequence[Row], settings: TrainTable) -> list[Encoded]:
+def encode(prompt: Prompt, rows: Sequence[Row], settings: TrainSettings) -> list[EncodedExample]:
     """The rows as tokens. With train_on_inputs a row's prompt is but its first token, which nothing can predict."""
     examples = prompt.encode_all(rows)
     return [replace(example, prompt_length=1) for example in examples] if settings.train_on_inputs else examples

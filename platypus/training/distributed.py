@@ -21,7 +21,7 @@ from torch.distributed.fsdp import fully_shard
 from platypus.errors import RecipeError
 from platypus.model.loading import Loaded, load_base
 from platypus.run.recipe import Recipe
-from platypus.run.settings import TrainTable
+from platypus.run.settings import TrainSettings
 from platypus.training.shared_prefix.prefix import inner_model
 
 Message = TypeVar("Message")
@@ -30,7 +30,7 @@ ECHO = 2.0
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """The processes of one training, as torchrun or `accelerate launch` started them, or this one alone."""
 
     accelerator: Accelerator
@@ -44,7 +44,7 @@ class Team:
             torch.distributed.destroy_process_group()
 
     @property
-    def ranks(self) -> int:
+    def world_size(self) -> int:
         """How many processes there are."""
         return int(self.accelerator.num_processes)
 
@@ -54,19 +54,19 @@ class Team:
         return int(self.accelerator.process_index)
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the first one."""
         return bool(self.accelerator.is_main_process)
 
-    def tell(self, message: Message) -> Message:
+    def broadcast(self, message: Message) -> Message:
         """What the leader says, in all processes; none goes on before it is said."""
         told = [message]
         broadcast_object_list(told)
         return told[0]
 
-    def add_up(self, tensors: Sequence[torch.Tensor]) -> None:
+    def all_reduce(self, tensors: Sequence[torch.Tensor]) -> None:
         """Replace each tensor by its sum over all processes, in one collective call."""
-        if self.ranks == 1:
+        if self.world_size == 1:
             return
         precise = torch.float64 if any(tensor.dtype == torch.float64 for tensor in tensors) else torch.float32
         flat = torch.cat([tensor.flatten().to(precise) for tensor in tensors])
@@ -75,9 +75,11 @@ class Team:
             tensor.copy_(part.view_as(tensor))
 
 
-def gather_team() -> Team:
-    """The team that this process belongs to."""
-    return Team(Accelerator(cpu=not torch.cuda.is_available()))  # several processes without GPUs talk through gloo
+def init_processes() -> ProcessGroup:
+    """The processes that this process belongs to."""
+    return ProcessGroup(
+        Accelerator(cpu=not torch.cuda.is_available())
+    )  # several processes without GPUs talk through gloo
 
 
 @dataclass
@@ -111,23 +113,23 @@ def stop_signals() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def check_team(recipe: Recipe, team: Team) -> None:
+def check_processes(recipe: Recipe, processes: ProcessGroup) -> None:
     """Raises RecipeError when the recipe's way of being parallel does not go with so many processes."""
     settings = recipe.train
-    if settings.batch_size % team.ranks:
-        nearest = max(settings.batch_size // team.ranks, 1) * team.ranks
+    if settings.batch_size % processes.world_size:
+        nearest = max(settings.batch_size // processes.world_size, 1) * processes.world_size
         raise RecipeError(
-            f"batch_size = {settings.batch_size} does not divide over {team.ranks} devices",
+            f"batch_size = {settings.batch_size} does not divide over {processes.world_size} devices",
             where="[train] batch_size",
-            remedy=f"Set it to {nearest} or another multiple of {team.ranks}, or use fewer devices.",
+            remedy=f"Set it to {nearest} or another multiple of {processes.world_size}, or use fewer devices.",
         )
-    if settings.parallel == "layers" and team.ranks > 1:
+    if settings.parallel == "layers" and processes.world_size > 1:
         raise RecipeError(
-            f'parallel = "layers" is one process that uses all devices of its host, but {team.ranks} were started',
+            f'parallel = "layers" is one process for all devices of its host, but {processes.world_size} were started',
             where="[train] parallel",
             remedy='Start it without torchrun, or set parallel = "fsdp".',
         )
-    if settings.parallel == "fsdp" and team.ranks == 1:
+    if settings.parallel == "fsdp" and processes.world_size == 1:
         raise RecipeError(
             'parallel = "fsdp" shards the base over several processes, but there is one',
             where="[train] parallel",
@@ -135,22 +137,22 @@ def check_team(recipe: Recipe, team: Team) -> None:
         )
 
 
-def load_for_training(recipe: Recipe, team: Team) -> Loaded:
+def load_for_training(recipe: Recipe, processes: ProcessGroup) -> Loaded:
     """The recipe's base where it computes. One that `shard` will hand out is read by the leader alone."""
     settings = recipe.train
-    device = "balanced" if settings.parallel == "layers" else str(team.accelerator.device)
+    device = "balanced" if settings.parallel == "layers" else str(processes.accelerator.device)
     if _handed_out(settings):
-        device = "cpu" if team.leads else "meta"
+        device = "cpu" if processes.is_main else "meta"
     return load_base(recipe.base, dtype=settings.dtype, device=device, quantise=settings.quantise)
 
 
-def _handed_out(settings: TrainTable) -> bool:
+def _handed_out(settings: TrainSettings) -> bool:
     """Whether the weights come from the leader, layer by layer, so that no process but it ever holds them all."""
     return settings.parallel == "fsdp" and settings.quantise == "none"
 
 
-def shard(adapted: Loaded, settings: TrainTable, team: Team) -> None:
-    """Where the recipe says so, shard each layer of the base over the team (FSDP2).
+def shard(adapted: Loaded, settings: TrainSettings, processes: ProcessGroup) -> None:
+    """Where the recipe says so, shard each layer of the base over the processes (FSDP2).
 
     The adapter, embeddings and head stay whole on every device. PEFT must have been there before: it cannot put an
     adapter on quantised weights that are sharded.
@@ -159,21 +161,21 @@ def shard(adapted: Loaded, settings: TrainTable, team: Team) -> None:
         return
     model, inner = adapted.model, inner_model(adapted.model)
     layers: Any = inner.layers
-    mesh = init_device_mesh(team.accelerator.device.type, (team.ranks,))
+    mesh = init_device_mesh(processes.accelerator.device.type, (processes.world_size,))
     for layer in layers:
         if _handed_out(settings):
-            _hand_out(layer, team, {})
+            _hand_out(layer, processes, {})
         fully_shard(layer, mesh=mesh, ignored_params={part for part in layer.parameters() if part.requires_grad})
     if _handed_out(settings):
-        _hand_out(model, team, {parameter: parameter for parameter in layers.parameters()})
+        _hand_out(model, processes, {parameter: parameter for parameter in layers.parameters()})
     whole = {part for name, part in inner.named_parameters() if part.requires_grad or not name.startswith("layers.")}
     fully_shard(inner, mesh=mesh, ignored_params=whole)
 
 
 @torch.no_grad()
-def _hand_out(module: torch.nn.Module, team: Team, done: dict[torch.Tensor, torch.Tensor]) -> None:
+def _hand_out(module: torch.nn.Module, processes: ProcessGroup, done: dict[torch.Tensor, torch.Tensor]) -> None:
     """Replace what the module holds by the leader's tensors, on this process's device. `done` is left alone."""
-    device = team.accelerator.device
+    device = processes.accelerator.device
     for part in module.modules():
         for store in (part._parameters, part._buffers):
             for name, tensor in store.items():

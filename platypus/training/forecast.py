@@ -17,12 +17,12 @@ from rich.filesize import decimal
 
 from platypus.errors import TrainingError
 from platypus.model.loading import Loaded
-from platypus.prompt.prompt import Encoded
-from platypus.run.settings import TrainTable
+from platypus.prompt.prompt import EncodedExample
+from platypus.run.settings import TrainSettings
 from platypus.training.batches import share
 from platypus.training.peak_memory import PeakCounter
 from platypus.training.shared_prefix.loss import accumulate, answer_length, shares
-from platypus.training.shared_prefix.prefix import common_prefix, sharing
+from platypus.training.shared_prefix.prefix import common_prefix, prefix_support
 
 # What allocators keep beyond the bytes that live, as a share of them. Measured with glibc 2.36: 0.1 to 0.7 for cuts
 # that the forecast chooses, more for others. On CUDA assumed.
@@ -34,7 +34,7 @@ BUSY = 512  # tokens at once that keep a device busy; a quarter of the prefix's 
 NF4_BYTES = 0.516  # of a weight: 4 bits and its share of the scales, themselves in 8 bits (arXiv 2305.14314)
 
 
-class Cut(NamedTuple):
+class StepSplit(NamedTuple):
     """How a step is cut to fit: how many suffixes at once, and whether activations are computed again."""
 
     micro_batch_size: int
@@ -75,7 +75,7 @@ class Forecast:
     tokens: int  # of all rows
     computed_tokens: int  # of which a shared prefix counts once a step and device
     attention: str
-    cut: Cut
+    cut: StepSplit
     reason: str
     memory: Memory
     available: int  # bytes on the device that the training may add
@@ -86,15 +86,15 @@ class Forecast:
         return {**vars(self), "cut": self.cut._asdict(), "memory": {**vars(self.memory), "total": self.memory.total}}
 
 
-def foresee(
+def make_forecast(
     bare: Loaded,
-    steps: Sequence[Sequence[Encoded]],
+    steps: Sequence[Sequence[EncodedExample]],
     *,
-    settings: TrainTable,
+    settings: TrainSettings,
     epochs: int,
-    ranks: int,
+    world_size: int,
     device: torch.device,
-    whole: Sequence[Sequence[Encoded]] = (),
+    whole: Sequence[Sequence[EncodedExample]] = (),
 ) -> Forecast:
     """The forecast of these steps (an epoch's) for a model and adapter on the meta device, and the cut it takes.
 
@@ -103,14 +103,14 @@ def foresee(
     """
     even = settings.parallel == "fsdp"
     shared, most = (
-        [share(step, rank=rank, ranks=ranks, even=even) for step in part for rank in range(ranks)]
+        [share(step, rank=rank, world_size=world_size, even=even) for step in part for rank in range(world_size)]
         for part in (steps, whole)
     )
     largest = max(most or shared, key=lambda part: _computed_tokens(bare, part))
-    available = int(ROOM * free_memory(device, settings, ranks=ranks))
-    tried: dict[Cut, Memory] = {}
+    available = int(ROOM * free_memory(device, settings, world_size=world_size))
+    tried: dict[StepSplit, Memory] = {}
     for cut in cuts(largest, settings, whole=not shares(bare)):
-        tried[cut] = memory_at_peak(bare, largest, cut, settings=settings, ranks=ranks, device=device)
+        tried[cut] = memory_at_peak(bare, largest, cut, settings=settings, world_size=world_size, device=device)
         if tried[cut].added <= available:
             break
     else:
@@ -119,7 +119,7 @@ def foresee(
         steps=epochs * len(steps),
         tokens=epochs * sum(len(row.ids) for step in steps for row in step),
         computed_tokens=epochs * sum(_computed_tokens(bare, part) for part in shared),
-        attention=sharing(bare.model, device=device, wanted=settings.prefix).reason,
+        attention=prefix_support(bare.model, device=device, wanted=settings.prefix).reason,
         cut=cut,
         reason=_reason(tried, len(largest), settings),
         memory=tried[cut],
@@ -128,14 +128,14 @@ def foresee(
 
 
 def measure_seconds(
-    adapted: Loaded, steps: Sequence[Sequence[Encoded]], foreseen: Forecast, *, ranks: int, samples: int = 3
+    adapted: Loaded, steps: Sequence[Sequence[EncodedExample]], foreseen: Forecast, *, world_size: int, samples: int = 3
 ) -> float:
     """Seconds of all optimizer steps, from a few that are computed for it, forward and backward."""
     chosen = [steps[number * len(steps) // samples] for number in range(samples)]
     adapted.model.train()
     tokens, seconds = 0, 0.0
     for number, step in enumerate([chosen[0], *chosen]):
-        mine = share(step, rank=0, ranks=ranks, even=True)  # all devices do the same, so none waits
+        mine = share(step, rank=0, world_size=world_size, even=True)  # all devices do the same, so none waits
         begun = time.perf_counter()
         accumulate(adapted, mine, answer_tokens=1, micro_batch_size=foreseen.cut.micro_batch_size)
         if adapted.device.type == "cuda":
@@ -144,16 +144,16 @@ def measure_seconds(
             tokens += _computed_tokens(adapted, mine)
             seconds += time.perf_counter() - begun
         adapted.model.zero_grad(set_to_none=False)
-    return seconds / tokens * foreseen.computed_tokens / ranks
+    return seconds / tokens * foreseen.computed_tokens / world_size
 
 
-def free_memory(device: torch.device, settings: TrainTable, *, ranks: int) -> int:
+def free_memory(device: torch.device, settings: TrainSettings, *, world_size: int) -> int:
     """Bytes that one process may take: of its device, of all devices it spreads layers over, its part of the RAM."""
     if device.type == "cuda":
         spread = settings.parallel == "layers"
         devices = range(torch.cuda.device_count()) if spread else [torch.cuda.current_device()]
         return int(sum(torch.cuda.mem_get_info(number)[0] for number in devices))
-    return int(psutil.virtual_memory().available) // ranks
+    return int(psutil.virtual_memory().available) // world_size
 
 
 def set_checkpointing(adapted: Loaded, wanted: bool) -> None:
@@ -172,7 +172,7 @@ def set_checkpointing(adapted: Loaded, wanted: bool) -> None:
 # ---------------------------------------------------------------- memory
 
 
-def peak_bytes(bare: Loaded, step: Sequence[Encoded], cut: Cut) -> int:
+def peak_bytes(bare: Loaded, step: Sequence[EncodedExample], cut: StepSplit) -> int:
     """The most bytes that live at once in a step's forward and backward passes, beyond weights and their gradients."""
     with _as_in_training(bare, cut) as known, PeakCounter(known) as counted:
         count = max(1, sum(map(answer_length, step)))
@@ -181,7 +181,7 @@ def peak_bytes(bare: Loaded, step: Sequence[Encoded], cut: Cut) -> int:
 
 
 @contextmanager
-def _as_in_training(bare: Loaded, cut: Cut) -> Iterator[list[torch.Tensor]]:
+def _as_in_training(bare: Loaded, cut: StepSplit) -> Iterator[list[torch.Tensor]]:
     """The model as a step finds it, and the tensors that it has then; left without gradients and checkpointing."""
     model, training = bare.model, bare.model.training
     learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -198,9 +198,15 @@ def _as_in_training(bare: Loaded, cut: Cut) -> Iterator[list[torch.Tensor]]:
 
 
 def memory_at_peak(
-    bare: Loaded, step: Sequence[Encoded], cut: Cut, *, settings: TrainTable, ranks: int, device: torch.device
+    bare: Loaded,
+    step: Sequence[EncodedExample],
+    cut: StepSplit,
+    *,
+    settings: TrainSettings,
+    world_size: int,
+    device: torch.device,
 ) -> Memory:
-    """The memory of one device that computes `step` in this way; `ranks` devices share the base with "fsdp"."""
+    """The memory of one device that computes `step` in this way; `world_size` devices share the base with "fsdp"."""
     lives = peak_bytes(bare, _heaviest(step, cut.micro_batch_size), cut)
     trained = sum(parameter.numel() for parameter in bare.model.parameters() if parameter.requires_grad)
     length = common_prefix(step) if shares(bare) and len(step) > 1 else 0
@@ -208,7 +214,7 @@ def memory_at_peak(
     prefix = 2 * length * sum(pair.shape[0] * pair.element_size() for pair in pairs if pair.dim() == 2)
     return Memory(
         program=CONTEXT if device.type == "cuda" else psutil.Process().memory_info().rss,
-        base=_base_bytes(bare, settings, ranks=ranks),
+        base=_base_bytes(bare, settings, world_size=world_size),
         adapter=4 * trained,
         optimizer=12 * trained,
         prefix=prefix,
@@ -217,7 +223,7 @@ def memory_at_peak(
     )
 
 
-def _heaviest(step: Sequence[Encoded], size: int) -> Sequence[Encoded]:
+def _heaviest(step: Sequence[EncodedExample], size: int) -> Sequence[EncodedExample]:
     """Two groups that need as much as all: the longest one, after one with the rows that bound the common prefix."""
     if len(step) <= 2 * size:
         return step
@@ -231,7 +237,7 @@ def _frozen(bare: Loaded) -> list[tuple[str, torch.Tensor]]:
     return [(name, tensor) for name, tensor in bare.model.named_parameters() if not tensor.requires_grad]
 
 
-def _base_bytes(bare: Loaded, settings: TrainTable, *, ranks: int) -> int:
+def _base_bytes(bare: Loaded, settings: TrainSettings, *, world_size: int) -> int:
     """Bytes of the frozen weights on one device. Only matrices within layers are quantised, only layers sharded."""
     inside = whole = largest = 0.0
     for name, tensor in _frozen(bare):
@@ -244,20 +250,20 @@ def _base_bytes(bare: Loaded, settings: TrainTable, *, ranks: int) -> int:
             inside += tensor.numel() * (NF4_BYTES if settings.quantise == "nf4" else 1)
             largest = max(largest, full)  # a matrix is made whole again while it computes
     if settings.parallel == "fsdp":  # a part, and whole the layer that computes and the one that comes next
-        inside = inside / ranks + 2 * inside / int(bare.model.config.num_hidden_layers)
+        inside = inside / world_size + 2 * inside / int(bare.model.config.num_hidden_layers)
     return int(inside + whole + largest)
 
 
 # ---------------------------------------------------------------- the cut
 
 
-def _computed_tokens(adapted: Loaded, step: Sequence[Encoded]) -> int:
+def _computed_tokens(adapted: Loaded, step: Sequence[EncodedExample]) -> int:
     """The tokens that one device computes of its part of a step: their common prefix once, if the model can do so."""
     shared = common_prefix(step) if shares(adapted) and len(step) > 1 else 0
     return sum(len(row.ids) for row in step) - max(0, len(step) - 1) * shared
 
 
-def cuts(step: Sequence[Encoded], settings: TrainTable, *, whole: bool) -> list[Cut]:
+def cuts(step: Sequence[EncodedExample], settings: TrainSettings, *, whole: bool) -> list[StepSplit]:
     """The cuts to try, the fastest first. More tokens at once than a device needs cost memory and save no time."""
     sizes = [settings.micro_batch_size] if settings.micro_batch_size != "auto" else []
     if not sizes:
@@ -266,10 +272,10 @@ def cuts(step: Sequence[Encoded], settings: TrainTable, *, whole: bool) -> list[
         size = max(1, min(len(step), max(BUSY, shared // 4) // suffix))
         sizes = [size >> halved for halved in range(size.bit_length())]
     again = {"auto": (False, True), "always": (True,), "never": (False,)}[settings.checkpointing]
-    return [Cut(size, checkpointing) for checkpointing in again for size in sizes]
+    return [StepSplit(size, checkpointing) for checkpointing in again for size in sizes]
 
 
-def _reason(tried: dict[Cut, Memory], rows: int, settings: TrainTable) -> str:
+def _reason(tried: dict[StepSplit, Memory], rows: int, settings: TrainSettings) -> str:
     """Why it is the last of the cuts that were tried."""
     *larger, cut = tried
     if larger:
@@ -280,7 +286,7 @@ def _reason(tried: dict[Cut, Memory], rows: int, settings: TrainTable) -> str:
 
 
 def _too_large(
-    bare: Loaded, tried: Sequence[Memory], available: int, *, settings: TrainTable, device: torch.device
+    bare: Loaded, tried: Sequence[Memory], available: int, *, settings: TrainSettings, device: torch.device
 ) -> TrainingError:
     """The refusal, with what would fit."""
     least = min(tried, key=lambda memory: memory.added)
@@ -289,10 +295,10 @@ def _too_large(
     if settings.checkpointing == "never" or settings.micro_batch_size != "auto":
         ways.append('checkpointing = "auto" and micro_batch_size = "auto", if that is enough')
     nf4 = settings.model_copy(update={"quantise": "nf4"})
-    if settings.quantise != "nf4" and rest + _base_bytes(bare, nf4, ranks=1) <= available:
+    if settings.quantise != "nf4" and rest + _base_bytes(bare, nf4, world_size=1) <= available:
         ways.append('quantise = "nf4"')
     sharded = settings.model_copy(update={"parallel": "fsdp"})
-    enough = [n for n in (2, 4, 8, 16, 32, 64) if rest + _base_bytes(bare, sharded, ranks=n) <= available]
+    enough = [n for n in (2, 4, 8, 16, 32, 64) if rest + _base_bytes(bare, sharded, world_size=n) <= available]
     if device.type == "cuda" and settings.parallel != "fsdp" and enough:
         ways.append(f'parallel = "fsdp" on {enough[0]} such devices')
     ways.append("a smaller base, fewer or shorter tools, a smaller rank")

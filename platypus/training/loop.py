@@ -21,17 +21,17 @@ from safetensors import SafetensorError
 from platypus.errors import TrainingError
 from platypus.model.adapters import AdapterCard, check_adapter, save_adapter
 from platypus.model.loading import Loaded
-from platypus.prompt.prompt import Encoded
-from platypus.run.settings import TrainTable
+from platypus.prompt.prompt import EncodedExample
+from platypus.run.settings import TrainSettings
 from platypus.training.batches import batches, share
-from platypus.training.checkpoint import Found, TrainingState, load_latest, save_checkpoint
+from platypus.training.checkpoint import LatestCheckpoint, TrainingState, load_latest, save_checkpoint
 from platypus.training.dataset import Reader
-from platypus.training.distributed import Stop, Team, stop_signals
-from platypus.training.forecast import Cut, set_checkpointing
+from platypus.training.distributed import ProcessGroup, Stop, stop_signals
+from platypus.training.forecast import StepSplit, set_checkpointing
 from platypus.training.optimizer import Optimizer, make_optimizer
 from platypus.training.shared_prefix.loss import accumulate, answer_length, summed_loss
-from platypus.training.shared_prefix.prefix import common_prefix, sharing
-from platypus.training.tracking import Progress
+from platypus.training.shared_prefix.prefix import common_prefix, prefix_support
+from platypus.training.tracking import TrainingProgress
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class StepLoss:
 
 
 @dataclass
-class Learned:
+class TrainingResult:
     """What a training has come to so far: its steps, and the loss of each validation with the step that it follows."""
 
-    cut: Cut  # how the coming steps are cut
+    cut: StepSplit  # how the coming steps are cut
     steps: list[StepLoss] = field(default_factory=list)
     validations: list[tuple[int, float]] = field(default_factory=list)
     tokens_per_second: float = 0.0  # in optimizer steps since it last began; validation and saving take no part
@@ -83,42 +83,48 @@ class Learned:
 
 def fit(
     adapted: Loaded,
-    examples: Sequence[Encoded],
-    valid: Sequence[Encoded],
+    examples: Sequence[EncodedExample],
+    valid: Sequence[EncodedExample],
     *,
-    settings: TrainTable,
+    settings: TrainSettings,
     seed: int,
     folder: Path,
     card: AdapterCard,
-    cut: Cut,
-    team: Team,
+    cut: StepSplit,
+    processes: ProcessGroup,
     read: Reader | None = None,  # what a step learns instead of its rows as they are
-) -> Learned:
+) -> TrainingResult:
     """Train the adapter in place, from folder/checkpoints/ on if there is one, and save it as folder/adapter/.
 
     Raises TrainingError when a batch has nothing to learn, the loss is not a finite number, or memory or disk is full.
     """
     total = settings.epochs * math.ceil(len(examples) / settings.batch_size)
-    keeper = _Keeper(folder, adapted, make_optimizer(_trainable(adapted.model), settings, steps=total), card, team)
+    keeper = _CheckpointKeeper(
+        folder, adapted, make_optimizer(_trainable(adapted.model), settings, steps=total), card, processes
+    )
     learned = keeper.resume(cut)
     set_checkpointing(adapted, learned.cut.checkpointing)
     done = len(learned.steps)
     with (
         _full_disk(keeper),
         stop_signals() as stop,
-        Progress(folder, loggers=settings.loggers, steps=total, done=done, accelerator=team.accelerator) as progress,
+        TrainingProgress(
+            folder, loggers=settings.loggers, steps=total, done=done, accelerator=processes.accelerator
+        ) as progress,
     ):
         progress.say(*keeper.said, _describe(adapted, settings, learned.cut))
         for place in _places(examples, settings, seed, read, done=done):
             with progress.timed():
-                result, learned.cut = _step_that_fits(adapted, place, learned.cut, settings, team, stop)
+                result, learned.cut = _step_that_fits(adapted, place, learned.cut, settings, processes, stop)
                 _check_finite(result, number=place.number, kept=keeper.latest)
                 rate = keeper.optimizer.update()
             learned.steps.append(result)
             progress.advance({"epoch": place.epoch, "learning_rate": rate, **asdict(result)}, step=place.number)
             learned.tokens_per_second = round(progress.tokens / progress.seconds, 1)
             if valid and place.validates:
-                learned.validations.append((place.number, _valid_loss(adapted, valid, learned.cut, settings, team)))
+                learned.validations.append(
+                    (place.number, _valid_loss(adapted, valid, learned.cut, settings, processes))
+                )
                 progress.log({"epoch": place.epoch, "valid_loss": learned.validations[-1][1]}, step=place.number)
                 if settings.keep == "best" and learned.stale == 0:
                     keeper.save_adapter("best")
@@ -133,20 +139,20 @@ def fit(
     return learned
 
 
-class _Place(NamedTuple):
+class _Step(NamedTuple):
     """Where a training is: the step's number from 1, its epoch, its place in it from 1, its rows, and its noise."""
 
     number: int
     epoch: int
     batch: int
-    rows: list[Encoded]
+    rows: list[EncodedExample]
     noise: str
     validates: bool  # whether a validation comes after it
 
 
 def _places(
-    examples: Sequence[Encoded], settings: TrainTable, seed: int, read: Reader | None, *, done: int
-) -> Iterator[_Place]:
+    examples: Sequence[EncodedExample], settings: TrainSettings, seed: int, read: Reader | None, *, done: int
+) -> Iterator[_Step]:
     """All steps of all epochs but those done; validations are evenly spaced in an epoch."""
     number = 0
     for epoch in range(1, settings.epochs + 1):
@@ -157,15 +163,15 @@ def _places(
             if number > done:
                 validates = index * times // len(order) > (index - 1) * times // len(order)
                 step = read(rows, number) if read else [examples[row] for row in rows]
-                yield _Place(number, epoch, index, step, f"{seed}/{number}", validates)
+                yield _Step(number, epoch, index, step, f"{seed}/{number}", validates)
 
 
 def compute_step(
     adapted: Loaded,
-    examples: Sequence[Encoded],
+    examples: Sequence[EncodedExample],
     *,
-    settings: TrainTable,
-    team: Team,
+    settings: TrainSettings,
+    processes: ProcessGroup,
     micro_batch_size: int,
     noise: str = "",
     stop: Stop | None = None,
@@ -185,8 +191,8 @@ def compute_step(
     trainable = _trainable(adapted.model)
     for parameter in trainable:
         parameter.grad = torch.zeros_like(parameter)
-    torch.manual_seed(random.Random(f"{noise}/{team.rank}").getrandbits(63))
-    mine = share(examples, rank=team.rank, ranks=team.ranks, even=settings.parallel == "fsdp")
+    torch.manual_seed(random.Random(f"{noise}/{processes.rank}").getrandbits(63))
+    mine = share(examples, rank=processes.rank, world_size=processes.world_size, even=settings.parallel == "fsdp")
     loss = accumulate(
         adapted,
         mine,
@@ -197,7 +203,7 @@ def compute_step(
     gradients = [parameter.grad for parameter in trainable if parameter.grad is not None]
     stop = stop or Stop()
     asked = torch.full_like(loss, float(stop.asked))
-    team.add_up([*gradients, loss, asked])
+    processes.all_reduce([*gradients, loss, asked])
     stop.agreed = bool(asked)
     return StepLoss(
         loss=float(loss),
@@ -209,10 +215,12 @@ def compute_step(
 
 class _Fitted(NamedTuple):
     result: StepLoss
-    cut: Cut
+    cut: StepSplit
 
 
-def _step_that_fits(adapted: Loaded, place: _Place, cut: Cut, settings: TrainTable, team: Team, stop: Stop) -> _Fitted:
+def _step_that_fits(
+    adapted: Loaded, place: _Step, cut: StepSplit, settings: TrainSettings, processes: ProcessGroup, stop: Stop
+) -> _Fitted:
     """The step, with fewer examples at once, but the same ones and the same noise, for as long as memory runs out."""
     while True:
         size = cut.micro_batch_size
@@ -221,7 +229,7 @@ def _step_that_fits(adapted: Loaded, place: _Place, cut: Cut, settings: TrainTab
                 adapted,
                 place.rows,
                 settings=settings,
-                team=team,
+                processes=processes,
                 micro_batch_size=size,
                 noise=place.noise,
                 stop=stop,
@@ -237,17 +245,19 @@ def _step_that_fits(adapted: Loaded, place: _Place, cut: Cut, settings: TrainTab
         cut = cut._replace(micro_batch_size=size // 2)
 
 
-def _all_share(examples: Sequence[Encoded], settings: TrainTable) -> bool:
+def _all_share(examples: Sequence[EncodedExample], settings: TrainSettings) -> bool:
     """Whether each process may share what its own examples have in common: sharded ones must all do so or none."""
     return settings.parallel != "fsdp" or common_prefix(examples) > 0
 
 
-def _valid_loss(adapted: Loaded, valid: Sequence[Encoded], cut: Cut, settings: TrainTable, team: Team) -> float:
+def _valid_loss(
+    adapted: Loaded, valid: Sequence[EncodedExample], cut: StepSplit, settings: TrainSettings, processes: ProcessGroup
+) -> float:
     """The loss per answer token; each device computes its share."""
-    mine = share(valid, rank=team.rank, ranks=team.ranks, even=True)
+    mine = share(valid, rank=processes.rank, world_size=processes.world_size, even=True)
     summed = summed_loss(adapted, mine, micro_batch_size=cut.micro_batch_size, share=_all_share(valid, settings))
     total = torch.tensor(summed, device=adapted.device, dtype=torch.float64)
-    team.add_up([total])
+    processes.all_reduce([total])
     return float(total) / sum(answer_length(example) for example in valid)
 
 
@@ -270,9 +280,9 @@ def _check_finite(step: StepLoss, *, number: int, kept: Path | None) -> None:
     )
 
 
-def _describe(adapted: Loaded, settings: TrainTable, cut: Cut) -> str:
+def _describe(adapted: Loaded, settings: TrainSettings, cut: StepSplit) -> str:
     """How a step is computed, in a line."""
-    how = sharing(adapted.model, device=adapted.device, wanted=settings.prefix)
+    how = prefix_support(adapted.model, device=adapted.device, wanted=settings.prefix)
     again = ", gradient checkpointing" if cut.checkpointing else ""
     what = "a step's common prefix is computed once" if how.attention else "each example is computed whole"
     return f"{what} ({how.reason}), {cut.micro_batch_size} at once{again}"
@@ -282,47 +292,47 @@ def _describe(adapted: Loaded, settings: TrainTable, cut: Cut) -> str:
 
 
 @dataclass
-class _Keeper:
+class _CheckpointKeeper:
     """Keeps a training on the disk: checkpoints to go on from, and the adapter. Only the leading process writes."""
 
     folder: Path
     adapted: Loaded
     optimizer: Optimizer
     card: AdapterCard
-    team: Team
+    processes: ProcessGroup
     latest: Path | None = None
     saved: float = field(default_factory=time.monotonic)
     said: list[str] = field(default_factory=list)
 
-    def resume(self, cut: Cut) -> Learned:
+    def resume(self, cut: StepSplit) -> TrainingResult:
         """Put back what the newest whole checkpoint holds; without one, clear away what a broken training left.
 
         It goes on as it was cut, for that is part of the noise, unless less fits now.
         """
-        found = load_latest(self.folder / "checkpoints") if self.team.leads else Found(None, ())
-        state = self.team.tell(found.state)
+        found = load_latest(self.folder / "checkpoints") if self.processes.is_main else LatestCheckpoint(None, ())
+        state = self.processes.broadcast(found.state)
         self.said += [f"passed over {fault}" for fault in found.passed_over]
         if state is None:
-            if self.team.leads:
+            if self.processes.is_main:
                 for path in self.folder.iterdir():
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
-            return Learned(cut)
+            return TrainingResult(cut)
         state.restore(self.adapted.model, optimizer=self.optimizer.adamw, schedule=self.optimizer.schedule)
         self.latest = self.folder / "checkpoints" / f"step-{state.step:06}"
         self.said.append(f"going on after step {state.step}")
         steps = [StepLoss(**step) for step in state.progress["steps"]]
         size, again = state.progress["cut"]
-        cut = Cut(min(size, cut.micro_batch_size), again or cut.checkpointing)
-        return Learned(cut, steps, [(step, loss) for step, loss in state.progress["validations"]])
+        cut = StepSplit(min(size, cut.micro_batch_size), again or cut.checkpointing)
+        return TrainingResult(cut, steps, [(step, loss) for step, loss in state.progress["validations"]])
 
-    def save_when_due(self, learned: Learned, place: _Place, *, minutes: float, now: bool) -> None:
+    def save_when_due(self, learned: TrainingResult, place: _Step, *, minutes: float, now: bool) -> None:
         """Save a checkpoint after so many minutes, or now; then nobody goes on before it is saved."""
-        if self.team.leads and (now or time.monotonic() - self.saved >= 60 * minutes):
+        if self.processes.is_main and (now or time.monotonic() - self.saved >= 60 * minutes):
             self._save(learned, place)
         if now:
-            self.team.tell(None)
+            self.processes.broadcast(None)
 
-    def _save(self, learned: Learned, place: _Place) -> None:
+    def _save(self, learned: TrainingResult, place: _Step) -> None:
         state = TrainingState.capture(
             self.adapted.model,
             optimizer=self.optimizer.adamw,
@@ -337,7 +347,7 @@ class _Keeper:
 
     def save_adapter(self, name: str) -> None:
         """Save the adapter as it is now, in place of an earlier one of this name."""
-        if self.team.leads:
+        if self.processes.is_main:
             partial, final = self.folder / f"{name}.partial", self.folder / name
             shutil.rmtree(partial, ignore_errors=True)
             save_adapter(self.adapted, partial, card=self.card)
@@ -348,16 +358,16 @@ class _Keeper:
         """Leave the adapter that goes on as folder/adapter, and no checkpoint."""
         if keep == "last":
             self.save_adapter("adapter")
-        elif self.team.leads and (self.folder / "best").exists():  # else it was killed here before
+        elif self.processes.is_main and (self.folder / "best").exists():  # else it was killed here before
             shutil.rmtree(self.folder / "adapter", ignore_errors=True)
             (self.folder / "best").rename(self.folder / "adapter")
-        if self.team.leads:
+        if self.processes.is_main:
             check_adapter(self.folder / "adapter")
             shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
 
 
 @contextmanager
-def _full_disk(keeper: _Keeper) -> Iterator[None]:
+def _full_disk(keeper: _CheckpointKeeper) -> Iterator[None]:
     """Turn what the system refuses to write into one error that says how it goes on."""
     try:
         yield

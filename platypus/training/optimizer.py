@@ -8,7 +8,7 @@ import torch
 from transformers import get_scheduler
 
 from platypus.errors import RecipeError
-from platypus.run.settings import TrainTable
+from platypus.run.settings import TrainSettings
 
 SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 
@@ -27,14 +27,14 @@ class Optimizer(NamedTuple):
         return rate
 
 
-def make_optimizer(weights: Iterable[torch.nn.Parameter], settings: TrainTable, *, steps: int) -> Optimizer:
+def make_optimizer(weights: Iterable[torch.nn.Parameter], settings: TrainSettings, *, steps: int) -> Optimizer:
     """The recipe's optimizer for a run of so many steps. Raises RecipeError for a warm-up as long as that."""
     adamw = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     warmup = warmup_steps(settings, steps=steps)
     return Optimizer(adamw, get_scheduler(SCHEDULES[settings.schedule], adamw, warmup, steps))
 
 
-def warmup_steps(settings: TrainTable, *, steps: int) -> int:
+def warmup_steps(settings: TrainSettings, *, steps: int) -> int:
     """The optimizer steps of the warm-up. Raises RecipeError when the run is not longer than that."""
     if settings.warmup_ratio is not None:
         return math.floor(settings.warmup_ratio * steps)

@@ -54,7 +54,7 @@ class JsonLines(GeneralTracker):  # type: ignore[misc]
             file.write(json.dumps({"step": step, **values}) + "\n")
 
 
-class Progress:
+class TrainingProgress:
     """The bar and the loggers, from the `done` steps that a checkpoint holds to all of them; silent unless it leads."""
 
     def __init__(

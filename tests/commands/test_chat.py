@@ -18,7 +18,7 @@ from platypus.plan.notation import readable
 from platypus.plan.plan import MARK, Malformed, Plan, Reference, Step, parse_plan
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
-from platypus.run.settings import DecodeTable
+from platypus.run.settings import DecodeSettings
 from tests.support.command import CRM, apart, write_recipe
 from tests.support.tiny_models import byte_bpe_tokenizer, tiny_llama
 
@@ -44,7 +44,7 @@ class Scripted:
     )
     loaded: Loaded = field(default_factory=Loaded)
 
-    settings: DecodeTable = field(default_factory=DecodeTable)
+    settings: DecodeSettings = field(default_factory=DecodeSettings)
     calibration: Calibration = field(default_factory=Calibration)
     ended_by: Any = "model"
     confidence: float | None = None
@@ -167,14 +167,14 @@ def test_steps_are_shown_as_they_are_complete_but_not_before_the_planner_is_sure
     assert [*seen, capsys.readouterr().out] == [first, f"{second}\n"]
     for wary in (True, False):
         seen.clear()
-        conversation.as_json, planner.settings = not wary, DecodeTable(min_confidence=0.5 if wary else 0)
+        conversation.as_json, planner.settings = not wary, DecodeSettings(min_confidence=0.5 if wary else 0)
         conversation.hear("Sum up")
         assert seen == [""]
         assert capsys.readouterr().out == (f"{readable(SUMMARY)}\n" if wary else f"{SUMMARY}\n")
 
 
 def test_what_the_planner_is_not_sure_of_is_no_answer(capsys: Capture) -> None:
-    planner = Scripted({"Sum up": str(SUMMARY)}, settings=DecodeTable(min_confidence=0.5), confidence=0.314)
+    planner = Scripted({"Sum up": str(SUMMARY)}, settings=DecodeSettings(min_confidence=0.5), confidence=0.314)
     conversation = talk(planner, "Sum up", "/json", "/history")
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -191,10 +191,10 @@ def test_limits_and_confidence_are_told_beside_the_plan(capsys: Capture) -> None
     assert "confidence 88%\n" in capsys.readouterr().err
     talk(Scripted(said, confidence=0.0, ended_by="length"), "Sum up")
     assert "cut after 100 tokens: valid, but not all that was to be said" in capsys.readouterr().err
-    talk(Scripted(said, confidence=0.0, ended_by="time", settings=DecodeTable(seconds=1.5)), "Sum up")
+    talk(Scripted(said, confidence=0.0, ended_by="time", settings=DecodeSettings(seconds=1.5)), "Sum up")
     captured = capsys.readouterr()
     assert "cut after 1.5 s: valid" in captured.err and captured.out == readable(SUMMARY) + "\n"
-    unsure = DecodeTable(min_confidence=0.1)
+    unsure = DecodeSettings(min_confidence=0.1)
     talk(Scripted(said, confidence=0.0, ended_by="length", settings=unsure), "Sum up")
     assert "not sure: the plan was cut by a limit" in capsys.readouterr().err
 
@@ -263,7 +263,7 @@ def test_a_first_request_may_use_the_room_of_its_answer_but_not_more(capsys: Cap
 
 def test_a_text_that_takes_too_long_is_cut(capsys: Capture, prompts: list[str]) -> None:
     planner = text_model()
-    planner.settings = DecodeTable(seconds=1e-9)
+    planner.settings = DecodeSettings(seconds=1e-9)
     talk(planner, "Count")
     captured = capsys.readouterr()
     assert captured.out == "o\n" and "cut after 1e-09 s" in captured.err

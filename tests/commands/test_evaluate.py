@@ -20,13 +20,13 @@ from platypus.errors import RunError
 from platypus.evaluation.report import table
 from platypus.inference.calibration import Calibration, brier
 from platypus.inference.opening import CONFIDENCE, open_base, open_planner
-from platypus.model import loading as model
+from platypus.model import adapters, completion, loading
 from platypus.model.adapters import ADAPTER_CARD, AdapterCard
 from platypus.model.completion import Completion
 from platypus.plan.notation import read_plan
 from platypus.plan.plan import Plan
 from platypus.run.folder import Run
-from platypus.run.settings import DecodeTable
+from platypus.run.settings import DecodeSettings
 from tests.support.tiny_models import byte_bpe_tokenizer, tiny_llama
 
 TOOLS = [{"name": "me"}, {"name": "sprint"}, {"name": "sum", "inputSchema": {"properties": {"of": {}}}}]
@@ -64,9 +64,9 @@ class Oracle:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, before: Oracle, after: Oracle) -> None:
-    monkeypatch.setattr(model, "load_base", lambda source: before)
-    monkeypatch.setattr(model, "load_adapted", lambda source, base: after)
-    monkeypatch.setattr(model, "complete", lambda loaded, prompts, **options: loaded.complete(prompts))
+    monkeypatch.setattr(loading, "load_base", lambda source: before)
+    monkeypatch.setattr(adapters, "load_adapted", lambda source, base: after)
+    monkeypatch.setattr(completion, "complete", lambda loaded, prompts, **options: loaded.complete(prompts))
 
 
 def new_run(folder: Path, rows: Sequence[Row], settings: str = "", *, planner: bool = True, base: str = "base") -> Run:
@@ -212,7 +212,7 @@ def test_it_is_skipped_until_the_model_changes(tmp_path: Path, monkeypatch: pyte
     assert not evaluate(run).skipped
     assert evaluate(run).skipped
     run.perform("merge", inputs={"train": run.fingerprint("train")}, settings={}, work=lambda folder: {})
-    monkeypatch.setattr(model, "load_merged", lambda source: Oracle("the merged model", GOLD))
+    monkeypatch.setattr(loading, "load_merged", lambda source: Oracle("the merged model", GOLD))
     outcome = evaluate(run)
     assert not outcome.skipped and values(outcome.results, "after")["exact"] == 1
 
@@ -228,7 +228,7 @@ def test_a_real_model_of_random_weights_scores_nothing_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = str(tiny_llama(tmp_path / "base"))
-    monkeypatch.setattr(model, "load_adapted", lambda source, base: model.load_base(base))
+    monkeypatch.setattr(adapters, "load_adapted", lambda source, base: loading.load_base(base))
     results = evaluate(new_run(tmp_path, examples(), "max_new_tokens = 8\nbatch_size = 3\n", base=base)).results
     for variant in ("before", "after"):
         assert values(results, variant)["valid"] == 0
@@ -238,7 +238,7 @@ def test_a_real_model_of_random_weights_scores_nothing_and_loses_nothing(
 
 def test_under_the_grammar_every_plan_of_a_real_model_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = str(tiny_llama(tmp_path / "base"))
-    monkeypatch.setattr(model, "load_adapted", lambda source, base: model.load_base(base))
+    monkeypatch.setattr(adapters, "load_adapted", lambda source, base: loading.load_base(base))
     run = new_run(tmp_path, examples(), "max_new_tokens = 8\nbatch_size = 3\n", base=base)
     free = evaluate(run)
     results = evaluate(run.decoded("grammar")).results
@@ -250,11 +250,11 @@ def test_under_the_grammar_every_plan_of_a_real_model_is_valid(tmp_path: Path, m
 
 def test_confidence_is_fitted_to_the_validation_rows_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = str(tiny_llama(tmp_path / "base", seed=8))
-    monkeypatch.setattr(model, "load_adapted", lambda source, base: model.load_base(base))
+    monkeypatch.setattr(adapters, "load_adapted", lambda source, base: loading.load_base(base))
     monkeypatch.setattr(decoder, "AHEAD", 0)  # guesses from the test would round the validation rows otherwise
     run = new_run(tmp_path, examples(), "batch_size = 3\nbefore = false\n", base=base).decoded("grammar")
     assert open_planner(run).calibration == Calibration()
-    strict = DecodeTable(min_confidence=0.9, max_steps=1)
+    strict = DecodeSettings(min_confidence=0.9, max_steps=1)
     outcome = evaluate(replace(run, recipe=run.recipe.model_copy(update={"decode": strict})))
     found = outcome.results["variants"]["after"]["confidence"]
     lines = [json.loads(line) for line in (outcome.folder / "scores.jsonl").read_text().splitlines()]
@@ -280,7 +280,7 @@ def copy_adapter(folder: Path, base: str) -> dict[str, Any]:
 
 def test_plans_that_a_limit_cut_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = str(tiny_llama(tmp_path / "base"))
-    monkeypatch.setattr(model, "load_adapted", lambda source, base: model.load_base(base))
+    monkeypatch.setattr(adapters, "load_adapted", lambda source, base: loading.load_base(base))
     run = new_run(tmp_path, examples(), "max_new_tokens = 1\nbefore = false\n", base=base)
     outcome = evaluate(run.decoded("grammar"))
     lines = [json.loads(line) for line in (outcome.folder / "scores.jsonl").read_text().splitlines()]

@@ -10,10 +10,10 @@ from platypus.catalogue.tools import Catalogue
 from platypus.commands.generate import generate
 from platypus.data.dataset import read_dataset
 from platypus.errors import CatalogueError
-from platypus.generation.examples import coverage, examples
+from platypus.generation.examples import coverage_report, generate_examples
 from platypus.generation.requests.phrasing import literals_said
 from platypus.run.folder import Run
-from platypus.run.settings import GenerateTable
+from platypus.run.settings import GenerateSettings
 from tests.support.command import ROOT
 
 
@@ -23,7 +23,7 @@ def worktracker() -> Catalogue:
 
 
 def test_examples_are_valid_distinct_and_said(worktracker: Catalogue) -> None:
-    made = list(examples(worktracker, GenerateTable(examples=600), seed=0))
+    made = list(generate_examples(worktracker, GenerateSettings(examples=600), seed=0))
     assert len({example.query.lower() for example in made}) == 600
     for example in made:
         assert example.plan.problems(worktracker) == ()
@@ -34,8 +34,8 @@ def test_examples_are_valid_distinct_and_said(worktracker: Catalogue) -> None:
 
 
 def test_everything_occurs_at_least_so_often(worktracker: Catalogue) -> None:
-    settings = GenerateTable(examples=400, coverage=7)
-    report = coverage(worktracker, settings, list(examples(worktracker, settings, seed=1)))
+    settings = GenerateSettings(examples=400, coverage=7)
+    report = coverage_report(worktracker, settings, list(generate_examples(worktracker, settings, seed=1)))
     assert all(part["least"] >= 7 and part["covered"] == part["total"] for part in report.values())
     assert {kind: part["total"] for kind, part in report.items()} == {
         **{"tools": 9, "arguments": 19, "values": 11, "references": 20, "lengths": 5, "shapes": 5}
@@ -44,15 +44,15 @@ def test_everything_occurs_at_least_so_often(worktracker: Catalogue) -> None:
 
 
 def test_what_is_not_covered_is_named(worktracker: Catalogue) -> None:
-    settings = GenerateTable(examples=20, coverage=50)
-    report = coverage(worktracker, settings, list(examples(worktracker, settings, seed=1)))
+    settings = GenerateSettings(examples=20, coverage=50)
+    report = coverage_report(worktracker, settings, list(generate_examples(worktracker, settings, seed=1)))
     assert {entry["why"] for part in report.values() for entry in part["uncovered"]} == {
         "it can be drawn, but too few examples were asked for"
     }
 
 
 def test_refusals_say_their_kind_and_slips_are_rare(worktracker: Catalogue) -> None:
-    made = list(examples(worktracker, GenerateTable(examples=300, refusals=0.3), seed=2))
+    made = list(generate_examples(worktracker, GenerateSettings(examples=300, refusals=0.3), seed=2))
     kinds = {example.origin.get("refusal") for example in made if not example.plan.steps}
     assert kinds == {"off-topic", "near-miss", "missing"}
     assert not any("refusal" in example.origin for example in made if example.plan.steps)
@@ -60,7 +60,7 @@ def test_refusals_say_their_kind_and_slips_are_rare(worktracker: Catalogue) -> N
 
 def test_a_seed_is_a_dataset(worktracker: Catalogue) -> None:
     def requests(seed: int) -> list[str]:
-        return [example.query for example in examples(worktracker, GenerateTable(examples=50), seed=seed)]
+        return [example.query for example in generate_examples(worktracker, GenerateSettings(examples=50), seed=seed)]
 
     assert requests(3) == requests(3) != requests(4)
 
@@ -68,14 +68,14 @@ def test_a_seed_is_a_dataset(worktracker: Catalogue) -> None:
 def test_a_catalogue_without_enough_to_say(worktracker: Catalogue) -> None:
     poor = catalogue_from_json([{"name": "ping", "description": "Pings", "outputSchema": {"type": "null"}}])
     with pytest.raises(CatalogueError, match="distinct requests could be made") as caught:
-        list(examples(poor, GenerateTable(examples=500, refusals=0), seed=0))
+        list(generate_examples(poor, GenerateSettings(examples=500, refusals=0), seed=0))
     assert "Set examples = " in caught.value.remedy
 
 
 def test_a_catalogue_where_nothing_can_be_called() -> None:
     needs = {"type": "object", "properties": {"x": {"type": "object"}}, "required": ["x"]}
     with pytest.raises(CatalogueError, match="no tool can be called"):
-        list(examples(catalogue_from_json([{"name": "a", "inputSchema": needs}]), GenerateTable(), seed=0))
+        list(generate_examples(catalogue_from_json([{"name": "a", "inputSchema": needs}]), GenerateSettings(), seed=0))
 
 
 def test_the_stage_writes_rows_that_read_back(tmp_path: Path) -> None:

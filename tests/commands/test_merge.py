@@ -13,17 +13,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from platypus.commands import merge as stage
 from platypus.commands.merge import merge
 from platypus.commands.train import train
 from platypus.data.dataset import Instruction, Row
 from platypus.errors import ModelError, RunError
 from platypus.inference.opening import open_planner
+from platypus.merging import lora
 from platypus.merging.lora import merge_weights
 from platypus.merging.parity import answer_logits, compare
 from platypus.model.adapters import load_adapted
 from platypus.model.bases import weight_files
 from platypus.model.loading import load_base, load_merged
+from platypus.prompt import chat_template
 from platypus.prompt.chat_template import chat_template, write_tokenizer
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
@@ -218,7 +219,7 @@ def test_a_chat_answers_the_last_user_message() -> None:
 
 def test_a_tokenizer_that_cannot_render_the_prompt_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = byte_bpe_tokenizer()
-    monkeypatch.setattr(stage, "chat_template", lambda prompt, gap: "other {{ messages[0]['content'] }}")
+    monkeypatch.setattr(chat_template, "chat_template", lambda prompt, gap: "other {{ messages[0]['content'] }}")
     with pytest.raises(ModelError, match="other tokens of a chat"):
         write_tokenizer(Prompt(tokenizer, CATALOGUE), tokenizer, tmp_path, requests=["go"])
 
@@ -274,7 +275,7 @@ def test_a_merge_that_says_something_else_is_refused(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     run = quick_run(tmp_path, base=base)
-    real = stage._read_deltas
+    real = lora._read_deltas
 
     def faulty(adapter: Path) -> dict[str, Any]:
         deltas = real(adapter)
@@ -282,9 +283,9 @@ def test_a_merge_that_says_something_else_is_refused(
             return {}
         if fault == "one layer less":
             return dict(list(deltas.items())[1:])
-        return {name: stage._Delta(delta.down, delta.up, 2 * delta.scale) for name, delta in deltas.items()}
+        return {name: lora._Delta(delta.down, delta.up, 2 * delta.scale) for name, delta in deltas.items()}
 
-    monkeypatch.setattr(stage, "_read_deltas", faulty)
+    monkeypatch.setattr(lora, "_read_deltas", faulty)
     with pytest.raises(ModelError, match="does not say what base and adapter say"):
         merge(run)
     assert not run.is_done("merge")

@@ -12,7 +12,7 @@ import pytest
 
 from platypus.commands.refine import refine
 from platypus.data.dataset import Example, Row, read_dataset, write_rows
-from platypus.data.signatures import template
+from platypus.data.signatures import request_template
 from platypus.errors import DatasetError
 from platypus.plan.plan import Plan, Step
 from platypus.refinement.similarity import near_duplicates
@@ -83,7 +83,7 @@ def test_no_template_stands_on_both_sides_and_the_fractions_are_met(tmp_path: Pa
     run = start(tmp_path, many(), near_duplicate=1.0, valid_fraction=0.1, test_fraction=0.2)
     outcome = refine(run)
     splits = split_of(run)
-    templates = {name: {template(row) for row in rows} for name, rows in splits.items()}
+    templates = {name: {request_template(row) for row in rows} for name, rows in splits.items()}
     assert {name: len(rows) for name, rows in splits.items()} == {"train": 150, "valid": 20, "test": 40}
     assert {name: len(some) for name, some in templates.items()} == {"train": 30, "valid": 4, "test": 8}
     assert len(templates["train"] | templates["valid"] | templates["test"]) == 42
@@ -262,8 +262,8 @@ def test_a_given_test_stays_as_it_is_and_what_resembles_it_is_not_trained_on(tmp
     }  # fmt: skip
     assert contaminated[-1]["reason"].startswith(f"nearly the same as the test row {tmp_path / 'test.jsonl'}:2")
     assert contaminated[-1]["evidence"] == [f"{tmp_path / 'test.jsonl'}:2: {test[1]['query']}"]
-    taught = {template(row) for row in (*splits["train"], *splits["valid"])}
-    assert taught and not taught & {template(row) for row in splits["test"]}
+    taught = {request_template(row) for row in (*splits["train"], *splits["valid"])}
+    assert taught and not taught & {request_template(row) for row in splits["test"]}
 
 
 def test_alpaca_rows_are_split_and_only_equal_answers_are_duplicates(tmp_path: Path) -> None:
@@ -311,7 +311,7 @@ def test_the_seed_data_runs_through_and_every_row_is_accounted_for(tmp_path: Pat
     splits = split_of(run)
     left_out = rejected(run)
     assert sum(map(len, splits.values())) + len(left_out) == len(rows)
-    held = {split: {template(row) for row in some} for split, some in splits.items()}
+    held = {split: {request_template(row) for row in some} for split, some in splits.items()}
     assert not held["train"] & held["test"] and not held["train"] & held["valid"] and not held["valid"] & held["test"]
     assert len(splits["test"]) == pytest.approx(0.1 * sum(map(len, splits.values())), abs=1)
     known_bad = [row for row in left_out if row["row"].get("valid") is False]

@@ -11,11 +11,11 @@ import pytest
 
 from platypus.commands.refine import refine
 from platypus.data.dataset import PARAPHRASED, Example, Instruction
-from platypus.data.signatures import skeleton
+from platypus.data.signatures import plan_skeleton
 from platypus.errors import DatasetError
 from platypus.plan.plan import Plan, Reference, Step
 from platypus.run.folder import Run
-from platypus.run.settings import RefineTable
+from platypus.run.settings import RefineSettings
 from tests.commands.test_refine import STAGES, example, many, queries, rejected, split_of, start, works
 from tests.support.command import here
 
@@ -113,7 +113,7 @@ def chains() -> list[dict[str, Any]]:
 def test_plan_shapes_stand_on_one_side_where_the_recipe_says_so(tmp_path: Path) -> None:
     run = start(tmp_path, chains(), apart=["skeleton"], valid_fraction=0.2, test_fraction=0.2)
     refine(run)
-    shapes = {name: {skeleton(row.plan) for row in rows} for name, rows in split_of(run).items()}  # type: ignore[union-attr]
+    shapes = {name: {plan_skeleton(row.plan) for row in rows} for name, rows in split_of(run).items()}  # type: ignore[union-attr]
     assert shapes["test"] and shapes["valid"]
     assert not shapes["train"] & shapes["test"] and not shapes["train"] & shapes["valid"]
 
@@ -153,7 +153,7 @@ def test_tools_are_held_out_where_the_recipe_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "key"),
     [
-        ("most_per_skeleton", lambda row: [skeleton(row.plan)]),
+        ("most_per_skeleton", lambda row: [plan_skeleton(row.plan)]),
         ("most_per_length", lambda row: [len(row.plan)]),
         ("most_per_tool", lambda row: [step.tool for step in row.plan]),
     ],
@@ -188,7 +188,7 @@ def test_text_answers_are_neither_shaped_nor_balanced(tmp_path: Path) -> None:
 def test_every_option_stands_in_the_docs() -> None:
     page = (Path(__file__).parents[2] / "docs" / "refining.md").read_text(encoding="utf-8")
     told = {"data", "valid_fraction", "test_fraction", "bad_rows"}  # in docs/data-formats.md, or their names say it
-    assert not [name for name in RefineTable.model_fields if name not in told and f"`{name}" not in page]
+    assert not [name for name in RefineSettings.model_fields if name not in told and f"`{name}" not in page]
 
 
 def test_the_examples_of_the_page_on_refining() -> None:

@@ -8,16 +8,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from platypus.commands.train import lessons_of, train
+from platypus.commands.train import dataset_of, train
 from platypus.data.dataset import Instruction
 from platypus.errors import DatasetError, ModelError, PromptError, RecipeError, RunError, TrainingError
 from platypus.inference.opening import open_planner
-from platypus.model import loading as model
+from platypus.model import adapters
 from platypus.model.adapters import read_card
 from platypus.model.loading import load_base
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
-from platypus.run.settings import TrainTable
+from platypus.run.settings import TrainSettings
 from platypus.training.adapter import adapt
 from platypus.training.shared_prefix.loss import accumulate, answer_length
 from tests.support.tiny_models import (
@@ -51,7 +51,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_adapter_sits_on_the_named_layers_and_changes_nothing_yet(
     base: Path, target: str | list[str], layers: set[str]
 ) -> None:
-    settings = TrainTable(rank=3, alpha=6, target_modules=target, dropout=0.0)
+    settings = TrainSettings(rank=3, alpha=6, target_modules=target, dropout=0.0)
     loaded = adapted(base, settings, moved=False)
     learned = {name: p for name, p in loaded.model.named_parameters() if p.requires_grad}
     assert {name.split(".")[-4] for name in learned} == layers
@@ -62,7 +62,7 @@ def test_the_adapter_sits_on_the_named_layers_and_changes_nothing_yet(
 
 def test_layers_that_the_base_lacks_are_named_beside_those_it_has(base: Path) -> None:
     with pytest.raises(ModelError, match="c_attn") as raised:
-        adapt(load_base(str(base)), TrainTable(target_modules=["c_attn"]), seed=0)
+        adapt(load_base(str(base)), TrainSettings(target_modules=["c_attn"]), seed=0)
     assert "'gate_proj'" in raised.value.remedy
 
 
@@ -74,7 +74,7 @@ def test_training_on_inputs_learns_all_but_the_first_token(base: Path, tmp_path:
     counts = []
     for table in ("", "train_on_inputs = true"):
         run = tiny_run(tmp_path / table[:5], base=base, rows=examples(3), recipe=f"[train]\n{table}")
-        counts.append([answer_length(example) for example in lessons_of(run, examples(3), loaded).examples])
+        counts.append([answer_length(example) for example in dataset_of(run, examples(3), loaded).examples])
     prompt = Prompt(loaded.tokenizer, CATALOGUE)
     whole = [prompt.encode(row) for row in examples(3)]
     assert counts[0] == [len(example.ids) - example.prompt_length for example in whole]
@@ -164,7 +164,7 @@ def test_a_loss_that_is_no_number_stops_it_and_keeps_the_last_checkpoint(
     assert str(kept[-1]) in raised.value.remedy
     spoil(run, monkeypatch, step=0)
     assert train(run).results["steps"] == 10
-    model.check_adapter(run.folder("train") / "adapter")
+    adapters.check_adapter(run.folder("train") / "adapter")
     assert not list(run.path.glob(".train.*"))
 
 
@@ -174,7 +174,7 @@ def test_an_adapter_that_was_saved_empty_is_no_result(
     """As a sharded model is saved by a process that holds no shard."""
     run = tiny_run(tmp_path, base=base, rows=examples(2))
     monkeypatch.setattr(
-        "platypus.model.loading.get_peft_model_state_dict", lambda *_, **__: {"x.lora_A": torch.empty(0)}
+        "platypus.model.adapters.get_peft_model_state_dict", lambda *_, **__: {"x.lora_A": torch.empty(0)}
     )
     with pytest.raises(ModelError, match="empty or not finite"):
         train(run)

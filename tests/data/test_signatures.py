@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from platypus.data.dataset import Example, Instruction
-from platypus.data.signatures import normalised, question, skeleton, template
+from platypus.data.signatures import normalised, one_line_request, plan_skeleton, request_template
 from platypus.plan.plan import Plan, Reference, Step
 
 
@@ -29,11 +29,11 @@ def works(**filters: Any) -> Plan:
     ],
 )
 def test_template_masks_the_values(query: str, plan: Plan, expected: str) -> None:
-    assert template(Example(query, plan, "", {})) == expected
+    assert request_template(Example(query, plan, "", {})) == expected
 
 
 def test_template_of_an_alpaca_row_is_its_whole_question() -> None:
-    assert template(Instruction("Add up.", "3 and 4", "7", {})) == "add up @"
+    assert request_template(Instruction("Add up.", "3 and 4", "7", {})) == "add up @"
 
 
 @pytest.mark.parametrize(
@@ -46,17 +46,18 @@ def test_template_of_an_alpaca_row_is_its_whole_question() -> None:
     ],
 )
 def test_a_literal_is_masked_only_where_it_stands_as_words(query: str, literals: list[str], expected: str) -> None:
-    assert template(Example(query, works(names=literals), "", {})) == expected
+    assert request_template(Example(query, works(names=literals), "", {})) == expected
 
 
 def test_skeletons_tell_who_uses_what() -> None:
     find = Step("search", {"customer": "Globex"})
     use = Step("summarize", {"style": "short", "objects": [Reference(0, ("hits", "0")), "x", Reference(0)]})
-    assert skeleton(Plan((find, use))) == "search(customer) summarize(objects=0.hits.0+0,style)"
+    assert plan_skeleton(Plan((find, use))) == "search(customer) summarize(objects=0.hits.0+0,style)"
     assert (
-        skeleton(Plan((find, Step("summarize", {"objects": Reference(0)})))) == "search(customer) summarize(objects=0)"
+        plan_skeleton(Plan((find, Step("summarize", {"objects": Reference(0)}))))
+        == "search(customer) summarize(objects=0)"
     )
-    assert skeleton(Plan()) == "[]"
+    assert plan_skeleton(Plan()) == "[]"
 
 
 def test_requests_are_the_same_up_to_case_form_and_full_stop() -> None:
@@ -66,4 +67,4 @@ def test_requests_are_the_same_up_to_case_form_and_full_stop() -> None:
         == "list my tasks"
     )
     assert normalised("List my tasks?") != normalised("List my tasks")
-    assert question(Instruction("Add\n up.", " 3 ", "", {})) == "Add up. 3"
+    assert one_line_request(Instruction("Add\n up.", " 3 ", "", {})) == "Add up. 3"

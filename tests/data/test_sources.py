@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from platypus.data.dataset import Example, read_dataset
-from platypus.data.sources import Entry, Line, decoded, entries
+from platypus.data.sources import RawLine, RawRow, decode_row, read_raw_rows
 from platypus.errors import DatasetError
 from platypus.plan.plan import Malformed
 
@@ -15,8 +15,8 @@ PLAN = [{"tool_name": "search", "arguments": [{"argument_name": "customer", "arg
 ROWS = [{"query": "Find\nGlobex", "plan": json.dumps(PLAN)}, {"query": 'Say "hi"', "plan": "[]"}]
 
 
-def read(path: Path, *, lenient: bool = False) -> list[Entry]:
-    return [decoded(entry, lenient=lenient) for entry in entries(str(path), lenient=lenient)]
+def read(path: Path, *, lenient: bool = False) -> list[RawRow]:
+    return [decode_row(entry, lenient=lenient) for entry in read_raw_rows(str(path), lenient=lenient)]
 
 
 def quoted(text: str) -> str:
@@ -72,9 +72,9 @@ def test_a_ragged_line_of_a_table_is_rejected_alone(tmp_path: Path) -> None:
 def test_lines_are_decoded_late(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b'\xef\xbb\xbf{"a": 1}\n\n{"a": }\r\n')
-    assert list(entries(str(path))) == [Line(1, b'{"a": 1}'), Line(3, b'{"a": }\r')]
+    assert list(read_raw_rows(str(path))) == [RawLine(1, b'{"a": 1}'), RawLine(3, b'{"a": }\r')]
     first, second = read(path)
-    assert first == Entry(1, {"a": 1}, {"a": 1})
+    assert first == RawRow(1, {"a": 1}, {"a": 1})
     assert isinstance(second.data, Malformed)
     assert second.raw == '{"a": }'
 

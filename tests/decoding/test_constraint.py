@@ -12,7 +12,7 @@ from llguidance import LLParserLimits
 
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Catalogue
-from platypus.decoding.constraint import Constraint, Walk
+from platypus.decoding.constraint import Constraint, ConstraintState
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import CatalogueError
 from platypus.generation.catalogues.random_catalogue import random_catalogue
@@ -42,20 +42,20 @@ def constraint(kind: str, catalogue: Catalogue, notation: Notation, *, max_steps
     return Constraint.compile(Vocabulary(tokenizer, size=len(tokenizer)), catalogue, notation, max_steps=max_steps)
 
 
-def wander(walk: Walk, rng: np.random.Generator, *, size: int, limit: int = 120) -> None:
+def wander(state: ConstraintState, rng: np.random.Generator, *, size: int, limit: int = 120) -> None:
     """To the end with random scores that favour what ends a value."""
-    while not walk.ended:
-        walk.forced()
-        if not walk.ended and len(walk.ids) < limit:
+    while not state.ended:
+        state.forced()
+        if not state.ended and len(state.ids) < limit:
             scores = rng.gumbel(size=size).astype(np.float32)
             closing = [
-                t for t in walk.candidates() if walk.vocabulary.token(int(t))[:1] in (b'"', b"]", b"}", b")", b"$")
+                t for t in state.candidates() if state.vocabulary.token(int(t))[:1] in (b'"', b"]", b"}", b")", b"$")
             ]
             scores[closing] += 4
-            walk.append(walk.best(scores))
-        elif not walk.ended:
-            walk.append(walk.shortest())
-        assert len(walk.ids) < 2000
+            state.append(state.best(scores))
+        elif not state.ended:
+            state.append(state.shortest())
+        assert len(state.ids) < 2000
 
 
 @both
@@ -66,11 +66,11 @@ def test_every_walk_is_a_valid_plan_in_canonical_tokens(kind: str, notation: Not
     catalogue = random_tools(rng, 8) if seed else random_catalogue(rng, tools=10)
     tokenizer, constrained = TOKENIZERS[kind](), constraint(kind, catalogue, notation)
     for _ in range(12):
-        walk = constrained.start()
-        wander(walk, random, size=len(tokenizer))
-        assert isinstance(read_plan(walk.text, notation, catalogue), Plan), walk.text
-        ids = tokenizer.encode(walk.text, add_special_tokens=False, split_special_tokens=True)
-        assert [*ids, tokenizer.eos_token_id] == walk.ids
+        state = constrained.start()
+        wander(state, random, size=len(tokenizer))
+        assert isinstance(read_plan(state.text, notation, catalogue), Plan), state.text
+        ids = tokenizer.encode(state.text, add_special_tokens=False, split_special_tokens=True)
+        assert [*ids, tokenizer.eos_token_id] == state.ids
 
 
 @both
@@ -83,17 +83,17 @@ def test_every_generated_plan_is_legal_token_for_token_and_mostly_forced(kind: s
     for _ in range(15):
         text = print_plan(sampler.plan(rng).ordered(catalogue), notation)
         ids = [*tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True), tokenizer.eos_token_id]
-        walk = constrained.start()
+        state = constrained.start()
         total += len(ids)
-        while not walk.ended:
-            forced = walk.forced()
-            assert forced == ids[len(walk.ids) - len(forced) : len(walk.ids)], text
-            if not walk.ended:
-                token = ids[len(walk.ids)]
-                assert walk.legal(np.array([token])) == [token], text
-                walk.append(token)
+        while not state.ended:
+            forced = state.forced()
+            assert forced == ids[len(state.ids) - len(forced) : len(state.ids)], text
+            if not state.ended:
+                token = ids[len(state.ids)]
+                assert state.legal(np.array([token])) == [token], text
+                state.append(token)
                 decided += 1
-        assert walk.ids == ids and walk.text == text
+        assert state.ids == ids and state.text == text
     assert decided < (0.45 if notation == "json" else 0.8) * total
 
 
@@ -110,26 +110,26 @@ def test_the_best_legal_token_is_taken_whatever_else_scores_higher() -> None:
     tokenizer = TOKENIZERS["byte-level"]()
     for wanted in ("a()\nb()\na()", "[]", "b()"):
         ids = [*tokenizer.encode(wanted, add_special_tokens=False), tokenizer.eos_token_id]
-        walk = constrained.start()
-        while not walk.ended:
-            walk.forced()
-            if not walk.ended:
+        state = constrained.start()
+        while not state.ended:
+            state.forced()
+            if not state.ended:
                 scores = np.linspace(0, 1, len(tokenizer), dtype=np.float32)
-                scores[ids[len(walk.ids)]] = 0.9999  # others score higher, but they are not legal
-                scores[[token for token in walk.candidates() if token != ids[len(walk.ids)]]] = 0
-                walk.append(walk.best(scores))
-        assert walk.text == wanted
+                scores[ids[len(state.ids)]] = 0.9999  # others score higher, but they are not legal
+                scores[[token for token in state.candidates() if token != ids[len(state.ids)]]] = 0
+                state.append(state.best(scores))
+        assert state.text == wanted
 
 
 def test_the_distribution_is_over_legal_tokens_and_sums_to_one() -> None:
     constrained = constraint("byte-level", catalogue_from_json([{"name": "a"}, {"name": "b"}]), "calls")
     logits = np.random.default_rng(0).normal(size=512).astype(np.float32)
-    walk = constrained.start()
-    tokens, logs = walk.distribution(logits)
-    assert {walk.vocabulary.token(token)[:1] for token in tokens} == {b"[", b"a", b"b"}
+    state = constrained.start()
+    tokens, logs = state.distribution(logits)
+    assert {state.vocabulary.token(token)[:1] for token in tokens} == {b"[", b"a", b"b"}
     assert np.exp(logs).sum() == pytest.approx(1)
     assert logs[0] - logs[1] == pytest.approx(logits[tokens[0]] - logits[tokens[1]])
-    assert walk.best(logits) == tokens[0]
+    assert state.best(logits) == tokens[0]
 
 
 SETS = catalogue_from_json(
@@ -155,10 +155,10 @@ def test_sets_of_few_values_are_filled_without_repeating_or_stranding(kind: str,
     constrained, rng = constraint(kind, SETS, notation, max_steps=3), np.random.default_rng(0)
     seen = set()
     for _ in range(40):
-        walk = constrained.start()
-        wander(walk, rng, size=len(TOKENIZERS[kind]()))
-        plan = read_plan(walk.text, notation, SETS)
-        assert isinstance(plan, Plan), walk.text
+        state = constrained.start()
+        wander(state, rng, size=len(TOKENIZERS[kind]()))
+        plan = read_plan(state.text, notation, SETS)
+        assert isinstance(plan, Plan), state.text
         seen |= {str(step.arguments["of"]) for step in plan}
     assert len(seen) > 2
 
@@ -186,19 +186,21 @@ def test_sets_are_filled_to_their_last_value(items: dict[str, Any], least: int) 
     rng = np.random.default_rng(0)
     for kind, notation in (("byte-level", "calls"), ("sentencepiece", "json")):
         tokenizer, constrained = TOKENIZERS[kind](), constraint(kind, catalogue, notation, max_steps=1)
-        walk = constrained.start()
-        texts = [walk.vocabulary.token(token).strip() for token in range(len(tokenizer))]
+        state = constrained.start()
+        texts = [state.vocabulary.token(token).strip() for token in range(len(tokenizer))]
         ends = np.array([text[:1] in (b'"', b"]", b"}", b")") or text in (b"[", b"[]") for text in texts])
-        while not walk.ended:
-            walk.forced()
-            if not walk.ended and len(walk.ids) < 250:
-                walk.append(walk.best((rng.gumbel(size=len(tokenizer)) - 3 * ends).astype(np.float32)))
-            elif not walk.ended:
-                walk.append(walk.shortest())
-        plan = read_plan(walk.text, notation, catalogue)
-        assert isinstance(plan, Plan), walk.text
-        assert walk.ids == [*walk.vocabulary.encode(walk.text), walk.vocabulary.end] and not walk.waivers
-        assert len(walk.ids) < 500
+        while not state.ended:
+            state.forced()
+            if not state.ended and len(state.ids) < 250:
+                state.append(state.best((rng.gumbel(size=len(tokenizer)) - 3 * ends).astype(np.float32)))
+            elif not state.ended:
+                state.append(state.shortest())
+        plan = read_plan(state.text, notation, catalogue)
+        assert isinstance(plan, Plan), state.text
+        assert (
+            state.ids == [*state.vocabulary.encode(state.text), state.vocabulary.end] and not state.noncanonical_tokens
+        )
+        assert len(state.ids) < 500
 
 
 @both
@@ -212,13 +214,13 @@ def test_the_soonest_end_is_soon(kind: str, notation: Notation) -> None:
     value = [{"id": 5, "name": "x, y"}, {"name": "", "id": 7}, {"id": 12}]
     ids = constrained.vocabulary.encode(print_plan(Plan((Step("do", {"of": value, "to": "all"}),)), notation))
     for place in range(0, len(ids), 3):
-        walk = constrained.start()
+        state = constrained.start()
         for token in ids[:place]:
-            walk.append(token)
-        while not walk.ended:
-            walk.append(walk.shortest())
-        assert isinstance(read_plan(walk.text, notation, constrained.catalogue), Plan)
-        assert len(walk.ids) < max(place, 12) + 50, walk.text
+            state.append(token)
+        while not state.ended:
+            state.append(state.shortest())
+        assert isinstance(read_plan(state.text, notation, constrained.catalogue), Plan)
+        assert len(state.ids) < max(place, 12) + 50, state.text
 
 
 @both
@@ -226,11 +228,11 @@ def test_where_no_token_is_canonical_plans_are_valid_and_it_is_counted(kind: str
     constrained = constraint(kind, SETS, "calls", max_steps=2)
     constrained.vocabulary.continues = lambda ids, token: False  # type: ignore[assignment]
     constrained.vocabulary.continuation = lambda ids, more: None  # type: ignore[method-assign]
-    walk = constrained.start()
-    wander(walk, np.random.default_rng(1), size=len(TOKENIZERS[kind]()))
-    assert isinstance(read_plan(walk.text, "calls", SETS), Plan), walk.text
-    assert walk.waivers > 0
-    assert walk.copy().waivers == walk.waivers
+    state = constrained.start()
+    wander(state, np.random.default_rng(1), size=len(TOKENIZERS[kind]()))
+    assert isinstance(read_plan(state.text, "calls", SETS), Plan), state.text
+    assert state.noncanonical_tokens > 0
+    assert state.copy().noncanonical_tokens == state.noncanonical_tokens
 
 
 def test_a_limit_of_the_engine_is_an_error_and_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,8 +243,8 @@ def test_a_limit_of_the_engine_is_an_error_and_no_end(monkeypatch: pytest.Monkey
             "platypus.decoding.constraint.LIMITS", LLParserLimits(verbose_errors=False, **{name: limit})
         )
         with pytest.raises(CatalogueError, match=r"the grammar of its plans is too large: .*\n.*max_tools"):
-            walk = constraint("byte-level", catalogue, "calls").start()
-            wander(walk, np.random.default_rng(0), size=len(TOKENIZERS["byte-level"]()))
+            state = constraint("byte-level", catalogue, "calls").start()
+            wander(state, np.random.default_rng(0), size=len(TOKENIZERS["byte-level"]()))
 
 
 def test_a_grammar_is_compiled_once_for_the_same_catalogue() -> None:
@@ -260,12 +262,12 @@ def test_a_grammar_is_compiled_once_for_the_same_catalogue() -> None:
 
 def test_copies_go_their_own_ways() -> None:
     constrained = constraint("byte-level", catalogue_from_json([{"name": "a"}, {"name": "b"}]), "calls")
-    walk = constrained.start()
-    walk.append(TOKENIZERS["byte-level"]().encode("a", add_special_tokens=False)[0])
-    other = walk.copy()
-    for each, end in ((walk, ""), (other, "\n")):
+    state = constrained.start()
+    state.append(TOKENIZERS["byte-level"]().encode("a", add_special_tokens=False)[0])
+    other = state.copy()
+    for each, end in ((state, ""), (other, "\n")):
         each.forced()
         tokens = {each.vocabulary.token(int(token)): int(token) for token in each.candidates()}
         each.append(tokens[end.encode()] if end else each.vocabulary.end)
-    assert walk.text == "a()" and walk.ended
+    assert state.text == "a()" and state.ended
     assert other.text == "a()\n" and not other.ended

@@ -13,10 +13,10 @@ import torch
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Catalogue
 from platypus.decoding import state as request
-from platypus.decoding.constraint import Constraint, Walk
+from platypus.decoding.constraint import Constraint, ConstraintState
 from platypus.decoding.decoder import Decoder
-from platypus.decoding.kv_cache import Prefix, weights_fingerprint
-from platypus.decoding.results import Decoded, Limits
+from platypus.decoding.kv_cache import CachedPrefix, weights_fingerprint
+from platypus.decoding.results import DecodedPlan, DecodingLimits
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import PromptError
 from platypus.model.loading import Loaded, load_base
@@ -63,12 +63,12 @@ def logits_after(loaded: Loaded, ids: Sequence[int]) -> np.ndarray:
     return np.asarray(output.logits[0, -1].numpy())
 
 
-def slowly(loaded: Loaded, constraint: Constraint, prompt: Sequence[int], limit: int) -> Walk:
+def slowly(loaded: Loaded, constraint: Constraint, prompt: Sequence[int], limit: int) -> ConstraintState:
     """One token at a time, nothing cached, nothing forced: of the legal tokens the one with the highest logit."""
-    walk = constraint.start()
-    while not walk.ended and len(walk.ids) < limit:
-        walk.append(walk.best(logits_after(loaded, [*prompt, *walk.ids])))
-    return walk
+    state = constraint.start()
+    while not state.ended and len(state.ids) < limit:
+        state.append(state.best(logits_after(loaded, [*prompt, *state.ids])))
+    return state
 
 
 @pytest.mark.parametrize("notation", ["json", "calls"])
@@ -77,7 +77,7 @@ def test_it_says_what_the_slow_way_says(loaded: Loaded, notation: Notation) -> N
     quick = decoder(loaded, prompt, constraint)
     prompts = [prompt.ids(request) for request in REQUESTS]
     for batch_size in (1, 4):
-        answers = list(quick.decode(prompts, limits=Limits(max_new_tokens=60), batch_size=batch_size))
+        answers = list(quick.decode(prompts, limits=DecodingLimits(max_new_tokens=60), batch_size=batch_size))
         for ids, answer in zip(prompts, answers, strict=True):
             slow = slowly(loaded, constraint, ids, 60)
             if answer.ended_by == "model":
@@ -97,7 +97,7 @@ def test_forced_tokens_are_not_asked_for(loaded: Loaded) -> None:
 
     quick = decoder(loaded, prompt, constraint)
     hook = loaded.model.register_forward_hook(count)
-    answer = next(quick.decode([prompt.ids("List")], limits=Limits(max_new_tokens=40)))
+    answer = next(quick.decode([prompt.ids("List")], limits=DecodingLimits(max_new_tokens=40)))
     hook.remove()
     assert 0 < calls <= answer.decisions < 0.8 * answer.tokens
 
@@ -131,7 +131,7 @@ def test_values_that_are_copied_from_the_request_take_fewer_passes(loaded: Loade
     told = Told(loaded, constraint, [prompt.ids("List"), prompt.ids("sum")])
     told.prompt = prompt.ids(f"Please say {said}, then something else.")
     told.plan = [*constraint.vocabulary.encode(wanted), constraint.vocabulary.end]
-    (answer,) = told.decode([told.prompt], limits=Limits())
+    (answer,) = told.decode([told.prompt], limits=DecodingLimits())
     assert answer.text == wanted and answer.tokens == len(told.plan)
     assert told.passes < 0.6 * answer.decisions and told.guessed > 0
 
@@ -148,7 +148,7 @@ def test_what_earlier_plans_have_in_common_takes_fewer_passes(loaded: Loaded) ->
         wanted = print_plan(Plan((Step("sing", {"text": said, "loud": True}),)), "json")
         told.passes, told.prompt = 0, prompt.ids("Nothing to copy.")
         told.plan = [*constraint.vocabulary.encode(wanted), constraint.vocabulary.end]
-        (answer,) = told.decode([told.prompt], limits=Limits())
+        (answer,) = told.decode([told.prompt], limits=DecodingLimits())
         assert answer.text == wanted and answer.tokens == len(told.plan)
         passes.append(told.passes)
     assert passes[0] == passes[1] > 1.5 * passes[2]  # two must agree
@@ -157,10 +157,10 @@ def test_what_earlier_plans_have_in_common_takes_fewer_passes(loaded: Loaded) ->
 def test_a_limit_ends_a_plan_at_the_soonest_valid_end(loaded: Loaded) -> None:
     prompt, constraint = parts(loaded, "json")
     quick = decoder(loaded, prompt, constraint)
-    long = next(quick.decode([prompt.ids("List")], limits=Limits(max_new_tokens=5)))
+    long = next(quick.decode([prompt.ids("List")], limits=DecodingLimits(max_new_tokens=5)))
     assert long.ended_by == "length" and long.decisions <= 5
-    late = next(quick.decode([prompt.ids("List")], limits=Limits(seconds=0.0)))
-    assert late == Decoded("[]", late.tokens, 0, "time", 1.0)
+    late = next(quick.decode([prompt.ids("List")], limits=DecodingLimits(seconds=0.0)))
+    assert late == DecodedPlan("[]", late.tokens, 0, "time", 1.0)
     for answer in (long, late):
         assert isinstance(read_plan(answer.text, "json", CATALOGUE), Plan)
 
@@ -169,19 +169,21 @@ def test_the_time_of_a_request_begins_when_its_turn_has_come(loaded: Loaded, mon
     prompt, constraint = parts(loaded)
     quick = decoder(loaded, prompt, constraint)
     prompts = [prompt.ids(request) for request in REQUESTS]
-    alone = list(quick.decode(prompts, limits=Limits(max_new_tokens=40), batch_size=1))
+    alone = list(quick.decode(prompts, limits=DecodingLimits(max_new_tokens=40), batch_size=1))
     looks = itertools.count()
     monkeypatch.setattr("platypus.decoding.decoder.time.monotonic", lambda: float(next(looks)))
     seconds = float(max(answer.decisions for answer in alone) + 2)
     fresh = decoder(loaded, prompt, constraint)  # a decoder that said them before would guess, and round otherwise
-    assert list(fresh.decode(prompts, limits=Limits(40, seconds), batch_size=1)) == alone
-    assert any(answer.ended_by == "time" for answer in quick.decode(prompts, limits=Limits(40, 2.0), batch_size=1))
+    assert list(fresh.decode(prompts, limits=DecodingLimits(40, seconds), batch_size=1)) == alone
+    assert any(
+        answer.ended_by == "time" for answer in quick.decode(prompts, limits=DecodingLimits(40, 2.0), batch_size=1)
+    )
 
 
 def test_two_streams_of_one_decoder_do_not_meet(loaded: Loaded) -> None:
     prompt, constraint = parts(loaded)
     quick = decoder(loaded, prompt, constraint)
-    prompts, limits = [prompt.ids("List"), prompt.ids("Sum up")], Limits(max_new_tokens=40)
+    prompts, limits = [prompt.ids("List"), prompt.ids("Sum up")], DecodingLimits(max_new_tokens=40)
     wanted = list(quick.decode(prompts, limits=limits))
     streams = [quick.stream([ids], limits=limits) for ids in prompts]
     both = (progress for pair in itertools.zip_longest(*streams) for progress in pair if progress is not None)
@@ -192,11 +194,13 @@ def test_two_streams_of_one_decoder_do_not_meet(loaded: Loaded) -> None:
 def test_closing_the_stream_cancels(loaded: Loaded) -> None:
     prompt, constraint = parts(loaded)
     quick = decoder(loaded, prompt, constraint)
-    stream = quick.stream([prompt.ids("List"), prompt.ids("Sum")], limits=Limits(max_new_tokens=60), batch_size=2)
+    stream = quick.stream(
+        [prompt.ids("List"), prompt.ids("Sum")], limits=DecodingLimits(max_new_tokens=60), batch_size=2
+    )
     first = next(stream)
     stream.close()
     assert first.decoded is None
-    texts = [p.text for p in quick.stream([prompt.ids("List")], limits=Limits(max_new_tokens=60))]
+    texts = [p.text for p in quick.stream([prompt.ids("List")], limits=DecodingLimits(max_new_tokens=60))]
     assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(texts)) and len(texts) > 2
 
 
@@ -205,7 +209,10 @@ def test_drawn_plans_are_valid_and_follow_from_the_seed(loaded: Loaded) -> None:
     quick = decoder(loaded, prompt, constraint)
     prompts = [prompt.ids(request) for request in REQUESTS]
     drawn = [
-        [answer.text for answer in quick.decode(prompts, limits=Limits(40, temperature=2.0, seed=seed), batch_size=n)]
+        [
+            answer.text
+            for answer in quick.decode(prompts, limits=DecodingLimits(40, temperature=2.0, seed=seed), batch_size=n)
+        ]
         for seed, n in ((1, 2), (1, 3), (2, 3))
     ]
     assert drawn[0] == drawn[1] != drawn[2]
@@ -217,12 +224,12 @@ def enumerated(loaded: Loaded, constraint: Constraint, prompt: Sequence[int]) ->
     found: dict[str, float] = {}
     open_walks = [(0.0, constraint.start())]
     while open_walks:
-        log, walk = open_walks.pop()
-        if walk.ended:
-            found[walk.text] = math.exp(log)
+        log, state = open_walks.pop()
+        if state.ended:
+            found[state.text] = math.exp(log)
             continue
-        for token, more in zip(*walk.distribution(logits_after(loaded, [*prompt, *walk.ids])), strict=True):
-            after = walk.copy()
+        for token, more in zip(*state.distribution(logits_after(loaded, [*prompt, *state.ids])), strict=True):
+            after = state.copy()
             after.append(token)
             open_walks.append((log + float(more), after))
     return found
@@ -233,18 +240,18 @@ def test_the_best_plans_are_those_of_an_enumeration(loaded: Loaded) -> None:
     ids = prompt.ids("a, then b")
     every = enumerated(loaded, constraint, ids)
     assert len(every) == 1 + 4 + 16 and sum(every.values()) == pytest.approx(1)
-    ranked = decoder(loaded, prompt, constraint).best(ids, 6, limits=Limits(max_new_tokens=60), batch_size=3)
+    ranked = decoder(loaded, prompt, constraint).best(ids, 6, limits=DecodingLimits(max_new_tokens=60), batch_size=3)
     wanted = sorted(every.items(), key=lambda item: -item[1])[:6]
     assert [plan.text for plan in ranked] == [text for text, _ in wanted]
     assert [plan.probability for plan in ranked] == pytest.approx([p for _, p in wanted], rel=1e-3)
-    (greedy,) = decoder(loaded, prompt, constraint).decode([ids], limits=Limits(max_new_tokens=60))
+    (greedy,) = decoder(loaded, prompt, constraint).decode([ids], limits=DecodingLimits(max_new_tokens=60))
     assert 0 < greedy.probability <= every[greedy.text] * 1.001 and every[greedy.text] <= ranked[0].probability * 1.001
 
 
 def test_beams_find_likely_plans(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of them where none is left behind; with one beam the plan that the best token each time makes."""
     prompt, constraint = parts(loaded, "calls", TWO, max_steps=2)
-    ids, limits = prompt.ids("a, then b"), Limits(max_new_tokens=60)
+    ids, limits = prompt.ids("a, then b"), DecodingLimits(max_new_tokens=60)
     every = enumerated(loaded, constraint, ids)
     with monkeypatch.context() as patched:
         patched.setattr(request, "UNLIKELY", -math.inf)
@@ -259,7 +266,7 @@ def test_beams_find_likely_plans(loaded: Loaded, monkeypatch: pytest.MonkeyPatch
     two = decoder(loaded, prompt, constraint).likely(ids, 2, limits=limits)
     assert len(two) == 2 and {plan.text for plan in two} < every.keys()
     assert two[0].probability >= 0.9999 * one.probability  # beams side by side differ from one in the last digits
-    short = decoder(loaded, prompt, constraint).likely(ids, 3, limits=Limits(max_new_tokens=2))
+    short = decoder(loaded, prompt, constraint).likely(ids, 3, limits=DecodingLimits(max_new_tokens=2))
     assert short and {plan.text for plan in short} <= every.keys()
     assert "length" in {plan.ended_by for plan in short} <= {"model", "length"}
 
@@ -272,14 +279,14 @@ def test_the_prefix_is_kept_on_disk_for_the_same_model_and_catalogue_alone(loade
     assert kept.prefix.ids == fresh.prefix.ids
     for a, b in zip(kept.prefix.layers, fresh.prefix.layers, strict=True):
         assert torch.equal(a[0], b[0]) and torch.equal(a[1], b[1])
-    limits = Limits(max_new_tokens=40)
+    limits = DecodingLimits(max_new_tokens=40)
     assert list(kept.decode([prompt.ids("x")], limits=limits)) == list(fresh.decode([prompt.ids("x")], limits=limits))
     fingerprint = weights_fingerprint(loaded, fresh.prefix.ids)
-    assert Prefix.load(path, fingerprint="0" * 16, device=loaded.device) is None
+    assert CachedPrefix.load(path, fingerprint="0" * 16, device=loaded.device) is None
     path.write_bytes(path.read_bytes()[:100])
-    assert Prefix.load(path, fingerprint=fingerprint, device=loaded.device) is None
+    assert CachedPrefix.load(path, fingerprint=fingerprint, device=loaded.device) is None
     decoder(loaded, prompt, constraint, tmp_path)
-    assert Prefix.load(path, fingerprint=fingerprint, device=loaded.device) is not None
+    assert CachedPrefix.load(path, fingerprint=fingerprint, device=loaded.device) is not None
     weight = next(iter(loaded.model.parameters()))
     with torch.no_grad():
         weight.add_(1)
@@ -291,4 +298,4 @@ def test_the_prefix_is_kept_on_disk_for_the_same_model_and_catalogue_alone(loade
 def test_a_prompt_that_fills_the_context_is_refused(loaded: Loaded) -> None:
     prompt, constraint = parts(loaded)
     with pytest.raises(PromptError, match="the model's context is 2048"):
-        list(decoder(loaded, prompt, constraint).decode([prompt.ids("word " * 800)], limits=Limits()))
+        list(decoder(loaded, prompt, constraint).decode([prompt.ids("word " * 800)], limits=DecodingLimits()))

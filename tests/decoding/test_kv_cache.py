@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from platypus.decoding.kv_cache import ROOM, Own, Prefix, Store
+from platypus.decoding.kv_cache import ROOM, BatchCache, CachedPrefix, CacheSlots
 from platypus.model.loading import Loaded, load_base
 from tests.support.tiny_models import tiny_llama
 
@@ -24,7 +24,9 @@ def alone(loaded: Loaded, ids: list[int]) -> np.ndarray:
 
 
 @torch.inference_mode()
-def read(loaded: Loaded, store: Store, owns: list[Own], chunks: list[list[int]]) -> tuple[list[Own], np.ndarray]:
+def read(
+    loaded: Loaded, store: BatchCache, owns: list[CacheSlots], chunks: list[list[int]]
+) -> tuple[list[CacheSlots], np.ndarray]:
     """One pass over a chunk of each row: what the rows have then, and the logits at the end of each."""
     counts = [len(chunk) for chunk in chunks]
     positions = [own.read + i for own, count in zip(owns, counts, strict=True) for i in range(count)]
@@ -42,13 +44,13 @@ def read(loaded: Loaded, store: Store, owns: list[Own], chunks: list[list[int]])
 def test_rows_of_any_lengths_come_and_go_and_see_their_own_alone(loaded: Loaded) -> None:
     rng = Random(0)
     prefix = [rng.randrange(3, VOCABULARY) for _ in range(40)]
-    store = Store(Prefix.compute(loaded, prefix))
-    rows: list[tuple[Own, list[int]]] = []
+    store = BatchCache(CachedPrefix.compute(loaded, prefix))
+    rows: list[tuple[CacheSlots, list[int]]] = []
     moved = 0
     for _ in range(30):
         if len(rows) < 4:  # some leave the prefix early
             begin = rng.choice((40, 40, 0, 17))
-            rows.append((Own(begin), prefix[:begin]))
+            rows.append((CacheSlots(begin), prefix[:begin]))
         chunks = [[rng.randrange(3, VOCABULARY) for _ in range(rng.choice((1, 1, 3, 20)))] for _ in rows]
         owns, logits = read(loaded, store, [own for own, _ in rows], chunks)
         rows = [(own, ids + chunk) for own, (_, ids), chunk in zip(owns, rows, chunks, strict=True)]
@@ -66,8 +68,8 @@ def test_rows_of_any_lengths_come_and_go_and_see_their_own_alone(loaded: Loaded)
 
 def test_continuations_share_what_they_have_in_common(loaded: Loaded) -> None:
     prefix, common = list(range(10, 30)), [7, 8, 9]
-    store = Store(Prefix.compute(loaded, prefix))
-    (parent,), _ = read(loaded, store, [Own(20)], [common])
+    store = BatchCache(CachedPrefix.compute(loaded, prefix))
+    (parent,), _ = read(loaded, store, [CacheSlots(20)], [common])
     children, logits = read(loaded, store, [parent, parent, parent], [[40], [41, 42], [43]])
     assert logits[1] == pytest.approx(alone(loaded, [*prefix, *common, 41, 42]), abs=1e-4)
     _, logits = read(loaded, store, [children[2], children[0]], [[44], [45]])
@@ -76,11 +78,11 @@ def test_continuations_share_what_they_have_in_common(loaded: Loaded) -> None:
 
 
 def test_the_prefix_is_stored_once_and_stays_as_it_is(loaded: Loaded) -> None:
-    computed = Prefix.compute(loaded, list(range(10, 30)))
-    store = Store(computed)
+    computed = CachedPrefix.compute(loaded, list(range(10, 30)))
+    store = BatchCache(computed)
     for _ in range(3):
         store.clear()
-        (own,), logits = read(loaded, store, [Own(20)], [[5] * (ROOM + 10)])
+        (own,), logits = read(loaded, store, [CacheSlots(20)], [[5] * (ROOM + 10)])
         assert logits[0] == pytest.approx(alone(loaded, [*range(10, 30), *[5] * (ROOM + 10)]), abs=1e-4)
         assert own.read == 20 + ROOM + 10
     for before, after in zip(computed.layers, store.prefix.layers, strict=True):

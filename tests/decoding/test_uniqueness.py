@@ -6,7 +6,7 @@ import pytest
 
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Catalogue
-from platypus.decoding.uniqueness import Distinct
+from platypus.decoding.uniqueness import UniquenessTracker
 from platypus.plan.notation import Notation, print_plan
 from platypus.plan.plan import Plan, Reference, Step
 
@@ -47,10 +47,12 @@ BAD = (
 def test_equal_elements_are_noticed_at_the_end_of_the_second(notation: Notation) -> None:
     first = step("do", "list", ["x", "y"])
     for good in GOOD:
-        assert Distinct(TOOLS, notation).read(print_plan(Plan((first, good, good)), notation).encode()), str(good)
+        assert UniquenessTracker(TOOLS, notation).read(print_plan(Plan((first, good, good)), notation).encode()), str(
+            good
+        )
     for bad in BAD:
         text = print_plan(Plan((first, bad)), notation).encode()
-        reader = Distinct(TOOLS, notation)
+        reader = UniquenessTracker(TOOLS, notation)
         lengths = [length for length in range(len(text)) if not reader.read(text[length : length + 1])]
         assert lengths and text[lengths[0] :][:1] in b'"],}', str(bad)
 
@@ -60,8 +62,8 @@ def test_a_key_may_stand_once_in_an_object(notation: Notation) -> None:
     value = '{"a": {"b": 1}, "b": 2, "a": 3}'
     plan = Plan((step("ns:do", "list", "VALUE"),))
     text = print_plan(plan, notation).replace('"VALUE"', value)
-    assert not Distinct(TOOLS, notation).read(text.encode())
-    assert Distinct(TOOLS, notation).read(text.replace('"a": 3', '"c": 3').encode())
+    assert not UniquenessTracker(TOOLS, notation).read(text.encode())
+    assert UniquenessTracker(TOOLS, notation).read(text.replace('"a": 3', '"c": 3').encode())
 
 
 @pytest.mark.parametrize("notation", ["json", "calls"])
@@ -69,7 +71,7 @@ def test_copies_go_their_own_ways_and_pieces_may_be_of_any_size(notation: Notati
     rng = Random(0)
     for value, verdict in ((["a", "b"], True), (["é", "é"], False)):
         text = print_plan(Plan((step("do", "list", value),)), notation).encode()
-        reader, other, at = Distinct(TOOLS, notation), Distinct(TOOLS, notation), 0
+        reader, other, at = UniquenessTracker(TOOLS, notation), UniquenessTracker(TOOLS, notation), 0
         good = True
         while at < len(text):
             size = rng.randint(1, 5)
@@ -96,13 +98,13 @@ def test_only_the_arrays_that_ask_for_it_are_kept_distinct(notation: Notation) -
         ("sets", twice, False),
     ):
         text = print_plan(Plan((step("do", name, value),)), notation)
-        assert Distinct(tools, notation).read(text.encode()) is verdict, text
+        assert UniquenessTracker(tools, notation).read(text.encode()) is verdict, text
 
 
 def settled(tools: Catalogue, *values: object) -> str:
     """The text of a call, with a bar wherever all that is begun can be ended."""
     text = print_plan(Plan((step("do", "list", list(values)),)), "calls")
-    reader, said = Distinct(tools, "calls"), ""
+    reader, said = UniquenessTracker(tools, "calls"), ""
     for byte in text.encode():
         reader.read(bytes([byte]))
         said += chr(byte) + ("|" if reader.is_settled else "")

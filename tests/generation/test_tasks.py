@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from platypus.errors import DatasetError
-from platypus.generation.tasks import REAL_TOOLS, lesson, read_real, real_lesson
+from platypus.generation.tasks import REAL_TOOLS, random_task, read_real_tasks, real_task
 
 TOOLS = [
     {"name": f"get_{thing}", "description": f"Get a {thing}.", "inputSchema": {
@@ -23,23 +23,23 @@ def written(folder: Path, *rows: dict[str, Any]) -> str:
     return str(path)
 
 
-def test_lessons_are_drawn_from_their_key_alone() -> None:
-    assert lesson("7/3", tools=6, requests=5) == lesson("7/3", tools=6, requests=5)
-    assert lesson("7/3", tools=6, requests=5).catalogue != lesson("7/4", tools=6, requests=5).catalogue
+def test_tasks_are_drawn_from_their_key_alone() -> None:
+    assert random_task("7/3", tools=6, requests=5) == random_task("7/3", tools=6, requests=5)
+    assert random_task("7/3", tools=6, requests=5).catalogue != random_task("7/4", tools=6, requests=5).catalogue
 
 
 def test_few_catalogues_are_much_larger() -> None:
-    sizes = [len(lesson(str(key), tools=4, requests=1).catalogue) for key in range(200)]
+    sizes = [len(random_task(str(key), tools=4, requests=1).catalogue) for key in range(200)]
     assert max(sizes) > 8 and sum(size > 4 for size in sizes) < 20
 
 
 def test_a_real_row_is_asked_beside_generated_requests_for_some_of_its_tools(tmp_path: Path) -> None:
-    real = read_real([written(tmp_path, {"query": "Show me fox F-7", "plan": PLAN, "tools": TOOLS})])
+    real = read_real_tasks([written(tmp_path, {"query": "Show me fox F-7", "plan": PLAN, "tools": TOOLS})])
     assert not real.rejected
-    lessons = [real_lesson(str(key), real.lessons, requests=4) for key in range(30)]
-    assert lessons[0] == real_lesson("0", real.lessons, requests=4)
-    assert len({tuple(tool.name for tool in drawn.catalogue) for drawn in lessons}) > 20
-    for drawn in lessons:
+    tasks = [real_task(str(key), real.tasks, requests=4) for key in range(30)]
+    assert tasks[0] == real_task("0", real.tasks, requests=4)
+    assert len({tuple(tool.name for tool in drawn.catalogue) for drawn in tasks}) > 20
+    for drawn in tasks:
         assert len(drawn.examples) == 4 and 2 <= len(drawn.catalogue) <= REAL_TOOLS
         assert drawn.examples[0].query == "Show me fox F-7" and drawn.examples[0].plan.to_json() == PLAN
         assert not any(example.plan.problems(drawn.catalogue) for example in drawn.examples)
@@ -49,8 +49,8 @@ def test_tools_that_cannot_be_asked_for_have_their_row_alone(tmp_path: Path) -> 
     tools = [
         {"name": "tidy", "inputSchema": {"properties": {"id": {"type": "string", "format": "x"}}, "required": ["id"]}}
     ]
-    real = read_real([written(tmp_path, {"query": "What a day!", "plan": [], "tools": tools})])
-    assert real_lesson("0", real.lessons, requests=3).examples[0].query == "What a day!"
+    real = read_real_tasks([written(tmp_path, {"query": "What a day!", "plan": [], "tools": tools})])
+    assert real_task("0", real.tasks, requests=3).examples[0].query == "What a day!"
 
 
 def test_rows_that_cannot_be_learned_from_are_listed(tmp_path: Path) -> None:
@@ -61,12 +61,12 @@ def test_rows_that_cannot_be_learned_from_are_listed(tmp_path: Path) -> None:
         {**good, "tools": [{"name": ""}]},
         {**good, "query": ""},
     )
-    real = read_real([written(tmp_path, *bad, good)])
-    assert [row.line for row in real.rejected] == [1, 2, 3, 4] and len(real.lessons) == 1
+    real = read_real_tasks([written(tmp_path, *bad, good)])
+    assert [row.line for row in real.rejected] == [1, 2, 3, 4] and len(real.tasks) == 1
     assert "get_fox" in real.rejected[0].reason and "has no `tools`" in real.rejected[1].reason
     broken = tmp_path / "broken.jsonl"
     broken.write_text('{"query": \n' + json.dumps(good) + "\n", encoding="utf-8")
-    (row,) = read_real([str(broken)]).rejected
+    (row,) = read_real_tasks([str(broken)]).rejected
     assert row.line == 1 and "no `tools`" not in row.reason
     with pytest.raises(DatasetError, match="learned from"):
-        read_real([written(tmp_path, *bad)])
+        read_real_tasks([written(tmp_path, *bad)])

@@ -12,12 +12,12 @@ import torch
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Instruction
-from platypus.decoding.results import Decoded
+from platypus.decoding.results import DecodedPlan
 from platypus.errors import ModelError, PromptError
 from platypus.inference.calibration import Calibration
 from platypus.inference.opening import is_merged, open_base, open_planner
 from platypus.inference.planner import Answer, Planner
-from platypus.model import loading as model
+from platypus.model import adapters, completion, loading
 from platypus.model.adapters import ADAPTER_CARD, AdapterCard
 from platypus.model.completion import Completion, complete
 from platypus.model.loading import load_base
@@ -25,14 +25,14 @@ from platypus.plan.notation import Notation
 from platypus.plan.plan import Malformed, Plan, Step
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
-from platypus.run.settings import DecodeTable
+from platypus.run.settings import DecodeSettings
 from tests.support.tiny_models import byte_bpe_tokenizer, tiny_llama
 
 TOOLS = '[{"name": "me"}, {"name": "list"}]'
 CATALOGUE: Catalogue = catalogue_from_json([{"name": "me"}, {"name": "list"}])
 
 
-FREE = DecodeTable(decoding="free")
+FREE = DecodeSettings(decoding="free")
 SEED = 4  # of random weights that do not refuse every request
 
 
@@ -49,8 +49,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A new run of the recipe's defaults; its models are only named, not loaded."""
     tokenizer = byte_bpe_tokenizer()
     for name in ("load_base", "load_merged"):
-        monkeypatch.setattr(model, name, lambda source: Opened(str(source), tokenizer))
-    monkeypatch.setattr(model, "load_adapted", lambda source, base: Opened(f"{source} on {base}", tokenizer))
+        monkeypatch.setattr(loading, name, lambda source: Opened(str(source), tokenizer))
+    monkeypatch.setattr(adapters, "load_adapted", lambda source, base: Opened(f"{source} on {base}", tokenizer))
     (tmp_path / "tools.json").write_text(TOOLS)
     (tmp_path / "recipe.toml").write_text(f'catalogue = "{tmp_path}/tools.json"\nbase = "some/base"\n')
     return Run.open(tmp_path / "run", recipe=tmp_path / "recipe.toml")
@@ -136,7 +136,7 @@ def test_answers_are_read_and_unfinished_ones_are_malformed(monkeypatch: pytest.
         requests = {tuple(prompt.ids(request)): said for request, said in ANSWERS.items()}
         return (requests[tuple(ids)] for ids in prompts)
 
-    monkeypatch.setattr(model, "complete", answer)
+    monkeypatch.setattr(completion, "complete", answer)
     planner = Planner(Opened("x", None), prompt, FREE)  # type: ignore[arg-type]
     answers = list(planner.plan(list(ANSWERS), batch_size=2, max_new_tokens=20))
     assert [answer.request for answer in answers] == list(ANSWERS)
@@ -201,12 +201,12 @@ def test_of_likely_plans_one_that_uses_what_the_request_names_is_preferred(
     owner = {"type": "object", "properties": {"owner": {"type": "string"}}}
     tools = catalogue_from_json([{"name": "list", "inputSchema": owner}])
     loaded = load_base(str(tiny_llama(tmp_path / "base")))
-    planner = Planner(loaded, Prompt(loaded.tokenizer, tools, "calls"), DecodeTable(beams=3))
+    planner = Planner(loaded, Prompt(loaded.tokenizer, tools, "calls"), DecodeSettings(beams=3))
     likely = {"list()": 0.5, 'list(owner="ann")': 0.2, "[]": 0.01}
 
-    def found(ids: Sequence[int], width: int, **_: Any) -> list[Decoded]:
+    def found(ids: Sequence[int], width: int, **_: Any) -> list[DecodedPlan]:
         assert width == 3
-        return [Decoded(text, 5, 4, "model", probability) for text, probability in likely.items()]
+        return [DecodedPlan(text, 5, 4, "model", probability) for text, probability in likely.items()]
 
     monkeypatch.setattr(planner.decoder, "likely", found)
     (named,) = planner.plan(["What does Ann own?"])
@@ -221,15 +221,15 @@ def test_of_likely_plans_one_that_uses_what_the_request_names_is_preferred(
 
 def test_beams_are_asked_of_the_model(tmp_path: Path) -> None:
     loaded = load_base(str(tiny_llama(tmp_path / "base", seed=SEED)))
-    planner = Planner(loaded, Prompt(loaded.tokenizer, CATALOGUE, "calls"), DecodeTable(beams=4, max_steps=3))
-    greedy = replace(planner, settings=DecodeTable(max_steps=3))
+    planner = Planner(loaded, Prompt(loaded.tokenizer, CATALOGUE, "calls"), DecodeSettings(beams=4, max_steps=3))
+    greedy = replace(planner, settings=DecodeSettings(max_steps=3))
     requests = ["List mine.", "Who am I?", "x"]
     for several, one in zip(planner.plan(requests), greedy.plan(requests), strict=True):
         assert isinstance(several.plan, Plan) and (several.probability or 0) >= 0.999 * (one.probability or 0)
 
 
 def test_the_kept_prefix_lies_in_the_run(run: Run) -> None:
-    kept = replace(run, recipe=run.recipe.model_copy(update={"decode": DecodeTable(keep_prefix=True)}))
+    kept = replace(run, recipe=run.recipe.model_copy(update={"decode": DecodeSettings(keep_prefix=True)}))
     assert open_planner(kept).folder == run.path / ".prefix" and open_planner(run).folder is None
     assert open_planner(run).settings.decoding == "grammar"
     assert open_planner(run.decoded("free")).settings == FREE
@@ -238,7 +238,7 @@ def test_the_kept_prefix_lies_in_the_run(run: Run) -> None:
 def test_of_a_large_catalogue_a_request_is_shown_the_tools_that_it_is_about(tmp_path: Path) -> None:
     loaded = load_base(str(tiny_llama(tmp_path / "base")))
     tools = catalogue_from_json([{"name": f"tool_{i}"} for i in range(40)] + [{"name": "book_flight"}])
-    planner = Planner(loaded, Prompt(loaded.tokenizer, tools, "calls"), DecodeTable(max_tools=1, max_steps=2))
+    planner = Planner(loaded, Prompt(loaded.tokenizer, tools, "calls"), DecodeSettings(max_tools=1, max_steps=2))
     requests = ["book a flight", "tool 7, and another flight to book", "flight"]
     answers = list(planner.plan(requests, max_new_tokens=20))
     assert [answer.request for answer in answers] == requests
@@ -249,7 +249,7 @@ def test_of_a_large_catalogue_a_request_is_shown_the_tools_that_it_is_about(tmp_
 @pytest.mark.parametrize("notation", ["json", "calls"])
 def test_a_plan_is_watched_as_it_grows(tmp_path: Path, notation: Notation) -> None:
     loaded = load_base(str(tiny_llama(tmp_path / "base", seed=SEED)))
-    prompt, settings = Prompt(loaded.tokenizer, CATALOGUE, notation), DecodeTable(max_steps=4)
+    prompt, settings = Prompt(loaded.tokenizer, CATALOGUE, notation), DecodeSettings(max_steps=4)
     planner, other = Planner(loaded, prompt, settings), Planner(loaded, prompt, settings)  # with the same past
     lengths = set()
     for request in ("List mine.", "Who am I, and what do I own?", "", "x", "list list", "me, then list"):
@@ -292,11 +292,11 @@ def test_confidence_decides_which_plans_stand(tmp_path: Path) -> None:
     prompt = Prompt(loaded.tokenizer, CATALOGUE, "calls")
     doubtful = Calibration(slope=0.0, intercept=0.0, rows=9)  # 50%, whatever the model thinks
     for least, sure in ((0.0, True), (0.4, True), (0.6, False)):
-        planner = Planner(loaded, prompt, DecodeTable(min_confidence=least), calibration=doubtful)
+        planner = Planner(loaded, prompt, DecodeSettings(min_confidence=least), calibration=doubtful)
         (answer,) = planner.plan(["x"])
         assert answer.finished and (answer.confidence, answer.sure) == (0.5, sure)
         assert answer.probability is not None and 0 < answer.probability <= 1
-    cut = Planner(loaded, prompt, DecodeTable(min_confidence=0.1, seconds=1e-9), calibration=doubtful)
+    cut = Planner(loaded, prompt, DecodeSettings(min_confidence=0.1, seconds=1e-9), calibration=doubtful)
     (answer,) = cut.plan(["x"])
     assert (answer.ended_by, answer.confidence, answer.sure) == ("time", 0.0, False)
     (answer,) = Planner(loaded, prompt, FREE).plan(["x"], max_new_tokens=5)

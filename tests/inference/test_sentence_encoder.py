@@ -11,12 +11,12 @@ from transformers import AutoModel, BertConfig, BertModel
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.errors import ModelError, RecipeError
 from platypus.inference.planner import Planner
-from platypus.inference.sentence_encoder import Encoder
+from platypus.inference.sentence_encoder import SentenceEncoder
 from platypus.model.loading import load_base
 from platypus.plan.plan import Plan
 from platypus.prompt.prompt import Prompt
 from platypus.run.recipe import read_recipe
-from platypus.run.settings import DecodeTable
+from platypus.run.settings import DecodeSettings
 from tests.support.tiny_models import byte_bpe_tokenizer, tiny_llama
 
 TEXTS = ["List my tickets", "x", "Summarize what CustomerABC waits for, please", "List my tickets"]
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_vector_is_the_mean_of_the_texts_tokens_at_unit_length(folder: Path) -> None:
-    vectors = Encoder(str(folder))(TEXTS)
+    vectors = SentenceEncoder(str(folder))(TEXTS)
     assert vectors.shape == (4, 16)
     model, tokenizer = AutoModel.from_pretrained(folder).eval(), byte_bpe_tokenizer()
     for text, vector in zip(TEXTS, vectors, strict=True):
@@ -46,7 +46,7 @@ def test_a_vector_is_the_mean_of_the_texts_tokens_at_unit_length(folder: Path) -
 
 def test_what_is_no_such_encoder_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no sentence encoder.*\n.*`encoder` under \[decode\]"):
-        Encoder(str(tmp_path / "nothing"))
+        SentenceEncoder(str(tmp_path / "nothing"))
     other = tmp_path / "other"
     other.mkdir()
     for file in folder.iterdir():
@@ -54,13 +54,13 @@ def test_what_is_no_such_encoder_is_refused(folder: Path, tmp_path: Path) -> Non
     (other / "1_Pooling").mkdir()
     (other / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_mean_tokens": False}))
     with pytest.raises(ModelError, match="does not take the mean"):
-        Encoder(str(other))
+        SentenceEncoder(str(other))
 
 
 def test_a_planner_finds_tools_with_it(folder: Path, tmp_path: Path) -> None:
     loaded = load_base(str(tiny_llama(tmp_path / "base")))
     tools = catalogue_from_json([{"name": f"tool_{i}"} for i in range(20)] + [{"name": "book_flight"}])
-    settings = DecodeTable(max_tools=1, max_steps=2, encoder=str(folder))
+    settings = DecodeSettings(max_tools=1, max_steps=2, encoder=str(folder))
     (answer,) = Planner(loaded, Prompt(loaded.tokenizer, tools, "calls"), settings).plan(["book a flight"])
     assert isinstance(answer.plan, Plan) and {step.tool for step in answer.plan} <= {"book_flight"}
 

@@ -15,7 +15,7 @@ from platypus.model.adapters import AdapterCard, check_adapter, load_adapted, re
 from platypus.model.bases import base_fingerprint
 from platypus.model.completion import complete, stream
 from platypus.model.loading import Loaded, greedy_generation, load_base, set_padding
-from platypus.run.settings import TrainTable
+from platypus.run.settings import TrainSettings
 from platypus.training.adapter import adapt
 from tests.support.tiny_models import byte_bpe_tokenizer, sentencepiece_tokenizer, tiny_llama
 
@@ -227,7 +227,7 @@ def test_a_fingerprint_tells_other_weights_and_another_config_apart(base: Path, 
 @pytest.fixture
 def adapter(loaded: Loaded, base: Path, tmp_path: Path) -> Path:
     """An adapter that changes something, with dropout."""
-    adapted = adapt(load_base(str(base)), TrainTable(dropout=0.5, rank=4), seed=1)
+    adapted = adapt(load_base(str(base)), TrainSettings(dropout=0.5, rank=4), seed=1)
     for name, parameter in adapted.model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter)

@@ -15,20 +15,20 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
-from platypus.commands import merge as stage
 from platypus.commands.merge import merge
 from platypus.errors import ModelError
+from platypus.merging import lora
 from platypus.merging.parity import answer_logits, shift
 from platypus.model.adapters import AdapterCard, load_adapted, read_card, save_adapter
 from platypus.model.loading import Loaded, load_base, load_merged
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
-from platypus.run.settings import Quantisation, TrainTable
+from platypus.run.settings import Quantisation, TrainSettings
 from platypus.training.adapter import adapt
 from tests.support.tiny_models import CATALOGUE, examples, tiny_llama, tiny_run
 
 KINDS: list[Quantisation] = ["nf4", "int8"]
-SETTINGS = TrainTable(rank=4, dropout=0.0, target_modules="all-linear")
+SETTINGS = TrainSettings(rank=4, dropout=0.0, target_modules="all-linear")
 IDS = torch.arange(5, 45).view(2, 20)
 
 
@@ -225,15 +225,15 @@ def test_a_merge_of_an_unquantised_training_reports_and_warns_nothing(
 def test_a_wrong_merge_is_refused_however_coarse_the_training_was(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Quantisation, fault: str
 ) -> None:
-    real = stage._read_deltas
+    real = lora._read_deltas
 
     def faulty(adapter: Path) -> dict[str, Any]:
         deltas = real(adapter)
         if fault == "one layer less":
             return dict(list(deltas.items())[1:])
-        return {name: stage._Delta(delta.down, delta.up, 1.05 * delta.scale) for name, delta in deltas.items()}
+        return {name: lora._Delta(delta.down, delta.up, 1.05 * delta.scale) for name, delta in deltas.items()}
 
-    monkeypatch.setattr(stage, "_read_deltas", faulty)
+    monkeypatch.setattr(lora, "_read_deltas", faulty)
     run = trained_run(tmp_path, base, kind)
     with pytest.raises(ModelError, match="does not say what base and adapter say"):
         merge(run)

@@ -4,10 +4,10 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from platypus.generation.tasks import lesson
+from platypus.generation.tasks import random_task
 from platypus.pretraining.initial_weights import new_model
 from platypus.pretraining.tokenizer import prompt_of, train_tokenizer
-from platypus.prompt.templates import around
+from platypus.prompt.templates import shared_frame
 from platypus.run.recipe import Recipe
 
 RECIPE = Recipe.model_validate({"prompt": {"notation": "calls", "markers": True}, "pretrain": {"vocabulary": 500}})
@@ -15,7 +15,7 @@ RECIPE = Recipe.model_validate({"prompt": {"notation": "calls", "markers": True}
 
 @pytest.fixture(scope="module")
 def tokenizer() -> PreTrainedTokenizerFast:
-    return train_tokenizer(RECIPE, lessons=8)
+    return train_tokenizer(RECIPE, tasks=8)
 
 
 def test_digits_are_tokens_of_their_own(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -24,9 +24,9 @@ def test_digits_are_tokens_of_their_own(tokenizer: PreTrainedTokenizerFast) -> N
 
 def test_what_all_prompts_have_in_common_is_three_tokens(tokenizer: PreTrainedTokenizerFast) -> None:
     assert len(tokenizer) == RECIPE.pretrain.vocabulary
-    drawn = lesson("short", tools=5, requests=1)
+    drawn = random_task("short", tools=5, requests=1)
     ids = prompt_of(RECIPE, tokenizer, drawn).ids("find 'it'")
-    common = [tokenizer.convert_tokens_to_ids(text) for text in around("calls", markers=True)]
+    common = [tokenizer.convert_tokens_to_ids(text) for text in shared_frame("calls", markers=True)]
     assert ids[:2] == [tokenizer.bos_token_id, common[0]] and ids[-1] == common[2]
     assert [token for token in ids if token in common] == common
     assert tokenizer.decode(ids[1:]) == prompt_of(RECIPE, tokenizer, drawn).text("find 'it'")

@@ -1,4 +1,4 @@
-"""The base stage: sharing a catalogue changes nothing, lessons repeat, a short run gives a model that opens."""
+"""The base stage: sharing a catalogue changes nothing, tasks repeat, a short run gives a model that opens."""
 
 import io
 import json
@@ -12,13 +12,13 @@ from safetensors.torch import load_file
 
 from platypus.commands.base import base
 from platypus.errors import ModelError
-from platypus.generation.tasks import lesson
+from platypus.generation.tasks import random_task
 from platypus.model.loading import Loaded, load_base
 from platypus.pretraining import loop as stage
 from platypus.pretraining.initial_weights import new_model
-from platypus.pretraining.loop import Lessons
+from platypus.pretraining.loop import PretrainingBatches
 from platypus.pretraining.tokenizer import train_tokenizer
-from platypus.prompt.prompt import Encoded, Prompt
+from platypus.prompt.prompt import EncodedExample, Prompt
 from platypus.run.recipe import Recipe
 from platypus.training.shared_prefix.loss import accumulate
 from platypus.training.shared_prefix.prefix import FLASH, common_prefix
@@ -47,12 +47,12 @@ def changed(**table: object) -> Recipe:
     return SMALL.model_copy(update={"pretrain": SMALL.pretrain.model_copy(update=table)})
 
 
-def test_a_lesson_has_the_loss_and_gradients_of_its_rows() -> None:
+def test_a_task_has_the_loss_and_gradients_of_its_rows() -> None:
     """All weights learn here, not an adapter's alone."""
-    tokenizer = train_tokenizer(SMALL, lessons=8)
+    tokenizer = train_tokenizer(SMALL, tasks=8)
     model = new_model(SMALL.pretrain, tokenizer, seed=0).double()
     model.set_attn_implementation(FLASH)
-    drawn = lesson("packing", tools=5, requests=4)
+    drawn = random_task("packing", tools=5, requests=4)
     rows = Prompt(tokenizer, drawn.catalogue, "calls").encode_all(drawn.examples)
     assert common_prefix(rows) > sum(len(row.ids) for row in rows) / 8
     student = Loaded(model=model, tokenizer=tokenizer, source="new", fingerprint="")
@@ -71,11 +71,11 @@ def test_a_lesson_has_the_loss_and_gradients_of_its_rows() -> None:
 
 
 def test_catalogues_grow_over_the_first_half_of_a_new_base() -> None:
-    tokenizer = train_tokenizer(SMALL, lessons=8)
+    tokenizer = train_tokenizer(SMALL, tasks=8)
 
     def tokens(steps: range, **table: object) -> int:
-        lessons = Lessons(changed(steps=300, max_tools=20, **table), tokenizer)
-        return sum(len(row.ids) for step in steps for rows in lessons[step] for row in rows)
+        batches = PretrainingBatches(changed(steps=300, max_tools=20, **table), tokenizer)
+        return sum(len(row.ids) for step in steps for rows in batches[step] for row in rows)
 
     assert tokens(range(200, 205)) > 1.5 * tokens(range(5))
     assert tokens(range(5), start="a base") > 1.5 * tokens(range(5))
@@ -98,15 +98,15 @@ def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(
     monkeypatch.setattr(stage, "REPORTED", 2)
     recipe = changed(start=str(begun), steps=5)
     whole = base(recipe, tmp_path / "whole")
-    draw = Lessons.__getitem__
+    draw = PretrainingBatches.__getitem__
 
-    def breaks_off(lessons: Lessons, step: int) -> list[list[Encoded]]:
+    def breaks_off(batches: PretrainingBatches, step: int) -> list[list[EncodedExample]]:
         if step == 3:
             raise KeyboardInterrupt
-        return draw(lessons, step)
+        return draw(batches, step)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(Lessons, "__getitem__", breaks_off)
+        patched.setattr(PretrainingBatches, "__getitem__", breaks_off)
         base(recipe, tmp_path / "broken")
     said = io.StringIO()
     again = base(recipe, tmp_path / "broken", console=Console(file=said))
@@ -143,7 +143,7 @@ def test_a_base_that_goes_on_may_have_a_longer_context(begun: Path, tmp_path: Pa
 def test_real_rows_are_learned_from_and_what_is_left_out_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tools = [tool.to_json() for tool in lesson("real", tools=3, requests=1).catalogue]
+    tools = [tool.to_json() for tool in random_task("real", tools=3, requests=1).catalogue]
     rows = tmp_path / "real.jsonl"
     row = {"query": "Thanks, that is all for today.", "plan": [], "tools": tools}
     rows.write_text(
@@ -151,14 +151,14 @@ def test_real_rows_are_learned_from_and_what_is_left_out_is_told(
     )
     recipe = changed(rows=[str(rows)], rows_share=0.9, catalogues_per_step=4, steps=1, evaluate_every=1)
     seen: list[str] = []
-    draw = Lessons.__getitem__
+    draw = PretrainingBatches.__getitem__
 
-    def watched(lessons: Lessons, step: int) -> list[list[Encoded]]:
-        drawn = draw(lessons, step)
-        seen.extend(lessons.tokenizer.decode(rows[0].ids) for rows in drawn)
+    def watched(batches: PretrainingBatches, step: int) -> list[list[EncodedExample]]:
+        drawn = draw(batches, step)
+        seen.extend(batches.tokenizer.decode(rows[0].ids) for rows in drawn)
         return drawn
 
-    monkeypatch.setattr(Lessons, "__getitem__", watched)
+    monkeypatch.setattr(PretrainingBatches, "__getitem__", watched)
     said = io.StringIO()
     base(recipe, tmp_path / "base", console=Console(file=said, width=500))
     assert sum("Thanks, that is all for today." in text for text in seen) > len(seen) / 2
@@ -167,10 +167,10 @@ def test_real_rows_are_learned_from_and_what_is_left_out_is_told(
 
 
 @pytest.mark.parametrize("number", [2, stage.MANY])
-def test_lessons_drawn_ahead_are_those_of_their_steps(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tasks_drawn_ahead_are_those_of_their_steps(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "cores", lambda: number)
-    lessons = Lessons(SMALL, train_tokenizer(SMALL, lessons=8))
-    assert list(stage._ahead(lessons, 1)) == [lessons[1], lessons[2]]
+    batches = PretrainingBatches(SMALL, train_tokenizer(SMALL, tasks=8))
+    assert list(stage._ahead(batches, 1)) == [batches[1], batches[2]]
 
 
 def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:

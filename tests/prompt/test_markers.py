@@ -14,13 +14,13 @@ from platypus.data.dataset import Example
 from platypus.decoding.constraint import FEW, Constraint
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.generation.catalogues.random_catalogue import random_catalogue
-from platypus.generation.examples import examples
+from platypus.generation.examples import generate_examples
 from platypus.plan.notation import print_plan, read_plan
 from platypus.plan.plan import Malformed, Plan, Step
-from platypus.prompt.markers import MOST, named, pointing, with_markers
+from platypus.prompt.markers import MOST, marked_texts, plan_with_markers, request_with_markers
 from platypus.prompt.prompt import Prompt
 from platypus.run.recipe import Recipe
-from platypus.run.settings import GenerateTable
+from platypus.run.settings import GenerateSettings
 from tests.support.tiny_models import byte_bpe_tokenizer, sentencepiece_tokenizer
 
 SHARED = catalogue_from_json(
@@ -59,11 +59,11 @@ SHARED = catalogue_from_json(
     ],
 )  # fmt: skip
 def test_what_a_request_names(request_: str, marked: str) -> None:
-    assert with_markers(request_) == marked
+    assert request_with_markers(request_) == marked
 
 
 def test_a_house_number_belongs_to_its_street_and_a_quantity_to_no_name() -> None:
-    assert named("Send 3 Laptops to 9 Hill Street") == ("Laptops", "9 Hill Street")
+    assert marked_texts("Send 3 Laptops to 9 Hill Street") == ("Laptops", "9 Hill Street")
 
 
 @given(
@@ -74,22 +74,22 @@ def test_a_house_number_belongs_to_its_street_and_a_quantity_to_no_name() -> Non
 )
 @example("Ann " * 50 + "X-" + " X-".join(map(str, range(50))))
 def test_markers_only_add_to_a_request(request: str) -> None:
-    texts = named(request)
+    texts = marked_texts(request)
     assert len(texts) == len(set(texts)) <= MOST and all(text in request and text.strip() for text in texts)
     if not re.search(r"<\d", request):
-        assert re.sub(r"<[1-9][0-9]?>", "", with_markers(request)) == request
+        assert re.sub(r"<[1-9][0-9]?>", "", request_with_markers(request)) == request
 
 
 def test_a_plan_points_where_any_text_is_allowed() -> None:
     request = "Share it with Ann and CD-2 on 2024-05-01 as Owner, code CD-2, by Ann."
     values = {"with": ["Ann", "CD-2", "else"], "on": "2024-05-01", "as": "Owner", "code": "CD-2", "note": {"by": "Ann"}}
     plan = Plan((Step("share", {**values, "any": "Ann"}),))  # type: ignore[dict-item]
-    printed = print_plan(pointing(plan, SHARED, request), "calls")
+    printed = print_plan(plan_with_markers(plan, SHARED, request), "calls")
     assert printed == (
         'share(with=[<1>, <2>, "else"], on="2024-05-01", as="Owner", code="CD-2", note={"by": <1>}, any="Ann")'
     )
-    assert read_plan(printed, "calls", SHARED, named(request)) == plan
-    assert print_plan(plan, "json") == print_plan(pointing(plan, SHARED, request), "json")
+    assert read_plan(printed, "calls", SHARED, marked_texts(request)) == plan
+    assert print_plan(plan, "json") == print_plan(plan_with_markers(plan, SHARED, request), "json")
 
 
 @pytest.mark.parametrize("text", ["share(with=[<4>])", "share(with=[<0>])", "share(with=[<])", "share(<1>)", "<1>"])
@@ -113,14 +113,16 @@ def prompt(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def decide(prompt: Prompt, catalogue: Catalogue, request: str, seed: int) -> str:
     """A random plan that likes markers."""
     vocabulary = Vocabulary(prompt.tokenizer, size=len(prompt.tokenizer))  # type: ignore[arg-type]
-    walk = Constraint.compile(vocabulary, catalogue, "calls", max_steps=4, markers=True).start(prompt.named(request))
+    state = Constraint.compile(vocabulary, catalogue, "calls", max_steps=4, markers=True).start(
+        prompt.marked_texts(request)
+    )
     rng, size = np.random.default_rng(seed), vocabulary.tokens.vocab_size
     liked = np.array([b"<" in vocabulary.token(token) for token in range(size)])
-    while not walk.ended:
-        if not walk.forced():
-            walk.append(walk.best(rng.normal(size=size) + 4 * liked) if len(walk.ids) < 150 else walk.shortest())
-    assert not walk.waivers
-    return walk.text
+    while not state.ended:
+        if not state.forced():
+            state.append(state.best(rng.normal(size=size) + 4 * liked) if len(state.ids) < 150 else state.shortest())
+    assert not state.noncanonical_tokens
+    return state.text
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -129,7 +131,7 @@ def test_under_the_grammar_only_markers_of_the_request_are_said(prompt: Prompt, 
         text = decide(prompt, SHARED, request, seed)
         plan = prompt.read(text, request)
         assert isinstance(plan, Plan), text
-        assert all(int(number) <= len(named(request)) for number in re.findall(r"[=\[ ]<(\d+)>", text))
+        assert all(int(number) <= len(marked_texts(request)) for number in re.findall(r"[=\[ ]<(\d+)>", text))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -139,16 +141,16 @@ def test_what_is_generated_is_legal_and_read_back(prompt: Prompt, seed: int) -> 
     vocabulary = Vocabulary(prompt.tokenizer, size=len(prompt.tokenizer))  # type: ignore[arg-type]
     constraint = Constraint.compile(vocabulary, catalogue, "calls", max_steps=6, markers=True)
     pointed = 0
-    for row in examples(catalogue, GenerateTable(examples=30), seed=seed):
+    for row in generate_examples(catalogue, GenerateSettings(examples=30), seed=seed):
         answer = prompt.answer(row)
         assert isinstance(row, Example) and prompt.read(answer, row.query) == row.plan.ordered(catalogue)
         pointed += "<1>" in answer
-        walk = constraint.start(prompt.named(row.query))
+        state = constraint.start(prompt.marked_texts(row.query))
         for token in (*vocabulary.encode(answer), vocabulary.end):
             assert (
-                walk.legal(np.array([token]))
-                if len(walk.candidates()) > FEW
-                else token in walk.legal(walk.candidates())
+                state.legal(np.array([token]))
+                if len(state.candidates()) > FEW
+                else token in state.legal(state.candidates())
             )
-            walk.append(token)
+            state.append(token)
     assert pointed > 5

@@ -9,11 +9,11 @@ import pytest
 from platypus.catalogue.reading import read_catalogue
 from platypus.errors import DatasetError
 from platypus.refinement import candidates as candidate
-from platypus.refinement.candidates import Candidate, Gathered, Reading, gather
-from platypus.refinement.quality import Bounds
+from platypus.refinement.candidates import Candidate, Candidates, ReadingOptions, gather
+from platypus.refinement.quality import RequestBounds
 
 CATALOGUE = read_catalogue(Path(__file__).parents[2] / "examples" / "worktracker" / "catalogue.json")
-READING = Reading(CATALOGUE, True, Bounds(2, 200))
+READING = ReadingOptions(CATALOGUE, True, RequestBounds(2, 200))
 
 
 def tasks(query: str, **filters: Any) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def written(folder: Path, rows: list[Any], name: str = "rows.jsonl") -> str:
     return str(path)
 
 
-def only(found: Gathered) -> Candidate:
+def only(found: Candidates) -> Candidate:
     (one,) = found.candidates
     return one
 

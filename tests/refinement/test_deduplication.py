@@ -8,17 +8,17 @@ import pytest
 
 from platypus.refinement.candidates import Candidate
 from platypus.refinement.deduplication import (
-    Left,
+    Kept,
     without_contamination,
     without_near_copies,
     without_paraphrases,
     without_repetitions,
 )
 from platypus.refinement.grouping import numbered
-from platypus.refinement.quality import Finding
+from platypus.refinement.quality import Doubt
 from platypus.refinement.similarity import trigrams
 
-DOUBT = Finding("ungrounded", "'p0' is not in the request")
+DOUBT = Doubt("ungrounded", "'p0' is not in the request")
 
 
 def row(
@@ -30,11 +30,11 @@ def row(
     return Candidate(file, line, line, row, question, template or line, answer, **given)
 
 
-def kept(left: Left) -> list[int]:
+def kept(left: Kept) -> list[int]:
     return [one.line for one in left.kept]
 
 
-def rejected(left: Left) -> list[tuple[int, str, str]]:
+def rejected(left: Kept) -> list[tuple[int, str, str]]:
     return [(one.line, one.kind, one.reason) for one in left.rejected]
 
 
@@ -83,7 +83,7 @@ def test_alpaca_answers_are_no_conflict() -> None:
     assert kept(without_repetitions(rows)) == [1, 2]
 
 
-def near_copies(rows: list[Candidate], threshold: float = 0.8) -> Left:
+def near_copies(rows: list[Candidate], threshold: float = 0.8) -> Kept:
     return without_near_copies(rows, trigrams([one.question for one in rows]), threshold=threshold)
 
 
@@ -118,7 +118,7 @@ def test_paraphrases_go_when_their_embedding_says_so(monkeypatch: pytest.MonkeyP
     assert rejected(left) == [(1, "semantic-duplicate", "says the same as a:2 (0.96 alike)")]
 
 
-def contaminated(rows: list[Candidate], tests: list[Candidate], **limits: float) -> Left:
+def contaminated(rows: list[Candidate], tests: list[Candidate], **limits: float) -> Kept:
     sets = trigrams([one.question for one in (*rows, *tests)])
     given = {"near_duplicate": 0.9, "embedding": 0.95, **limits}
     return without_contamination(rows, tests, sets, model="tfidf", **given)

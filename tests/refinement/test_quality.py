@@ -10,10 +10,10 @@ from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, Instruction
 from platypus.errors import DatasetError
 from platypus.plan.plan import Plan, Reference, Step
-from platypus.refinement.quality import Bounds, check
+from platypus.refinement.quality import RequestBounds, check_row
 from tests.support.command import ROOT
 
-BOUNDS = Bounds(2, 200)
+BOUNDS = RequestBounds(2, 200)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def prose() -> Catalogue:
     )
 
 
-def kinds(query: str, plan: Plan, catalogue: Catalogue | None, bounds: Bounds = BOUNDS) -> list[str]:
-    return [finding.kind for finding in check(Example(query, plan, "", {}), catalogue, bounds).findings]
+def kinds(query: str, plan: Plan, catalogue: Catalogue | None, bounds: RequestBounds = BOUNDS) -> list[str]:
+    return [finding.kind for finding in check_row(Example(query, plan, "", {}), catalogue, bounds).findings]
 
 
 def works(**filters: Any) -> Plan:
@@ -66,7 +66,7 @@ def works(**filters: Any) -> Plan:
     ],
 )
 def test_literals_must_be_named(query: str, filters: dict[str, Any], missing: list[str], tracker: Catalogue) -> None:
-    checked = check(Example(query, works(**filters), "", {}), tracker, BOUNDS)
+    checked = check_row(Example(query, works(**filters), "", {}), tracker, BOUNDS)
     assert [finding.what for finding in checked.findings] == missing
     assert {finding.kind for finding in checked.findings} <= {"ungrounded"}
     assert checked.grounded == 1 - len(missing)
@@ -123,7 +123,7 @@ def test_references_to_what_only_prose_describes(prose: Catalogue) -> None:
     ],
 )
 def test_secrets_and_personal_data(text: str, found: list[str]) -> None:
-    findings = check(Instruction(text, "", "", {}), None, BOUNDS).findings
+    findings = check_row(Instruction(text, "", "", {}), None, BOUNDS).findings
     assert [finding.kind for finding in findings] == found
     assert all(len(finding.what.rpartition(" ")[2]) <= 4 for finding in findings)
 
@@ -131,14 +131,14 @@ def test_secrets_and_personal_data(text: str, found: list[str]) -> None:
 def test_secrets_in_a_plan_and_in_an_answer(tracker: Catalogue) -> None:
     plan = Plan((Step("search_object_by_name", {"query": "ann.lee@example.org"}),))
     assert "personal-data" in kinds("find that person", plan, tracker)
-    assert check(Instruction("Who is it?", "", "ann.lee@example.org", {}), None, BOUNDS).findings
+    assert check_row(Instruction("Who is it?", "", "ann.lee@example.org", {}), None, BOUNDS).findings
 
 
 def test_lengths(tracker: Catalogue) -> None:
     assert kinds("tasks", Plan(), tracker) == ["length"]
     assert kinds("my tasks", Plan(), tracker) == []
     assert kinds("word " * 201, Plan(), tracker) == ["length"]
-    assert kinds("one two three", Plan(), None, Bounds(4, 9)) == ["length"]
+    assert kinds("one two three", Plan(), None, RequestBounds(4, 9)) == ["length"]
 
 
 def test_languages(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +147,7 @@ def test_languages(monkeypatch: pytest.MonkeyPatch) -> None:
         def classify(text: str) -> tuple[str, float]:
             return ("de" if "und" in text.split() else "en", 0.0)
 
-    bounds = Bounds(1, 9, ("en",))
+    bounds = RequestBounds(1, 9, ("en",))
     monkeypatch.setitem(sys.modules, "py3langid", Told)
     assert kinds("Katzen und Hunde", Plan(), None, bounds) == ["language"]
     assert kinds("cats and dogs", Plan(), None, bounds) == []

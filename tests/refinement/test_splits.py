@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from platypus.refinement.grouping import families, tied
-from platypus.refinement.splits import prevailing, split, split_by_tool
+from platypus.refinement.splits import overrepresented, split, split_by_tool
 
 LABELS = st.lists(st.integers(0, 6), min_size=1, max_size=40)
 
@@ -52,11 +52,11 @@ def test_no_training_row_calls_a_tool_that_was_drawn() -> None:
 @given(st.lists(st.sampled_from("aaab"), min_size=1, max_size=40), st.sampled_from([0.1, 0.5, 0.9]))
 def test_no_key_has_more_than_its_share(keys: list[str], share: float) -> None:
     rows = list(range(len(keys)))
-    gone = set(prevailing(rows, [(key,) for key in keys], share=share, rng=Random(0)))
+    gone = set(overrepresented(rows, [(key,) for key in keys], share=share, rng=Random(0)))
     most = max(1, int(share * len(rows)))
     for key, count in Counter(keys).items():
         assert sum(keys[i] == key for i in rows if i not in gone) == min(count, most)
 
 
 def test_rows_without_a_key_stay() -> None:
-    assert list(prevailing([0, 1, 2], [(), (), ()], share=0.1, rng=Random(0))) == []
+    assert list(overrepresented([0, 1, 2], [(), (), ()], share=0.1, rng=Random(0))) == []

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from platypus.errors import RecipeError
 from platypus.run.recipe import Recipe, read_recipe
-from platypus.run.settings import Table, TrainTable
+from platypus.run.settings import Settings, TrainSettings
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
@@ -176,7 +176,7 @@ def test_a_micro_batch_is_any_number_or_left_to_the_forecast(micro: int | str) -
     """It is memory, not mathematics: it need not divide the batch."""
     possible = micro == "auto" or (isinstance(micro, int) and micro >= 1)
     try:
-        table = TrainTable.model_validate({"batch_size": 16, "micro_batch_size": micro})
+        table = TrainSettings.model_validate({"batch_size": 16, "micro_batch_size": micro})
     except ValidationError:
         assert not possible
     else:
@@ -222,7 +222,7 @@ def toml(value: Any) -> str:
 def test_the_original_recipe_leaves_no_key_out() -> None:
     document = tomllib.loads((RECIPES / "llama-2-13b.toml").read_text(encoding="utf-8"))
     for name, field in Recipe.model_fields.items():
-        if name not in ("pretrain", "teacher") and isinstance(field.default, Table):
+        if name not in ("pretrain", "teacher") and isinstance(field.default, Settings):
             left_out = set(type(field.default).model_fields) - document[name].keys()
             assert left_out <= {"warmup_steps", "patience", "limit", "max_tools", "encoder", "seconds"}, name
 
@@ -240,4 +240,4 @@ def test_the_original_recipe_warms_up_within_its_run() -> None:
     assert steps == 63 < 100
     assert recipe.train.warmup_steps is None
     assert recipe.train.warmup_ratio is not None and 0 < steps * recipe.train.warmup_ratio < steps / 2
-    assert recipe.train == TrainTable(warmup_ratio=recipe.train.warmup_ratio, dtype="bfloat16")
+    assert recipe.train == TrainSettings(warmup_ratio=recipe.train.warmup_ratio, dtype="bfloat16")

@@ -80,7 +80,7 @@ def _has_values(schema: dict[str, Any]) -> bool:
 
 
 def random_text(lark: str, rng: Random, *, limit: int = 1500) -> str | None:
-    """A text of the grammar by a random walk over bytes, None if it gets too long. It must never be stranded."""
+    """A text of the grammar by a random state over bytes, None if it gets too long. It must never be stranded."""
     matcher = LLMatcher(byte_vocabulary(), lark, log_level=0)
     assert not matcher.is_error(), matcher.get_error()
     text = bytearray()
@@ -107,16 +107,16 @@ def accepts(lark: str, text: str) -> bool:
 
 def refusal(constraint: Constraint, text: str) -> str | None:
     """Where the canonical tokens of a text are not among those that may come next; None if the plan can be said."""
-    vocabulary, walk = constraint.vocabulary, constraint.start()
+    vocabulary, state = constraint.vocabulary, constraint.start()
     ids = [*vocabulary.encode(text), vocabulary.end]
-    while not walk.ended:
-        begin = len(walk.ids)
-        forced = walk.forced()
-        if forced != ids[begin : len(walk.ids)]:
+    while not state.ended:
+        begin = len(state.ids)
+        forced = state.forced()
+        if forced != ids[begin : len(state.ids)]:
             return f"{vocabulary.decode(forced)!r} is forced after {vocabulary.decode(ids[:begin])!r}"
-        if not walk.ended:
-            token = ids[len(walk.ids)]
-            if token not in walk.candidates() or walk.legal(np.array([token])) != [token]:
-                return f"{vocabulary.token(token)!r} is refused after {walk.text!r}"
-            walk.append(token)
+        if not state.ended:
+            token = ids[len(state.ids)]
+            if token not in state.candidates() or state.legal(np.array([token])) != [token]:
+                return f"{vocabulary.token(token)!r} is refused after {state.text!r}"
+            state.append(token)
     return None

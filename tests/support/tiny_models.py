@@ -25,9 +25,9 @@ from platypus.commands.train import train
 from platypus.data.dataset import Example, Instruction, Row, write_rows
 from platypus.model.loading import Loaded, load_base
 from platypus.plan.plan import Plan, Reference, Step
-from platypus.prompt.prompt import Encoded
+from platypus.prompt.prompt import EncodedExample
 from platypus.run.folder import Run
-from platypus.run.settings import TrainTable
+from platypus.run.settings import TrainSettings
 from platypus.training.adapter import adapt
 
 TEXTS = (
@@ -212,21 +212,21 @@ max_shard_size = "1MB"
     return run
 
 
-EXACT = TrainTable(rank=4, dropout=0.0, target_modules="all-linear", learning_rate=1e-2)
+EXACT = TrainSettings(rank=4, dropout=0.0, target_modules="all-linear", learning_rate=1e-2)
 
 
-def some_examples(count: int) -> list[Encoded]:
+def some_examples(count: int) -> list[EncodedExample]:
     """Examples of all lengths, with prompts and answers of differing length."""
     draw = torch.Generator().manual_seed(1)
     made = []
     for number in range(count):
         prompt, answer = (int(n) for n in torch.randint(1, 30, (2,), generator=draw))
         ids = torch.randint(3, 500, (prompt + answer,), generator=draw).tolist()
-        made.append(Encoded((*ids, 1), prompt, f"row {number}"))
+        made.append(EncodedExample((*ids, 1), prompt, f"row {number}"))
     return made
 
 
-def adapted(base: Path, settings: TrainTable = EXACT, *, moved: bool = True) -> Loaded:
+def adapted(base: Path, settings: TrainSettings = EXACT, *, moved: bool = True) -> Loaded:
     """The base with an adapter; `moved` away from its start, so that all its weights have gradients."""
     loaded = adapt(load_base(str(base), dtype="float32"), settings, seed=0)
     draw = torch.Generator().manual_seed(2)

@@ -10,18 +10,18 @@ from safetensors.torch import load_file
 
 from platypus.model.adapters import AdapterCard
 from platypus.model.loading import Loaded
-from platypus.prompt.prompt import Encoded
-from platypus.run.settings import TrainTable
-from platypus.training.distributed import gather_team
-from platypus.training.forecast import Cut
-from platypus.training.loop import Learned, fit
+from platypus.prompt.prompt import EncodedExample
+from platypus.run.settings import TrainSettings
+from platypus.training.distributed import init_processes
+from platypus.training.forecast import StepSplit
+from platypus.training.loop import TrainingResult, fit
 from tests.support.tiny_models import EXACT, adapted, some_examples
 
 CARD = AdapterCard(base="b", base_fingerprint="f", catalogue=None, notation="calls", cutoff=1)
 NOISY = EXACT.model_copy(update={"dropout": 0.3, "batch_size": 8, "epochs": 2})
 
 
-def related(count: int) -> list[Encoded]:
+def related(count: int) -> list[EncodedExample]:
     """`some_examples` behind 40 tokens that they have in common."""
     prefix = tuple(range(100, 140))
     rows = some_examples(count)
@@ -31,13 +31,13 @@ def related(count: int) -> list[Encoded]:
 def learn(
     base: Path,
     folder: Path,
-    settings: TrainTable = EXACT,
+    settings: TrainSettings = EXACT,
     *,
     size: int = 1,
-    rows: list[Encoded] | None = None,
-    valid: list[Encoded] | None = None,
+    rows: list[EncodedExample] | None = None,
+    valid: list[EncodedExample] | None = None,
     loaded: Loaded | None = None,
-) -> Learned:
+) -> TrainingResult:
     """Train and leave folder/adapter."""
     folder.mkdir(exist_ok=True)
     return fit(
@@ -48,8 +48,8 @@ def learn(
         seed=3,
         folder=folder,
         card=CARD,
-        cut=Cut(size, checkpointing=False),
-        team=gather_team(),
+        cut=StepSplit(size, checkpointing=False),
+        processes=init_processes(),
     )
 
 

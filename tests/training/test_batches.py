@@ -9,34 +9,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platypus.prompt.prompt import Encoded
-from platypus.run.settings import TrainTable
+from platypus.prompt.prompt import EncodedExample
+from platypus.run.settings import TrainSettings
 from platypus.training.batches import batches, share
 
 
-def rows(count: int, *, catalogue: int = 0, own: int = 3, lengths: list[int] | None = None) -> list[Encoded]:
+def rows(count: int, *, catalogue: int = 0, own: int = 3, lengths: list[int] | None = None) -> list[EncodedExample]:
     """Rows with 20 tokens in common, which no other catalogue has, and `own` ones of the prompt."""
     draw = random.Random(f"{catalogue}/{count}")
     made = []
     for number in range(count):
         ids = [*[1000 + catalogue] * 20, *(draw.randrange(500) for _ in range(own))]
         answer = [7] * (lengths[number] if lengths else 1 + number % 7)
-        made.append(Encoded((*ids, *answer), len(ids), f"{catalogue}/{number}"))
+        made.append(EncodedExample((*ids, *answer), len(ids), f"{catalogue}/{number}"))
     return made
 
 
-def strangers(count: int) -> list[Encoded]:
+def strangers(count: int) -> list[EncodedExample]:
     return [rows(1, catalogue=number)[0] for number in range(count)]
 
 
-def mixed(sizes: list[int]) -> list[Encoded]:
+def mixed(sizes: list[int]) -> list[EncodedExample]:
     """Catalogues with so many rows each, shuffled."""
     made = [row for catalogue, size in enumerate(sizes) for row in rows(size, catalogue=catalogue)]
     random.Random(0).shuffle(made)
     return made
 
 
-def catalogue(row: Encoded) -> int:
+def catalogue(row: EncodedExample) -> int:
     return row.ids[0] - 1000
 
 
@@ -53,7 +53,7 @@ def catalogue(row: Encoded) -> int:
 def test_an_epoch_has_every_row_once_and_only_its_last_batch_may_be_smaller(
     sizes: list[int], batch_size: int, grouped: bool, seed: int, epoch: int
 ) -> None:
-    settings = TrainTable(batch_size=batch_size, group_by_length=grouped)
+    settings = TrainSettings(batch_size=batch_size, group_by_length=grouped)
     examples = mixed(sizes)
     cut = batches(examples, settings=settings, seed=seed, epoch=epoch)
     assert sorted(number for step in cut for number in step) == list(range(len(examples)))
@@ -63,7 +63,9 @@ def test_an_epoch_has_every_row_once_and_only_its_last_batch_may_be_smaller(
 
 
 def test_epochs_and_seeds_have_orders_of_their_own() -> None:
-    orders = [batches(rows(50), settings=TrainTable(), seed=seed, epoch=epoch) for seed in (0, 1) for epoch in (1, 2)]
+    orders = [
+        batches(rows(50), settings=TrainSettings(), seed=seed, epoch=epoch) for seed in (0, 1) for epoch in (1, 2)
+    ]
     assert all(orders.count(order) == 1 for order in orders)
     assert len({frozenset(order[0]) for order in orders}) == 4
 
@@ -72,7 +74,7 @@ def test_epochs_and_seeds_have_orders_of_their_own() -> None:
 def test_rows_of_a_catalogue_stay_together(sizes: list[int], size: int, grouped: bool) -> None:
     """Of each catalogue as many whole steps as it fills; only what is left over is mixed."""
     examples = mixed(sizes)
-    settings = TrainTable(batch_size=size, group_by_length=grouped)
+    settings = TrainSettings(batch_size=size, group_by_length=grouped)
     pure: Counter[int] = Counter()
     for step in batches(examples, settings=settings, seed=0, epoch=1):
         (first, *others) = {catalogue(examples[number]) for number in step}
@@ -83,7 +85,7 @@ def test_rows_of_a_catalogue_stay_together(sizes: list[int], size: int, grouped:
 
 def test_catalogues_take_turns_in_a_drawn_order() -> None:
     examples = mixed([80, 80, 80])
-    cut = batches(examples, settings=TrainTable(batch_size=8), seed=0, epoch=1)
+    cut = batches(examples, settings=TrainSettings(batch_size=8), seed=0, epoch=1)
     order = [catalogue(examples[step[0]]) for step in cut]
     assert Counter(order) == {0: 10, 1: 10, 2: 10}
     assert order not in [sorted(order, key=turn.index) for turn in ([0, 1, 2], [2, 1, 0], [1, 2, 0])]
@@ -93,8 +95,8 @@ def test_catalogues_take_turns_in_a_drawn_order() -> None:
 def test_strangers_mix() -> None:
     """Rows that share nothing are drawn into steps like any other data, not in the order of their tokens."""
     examples = strangers(64)
-    first = batches(examples, settings=TrainTable(batch_size=8), seed=0, epoch=1)
-    again = batches(examples, settings=TrainTable(batch_size=8), seed=0, epoch=2)
+    first = batches(examples, settings=TrainSettings(batch_size=8), seed=0, epoch=1)
+    again = batches(examples, settings=TrainSettings(batch_size=8), seed=0, epoch=2)
     assert {frozenset(step) for step in first}.isdisjoint({frozenset(step) for step in again})
     assert all(max(step) - min(step) > 16 for step in first)
 
@@ -102,48 +104,50 @@ def test_strangers_mix() -> None:
 def test_half_of_the_shorter_prompt_makes_relatives() -> None:
     """Prompts of 40 tokens that part after 19, 20 and 21: a family from 20 on."""
     for shared, relatives in ((19, False), (20, True), (21, True)):
-        pair = [Encoded((*[5] * shared, *[own] * (40 - shared), 7), 40, "") for own in (1, 2)]
+        pair = [EncodedExample((*[5] * shared, *[own] * (40 - shared), 7), 40, "") for own in (1, 2)]
         examples = [*pair, *strangers(60)]
-        cut = batches(examples, settings=TrainTable(batch_size=2), seed=3, epoch=1)
+        cut = batches(examples, settings=TrainSettings(batch_size=2), seed=3, epoch=1)
         assert ({0, 1} in [set(step) for step in cut]) == relatives
 
 
 def test_group_by_length_puts_like_lengths_together_in_a_drawn_order() -> None:
     lengths = [number * 37 % 500 for number in range(500)]
     examples = rows(500, lengths=lengths)
-    cut = batches(examples, settings=TrainTable(group_by_length=True), seed=0, epoch=1)
+    cut = batches(examples, settings=TrainSettings(group_by_length=True), seed=0, epoch=1)
     spreads = [max(lengths[i] for i in step) - min(lengths[i] for i in step) for step in cut]
     assert sum(spreads) / len(spreads) < 40
     firsts = [lengths[step[0]] for step in cut]
     assert firsts != sorted(firsts)
-    mixed_lengths = batches(examples, settings=TrainTable(), seed=0, epoch=1)
+    mixed_lengths = batches(examples, settings=TrainSettings(), seed=0, epoch=1)
     assert all(max(lengths[i] for i in step) - min(lengths[i] for i in step) > 100 for step in mixed_lengths[:-1])
 
 
 # ---------------------------------------------------------------- several devices
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+@pytest.mark.parametrize("world_size", [1, 2, 3, 4])
 @given(count=st.integers(1, 30), size=st.sampled_from([12, 24]))
-def test_shares_are_disjoint_and_complete(ranks: int, count: int, size: int) -> None:
+def test_shares_are_disjoint_and_complete(world_size: int, count: int, size: int) -> None:
     """Over a whole epoch, whose rows do not divide evenly."""
     examples = rows(count)
     seen: list[str] = []
-    for step in batches(examples, settings=TrainTable(batch_size=size), seed=0, epoch=1):
-        parts = [share([examples[number] for number in step], rank=rank, ranks=ranks) for rank in range(ranks)]
+    for step in batches(examples, settings=TrainSettings(batch_size=size), seed=0, epoch=1):
+        parts = [
+            share([examples[number] for number in step], rank=rank, world_size=world_size) for rank in range(world_size)
+        ]
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
         seen += [row.name for part in parts for row in part]
     assert sorted(seen) == sorted(row.name for row in examples)
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+@pytest.mark.parametrize("world_size", [1, 2, 3, 4])
 @given(count=st.integers(1, 30))
-def test_even_shares_are_equally_long_and_what_is_added_is_not_learned(ranks: int, count: int) -> None:
+def test_even_shares_are_equally_long_and_what_is_added_is_not_learned(world_size: int, count: int) -> None:
     step = rows(count)
-    parts = [share(step, rank=rank, ranks=ranks, even=True) for rank in range(ranks)]
-    assert {len(part) for part in parts} == {math.ceil(count / ranks)}
+    parts = [share(step, rank=rank, world_size=world_size, even=True) for rank in range(world_size)]
+    assert {len(part) for part in parts} == {math.ceil(count / world_size)}
     learned = [row.name for part in parts for row in part if row.prompt_length < len(row.ids)]
     assert sorted(learned) == sorted(row.name for row in step)
     added = [row for part in parts for row in part if row.prompt_length == len(row.ids)]
-    assert len(added) == -count % ranks
+    assert len(added) == -count % world_size
     assert all(row.ids == step[0].ids for row in added)

@@ -25,11 +25,11 @@ from torch.optim.lr_scheduler import LRScheduler
 from transformers import get_scheduler
 
 from platypus.errors import TrainingError
-from platypus.run.settings import TrainTable
-from platypus.training.checkpoint import Found, TrainingState, load_latest, save_checkpoint
+from platypus.run.settings import TrainSettings
+from platypus.training.checkpoint import LatestCheckpoint, TrainingState, load_latest, save_checkpoint
 from tests.support.tiny_models import adapted, tiny_llama
 
-DROPOUT = TrainTable(rank=4, dropout=0.3, target_modules="all-linear")
+DROPOUT = TrainSettings(rank=4, dropout=0.3, target_modules="all-linear")
 STEPS = 6
 
 
@@ -267,7 +267,7 @@ def test_where_none_is_whole_there_is_none_and_every_one_is_reported(two: Path, 
         size = path.stat().st_size
         path.write_bytes(path.read_bytes()[:-1])
         reports.append(f"{path.parent}: tensors.safetensors has {size - 1} bytes instead of {size}")
-    assert load_latest(tmp_path) == Found(None, tuple(reports))
+    assert load_latest(tmp_path) == LatestCheckpoint(None, tuple(reports))
 
 
 # ---------------------------------------------------------------- a full disk

@@ -15,8 +15,8 @@ from platypus.errors import PromptError
 from platypus.plan.plan import Plan, Step
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
-from platypus.run.settings import TrainTable
-from platypus.training.dataset import Lessons, draw
+from platypus.run.settings import TrainSettings
+from platypus.training.dataset import TrainingDataset, draw
 from platypus.training.shared_prefix.loss import answer_length
 from platypus.training.shared_prefix.prefix import common_prefix
 from tests.support.tiny_models import byte_bpe_tokenizer, examples, tiny_llama, tiny_run
@@ -25,7 +25,7 @@ from tests.training.test_loop import Killed, stop_at
 
 TOOLS = catalogue_from_json([{"name": f"tool_{number}", "description": f"Does {number}."} for number in range(10)])
 ROWS = [Example(f"Do {n}", Plan((Step(f"tool_{n % 10}"),)), TOOLS.fingerprint, {}) for n in range(40)]
-DRAWN = TrainTable(shuffle_tools=True, drop_tools=0.5, batch_size=4)
+DRAWN = TrainSettings(shuffle_tools=True, drop_tools=0.5, batch_size=4)
 JOB = """
 [prompt]
 notation = "calls"
@@ -41,8 +41,8 @@ drop_tools = 0.4
 """
 
 
-def lessons(settings: TrainTable = DRAWN, *, rows: list[Row] | None = None, seed: int = 0) -> Lessons:
-    return Lessons(rows or list(ROWS), Prompt(byte_bpe_tokenizer(), TOOLS, "calls"), settings, seed)
+def dataset(settings: TrainSettings = DRAWN, *, rows: list[Row] | None = None, seed: int = 0) -> TrainingDataset:
+    return TrainingDataset(rows or list(ROWS), Prompt(byte_bpe_tokenizer(), TOOLS, "calls"), settings, seed)
 
 
 def names(catalogue: Catalogue | None) -> list[str]:
@@ -50,18 +50,18 @@ def names(catalogue: Catalogue | None) -> list[str]:
 
 
 def test_without_the_options_a_step_reads_its_rows_as_they_are() -> None:
-    plain = lessons(TrainTable())
-    assert plain.read([3, 1], 7) == [plain.examples[3], plain.examples[1]]
+    plain = dataset(TrainSettings())
+    assert plain.step_examples([3, 1], 7) == [plain.examples[3], plain.examples[1]]
     assert not plain.vary and plain.results() == {}
 
 
 def test_a_step_reads_one_catalogue_with_the_tools_that_it_needs_and_about_half_of_the_others() -> None:
-    drawn, shown = lessons(), Counter[str]()
+    drawn, shown = dataset(), Counter[str]()
     for step in range(1, 201):
         catalogue = drawn.catalogue([0, 1, 10], step)
         assert {"tool_0", "tool_1"} <= set(names(catalogue))
         shown.update(names(catalogue))
-        read = drawn.read([0, 1, 10], step)
+        read = drawn.step_examples([0, 1, 10], step)
         assert catalogue is not None
         assert [row.ids for row in read] == [
             replace(drawn.prompt, catalogue=catalogue).encode(ROWS[number]).ids for number in (0, 1, 10)
@@ -73,44 +73,44 @@ def test_a_step_reads_one_catalogue_with_the_tools_that_it_needs_and_about_half_
 
 def test_the_order_is_another_one_in_each_step_or_that_of_the_catalogue() -> None:
     rows = list(range(10))
-    orders = {tuple(names(lessons(TrainTable(shuffle_tools=True)).catalogue(rows, step))) for step in range(1, 30)}
+    orders = {tuple(names(dataset(TrainSettings(shuffle_tools=True)).catalogue(rows, step))) for step in range(1, 30)}
     assert len(orders) == 29 and all(set(order) == set(names(TOOLS)) for order in orders)
-    dropped = names(lessons(TrainTable(drop_tools=0.5)).catalogue([5], 1))
+    dropped = names(dataset(TrainSettings(drop_tools=0.5)).catalogue([5], 1))
     assert dropped == [name for name in names(TOOLS) if name in dropped] and len(dropped) < 10
 
 
 def test_what_a_step_reads_follows_from_seed_and_step_alone() -> None:
-    one, again, other = lessons(), lessons(), lessons(seed=1)
-    one.read([9, 8], 4)
-    assert one.read([0, 1], 5) == again.read([0, 1], 5) != other.read([0, 1], 5)
-    assert one.read([0, 1], 5) != one.read([0, 1], 6)
+    one, again, other = dataset(), dataset(), dataset(seed=1)
+    one.step_examples([9, 8], 4)
+    assert one.step_examples([0, 1], 5) == again.step_examples([0, 1], 5) != other.step_examples([0, 1], 5)
+    assert one.step_examples([0, 1], 5) != one.step_examples([0, 1], 6)
 
 
 def test_refusals_and_instructions_need_no_tool_and_some_tool_is_always_shown() -> None:
     refusal = Example("Fly", Plan(), TOOLS.fingerprint, {})
-    mixed = lessons(TrainTable(drop_tools=0.99), rows=[refusal, Instruction("Say hi.", "", "hi", {})])
+    mixed = dataset(TrainSettings(drop_tools=0.99), rows=[refusal, Instruction("Say hi.", "", "hi", {})])
     assert all(len(mixed.catalogue([0, 1], step) or ()) >= 1 for step in range(1, 50))
-    assert mixed.read([1], 1) == [mixed.examples[1]]
-    alone = Lessons(mixed.rows[1:], Prompt(byte_bpe_tokenizer(), None), DRAWN, 0)
-    assert not alone.vary and alone.read([0], 1) == alone.examples
+    assert mixed.step_examples([1], 1) == [mixed.examples[1]]
+    alone = TrainingDataset(mixed.rows[1:], Prompt(byte_bpe_tokenizer(), None), DRAWN, 0)
+    assert not alone.vary and alone.step_examples([0], 1) == alone.examples
 
 
 def test_the_whole_prompt_may_be_learned_and_the_cutoff_is_that_of_the_whole_catalogue() -> None:
-    learned = lessons(DRAWN.model_copy(update={"train_on_inputs": True}))
-    assert [answer_length(row) for row in learned.read([2, 3], 1)] == [
-        len(row.ids) - 1 for row in lessons().read([2, 3], 1)
+    learned = dataset(DRAWN.model_copy(update={"train_on_inputs": True}))
+    assert [answer_length(row) for row in learned.step_examples([2, 3], 1)] == [
+        len(row.ids) - 1 for row in dataset().step_examples([2, 3], 1)
     ]
-    longest = max(len(row.ids) for row in lessons().examples)
-    tight = replace(lessons(), prompt=replace(lessons().prompt, cutoff=longest))
-    assert all(len(row.ids) <= longest + 10 for step in range(1, 20) for row in tight.read([0], step))
+    longest = max(len(row.ids) for row in dataset().examples)
+    tight = replace(dataset(), prompt=replace(dataset().prompt, cutoff=longest))
+    assert all(len(row.ids) <= longest + 10 for step in range(1, 20) for row in tight.step_examples([0], step))
     with pytest.raises(PromptError, match="longer than the cutoff"):
-        _ = replace(lessons(), prompt=replace(lessons().prompt, cutoff=longest - 1)).examples
+        _ = replace(dataset(), prompt=replace(dataset().prompt, cutoff=longest - 1)).examples
 
 
 def test_drawing_keeps_what_is_needed() -> None:
-    settings = TrainTable(drop_tools=0.9)
+    settings = TrainSettings(drop_tools=0.9)
     assert {"tool_3"} <= set(names(draw(TOOLS, {"tool_3"}, settings=settings, rng=Random(0))))
-    assert draw(TOOLS, set(), settings=TrainTable(), rng=Random(0)) == TOOLS
+    assert draw(TOOLS, set(), settings=TrainSettings(), rng=Random(0)) == TOOLS
 
 
 # ---------------------------------------------------------------- in a training
@@ -151,12 +151,12 @@ def test_the_forecast_counts_the_tokens_that_are_read(base: Path, tmp_path: Path
 # ---------------------------------------------------------------- rehearsal
 
 
-REHEARSING = TrainTable(rehearsal=0.5, batch_size=4)
+REHEARSING = TrainSettings(rehearsal=0.5, batch_size=4)
 WIDE = catalogue_from_json([{"name": f"tool_{n}", "description": f"Does {n}, at length." * 9} for n in range(10)])
 
 
-def rehearsing() -> Lessons:
-    return replace(lessons(REHEARSING), prompt=Prompt(byte_bpe_tokenizer(), WIDE, "calls"))
+def rehearsing() -> TrainingDataset:
+    return replace(dataset(REHEARSING), prompt=Prompt(byte_bpe_tokenizer(), WIDE, "calls"))
 
 
 def test_half_of_the_steps_rehearse_another_random_catalogue_each() -> None:
@@ -164,31 +164,31 @@ def test_half_of_the_steps_rehearse_another_random_catalogue_each() -> None:
     steps = drawn.first_epoch()
     others = [number for number, rows in enumerate(steps, 1) if min(rows) >= len(ROWS)]
     assert len(steps) == 20 and len(others) == 10 and drawn.results() == {"rehearsed": 40}
-    read = [drawn.read(steps[number - 1], number) for number in others]
-    assert read == [rehearsing().read(steps[number - 1], number) for number in others]
+    read = [drawn.step_examples(steps[number - 1], number) for number in others]
+    assert read == [rehearsing().step_examples(steps[number - 1], number) for number in others]
     beginnings = {tuple(rows[0].ids[: rows[0].prompt_length]) for rows in read}
     assert len(beginnings) == 10 and all(len(rows) == 4 for rows in read)
     assert all(common_prefix(rows) > 0.5 * min(row.prompt_length for row in rows) for rows in read)
     own = [rows for rows in steps if min(rows) < len(ROWS)]
     assert sorted(row for rows in own for row in rows) == list(range(len(ROWS)))
-    assert drawn.read(own[0], 1) == [drawn.examples[row] for row in own[0]]
+    assert drawn.step_examples(own[0], 1) == [drawn.examples[row] for row in own[0]]
 
 
 def test_rehearsal_leaves_the_validation_and_rows_without_a_catalogue_alone() -> None:
-    assert len(lessons(REHEARSING).examples) == len(ROWS)
-    alone = Lessons([Instruction("Say hi.", "", "hi", {})], Prompt(byte_bpe_tokenizer(), None), REHEARSING, 0)
+    assert len(dataset(REHEARSING).examples) == len(ROWS)
+    alone = TrainingDataset([Instruction("Say hi.", "", "hi", {})], Prompt(byte_bpe_tokenizer(), None), REHEARSING, 0)
     assert alone.pool == alone.examples
 
 
 def test_a_step_of_both_shows_its_own_rows_with_the_tools_drawn_for_them() -> None:
-    drawn = lessons(DRAWN.model_copy(update={"rehearsal": 0.5}))
-    own, other = drawn.read([3, len(ROWS)], 9)
-    assert [own] == drawn.read([3], 9) and other == drawn.pool[len(ROWS)]
+    drawn = dataset(DRAWN.model_copy(update={"rehearsal": 0.5}))
+    own, other = drawn.step_examples([3, len(ROWS)], 9)
+    assert [own] == drawn.step_examples([3], 9) and other == drawn.pool[len(ROWS)]
 
 
 def test_a_cutoff_too_short_for_any_catalogue_is_refused() -> None:
     short = Prompt(byte_bpe_tokenizer(), Catalogue(TOOLS.tools[:1]), "calls", cutoff=350)
-    drawn = replace(lessons(REHEARSING, rows=ROWS[:1]), prompt=short)
+    drawn = replace(dataset(REHEARSING, rows=ROWS[:1]), prompt=short)
     assert drawn.examples
     with pytest.raises(PromptError, match="no random catalogue"):
         _ = drawn.pool

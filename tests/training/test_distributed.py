@@ -20,13 +20,13 @@ from torch.distributed.tensor import DTensor
 from platypus.errors import RecipeError
 from platypus.model.adapters import AdapterCard, check_adapter, load_adapted, save_adapter
 from platypus.model.loading import Loaded, load_base
-from platypus.prompt.prompt import Encoded
+from platypus.prompt.prompt import EncodedExample
 from platypus.run.folder import Run
 from platypus.run.recipe import Recipe
-from platypus.run.settings import TrainTable
+from platypus.run.settings import TrainSettings
 from platypus.training.adapter import adapt, load_adapted_for_training
-from platypus.training.distributed import Stop, check_team, gather_team
-from platypus.training.forecast import Cut, set_checkpointing
+from platypus.training.distributed import Stop, check_processes, init_processes
+from platypus.training.forecast import StepSplit, set_checkpointing
 from platypus.training.loop import _valid_loss, compute_step
 from platypus.training.shared_prefix.loss import accumulate
 from platypus.training.shared_prefix.prefix import inner_model
@@ -49,7 +49,7 @@ def recipe(base: Path, **settings: Any) -> Recipe:
 
 def opened(recipe: Recipe) -> Loaded:
     """The base where it computes, with an adapter whose weights have all left their start."""
-    loaded = load_adapted_for_training(recipe, gather_team())
+    loaded = load_adapted_for_training(recipe, init_processes())
     draw = torch.Generator().manual_seed(2)
     for name, parameter in loaded.model.named_parameters():
         if "lora_B" in name:
@@ -71,17 +71,17 @@ class Computed:
     sharded: bool  # all of them
 
 
-def compute(recipe: Recipe, steps: Sequence[list[Encoded]], checkpointing: bool, saved: Path | None) -> Computed:
+def compute(recipe: Recipe, steps: Sequence[list[EncodedExample]], checkpointing: bool, saved: Path | None) -> Computed:
     """Each step's gradients, from the same weights; the adapter as it is saved."""
-    team, loaded = gather_team(), opened(recipe)
+    processes, loaded = init_processes(), opened(recipe)
     set_checkpointing(loaded, checkpointing)
     losses, found = [], []
     for rows in steps:
-        step = compute_step(loaded, rows, settings=recipe.train, team=team, micro_batch_size=2)
+        step = compute_step(loaded, rows, settings=recipe.train, processes=processes, micro_batch_size=2)
         losses.append((step.loss, step.norm))
         found.append(gradients(loaded))
-    validation = _valid_loss(loaded, some_examples(5), Cut(2, checkpointing), recipe.train, team)
-    if saved and team.leads:
+    validation = _valid_loss(loaded, some_examples(5), StepSplit(2, checkpointing), recipe.train, processes)
+    if saved and processes.is_main:
         save_adapter(loaded, saved, card=AdapterCard(recipe.base, loaded.fingerprint, None, "calls", 99))
     layers: Any = inner_model(loaded.model).layers
     frozen = [parameter for parameter in layers.parameters() if not parameter.requires_grad]
@@ -137,7 +137,7 @@ def test_a_quantised_base_can_be_sharded(base: Path, checkpointing: bool) -> Non
         assert computed.sharded and computed.held < 0.6 * one.held
 
 
-def half_related() -> list[Encoded]:
+def half_related() -> list[EncodedExample]:
     """Four rows of which two processes get two each: the first one's share a prefix, the others' have not a token."""
     strangers = [replace(row, ids=(400 + number, *row.ids[1:])) for number, row in enumerate(some_examples(8)[-2:])]
     one, other = related(2)
@@ -154,13 +154,13 @@ def test_it_is_the_same_where_only_some_share_a_prefix(base: Path, parallel: str
 
 def ask(base: Path) -> tuple[bool, bool]:
     """A signal comes to the second process, in the midst of a step."""
-    team, stop, loaded = gather_team(), Stop(), opened(recipe(base))
+    processes, stop, loaded = init_processes(), Stop(), opened(recipe(base))
 
     def signalled(*arguments: Any) -> None:
-        stop.asked = team.rank == 1
+        stop.asked = processes.rank == 1
 
     loaded.model.get_base_model().lm_head.register_forward_hook(signalled)  # type: ignore[operator]
-    compute_step(loaded, related(4), settings=EXACT, team=team, micro_batch_size=2, stop=stop)
+    compute_step(loaded, related(4), settings=EXACT, processes=processes, micro_batch_size=2, stop=stop)
     return stop.asked, stop.agreed
 
 
@@ -173,7 +173,7 @@ def noise(base: Path) -> float:
     settings = EXACT.model_copy(update={"dropout": 0.5})
     loaded = opened(Recipe(base=str(base), train=settings))
     (row,) = related(1)
-    team = gather_team()
+    processes = init_processes()
     accumulated: list[float] = []
     import platypus.training.loop as module
 
@@ -183,7 +183,7 @@ def noise(base: Path) -> float:
         return loss
 
     module.accumulate = watched  # this process ends with the test
-    compute_step(loaded, [row] * 2, settings=settings, team=team, micro_batch_size=2, noise="3/1")
+    compute_step(loaded, [row] * 2, settings=settings, processes=processes, micro_batch_size=2, noise="3/1")
     return accumulated[0]
 
 
@@ -313,10 +313,10 @@ def test_a_batch_that_does_not_divide_is_one_clear_error_and_damages_nothing(bas
 
 
 class Several:
-    """A team of so many, as far as `check_team` looks at it."""
+    """A processes of so many, as far as `check_team` looks at it."""
 
     def __init__(self, ranks: int) -> None:
-        self.ranks = ranks
+        self.world_size = ranks
 
 
 @pytest.mark.parametrize(
@@ -329,11 +329,11 @@ class Several:
     ],
 )
 def test_what_does_not_go_with_so_many_processes_is_refused(settings: dict[str, Any], ranks: int, named: str) -> None:
-    team: Any = Several(ranks)
+    processes: Any = Several(ranks)
     with pytest.raises(RecipeError, match=named) as raised:
-        check_team(Recipe(train=TrainTable.model_validate(settings)), team)
+        check_processes(Recipe(train=TrainSettings.model_validate(settings)), processes)
     assert raised.value.where.startswith("[train] ") and raised.value.remedy
-    check_team(Recipe(), team if ranks in (1, 2) else Several(4))  # type: ignore[arg-type]
+    check_processes(Recipe(), processes if ranks in (1, 2) else Several(4))  # type: ignore[arg-type]
 
 
 # ---------------------------------------------------------------- layers spread over devices
@@ -357,5 +357,5 @@ def test_layers_that_lie_apart_compute_the_same(base: Path, alone: Computed, che
             parameter.data = torch.randn(parameter.shape, generator=draw) / 10
     set_checkpointing(spread, checkpointing)
     for rows, expected in zip(STEPS, alone.gradients, strict=True):
-        compute_step(spread, rows, settings=job.train, team=gather_team(), micro_batch_size=2)
+        compute_step(spread, rows, settings=job.train, processes=init_processes(), micro_batch_size=2)
         torch.testing.assert_close(gradients(spread), expected, rtol=1e-4, atol=1e-6)

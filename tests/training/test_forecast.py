@@ -16,18 +16,20 @@ from platypus.commands.generate import generate
 from platypus.commands.refine import refine
 from platypus.errors import TrainingError
 from platypus.model.loading import Loaded, load_base
-from platypus.prompt.prompt import Encoded
+from platypus.prompt.prompt import EncodedExample
 from platypus.run.folder import Run
 from platypus.training import forecast
 from platypus.training.adapter import adapt
-from platypus.training.forecast import Cut, Forecast, foresee, peak_bytes
+from platypus.training.forecast import Forecast, StepSplit, make_forecast, peak_bytes
 from platypus.training.peak_memory import PeakCounter
 from tests.support.command import ROOT, here
 from tests.support.tiny_models import EXACT, examples, tiny_llama, tiny_run
 
 CPU = torch.device("cpu")
 PREFIXES: tuple[Literal["auto", "dense", "repeated"], ...] = ("auto", "dense", "repeated")
-STEP = [Encoded((*range(3, 203), *range(9 + row, 19 + row)), 205, f"row {row}") for row in range(8)]  # 200 + 10 tokens
+STEP = [
+    EncodedExample((*range(3, 203), *range(9 + row, 19 + row)), 205, f"row {row}") for row in range(8)
+]  # 200 + 10 tokens
 MEASURED = """
 import sys
 from platypus.cli import main
@@ -49,11 +51,13 @@ def bare(base: Path, prefix: Literal["auto", "dense", "repeated"] = "auto") -> L
     return adapt(load_base(str(base), dtype="float32", device="meta"), settings, seed=0, device=CPU)
 
 
-def seen(base: Path, *, step: list[Encoded] = STEP, ranks: int = 1, steps: int = 1, **changes: Any) -> Forecast:
+def seen(
+    base: Path, *, step: list[EncodedExample] = STEP, world_size: int = 1, steps: int = 1, **changes: Any
+) -> Forecast:
     """The forecast of two epochs of so many steps."""
     settings = EXACT.model_copy(update=changes)
     model = bare(base, changes.get("prefix", "auto"))
-    return foresee(model, [step] * steps, settings=settings, epochs=2, ranks=ranks, device=CPU)
+    return make_forecast(model, [step] * steps, settings=settings, epochs=2, world_size=world_size, device=CPU)
 
 
 # ---------------------------------------------------------------- counting bytes
@@ -110,18 +114,20 @@ def test_more_at_once_needs_more_and_checkpointing_less(base: Path) -> None:
     for kind in PREFIXES:
         model = bare(base, kind)
         model.model.eval()
-        one, four = (peak_bytes(model, STEP, Cut(size, checkpointing=False)) for size in (1, 4))
+        one, four = (peak_bytes(model, STEP, StepSplit(size, checkpointing=False)) for size in (1, 4))
         assert 0 < one < four
-        assert peak_bytes(model, STEP, Cut(4, checkpointing=True)) < four
-        assert peak_bytes(model, STEP, Cut(1, checkpointing=False)) == one, "checkpointing left something behind"
+        assert peak_bytes(model, STEP, StepSplit(4, checkpointing=True)) < four
+        assert peak_bytes(model, STEP, StepSplit(1, checkpointing=False)) == one, "checkpointing left something behind"
         assert all(parameter.grad is None for parameter in model.model.parameters()) and not model.model.training
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_two_groups_stand_for_all_of_a_step(base: Path, size: int) -> None:
     """Rows of 1 to 41 tokens behind the prefix. What the group before leaves behind makes a small difference."""
-    step = [Encoded((*range(3, 203), 9 + row, *range(9, 9 + row * 7 % 41)), 201, f"row {row}") for row in range(11)]
-    cut = Cut(size, checkpointing=False)
+    step = [
+        EncodedExample((*range(3, 203), 9 + row, *range(9, 9 + row * 7 % 41)), 201, f"row {row}") for row in range(11)
+    ]
+    cut = StepSplit(size, checkpointing=False)
     memory = seen(base, step=step, micro_batch_size=size).memory
     assert memory.activations + memory.prefix == pytest.approx(peak_bytes(bare(base), step, cut), rel=0.05)
 
@@ -130,8 +136,8 @@ def test_weights_are_none_of_the_peak(base: Path) -> None:
     """What two tokens need is far less than the weights."""
     model = bare(base)
     weights = sum(p.numel() * p.element_size() for p in model.model.parameters())
-    short = [Encoded((3, 4, 1), 2, "short")]
-    assert peak_bytes(model, short, Cut(1, checkpointing=False)) < weights / 4
+    short = [EncodedExample((3, 4, 1), 2, "short")]
+    assert peak_bytes(model, short, StepSplit(1, checkpointing=False)) < weights / 4
 
 
 # ---------------------------------------------------------------- tokens and the cut
@@ -148,11 +154,11 @@ def test_tokens_and_steps_are_counted_as_by_hand(base: Path) -> None:
 
 def test_each_device_computes_the_prefix_and_its_rows(base: Path) -> None:
     """Two devices: 2·(200 + 4·10). Three: 3·200 + 80; with fsdp the last one gets a row more, to have as many."""
-    assert seen(base, ranks=2).computed_tokens == 2 * 2 * 240
-    assert seen(base, ranks=3).computed_tokens == 2 * 680
-    assert seen(base, parallel="fsdp", ranks=3).computed_tokens == 2 * 690
-    assert seen(base, ranks=2).available == pytest.approx(seen(base).available / 2, rel=0.2)
-    assert seen(base, ranks=8).memory.activations < seen(base).memory.activations
+    assert seen(base, world_size=2).computed_tokens == 2 * 2 * 240
+    assert seen(base, world_size=3).computed_tokens == 2 * 680
+    assert seen(base, parallel="fsdp", world_size=3).computed_tokens == 2 * 690
+    assert seen(base, world_size=2).available == pytest.approx(seen(base).available / 2, rel=0.2)
+    assert seen(base, world_size=8).memory.activations < seen(base).memory.activations
 
 
 def test_parts_of_memory_are_counted_as_by_hand(base: Path) -> None:
@@ -165,14 +171,14 @@ def test_parts_of_memory_are_counted_as_by_hand(base: Path) -> None:
     assert memory.prefix == 200 * 2 * (32 + 32) * 4 * 2
     assert memory.total == sum(vars(memory).values()) == memory.added + memory.program
     inside = sum(p.numel() * 4 for n, p in model.model.named_parameters() if not p.requires_grad and ".layers." in n)
-    sharded = seen(base, parallel="fsdp", ranks=4).memory
+    sharded = seen(base, parallel="fsdp", world_size=4).memory
     assert sharded.base == 4 * frozen - inside + inside // 4 + inside, "a quarter, and two of two layers gathered"
     nf4 = seen(base, quantise="nf4").memory
     assert 4 * frozen - inside < nf4.base < 4 * frozen - inside / 2
 
 
 def with_memory(monkeypatch: pytest.MonkeyPatch, size: float) -> None:
-    monkeypatch.setattr(forecast, "free_memory", lambda device, settings, *, ranks: size / forecast.ROOM + 1)
+    monkeypatch.setattr(forecast, "free_memory", lambda device, settings, *, world_size: size / forecast.ROOM + 1)
 
 
 def test_short_memory_makes_the_group_smaller_then_computes_again_then_refuses(
@@ -181,17 +187,17 @@ def test_short_memory_makes_the_group_smaller_then_computes_again_then_refuses(
     needs = {}
     for size, again in ((8, False), (1, False), (1, True)):
         found = seen(base, micro_batch_size=size, checkpointing="always" if again else "never")
-        assert (found.cut, found.reason) == (Cut(size, again), "as the recipe says")
+        assert (found.cut, found.reason) == (StepSplit(size, again), "as the recipe says")
         needs[found.cut] = found.memory.added
     whole = seen(base)
-    assert (whole.cut, whole.reason) == (Cut(8, checkpointing=False), "a whole step")
-    with_memory(monkeypatch, needs[Cut(8, False)] - 1)
+    assert (whole.cut, whole.reason) == (StepSplit(8, checkpointing=False), "a whole step")
+    with_memory(monkeypatch, needs[StepSplit(8, False)] - 1)
     smaller = seen(base)
-    assert smaller.cut == Cut(4, checkpointing=False) and smaller.memory.added <= smaller.available
+    assert smaller.cut == StepSplit(4, checkpointing=False) and smaller.memory.added <= smaller.available
     assert re.fullmatch(r"the fastest that fits; 8 at once would need \d+\.\d MB", smaller.reason)
-    with_memory(monkeypatch, needs[Cut(1, False)] - 1)
+    with_memory(monkeypatch, needs[StepSplit(1, False)] - 1)
     assert seen(base).cut.checkpointing
-    with_memory(monkeypatch, needs[Cut(1, True)] - 1)
+    with_memory(monkeypatch, needs[StepSplit(1, True)] - 1)
     with pytest.raises(TrainingError, match="the largest step needs at least") as raised:
         seen(base)
     assert 'quantise = "nf4"' in raised.value.remedy and "checkpointing" not in raised.value.remedy
@@ -206,7 +212,7 @@ def test_more_at_once_than_keeps_a_device_busy_is_not_tried(base: Path) -> None:
     many = [STEP[number % 8] for number in range(64)]
     found = seen(base, step=many)
     assert (found.cut.micro_batch_size, found.reason) == (51, "more would take memory and save no time")
-    assert seen(base, step=many, prefix="repeated").cut == Cut(2, checkpointing=False)
+    assert seen(base, step=many, prefix="repeated").cut == StepSplit(2, checkpointing=False)
 
 
 # ---------------------------------------------------------------- the command

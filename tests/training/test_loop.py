@@ -10,9 +10,9 @@ import torch
 
 from platypus.errors import RecipeError, TrainingError
 from platypus.model.loading import Loaded
-from platypus.prompt.prompt import Encoded
-from platypus.run.settings import TrainTable
-from platypus.training.distributed import gather_team
+from platypus.prompt.prompt import EncodedExample
+from platypus.run.settings import TrainSettings
+from platypus.training.distributed import init_processes
 from platypus.training.loop import StepLoss, compute_step
 from platypus.training.optimizer import warmup_steps
 from platypus.training.shared_prefix.loss import accumulate, summed_loss
@@ -26,8 +26,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_llama(tmp_path_factory.mktemp("base"), context=1024)
 
 
-def step(loaded: Loaded, rows: list[Encoded], settings: TrainTable = EXACT, *, size: int = 1) -> StepLoss:
-    return compute_step(loaded, rows, settings=settings, team=gather_team(), micro_batch_size=size)
+def step(loaded: Loaded, rows: list[EncodedExample], settings: TrainSettings = EXACT, *, size: int = 1) -> StepLoss:
+    return compute_step(loaded, rows, settings=settings, processes=init_processes(), micro_batch_size=size)
 
 
 # ---------------------------------------------------------------- loss and gradients
@@ -90,7 +90,7 @@ def test_the_noise_of_a_step_is_its_own_and_the_same_again(base: Path) -> None:
     summed_loss(loaded, rows, micro_batch_size=2)
 
     def loss(noise: str) -> float:
-        options = {"settings": NOISY, "team": gather_team(), "micro_batch_size": 1, "noise": noise}
+        options = {"settings": NOISY, "processes": init_processes(), "micro_batch_size": 1, "noise": noise}
         torch.rand(7)
         return compute_step(loaded, rows, **options).loss
 
@@ -112,20 +112,20 @@ def test_steps_of_a_training_differ_in_noise(base: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("table", "steps", "expected"),
     [
-        (TrainTable(), 1, 0),
-        (TrainTable(warmup_steps=100), 101, 100),
-        (TrainTable(warmup_ratio=0.1), 63, 6),
-        (TrainTable(warmup_ratio=0.9), 1, 0),
+        (TrainSettings(), 1, 0),
+        (TrainSettings(warmup_steps=100), 101, 100),
+        (TrainSettings(warmup_ratio=0.1), 63, 6),
+        (TrainSettings(warmup_ratio=0.9), 1, 0),
     ],
 )
-def test_warmup_is_steps_or_a_share_of_the_run(table: TrainTable, steps: int, expected: int) -> None:
+def test_warmup_is_steps_or_a_share_of_the_run(table: TrainSettings, steps: int, expected: int) -> None:
     assert warmup_steps(table, steps=steps) == expected
 
 
 @pytest.mark.parametrize("steps", [63, 100])
 def test_a_warmup_as_long_as_the_run_is_refused_with_the_remedy(steps: int) -> None:
     with pytest.raises(RecipeError) as raised:
-        warmup_steps(TrainTable(warmup_steps=100), steps=steps)
+        warmup_steps(TrainSettings(warmup_steps=100), steps=steps)
     assert "100 steps" in raised.value.what
     assert str(steps) in raised.value.what
     assert f"warmup_steps = {steps // 10}" in raised.value.remedy
@@ -175,7 +175,9 @@ class Full:
         self.most = most
         self.sizes: list[int] = []
 
-    def __call__(self, loaded: Loaded, rows: list[Encoded], *, micro_batch_size: int, **options: Any) -> torch.Tensor:
+    def __call__(
+        self, loaded: Loaded, rows: list[EncodedExample], *, micro_batch_size: int, **options: Any
+    ) -> torch.Tensor:
         self.sizes.append(micro_batch_size)
 
         def run_out(*_: Any) -> None:

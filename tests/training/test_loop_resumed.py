@@ -18,8 +18,8 @@ import torch
 from platypus.commands.train import train
 from platypus.errors import RecipeError, TrainingError
 from platypus.run.folder import Run
-from platypus.training.forecast import Cut
-from platypus.training.loop import Learned, StepLoss
+from platypus.training.forecast import StepSplit
+from platypus.training.loop import StepLoss, TrainingResult
 from platypus.training.tracking import check_loggers
 from tests.support.command import ROOT
 from tests.support.processes import command, exit_code
@@ -304,7 +304,7 @@ def test_patience_stops_early_and_the_figures_say_so(
 def test_figures_by_hand() -> None:
     """Losses are means per answer token; the second epoch has one step of two."""
     steps = [StepLoss(1.0, 10, 100, 1.0), StepLoss(4.0, 20, 200, 1.0), StepLoss(0.5, 5, 50, 1.0)]
-    learned = Learned(Cut(4, checkpointing=False), steps, [(2, 0.75), (3, 0.75)])
+    learned = TrainingResult(StepSplit(4, checkpointing=False), steps, [(2, 0.75), (3, 0.75)])
     assert learned.stale == 1
     assert learned.results(steps_per_epoch=2) == {
         "epochs": 2,

@@ -7,7 +7,7 @@ from typing import Any
 
 from platypus.catalogue.tools import Argument, Tool
 from platypus.catalogue.words import plural, words
-from platypus.generation.lexicon import vocabulary
+from platypus.generation.lexicon import word_lists
 
 Definition = dict[str, Any]
 Arguments = dict[str, tuple[Definition, bool]]  # name → schema, required
@@ -26,7 +26,7 @@ class Entity:
 
 
 @dataclass(frozen=True)
-class Style:
+class CatalogueStyle:
     """How one catalogue is written."""
 
     rng: Random
@@ -72,7 +72,7 @@ class Style:
     def tool(self, name: str, text: str, arguments: Arguments, output: Definition | None) -> Tool:
         said = self.rng.random() < self.described or len(words(name)) < 2
         if self.rng.random() < 0.1:
-            text = f"{text}. {self.rng.choice(vocabulary()['catalogues']['remarks'])}"
+            text = f"{text}. {self.rng.choice(word_lists()['catalogues']['remarks'])}"
         made = tuple(Argument(key, schema, required) for key, (schema, required) in arguments.items())
         return Tool(name, re.sub(r"\b(a) (?=[aeio]|u(?!ser|ni))", r"\1n ", text) if said else "", made, output or {})
 

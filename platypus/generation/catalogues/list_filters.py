@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from platypus.catalogue.words import plural
-from platypus.generation.catalogues.catalogue_style import Definition, Entity, Style
-from platypus.generation.lexicon import vocabulary
+from platypus.generation.catalogues.catalogue_style import CatalogueStyle, Definition, Entity
+from platypus.generation.lexicon import word_lists
 
 
-def alias(style: Style, entity: Entity) -> str:
+def alias(style: CatalogueStyle, entity: Entity) -> str:
     """What a name says for the entity: now and then a part of it, or a word for anything."""
     if style.rng.random() < 0.75:
         return entity.noun
@@ -18,7 +18,7 @@ def alias(style: Style, entity: Entity) -> str:
 class ListFilters:
     """What narrows a list of one entity. Where it has kinds (issues, tickets), some filters are of one kind alone."""
 
-    def __init__(self, style: Style, entity: Entity, entities: list[Entity]) -> None:
+    def __init__(self, style: CatalogueStyle, entity: Entity, entities: list[Entity]) -> None:
         rng = style.rng
         self.style, self.entity, self.entities = style, entity, entities
         self.linked = rng.sample(entities, len(entities))  # each narrows the list once, and never by its own kind
@@ -38,7 +38,7 @@ class ListFilters:
             yield self._any()
 
     def _any(self) -> tuple[str, tuple[Definition, bool]]:
-        style, rng, lists = self.style, self.style.rng, vocabulary()["catalogues"]
+        style, rng, lists = self.style, self.style.rng, word_lists()["catalogues"]
         dot, those = self._whose()
         kind = rng.choice(("enum", "person", "entity", "text", "number", "flag", "date", "enum", "person"))
         if kind == "enum" or (kind == "entity" and not self.linked):
@@ -79,11 +79,11 @@ class ListFilters:
 
 
 def _plain_nouns() -> list[str]:
-    return [noun for noun, _ in vocabulary()["catalogues"]["entities"] if " " not in noun]
+    return [noun for noun, _ in word_lists()["catalogues"]["entities"] if " " not in noun]
 
 
-def _plain_filter(style: Style, those: str, kind: str) -> tuple[str, tuple[Definition, bool]]:
-    word = style.rng.choice(vocabulary()["catalogues"][f"{kind}s"])
+def _plain_filter(style: CatalogueStyle, those: str, kind: str) -> tuple[str, tuple[Definition, bool]]:
+    word = style.rng.choice(word_lists()["catalogues"][f"{kind}s"])
     kinds: dict[str, tuple[Definition, str]] = {
         "number": ({"type": "integer", "minimum": 1}, f"the {word} of {those}"),
         "flag": ({"type": "boolean"}, f"{those} that are or are not: {word}"),

@@ -10,9 +10,9 @@ from random import Random
 
 from platypus.catalogue.tools import Catalogue, Tool
 from platypus.catalogue.words import singular, words
-from platypus.generation.catalogues.catalogue_style import Entity, Style
+from platypus.generation.catalogues.catalogue_style import CatalogueStyle, Entity
 from platypus.generation.catalogues.tool_families import FAMILIES, filtered_list
-from platypus.generation.lexicon import coined, vocabulary
+from platypus.generation.lexicon import coined, word_lists
 
 ALIKE = {
     *("get", "list", "search", "find", "query", "show", "fetch", "lookup", "check", "detail", "info", "id", "by"),
@@ -22,8 +22,8 @@ ALIKE = {
 
 def random_catalogue(rng: Random, *, tools: int) -> Catalogue:
     """A catalogue of so many tools. Where its entities have no more to offer, it gets more of them."""
-    lists = vocabulary()["catalogues"]
-    style = Style(
+    lists = word_lists()["catalogues"]
+    style = CatalogueStyle(
         rng,
         rng.choice(("snake", "snake", "camel")),
         rng.choice(("formats", "formats", "types", "prose")),

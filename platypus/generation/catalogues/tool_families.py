@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 
 from platypus.catalogue.tools import Tool
 from platypus.catalogue.words import plural
-from platypus.generation.catalogues.catalogue_style import Arguments, Definition, Entity, Style
+from platypus.generation.catalogues.catalogue_style import Arguments, CatalogueStyle, Definition, Entity
 from platypus.generation.catalogues.list_filters import ListFilters, alias
-from platypus.generation.lexicon import vocabulary
+from platypus.generation.lexicon import word_lists
 
 
-def filtered_list(style: Style, entities: list[Entity]) -> Tool:
+def filtered_list(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     """A list of one entity, which many filters may narrow."""
     rng, entity = style.rng, style.rng.choice(entities)
     verb = rng.choice(("list", "search", "find", "get", "query"))
@@ -33,9 +33,9 @@ def filtered_list(style: Style, entities: list[Entity]) -> Tool:
     return style.tool(name, text, arguments, output)
 
 
-def _details(style: Style, entities: list[Entity]) -> Tool:
+def _details(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     entity, other = style.rng.choice(entities), style.rng.choice(entities)
-    person = style.rng.choice(vocabulary()["catalogues"]["people"])
+    person = style.rng.choice(word_lists()["catalogues"]["people"])
     fields = {
         style.name(f"{person} id"): style.id_of(Entity("user", "USER")),
         style.name(f"{other.noun} id"): style.id_of(other),
@@ -51,7 +51,7 @@ def _details(style: Style, entities: list[Entity]) -> Tool:
     return style.tool(name, text, {style.id_name(entity): (style.id_of(entity), True)}, output)
 
 
-def _similar(style: Style, entities: list[Entity]) -> Tool:
+def _similar(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     entity = style.rng.choice(entities)
     adjective = style.rng.choice(("similar", "related"))
     text = style.rng.choice(
@@ -68,7 +68,7 @@ def _similar(style: Style, entities: list[Entity]) -> Tool:
     return style.tool(name, text, {style.id_name(entity): (argument, True)}, output)
 
 
-def _current(style: Style, entities: list[Entity]) -> Tool:
+def _current(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     entity = style.rng.choice(entities)
     word = style.rng.choice(("current", "current", "active", "latest"))
     text = f"{style.verb('return', 'get', 'tell')} the {style.rng.choice(('ID', 'id'))} of the {word} {entity.noun}"
@@ -80,7 +80,7 @@ def _current(style: Style, entities: list[Entity]) -> Tool:
     return style.tool(style.name(*style.rng.choice(names)), text, {}, output)
 
 
-def _lookup(style: Style, entities: list[Entity]) -> Tool:
+def _lookup(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     entity = style.rng.choice(entities)
     noun = entity.noun if style.rng.random() < 0.65 else "object"
     argument = style.rng.choice(("name", "query", "name"))
@@ -105,7 +105,7 @@ def _lookup(style: Style, entities: list[Entity]) -> Tool:
     return style.tool(name, text, {argument: (given, True)}, style.output(schema, f"id of the matching {noun}"))
 
 
-def _create(style: Style, entities: list[Entity]) -> Tool:
+def _create(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     rng, entity, other = style.rng, style.rng.choice(entities), style.rng.choice(entities)
     arguments: dict[str, tuple[Definition, bool]] = {
         rng.choice(("title", "name", "subject")): (
@@ -114,7 +114,7 @@ def _create(style: Style, entities: list[Entity]) -> Tool:
         )
     }
     if rng.random() < 0.5:
-        word, values = rng.choice(list(vocabulary()["catalogues"]["enums"].items()))
+        word, values = rng.choice(list(word_lists()["catalogues"]["enums"].items()))
         arguments[word] = (style.about({"type": "string", "enum": values}, f"The {word}"), False)
     if rng.random() < 0.5 and other != entity:
         arguments[style.id_name(other)] = (style.id_of(other), rng.random() < 0.5)
@@ -129,24 +129,24 @@ def _create(style: Style, entities: list[Entity]) -> Tool:
     )
 
 
-def _told(style: Style, verb: str, others: Sequence[str] = ()) -> str:
+def _told(style: CatalogueStyle, verb: str, others: Sequence[str] = ()) -> str:
     """What a description says for a name's verb: the same, or one of the others, or of those listed for it."""
-    others = others or vocabulary()["catalogues"]["telling"].get(verb, ())
+    others = others or word_lists()["catalogues"]["telling"].get(verb, ())
     said, space, rest = style.rng.choice((verb, verb, *others)).partition(" ")
     return f"{style.verb(said)}{space}{rest}"
 
 
-def _some_details(style: Style, noun: str, count: int) -> Arguments:
+def _some_details(style: CatalogueStyle, noun: str, count: int) -> Arguments:
     """So many plain arguments that tell more of a thing: its author, its year, where it is."""
     kept: Arguments = {}
-    for word in style.rng.sample(vocabulary()["catalogues"]["details"], count):
+    for word in style.rng.sample(word_lists()["catalogues"]["details"], count):
         kind = "integer" if word in ("year", "amount", "quantity", "edition", "pin") else "string"
         kept[style.name(word)] = (style.about({"type": kind}, f"The {word} of the {noun}"), style.rng.random() < 0.6)
     return kept
 
 
-def _act(style: Style, entities: list[Entity]) -> Tool:
-    rng, entity, words = style.rng, style.rng.choice(entities), vocabulary()
+def _act(style: CatalogueStyle, entities: list[Entity]) -> Tool:
+    rng, entity, words = style.rng, style.rng.choice(entities), word_lists()
     verb = rng.choice(words["catalogues"]["acts"])
     told = _told(style, verb, words["verbs"].get(verb, ()))
     many = rng.random() < 0.3
@@ -160,10 +160,10 @@ def _act(style: Style, entities: list[Entity]) -> Tool:
     return style.tool(style.name(verb, noun), text, arguments, {"type": "null"})
 
 
-def _deed(style: Style, entities: list[Entity]) -> Tool:
+def _deed(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     """What makes a thing of a deed: a citation of an article, a reservation for a room."""
     rng, entity = style.rng, style.rng.choice(entities)
-    deed, verb = rng.choice(sorted(vocabulary()["deeds"].items()))
+    deed, verb = rng.choice(sorted(word_lists()["deeds"].items()))
     making = rng.choice(("create", "generate", "make", "submit", "request"))
     name = rng.choice(((making, entity.noun, deed), (making, deed), (verb, entity.noun)))
     text = f"{style.verb(making)} a {deed} {rng.choice(('of', 'for'))} {style.given} {entity.noun}"
@@ -175,9 +175,9 @@ def _deed(style: Style, entities: list[Entity]) -> Tool:
     return style.tool(style.name(*name), text, arguments, style.output(output, deed))
 
 
-def _set(style: Style, entities: list[Entity]) -> Tool:
+def _set(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     rng, entity = style.rng, style.rng.choice(entities)
-    word, values = rng.choice(list(vocabulary()["catalogues"]["enums"].items()))
+    word, values = rng.choice(list(word_lists()["catalogues"]["enums"].items()))
     verb = rng.choice(("set", "update", "change"))
     text = f"{style.verb(verb, 'set', 'change', 'adjust')} the {word} of {style.given} {entity.noun}"
     value = style.about({"type": "string", "enum": values}, f"The new {word}")
@@ -185,7 +185,7 @@ def _set(style: Style, entities: list[Entity]) -> Tool:
     return style.tool(style.name(verb, entity.noun, word), text, arguments, {"type": "null"})
 
 
-def _join(style: Style, entities: list[Entity]) -> Tool:
+def _join(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     rng = style.rng
     entity, other = rng.sample(entities, 2)
     verb, preposition = rng.choice(
@@ -195,7 +195,7 @@ def _join(style: Style, entities: list[Entity]) -> Tool:
     noun = entity.many if many else entity.noun
     schema = {"type": "array", "items": style.id_of(entity)} if many else style.id_of(entity)
     given = "the given" if many else style.given
-    said, _, into = rng.choice(vocabulary()["catalogues"]["joining"][f"{verb} {preposition}"]).partition(" ")
+    said, _, into = rng.choice(word_lists()["catalogues"]["joining"][f"{verb} {preposition}"]).partition(" ")
     text = f"{style.verb(said)} {given} {noun} {into} {rng.choice(('the', 'a', 'the given'))} {other.noun}"
     arguments = {
         style.id_name(entity, many=many): (style.about(schema, f"The {noun} to {verb}"), True),
@@ -204,7 +204,7 @@ def _join(style: Style, entities: list[Entity]) -> Tool:
     return style.tool(style.name(verb, noun, preposition, other.noun), text, arguments, {"type": "null"})
 
 
-def _objects(style: Style, entity: Entity, text: str) -> tuple[str, tuple[Definition, bool]]:
+def _objects(style: CatalogueStyle, entity: Entity, text: str) -> tuple[str, tuple[Definition, bool]]:
     """A list argument of one entity, or of objects of any kind."""
     if style.typed == "formats" or not style.general:
         return style.id_name(entity, many=True), (
@@ -217,7 +217,7 @@ def _objects(style: Style, entity: Entity, text: str) -> tuple[str, tuple[Defini
     )
 
 
-def _digest(style: Style, entities: list[Entity]) -> Tool:
+def _digest(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     rng, entity = style.rng, style.rng.choice(entities)
     verb = rng.choice(("summarize", "summarize", "describe", "analyze", "compare"))
     name, argument = _objects(style, entity, f"List of {entity.many} to {verb}")
@@ -229,7 +229,7 @@ def _digest(style: Style, entities: list[Entity]) -> Tool:
     )
 
 
-def _rank(style: Style, entities: list[Entity]) -> Tool:
+def _rank(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     rng, entity = style.rng, style.rng.choice(entities)
     verb = rng.choice(("prioritize", "rank", "sort"))
     name, argument = _objects(style, entity, f"A list of {entity.many} to be sorted")
@@ -241,7 +241,7 @@ def _rank(style: Style, entities: list[Entity]) -> Tool:
     return style.tool(style.name(verb, noun), text, {name: argument}, output)
 
 
-def _from_text(style: Style, entities: list[Entity]) -> Tool:
+def _from_text(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     rng, entity = style.rng, style.rng.choice(entities)
     verb = rng.choice(("create", "extract"))
     text = rng.choice(
@@ -252,7 +252,7 @@ def _from_text(style: Style, entities: list[Entity]) -> Tool:
     return style.tool(style.name(verb, entity.many, "from text"), text, {"text": (argument, True)}, output)
 
 
-def _say(style: Style, entities: list[Entity]) -> Tool:
+def _say(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     rng, entity = style.rng, style.rng.choice(entities)
     verb, key = rng.choice((("send", "message"), ("post", "message"), ("add", "comment"), ("send", "email")))
     body = rng.choice(("text", "body", "content", key))
@@ -264,8 +264,8 @@ def _say(style: Style, entities: list[Entity]) -> Tool:
     return style.tool(style.name(verb, key, "to", entity.noun), text, arguments, {"type": "null"})
 
 
-def _translate(style: Style, entities: list[Entity]) -> Tool:
-    languages = vocabulary()["catalogues"]["enums"]["language"]
+def _translate(style: CatalogueStyle, entities: list[Entity]) -> Tool:
+    languages = word_lists()["catalogues"]["enums"]["language"]
     arguments = {
         "text": (style.about({"type": "string", "format": "text"}, "The text to translate"), True),
         "language": (style.about({"type": "string", "enum": languages}, "The language to translate to"), True),
@@ -274,9 +274,9 @@ def _translate(style: Style, entities: list[Entity]) -> Tool:
     return style.tool(style.name("translate text"), f"{style.verb('translate')} a text", arguments, output)
 
 
-def _fact(style: Style, entities: list[Entity]) -> Tool:
+def _fact(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     """What is so about a thing, a place or a time: the price of a ticket, the weather in a city."""
-    rng, entity, lists = style.rng, style.rng.choice(entities), vocabulary()["catalogues"]
+    rng, entity, lists = style.rng, style.rng.choice(entities), word_lists()["catalogues"]
     fact = rng.choice(lists["facts"])
     given: Arguments = {
         style.name(f"{entity.noun} name"): (style.about({"type": "string"}, f"The name of the {entity.noun}"), True),
@@ -294,9 +294,9 @@ def _fact(style: Style, entities: list[Entity]) -> Tool:
     return style.tool(name, text, kept, style.output(output, f"{fact} of the {entity.noun}"))
 
 
-def _figure(style: Style, entities: list[Entity]) -> Tool:
+def _figure(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     """What is calculated from numbers."""
-    rng, entity, lists = style.rng, style.rng.choice(entities), vocabulary()["catalogues"]
+    rng, entity, lists = style.rng, style.rng.choice(entities), word_lists()["catalogues"]
     figure = rng.choice(lists["figures"])
     measures = rng.sample(lists["measures"], rng.randint(1, 3))
     arguments: Arguments = {
@@ -309,7 +309,7 @@ def _figure(style: Style, entities: list[Entity]) -> Tool:
     return style.tool(style.name(verb, entity.noun, figure), text, arguments, style.output(output, figure))
 
 
-FAMILIES: tuple[Callable[[Style, list[Entity]], Tool], ...] = (
+FAMILIES: tuple[Callable[[CatalogueStyle, list[Entity]], Tool], ...] = (
     *(filtered_list, _details, _similar, _current, _lookup, _create, _act, _act, _deed),
     *(_set, _join, _digest, _rank, _from_text, _say, _translate, _fact, _figure),
 )

@@ -14,7 +14,7 @@ from typing import Any
 from platypus.catalogue.schema import allowed_values
 from platypus.catalogue.tools import Catalogue
 from platypus.generation.plans.sampler import SHAPES, Sampler, Undrawable, Want, shape
-from platypus.generation.plans.values import literal
+from platypus.generation.plans.values import made_up_value
 from platypus.plan.plan import Plan, Reference
 from platypus.reports import markdown_table
 
@@ -145,7 +145,7 @@ class Ledger:
         for tool in {want.tool.name, *self._producer(target)} & self.sampler.unreachable:
             return f"{tool} needs an argument that nothing can fill: give it a type, an enum or examples"
         argument = want.tool.argument(want.argument) if want.argument else None
-        if argument and literal(Random(0), argument.name, argument.schema) is None:
+        if argument and made_up_value(Random(0), argument.name, argument.schema) is None:
             return f"no value can be made up for {argument.name}: give it a type, an enum or examples"
         return error
 

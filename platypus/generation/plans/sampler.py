@@ -15,7 +15,7 @@ from platypus.catalogue.dataflow import KIN, Producer, content, domain, is_searc
 from platypus.catalogue.schema import allowed_values
 from platypus.catalogue.tools import Argument, Catalogue, Tool
 from platypus.catalogue.words import singular, words
-from platypus.generation.plans.values import literal
+from platypus.generation.plans.values import made_up_value
 from platypus.plan.plan import Plan, Reference, Step, Value
 
 SHAPES = ("single", "chain", "fan-in", "fan-out", "independent")
@@ -96,7 +96,7 @@ class Sampler:
     def _can_fill(self, tool: Tool, lost: set[str]) -> bool:
         return all(
             not argument.required
-            or any(literal(Random(seed), argument.name, argument.schema) is not None for seed in range(4))
+            or any(made_up_value(Random(seed), argument.name, argument.schema) is not None for seed in range(4))
             or any(p.tool.name not in lost and p.tool != tool for p in self.producers[tool.name, argument.name])
             for argument in tool.arguments
         )
@@ -144,7 +144,7 @@ class Sampler:
         single = [a for a in tool.arguments if takes_ids(a) and isinstance(last.arguments.get(a.name), str)]
         steps = list(plan.steps)
         for _ in range(min(rng.choice((1, 1, 2)), self.max_steps - len(plan)) if single else 0):
-            other = literal(rng, single[0].name, single[0].schema)
+            other = made_up_value(rng, single[0].name, single[0].schema)
             if isinstance(other, str) and all(step.arguments.get(single[0].name) != other for step in steps):
                 steps.append(Step(last.tool, {**last.arguments, single[0].name: other}))
         return Plan(tuple(steps))
@@ -216,7 +216,7 @@ class Sampler:
                 value = self._fill(rng, tool, argument, draft, (*path, tool.name))
             for _ in range(4):  # nothing is moved from a place to itself
                 if isinstance(value, str) and value in arguments.values() and not allowed_values(argument.schema):
-                    value = literal(rng, argument.name, argument.schema)
+                    value = made_up_value(rng, argument.name, argument.schema)
             if value is not None:
                 arguments[argument.name] = value
             elif argument.required:
@@ -239,7 +239,7 @@ class Sampler:
         if options and draft.budget > 0 and rng.random() < 0.85:
             producer = rng.choices(options, [option.weight * _richness(option.tool) for option in options])[0]
             return self._use(rng, producer, argument, draft, path)
-        made: Value = literal(rng, argument.name, argument.schema)
+        made: Value = made_up_value(rng, argument.name, argument.schema)
         if made is None and options and argument.required:
             return self._use(rng, rng.choice(options), argument, draft, path)
         return made
@@ -293,7 +293,7 @@ def _looked_up(rng: Random, tool: Tool, argument: Argument) -> Want | None:
     if not kinds:
         return None
     plain = {key: value for key, value in searched.schema.items() if key not in ("examples", "description")}
-    return Want(tool, searched.name, value=literal(rng, kinds[0], plain))
+    return Want(tool, searched.name, value=made_up_value(rng, kinds[0], plain))
 
 
 def _chosen(rng: Random, tool: Tool, fed: set[str], asked: str | None) -> list[Argument]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from platypus.catalogue.schema import Schema, allowed_values, variants
 from platypus.catalogue.words import words
-from platypus.generation.lexicon import vocabulary
+from platypus.generation.lexicon import word_lists
 
 CODES = ("id", "ids", "key", "code", "number")
 THINGS = (
@@ -27,7 +27,7 @@ CATEGORY = re.compile(  # examples that only say what kind of thing is meant
 
 
 def _pick(rng: Random, kind: str) -> str:
-    return str(rng.choice(vocabulary()["values"][kind]))
+    return str(rng.choice(word_lists()["values"][kind]))
 
 
 def _topic(rng: Random) -> str:
@@ -210,7 +210,7 @@ MEASURES = {
 }
 
 
-def literal(rng: Random, name: str, schema: Schema) -> Any:
+def made_up_value(rng: Random, name: str, schema: Schema) -> Any:
     """A value for the argument `name`, allowed by the schema; None when no such value can be made up."""
     allowed = allowed_values(schema)
     if allowed:
@@ -341,7 +341,7 @@ def _array(rng: Random, name: str, schema: Schema) -> list[Any] | None:
     count = min(low + rng.choice((0, 0, 0, 0, 0, 1, 1, 2)), schema.get("maxItems", 9))
     made: list[Any] = []
     for tried in range(20 * count):
-        value = literal(rng, name, schema.get("items", {}))
+        value = made_up_value(rng, name, schema.get("items", {}))
         if value is not None and not any(_alike(value, other) for other in made):
             made.append(value)
         if len(made) == count or (not made and tried > 3):
@@ -362,7 +362,9 @@ def _alike(value: Any, other: Any) -> bool:
 def _object(rng: Random, schema: Schema) -> dict[str, Any] | None:
     properties = schema.get("properties", {})
     needed = schema.get("required", ())
-    made = {key: literal(rng, key, part) for key, part in properties.items() if key in needed or rng.random() < 0.5}
+    made = {
+        key: made_up_value(rng, key, part) for key, part in properties.items() if key in needed or rng.random() < 0.5
+    }
     if not made or any(value is None for value in made.values()):
         return None
     return made

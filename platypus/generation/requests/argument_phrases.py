@@ -39,7 +39,7 @@ ADJECTIVE = re.compile(r".*(?:al|ic|ed|ive|ous|ent|ary|able|ate|less|ing)$|gold|
 
 
 @dataclass(frozen=True)
-class Saying:
+class ArgumentPhrases:
     """Ways to say one argument: after a noun, before it, as the noun itself; `{}` is the value.
 
     `referring` are the ways that suit an earlier result: "owned by them", "related to it".
@@ -81,27 +81,29 @@ def label(tool: Tool, argument: Argument) -> str:
     return " ".join(short)
 
 
-def saying(tool: Tool, argument: Argument, *, agreed: bool = False) -> Saying:
+def saying(tool: Tool, argument: Argument, *, agreed: bool = False) -> ArgumentPhrases:
     """The ways to say the argument. `agreed`: the type before its dot is said already, so the short name will do."""
     noun = label(tool, argument) if not agreed else " ".join(_label(argument.name))
     parts = words(argument.name.rpartition(".")[2])
     element = argument.schema.get("items", argument.schema)
     if parts[-1] in PREPOSITION.split("|") and len(parts) > 1:
         said, named = _participle(tool, argument, parts)
-        return Saying((*said, *named), referring=said)
+        return ArgumentPhrases((*said, *named), referring=said)
     if _is_link(parts):
-        return Saying(_linked(tool, argument, parts), referring=("related to {}", "for {}", "associated with {}"))
+        return ArgumentPhrases(
+            _linked(tool, argument, parts), referring=("related to {}", "for {}", "associated with {}")
+        )
     if allowed_values(element):
         return _choice(tool, argument, noun)
     counts = parts[-1] == "limit" or (parts[0] in LIMITS and set(parts[1:]) <= COUNTED)
     if counts and _kind(element) in ("integer", "number") and not argument.required:
         after = ("(at most {})", "limited to {}", "with a limit of {}", "(no more than {})", "(limit {})")
-        return Saying(after, ("{}", "the first {}", "up to {}", "at most {}", "the top {}"), counts=True)
+        return ArgumentPhrases(after, ("{}", "the first {}", "up to {}", "at most {}", "the top {}"), counts=True)
     unit = UNIT.search(argument.description)
     if _kind(element) in ("integer", "number"):
-        return Saying(_number(tool, argument, parts, noun, f" {unit[1]}" if unit else ""))
+        return ArgumentPhrases(_number(tool, argument, parts, noun, f" {unit[1]}" if unit else ""))
     told, referring = _prose(tool, argument, noun, agreed=agreed)
-    return Saying((*told, *_plain(tool, argument, parts, noun)), referring=referring)
+    return ArgumentPhrases((*told, *_plain(tool, argument, parts, noun)), referring=referring)
 
 
 def _kind(schema: object) -> str:
@@ -126,7 +128,7 @@ def _linked(tool: Tool, argument: Argument, parts: list[str]) -> tuple[str, ...]
     return (*(f"{way} {noun} {{}}" for way in ways), f"related to the {noun} {{}}", f"for the {noun} {{}}")
 
 
-def _choice(tool: Tool, argument: Argument, noun: str) -> Saying:
+def _choice(tool: Tool, argument: Argument, noun: str) -> ArgumentPhrases:
     element = argument.schema.get("items", argument.schema)
     values = [str(value) for value in allowed_values(element)]
     last = noun.split(" ")[-1]
@@ -134,14 +136,14 @@ def _choice(tool: Tool, argument: Argument, noun: str) -> Saying:
     after = (*of, f"that have {{}} {noun}", f"with a {noun} of {{}}", f"having {noun} {{}}", f"with {noun} of {{}}")
     if last in ("type", "kind"):
         nouns = not any(ADJECTIVE.fullmatch(value) or " " in value or "_" in value for value in values)
-        return Saying(("of type {}", f"of the {noun} {{}}", f"with {noun} {{}}"), (), heads=nouns)
+        return ArgumentPhrases(("of type {}", f"of the {noun} {{}}", f"with {noun} {{}}"), (), heads=nouns)
     if argument.required:
         named = (f"with {noun} {{}}", f"with the {noun} {{}}", f"with {{}} as the {noun}", f"({noun}: {{}})")
-        return Saying(("into {}", "to {}", "into {}", named[0]) if last == "language" else named)
+        return ArgumentPhrases(("into {}", "to {}", "into {}", named[0]) if last == "language" else named)
     clear = last in ("status", "state") or all(re.fullmatch(r"[a-z]\d", value, re.I) for value in values)
     taken = {str(v) for a in tool.arguments if a != argument for v in allowed_values(a.schema.get("items", a.schema))}
     bare = ("{}", "{}") if clear and not taken & set(values) else ()
-    return Saying(after, (*bare, f"{{}} {noun}", f"{{}}-{noun}"))
+    return ArgumentPhrases(after, (*bare, f"{{}} {noun}", f"{{}}-{noun}"))
 
 
 def _number(tool: Tool, argument: Argument, parts: list[str], noun: str, unit: str) -> tuple[str, ...]:

@@ -10,9 +10,9 @@ from random import Random
 from platypus.catalogue.schema import is_nothing
 from platypus.catalogue.tools import Argument, Tool
 from platypus.catalogue.words import participle, words
-from platypus.generation.requests.argument_phrases import Saying, label
-from platypus.generation.requests.tool_phrases import Wording, pluralised
-from platypus.generation.requests.writer_style import Voice
+from platypus.generation.requests.argument_phrases import ArgumentPhrases, label
+from platypus.generation.requests.tool_phrases import ToolPhrases, pluralised
+from platypus.generation.requests.writer_style import WriterStyle
 from platypus.plan.plan import Plan, Reference, Value
 
 
@@ -21,7 +21,7 @@ class Unsayable(Exception):
 
 
 @dataclass
-class Mentions:
+class Discourse:
     """One request in the making: its plan, how its tools are spoken of, and the steps said so far.
 
     A step is said as a clause of its own, or `inside` the one step that uses it.
@@ -29,8 +29,8 @@ class Mentions:
 
     rng: Random
     plan: Plan
-    wordings: Sequence[Wording]
-    spoken: Voice
+    wordings: Sequence[ToolPhrases]
+    spoken: WriterStyle
     inside: frozenset[int]
     said: list[int] = field(default_factory=list)
     mentioned: list[int] = field(default_factory=list)  # said or inside another, in the order of mention
@@ -113,7 +113,7 @@ class Mentions:
                 noun = str(value[0])
         return pluralised(noun, many=wording.plural) if noun and wording.plural else noun
 
-    def saying(self, i: int, name: str) -> Saying:
+    def saying(self, i: int, name: str) -> ArgumentPhrases:
         """How an argument of step i can be said. Its type need not be, where another argument tells it."""
         return self.wordings[i].saying(name, agreed="." in name and self._told(i, name))
 

@@ -13,7 +13,7 @@ from platypus.catalogue.schema import allowed_values
 from platypus.catalogue.tools import Argument
 from platypus.catalogue.words import is_plural, listed, singular, words
 from platypus.generation.requests.argument_phrases import PLACE, label, truth
-from platypus.generation.requests.discourse import Mentions, Unsayable, argument_of
+from platypus.generation.requests.discourse import Discourse, Unsayable, argument_of
 from platypus.generation.requests.slots import SLOT, Form
 from platypus.generation.requests.tool_phrases import pluralised
 from platypus.plan.plan import Reference, Value
@@ -36,7 +36,7 @@ class _Phrase:
 
 
 @dataclass
-class Nouns(Mentions):
+class Nouns(Discourse):
     """Says values and things of one request."""
 
     def value(self, value: Value, *, last: str = " and ", hint: Argument | None = None) -> str:

@@ -15,11 +15,11 @@ from functools import cached_property
 from random import Random
 
 from platypus.catalogue.tools import Catalogue
-from platypus.data.signatures import said_literals
+from platypus.data.signatures import plan_literals
 from platypus.generation.requests.clauses import Clauses
 from platypus.generation.requests.discourse import Unsayable
-from platypus.generation.requests.tool_phrases import Wording, pluralised
-from platypus.generation.requests.writer_style import ASKING, Voice, finish, mistyped, surround, voice
+from platypus.generation.requests.tool_phrases import ToolPhrases, pluralised
+from platypus.generation.requests.writer_style import ASKING, WriterStyle, finish, mistyped, surround, voice
 from platypus.plan.plan import Plan, Reference, Step, Value
 
 THEN = (
@@ -39,7 +39,7 @@ LAST = (". Finally, ", ", and finally ", ", and ", ", then ")
 
 
 @dataclass(frozen=True)
-class Said:
+class PhrasedRequest:
     """A request, the plan that it asks for, and the request without sentences that ask for nothing."""
 
     request: str
@@ -59,14 +59,14 @@ class Phraser:
     context: float = 0.06
 
     @cached_property
-    def wordings(self) -> dict[str, Wording]:
+    def wordings(self) -> dict[str, ToolPhrases]:
         """How each tool can be spoken of."""
-        verbs = {tool.name: Wording(tool).verb for tool in self.catalogue}
+        verbs = {tool.name: ToolPhrases(tool).verb for tool in self.catalogue}
         counts = Counter(verbs.values())
         alone = {name: frozenset({verb} if counts[verb] == 1 else ()) for name, verb in verbs.items()}
-        return {tool.name: Wording(tool, frozenset(counts) - alone[tool.name]) for tool in self.catalogue}
+        return {tool.name: ToolPhrases(tool, frozenset(counts) - alone[tool.name]) for tool in self.catalogue}
 
-    def said(self, rng: Random, plan: Plan) -> Said | None:
+    def said(self, rng: Random, plan: Plan) -> PhrasedRequest | None:
         """One request for the plan, in one of many wordings; None when no clear one was found.
 
         Steps that do not need one another stand in the plan in the order in which the request names them.
@@ -78,10 +78,10 @@ class Phraser:
             except Unsayable:
                 continue
             if rng.random() < self.typos:
-                core = mistyped(rng, core, [form for text in said_literals(plan) for form in _forms(text)])
+                core = mistyped(rng, core, [form for text in plan_literals(plan) for form in _forms(text)])
             again = range(len(together), len(plan))
             order = [k for i in mentioned for k in ((i, *again) if i == len(together) - 1 else (i,))]
-            return Said(surround(core, spoken), reordered(plan, order), core)
+            return PhrasedRequest(surround(core, spoken), reordered(plan, order), core)
         return None
 
     def request(self, rng: Random, plan: Plan) -> str | None:
@@ -97,7 +97,7 @@ class Phraser:
         except Unsayable:
             return None
 
-    def _draw(self, rng: Random, plan: Plan) -> tuple[str, Voice, list[int]]:
+    def _draw(self, rng: Random, plan: Plan) -> tuple[str, WriterStyle, list[int]]:
         wordings = [self.wordings[step.tool] for step in plan]
         spoken = voice(rng, context=self.context)
         request = Clauses(rng, plan, wordings, spoken, _nested(rng, plan, wordings))
@@ -156,7 +156,7 @@ def _together(plan: Plan) -> Plan:
     return Plan((*earlier, Step(last.tool, {**last.arguments, differing[0]: values})))
 
 
-def _nested(rng: Random, plan: Plan, wordings: Sequence[Wording]) -> frozenset[int]:
+def _nested(rng: Random, plan: Plan, wordings: Sequence[ToolPhrases]) -> frozenset[int]:
     """The steps that are said inside the one that uses them."""
     uses = [sum(reference.step == i for step in plan for reference in step.references()) for i in range(len(plan))]
     nest = rng.choice((0.1, 0.5, 0.9))
@@ -224,7 +224,7 @@ def literals_said(plan: Plan, request: str) -> bool:
     A word may stand in the plural: `the issues` names the type `issue`.
     """
     folded = request.casefold()
-    return all(any(_stands_alone(form.casefold(), folded) for form in _forms(text)) for text in said_literals(plan))
+    return all(any(_stands_alone(form.casefold(), folded) for form in _forms(text)) for text in plan_literals(plan))
 
 
 def _forms(text: str) -> tuple[str, ...]:

@@ -13,9 +13,9 @@ from random import Random
 from platypus.catalogue.tools import Tool
 from platypus.catalogue.words import lemma, singular, with_article, words
 from platypus.generation.catalogues.random_catalogue import random_catalogue
-from platypus.generation.lexicon import vocabulary
+from platypus.generation.lexicon import word_lists
 from platypus.generation.plans.sampler import Sampler, Undrawable, Want
-from platypus.generation.plans.values import literal
+from platypus.generation.plans.values import made_up_value
 from platypus.generation.requests.phrasing import Phraser
 from platypus.generation.requests.slots import SLOT
 from platypus.generation.requests.writer_style import ASKING, finish, surround, voice
@@ -38,9 +38,9 @@ class Refusals:
             return self._missing(rng), kind
         if kind == "near-miss":
             return (self._elsewhere(rng) if rng.random() < 0.6 else self._lacking(rng)), kind
-        said = vocabulary()["refusals"]
-        values = {"noun": rng.choice(said["nouns"]), "person": literal(rng, "person", {"type": "string"})}
-        city, other = rng.sample(vocabulary()["values"]["cities"], 2)
+        said = word_lists()["refusals"]
+        values = {"noun": rng.choice(said["nouns"]), "person": made_up_value(rng, "person", {"type": "string"})}
+        city, other = rng.sample(word_lists()["values"]["cities"], 2)
         text = rng.choice(self._foreign_forms).format(**values, city=city, other=other)
         return (text[:1].upper() + text[1:] if rng.random() < 0.6 else text), "off-topic"
 
@@ -55,14 +55,14 @@ class Refusals:
     @cached_property
     def _foreign_forms(self) -> tuple[str, ...]:
         """Requests on other topics, without those that share a longer word with the catalogue: it might answer them."""
-        forms: list[str] = vocabulary()["refusals"]["requests"]
+        forms: list[str] = word_lists()["refusals"]["requests"]
         about = {word for word in self._known if len(word) > 3}
         return tuple(form for form in forms if not about & {singular(word) for word in words(form)}) or tuple(forms[:1])
 
     @cached_property
     def _lacking_forms(self) -> tuple[str, ...]:
         """What people do with things, where no tool of the catalogue does it."""
-        forms: dict[str, list[str]] = vocabulary()["lacking"]
+        forms: dict[str, list[str]] = word_lists()["lacking"]
         return tuple(form for verb, some in forms.items() if not set(verb.split("_")) & self._known for form in some)
 
     @cached_property
@@ -82,7 +82,7 @@ class Refusals:
         except Undrawable:
             return None
         thing = self.phraser.thing(rng, plan)
-        person = literal(rng, "person", {"type": "string"})
+        person = made_up_value(rng, "person", {"type": "string"})
         return thing and _around(rng, rng.choice(self._lacking_forms).format(thing, person=person))
 
     @cached_property

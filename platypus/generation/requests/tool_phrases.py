@@ -12,8 +12,8 @@ from platypus.catalogue.dataflow import KIN, is_searched, likely_output
 from platypus.catalogue.schema import is_nothing, variants
 from platypus.catalogue.tools import Tool
 from platypus.catalogue.words import is_plural, lemma, plural, singular, words
-from platypus.generation.lexicon import vocabulary
-from platypus.generation.requests.argument_phrases import PREPOSITION, Saying, saying
+from platypus.generation.lexicon import word_lists
+from platypus.generation.requests.argument_phrases import PREPOSITION, ArgumentPhrases, saying
 from platypus.generation.requests.slots import GIVEN, RESTRICTION, SLOT, Form, fill_slots, labels
 
 GETTING = {
@@ -41,21 +41,21 @@ NAMED = re.compile(rf"\}}(?: (?:{PREPOSITION})\b.*)?$")  # a name whose slot is 
 
 
 @dataclass(frozen=True)
-class Wording:
+class ToolPhrases:
     """How one tool can be spoken of. `taken` are the verbs of the catalogue's other tools, which mean them."""
 
     tool: Tool
     taken: frozenset[str] = frozenset()
 
     @cached_property
-    def _sayings(self) -> dict[tuple[str, bool], Saying]:
+    def _sayings(self) -> dict[tuple[str, bool], ArgumentPhrases]:
         return {
             (argument.name, agreed): saying(self.tool, argument, agreed=agreed)
             for argument in self.tool.arguments
             for agreed in (False, True)
         }
 
-    def saying(self, argument: str, *, agreed: bool) -> Saying:
+    def saying(self, argument: str, *, agreed: bool) -> ArgumentPhrases:
         """How an argument of the tool can be said; `agreed` as in `argument_phrases.saying`."""
         return self._sayings[argument, agreed]
 
@@ -256,7 +256,7 @@ class Wording:
         lead = re.match(r"([a-z]+) (?=[a-z]+ (?:from|for|of|to) )", rest.text)
         if lead and lead[1].endswith("able"):  # `create tasks from …`
             forms += [Form(f"{verb} {rest.text[lead.end() :]}") for verb in verbs]
-        deeds = vocabulary()["deeds"]
+        deeds = word_lists()["deeds"]
         made = re.match(r"(?:(?:an?|the|new) )*(\w+) (?:of|for|about) ", rest.text) if self.verb in MAKING else None
         if made and made[1] in deeds:  # `generate a citation for a source`
             forms += [Form(f"{deeds[made[1]]} {rest.text[made.end() :]}")] * 2
@@ -288,7 +288,7 @@ class Wording:
 
 
 def _synonyms() -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = vocabulary()["verbs"]
+    found: dict[str, tuple[str, ...]] = word_lists()["verbs"]
     return found
 
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from random import Random
 
-from platypus.generation.lexicon import vocabulary
+from platypus.generation.lexicon import word_lists
 
 WANTING = re.compile(r"\b(?:want|like|need|help|helping|let's|have|go ahead)\b")
 ASKING = re.compile(
@@ -18,7 +18,7 @@ KEYS = {"a": "s", "e": "r", "i": "o", "o": "p", "n": "m", "t": "r", "s": "d", "l
 
 
 @dataclass(frozen=True)
-class Voice:
+class WriterStyle:
     """How one writer writes."""
 
     quote: str  # around values: ' or " or nothing
@@ -30,12 +30,12 @@ class Voice:
     inside: bool  # commas and full stops inside the quotes
 
 
-def voice(rng: Random, *, context: float) -> Voice:
+def voice(rng: Random, *, context: float) -> WriterStyle:
     """One writer's habits; `context` is the share of requests with a sentence that asks for nothing."""
-    said = vocabulary()["around"]
+    said = word_lists()["around"]
     told = rng.random() < context
     polite = rng.choice(said["polite"]) if rng.random() < 0.33 else ""
-    return Voice(
+    return WriterStyle(
         quote=rng.choice(("'", "'", '"', '"', "", "", "")),
         polite=polite,
         before=rng.choice(said["before"]) if told and rng.random() < 0.6 else "",
@@ -46,7 +46,7 @@ def voice(rng: Random, *, context: float) -> Voice:
     )
 
 
-def finish(rng: Random, text: str, spoken: Voice, *, bare: bool) -> str:
+def finish(rng: Random, text: str, spoken: WriterStyle, *, bare: bool) -> str:
     """The request around its clauses. `bare`: the text is a question or a noun and takes nothing before it."""
     polite = "" if bare else spoken.polite
     if WANTING.search(polite):
@@ -69,7 +69,7 @@ def finish(rng: Random, text: str, spoken: Voice, *, bare: bool) -> str:
     return text + ending
 
 
-def surround(text: str, spoken: Voice) -> str:
+def surround(text: str, spoken: WriterStyle) -> str:
     """The finished request with the sentences that ask for nothing."""
     if spoken.before:
         text = re.sub(r"^(?:hi|hey), ", "", text, flags=re.IGNORECASE)

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from platypus.errors import TeacherError
 from platypus.files import write_whole
-from platypus.run.settings import TeacherTable
+from platypus.run.settings import TeacherSettings
 
 if TYPE_CHECKING:
     import openai
@@ -97,7 +97,7 @@ class Pace:
 class Account:
     """What the replies that were used have cost, whenever they were paid for, and what is still under way."""
 
-    settings: TeacherTable
+    settings: TeacherSettings
     replies: int = 0
     kept: int = 0
     estimated: int = 0
@@ -161,7 +161,7 @@ class Endpoint:
     Raises TeacherError when the extra is missing or the key cannot be one.
     """
 
-    def __init__(self, settings: TeacherTable, folder: Path, *, pace: Pace | None = None) -> None:
+    def __init__(self, settings: TeacherSettings, folder: Path, *, pace: Pace | None = None) -> None:
         self.settings = settings
         self.folder = folder
         self.account = Account(settings)

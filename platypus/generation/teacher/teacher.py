@@ -34,7 +34,7 @@ from platypus.generation.teacher.prompts import (
 )
 from platypus.plan.equality import same
 from platypus.plan.plan import Malformed, Plan
-from platypus.run.settings import TeacherTable
+from platypus.run.settings import TeacherSettings
 
 PER_LIST = 10  # requests that are asked for at once
 SHOWN = 6  # of the user's own requests, in each question
@@ -57,7 +57,7 @@ class Taught:
 def teach(
     catalogue: Catalogue,
     made: Sequence[Example],
-    settings: TeacherTable,
+    settings: TeacherSettings,
     *,
     style: Sequence[str],
     max_steps: int,
@@ -93,7 +93,7 @@ def teach(
     return Taught(tuple(examples), tuple(rejected), results, work.stopped)
 
 
-def jobs(made: Sequence[Example], settings: TeacherTable) -> int:
+def jobs(made: Sequence[Example], settings: TeacherSettings) -> int:
     """How many jobs a teacher has: each generated request to paraphrase, and each list of proposals."""
     return (len(made) if settings.paraphrases else 0) + -(-settings.proposals // PER_LIST)
 
@@ -129,7 +129,7 @@ class _Uses:
     """What a teacher is used for. Each job adds to a list what it has found so far."""
 
     catalogue: Catalogue
-    settings: TeacherTable
+    settings: TeacherSettings
     endpoint: Endpoint
     style: Sequence[str]
     max_steps: int

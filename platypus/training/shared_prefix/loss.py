@@ -13,11 +13,11 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from platypus.model.loading import Loaded
-from platypus.prompt.prompt import NO_LABEL, Encoded
+from platypus.prompt.prompt import NO_LABEL, EncodedExample
 from platypus.training.shared_prefix.prefix import DENSE, FLASH, common_prefix, prefix_pass, suffix_pass
 
 
-def answer_length(example: Encoded) -> int:
+def answer_length(example: EncodedExample) -> int:
     """The tokens of an example that are learned."""
     return len(example.ids) - example.prompt_length
 
@@ -28,7 +28,12 @@ def shares(adapted: Loaded) -> bool:
 
 
 def accumulate(
-    adapted: Loaded, examples: Sequence[Encoded], *, answer_tokens: int, micro_batch_size: int, share: bool = True
+    adapted: Loaded,
+    examples: Sequence[EncodedExample],
+    *,
+    answer_tokens: int,
+    micro_batch_size: int,
+    share: bool = True,
 ) -> torch.Tensor:
     """Forward and backward of these examples, micro-batch by micro-batch; gradients add up in the adapter.
 
@@ -44,14 +49,16 @@ def accumulate(
     return total
 
 
-def summed_loss(adapted: Loaded, examples: Sequence[Encoded], *, micro_batch_size: int, share: bool = True) -> float:
+def summed_loss(
+    adapted: Loaded, examples: Sequence[EncodedExample], *, micro_batch_size: int, share: bool = True
+) -> float:
     """The sum of the losses of all answer tokens, without dropout and without gradients."""
     adapted.model.eval()
     with torch.no_grad():
         return sum(float(summed) for summed in _losses(adapted, examples, micro_batch_size, share))
 
 
-def _losses(adapted: Loaded, examples: Sequence[Encoded], size: int, share: bool) -> Generator[torch.Tensor]:
+def _losses(adapted: Loaded, examples: Sequence[EncodedExample], size: int, share: bool) -> Generator[torch.Tensor]:
     """The summed loss of each micro-batch. Its backward pass, if any, must be done before the next one is asked for.
 
     The prefix of all examples takes part in the first and, with what the others have left in it, after the last.
@@ -78,7 +85,7 @@ def _losses(adapted: Loaded, examples: Sequence[Encoded], size: int, share: bool
             prefix.backward()
 
 
-def _padded_loss(adapted: Loaded, part: Sequence[Encoded]) -> torch.Tensor:
+def _padded_loss(adapted: Loaded, part: Sequence[EncodedExample]) -> torch.Tensor:
     """Each example computed whole.
 
     Padding stands on the right, where causal attention cannot see it: a mask would only forbid the fast kernels. No
@@ -104,7 +111,7 @@ def _summed(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return cross_entropy(precise, targets.to(logits.device), ignore_index=NO_LABEL, reduction="sum")
 
 
-def _by_length(examples: Sequence[Encoded], size: int) -> Iterator[Sequence[Encoded]]:
+def _by_length(examples: Sequence[EncodedExample], size: int) -> Iterator[Sequence[EncodedExample]]:
     """The examples in parts of like length, so that little of a part is padding."""
     ordered = sorted(examples, key=lambda example: len(example.ids))
     return (ordered[start : start + size] for start in range(0, len(ordered), size))

@@ -2,12 +2,12 @@
 
     prefix pass       P tokens, once: each layer's keys and values are kept with their graph, and detached as leaves
     suffix passes     some rows side by side: each sees the leaves and, causally, itself; backward fills the leaves
-    Prefix.backward   one backward through the prefix, with what the leaves have collected
+    backward          one backward through the prefix, with what the leaves have collected
 
 Rows attend to the prefix in one non-causal flash call for all of them, merged with each row's own causal call by
 log-sum-exp, forward and backward: no mask of T by T exists and no key is copied. Where flash cannot do it (an active
 sliding window, soft-capped scores) a dense mask takes its place, layer by layer. Unmodified transformers models run on
-this through the attention interface; a call without a `Pass` is an ordinary one. Knows nothing of losses and batches.
+this through the attention interface; a call without a `ForwardPass` is an ordinary one. Knows nothing of losses.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from platypus.prompt.prompt import NO_LABEL, Encoded
+from platypus.prompt.prompt import NO_LABEL, EncodedExample
 from platypus.training.shared_prefix.attention import flash_attention
 
 FLASH = "shared_prefix"  # what a model's `attn_implementation` is set to
@@ -39,7 +39,7 @@ class KeyValue(NamedTuple):
     value: torch.Tensor
 
 
-class Prefix:
+class SharedPrefix:
     """Each layer's keys and values of a prefix: `computed` with their graph, `leaves` cut off from it.
 
     Not a dataclass: FSDP copies those on their way into a layer.
@@ -73,14 +73,14 @@ class Prefix:
 
 
 @dataclass(frozen=True)
-class Pass:
+class ForwardPass:
     """One call of the model, T tokens in all: rows side by side behind a prefix, or (`fills`) the prefix itself."""
 
     ids: torch.Tensor  # (1, T)
     positions: torch.Tensor  # (1, T)
     lengths: tuple[int, ...]  # of the rows
     predicting: torch.Tensor  # (A,) the tokens whose next one is asked for
-    prefix: Prefix | None = None
+    prefix: SharedPrefix | None = None
     fills: bool = False
     masks: dict[tuple[int | None, torch.device], torch.Tensor] = field(default_factory=dict)  # made once for all layers
 
@@ -137,36 +137,38 @@ class Pass:
                 hook.remove()
 
 
-class Sharing(NamedTuple):
+class PrefixSupport(NamedTuple):
     """How a model shares prefixes: the attention implementation to set, None for not at all, and why."""
 
     attention: str | None
     reason: str
 
 
-def sharing(
+def prefix_support(
     model: PreTrainedModel | PeftModel,
     *,
     device: torch.device,
     wanted: Literal["auto", "flash", "dense", "repeated"] = "auto",
-) -> Sharing:
+) -> PrefixSupport:
     """How this model shares prefixes on a device. Flash kernels for CUDA are not verified, so not the first choice."""
     config: Any = model.config
     if wanted == "repeated":
-        return Sharing(None, "as the recipe says")
+        return PrefixSupport(None, "as the recipe says")
     if config.model_type not in VERIFIED:
-        return Sharing(None, f"{config.model_type} models are not verified")
+        return PrefixSupport(None, f"{config.model_type} models are not verified")
     if getattr(config, "attention_dropout", 0.0):
-        return Sharing(None, "its attention has dropout")
+        return PrefixSupport(None, "its attention has dropout")
     if wanted == "dense":
-        return Sharing(DENSE, "a dense mask, as the recipe says")
+        return PrefixSupport(DENSE, "a dense mask, as the recipe says")
     if wanted == "auto" and device.type == "cuda":
-        return Sharing(DENSE, "a dense mask: the flash kernels for CUDA are not verified")
+        return PrefixSupport(DENSE, "a dense mask: the flash kernels for CUDA are not verified")
     if getattr(config, "attn_logit_softcapping", None):
-        return Sharing(FLASH, "a dense mask, as its scores are soft-capped")
+        return PrefixSupport(FLASH, "a dense mask, as its scores are soft-capped")
     if getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True):
-        return Sharing(FLASH, f"flash attention; a dense mask where rows exceed the window of {config.sliding_window}")
-    return Sharing(FLASH, "flash attention")
+        return PrefixSupport(
+            FLASH, f"flash attention; a dense mask where rows exceed the window of {config.sliding_window}"
+        )
+    return PrefixSupport(FLASH, "flash attention")
 
 
 def inner_model(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
@@ -176,28 +178,28 @@ def inner_model(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
     return inner
 
 
-def common_prefix(rows: Sequence[Encoded]) -> int:
+def common_prefix(rows: Sequence[EncodedExample]) -> int:
     """The length of the longest prefix of all rows that ends before the last token of the shortest prompt."""
     limit = max(0, min(row.prompt_length for row in rows) - 1)
     first, last = min(row.ids for row in rows), max(row.ids for row in rows)
     return next((i for i in range(limit) if first[i] != last[i]), limit)
 
 
-def prefix_pass(ids: Sequence[int]) -> Pass:
+def prefix_pass(ids: Sequence[int]) -> ForwardPass:
     """The pass over a prefix. Nothing is asked for: of the last layer it computes keys and values only."""
     positions = torch.arange(len(ids))[None]
     nothing = torch.empty(0, dtype=torch.long)
-    return Pass(torch.tensor([[*ids]]), positions, (len(ids),), nothing, Prefix(len(ids)), fills=True)
+    return ForwardPass(torch.tensor([[*ids]]), positions, (len(ids),), nothing, SharedPrefix(len(ids)), fills=True)
 
 
 class Suffixes(NamedTuple):
     """What rows have behind their prefix as one pass, and what is to be learned there."""
 
-    forward: Pass
+    forward: ForwardPass
     targets: torch.Tensor  # (A,) what comes after the predicting tokens
 
 
-def suffix_pass(rows: Sequence[Encoded], prefix: Prefix | None) -> Suffixes:
+def suffix_pass(rows: Sequence[EncodedExample], prefix: SharedPrefix | None) -> Suffixes:
     """The rows side by side behind their prefix; without one, whole rows."""
     shared = prefix.length if prefix else 0
     ids: list[int] = []
@@ -213,7 +215,7 @@ def suffix_pass(rows: Sequence[Encoded], prefix: Prefix | None) -> Suffixes:
     lengths = tuple(len(row.ids) - shared for row in rows)
     numbers = torch.tensor(predicting, dtype=torch.long)
     return Suffixes(
-        Pass(torch.tensor([ids]), torch.tensor([positions]), lengths, numbers, prefix),
+        ForwardPass(torch.tensor([ids]), torch.tensor([positions]), lengths, numbers, prefix),
         torch.tensor(targets, dtype=torch.long),
     )
 
@@ -229,7 +231,7 @@ def shared_prefix_attention(
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
-    shared: Pass | None = None,
+    shared: ForwardPass | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
     flash: bool = True,

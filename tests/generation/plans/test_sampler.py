@@ -7,7 +7,7 @@ import pytest
 from platypus.catalogue.reading import catalogue_from_json, read_catalogue
 from platypus.catalogue.tools import Catalogue
 from platypus.generation.catalogues.random_catalogue import random_catalogue
-from platypus.generation.lexicon import vocabulary
+from platypus.generation.lexicon import word_lists
 from platypus.generation.plans.sampler import SHAPES, Sampler, Undrawable, Want, shape
 from platypus.plan.plan import Plan, Reference, Step
 from tests.support.command import ROOT
@@ -147,7 +147,7 @@ def test_a_look_up_finds_the_kind_that_is_asked_for(worktracker: Catalogue) -> N
         assert isinstance(name, str) and name.split(" ")[0] in FIRST_NAMES
 
 
-FIRST_NAMES = set(vocabulary()["values"]["first"])
+FIRST_NAMES = set(word_lists()["values"]["first"])
 
 
 def test_filters_of_two_types_are_not_mixed(worktracker: Catalogue) -> None:

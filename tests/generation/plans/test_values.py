@@ -8,7 +8,7 @@ import pytest
 
 from platypus.catalogue.schema import literal_problem
 from platypus.catalogue.words import plural, words
-from platypus.generation.plans.values import examples_in, literal
+from platypus.generation.plans.values import examples_in, made_up_value
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,13 @@ from platypus.generation.plans.values import examples_in, literal
 )
 def test_values_are_allowed(schema: dict[str, Any]) -> None:
     for seed in range(40):
-        value = literal(Random(seed), "thing", schema)
+        value = made_up_value(Random(seed), "thing", schema)
         assert literal_problem(schema, value) is None, value
 
 
 def test_examples_are_varied() -> None:
     schema = {"type": "string", "examples": ["DEVU-123"]}
-    made = {literal(Random(seed), "owner", schema) for seed in range(30)}
+    made = {made_up_value(Random(seed), "owner", schema) for seed in range(30)}
     assert len(made) > 10
     assert all(re.fullmatch(r"DEVU-\d{1,4}", value) for value in made)
 
@@ -51,7 +51,7 @@ def test_examples_in_prose_are_values_and_no_descriptions_of_them() -> None:
 
 @pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"type": "array", "items": {"type": "object"}}])
 def test_what_cannot_be_made_up(schema: dict[str, Any]) -> None:
-    assert literal(Random(0), "thing", schema) is None
+    assert made_up_value(Random(0), "thing", schema) is None
 
 
 def test_words_of_any_style() -> None:

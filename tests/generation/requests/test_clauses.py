@@ -7,12 +7,12 @@ import pytest
 from platypus.catalogue.reading import read_catalogue
 from platypus.catalogue.tools import Catalogue
 from platypus.generation.requests.clauses import Clauses
-from platypus.generation.requests.tool_phrases import Wording
-from platypus.generation.requests.writer_style import Voice
+from platypus.generation.requests.tool_phrases import ToolPhrases
+from platypus.generation.requests.writer_style import WriterStyle
 from platypus.plan.plan import Plan, Step
 from tests.support.command import ROOT
 
-SPOKEN = Voice(quote="", polite="", before="", after="", lower=True, stop="", inside=False)
+SPOKEN = WriterStyle(quote="", polite="", before="", after="", lower=True, stop="", inside=False)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def worktracker() -> Catalogue:
 def clauses(catalogue: Catalogue, step: Step, seed: int) -> Clauses:
     tool = catalogue.tool(step.tool)
     assert tool is not None
-    return Clauses(Random(seed), Plan((step,)), [Wording(tool)], SPOKEN, frozenset())
+    return Clauses(Random(seed), Plan((step,)), [ToolPhrases(tool)], SPOKEN, frozenset())
 
 
 def test_imperatives_and_what_is_done_first(worktracker: Catalogue) -> None:

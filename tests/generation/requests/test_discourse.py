@@ -6,8 +6,8 @@ import pytest
 
 from platypus.catalogue.reading import read_catalogue
 from platypus.catalogue.tools import Catalogue
-from platypus.generation.requests.discourse import Mentions, Unsayable, strings
-from platypus.generation.requests.tool_phrases import Wording
+from platypus.generation.requests.discourse import Discourse, Unsayable, strings
+from platypus.generation.requests.tool_phrases import ToolPhrases
 from platypus.generation.requests.writer_style import voice
 from platypus.plan.plan import Plan, Reference, Step
 from tests.support.command import ROOT
@@ -18,11 +18,11 @@ def worktracker() -> Catalogue:
     return read_catalogue(ROOT / "examples" / "worktracker" / "catalogue.json")
 
 
-def mentions(catalogue: Catalogue, *steps: Step, said: list[int], seed: int = 0) -> Mentions:
+def mentions(catalogue: Catalogue, *steps: Step, said: list[int], seed: int = 0) -> Discourse:
     tools = [catalogue.tool(step.tool) for step in steps]
     rng = Random(seed)
-    wordings = [Wording(tool) for tool in tools if tool]
-    return Mentions(rng, Plan(steps), wordings, voice(rng, context=0), frozenset(), list(said), list(said))
+    wordings = [ToolPhrases(tool) for tool in tools if tool]
+    return Discourse(rng, Plan(steps), wordings, voice(rng, context=0), frozenset(), list(said), list(said))
 
 
 def pointers(catalogue: Catalogue, *steps: Step, said: list[int], to: int) -> set[str]:

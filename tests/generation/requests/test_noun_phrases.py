@@ -7,12 +7,12 @@ import pytest
 from platypus.catalogue.reading import catalogue_from_json, read_catalogue
 from platypus.catalogue.tools import Catalogue
 from platypus.generation.requests.noun_phrases import Nouns
-from platypus.generation.requests.tool_phrases import Wording
-from platypus.generation.requests.writer_style import Voice
+from platypus.generation.requests.tool_phrases import ToolPhrases
+from platypus.generation.requests.writer_style import WriterStyle
 from platypus.plan.plan import Plan, Reference, Step
 from tests.support.command import ROOT
 
-SPOKEN = Voice(quote="'", polite="", before="", after="", lower=True, stop="", inside=False)
+SPOKEN = WriterStyle(quote="'", polite="", before="", after="", lower=True, stop="", inside=False)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def worktracker() -> Catalogue:
 
 
 def nouns(catalogue: Catalogue, *steps: Step, seed: int, inside: frozenset[int] = frozenset()) -> Nouns:
-    wordings = [Wording(tool) for step in steps if (tool := catalogue.tool(step.tool))]
+    wordings = [ToolPhrases(tool) for step in steps if (tool := catalogue.tool(step.tool))]
     return Nouns(Random(seed), Plan(steps), wordings, SPOKEN, inside)
 
 

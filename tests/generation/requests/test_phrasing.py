@@ -7,7 +7,7 @@ import pytest
 
 from platypus.catalogue.reading import catalogue_from_json, read_catalogue
 from platypus.catalogue.tools import Catalogue
-from platypus.data.signatures import said_literals
+from platypus.data.signatures import plan_literals
 from platypus.generation.catalogues.random_catalogue import random_catalogue
 from platypus.generation.plans.sampler import Sampler
 from platypus.generation.requests.phrasing import Phraser, literals_said, reordered
@@ -43,7 +43,7 @@ def test_every_literal_is_said_and_no_slot_stays_open() -> None:
 
 def test_literals_said() -> None:
     plan = Plan((Step("a", {"x": ["P-1", 7], "flag": True}),))
-    assert said_literals(plan) == ["P-1", "7"]
+    assert plan_literals(plan) == ["P-1", "7"]
     assert literals_said(plan, "do p-1 and 7")
     assert not literals_said(plan, "do P-1")
     assert not literals_said(plan, "do P-1 and 17")  # 7 is no word of it

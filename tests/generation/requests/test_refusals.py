@@ -6,7 +6,7 @@ import pytest
 
 from platypus.catalogue.reading import catalogue_from_json, read_catalogue
 from platypus.catalogue.tools import Catalogue
-from platypus.generation.lexicon import vocabulary
+from platypus.generation.lexicon import word_lists
 from platypus.generation.plans.sampler import Sampler
 from platypus.generation.requests.phrasing import Phraser
 from platypus.generation.requests.refusals import KINDS, Refusals
@@ -52,7 +52,7 @@ def test_what_the_catalogue_can_do_is_no_near_miss(monkeypatch: pytest.MonkeyPat
             {"name": "print", "description": "Prints orders", "inputSchema": takes},
         ]
     )
-    assert "archive" in vocabulary()["lacking"]
+    assert "archive" in word_lists()["lacking"]
     requests = " ".join(drawn(catalogue)["near-miss"]).lower()
     assert "orders" in requests and "archive" not in requests and "print" not in requests
 
@@ -67,5 +67,5 @@ def test_what_the_catalogue_may_answer_is_not_off_the_topic() -> None:
     pizzas = catalogue_from_json([{"name": "find_pizza", "description": "Finds a pizza in the kitchen"}])
     said = " ".join(drawn(pizzas)["off-topic"]).lower()
     assert "pizza" not in said and "kitchen" not in said and "joke" in said
-    forms = vocabulary()["refusals"]["requests"]
+    forms = word_lists()["refusals"]["requests"]
     assert any("pizza" in form for form in forms) and any("kitchen" in form for form in forms)

@@ -6,7 +6,7 @@ import pytest
 
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Tool
-from platypus.generation.requests.tool_phrases import Wording
+from platypus.generation.requests.tool_phrases import ToolPhrases
 
 
 def tool(description: str, name: str = "do", output: dict[str, Any] | None = None, /, **arguments: str) -> Tool:
@@ -50,7 +50,7 @@ def tool(description: str, name: str = "do", output: dict[str, Any] | None = Non
     ],
 )
 def test_clauses_come_from_the_description_or_the_name(made: Tool, form: str) -> None:
-    assert form in [clause.text for clause in Wording(made).clauses]
+    assert form in [clause.text for clause in ToolPhrases(made).clauses]
 
 
 @pytest.mark.parametrize(
@@ -71,32 +71,32 @@ def test_clauses_come_from_the_description_or_the_name(made: Tool, form: str) ->
     ],
 )  # fmt: skip
 def test_nouns_say_what_is_returned(made: Tool, noun: str) -> None:
-    assert Wording(made).is_getter
-    assert Wording(made).noun.text == noun
+    assert ToolPhrases(made).is_getter
+    assert ToolPhrases(made).noun.text == noun
 
 
 def test_a_compound_is_no_slot() -> None:
     """ "a training record" is no training."""
     made = tool("Add a training record for an employee", training_name="", employee_id="")
-    assert Wording(made).rest.text == "a training record for {employee_id|employee}"
+    assert ToolPhrases(made).rest.text == "a training record for {employee_id|employee}"
 
 
 def test_look_ups_by_name_and_what_they_find() -> None:
     finds = tool("Finds the id of the part, user or customer that best matches a name", query="the name to look for")
-    assert Wording(finds).is_lookup and set(Wording(finds).kinds) == {"part", "user", "customer"}
-    one = Wording(tool("Returns the id of the ticket with the given name", "find", {"type": "string"}, name=""))
+    assert ToolPhrases(finds).is_lookup and set(ToolPhrases(finds).kinds) == {"part", "user", "customer"}
+    one = ToolPhrases(tool("Returns the id of the ticket with the given name", "find", {"type": "string"}, name=""))
     assert one.is_lookup and one.kinds == ("ticket",)
 
 
 def test_the_one_who_asks() -> None:
-    assert Wording(tool("Tells the id of the current user", "me", {"type": "string"})).is_me
-    assert Wording(tool("", "who_am_i", {"type": "string"})).is_me
+    assert ToolPhrases(tool("Tells the id of the current user", "me", {"type": "string"})).is_me
+    assert ToolPhrases(tool("", "who_am_i", {"type": "string"})).is_me
 
 
 def test_what_means_another_tool_is_not_said() -> None:
     extend = tool("Extend a loan by the week", "extend_loan", loan_id="")
     alone, beside = (
-        {form.text for form in Wording(extend, taken).clauses}
+        {form.text for form in ToolPhrases(extend, taken).clauses}
         for taken in (frozenset[str](), frozenset({"prolong", "extend"}))
     )
     assert {"extend {loan_id|loan}", "prolong {loan_id|loan}"} <= alone
@@ -116,4 +116,4 @@ def test_what_means_another_tool_is_not_said() -> None:
 )
 def test_a_lookup_may_be_called_by_its_name(name: str, description: str, short: str) -> None:
     made = tool(description, name, {"type": "object", "properties": {"it": {"type": "string"}}}, place="")
-    assert Wording(made).short == short
+    assert ToolPhrases(made).short == short

@@ -3,13 +3,13 @@
 import re
 from random import Random
 
-from platypus.generation.requests.writer_style import Voice, finish, mistyped, surround, voice
+from platypus.generation.requests.writer_style import WriterStyle, finish, mistyped, surround, voice
 
-PLAIN = Voice(quote='"', polite="", before="", after="", lower=False, stop=".", inside=False)
+PLAIN = WriterStyle(quote='"', polite="", before="", after="", lower=False, stop=".", inside=False)
 
 
 def finished(text: str, **changes: object) -> str:
-    spoken = Voice(**{**PLAIN.__dict__, **changes})  # type: ignore[arg-type]
+    spoken = WriterStyle(**{**PLAIN.__dict__, **changes})  # type: ignore[arg-type]
     return surround(finish(Random(1), text, spoken, bare=False), spoken)
 
 

@@ -27,7 +27,7 @@ from platypus.generation.teacher.endpoint import (
     Reply,
     Unanswered,
 )
-from platypus.run.settings import TeacherTable
+from platypus.run.settings import TeacherSettings
 from tests.support.fake_teacher import Fault, Server, completion, cut, drop, hang, raw, serving, status
 
 SECRET = "sk-test-0123456789-never-say-this"
@@ -43,15 +43,17 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         yield server
 
 
-def table(server: Server, **settings: Any) -> TeacherTable:
-    return TeacherTable(**{"model": "m", "base_url": server.url, "timeout": 10.0, **settings})
+def table(server: Server, **settings: Any) -> TeacherSettings:
+    return TeacherSettings(**{"model": "m", "base_url": server.url, "timeout": 10.0, **settings})
 
 
 def question(text: str = "hello", temperature: float | None = None) -> Question:
     return Question(({"role": "system", "content": "Be brief."}, {"role": "user", "content": text}), temperature)
 
 
-def ask(settings: TeacherTable, folder: Path, *questions: Question, pace: Pace | None = None) -> tuple[list[Any], Any]:
+def ask(
+    settings: TeacherSettings, folder: Path, *questions: Question, pace: Pace | None = None
+) -> tuple[list[Any], Any]:
     """The replies, or what was raised in their place, of one process; and its account."""
 
     async def all_of_them() -> tuple[list[Any], Any]:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from platypus.model.loading import Loaded
-from platypus.prompt.prompt import Encoded
-from platypus.run.settings import TrainTable
+from platypus.prompt.prompt import EncodedExample
+from platypus.run.settings import TrainSettings
 from platypus.training.shared_prefix.loss import accumulate, answer_length, summed_loss
 from tests.support.tiny_models import adapted, gradients, some_examples, tiny_llama
 
@@ -17,7 +17,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_llama(tmp_path_factory.mktemp("base"), context=1024)
 
 
-def by_hand(loaded: Loaded, example: Encoded) -> torch.Tensor:
+def by_hand(loaded: Loaded, example: EncodedExample) -> torch.Tensor:
     """The slow reference: the answer tokens' losses of one example, one after another."""
     logits = loaded.model(input_ids=torch.tensor([example.ids])).logits[0]
     places = range(example.prompt_length, len(example.ids))
@@ -58,7 +58,7 @@ def test_a_part_of_a_step_gives_its_part_of_the_loss(base: Path) -> None:
 
 def test_the_loss_of_validation_is_without_dropout_and_leaves_no_gradients(base: Path) -> None:
     rows = some_examples(3)
-    noisy = adapted(base, TrainTable(dropout=0.5, rank=4))
+    noisy = adapted(base, TrainSettings(dropout=0.5, rank=4))
     losses = {summed_loss(noisy, rows, micro_batch_size=2) for _ in range(3)}
     assert len(losses) == 1
     assert not gradients(noisy)

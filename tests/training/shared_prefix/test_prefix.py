@@ -21,9 +21,9 @@ from transformers import (
 )
 
 from platypus.model.loading import Loaded
-from platypus.prompt.prompt import Encoded
+from platypus.prompt.prompt import EncodedExample
 from platypus.training.shared_prefix.loss import accumulate, answer_length, summed_loss
-from platypus.training.shared_prefix.prefix import DENSE, FLASH, VERIFIED, common_prefix, sharing
+from platypus.training.shared_prefix.prefix import DENSE, FLASH, VERIFIED, common_prefix, prefix_support
 from tests.support.tiny_models import byte_bpe_tokenizer
 
 SHAPE: dict[str, Any] = {
@@ -45,14 +45,14 @@ CONFIGS: dict[str, PreTrainedConfig] = {
 MLP = ["gate_proj", "up_proj", "down_proj"]
 
 
-def rows(*, shared: int = 40, count: int = 5) -> list[Encoded]:
+def rows(*, shared: int = 40, count: int = 5) -> list[EncodedExample]:
     """Rows behind one prefix, their own prompts and answers of differing length."""
     draw = torch.Generator().manual_seed(0)
     prefix = torch.randint(0, 200, (shared,), generator=draw).tolist()
     made = []
     for own, answer in [(3, 5), (7, 2), (1, 9), (12, 1), (2, 2), *[(4, 3)] * 11][:count]:
         ids = torch.randint(0, 200, (own + answer,), generator=draw).tolist()
-        made.append(Encoded((*prefix, *ids), shared + own, "row"))
+        made.append(EncodedExample((*prefix, *ids), shared + own, "row"))
     return made
 
 
@@ -90,7 +90,7 @@ def gradients(loaded: Loaded) -> torch.Tensor:
     return torch.cat([p.grad.flatten().double() for p in loaded.model.parameters() if p.grad is not None])
 
 
-def separate(kind: str, examples: Sequence[Encoded], **options: Any) -> torch.Tensor:
+def separate(kind: str, examples: Sequence[EncodedExample], **options: Any) -> torch.Tensor:
     """The slow reference: each row whole, under transformers' own eager attention."""
     loaded = adapted(kind, **options)
     count = sum(map(answer_length, examples))
@@ -104,7 +104,7 @@ def separate(kind: str, examples: Sequence[Encoded], **options: Any) -> torch.Te
 
 def shared(
     kind: str,
-    examples: Sequence[Encoded],
+    examples: Sequence[EncodedExample],
     *,
     group: int,
     attention: str = FLASH,
@@ -218,18 +218,18 @@ def test_on_a_gpu_bfloat16_gradients_are_those_of_separate_rows(attention: str) 
 
 
 def test_the_prefix_leaves_each_prompt_its_last_token() -> None:
-    same = [Encoded((1, 2, 3, 4, 9), 4, "a"), Encoded((1, 2, 3, 4, 8), 4, "b")]
+    same = [EncodedExample((1, 2, 3, 4, 9), 4, "a"), EncodedExample((1, 2, 3, 4, 8), 4, "b")]
     assert common_prefix(same) == 3
-    assert common_prefix([Encoded((5, 2), 1, "a"), Encoded((6, 2), 1, "b")]) == 0
+    assert common_prefix([EncodedExample((5, 2), 1, "a"), EncodedExample((6, 2), 1, "b")]) == 0
     assert common_prefix(rows()) >= 40
 
 
 def test_what_is_not_verified_is_not_shared() -> None:
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
     llama = AutoModelForCausalLM.from_config(CONFIGS["llama"])
-    assert sharing(llama, device=cpu).attention == FLASH
-    assert sharing(llama, device=cuda).attention == DENSE
-    assert sharing(llama, device=cuda, wanted="flash").attention == FLASH
-    assert sharing(llama, device=cpu, wanted="repeated").attention is None
+    assert prefix_support(llama, device=cpu).attention == FLASH
+    assert prefix_support(llama, device=cuda).attention == DENSE
+    assert prefix_support(llama, device=cuda, wanted="flash").attention == FLASH
+    assert prefix_support(llama, device=cpu, wanted="repeated").attention is None
     noisy = AutoModelForCausalLM.from_config(LlamaConfig(**WIDE, attention_dropout=0.1))
-    assert sharing(noisy, device=cpu) == (None, "its attention has dropout")
+    assert prefix_support(noisy, device=cpu) == (None, "its attention has dropout")

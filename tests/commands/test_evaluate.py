@@ -169,7 +169,7 @@ def test_the_report_has_groups_and_examples(tmp_path: Path, monkeypatch: pytest.
         (query, BEFORE[query], AFTER[query]) for query in list(GOLD)[:3]
     ]
     text = (outcome.folder / "report.md").read_text()
-    assert "| measure | before | after | rows |\n|---|---|---|---|\n" in text
+    assert "| measure | before | after | rows |\n| --- | ---: | ---: | ---: |\n" in text
     assert "| correct refusals | 0.0% [0.0, 0.0] | 100.0% [100.0, 100.0] | 1 |" in text
     assert "| unknown-tool | 1 | 0 |" in text
     assert "| sprint | 0.0% [0.0, 0.0] | 0.0% [0.0, 0.0] | 1 |" in text

@@ -24,7 +24,7 @@ from platypus.merging.parity import answer_logits, compare
 from platypus.model.adapters import load_adapted
 from platypus.model.bases import weight_files
 from platypus.model.loading import load_base, load_merged
-from platypus.prompt import chat_template
+from platypus.prompt import chat_template as templates
 from platypus.prompt.chat_template import chat_template, write_tokenizer
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
@@ -219,7 +219,7 @@ def test_a_chat_answers_the_last_user_message() -> None:
 
 def test_a_tokenizer_that_cannot_render_the_prompt_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = byte_bpe_tokenizer()
-    monkeypatch.setattr(chat_template, "chat_template", lambda prompt, gap: "other {{ messages[0]['content'] }}")
+    monkeypatch.setattr(templates, "chat_template", lambda prompt, gap: "other {{ messages[0]['content'] }}")
     with pytest.raises(ModelError, match="other tokens of a chat"):
         write_tokenizer(Prompt(tokenizer, CATALOGUE), tokenizer, tmp_path, requests=["go"])
 

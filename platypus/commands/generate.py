@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress, track
 
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, write_lines, write_rows
@@ -22,6 +21,7 @@ from platypus.errors import RunError
 from platypus.generation.examples import coverage_report, generate_examples
 from platypus.generation.plans.coverage import KINDS, as_markdown
 from platypus.generation.teacher.teacher import jobs, read_style, style_fingerprint, teach
+from platypus.progress import Progress, track
 from platypus.run.folder import Outcome, Run
 from platypus.run.settings import GenerateSettings
 
@@ -39,7 +39,7 @@ def generate(run: Run, *, force: bool = False) -> Outcome:
 
     def work(folder: Path) -> Mapping[str, Any]:
         wanted = generate_examples(catalogue, settings, seed=run.recipe.seed)
-        made = list(track(wanted, "Generating", total=settings.examples, console=Console(stderr=True)))
+        made = list(track(wanted, "generate", total=settings.examples))
         taught = _taught(run, catalogue, made, style, folder) if run.recipe.teacher.model else {}
         write_rows(folder / "examples.jsonl", made)
         return {**_reported(folder, catalogue, settings, made), **taught}
@@ -60,8 +60,7 @@ def _taught(
 ) -> dict[str, Any]:
     """Add what the teacher has to add to the examples made so far; the stage's results of it."""
     settings, console = run.recipe.teacher, Console(stderr=True)
-    with Progress(console=console) as bar:
-        task = bar.add_task("Asking the teacher", total=jobs(made, settings))
+    with Progress("teacher", jobs(made, settings), console=console) as progress:
         taught = teach(
             catalogue,
             made,
@@ -70,7 +69,7 @@ def _taught(
             max_steps=run.recipe.generate.max_steps,
             seed=run.recipe.seed,
             folder=run.path / "teacher",
-            done=lambda: bar.advance(task),
+            done=progress.advance,
         )
     if taught.stopped:
         console.print(f"The teacher was stopped: {taught.stopped}. With a larger budget the same command goes on.")

@@ -4,13 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
-
 from platypus.data.dataset import Example, Instruction, Row
 from platypus.evaluation.metrics import Score, TextScore, score, score_text
 from platypus.inference.planner import Planner
 from platypus.plan.plan import Malformed, Plan
+from platypus.progress import track
 from platypus.prompt.prompt import Prompt
 from platypus.run.settings import EvaluateSettings
 
@@ -46,8 +44,7 @@ def answer_rows(planner: Planner, rows: Sequence[Row], settings: EvaluateSetting
     prompt = planner.prompt
     order = sorted(range(len(rows)), key=lambda i: (not _is_planned(rows[i], prompt), -len(prompt.answer(rows[i]))))
     answered = _answered(planner, [rows[i] for i in order], settings)
-    console = Console(stderr=True)
-    watched = track(answered, description=f"evaluate ({variant})", total=len(rows), console=console)
+    watched = track(answered, f"evaluate ({variant})", total=len(rows))
     marked = dict(zip(order, watched, strict=True))
     return [marked[i] for i in range(len(rows))]
 

@@ -119,13 +119,12 @@ def fit(
                 _check_finite(result, number=place.number, kept=keeper.latest)
                 rate = keeper.optimizer.update()
             learned.steps.append(result)
-            progress.advance({"epoch": place.epoch, "learning_rate": rate, **asdict(result)}, step=place.number)
+            progress.finish_step({"epoch": place.epoch, "learning_rate": rate, **asdict(result)}, step=place.number)
             learned.tokens_per_second = round(progress.tokens / progress.seconds, 1)
             if valid and place.validates:
-                learned.validations.append(
-                    (place.number, _valid_loss(adapted, valid, learned.cut, settings, processes))
-                )
-                progress.log({"epoch": place.epoch, "valid_loss": learned.validations[-1][1]}, step=place.number)
+                loss = _valid_loss(adapted, valid, learned.cut, settings, processes)
+                learned.validations.append((place.number, loss))
+                progress.log({"epoch": place.epoch, "valid_loss": loss}, step=place.number)
                 if settings.keep == "best" and learned.stale == 0:
                     keeper.save_adapter("best")
                 if settings.patience and learned.stale >= settings.patience:

@@ -1,20 +1,19 @@
-"""How a training shows itself: the bar on stderr, metrics.jsonl, and the loggers that the recipe names."""
+"""What a training reports while it runs: progress on standard error, metrics.jsonl, and the recipe's loggers."""
 
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import rich.progress
 from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker, get_available_trackers
 from accelerate.utils import LoggerType
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
 from platypus.errors import RecipeError
+from platypus.progress import Progress
 
 
 def check_loggers(names: Sequence[str]) -> None:
@@ -54,13 +53,14 @@ class JsonLines(GeneralTracker):  # type: ignore[misc]
             file.write(json.dumps({"step": step, **values}) + "\n")
 
 
-class TrainingProgress:
-    """The bar and the loggers, from the `done` steps that a checkpoint holds to all of them; silent unless it leads."""
+class TrainingProgress(Progress):
+    """Progress and loggers of a training that goes on after `done` steps; silent unless this is the main process."""
 
     def __init__(
         self, folder: Path, *, loggers: Sequence[str], steps: int, done: int, accelerator: Accelerator
     ) -> None:
-        self.console = Console(stderr=True, quiet=not accelerator.is_main_process)
+        console = Console(stderr=True, quiet=not accelerator.is_main_process)
+        super().__init__("train", steps, done=done, console=console)
         self.accelerator = accelerator
         if accelerator.is_main_process:
             self.accelerator = Accelerator(
@@ -68,22 +68,11 @@ class TrainingProgress:
             )
             self.accelerator.init_trackers("tensorboard", init_kwargs={"tensorboard": {"purge_step": done + 1}})
         self.tokens, self.seconds = 0, 0.0
-        columns = ("train", BarColumn(), MofNCompleteColumn(), "{task.fields[news]}", TimeRemainingColumn())
-        self.bar = rich.progress.Progress(*columns, console=self.console, disable=not accelerator.is_main_process)
-        self.task = self.bar.add_task("train", total=steps, completed=done, news="")
-
-    def __enter__(self) -> Self:
-        self.bar.start()
-        return self
 
     def __exit__(self, *exception: object) -> None:
-        self.bar.stop()
+        super().__exit__(*exception)
         for tracker in self.accelerator.trackers:  # end_training would part the processes as well
             tracker.finish()
-
-    def say(self, *lines: str) -> None:
-        """Lines above the bar."""
-        self.console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def timed(self) -> Iterator[None]:
@@ -92,11 +81,11 @@ class TrainingProgress:
         yield
         self.seconds += time.perf_counter() - begun
 
-    def advance(self, values: Mapping[str, Any], *, step: int) -> None:
+    def finish_step(self, values: Mapping[str, Any], *, step: int) -> None:
         """Show and log a finished step; `values` has its loss and tokens."""
         self.tokens += values["tokens"]
         speed = self.tokens / self.seconds
-        self.bar.update(self.task, completed=step, news=f"loss {values['loss']:.4f} · {speed:,.0f} tokens/s")
+        self.update(step, f"loss {values['loss']:.4f} · {speed:,.0f} tokens/s")
         self.log({**values, "tokens_per_second": round(speed, 1)}, step=step)
 
     def log(self, values: Mapping[str, Any], *, step: int) -> None:

@@ -99,9 +99,8 @@ def fit(
     Raises TrainingError when a batch has nothing to learn, the loss is not a finite number, or memory or disk is full.
     """
     total = settings.epochs * math.ceil(len(examples) / settings.batch_size)
-    keeper = _CheckpointKeeper(
-        folder, adapted, make_optimizer(_trainable(adapted.model), settings, steps=total), card, processes
-    )
+    optimizer = make_optimizer(_trainable(adapted.model), settings, steps=total)
+    keeper = _CheckpointKeeper(folder, adapted, optimizer, card, processes)
     learned = keeper.resume(cut)
     set_checkpointing(adapted, learned.cut.checkpointing)
     done = len(learned.steps)

@@ -54,6 +54,11 @@ class TrainingResult:
     tokens_per_second: float = 0.0  # in optimizer steps since it last began; validation and saving take no part
 
     @property
+    def done(self) -> int:
+        """The number of steps."""
+        return len(self.steps)
+
+    @property
     def stale(self) -> int:
         """How many validations there were since the best one."""
         return len(self.validations) - self.validations.index(self.best) - 1 if self.best else 0
@@ -103,16 +108,15 @@ def fit(
     keeper = _CheckpointKeeper(folder, adapted, optimizer, card, processes)
     learned = keeper.resume(cut)
     set_checkpointing(adapted, learned.cut.checkpointing)
-    done = len(learned.steps)
     with (
         _full_disk(keeper),
         stop_signals() as stop,
         TrainingProgress(
-            folder, loggers=settings.loggers, steps=total, done=done, accelerator=processes.accelerator
+            folder, loggers=settings.loggers, steps=total, done=learned.done, processes=processes
         ) as progress,
     ):
         progress.say(*keeper.said, _describe(adapted, settings, learned.cut))
-        for place in _places(examples, settings, seed, read, done=done):
+        for place in _places(examples, settings, seed, read, done=learned.done):
             with progress.timed():
                 result, learned.cut = _step_that_fits(adapted, place, learned.cut, settings, processes, stop)
                 _check_finite(result, number=place.number, kept=keeper.latest)

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from platypus.errors import RecipeError
 from platypus.progress import Progress
+from platypus.training.distributed import ProcessGroup
 
 
 def check_loggers(names: Sequence[str]) -> None:
@@ -56,13 +57,11 @@ class JsonLines(GeneralTracker):  # type: ignore[misc]
 class TrainingProgress(Progress):
     """Progress and loggers of a training that goes on after `done` steps; silent unless this is the main process."""
 
-    def __init__(
-        self, folder: Path, *, loggers: Sequence[str], steps: int, done: int, accelerator: Accelerator
-    ) -> None:
-        console = Console(stderr=True, quiet=not accelerator.is_main_process)
+    def __init__(self, folder: Path, *, loggers: Sequence[str], steps: int, done: int, processes: ProcessGroup) -> None:
+        console = Console(stderr=True, quiet=not processes.is_main)
         super().__init__("train", steps, done=done, console=console)
-        self.accelerator = accelerator
-        if accelerator.is_main_process:
+        self.accelerator = processes.accelerator
+        if processes.is_main:
             self.accelerator = Accelerator(
                 log_with=[JsonLines(folder / "metrics.jsonl", done=done), *loggers], project_dir=str(folder)
             )

@@ -107,14 +107,12 @@ def fit(
     optimizer = make_optimizer(_trainable(adapted.model), settings, steps=total)
     keeper = _CheckpointKeeper(folder, adapted, optimizer, card, processes)
     learned = keeper.resume(cut)
-    set_checkpointing(adapted, learned.cut.checkpointing)
     with (
         _full_disk(keeper),
         stop_signals() as stop,
-        TrainingProgress(
-            folder, loggers=settings.loggers, steps=total, done=learned.done, processes=processes
-        ) as progress,
+        TrainingProgress(folder, settings.loggers, steps=total, done=learned.done, processes=processes) as progress,
     ):
+        set_checkpointing(adapted, learned.cut.checkpointing)
         progress.say(*keeper.said, _describe(adapted, settings, learned.cut))
         for place in _places(examples, settings, seed, read, done=learned.done):
             with progress.timed():
@@ -122,8 +120,7 @@ def fit(
                 _check_finite(result, number=place.number, kept=keeper.latest)
                 rate = keeper.optimizer.update()
             learned.steps.append(result)
-            progress.finish_step({"epoch": place.epoch, "learning_rate": rate, **asdict(result)}, step=place.number)
-            learned.tokens_per_second = round(progress.tokens / progress.seconds, 1)
+            learned.tokens_per_second = progress.finish_step(asdict(result), place.number, epoch=place.epoch, rate=rate)
             if valid and place.validates:
                 loss = _valid_loss(adapted, valid, learned.cut, settings, processes)
                 learned.validations.append((place.number, loss))

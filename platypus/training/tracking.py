@@ -57,7 +57,7 @@ class JsonLines(GeneralTracker):  # type: ignore[misc]
 class TrainingProgress(Progress):
     """Progress and loggers of a training that goes on after `done` steps; silent unless this is the main process."""
 
-    def __init__(self, folder: Path, *, loggers: Sequence[str], steps: int, done: int, processes: ProcessGroup) -> None:
+    def __init__(self, folder: Path, loggers: Sequence[str], *, steps: int, done: int, processes: ProcessGroup) -> None:
         console = Console(stderr=True, quiet=not processes.is_main)
         super().__init__("train", steps, done=done, console=console)
         self.accelerator = processes.accelerator
@@ -80,12 +80,14 @@ class TrainingProgress(Progress):
         yield
         self.seconds += time.perf_counter() - begun
 
-    def finish_step(self, values: Mapping[str, Any], *, step: int) -> None:
-        """Show and log a finished step; `values` has its loss and tokens."""
+    def finish_step(self, values: Mapping[str, Any], step: int, *, epoch: int, rate: float) -> float:
+        """Show and log a finished step; `values` has its loss and tokens. Returns tokens per second so far."""
         self.tokens += values["tokens"]
-        speed = self.tokens / self.seconds
+        speed = round(self.tokens / self.seconds, 1)
         self.update(step, f"loss {values['loss']:.4f} · {speed:,.0f} tokens/s")
-        self.log({**values, "tokens_per_second": round(speed, 1)}, step=step)
+        values = {"epoch": epoch, "learning_rate": rate, **values, "tokens_per_second": speed}
+        self.log(values, step=step)
+        return speed
 
     def log(self, values: Mapping[str, Any], *, step: int) -> None:
         """Log values of a step."""

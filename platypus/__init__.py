@@ -29,8 +29,42 @@ docstring lists. Torch is imported only where it says [torch], so that everythin
 """
 
 import logging
+from importlib import import_module
+from typing import Any
 
 # Where bitsandbytes is installed, PEFT imports it, and it warns of kernels that it lacks and of each cast to 8 bits.
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "Catalogue": "catalogue.tools",
+    "read_catalogue": "catalogue.reading",
+    "Plan": "plan.plan",
+    "Malformed": "plan.plan",
+    "read_dataset": "data.dataset",
+    "Prompt": "prompt.prompt",
+    "GenerateSettings": "run.settings",
+    "TrainSettings": "run.settings",
+    "generate_examples": "generation.examples",
+    "load_base": "model.loading",
+    "load_merged": "model.loading",
+    "AdapterCard": "model.adapters",
+    "adapt": "training.adapter",
+    "fit": "training.loop",
+    "merge_adapter": "merging.lora",
+    "Planner": "inference.planner",
+    "open_planner": "inference.opening",
+}
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported when it is first asked for (PEP 562)."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'platypus' has no attribute {name!r}")
+    return getattr(import_module(f"platypus.{_PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

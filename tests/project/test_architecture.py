@@ -77,6 +77,13 @@ def test_a_module_imports_only_what_is_listed_above_it() -> None:
     assert out_of_order([name for name, _ in listed()], own_imports()) == []
 
 
+def test_the_readme_names_the_packages_in_import_order() -> None:
+    packages = dict.fromkeys(name.split(".")[1] for name, _ in listed() if name.count(".") > 1)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (named,) = re.findall(r"^catalogue(?:\s*→ \w+)+$", text, re.MULTILINE)
+    assert re.split(r"\s*→ ", named) == [*packages]
+
+
 def test_an_import_that_is_turned_round_is_noticed() -> None:
     imported = own_imports()
     imported["platypus.catalogue.tools"] = {"platypus.plan.plan"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from platypus.catalogue.words import gerund, is_plural, lemma, listed, participle, singular, with_article
+from platypus.catalogue.words import gerund, is_plural, lemma, listed, participle, plural, singular, with_article, words
 
 
 def test_lemmas() -> None:
@@ -38,3 +38,14 @@ def test_articles_lists_and_participles() -> None:
     assert with_article("tickets") == "tickets"
     assert listed(["a", "b", "c"], last=" or ") == "a, b or c"
     assert participle("sort") == "sorted" and participle("close") == ""
+
+
+def test_words_of_any_style() -> None:
+    assert words("stage.name") == ["stage", "name"]
+    assert words("needsResponse") == ["needs", "response"]
+    assert words("getHTTPStatus_v2") == ["get", "http", "status", "v", "2"]
+
+
+def test_plurals() -> None:
+    nouns = ("ticket", "policy", "branch", "day", "y")
+    assert [plural(noun) for noun in nouns] == ["tickets", "policies", "branches", "days", "ys"]

@@ -14,7 +14,6 @@ from platypus.refinement.deduplication import (
     without_paraphrases,
     without_repetitions,
 )
-from platypus.refinement.grouping import numbered
 from platypus.refinement.quality import Doubt
 from platypus.refinement.similarity import trigrams
 
@@ -150,7 +149,3 @@ def test_every_row_that_gives_a_test_away_goes_with_its_evidence() -> None:
 def test_without_tests_nothing_is_contaminated() -> None:
     rows = [row("a task", line=1)]
     assert contaminated(rows, []).kept == rows
-
-
-def test_numbers_of_keys() -> None:
-    assert numbered("abac").tolist() == [0, 1, 0, 2]

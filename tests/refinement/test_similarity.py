@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
 
 from platypus.refinement import similarity
-from platypus.refinement.grouping import merged
 from platypus.refinement.similarity import alike, connected, near_duplicates, repeated, trigrams
 
 
@@ -90,12 +89,6 @@ def test_only_verified_pairs_tie_and_groups_stay_whole(monkeypatch: pytest.Monke
     assert groups[0] == groups[1]
     assert groups[2] == groups[4]
     assert len(set(groups.tolist())) == 3
-
-
-def test_merged_groups() -> None:
-    found = merged(np.array([0, 0, 1, 2, 3]), np.array([0, 4]), np.array([2, 4]))
-    assert found.tolist() == [0, 0, 0, 1, 2]
-    assert merged(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)).tolist() == []
 
 
 @pytest.mark.parametrize("bucket", [2, 64])

@@ -7,19 +7,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platypus.refinement.grouping import families, tied
+from platypus.refinement.grouping import families
 from platypus.refinement.splits import overrepresented, split, split_by_tool
 
 LABELS = st.lists(st.integers(0, 6), min_size=1, max_size=40)
-
-
-@given(LABELS)
-def test_families_are_the_rows_of_one_label_in_order(labels: list[int]) -> None:
-    found = families(np.array(labels))
-    assert sorted(i for family in found for i in family) == list(range(len(labels)))
-    assert all(len({labels[i] for i in family}) == 1 and family == sorted(family) for family in found)
-    assert [family[0] for family in found] == sorted(family[0] for family in found)
-    assert len(found) == len(set(labels))
 
 
 @given(LABELS, st.integers(0, 5))
@@ -31,11 +22,6 @@ def test_a_split_is_whole_and_repeatable(labels: list[int], seed: int) -> None:
     sides = {name: {labels[i] for i in rows} for name, rows in made[0].items()}
     assert not sides["train"] & sides["test"] and not sides["train"] & sides["valid"]
     assert len(made[0]["test"]) <= round(0.2 * len(labels))
-
-
-def test_tied_groups() -> None:
-    assert tied(np.array([0, 1, 2, 3]), np.array([0, 1, 0, 1])).tolist() == [0, 1, 0, 1]
-    assert tied(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])).tolist() == [0, 0, 0, 1]
 
 
 def test_no_training_row_calls_a_tool_that_was_drawn() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from platypus.catalogue.schema import literal_problem
-from platypus.catalogue.words import plural, words
 from platypus.generation.plans.values import examples_in, made_up_value
 
 
@@ -52,14 +51,3 @@ def test_examples_in_prose_are_values_and_no_descriptions_of_them() -> None:
 @pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"type": "array", "items": {"type": "object"}}])
 def test_what_cannot_be_made_up(schema: dict[str, Any]) -> None:
     assert made_up_value(Random(0), "thing", schema) is None
-
-
-def test_words_of_any_style() -> None:
-    assert words("stage.name") == ["stage", "name"]
-    assert words("needsResponse") == ["needs", "response"]
-    assert words("getHTTPStatus_v2") == ["get", "http", "status", "v", "2"]
-
-
-def test_plurals() -> None:
-    nouns = ("ticket", "policy", "branch", "day", "y")
-    assert [plural(noun) for noun in nouns] == ["tickets", "policies", "branches", "days", "ys"]

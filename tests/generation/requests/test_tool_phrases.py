@@ -75,12 +75,6 @@ def test_nouns_say_what_is_returned(made: Tool, noun: str) -> None:
     assert ToolPhrases(made).noun.text == noun
 
 
-def test_a_compound_is_no_slot() -> None:
-    """ "a training record" is no training."""
-    made = tool("Add a training record for an employee", training_name="", employee_id="")
-    assert ToolPhrases(made).rest.text == "a training record for {employee_id|employee}"
-
-
 def test_look_ups_by_name_and_what_they_find() -> None:
     finds = tool("Finds the id of the part, user or customer that best matches a name", query="the name to look for")
     assert ToolPhrases(finds).is_lookup and set(ToolPhrases(finds).kinds) == {"part", "user", "customer"}

@@ -1,0 +1,75 @@
+"""Slots stand where a tool's own text names an argument, and nowhere else."""
+
+from random import Random
+
+import pytest
+
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Tool
+from platypus.generation.catalogues.random_catalogue import random_catalogue
+from platypus.generation.requests.slots import SLOT, Form, fill_slots, labels
+from tests.generation.requests.test_tool_phrases import tool
+
+ADD = tool("", work_ids="", sprint_id="")
+
+
+def test_the_slots_of_a_form_in_their_order() -> None:
+    assert Form("add {work_ids|work items} to {sprint_id|sprint}").slots == ("work_ids", "sprint_id")
+    assert Form("archive everything").slots == ()
+
+
+@pytest.mark.parametrize(
+    ("made", "text", "form"),
+    [
+        (ADD, "the given work items to the sprint", "{work_ids|work items} to {sprint_id|sprint}"),
+        (ADD, "work items to a new sprint", "{work_ids|work items} to {sprint_id|sprint}"),
+        (tool("", book_id=""), "details of a book", "details of {book_id|book}"),
+        (tool("", book_id=""), "the bookmarks", "the bookmarks"),  # another word
+    ],
+)
+def test_slots_of_a_text_that_says_what_is_done(made: Tool, text: str, form: str) -> None:
+    assert fill_slots(text, made, acting=True).text == form
+
+
+def test_a_text_that_says_what_is_returned_has_slots_only_for_what_is_given() -> None:
+    made = tool("", user_id="")
+    assert fill_slots("users similar to the given user", made, acting=False).text == "users similar to {user_id|user}"
+    assert fill_slots("users by name", made, acting=False).text == "users by name"
+
+
+def test_an_optional_argument_at_the_end_is_left_to_its_own_phrase() -> None:
+    text = {"type": "string"}
+    inputs = {"type": "object", "properties": {"city": text, "time_period": text}, "required": ["city"]}
+    (made,) = catalogue_from_json([{"name": "weather", "inputSchema": inputs}]).tools
+    assert fill_slots("weather for a city and time period", made, acting=True).text == "weather for {city|city}"
+
+
+def test_a_compound_is_no_slot() -> None:
+    """ "a training record" is no training."""
+    made = tool("Add a training record for an employee", training_name="", employee_id="")
+    form = fill_slots("a training record for an employee", made, acting=True)
+    assert form.text == "a training record for {employee_id|employee}"
+
+
+def test_labels_come_from_the_type_the_name_and_the_description_longest_first() -> None:
+    (argument,) = tool("", sprint_id="The unique identifier of the current iteration").arguments
+    assert labels(argument) == ["current iteration", "sprint item", "sprint"]
+    (argument,) = tool("", plant_species="").arguments
+    assert {"plant species", "plant"} <= set(labels(argument))
+
+
+def test_slots_are_of_the_tool_each_once_and_replace_words_only() -> None:
+    """What is left of the text around the slots stands in the text in the same order."""
+    filled = 0
+    for seed in range(60):
+        for made in random_catalogue(Random(seed), tools=8):
+            form = fill_slots(made.description, made, acting=True)
+            assert len(set(form.slots)) == len(form.slots)
+            assert set(form.slots) <= {argument.name for argument in made.arguments}
+            filled += len(form.slots)
+            place = 0
+            for part in SLOT.split(form.text)[::3]:
+                place = made.description.find(part, place)
+                assert place >= 0, (made.description, form.text)
+                place += len(part)
+    assert filled > 200

@@ -1,8 +1,8 @@
 """A larger model behind an OpenAI-compatible endpoint, as a source of requests.
 
-Each of them is checked.
+Every reply is checked.
 
-    endpoint.py         questions and replies: stored replies, retries, rate limits, budget
-    prompts.py          what a teacher is asked; its replies → requests and plans
-    teacher.py          which requests are asked for, and which are kept
+    endpoint.py         questions and replies: stored replies, retries, rate limit, budget
+    prompts.py          the questions to a teacher; its replies → requests and plans
+    teacher.py          which questions are sent, and which requests are kept
 """

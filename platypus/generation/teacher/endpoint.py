@@ -1,8 +1,8 @@
-"""An OpenAI-compatible endpoint that is asked each question once: kept replies, retries, a pace, a budget.
+"""An OpenAI-compatible endpoint to which each question is sent once: stored replies, retries, a rate limit, a budget.
 
-Every reply is on the disk, in a file of its own, before anybody reads it, so a run that was killed goes on without
-paying twice. The key comes from the environment variable `PLATYPUS_TEACHER_KEY` and is cut out of whatever the endpoint
-says, so that it reaches no file and no message. What is asked, and what a reply means, is not known here.
+Every reply is written to a file of its own before it is used, so a run that was killed continues without paying twice.
+The key comes from the environment variable `PLATYPUS_TEACHER_KEY` and is removed from every text of the endpoint, so
+that it gets into no file and no message. Does not know what questions and replies mean.
 """
 
 import asyncio
@@ -34,21 +34,21 @@ KEY = "PLATYPUS_TEACHER_KEY"
 ATTEMPTS = 6  # for one question
 FIRST_WAIT = 0.5  # seconds before the second attempt; each further wait is about twice as long
 LONGEST_WAIT = 30.0
-PATIENCE = 300.0  # seconds that a server may ask to be left alone for
-LOST = 5  # questions in a row without an answer, before the endpoint counts as broken
-BYTES_PER_TOKEN = 3  # a guess on the high side, for what is not counted by the endpoint
+LONGEST_RETRY_AFTER = 300.0  # seconds; a server that asks for a longer pause is given up
+MAX_UNANSWERED = 5  # questions in a row without an answer, before the endpoint counts as broken
+BYTES_PER_TOKEN = 3  # low, so that tokens which the endpoint does not count are rather over-estimated
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: messages as the chat API takes them, and how freely it may be answered (None: as it likes)."""
+    """A question: messages as the chat API takes them, and the temperature (None: the endpoint's default)."""
 
     messages: tuple[Mapping[str, str], ...]
     temperature: float | None
 
 
 class Reply(BaseModel):
-    """What was answered: its text, whether it is whole, and its tokens; `estimated` where the endpoint counts none."""
+    """A reply: its text, whether it is complete, and its tokens, `estimated` if the endpoint does not count them."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -60,20 +60,20 @@ class Reply(BaseModel):
 
 
 class Unanswered(Exception):
-    """A question without a usable reply in all attempts. The others may have one."""
+    """One question got no usable reply in any attempt. Other questions may get one."""
 
 
 class BudgetSpent(Exception):
-    """The budget has no room for another question."""
+    """The budget does not allow another question."""
 
 
-class _Passing(Exception):
-    """A failure that may not occur again."""
+class _TransientError(Exception):
+    """A failure that may not occur in another attempt."""
 
 
 @dataclass
 class Pace:
-    """When the next question may be sent: at most so many a minute, and none while the server asks for patience."""
+    """When the next question may be sent: at most `per_minute`, and none during a pause that the server asked for."""
 
     per_minute: float | None
     clock: Callable[[], float] = time.monotonic
@@ -81,7 +81,7 @@ class Pace:
     free: float = -math.inf
 
     async def turn(self) -> None:
-        """Wait until it is this question's turn."""
+        """Wait until a question may be sent."""
         now = self.clock()
         start = max(now, self.free)
         self.free = start + (60 / self.per_minute if self.per_minute else 0)
@@ -89,17 +89,17 @@ class Pace:
             await self.sleep(start - now)
 
     def hold(self, seconds: float) -> None:
-        """Let nobody begin for so long."""
+        """Send no question for `seconds`."""
         self.free = max(self.free, self.clock() + seconds)
 
 
 @dataclass
 class Account:
-    """What the replies that were used have cost, whenever they were paid for, and what is still under way."""
+    """The cost of all replies that were used, whenever they were paid for, and of the questions under way."""
 
     settings: TeacherSettings
     replies: int = 0
-    kept: int = 0
+    stored: int = 0
     estimated: int = 0
     retries: int = 0
     prompt_tokens: int = 0
@@ -108,15 +108,18 @@ class Account:
     _reserved: list[tuple[int, int]] = field(default_factory=list)
 
     def dollars(self, prompt: int, completion: int) -> float:
-        """The price of so many tokens."""
+        """Return the price of the tokens."""
         prices = self.settings.price_per_million_in, self.settings.price_per_million_out
         return (prompt * prices[0] + completion * prices[1]) / 1e6
 
     @contextmanager
     def reserved(self, prompt: int, completion: int) -> Iterator[None]:
-        """Room for a question of so many tokens and the longest reply. Raises BudgetSpent; after that, always."""
-        used = [(self.prompt_tokens, self.completion_tokens), *self._reserved, (prompt, completion)]
-        tokens, dollars = sum(map(sum, used)), sum(self.dollars(*pair) for pair in used)
+        """Reserve the tokens of a question and of the longest reply.
+
+        Raises BudgetSpent if they exceed the budget, and for every question after that.
+        """
+        requests = [(self.prompt_tokens, self.completion_tokens), *self._reserved, (prompt, completion)]
+        tokens, dollars = sum(map(sum, requests)), sum(self.dollars(*pair) for pair in requests)
         limits = self.settings.budget_tokens, self.settings.budget_dollars
         if limits[0] is not None and tokens > limits[0]:
             self.spent = self.spent or f"budget_tokens = {limits[0]} has no room for another question"
@@ -131,22 +134,22 @@ class Account:
             self._reserved.remove((prompt, completion))
 
     def add(self, prompt: int, completion: int) -> None:
-        """Book tokens that were used, be it for a reply that is of no use."""
+        """Add tokens that were used, even for an unusable reply."""
         self.prompt_tokens += prompt
         self.completion_tokens += completion
 
-    def book(self, reply: Reply, *, kept: bool) -> None:
-        """Count a reply that is used, once; `kept` says that it was paid for by an earlier process."""
+    def book(self, reply: Reply, *, stored: bool) -> None:
+        """Count a reply that is used, once; `stored`: an earlier process paid for it."""
         self.replies += 1
-        self.kept += kept
+        self.stored += stored
         self.estimated += reply.estimated
 
     def to_json(self) -> dict[str, Any]:
-        """The account for the stage's results."""
+        """Return the account for the stage's results."""
         tokens = self.prompt_tokens, self.completion_tokens
         return {
             "replies": self.replies,
-            "of_these_kept_from_before": self.kept,
+            "of_these_kept_from_before": self.stored,
             "tokens_in": tokens[0],
             "tokens_out": tokens[1],
             "dollars": round(self.dollars(*tokens), 6),
@@ -156,9 +159,9 @@ class Account:
 
 
 class Endpoint:
-    """The endpoint of a recipe's `[teacher]`, open while it is entered; replies are kept in `folder`.
+    """The endpoint of a recipe's `[teacher]`, an asynchronous context manager; replies are stored in `folder`.
 
-    Raises TeacherError when the extra is missing or the key cannot be one.
+    Raises TeacherError when the extra is not installed or the key is malformed.
     """
 
     def __init__(self, settings: TeacherSettings, folder: Path, *, pace: Pace | None = None) -> None:
@@ -167,11 +170,11 @@ class Endpoint:
         self.account = Account(settings)
         self.pace = pace or Pace(settings.requests_per_minute)
         self._key = _key_from_environment()
-        self._limit = "max_tokens"  # newer models of OpenAI know max_completion_tokens alone
+        self._limit = "max_tokens"  # newer models of OpenAI accept only max_completion_tokens
         self._locks: dict[str, asyncio.Lock] = {}
         self._booked: set[str] = set()
         self._answered = False
-        self._lost = 0
+        self._unanswered_in_a_row = 0
         self._client = self._connect()
 
     def _connect(self) -> "openai.AsyncOpenAI":
@@ -193,26 +196,26 @@ class Endpoint:
         await self._client.close()
 
     async def ask(self, question: Question) -> Reply:
-        """The reply to a question: the kept one, or a new one, which is kept.
+        """Return the stored reply to a question, or ask for a new one and store it.
 
-        Raises Unanswered, BudgetSpent, and TeacherError when it is of no use to go on asking.
+        Raises Unanswered or BudgetSpent, and TeacherError when further questions are useless.
         """
         name = self._name(question)
-        async with self._locks.setdefault(name, asyncio.Lock()):  # the same question may be under way
+        async with self._locks.setdefault(name, asyncio.Lock()):  # the same question may be under way already
             path = self.folder / name[:2] / f"{name}.json"
-            reply, kept = _kept_reply(path), True
+            reply, stored = _stored_reply(path), True
             if reply is None:
-                reply, kept = await self._new_reply(question), False
-                await asyncio.to_thread(_keep, path, question, reply)  # the disk may take longer than the endpoint
+                reply, stored = await self._new_reply(question), False
+                await asyncio.to_thread(_store_reply, path, question, reply)  # the disk may be slower than the endpoint
             elif name not in self._booked:
                 self.account.add(reply.prompt_tokens, reply.completion_tokens)
             if name not in self._booked:
                 self._booked.add(name)
-                self.account.book(reply, kept=kept)
+                self.account.book(reply, stored=stored)
             return reply
 
     def _name(self, question: Question) -> str:
-        """64 hex digits of the model, the messages and every parameter that a reply depends on."""
+        """64 hex digits, a hash of the model, the messages and every parameter that a reply depends on."""
         parameters = [question.temperature, self.settings.max_tokens, self.settings.body]
         text = json.dumps([self.settings.model, list(map(dict, question.messages)), parameters], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -220,38 +223,44 @@ class Endpoint:
     async def _new_reply(self, question: Question) -> Reply:
         import tenacity
 
-        said = tenacity.AsyncRetrying(
+        retrying = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=tenacity.wait_exponential(FIRST_WAIT, max=LONGEST_WAIT) + tenacity.wait_random(0, FIRST_WAIT),
-            retry=tenacity.retry_if_exception_type(_Passing),
+            retry=tenacity.retry_if_exception_type(_TransientError),
             sleep=self.pace.sleep,
             before_sleep=self._count_retry,
             reraise=True,
         )
         with self.account.reserved(_estimate(question.messages), self.settings.max_tokens):
             try:
-                reply: Reply = await said(self._attempt, question)
-            except (_Passing, Unanswered) as error:
-                self._lost += 1
-                if self._lost >= LOST or (isinstance(error, _Passing) and not self._answered):
+                reply: Reply = await retrying(self._attempt, question)
+            except (_TransientError, Unanswered) as error:
+                self._unanswered_in_a_row += 1
+                if self._unanswered_in_a_row >= MAX_UNANSWERED or (
+                    isinstance(error, _TransientError) and not self._answered
+                ):
                     raise self._broken(str(error)) from None
                 raise Unanswered(str(error)) from None
-        self._lost, self._answered = 0, True
+        self._unanswered_in_a_row, self._answered = 0, True
         return reply
 
     def _count_retry(self, _: "tenacity.RetryCallState") -> None:
         self.account.retries += 1
 
     def _broken(self, reason: str) -> TeacherError:
-        many = "the first question" if self._lost == 1 else f"{self._lost} questions in a row"
+        many = (
+            "the first question"
+            if self._unanswered_in_a_row == 1
+            else f"{self._unanswered_in_a_row} questions in a row"
+        )
         return TeacherError(
             f"the teacher has not answered {many}: {reason}",
             where=self.settings.base_url,
-            remedy="Is it running, and is this its address? The same command goes on where this one stopped.",
+            remedy="Is it running, and is this its address? The same command continues where this one stopped.",
         )
 
     async def _attempt(self, question: Question) -> Reply:
-        """Ask once. What is raised is cut off from the error behind it, which may hold the key."""
+        """Ask once. Exceptions are raised without their cause, which may contain the key."""
         import openai
 
         await self.pace.turn()
@@ -269,44 +278,44 @@ class Endpoint:
         except openai.APIStatusError as error:
             raise self._refused(error) from None
         except (openai.APITimeoutError, TimeoutError):
-            raise _Passing(f"no answer within {self.settings.timeout:g} s") from None
+            raise _TransientError(f"no answer within {self.settings.timeout:g} s") from None
         except openai.APIConnectionError as error:
             cause = error.__cause__ or error
-            raise _Passing(self._clean(f"the connection failed: {str(cause) or type(cause).__name__}")) from None
+            raise _TransientError(self._clean(f"the connection failed: {str(cause) or type(cause).__name__}")) from None
         return self._read(raw.http_response.content, question)
 
     def _refused(self, error: "openai.APIStatusError") -> Exception:
-        """What an HTTP status of 400 or more means."""
+        """The exception for an HTTP status of 400 or more."""
         status, code = error.status_code, error.code
-        told = error.body.get("message") if isinstance(error.body, dict) else error.body
-        told = self._clean(str(told or error.message))
+        message = error.body.get("message") if isinstance(error.body, dict) else error.body
+        message = self._clean(str(message or error.message))
         if status in (401, 403):
             state = f"was refused (HTTP {status})" if self._key else f"is missing (HTTP {status})"
             return self._stop(f"the teacher's key {state}", f"Set the environment variable {KEY} to a key for it.")
         if status == 404:
-            return self._stop(f"there is no such model or address: {told}", "Check `model` and `base_url`.")
+            return self._stop(f"there is no such model or address: {message}", "Check `model` and `base_url`.")
         if status == 402 or code == "insufficient_quota":
-            return self._stop(f"the teacher's account is exhausted: {told}", "Top it up, then run the same command.")
+            return self._stop(f"the teacher's account is exhausted: {message}", "Top it up, then run the same command.")
         if status == 400 and error.param == "max_tokens" and self._limit == "max_tokens":
             self._limit = "max_completion_tokens"
-            return _Passing(told)
+            return _TransientError(message)
         if status in (408, 409, 429) or status >= 500:
             wait = _retry_after(error.response.headers.get("retry-after"))
-            if wait > PATIENCE:
-                return self._stop(f"the teacher asks to be left alone for {wait:.0f} s", "Run the same command later.")
+            if wait > LONGEST_RETRY_AFTER:
+                return self._stop(f"the teacher asks for a pause of {wait:.0f} s", "Run the same command later.")
             self.pace.hold(wait)
-            return _Passing(f"HTTP {status}: {told}")
-        return Unanswered(f"HTTP {status}: {told}")
+            return _TransientError(f"HTTP {status}: {message}")
+        return Unanswered(f"HTTP {status}: {message}")
 
     def _stop(self, what: str, remedy: str) -> TeacherError:
         return TeacherError(what, where=self.settings.base_url, remedy=remedy)
 
     def _read(self, content: bytes, question: Question) -> Reply:
-        """The reply in the body of a response. Raises _Passing when there is none in it."""
+        """The reply in the body of a response. Raises _TransientError when it has none."""
         try:
             data = json.loads(content)
         except (ValueError, RecursionError):
-            raise _Passing("the answer is not JSON") from None
+            raise _TransientError("the answer is not JSON") from None
         counted = _usage(data)
         try:
             choice = data["choices"][0]
@@ -315,7 +324,7 @@ class Endpoint:
             whole = choice.get("finish_reason") != "length"
         except (LookupError, TypeError, AttributeError):
             self.account.add(*(counted or (0, 0)))
-            raise _Passing("the answer holds no message") from None
+            raise _TransientError("the answer holds no message") from None
         prompt, completion = counted or (_estimate(question.messages), _tokens(text))
         self.account.add(prompt, completion)
         return Reply(
@@ -327,35 +336,35 @@ class Endpoint:
         )
 
     def _clean(self, text: str, *, limit: int | None = 300) -> str:
-        """What the endpoint said without the key; with a limit, on one line and no longer."""
-        said = text.replace(self._key, "[key]") if self._key else text
-        return said if limit is None else " ".join(said.split())[:limit]
+        """The text of the endpoint without the key; with a limit, on one line and cut to this length."""
+        cleaned = text.replace(self._key, "[key]") if self._key else text
+        return cleaned if limit is None else " ".join(cleaned.split())[:limit]
 
 
 def _key_from_environment() -> str:
     key = os.environ.get(KEY, "").strip()
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise TeacherError(
-            f"the environment variable {KEY} holds characters that no key has", remedy="Set it to the key alone."
+            f"the environment variable {KEY} has characters that a key cannot have", remedy="Set it to the key alone."
         )
     return key
 
 
-def _kept_reply(path: Path) -> Reply | None:
-    """The reply in a file; None where there is none, or something else."""
+def _stored_reply(path: Path) -> Reply | None:
+    """The reply in a file; None if there is no file or no reply in it."""
     try:
         return Reply.model_validate(json.loads(path.read_text(encoding="utf-8"))["reply"])
     except (OSError, ValueError, LookupError, TypeError, ValidationError):
         return None
 
 
-def _keep(path: Path, question: Question, reply: Reply) -> None:
+def _store_reply(path: Path, question: Question, reply: Reply) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps({"question": question.messages[-1], "reply": reply.model_dump()}))
 
 
 def _usage(data: Any) -> tuple[int, int] | None:
-    """The tokens of question and reply as the endpoint counts them; None when it does not say."""
+    """The tokens of question and reply as the endpoint counts them; None if it does not."""
     usage = data.get("usage") if isinstance(data, dict) else None
     if not isinstance(usage, dict):
         return None
@@ -370,7 +379,7 @@ def _tokens(text: str) -> int:
 
 
 def _estimate(messages: tuple[Mapping[str, str], ...]) -> int:
-    """About how many tokens a question has, before the endpoint has counted them."""
+    """An estimate of a question's tokens, before the endpoint counts them."""
     return sum(_tokens(message["content"]) for message in messages)
 
 

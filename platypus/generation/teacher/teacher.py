@@ -1,12 +1,11 @@
-"""A teacher: a larger language model that adds requests to those that are generated.
+"""A teacher: a larger language model that adds requests to the generated ones.
 
-    paraphrase   a generated request in other words; the plan stays
+    paraphrase   a generated request in other words; the plan stays the same
     propose      a request from the catalogue alone, planned by a second question
-    round trip   one more question maps each request back; it is kept only when the plan is the same
+    round trip   one more question asks for the plan of each request, which is kept only if the plan is the same
 
-Whatever it says is checked by the code that checks everybody's plans, and what is not kept is listed with the reason.
-How questions reach it and what they cost is the matter of `platypus.generation.teacher.endpoint`, their wording that of
-`platypus.generation.teacher.prompts`.
+Its plans are checked by the same code as all plans; what is not kept is listed with the reason. How questions are sent
+and what they cost is in `endpoint.py`, their wording in `prompts.py`.
 """
 
 import asyncio
@@ -36,17 +35,17 @@ from platypus.plan.equality import same
 from platypus.plan.plan import Malformed, Plan
 from platypus.run.settings import TeacherSettings
 
-PER_LIST = 10  # requests that are asked for at once
-SHOWN = 6  # of the user's own requests, in each question
+PER_LIST = 10  # requests in one list of proposals
+STYLE_SAMPLES = 6  # of the user's own requests, in each question
 ABOUT = 3  # tools that a list of proposals is about
 
-Found = Example | Rejected
-Job = Callable[[list[Found]], Awaitable[None]]
+Row = Example | Rejected
+Job = Callable[[list[Row]], Awaitable[None]]  # adds its rows to the list
 
 
 @dataclass(frozen=True)
-class Taught:
-    """What came of a teacher: examples, what was not kept, the results for the stage, and why it stopped, if early."""
+class TeacherResult:
+    """Examples of a teacher, what was rejected, the results for the stage, and why it stopped early, if it did."""
 
     examples: tuple[Example, ...]
     rejected: tuple[Rejected, ...]
@@ -56,7 +55,7 @@ class Taught:
 
 def teach(
     catalogue: Catalogue,
-    made: Sequence[Example],
+    generated: Sequence[Example],
     settings: TeacherSettings,
     *,
     style: Sequence[str],
@@ -64,69 +63,69 @@ def teach(
     seed: int,
     folder: Path,
     done: Callable[[], None] = lambda: None,
-) -> Taught:
-    """Ask the teacher of a recipe; replies are kept in `folder`, and `done` is called after each of `jobs(…)`.
+) -> TeacherResult:
+    """Ask the teacher of a recipe; replies are stored in `folder`, and `done` is called after each of `jobs(…)`.
 
-    When the budget is spent, what has been found is returned. Raises TeacherError when it is of no use to go on; the
-    replies so far are kept.
+    When the budget is spent, returns the rows so far. Raises TeacherError when further questions are useless; the
+    replies so far stay stored.
     """
     endpoint = Endpoint(settings, folder)
-    seen = {_plain(request) for request in (*style, *(example.query for example in made))}
-    uses = _Uses(catalogue, settings, endpoint, style, max_steps, frozenset(seen), Random(f"teacher/{seed}"))
-    work = asyncio.run(uses.do(list(uses.jobs(made)), done))
+    seen = {_plain(request) for request in (*style, *(example.query for example in generated))}
+    tasks = _TeacherJobs(catalogue, settings, endpoint, style, max_steps, frozenset(seen), Random(f"teacher/{seed}"))
+    work = asyncio.run(tasks.run(list(tasks.jobs(generated)), done))
     examples: list[Example] = []
     rejected: list[Rejected] = []
-    for found in work.found:
-        if isinstance(found, Rejected):
-            rejected.append(found)
-        elif _plain(found.query) in seen:
-            rejected.append(_Place(found.origin["source"], found.origin["of"]).duplicate(found.query))
+    for result in work.rows:
+        if isinstance(result, Rejected):
+            rejected.append(result)
+        elif _plain(result.query) in seen:
+            rejected.append(_Source(result.origin["source"], result.origin["of"]).duplicate(result.query))
         else:
-            seen.add(_plain(found.query))
-            examples.append(replace(found, origin={**found.origin, "line": len(examples) + 1}))
+            seen.add(_plain(result.query))
+            examples.append(replace(result, origin={**result.origin, "line": len(examples) + 1}))
     results = {
         "kept": dict(Counter(str(example.origin["source"]).partition(":")[2] for example in examples)),
         "rejected": dict(Counter(row.kind for row in rejected)),
         "account": endpoint.account.to_json(),
         "stopped": work.stopped or "no",
     }
-    return Taught(tuple(examples), tuple(rejected), results, work.stopped)
+    return TeacherResult(tuple(examples), tuple(rejected), results, work.stopped)
 
 
-def jobs(made: Sequence[Example], settings: TeacherSettings) -> int:
-    """How many jobs a teacher has: each generated request to paraphrase, and each list of proposals."""
-    return (len(made) if settings.paraphrases else 0) + -(-settings.proposals // PER_LIST)
+def jobs(generated: Sequence[Example], settings: TeacherSettings) -> int:
+    """Return the number of jobs: one for each generated request to paraphrase, and one for each list of proposals."""
+    return (len(generated) if settings.paraphrases else 0) + -(-settings.proposals // PER_LIST)
 
 
 def read_style(path: Path) -> tuple[str, ...]:
-    """The requests in a text file, one a line. Raises DatasetError when there are none."""
+    """Return the requests in a text file, one per line. Raises DatasetError when there are none."""
     lines = read_text(path, error=DatasetError, remedy="`style` under [teacher] names it.").splitlines()
     requests = tuple(" ".join(line.split()) for line in lines if line.strip())
     if not requests:
-        raise DatasetError("holds no request", where=str(path), remedy="Write a few real requests, one a line.")
+        raise DatasetError("has no request", where=str(path), remedy="Write a few real requests, one per line.")
     return requests
 
 
 def style_fingerprint(requests: Sequence[str]) -> str:
-    """16 hex digits of the user's own requests."""
+    """Return a hash of the user's own requests, 16 hex digits."""
     return hashlib.sha256("\n".join(requests).encode()).hexdigest()[:16]
 
 
 def _plain(request: str) -> str:
-    """A request for comparison: case, white space and the stop at the end are no difference."""
+    """A request for comparison: without differences in case, white space and the punctuation at the end."""
     return " ".join(request.lower().split()).rstrip(".?! ")
 
 
 class _Work(NamedTuple):
-    """What the jobs have found, in their order, and why some are not finished."""
+    """The rows of all jobs, in order, and why some jobs are not finished."""
 
-    found: list[Found]
+    rows: list[Row]
     stopped: str
 
 
 @dataclass(frozen=True)
-class _Uses:
-    """What a teacher is used for. Each job adds to a list what it has found so far."""
+class _TeacherJobs:
+    """The jobs of a teacher, each of which adds its rows to a list."""
 
     catalogue: Catalogue
     settings: TeacherSettings
@@ -140,19 +139,19 @@ class _Uses:
     def temperature(self) -> float | None:
         return None if self.settings.temperature == "unset" else self.settings.temperature
 
-    async def do(self, jobs: Sequence[Job], done: Callable[[], None]) -> _Work:
-        """Do all jobs, some at once: each is finished before a new one is begun, so that money buys whole examples."""
-        found: list[list[Found]] = [[] for _ in jobs]
+    async def run(self, jobs: Sequence[Job], done: Callable[[], None]) -> _Work:
+        """Run all jobs, some at a time. Each is finished before a new one starts: the budget buys whole examples."""
+        rows: list[list[Row]] = [[] for _ in jobs]
         waiting = iter(self.rng.sample(range(len(jobs)), len(jobs)))
-        left = 0
+        unfinished = 0
 
         async def worker() -> None:
-            nonlocal left
+            nonlocal unfinished
             for i in waiting:
                 try:
-                    await jobs[i](found[i])
+                    await jobs[i](rows[i])
                 except BudgetSpent:
-                    left += 1
+                    unfinished += 1
                 done()
 
         try:
@@ -163,14 +162,14 @@ class _Uses:
             raise failed.exceptions[0] from None
         spent = self.endpoint.account.spent
         return _Work(
-            [one for some in found for one in some],
-            f"{spent}; {left} of {len(jobs)} jobs are not finished" if left else "",
+            [row for some in rows for row in some],
+            f"{spent}; {unfinished} of {len(jobs)} jobs are not finished" if unfinished else "",
         )
 
-    def jobs(self, made: Sequence[Example]) -> Iterator[Job]:
-        """The jobs, with everything that is drawn for them drawn now, in order."""
+    def jobs(self, generated: Sequence[Example]) -> Iterator[Job]:
+        """Yield the jobs; all random draws for them are made here, in order."""
         if self.settings.paraphrases:
-            for line, example in enumerate(made, 1):
+            for line, example in enumerate(generated, 1):
                 yield self._paraphrase_job(example, line)
         for number in range(1, 1 + -(-self.settings.proposals // PER_LIST)):
             yield self._proposal_job(number, min(PER_LIST, self.settings.proposals - (number - 1) * PER_LIST))
@@ -178,10 +177,10 @@ class _Uses:
     def _paraphrase_job(self, example: Example, line: int) -> Job:
         count = self.settings.paraphrases
         question = paraphrase_question(
-            example.query, example.plan, count=count, style=self._some_style(), temperature=self.temperature
+            example.query, example.plan, count=count, style=self._sample_style(), temperature=self.temperature
         )
-        place = _Place(PARAPHRASED, line)
-        return lambda found: self._requests(question, count, place, example.plan, found)
+        source = _Source(PARAPHRASED, line)
+        return lambda rows: self._requests(question, count, source, example.plan, rows)
 
     def _proposal_job(self, number: int, count: int) -> Job:
         names = [tool.name for tool in self.catalogue]
@@ -191,60 +190,62 @@ class _Uses:
             number=number,
             count=count,
             about=about,
-            style=self._some_style(),
+            style=self._sample_style(),
             temperature=self.temperature,
         )
-        return lambda found: self._requests(question, count, _Place("teacher:proposal", number), None, found)
+        return lambda rows: self._requests(question, count, _Source("teacher:proposal", number), None, rows)
 
-    def _some_style(self) -> list[str]:
-        return self.rng.sample(self.style, min(SHOWN, len(self.style)))
+    def _sample_style(self) -> list[str]:
+        return self.rng.sample(self.style, min(STYLE_SAMPLES, len(self.style)))
 
     async def _requests(
-        self, question: Question, count: int, place: "_Place", plan: Plan | None, found: list[Found]
+        self, question: Question, count: int, source: "_Source", plan: Plan | None, rows: list[Row]
     ) -> None:
-        """Ask for requests, and check each; more than were asked for are not looked at."""
+        """Ask for requests and check each; more than `count` are rejected unchecked."""
         try:
             reply = await self.endpoint.ask(question)
         except Unanswered as error:
-            found.append(place.rejected(str(error), "unanswered", None))
+            rows.append(source.rejected(str(error), "unanswered", None))
             return
         requests = read_requests(reply)
         if isinstance(requests, Malformed):
-            found.append(place.rejected(requests.reason, "reply", reply.text))
+            rows.append(source.rejected(requests.reason, "reply", reply.text))
             return
         for request in requests[:count]:
             try:
-                found.append(await self._checked(request, plan, place))
+                rows.append(await self._check(request, plan, source))
             except Unanswered as error:
-                found.append(place.rejected(str(error), "unanswered", request))
+                rows.append(source.rejected(str(error), "unanswered", request))
         if requests[count:]:
             what = f"{len(requests)} requests where {count} were asked for"
-            found.append(place.rejected(what, "surplus", requests[count:]))
+            rows.append(source.rejected(what, "surplus", requests[count:]))
 
-    async def _checked(self, request: str, plan: Plan | None, place: "_Place") -> Found:
-        """The request as an example, or why it is none; without a plan, the teacher is asked for it."""
+    async def _check(self, request: str, plan: Plan | None, source: "_Source") -> Row:
+        """The request as an example, or why it is rejected; without a plan, the teacher is asked for one."""
         odd = odd_request(request)
         if odd:
-            return place.rejected(odd, "request", request)
+            return source.rejected(odd, "request", request)
         if _plain(request) in self.seen:
-            return place.duplicate(request)
-        proposed = plan is None
+            return source.duplicate(request)
+        is_proposal = plan is None
         if plan is None:
-            planned = await self._plan(request, again=False)
-            if isinstance(planned, Malformed):
-                return place.rejected(planned.reason, planned.problems[0].kind, request, planned.text)
-            if len(planned) > self.max_steps:
-                return place.rejected(f"the plan has more than {self.max_steps} steps", "steps", request, str(planned))
-            plan = planned.ordered(self.catalogue)
+            answer = await self._plan(request, again=False)
+            if isinstance(answer, Malformed):
+                return source.rejected(answer.reason, answer.problems[0].kind, request, answer.text)
+            if len(answer) > self.max_steps:
+                return source.rejected(f"the plan has more than {self.max_steps} steps", "steps", request, str(answer))
+            plan = answer.ordered(self.catalogue)
         if not literals_said(plan, request):
-            return place.rejected("a value of the plan is not in the request", "literals", request, str(plan))
+            return source.rejected("a value of the plan is not in the request", "literals", request, str(plan))
         if self.settings.round_trip:
-            back = await self._plan(request, again=proposed)
-            if isinstance(back, Malformed):
-                return place.rejected(f"mapped back: {back.reason}", "round-trip", request, str(plan), back.text)
-            if not same(plan, back, self.catalogue):
-                return place.rejected("mapped back to another plan", "round-trip", request, str(plan), str(back))
-        origin = {"source": place.use, "model": self.settings.model, "of": place.line}
+            second_plan = await self._plan(request, again=is_proposal)
+            if isinstance(second_plan, Malformed):
+                reason = f"mapped back: {second_plan.reason}"
+                return source.rejected(reason, "round-trip", request, str(plan), second_plan.text)
+            if not same(plan, second_plan, self.catalogue):
+                reason = "mapped back to another plan"
+                return source.rejected(reason, "round-trip", request, str(plan), str(second_plan))
+        origin = {"source": source.use, "model": self.settings.model, "of": source.line}
         return Example(request, plan, self.catalogue.fingerprint, origin)
 
     async def _plan(self, request: str, *, again: bool) -> Plan | Malformed:
@@ -253,8 +254,8 @@ class _Uses:
         return read_reply_plan(await self.endpoint.ask(question), self.catalogue)
 
 
-class _Place(NamedTuple):
-    """Which use, and of which line of the generated examples or which list of proposals."""
+class _Source(NamedTuple):
+    """Where a request comes from: the use, and the line of the generated example or the number of the list."""
 
     use: str
     line: int

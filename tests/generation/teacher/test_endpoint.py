@@ -19,7 +19,7 @@ from platypus.generation.teacher import endpoint as module
 from platypus.generation.teacher.endpoint import (
     ATTEMPTS,
     KEY,
-    LOST,
+    MAX_UNANSWERED,
     BudgetSpent,
     Endpoint,
     Pace,
@@ -169,7 +169,7 @@ def test_questions_keep_their_distance(starts: list[float], per_minute: float) -
         (status(403), "the teacher's key was refused (HTTP 403)", KEY),
         (status(404, "no model m"), "no such model or address: no model m", "Check `model` and `base_url`"),
         (status(402, "pay"), "account is exhausted: pay", "Top it up"),
-        (status(429, Retry_After="86400"), "left alone for 86400 s", "later"),
+        (status(429, Retry_After="86400"), "asks for a pause of 86400 s", "later"),
         (
             lambda handler: handler.send(429, {"error": {"message": "poor", "code": "insufficient_quota"}}),
             "account is exhausted: poor",
@@ -239,10 +239,10 @@ def test_a_question_that_is_refused_costs_the_others_nothing(server: Server, tmp
     assert isinstance(refused, Unanswered) and str(refused) == "HTTP 400: content policy"
     assert ask(settings, tmp_path, question("c"))[0][0].text == "echo c"
     server.always = status(422, "never")
-    replies, _ = ask(settings, tmp_path, *(question(f"d{i}") for i in range(LOST)))
+    replies, _ = ask(settings, tmp_path, *(question(f"d{i}") for i in range(MAX_UNANSWERED)))
     (broken,) = (reply for reply in replies if isinstance(reply, TeacherError))  # whichever came back last
-    assert sum(isinstance(reply, Unanswered) for reply in replies) == LOST - 1
-    assert f"{LOST} questions in a row" in broken.what
+    assert sum(isinstance(reply, Unanswered) for reply in replies) == MAX_UNANSWERED - 1
+    assert f"{MAX_UNANSWERED} questions in a row" in broken.what
 
 
 def test_models_that_know_another_name_for_the_limit(server: Server, tmp_path: Path) -> None:

@@ -332,7 +332,7 @@ def test_a_server_that_goes_away_loses_nothing(
     server.always = status(503, "down")
     ran, run = generated(capsys, tmp_path, server, concurrency=1)
     assert ran.code == 1 and "questions in a row: HTTP 503: down" in ran.err and "Traceback" not in ran.err
-    assert "The same command goes on" in ran.err and not (run / "generate").exists()
+    assert "The same command continues" in ran.err and not (run / "generate").exists()
     server.always = None
     ran, _ = generated(capsys, tmp_path, server, concurrency=1)
     assert results(ran)["kept"] == {"paraphrase": 8} and set(server.answered.values()) == {1}

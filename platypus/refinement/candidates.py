@@ -1,7 +1,7 @@
-"""Candidate: a row that may be used, where it was read, and what is known of it from itself alone.
+"""Candidate: a row that may be used, where it was read, and what follows from this row alone.
 
-Sources are read in batches, large ones by all cores; the result does not depend on how many there are. A candidate
-holds its row as text, so that a million of them fit in memory. How rows compare is not known here.
+Sources are read in batches, large ones on all cores; the result does not depend on their number. A candidate holds its
+row as bytes, so that a million of them fit in memory. Does not compare rows with each other.
 """
 
 import hashlib
@@ -23,15 +23,15 @@ from platypus.parallel import cores, in_order
 from platypus.plan.equality import fingerprint
 from platypus.refinement.quality import Doubt, RequestBounds, check_row
 
-BATCH = 1000  # rows that are worked on at once
-FEW = 16  # batches up to which one process is quicker than several
+BATCH = 1000  # rows processed together
+FEW = 16  # batches; with fewer, one process is faster than several
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One row. `template` and `answer` are hashes; `steps` is -1 and `tools` empty where the answer is text.
+    """One row. `template` and `answer` are hashes; `steps` is -1 and `tools` empty if the answer is text.
 
-    `original` is the line that a teacher's paraphrase was made from, in the same file; elsewhere the row's own.
+    `original` is the line of the original of a teacher's paraphrase, in the same file; otherwise the row's own line.
     """
 
     file: str
@@ -49,7 +49,7 @@ class Candidate:
 
     @property
     def place(self) -> str:
-        """File and line."""
+        """File and line: `rows.jsonl:7`."""
         return f"{self.file}:{self.line}"
 
     def __str__(self) -> str:
@@ -61,19 +61,19 @@ class Candidate:
         return self.steps >= 0
 
     @property
-    def said(self) -> str:
+    def answer_text(self) -> str:
         """The answer as text."""
         row = self.to_json()
         return json.dumps(row["plan"], ensure_ascii=False) if self.is_example else str(row["output"])
 
     def to_json(self) -> Any:
-        """The row as the project's files hold it."""
+        """Return the row as in the project's files."""
         return json.loads(self.row)
 
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """How rows are read: against which tools, whether they are mended, within which bounds."""
+    """How rows are read: the tools of their plans, whether nearly right rows are repaired, and limits for requests."""
 
     catalogue: Catalogue | None
     lenient: bool
@@ -82,14 +82,14 @@ class ReadingOptions:
 
 @dataclass(frozen=True)
 class Candidates:
-    """The rows of some sources, in their order."""
+    """The rows of some sources, in order."""
 
     candidates: list[Candidate] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     repaired: list[Repaired] = field(default_factory=list)
 
     def extend(self, other: "Candidates") -> None:
-        """Add what another one holds."""
+        """Add the rows of another one."""
         self.candidates.extend(other.candidates)
         self.rejected.extend(other.rejected)
         self.repaired.extend(other.repaired)
@@ -97,7 +97,7 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows of one source, all of one kind."""
+    """Some rows of one source, all of the same kind."""
 
     source: str
     alpaca: bool
@@ -108,7 +108,7 @@ Mapped = Callable[[Iterator[Batch], ReadingOptions], Iterator[Candidates]]  # `c
 
 
 def gather(sources: Iterable[str], reading: ReadingOptions, *, mapped: Mapped | None = None) -> Candidates:
-    """All rows of the sources, worked on by `mapped` (default: all cores of this machine).
+    """Return all rows of the sources, processed by `mapped` (default: `on_cores`).
 
     Raises DatasetError for a source that cannot be read or holds no rows.
     """
@@ -120,23 +120,24 @@ def gather(sources: Iterable[str], reading: ReadingOptions, *, mapped: Mapped | 
 
 
 def row_batches(source: str, reading: ReadingOptions) -> Iterator[Batch]:
-    """The rows of a source, some at a time. Raises DatasetError when it cannot be read or holds no rows."""
-    found = read_raw_rows(source, lenient=reading.lenient)
-    seen: list[RawLine | RawRow] = []
-    alpaca = is_alpaca(_noted(found, seen), source, lenient=reading.lenient)
-    found = chain(seen, found)
-    while some := list(islice(found, BATCH)):
+    """Yield the rows of a source in batches. Raises DatasetError when it cannot be read or holds no rows."""
+    entries = read_raw_rows(source, lenient=reading.lenient)
+    first: list[RawLine | RawRow] = []
+    alpaca = is_alpaca(_recording(entries, first), source, lenient=reading.lenient)
+    entries = chain(first, entries)
+    while some := list(islice(entries, BATCH)):
         yield Batch(source, alpaca, some)
 
 
-def _noted(found: Iterable[RawLine | RawRow], seen: list[RawLine | RawRow]) -> Iterator[RawLine | RawRow]:
-    for entry in found:
+def _recording(entries: Iterable[RawLine | RawRow], seen: list[RawLine | RawRow]) -> Iterator[RawLine | RawRow]:
+    """The entries, each appended to `seen` when it is read."""
+    for entry in entries:
         seen.append(entry)
         yield entry
 
 
 def check_batch(batch: Batch, reading: ReadingOptions) -> Candidates:
-    """The rows of a batch, checked, with all that is known of each from itself alone."""
+    """Return the rows of a batch as candidates, with the rejected and the repaired rows."""
     dataset = parse_rows(batch.entries, batch.source, reading.catalogue, alpaca=batch.alpaca, lenient=reading.lenient)
     rows = zip(dataset.rows, dataset.lines, strict=True)
     candidates = [_candidate(row, batch.source, line, reading) for row, line in rows]
@@ -169,7 +170,7 @@ def _original(row: Row, line: int) -> int:
 
 
 def _answer(row: Row, catalogue: Catalogue | None) -> int:
-    """A number that is the same for the same answers."""
+    """A hash that is equal for equal answers."""
     if isinstance(row, Example):
         return _hashed(f"plan {fingerprint(row.plan, catalogue) if catalogue else row.plan}")
     return _hashed(f"text {row.output}")
@@ -183,12 +184,12 @@ def _hashed(text: str) -> int:
 
 
 def on_cores(work: Iterator[Batch], reading: ReadingOptions) -> Iterator[Candidates]:
-    """`check_batch` of each batch, in order; by several processes where there are many batches."""
+    """Yield `check_batch` of each batch, in order; several processes do it if there are many batches."""
     first = list(islice(work, FEW))
     work, number = chain(first, work), cores()
     if len(first) < FEW or number == 1:
         yield from (check_batch(batch, reading) for batch in work)
         return
-    spawn = multiprocessing.get_context("spawn")  # a fork would copy locks that no thread is left to open
+    spawn = multiprocessing.get_context("spawn")  # a fork would copy locks that no thread can release any more
     with ProcessPoolExecutor(number, mp_context=spawn) as pool:
         yield from in_order(pool, partial(check_batch, reading=reading), work, ahead=4 * number)

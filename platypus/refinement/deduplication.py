@@ -1,8 +1,8 @@
-"""Which rows say again what another one says, contradict it, or give away a test: each with the reason and evidence.
+"""Rows that repeat or contradict others, or leak a test row: each is removed with a reason and evidence.
 
-Of rows that repeat each other the one with the fewest doubts stays, then the one whose request names most of its plan's
-values, then the first; never the longest. Near-duplicates with different answers ("my p1 issues", "my p2 issues") stay:
-a planner learns most from them.
+Of rows that repeat each other, the one with the fewest doubts stays, then the one whose request names the largest share
+of its plan's values, then the first; length does not count. Near-duplicates with different answers ("my p1 issues",
+"my p2 issues") stay: a planner learns most from them.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ from platypus.refinement.similarity import BUCKET, EPSILON, Sets, alike, repeate
 
 
 class Kept(NamedTuple):
-    """The candidates that stay, in their order, their places among the given ones, and the others' rejections."""
+    """The candidates that stay, in order, their indices in the input, and the rejections of the others."""
 
     kept: list[Candidate]
     places: list[int]
@@ -28,106 +28,106 @@ class Kept(NamedTuple):
 
 
 def rejection(candidate: Candidate, kind: str, reason: str, *evidence: str) -> Rejected:
-    """Why a candidate is left out."""
+    """Return the rejection of a candidate."""
     return Rejected(candidate.file, candidate.line, reason, candidate.row, kind, evidence)
 
 
 def quality(candidate: Candidate) -> tuple[int, float]:
-    """The less, the better."""
+    """Return a sort key: the better the candidate, the smaller."""
     return len(candidate.findings), -candidate.grounded
 
 
 def without_repetitions(candidates: Sequence[Candidate]) -> Kept:
-    """Of rows that ask the same, up to case and a full stop, the best; but none of them when their plans differ.
+    """Keep the best of rows with the same request, up to case and a full stop; none of them when their plans differ.
 
-    A plan without doubts stays against plans with some. Plans may differ where the case of the request does. Differing
-    answers to an Alpaca row are no contradiction: general questions have more than one answer.
+    A plan without doubts wins against plans with doubts. Plans may differ if the case of the requests does. Different
+    answers to an Alpaca instruction are no contradiction: general questions have more than one answer.
     """
-    asked: dict[str, list[int]] = defaultdict(list)
+    by_request: dict[str, list[int]] = defaultdict(list)
     for i, candidate in enumerate(candidates):
-        asked[normalised(candidate.question)].append(i)
-    kept: list[int] = []
+        by_request[normalised(candidate.question)].append(i)
+    indices: list[int] = []
     rejected: list[Rejected] = []
-    for places in asked.values():
-        if len(places) == 1:
-            kept += places
+    for same in by_request.values():
+        if len(same) == 1:
+            indices += same
             continue
         best: dict[int, int] = {}
-        for i in sorted(_without_conflicts(candidates, places, rejected), key=lambda i: (quality(candidates[i]), i)):
+        for i in sorted(_without_conflicts(candidates, same, rejected), key=lambda i: (quality(candidates[i]), i)):
             first = best.setdefault(candidates[i].answer, i)
             if first != i:
-                said = f"the same as {candidates[first].place}"
-                rejected.append(rejection(candidates[i], "duplicate", said, str(candidates[first])))
-        kept += best.values()
-    kept.sort()
-    return Kept([candidates[i] for i in kept], kept, rejected)
+                reason = f"the same as {candidates[first].place}"
+                rejected.append(rejection(candidates[i], "duplicate", reason, str(candidates[first])))
+        indices += best.values()
+    indices.sort()
+    return Kept([candidates[i] for i in indices], indices, rejected)
 
 
 def _without_conflicts(candidates: Sequence[Candidate], places: Sequence[int], rejected: list[Rejected]) -> list[int]:
-    """The places, of rows that ask the same, without those of rows that contradict each other."""
-    asked: dict[str, list[int]] = defaultdict(list)
+    """The indices, of rows with the same request, without those of rows that contradict each other."""
+    by_request: dict[str, list[int]] = defaultdict(list)
     for i in places:
-        asked[candidates[i].question].append(i)
-    left: list[int] = []
-    for same in asked.values():
-        some = [candidates[i] for i in same]
-        sure = [one for one in some if not one.findings]
+        by_request[candidates[i].question].append(i)
+    indices: list[int] = []
+    for group in by_request.values():
+        some = [candidates[i] for i in group]
+        undoubted = [one for one in some if not one.findings]
         if not some[0].is_example or len({one.answer for one in some}) == 1:
-            left += same
-        elif len({one.answer for one in sure}) == 1:
-            left += [i for i in same if not candidates[i].findings]
-            rejected += _conflicts([one for one in some if one.findings], against=sure)
+            indices += group
+        elif len({one.answer for one in undoubted}) == 1:
+            indices += [i for i in group if not candidates[i].findings]
+            rejected += _conflicts([one for one in some if one.findings], against=undoubted)
         else:
             rejected += _conflicts(some, against=some)
-    return left
+    return indices
 
 
 def _conflicts(members: Sequence[Candidate], *, against: Sequence[Candidate]) -> Iterator[Rejected]:
     for one in members:
         others = [other for other in against if other.answer != one.answer][:BUCKET]
         reason = f"the same request has different plans, see {', '.join(other.place for other in others)}"
-        yield rejection(one, "conflict", reason, *(f"{other.place}: {other.said}" for other in others))
+        yield rejection(one, "conflict", reason, *(f"{other.place}: {other.answer_text}" for other in others))
 
 
 def without_near_copies(candidates: Sequence[Candidate], sets: Sets, *, threshold: float) -> Kept:
-    """What is left without rows that are nearly the same as a better one with the same answer."""
+    """Keep the rows that are not nearly the same as a better one with the same answer."""
     order = np.array(sorted(range(len(candidates)), key=lambda i: quality(candidates[i])), np.int64)
     answers = numbered(candidates[i].answer for i in order.tolist())
     pairs = repeated(sets[order], answers, threshold=threshold)
-    found = {}
+    rejected = {}
     for first, second, likeness in zip(order[pairs.first], order[pairs.second], pairs.likeness, strict=True):
         earlier, later = candidates[first], candidates[second]
-        said = f"nearly the same as {earlier.place} ({likeness:.2f} alike)"
-        found[int(second)] = rejection(later, "near-duplicate", said, str(earlier))
-    return _left(candidates, found)
+        reason = f"nearly the same as {earlier.place} ({likeness:.2f} alike)"
+        rejected[int(second)] = rejection(later, "near-duplicate", reason, str(earlier))
+    return _keep_others(candidates, rejected)
 
 
 def without_paraphrases(candidates: Sequence[Candidate], *, model: str, threshold: float) -> Kept:
-    """What is left without rows whose embedding is that much alike to a better one's with the same answer."""
+    """Keep the rows whose embedding has a similarity below `threshold` to every better row with the same answer."""
     answers: dict[int, list[int]] = defaultdict(list)
     for i, candidate in enumerate(candidates):
         answers[candidate.answer].append(i)
     vectors = embed([candidate.question for candidate in candidates], model)
-    found: dict[int, Rejected] = {}
+    rejected: dict[int, Rejected] = {}
     for places in answers.values():
-        kept: list[int] = []
+        staying: list[int] = []
         for i in sorted(places, key=lambda i: quality(candidates[i])) if len(places) > 1 else ():
-            like = nearest(vectors[[i]], vectors[kept]) if kept else None
+            like = nearest(vectors[[i]], vectors[staying]) if staying else None
             if like and like.likeness[0] >= threshold:
-                first = candidates[kept[like.place[0]]]
-                said = f"says the same as {first.place} ({like.likeness[0]:.2f} alike)"
-                found[i] = rejection(candidates[i], "semantic-duplicate", said, str(first))
+                first = candidates[staying[like.place[0]]]
+                reason = f"says the same as {first.place} ({like.likeness[0]:.2f} alike)"
+                rejected[i] = rejection(candidates[i], "semantic-duplicate", reason, str(first))
             else:
-                kept.append(i)
-    return _left(candidates, found)
+                staying.append(i)
+    return _keep_others(candidates, rejected)
 
 
-def _left(candidates: Sequence[Candidate], found: Mapping[int, Rejected]) -> Kept:
-    places = [i for i in range(len(candidates)) if i not in found]
-    return Kept([candidates[i] for i in places], places, [found[i] for i in sorted(found)])
+def _keep_others(candidates: Sequence[Candidate], rejected: Mapping[int, Rejected]) -> Kept:
+    indices = [i for i in range(len(candidates)) if i not in rejected]
+    return Kept([candidates[i] for i in indices], indices, [rejected[i] for i in sorted(rejected)])
 
 
-# ---------------------------------------------------------------- tests
+# ---------------------------------------------------------------- test rows
 
 
 def without_contamination(
@@ -139,29 +139,29 @@ def without_contamination(
     model: str,
     embedding: float,
 ) -> Kept:
-    """What is left without every row that has a test row's template, nearly its letters, or nearly its embedding.
+    """Keep the rows that share no template with a test row and are not nearly the same by letters or embedding.
 
     `sets` are those of the candidates, then of the tests.
     """
     if not tests:
-        return _left(candidates, {})
-    found: dict[int, Rejected] = {}
+        return _keep_others(candidates, {})
+    rejected: dict[int, Rejected] = {}
 
-    def gives_away(i: int, test: Candidate, how: str, likeness: str = "") -> None:
+    def reject(i: int, test: Candidate, how: str, likeness: str = "") -> None:
         reason = f"{how} the test row {test.place}{likeness}"
-        found.setdefault(i, rejection(candidates[i], "contamination", reason, str(test)))
+        rejected.setdefault(i, rejection(candidates[i], "contamination", reason, str(test)))
 
     templates = {test.template: test for test in reversed(tests)}
     for i, candidate in enumerate(candidates):
         if candidate.template in templates:
-            gives_away(i, templates[candidate.template], "has the template of")
-    here, there = sets[: len(candidates)], sets[len(candidates) :]
-    for pairs in alike(here, there, threshold=near_duplicate):
+            reject(i, templates[candidate.template], "has the template of")
+    own_sets, test_sets = sets[: len(candidates)], sets[len(candidates) :]
+    for pairs in alike(own_sets, test_sets, threshold=near_duplicate):
         for i, test, likeness in zip(*(column.tolist() for column in pairs), strict=True):
-            gives_away(i, tests[test], "nearly the same as", f" ({likeness:.2f} alike)")
+            reject(i, tests[test], "nearly the same as", f" ({likeness:.2f} alike)")
     vectors = embed([one.question for one in (*candidates, *tests)], model)
     closest = nearest(vectors[: len(candidates)], vectors[len(candidates) :])
     for i in np.flatnonzero(closest.likeness >= embedding - EPSILON).tolist():
         likeness = f" ({closest.likeness[i]:.2f} alike, {model})"
-        gives_away(i, tests[closest.place[i]], "speaks of nearly the same as", likeness)
-    return _left(candidates, found)
+        reject(i, tests[closest.place[i]], "speaks of nearly the same as", likeness)
+    return _keep_others(candidates, rejected)

@@ -1,7 +1,7 @@
-"""Texts as vectors of unit length, so that their product says how much they are alike in what they speak of.
+"""Texts as vectors of unit length, so that their dot product is a similarity of topics.
 
-Offline by default: TF-IDF over words and pairs of words. A sentence encoder (the extra `embed`) also sees that two
-requests of different words mean the same.
+Offline by default: TF-IDF over words and pairs of words. A sentence encoder (the extra `embed`) also recognises
+requests with the same meaning in different words.
 """
 
 from collections.abc import Sequence
@@ -16,22 +16,22 @@ from platypus.errors import DatasetError
 
 TFIDF = "tfidf"
 PACKAGED = "minilm"
-BLOCK = 20_000  # texts that are counted at once
-CELLS = 20_000_000  # products that are worked on at once
+BLOCK = 20_000  # texts counted at once
+CELLS = 20_000_000  # dot products computed at once
 
 
 class Nearest(NamedTuple):
-    """For each left text the right one that is most like it, by number, and how much (1: the same)."""
+    """For each left text, the number of the most similar right text, and the similarity (1: the same)."""
 
     place: NDArray[np.int64]
     likeness: NDArray[np.float64]
 
 
 def embed(texts: Sequence[str], model: str = TFIDF) -> Any:
-    """A row of unit length for each text: sparse from `tfidf`, else dense.
+    """Return a row of unit length for each text: sparse for `tfidf`, otherwise dense.
 
-    `model` is `tfidf`, `minilm`, or what sentence-transformers loads. Texts are comparable only within one call of
-    `tfidf`, which weighs words by how rare they are in these texts. Raises DatasetError when the model is not there.
+    `model` is `tfidf`, `minilm`, or what sentence-transformers loads. With `tfidf`, rows are comparable only within one
+    call, as words are weighted by their rarity in these texts. Raises DatasetError when the model cannot be loaded.
     """
     if model == TFIDF:
         return _tfidf(texts)
@@ -72,14 +72,14 @@ def _encoder(model: str) -> Any:
 
 
 def nearest(left: Any, right: Any) -> Nearest:
-    """The most alike of the right vectors for each left one. Exact; both must have rows."""
+    """Return the most similar right vector for each left one. Exact; both must have rows."""
     place = np.empty(left.shape[0], np.int64)
     likeness = np.empty(left.shape[0])
     step = max(1, CELLS // right.shape[0])
     for start in range(0, left.shape[0], step):
         product = left[start : start + step] @ right.T
-        found = np.asarray(product.argmax(axis=1)).ravel()
-        place[start : start + step] = found
+        best_places = np.asarray(product.argmax(axis=1)).ravel()
+        place[start : start + step] = best_places
         best = product.max(axis=1)
         likeness[start : start + step] = np.asarray(best.todense() if issparse(best) else best).ravel()
     return Nearest(place, likeness)

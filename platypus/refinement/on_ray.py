@@ -1,8 +1,7 @@
-"""Rows read and checked on a Ray cluster, through Ray Data: the same result as on one machine, from more of them.
+"""Rows read and checked on a Ray cluster, through Ray Data, with the same result as on one machine.
 
-What is known of each row from itself alone, which is most of the work, is worked out where the cluster has room; rows
-are compared with one another in the process that asks. Which cluster it is, `RAY_ADDRESS` says; without it, a local one
-is started. Starting and filling a cluster is Ray's matter.
+The cluster does what needs only one row at a time, which is most of the work; rows are compared with each other in the
+calling process. `RAY_ADDRESS` names the cluster; without it, a local one is started. Ray schedules the work.
 """
 
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from platypus.refinement.candidates import Batch, Candidates, ReadingOptions, ch
 
 
 def on_ray(work: Iterator[Batch], reading: ReadingOptions) -> Iterator[Candidates]:
-    """`understand` of each batch, in order. Raises RunError where Ray is not installed."""
+    """Yield `check_batch` of each batch, in order. Raises RunError when Ray is not installed."""
     try:
         import ray
         import ray.data

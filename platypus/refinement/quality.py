@@ -1,7 +1,7 @@
-"""What may be wrong with a row that is valid: values nobody named, steps nobody uses, secrets, odd lengths, languages.
+"""Doubts about a valid row: values that the request does not name, unused outputs, secrets, length, language.
 
-A finding is a doubt, not a verdict: "the urgent ones" may well mean `p0`. So findings are counted and shown, and reject
-a row only where the recipe names their kind. Whether a plan does what its request asks for is not known here.
+A doubt is not a verdict: "the urgent ones" may well mean `p0`. So doubts are counted and shown, and reject a row only
+if the recipe names their kind. Does not know whether a plan does what its request asks for.
 """
 
 import re
@@ -58,9 +58,9 @@ EFFECTS = {
     ),
 }
 ID = re.compile(r"[A-Za-z]+[-_:]?\d+")
-UNTOLD = {"id", "ids", "identifier", "of", "the", "a", "an", "matching", "found", "object", "item", "entity", "record"}
-LONG = 4  # words; of a longer literal that many parts must be said:
-SAID = 2 / 3
+GENERIC = {"id", "ids", "identifier", "of", "the", "a", "an", "matching", "found", "object", "item", "entity", "record"}
+LONG = 4  # words from which a literal counts as long; of these, LONG_SHARE must be in the request
+LONG_SHARE = 2 / 3
 
 SECRETS = {
     "private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
@@ -71,7 +71,7 @@ SECRETS = {
     "web token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+"),
     "password": re.compile(r"(?i)\b(?:password|passwd|pwd|secret|api[_-]?key)\s*(?:[:=]|is)\s*[\"']?[^\s\"']{6,}"),
 }
-HINT = re.compile(r"(?i)@|-----|pass|pwd|secret|key|\w[\w-]{15}|\d(?:\W{0,3}\w){6}")  # what all of these hold
+HINT = re.compile(r"(?i)@|-----|pass|pwd|secret|key|\w[\w-]{15}|\d(?:\W{0,3}\w){6}")  # in every match of a pattern
 PERSONAL = {
     "e-mail address": re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b"),
     "phone number": re.compile(
@@ -84,7 +84,7 @@ PERSONAL = {
 
 
 class Doubt(NamedTuple):
-    """One doubt about a row: its kind, and what was found."""
+    """One doubt about a row: its kind, and what it is about."""
 
     kind: DoubtKind
     what: str
@@ -92,7 +92,7 @@ class Doubt(NamedTuple):
 
 @dataclass(frozen=True)
 class RequestBounds:
-    """What is asked of a request: its number of words, and languages as ISO 639-1 codes (none: any)."""
+    """Limits for a request: its number of words, and its languages as ISO 639-1 codes (empty: any)."""
 
     shortest: int
     longest: int
@@ -101,27 +101,27 @@ class RequestBounds:
 
 @dataclass(frozen=True)
 class RowCheck:
-    """The findings of a row, and the share of its plan's literals that the request names."""
+    """The doubts about a row, and the share of its plan's literals that the request names."""
 
     findings: tuple[Doubt, ...]
     grounded: float
 
 
 def check_row(row: Row, catalogue: Catalogue | None, bounds: RequestBounds) -> RowCheck:
-    """Everything that may be wrong with a row. Raises DatasetError where languages are to be told and cannot be."""
-    asked = one_line_request(row)
-    findings = [*_bounds(asked, bounds), *_private(asked, row)]
+    """Return all doubts about a row. Raises DatasetError when the package that detects languages is not installed."""
+    request = one_line_request(row)
+    doubts = [*_bounds(request, bounds), *_private(request, row)]
     if isinstance(row, Instruction) or catalogue is None:
-        return RowCheck(tuple(findings), 1.0)
+        return RowCheck(tuple(doubts), 1.0)
     literals = list(_literals(row.plan, catalogue))
-    said = _Said(asked)
-    missing = [literal for literal in literals if not said.names(literal)]
-    findings += [
+    request_words = _RequestWords(request)
+    missing = [literal for literal in literals if not request_words.names(literal)]
+    doubts += [
         Doubt("ungrounded", f"{literal.text!r} ({literal.argument.name}) is not in the request") for literal in missing
     ]
-    findings += _unused(row.plan, catalogue)
-    findings += _loose(row.plan, catalogue)
-    return RowCheck(tuple(findings), 1 - len(missing) / len(literals) if literals else 1.0)
+    doubts += _unused(row.plan, catalogue)
+    doubts += _loose(row.plan, catalogue)
+    return RowCheck(tuple(doubts), 1 - len(missing) / len(literals) if literals else 1.0)
 
 
 # ---------------------------------------------------------------- literals and the request
@@ -133,7 +133,7 @@ class _Literal(NamedTuple):
 
 
 def _literals(plan: Plan, catalogue: Catalogue) -> Iterator[_Literal]:
-    """The literals that the request should name: no references, no truth values, no defaults."""
+    """The literals that the request should name: all except references, booleans and defaults."""
     for step in plan:
         tool = catalogue.tool(step.tool)
         for name, value in step.arguments.items() if tool else ():
@@ -143,26 +143,26 @@ def _literals(plan: Plan, catalogue: Catalogue) -> Iterator[_Literal]:
 
 
 def _is_everything(value: Value, argument: Argument) -> bool:
-    """Whether a list holds all that is allowed, which says nothing."""
+    """Whether a list has all allowed values, so that it restricts nothing and need not be named."""
     allowed = allowed_values(array_items(argument.schema) or {})
     return isinstance(value, list) and len(value) == len(allowed) > 1 and all(one in allowed for one in value)
 
 
-class _Said:
-    """The words of a request, in forms that can be compared."""
+class _RequestWords:
+    """The words of a request, normalised for comparison."""
 
     def __init__(self, request: str) -> None:
         self.text = f" {_plain(request)} "
         self.stems = set(map(_stem, self.text.split()))
 
     def names(self, literal: _Literal) -> bool:
-        """Whether the literal is in the request: as it stands, or by its words."""
+        """Whether the request contains the literal: as it is, or by its words."""
         plain = _plain(literal.text)
         if f" {plain} " in self.text or (len(plain) > 2 and plain in self.text):
             return True
         parts = [_stem(word) for word in _plain(" ".join(words(literal.text))).split()] or plain.split()
-        found = sum(word in self.stems for word in parts)
-        return found >= (len(parts) if len(parts) < LONG else SAID * len(parts))
+        matches = sum(word in self.stems for word in parts)
+        return matches >= (len(parts) if len(parts) < LONG else LONG_SHARE * len(parts))
 
 
 def _plain(text: str) -> str:
@@ -170,7 +170,7 @@ def _plain(text: str) -> str:
 
 
 def _stem(word: str) -> str:
-    """`issues` and `issue`, `three` and `3` are one."""
+    """The same text for `issues` and `issue`, and for `three` and `3`."""
     return NUMBERS.get(word, word.removesuffix("s") if len(word) > 2 else word)
 
 
@@ -178,23 +178,23 @@ def _stem(word: str) -> str:
 
 
 def _unused(plan: Plan, catalogue: Catalogue) -> Iterator[Doubt]:
-    """Steps before the last whose output nobody uses, unless what they do is the point."""
+    """Doubts about steps before the last whose output is not used, unless the tool has an effect."""
     used = {step for some in plan.dependencies() for step in some}
     for i, step in enumerate(plan.steps[:-1]):
         tool = catalogue.tool(step.tool)
-        if i not in used and tool and _only_tells(tool):
+        if i not in used and tool and _is_read_only(tool):
             yield Doubt("unused-step", f"nothing uses the output of step {i} ({step.tool})")
 
 
-def _only_tells(tool: Tool) -> bool:
-    """Whether a call without a use for its output would be for nothing: by the tool's hint, else by its words."""
+def _is_read_only(tool: Tool) -> bool:
+    """Whether a call is useless if its output is not used: by the tool's `readOnlyHint`, else by its words."""
     hint = tool.annotations.get("readOnlyHint")
-    said = {_stem(word) for word in words(f"{tool.name} {tool.description}")}
-    return bool(hint) if hint is not None else not is_nothing(tool.output) and not said & EFFECTS
+    stems = {_stem(word) for word in words(f"{tool.name} {tool.description}")}
+    return bool(hint) if hint is not None else not is_nothing(tool.output) and not stems & EFFECTS
 
 
 def _loose(plan: Plan, catalogue: Catalogue) -> Iterator[Doubt]:
-    """References to outputs that are described in prose alone, where the prose speaks of something else."""
+    """Doubts about references to outputs that are described only in prose, if the prose is about something else."""
     for i, step in enumerate(plan):
         consumer = catalogue.tool(step.tool)
         for name, value in step.arguments.items():
@@ -209,57 +209,58 @@ def _loose(plan: Plan, catalogue: Catalogue) -> Iterator[Doubt]:
 
 def _sensible(producer: Tool, reference: Reference, consumer: Tool, argument: Argument, value: Value) -> bool:
     likely = likely_output(producer)
-    if likely == producer.output:  # it has a schema, by which the plan was checked, or nothing is known of it
+    if likely == producer.output:  # it has a schema, against which the plan was checked, or nothing is known about it
         return True
     output = part(likely, reference.path)
-    asked = array_items(argument.schema) if isinstance(value, list) else argument.schema
-    if output is None or asked is None or not fits(output, asked):
+    needed = array_items(argument.schema) if isinstance(value, list) else argument.schema
+    if output is None or needed is None or not fits(output, needed):
         return False
-    told = set(words(str(output.get("description", "")))) - UNTOLD
-    if not told and any(ID.fullmatch(str(example)) for example in asked.get("examples", ())):
-        return True  # an id of whatever was found, where an id is asked for
+    described = set(words(str(output.get("description", "")))) - GENERIC
+    if not described and any(ID.fullmatch(str(example)) for example in needed.get("examples", ())):
+        return True  # the id of anything suits an argument that takes ids
     return affinity(producer, reference.path, output, consumer, argument) > 0
 
 
 # ---------------------------------------------------------------- text
 
 
-def _bounds(asked: str, bounds: RequestBounds) -> Iterator[Doubt]:
-    count = len(asked.split())
+def _bounds(request: str, bounds: RequestBounds) -> Iterator[Doubt]:
+    """Doubts about the length and the language of a request."""
+    count = len(request.split())
     if not bounds.shortest <= count <= bounds.longest:
         yield Doubt("length", f"{count} words, not {bounds.shortest} to {bounds.longest}")
     if bounds.languages:
-        language = _language(asked)
+        language = _language(request)
         if language not in bounds.languages:
             yield Doubt("language", f"seems to be {language!r}, not {' or '.join(bounds.languages)}")
 
 
 def _language(text: str) -> str:
-    """The ISO 639-1 code of the most likely language; a short text may be told wrongly."""
+    """The ISO 639-1 code of the most likely language; may be wrong for a short text."""
     try:
         import py3langid
     except ImportError as error:
         raise DatasetError(
-            "languages are told by the package `py3langid`",
+            "detecting languages needs the package `py3langid`",
             where="refine.languages",
             remedy="pip install 'platypus-llm[language]', or leave `languages` out.",
         ) from error
     return str(py3langid.classify(text)[0])
 
 
-def _private(asked: str, row: Row) -> Iterator[Doubt]:
-    """Secrets and personal data in the request or the answer. What is found is shown in part only."""
-    text = asked if isinstance(row, Example) else f"{asked} {row.output}"
+def _private(request: str, row: Row) -> Iterator[Doubt]:
+    """Doubts about secrets and personal data in the request or the answer. Only their first characters are shown."""
+    text = request if isinstance(row, Example) else f"{request} {row.output}"
     if isinstance(row, Example):
-        text = " ".join([asked, *map(one_line, plan_literals(row.plan))])
+        text = " ".join([request, *map(one_line, plan_literals(row.plan))])
     if not HINT.search(text):
         return
     kinds: tuple[tuple[DoubtKind, dict[str, re.Pattern[str]]], ...] = (("secret", SECRETS), ("personal-data", PERSONAL))
     for kind, patterns in kinds:
         for name, pattern in patterns.items():
-            for found in sorted({match[0] for match in pattern.finditer(text)}):
-                if name != "card number" or _is_card(found):
-                    yield Doubt(kind, f"{name} {found[:3]}…")
+            for secret in sorted({match[0] for match in pattern.finditer(text)}):
+                if name != "card number" or _is_card(secret):
+                    yield Doubt(kind, f"{name} {secret[:3]}…")
 
 
 def _is_card(text: str) -> bool:

@@ -1,7 +1,6 @@
-"""What `refine` did, to be read: `report.md`, `report.html` with its plots in it, and the dataset's card `README.md`.
+"""The pages about what `refine` did: `report.md`, `report.html` with its plots, and the dataset card `README.md`.
 
-The counts come from `report.json`'s content; samples of rows and rejections stand beside them. No page needs anything
-from the network.
+The counts are those of `report.json`; samples of rows and rejections are shown with them. No page needs the network.
 """
 
 import json
@@ -14,8 +13,8 @@ from platypus.refinement.candidates import Candidate
 from platypus.reports import Section, as_html, as_markdown
 from platypus.run.recipe import Recipe
 
-SHOWN = 3  # samples of each kind
-LONGEST = 300  # letters of a sample
+SAMPLES = 3  # of each kind
+SAMPLE_LENGTH = 300  # characters
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
 SPLITS = ("train", "valid", "test")
 ALPACA = ("instruction", "input", "output")
@@ -30,7 +29,7 @@ def write_reports(
     rejected: Sequence[Rejected],
     recipe: Recipe,
 ) -> None:
-    """Write `report.json` and the pages beside it."""
+    """Write `report.json` and the pages into `folder`."""
     text = json.dumps(report, indent=2, ensure_ascii=False)
     (folder / "report.json").write_text(text, encoding="utf-8")
     sections = list(_sections(report, splits, rejected))
@@ -68,44 +67,47 @@ def _sections(
         lengths = {f"{steps} calls": count for steps, count in report["steps"]["train"].items()}
         yield Section("Length of plans in the training data", bars=lengths)
     for name in SPLITS:
-        samples = [_clipped(f"{one.question} → {one.said}") for one in splits[name][:SHOWN]]
-        if samples:
+        if samples := _samples(splits[name]):
             yield Section(f"The first rows of {name}", samples=samples)
 
 
+def _samples(rows: Sequence[Candidate]) -> list[str]:
+    return [_clipped(f"{one.question} → {one.answer_text}") for one in rows[:SAMPLES]]
+
+
 def _of_kind(rejected: Sequence[Rejected], kind: str) -> list[Rejected]:
-    found = (row for row in rejected if row.kind == kind)
-    return [row for row, _ in zip(found, range(SHOWN), strict=False)]
+    rows = (row for row in rejected if row.kind == kind)
+    return [row for row, _ in zip(rows, range(SAMPLES), strict=False)]
 
 
 def _rejection(row: Rejected) -> str:
     data = row.to_json()["row"]
-    asked = data.get("query", data.get("instruction")) if isinstance(data, Mapping) else data
+    request = data.get("query", data.get("instruction")) if isinstance(data, Mapping) else data
     evidence = "; ".join(text for text in row.evidence if text != row.reason)
-    return _clipped(f"{row}: {asked}" + (f" ({evidence})" if evidence else ""))
+    return _clipped(f"{row}: {request}" + (f" ({evidence})" if evidence else ""))
 
 
 def _doubts(splits: Mapping[str, Sequence[Candidate]], kind: str) -> Iterator[str]:
-    found = (
+    texts = (
         f"{one.place}: {finding.what}: {one.question}"
         for rows in splits.values()
         for one in rows
         for finding in one.findings
         if finding.kind == kind
     )
-    yield from (_clipped(text) for text, _ in zip(found, range(SHOWN), strict=False))
+    yield from (_clipped(text) for text, _ in zip(texts, range(SAMPLES), strict=False))
 
 
 def _clipped(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    return line if len(line) <= SAMPLE_LENGTH else f"{line[: SAMPLE_LENGTH - 1]}…"
 
 
 # ---------------------------------------------------------------- the card
 
 
 def _card(report: Mapping[str, Any], splits: Mapping[str, Sequence[Candidate]], recipe: Recipe) -> str:
-    """The dataset's card, with the head that dataset pages read."""
+    """The dataset card, with the YAML header that the Hugging Face hub reads."""
     total = sum(report[name] for name in SPLITS)
     size = next((name for most, name in SIZES if total < most), "n>10M")
     is_plans = recipe.catalogue is not None
@@ -134,7 +136,7 @@ def _card(report: Mapping[str, Any], splits: Mapping[str, Sequence[Candidate]], 
         Section("Source", f"Data: {sources}. Given tests: {', '.join(recipe.refine.test) or 'none'}."),
         Section("Quality", f"Left out: {left_out}. Doubts about rows that stayed: {doubts}. See report.md."),
         Section("Splits", _apart(recipe)),
-        Section("Samples", samples=[_clipped(f"{one.question} → {one.said}") for one in splits["train"][:SHOWN]]),
+        Section("Samples", samples=_samples(splits["train"])),
         Section("Licence", "That of the sources; Platypus adds no claim of its own."),
     ]
     return (
@@ -143,12 +145,12 @@ def _card(report: Mapping[str, Any], splits: Mapping[str, Sequence[Candidate]], 
 
 
 def _features(is_plans: bool) -> list[str]:
-    """The columns with their types: plans hold values of any type, which no table has."""
+    """The columns with their types; `json` for plans, whose values have any type."""
     columns = (
         {"query": "string", "plan": "json", "catalogue": "string"} if is_plans else dict.fromkeys(ALPACA, "string")
     )
-    named = {**columns, "origin": "json"}
-    return [f"  - name: {name}\n    dtype: {kind}" for name, kind in named.items()]
+    types = {**columns, "origin": "json"}
+    return [f"  - name: {name}\n    dtype: {kind}" for name, kind in types.items()]
 
 
 def _apart(recipe: Recipe) -> str:

@@ -1,8 +1,8 @@
-"""How much texts are alike: sets of character trigrams, their cosine, and what hangs together by it.
+"""Similarity of texts: sets of character trigrams, their cosine, and the groups that similar texts form.
 
-`near_duplicates` and `alike` are exact. `connected` is exact up to EXACT texts; above, MinHash signatures name the
+`near_duplicates` and `alike` are exact. `connected` is exact up to EXACT texts; above, MinHash signatures propose the
 candidates (Broder 1997; banded as in Leskovec, Rajaraman, Ullman, "Mining of massive datasets", chapter 3), and each is
-verified, so that time grows with the number of texts and not with its square. What the texts are is not known here.
+verified, so that time grows with the number of texts and not with its square. Does not know what the texts are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,18 +18,18 @@ from platypus.refinement.grouping import Ints, merged
 
 Floats = NDArray[np.float64]
 
-EXACT = 5_000  # texts up to which every pair is looked at
-MISSED = 1e-4  # of pairs that are just alike enough, the share that no band may bring together
-BUCKET = 64  # texts of one bucket that are compared with one another
-EACH = 8  # of those, how many of one group
+EXACT = 5_000  # most texts for which every pair is considered
+MISSED = 1e-4  # share of pairs exactly at the threshold that may share no band
+BUCKET = 64  # most texts of one bucket that are compared with each other
+EACH = 8  # most of these from one group
 BITS = 1024  # of a sketch
-PAIRS = 50_000  # pairs, and
-CELLS = 2_000_000  # set members that are worked on at once
+PAIRS = 50_000  # pairs processed at once
+CELLS = 2_000_000  # set members processed at once
 EPSILON = 1e-9
 
 
 class Pairs(NamedTuple):
-    """Pairs of texts, by number, and how much they are alike (1: they hold the same trigrams)."""
+    """Pairs of texts, by number, and their cosine (1: they have the same trigrams)."""
 
     first: Ints
     second: Ints
@@ -38,7 +38,7 @@ class Pairs(NamedTuple):
 
 @dataclass(frozen=True)
 class Sets:
-    """The trigrams of some texts: a row of ones for each text, a column for each trigram, rare ones first."""
+    """The trigrams of some texts: a row of ones for each text, a column for each trigram, rare trigrams first."""
 
     rows: Any  # scipy.sparse.csr_array of int32, columns sorted in each row
     grams: NDArray[np.uint64]  # three code points of 21 bits each
@@ -48,13 +48,13 @@ class Sets:
 
     @cached_property
     def sizes(self) -> Ints:
-        """How many trigrams each text has."""
+        """The number of trigrams of each text."""
         sizes: Ints = np.diff(self.rows.indptr).astype(np.int64)
         return sizes
 
     @cached_property
     def sketches(self) -> NDArray[np.uint64]:
-        """Each text's trigrams as BITS bits; some share a bit."""
+        """Each text's trigrams as BITS bits; several trigrams may share a bit."""
         words = np.zeros((self.rows.shape[0], BITS // 64), np.uint64)
         bits = (_scrambled(self.grams) % np.uint64(BITS)).astype(np.uint16)
         for start in range(0, len(words), PAIRS):
@@ -66,23 +66,23 @@ class Sets:
 
     @cached_property
     def unseen(self) -> Ints:
-        """How many of a text's trigrams share their bit with another one of them."""
+        """For each text, the number of trigrams minus the number of bits: those that the sketch does not show."""
         unseen: Ints = self.sizes - np.bitwise_count(self.sketches).sum(axis=1, dtype=np.int64)
         return unseen
 
 
 def trigrams(texts: Sequence[str], *, block: int = 20_000) -> Sets:
-    """The sets of trigrams within words, a space at both of a word's ends: " a ", " li", "lis", "st "."""
+    """Return the sets of trigrams within words, with a space at both ends of a word: " a ", " li", "lis", "st "."""
     blocks = [_block(texts[start : start + block]) for start in range(0, len(texts), block)]
-    grams = _distinct(np.concatenate([found.grams for found in blocks])) if blocks else np.empty(0, np.uint64)
+    grams = _distinct(np.concatenate([part.grams for part in blocks])) if blocks else np.empty(0, np.uint64)
     counts = np.zeros(len(grams), np.int64)
-    for found in blocks:
-        counts[np.searchsorted(grams, found.grams)] += np.bincount(found.column, minlength=len(found.grams))
+    for part in blocks:
+        counts[np.searchsorted(grams, part.grams)] += np.bincount(part.column, minlength=len(part.grams))
     by_rarity = np.argsort(counts, kind="stable")
     place = np.empty(len(grams), np.int32)
     place[by_rarity] = np.arange(len(grams), dtype=np.int32)
-    columns = [place[np.searchsorted(grams, found.grams)][found.column] for found in blocks]
-    ends = np.concatenate([[0], *(found.sizes for found in blocks)]).cumsum()
+    columns = [place[np.searchsorted(grams, part.grams)][part.column] for part in blocks]
+    ends = np.concatenate([[0], *(part.sizes for part in blocks)]).cumsum()
     indices = np.concatenate(columns) if blocks else np.empty(0, np.int32)
     rows = csr_array((np.ones(len(indices), np.int32), indices, ends), shape=(len(texts), len(grams)))
     rows.sort_indices()
@@ -91,7 +91,7 @@ def trigrams(texts: Sequence[str], *, block: int = 20_000) -> Sets:
 
 class _Block(NamedTuple):
     grams: NDArray[np.uint64]
-    column: NDArray[np.int32]  # of each member, row after row
+    column: NDArray[np.int32]  # of each set member, row after row
     sizes: Ints
 
 
@@ -100,7 +100,7 @@ def _block(texts: Sequence[str]) -> _Block:
     points = np.frombuffer("".join(spaced).encode("utf-32-le"), np.uint32).astype(np.uint64)
     row = np.repeat(np.arange(len(texts)), np.fromiter(map(len, spaced), np.int64, len(spaced)))[:-2]
     gram = (points[:-2] << np.uint64(42)) | (points[1:-1] << np.uint64(21)) | points[2:]
-    within = points[1:-1] != ord(" ")  # so none reaches into the next word or text
+    within = points[1:-1] != ord(" ")  # so that no trigram spans two words or texts
     grams = _distinct(gram[within])
     members = _distinct(row[within] * len(grams) + np.searchsorted(grams, gram[within]))
     return _Block(
@@ -109,7 +109,7 @@ def _block(texts: Sequence[str]) -> _Block:
 
 
 def _distinct(values: Any) -> Any:
-    """The different values in order; sorting is some times quicker here than the hashes of `numpy.unique`."""
+    """The distinct values in order; sorting is several times faster here than the hashes of `numpy.unique`."""
     ordered = np.sort(values)
     return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
 
@@ -118,22 +118,22 @@ def _distinct(values: Any) -> Any:
 
 
 def near_duplicates(texts: Sequence[str], *, threshold: float, block: int = 2000) -> Pairs:
-    """Every pair of texts (none blank) whose sets of character trigrams have a cosine of at least `threshold`."""
+    """Return every pair of texts (none blank) whose trigram sets have a cosine of at least `threshold`."""
     sets = trigrams(texts)
-    return _joined(_later(pairs) for pairs in alike(sets, sets, threshold=threshold, block=block))
+    return _concatenated(_later(pairs) for pairs in alike(sets, sets, threshold=threshold, block=block))
 
 
 def _later(pairs: Pairs) -> Pairs:
-    """The pairs of a text with a later one."""
-    return _only(pairs, pairs.first < pairs.second)
+    """The pairs whose first text comes before the second."""
+    return _select(pairs, pairs.first < pairs.second)
 
 
-def _only(pairs: Pairs, some: Any) -> Pairs:
+def _select(pairs: Pairs, some: Any) -> Pairs:
     return Pairs(pairs.first[some], pairs.second[some], pairs.likeness[some])
 
 
-def _joined(parts: Iterator[Pairs]) -> Pairs:
-    """The pairs in order."""
+def _concatenated(parts: Iterator[Pairs]) -> Pairs:
+    """All pairs, ordered by the first, then the second text."""
     empty = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
     columns = [np.concatenate(column) for column in zip(empty, *parts, strict=True)]
     order = np.lexsort((columns[1], columns[0]))
@@ -141,11 +141,11 @@ def _joined(parts: Iterator[Pairs]) -> Pairs:
 
 
 def alike(left: Sets, right: Sets, *, threshold: float, block: int = 2000) -> Iterator[Pairs]:
-    """Every pair of a left and a right text, of one `trigrams` call, that are alike; some left texts at a time.
+    """Yield every pair of a left and a right text, of one `trigrams` call, with cosine ≥ `threshold`; in blocks.
 
     Exact, by prefix filtering (Bayardo et al., "Scaling up all pairs similarity search", WWW 2007): sets with
-    |x ∩ y| ≥ t·√(|x|·|y|) have one of the |x| - ⌈t²·|x|⌉ + 1 rarest members of x, and of as many of y, in common;
-    and beyond those, no more than the greater of both rests.
+    |x ∩ y| ≥ t·√(|x|·|y|) have in common at least one of the |x| - ⌈t²·|x|⌉ + 1 rarest members of x and of as many
+    of y, and, beyond those prefixes, at most as many members as the larger of both rests.
     """
     begins, others = _prefixes(left, threshold), _prefixes(right, threshold)
     rest, other_rest = left.sizes - np.diff(begins.indptr), right.sizes - np.diff(others.indptr)
@@ -160,37 +160,37 @@ def alike(left: Sets, right: Sets, *, threshold: float, block: int = 2000) -> It
 
 
 def _prefixes(sets: Sets, threshold: float) -> Any:
-    """The members of which two texts that are alike have one in common."""
-    kept = sets.sizes - np.ceil(threshold**2 * sets.sizes - EPSILON).astype(np.int64) + 1
-    ends = np.concatenate([[0], kept.cumsum()])
-    members = np.repeat(sets.rows.indptr[:-1] - ends[:-1], kept) + np.arange(ends[-1])
+    """The rarest members of each set: two sets above the threshold have at least one of these in common."""
+    lengths = sets.sizes - np.ceil(threshold**2 * sets.sizes - EPSILON).astype(np.int64) + 1
+    ends = np.concatenate([[0], lengths.cumsum()])
+    members = np.repeat(sets.rows.indptr[:-1] - ends[:-1], lengths) + np.arange(ends[-1])
     indices = sets.rows.indices[members]
     return csr_array((np.ones(len(indices), np.int32), indices, ends), shape=sets.rows.shape)
 
 
 def _verified(left: Sets, right: Sets, first: Ints, second: Ints, threshold: float) -> Pairs:
-    """Those of the candidates that are alike.
+    """The candidate pairs with a cosine of at least `threshold`.
 
-    What two sketches have in common, and what either of them does not show, is no less than what the sets have in
-    common; most candidates are done with by that.
+    The common bits of two sketches, plus the trigrams that either does not show, are an upper bound for the common
+    trigrams; this rules out most candidates.
     """
-    found = []
+    parts = []
     for start in range(0, len(first), PAIRS):
         a, b = first[start : start + PAIRS], second[start : start + PAIRS]
         roots = np.sqrt(left.sizes[a] * right.sizes[b])
-        seen = np.bitwise_count(left.sketches[a] & right.sketches[b]).sum(axis=1, dtype=np.int32)
-        maybe = seen + np.minimum(left.unseen[a], right.unseen[b]) >= threshold * roots - EPSILON
-        a, b = a[maybe], b[maybe]
-        cosine = np.asarray(left.rows[a].multiply(right.rows[b]).sum(axis=1)).ravel() / roots[maybe]
-        found.append(_only(Pairs(a, b, cosine), cosine >= threshold - EPSILON))
-    return _joined(iter(found))
+        shared_bits = np.bitwise_count(left.sketches[a] & right.sketches[b]).sum(axis=1, dtype=np.int32)
+        possible = shared_bits + np.minimum(left.unseen[a], right.unseen[b]) >= threshold * roots - EPSILON
+        a, b = a[possible], b[possible]
+        cosine = np.asarray(left.rows[a].multiply(right.rows[b]).sum(axis=1)).ravel() / roots[possible]
+        parts.append(_select(Pairs(a, b, cosine), cosine >= threshold - EPSILON))
+    return _concatenated(iter(parts))
 
 
-# ---------------------------------------------------------------- what hangs together
+# ---------------------------------------------------------------- groups of similar texts
 
 
 def connected(sets: Sets, groups: Ints, *, threshold: float) -> Ints:
-    """The groups, numbers from 0 for each text, joined wherever a text of one is alike to a text of another."""
+    """Return the groups, one number from 0 for each text, with groups joined if texts of both are similar."""
     if sets.rows.shape[0] <= EXACT:
         for pairs in alike(sets, sets, threshold=threshold, block=500):
             groups = merged(groups, pairs.first, pairs.second)
@@ -199,7 +199,7 @@ def connected(sets: Sets, groups: Ints, *, threshold: float) -> Ints:
     for band in range(0, signatures.values.shape[1], signatures.width):
         key = _mixed(signatures.values[:, band : band + signatures.width])
         candidates = _candidates(key, groups)
-        pairs = _joined(_verified(sets, sets, first, second, threshold) for first, second in candidates)
+        pairs = _concatenated(_verified(sets, sets, first, second, threshold) for first, second in candidates)
         groups = merged(groups, pairs.first, pairs.second)
     return groups
 
@@ -210,7 +210,7 @@ class _Signatures(NamedTuple):
 
 
 def _signatures(sets: Sets, threshold: float) -> _Signatures:
-    """MinHash values, in as many bands as bring together all but MISSED of the pairs at the threshold."""
+    """MinHash values, in enough bands that only MISSED of the pairs at the threshold share no band."""
     least = min(threshold**2, 1 - EPSILON)
     bands = {width: int(np.ceil(np.log(MISSED) / np.log1p(-(least**width)))) for width in range(1, 9)}
     width = max(width for width, count in bands.items() if width == 1 or width * count <= 96)
@@ -234,7 +234,7 @@ def _scrambled(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _mixed(band: NDArray[np.uint32]) -> NDArray[np.uint64]:
-    """One number for each row of a band."""
+    """One hash for each row of a band."""
     key = np.zeros(len(band), np.uint64)
     for column in band.T:
         key = _scrambled(key ^ column)
@@ -242,29 +242,29 @@ def _mixed(band: NDArray[np.uint32]) -> NDArray[np.uint64]:
 
 
 def _candidates(key: NDArray[np.uint64], groups: Ints) -> Iterator[tuple[Ints, Ints]]:
-    """Pairs of texts with one key that are of different groups; of a great bucket a sample from all of its groups."""
+    """Pairs of texts with the same key from different groups; from a large bucket, a sample of all its groups."""
     order = np.argsort(key, kind="stable")
     begins = np.flatnonzero(np.diff(key[order], prepend=~key[order[:1]]))
     bucket = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(order)))
-    own = groups[order]
-    mixed = np.minimum.reduceat(own, begins) != np.maximum.reduceat(own, begins)
-    order, bucket, own = order[mixed[bucket]], bucket[mixed[bucket]], own[mixed[bucket]]
-    sort = np.lexsort((order, own, bucket))
-    turn = _place(bucket[sort], own[sort])
-    few = sort[turn < EACH]
-    few = few[np.lexsort((own[few], turn[turn < EACH], bucket[few]))]
-    few = few[_place(bucket[few]) < BUCKET]
-    order, bucket, own = order[few], bucket[few], own[few]
+    group = groups[order]
+    is_mixed = np.minimum.reduceat(group, begins) != np.maximum.reduceat(group, begins)
+    order, bucket, group = order[is_mixed[bucket]], bucket[is_mixed[bucket]], group[is_mixed[bucket]]
+    sort = np.lexsort((order, group, bucket))
+    position = _position_in_run(bucket[sort], group[sort])
+    sampled = sort[position < EACH]
+    sampled = sampled[np.lexsort((group[sampled], position[position < EACH], bucket[sampled]))]
+    sampled = sampled[_position_in_run(bucket[sampled]) < BUCKET]
+    order, bucket, group = order[sampled], bucket[sampled], group[sampled]
     for shift in range(1, BUCKET):
         together = bucket[:-shift] == bucket[shift:]
         if not together.any():
             break
-        together &= own[:-shift] != own[shift:]
+        together &= group[:-shift] != group[shift:]
         yield order[:-shift][together], order[shift:][together]
 
 
-def _place(*keys: Ints) -> Ints:
-    """Of each position, how many before it have the same keys, which stand in a row."""
+def _position_in_run(*keys: Ints) -> Ints:
+    """For each position, its place in the run of equal keys to which it belongs, from 0."""
     new = np.zeros(len(keys[0]), bool)
     for key in keys:
         new |= np.diff(key, prepend=-1) != 0
@@ -272,53 +272,53 @@ def _place(*keys: Ints) -> Ints:
     return np.arange(len(new)) - np.repeat(begins, np.diff(begins, append=len(new)))
 
 
-# ---------------------------------------------------------------- what is superfluous
+# ---------------------------------------------------------------- redundant texts
 
 
 def repeated(sets: Sets, groups: Ints, *, threshold: float) -> Pairs:
-    """Of texts of one group, those that are alike to an earlier one that stays, as pairs of it and the other.
+    """Return pairs of a text that stays and a later one of its group that is similar to it and can be removed.
 
-    The order of the texts says which is the better one. Exact within each group of at most EXACT.
+    Earlier texts are better. Exact within each group of at most EXACT.
     """
     order = np.argsort(groups, kind="stable")
     sizes = np.bincount(groups)
-    great = sizes[groups[order]] > BUCKET
-    small = order[~great]
-    found = [_of_small(sets, small, groups[small], threshold)]
-    some, number = order[great], groups[order[great]]
-    for members in np.split(some, np.flatnonzero(np.diff(number)) + 1) if len(some) else ():
-        pairs = _of_great(sets[members], threshold)
-        found.append(Pairs(members[pairs.first], members[pairs.second], pairs.likeness))
-    return _superfluous(_joined(iter(found)))
+    is_large = sizes[groups[order]] > BUCKET
+    small = order[~is_large]
+    parts = [_of_small(sets, small, groups[small], threshold)]
+    in_large, number = order[is_large], groups[order[is_large]]
+    for members in np.split(in_large, np.flatnonzero(np.diff(number)) + 1) if len(in_large) else ():
+        pairs = _of_large(sets[members], threshold)
+        parts.append(Pairs(members[pairs.first], members[pairs.second], pairs.likeness))
+    return _redundant(_concatenated(iter(parts)))
 
 
-def _of_great(sets: Sets, threshold: float) -> Pairs:
-    """Pairs of one great group, in the parts that hang together."""
+def _of_large(sets: Sets, threshold: float) -> Pairs:
+    """Pairs of one large group, searched within its connected parts."""
     everything = np.arange(sets.rows.shape[0])
     parts = connected(sets, everything, threshold=threshold) if len(everything) > EXACT else np.zeros_like(everything)
     if parts.any():
         return repeated(sets, parts, threshold=threshold)
-    return _joined(_later(pairs) for pairs in alike(sets, sets, threshold=threshold, block=500))
+    return _concatenated(_later(pairs) for pairs in alike(sets, sets, threshold=threshold, block=500))
 
 
 def _of_small(sets: Sets, order: Ints, groups: Ints, threshold: float) -> Pairs:
-    """All pairs of small groups; texts of one group stand in a row."""
-    found = []
+    """All pairs of small groups; `order` has the texts of one group in a row."""
+    parts = []
     for shift in range(1, BUCKET):
         together = groups[:-shift] == groups[shift:]
         if not together.any():
             break
         first, second = order[:-shift][together], order[shift:][together]
-        found.append(_verified(sets, sets, first, second, threshold))
-    return _joined(iter(found))
+        parts.append(_verified(sets, sets, first, second, threshold))
+    return _concatenated(iter(parts))
 
 
-def _superfluous(pairs: Pairs) -> Pairs:
-    """Of pairs in order, one for each second text whose first one stays."""
-    gone: set[int] = set()
+def _redundant(pairs: Pairs) -> Pairs:
+    """Of ordered pairs, one for each second text whose first text stays."""
+    removed: set[int] = set()
     chosen = []
     for i, (first, second) in enumerate(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)):
-        if first not in gone and second not in gone:
-            gone.add(second)
+        if first not in removed and second not in removed:
+            removed.add(second)
             chosen.append(i)
-    return _only(pairs, np.array(chosen, np.int64))
+    return _select(pairs, np.array(chosen, np.int64))

@@ -1,6 +1,6 @@
-"""Rows into train, valid and test, so that what hangs together stands on one side; and no kind of row prevails.
+"""Splits of rows into train, valid and test, with each family in one split; and rows that are over-represented.
 
-Rows are numbers here, and what they have in common is given as numbers too. Draws depend on the generator alone.
+Rows are indices here, and families are lists of them. Draws depend only on the given random generator.
 """
 
 import math
@@ -8,67 +8,67 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 
-LARGEST = 10  # families of up to a tenth of a held-out split come first
+LARGEST = 10  # families of at most 1/LARGEST of a held-out split are drawn first
 
 
 def split(families: Sequence[Sequence[int]], *, fractions: Mapping[str, float], rng: Random) -> dict[str, list[int]]:
-    """Whole families, drawn at random, up to each fraction of the rows; the rest is for training.
+    """Draw whole families at random, up to each fraction of the rows; the rest is for training.
 
-    Small families come first, so that no few templates fill a held-out split. Rows keep their order.
+    Small families are drawn first, so that a held-out split is not filled by a few templates. Rows keep their order.
     """
     total = sum(map(len, families))
-    left = rng.sample(families, len(families))
-    made: dict[str, list[int]] = {}
+    remaining = rng.sample(families, len(families))
+    splits: dict[str, list[int]] = {}
     for name, fraction in fractions.items():
-        drawn = _draw(left, round(fraction * total))
-        left = [family for family in left if family[0] not in drawn]
-        made[name] = sorted(drawn)
-    made["train"] = sorted(i for family in left for i in family)
-    return made
+        held_out = _draw(remaining, round(fraction * total))
+        remaining = [family for family in remaining if family[0] not in held_out]
+        splits[name] = sorted(held_out)
+    splits["train"] = sorted(i for family in remaining for i in family)
+    return splits
 
 
 def _draw(families: Sequence[Sequence[int]], wanted: int) -> set[int]:
-    drawn: set[int] = set()
+    held_out: set[int] = set()
     for family in sorted(families, key=lambda family: max(len(family), wanted // LARGEST)):
-        if len(drawn) + len(family) <= wanted:
-            drawn.update(family)
-    return drawn
+        if len(held_out) + len(family) <= wanted:
+            held_out.update(family)
+    return held_out
 
 
 def split_by_tool(
     families: Sequence[Sequence[int]], tools: Sequence[Sequence[str]], *, fractions: Mapping[str, float], rng: Random
 ) -> dict[str, list[int]]:
-    """The same, but with tools drawn: all families that call one of them are held out, so training never sees it.
+    """Like `split`, but draw tools: all families that call one of them are held out, so training never sees it.
 
-    `tools` names those of each row. A held-out plan may call other tools beside a drawn one.
+    `tools` are those of each row. A held-out plan may call other tools besides a drawn one.
     """
     total = sum(map(len, families))
-    left = [(list(family), {tool for i in family for tool in tools[i]}) for family in families]
-    made: dict[str, list[int]] = {}
+    remaining = [(list(family), {tool for i in family for tool in tools[i]}) for family in families]
+    splits: dict[str, list[int]] = {}
     for name, fraction in fractions.items():
-        drawn: set[str] = set()
-        names = sorted({tool for _, called in left for tool in called})
+        held_out_tools: set[str] = set()
+        names = sorted({tool for _, called in remaining for tool in called})
         for tool in rng.sample(names, len(names)):
-            more = drawn | {tool}
-            if sum(len(family) for family, called in left if called & more) <= round(fraction * total):
-                drawn = more
-        made[name] = sorted(i for family, called in left if called & drawn for i in family)
-        left = [(family, called) for family, called in left if not called & drawn]
-    made["train"] = sorted(i for family, _ in left for i in family)
-    return made
+            more = held_out_tools | {tool}
+            if sum(len(family) for family, called in remaining if called & more) <= round(fraction * total):
+                held_out_tools = more
+        splits[name] = sorted(i for family, called in remaining if called & held_out_tools for i in family)
+        remaining = [(family, called) for family, called in remaining if not called & held_out_tools]
+    splits["train"] = sorted(i for family, _ in remaining for i in family)
+    return splits
 
 
 def overrepresented(rows: Sequence[int], keys: Sequence[Sequence[str]], *, share: float, rng: Random) -> Iterator[int]:
-    """The rows that are too many: of those with one key at most this share of all, and at least one, stays.
+    """Yield the surplus rows: of the rows with one key, at most `share` of all rows, and at least one, stay.
 
-    `keys` are those of each row; which rows stay is drawn.
+    `keys` are those of each row; which rows stay is drawn at random.
     """
     most = max(1, math.floor(share * len(rows)))
     counts: Counter[str] = Counter(key for i in rows for key in keys[i])
-    kept: Counter[str] = Counter()
+    staying: Counter[str] = Counter()
     for i in rng.sample(rows, len(rows)):
-        full = [key for key in keys[i] if counts[key] > most and kept[key] >= most]
+        full = [key for key in keys[i] if counts[key] > most and staying[key] >= most]
         if full:
             yield i
         else:
-            kept.update(keys[i])
+            staying.update(keys[i])

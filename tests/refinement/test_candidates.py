@@ -40,7 +40,7 @@ def test_what_is_known_of_a_row(tmp_path: Path) -> None:
     assert [finding.kind for finding in one.findings] == ["ungrounded"]
     assert one.grounded == 0.5
     assert [argument["argument_name"] for argument in one.to_json()["plan"][0]["arguments"]] == ["stage.name", "type"]
-    assert one.said == json.dumps(one.to_json()["plan"])
+    assert one.answer_text == json.dumps(one.to_json()["plan"])
 
 
 def test_equal_plans_have_one_answer_and_equal_templates_one_number(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_equal_plans_have_one_answer_and_equal_templates_one_number(tmp_path: Pa
 
 def test_text_answers(tmp_path: Path) -> None:
     one = only(gather([written(tmp_path, [{"instruction": "Add", "input": "1 2", "output": "3"}])], READING))
-    assert (one.question, one.said, one.steps, one.tools, one.is_example) == ("Add 1 2", "3", -1, (), False)
+    assert (one.question, one.answer_text, one.steps, one.tools, one.is_example) == ("Add 1 2", "3", -1, (), False)
 
 
 def test_several_processes_give_what_one_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,10 @@
 """Examples from a catalogue alone: `examples(catalogue, settings, seed=…)`.
 
 Plans are sampled from the catalogue, then written as English requests. Knows no particular catalogue: all words come
-from its names and descriptions and from a general grammar. Knows no models, but for a teacher behind an endpoint.
+from the catalogue's own names and descriptions and from a general grammar. Uses no model, except a teacher behind an
+endpoint.
 
-    lexicon.py          the word lists of words.toml; made-up nouns
+    lexicon.py          the word lists of words.toml; invented nouns
     catalogues/         random catalogues
     plans/              valid plans and made-up values; what examples cover
     requests/           a plan → an English request

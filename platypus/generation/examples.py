@@ -1,4 +1,4 @@
-"""The generator's loop: distinct examples of one catalogue, and what they cover of it."""
+"""The generator's loop: distinct examples for one catalogue, and how much of the catalogue they cover."""
 
 from collections.abc import Iterator
 from random import Random
@@ -14,12 +14,15 @@ from platypus.generation.requests.refusals import Refusals
 from platypus.plan.plan import Plan
 from platypus.run.settings import GenerateSettings
 
-TRIES = 50  # draws for each example that is wanted, before a catalogue counts as exhausted
-SEEN = 0.4  # the share of plans that are drawn for what is seen too seldom, while there is any
+DRAWS_PER_EXAMPLE = 50  # average number of draws after which a catalogue counts as exhausted
+COVERAGE_SHARE = 0.4  # least share of plans drawn for things that occur too rarely, while there are any
 
 
 def generate_examples(catalogue: Catalogue, settings: GenerateSettings, *, seed: int) -> Iterator[Example]:
-    """`settings.examples` distinct examples, always the same for a seed."""
+    """Yield `settings.examples` distinct examples, the same ones for the same seed.
+
+    Raises CatalogueError when no tool can be called, or when the catalogue allows too few distinct requests.
+    """
     rng = Random(f"generate/{seed}")
     sampler = Sampler(catalogue, settings.max_steps)
     phraser = Phraser(catalogue, typos=settings.typos, context=settings.context)
@@ -29,38 +32,38 @@ def generate_examples(catalogue: Catalogue, settings: GenerateSettings, *, seed:
             remedy="Give required arguments a type, an enum or `examples`, or add a tool that returns what they need.",
         )
     refusals, ledger = Refusals(sampler, phraser), Ledger(sampler, settings.coverage)
-    asked: set[str] = set()
-    tries = 0
-    while len(asked) < settings.examples:
-        tries += 1
-        if tries > TRIES * settings.examples:
+    requests: set[str] = set()
+    draws = 0
+    while len(requests) < settings.examples:
+        draws += 1
+        if draws > DRAWS_PER_EXAMPLE * settings.examples:
             raise CatalogueError(
-                f"only {len(asked)} distinct requests could be made from {len(catalogue)} tools",
-                remedy=f"Set examples = {len(asked)} under [generate], or give more tools, arguments or examples.",
+                f"only {len(requests)} distinct requests could be made from {len(catalogue)} tools",
+                remedy=f"Set examples = {len(requests)} under [generate], or give more tools, arguments or examples.",
             )
-        source: dict[str, Any] = {"source": "generate", "line": len(asked) + 1}
+        source: dict[str, Any] = {"source": "generate", "line": len(requests) + 1}
         if rng.random() < settings.refusals:
             request, source["refusal"] = refusals.request(rng)
-            said = PhrasedRequest(request, Plan(), request) if request else None
+            phrased = PhrasedRequest(request, Plan(), request) if request else None
         else:
-            said = phraser.said(rng, _plan(rng, sampler, ledger, left=settings.examples - len(asked)))
-        if said and said.core.lower() not in asked and literals_said(said.plan, said.request):
-            asked.add(said.core.lower())
-            ledger.count(said.plan)
-            yield Example(said.request, said.plan, catalogue.fingerprint, source)
+            phrased = phraser.phrase(rng, _plan(rng, sampler, ledger, remaining=settings.examples - len(requests)))
+        if phrased and phrased.core.lower() not in requests and literals_said(phrased.plan, phrased.request):
+            requests.add(phrased.core.lower())
+            ledger.count(phrased.plan)
+            yield Example(phrased.request, phrased.plan, catalogue.fingerprint, source)
 
 
-def _plan(rng: Random, sampler: Sampler, ledger: Ledger, *, left: int) -> Plan:
-    """A plan for what is seen too seldom, the more often the less room is left for it; else any plan."""
-    share = max(SEEN, 2 * ledger.missing / (3 * left))
+def _plan(rng: Random, sampler: Sampler, ledger: Ledger, *, remaining: int) -> Plan:
+    """A plan for something that occurs too rarely, more often as `remaining` shrinks; otherwise any plan."""
+    share = max(COVERAGE_SHARE, 2 * ledger.missing / (3 * remaining))
     plan = ledger.draw(rng) if ledger.missing and rng.random() < share else None
     return sampler.mixed(rng) if plan is None else plan
 
 
-def coverage_report(catalogue: Catalogue, settings: GenerateSettings, made: list[Example]) -> dict[str, Any]:
-    """What the examples cover of the catalogue: see `platypus.generation.plans.coverage.Ledger.report`."""
+def coverage_report(catalogue: Catalogue, settings: GenerateSettings, examples: list[Example]) -> dict[str, Any]:
+    """Return how much of the catalogue the examples cover, as `platypus.generation.plans.coverage.Ledger.report`."""
     ledger = Ledger(Sampler(catalogue, settings.max_steps), settings.coverage)
-    for example in made:
+    for example in examples:
         if example.plan.steps:
             ledger.count(example.plan)
     ledger.give_up(Random(0))

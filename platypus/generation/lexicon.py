@@ -1,4 +1,4 @@
-"""The word lists of `words.toml`, and made-up nouns."""
+"""The word lists of `words.toml`, and invented nouns."""
 
 import tomllib
 from functools import lru_cache
@@ -14,7 +14,7 @@ def word_lists() -> dict[str, Any]:
 
 
 def coined(rng: Random) -> str:
-    """A noun that does not exist: `brenolt`, `vasumi`."""
-    ends = ("b", "d", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "br", "st", "tr", "pl")
-    syllables = (rng.choice(ends) + rng.choice("aeiou") for _ in range(rng.choice((2, 2, 3))))
+    """An invented noun: `brenolt`, `vasumi`."""
+    consonants = ("b", "d", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "br", "st", "tr", "pl")
+    syllables = (rng.choice(consonants) + rng.choice("aeiou") for _ in range(rng.choice((2, 2, 3))))
     return "".join(syllables) + rng.choice(("", "n", "l", "r", "t", "ld"))

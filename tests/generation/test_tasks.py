@@ -68,5 +68,5 @@ def test_rows_that_cannot_be_learned_from_are_listed(tmp_path: Path) -> None:
     broken.write_text('{"query": \n' + json.dumps(good) + "\n", encoding="utf-8")
     (row,) = read_real_tasks([str(broken)]).rejected
     assert row.line == 1 and "no `tools`" not in row.reason
-    with pytest.raises(DatasetError, match="learned from"):
+    with pytest.raises(DatasetError, match="no usable row"):
         read_real_tasks([written(tmp_path, *bad)])

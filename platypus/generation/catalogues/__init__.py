@@ -1,4 +1,4 @@
-"""Random typed catalogues, for pretraining and rehearsal, and as a source of things that a catalogue lacks.
+"""Random typed catalogues, for pretraining, for rehearsal, and for requests that another catalogue cannot answer.
 
 Knows no plans and no requests.
 

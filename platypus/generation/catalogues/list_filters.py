@@ -1,4 +1,4 @@
-"""The filters of a made-up list tool: which values of an entity narrow the list, and how they are described."""
+"""The filters of a random list tool: arguments that narrow the list, and their descriptions."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from platypus.generation.lexicon import word_lists
 
 
 def alias(style: CatalogueStyle, entity: Entity) -> str:
-    """What a name says for the entity: now and then a part of it, or a word for anything."""
+    """The noun for an entity in a name: mostly its own, sometimes a part of it or a general word."""
     if style.rng.random() < 0.75:
         return entity.noun
     first, *others = entity.noun.split()
@@ -16,20 +16,20 @@ def alias(style: CatalogueStyle, entity: Entity) -> str:
 
 
 class ListFilters:
-    """What narrows a list of one entity. Where it has kinds (issues, tickets), some filters are of one kind alone."""
+    """Filters for a list of one entity. If the entity has kinds (issues, tickets), some filters belong to one kind."""
 
     def __init__(self, style: CatalogueStyle, entity: Entity, entities: list[Entity]) -> None:
         rng = style.rng
         self.style, self.entity, self.entities = style, entity, entities
-        self.linked = rng.sample(entities, len(entities))  # each narrows the list once, and never by its own kind
+        self.linked = rng.sample(entities, len(entities))  # each is used once, the listed entity never
         self.linked.remove(entity)
-        self.many = rng.random() < 0.5  # any of several values
+        self.many = rng.random() < 0.5  # filters take several values
         self.kinds = rng.sample(_plain_nouns(), rng.randint(2, 4)) if rng.random() < 0.35 else []
         self.dotted = rng.random() < (0.7 if self.kinds else 0.2)
-        self.those = entity.many if rng.random() < 0.7 else plural(alias(style, entity))
+        self.plural_noun = entity.many if rng.random() < 0.7 else plural(alias(style, entity))
 
     def some(self, count: int) -> Iterator[tuple[str, tuple[Definition, bool]]]:
-        """So many filters, or fewer where two have one name."""
+        """Yield `count` filters, and one for the kind if there are kinds; two may have the same name."""
         rng = self.style.rng
         if self.kinds and count > 2:
             schema: Definition = {"type": "string", "enum": self.kinds}
@@ -39,36 +39,36 @@ class ListFilters:
 
     def _any(self) -> tuple[str, tuple[Definition, bool]]:
         style, rng, lists = self.style, self.style.rng, word_lists()["catalogues"]
-        dot, those = self._whose()
+        prefix, those = self._subject()
         kind = rng.choice(("enum", "person", "entity", "text", "number", "flag", "date", "enum", "person"))
         if kind == "enum" or (kind == "entity" and not self.linked):
             word, values = rng.choice(list(lists["enums"].items()))
             text = f"{those} with {{any}} {plural(word)}"
-            listed = f". Allowed values: {', '.join(values)}" if rng.random() < 0.2 else ""
-            return self._filter(dot + style.name(word), {"type": "string", "enum": values}, text + listed)
+            allowed = f". Allowed values: {', '.join(values)}" if rng.random() < 0.2 else ""
+            return self._filter(prefix + style.name(word), {"type": "string", "enum": values}, text + allowed)
         if kind == "person":
             word = rng.choice(("owned by", "created by", "assigned to"))
             user = next((e for e in self.entities if e.noun in ("user", "employee", "contact")), Entity("user", "USER"))
-            return self._filter(style.name(word), style.id_of(user), f"{self.those} {word} {{any}} {user.many}")
+            return self._filter(style.name(word), style.id_of(user), f"{self.plural_noun} {word} {{any}} {user.many}")
         if kind == "entity":
             other = self.linked.pop()
             link = rng.choice(("associated with", "belonging to", "related to", "for"))
-            name = dot + style.name(other.many if self.many else other.noun)
+            name = prefix + style.name(other.many if self.many else other.noun)
             if rng.random() < 0.25:
                 name = style.name(rng.choice(("applies to", "belongs to", "linked to")), other.noun)
             return self._filter(name, style.id_of(other), f"{those} {link} {{any}} {other.many}")
         if kind == "text":
             word = rng.choice(lists["texts"])
             name, by_name = (f"{style.name(word)}.name", " by name") if rng.random() < 0.2 else (style.name(word), "")
-            return self._filter(dot + name, {"type": "string"}, f"{those} in {{any}} {plural(word)}{by_name}")
-        return _plain_filter(style, self.those, kind)
+            return self._filter(prefix + name, {"type": "string"}, f"{those} in {{any}} {plural(word)}{by_name}")
+        return _plain_filter(style, self.plural_noun, kind)
 
-    def _whose(self) -> tuple[str, str]:
-        """The beginning of a filter's name, and the things that it is about: `issue.`, issues."""
+    def _subject(self) -> tuple[str, str]:
+        """The start of a filter's name and the plural noun that it filters: `issue.` and `issues`."""
         if not self.dotted or self.style.rng.random() < 0.3:
-            return "", self.those
+            return "", self.plural_noun
         kind = self.style.rng.choice(self.kinds) if self.kinds else self.entity.noun.split()[-1]
-        return f"{kind}.", plural(kind) if self.kinds else self.those
+        return f"{kind}.", plural(kind) if self.kinds else self.plural_noun
 
     def _filter(self, name: str, schema: Definition, text: str) -> tuple[str, tuple[Definition, bool]]:
         rng = self.style.rng

@@ -1,8 +1,9 @@
-"""Random typed catalogues: what a base is trained on, so that it learns to *read* a catalogue.
+"""Random typed catalogues: a base is trained on them, so that it learns to *read* a catalogue.
 
-A catalogue is about a few entities (tickets, flights, patients…) and has the families of tools that real ones have:
-lists with filters, look-ups by name, the current one, similar ones, creating, changing, joining two, text work.
-Naming style, descriptions (long, short, missing), domain types and output schemas vary from catalogue to catalogue.
+A catalogue is about a few entities (tickets, flights, patients…) and has the families of tools that real catalogues
+have: lists with filters, lookups by name, the current item, similar items, creating, changing, linking two entities,
+text processing. Naming style, descriptions (long, short, missing), domain types and output schemas vary from catalogue
+to catalogue.
 """
 
 from collections.abc import Hashable
@@ -14,14 +15,14 @@ from platypus.generation.catalogues.catalogue_style import CatalogueStyle, Entit
 from platypus.generation.catalogues.tool_families import FAMILIES, filtered_list
 from platypus.generation.lexicon import coined, word_lists
 
-ALIKE = {
+SYNONYMOUS = {  # words of names that do not distinguish two tools of a family
     *("get", "list", "search", "find", "query", "show", "fetch", "lookup", "check", "detail", "info", "id", "by"),
     *("name", "set", "update", "change", "prioritize", "rank", "sort", "calculate", "compute", "estimate"),
 }
 
 
 def random_catalogue(rng: Random, *, tools: int) -> Catalogue:
-    """A catalogue of so many tools. Where its entities have no more to offer, it gets more of them."""
+    """Return a catalogue with `tools` tools. When its entities allow no further tool, another entity is added."""
     lists = word_lists()["catalogues"]
     style = CatalogueStyle(
         rng,
@@ -32,29 +33,29 @@ def random_catalogue(rng: Random, *, tools: int) -> Catalogue:
         rng.random() < 0.7,
         rng.random() < 0.5,
     )
-    count = max(2, min(8, rng.randint(tools // 6, tools // 3 + 1)))  # few: their tools feed each other, and look alike
+    count = max(2, min(8, rng.randint(tools // 6, tools // 3 + 1)))  # few, so that tools feed each other and look alike
     entities = [Entity(noun, prefix) for noun, prefix in rng.sample(lists["entities"], count)]
-    if rng.random() < 0.4:  # names that no other catalogue has: they can be read, not guessed
+    if rng.random() < 0.4:  # unique nouns, which a model must read and cannot guess
         entities = [Entity(coined(rng), rng.choice(("", entity.prefix))) for entity in entities]
     if rng.random() < 0.5 and all(entity.noun != "user" for entity in entities):
         entities[0] = Entity("user", "USER")
-    made: dict[Hashable, Tool] = {}
-    makers = [*FAMILIES, *rng.choices(FAMILIES, k=tools)]
-    rng.shuffle(makers)
-    makers = [filtered_list, *makers]
-    while len(made) < tools:
-        if not makers:
+    by_meaning: dict[Hashable, Tool] = {}
+    families = [*FAMILIES, *rng.choices(FAMILIES, k=tools)]
+    rng.shuffle(families)
+    families = [filtered_list, *families]
+    while len(by_meaning) < tools:
+        if not families:
             entities = [*entities[1:], Entity(coined(rng), rng.choice(("", entities[0].prefix)))]
-            makers = rng.choices(FAMILIES, k=len(FAMILIES))
-        maker = makers.pop(0)
-        tool = maker(style, entities)
-        if all(tool.name != other.name for other in made.values()):
-            made.setdefault((maker, _meant(tool)), tool)
-    order = list(made.values())
+            families = rng.choices(FAMILIES, k=len(FAMILIES))
+        family = families.pop(0)
+        tool = family(style, entities)
+        if all(tool.name != other.name for other in by_meaning.values()):
+            by_meaning.setdefault((family, _distinctive_words(tool)), tool)
+    order = list(by_meaning.values())
     rng.shuffle(order)
     return Catalogue(tuple(order))
 
 
-def _meant(tool: Tool) -> frozenset[str]:
-    """What tells a tool from others of its family: the words of its name, but for verbs of one meaning."""
-    return frozenset(singular(word) for word in words(tool.name)) - ALIKE
+def _distinctive_words(tool: Tool) -> frozenset[str]:
+    """The words that distinguish a tool from others of its family: those of its name without SYNONYMOUS ones."""
+    return frozenset(singular(word) for word in words(tool.name)) - SYNONYMOUS

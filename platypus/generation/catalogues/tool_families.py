@@ -1,4 +1,4 @@
-"""The families of tools that catalogues have: one made-up tool of each, in a catalogue's style, about its entities."""
+"""The families of tools: each function draws one tool about a catalogue's entities, in the catalogue's style."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +10,7 @@ from platypus.generation.lexicon import word_lists
 
 
 def filtered_list(style: CatalogueStyle, entities: list[Entity]) -> Tool:
-    """A list of one entity, which many filters may narrow."""
+    """Return a tool that lists one entity, with filters."""
     rng, entity = style.rng, style.rng.choice(entities)
     verb = rng.choice(("list", "search", "find", "get", "query"))
     called = plural(alias(style, entity))
@@ -42,9 +42,9 @@ def _details(style: CatalogueStyle, entities: list[Entity]) -> Tool:
         "title": {"type": "string"},
         "email": {"type": "string", "format": "email"},
     }
-    kept = dict(style.rng.sample(sorted(fields.items()), style.rng.randint(1, 3)))
-    text = f"{style.verb('return', 'get', 'show', 'retrieve')} the details of {style.given} {entity.noun}"
-    output = style.output({"type": "object", "properties": kept}, f"details of the {entity.noun}")
+    properties = dict(style.rng.sample(sorted(fields.items()), style.rng.randint(1, 3)))
+    text = f"{style.verb('return', 'get', 'show', 'retrieve')} the details of {style.determiner} {entity.noun}"
+    output = style.output({"type": "object", "properties": properties}, f"details of the {entity.noun}")
     name = style.name(
         style.rng.choice(("get", "show", "fetch")), entity.noun, style.rng.choice(("details", "info", ""))
     )
@@ -56,10 +56,10 @@ def _similar(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     adjective = style.rng.choice(("similar", "related"))
     text = style.rng.choice(
         (
-            f"{style.verb('return')} a list of {entity.many} that are {adjective} to {style.given} {entity.noun}",
-            f"{style.verb('find')} {entity.many} {adjective} to {style.given} {entity.noun}",
-            f"{style.verb('find', 'list', 'get')} {entity.many} that resemble {style.given} {entity.noun}",
-            f"{style.verb('find', 'list', 'get')} {entity.many} like {style.given} {entity.noun}",
+            f"{style.verb('return')} a list of {entity.many} that are {adjective} to {style.determiner} {entity.noun}",
+            f"{style.verb('find')} {entity.many} {adjective} to {style.determiner} {entity.noun}",
+            f"{style.verb('find', 'list', 'get')} {entity.many} that resemble {style.determiner} {entity.noun}",
+            f"{style.verb('find', 'list', 'get')} {entity.many} like {style.determiner} {entity.noun}",
         )
     )
     name = style.name(style.rng.choice(("get", "find", "list")), adjective, entity.many)
@@ -95,14 +95,14 @@ def _lookup(style: CatalogueStyle, entities: list[Entity]) -> Tool:
         style.rng.choice(("search", "find", "get", "lookup")), noun, *(("by name",) if style.rng.random() < 0.7 else ())
     )
     other = style.rng.choice(entities)
-    told = (
+    texts = (
         f"The search string, for example a {entity.noun}'s name",
         f"name of the {noun}",
         f"What to look for, such as a {entity.noun} name, a {other.noun} name or the name of a user",
     )
-    given = style.about({"type": "string"}, *told)
+    searched = style.about({"type": "string"}, *texts)
     schema = style.id_of(entity) if noun == entity.noun else {"type": "string"}
-    return style.tool(name, text, {argument: (given, True)}, style.output(schema, f"id of the matching {noun}"))
+    return style.tool(name, text, {argument: (searched, True)}, style.output(schema, f"id of the matching {noun}"))
 
 
 def _create(style: CatalogueStyle, entities: list[Entity]) -> Tool:
@@ -120,7 +120,7 @@ def _create(style: CatalogueStyle, entities: list[Entity]) -> Tool:
         arguments[style.id_name(other)] = (style.id_of(other), rng.random() < 0.5)
     arguments |= _some_details(style, entity.noun, rng.choice((0, 0, 0, 1, 2, 3)))
     verb = rng.choice(("create", "create", "add", "open", "register"))
-    text = f"{_told(style, verb)} a new {entity.noun}"
+    text = f"{_synonym(style, verb)} a new {entity.noun}"
     return style.tool(
         style.name(verb, entity.noun),
         text,
@@ -129,30 +129,30 @@ def _create(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     )
 
 
-def _told(style: CatalogueStyle, verb: str, others: Sequence[str] = ()) -> str:
-    """What a description says for a name's verb: the same, or one of the others, or of those listed for it."""
+def _synonym(style: CatalogueStyle, verb: str, others: Sequence[str] = ()) -> str:
+    """The verb of a description for the verb of a name: the same, or one of `others` or of those in words.toml."""
     others = others or word_lists()["catalogues"]["telling"].get(verb, ())
-    said, space, rest = style.rng.choice((verb, verb, *others)).partition(" ")
-    return f"{style.verb(said)}{space}{rest}"
+    first, space, rest = style.rng.choice((verb, verb, *others)).partition(" ")
+    return f"{style.verb(first)}{space}{rest}"
 
 
 def _some_details(style: CatalogueStyle, noun: str, count: int) -> Arguments:
-    """So many plain arguments that tell more of a thing: its author, its year, where it is."""
-    kept: Arguments = {}
+    """`count` plain arguments that describe a thing: its author, its year, its place."""
+    details: Arguments = {}
     for word in style.rng.sample(word_lists()["catalogues"]["details"], count):
         kind = "integer" if word in ("year", "amount", "quantity", "edition", "pin") else "string"
-        kept[style.name(word)] = (style.about({"type": kind}, f"The {word} of the {noun}"), style.rng.random() < 0.6)
-    return kept
+        details[style.name(word)] = (style.about({"type": kind}, f"The {word} of the {noun}"), style.rng.random() < 0.6)
+    return details
 
 
 def _act(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     rng, entity, words = style.rng, style.rng.choice(entities), word_lists()
     verb = rng.choice(words["catalogues"]["acts"])
-    told = _told(style, verb, words["verbs"].get(verb, ()))
+    description_verb = _synonym(style, verb, words["verbs"].get(verb, ()))
     many = rng.random() < 0.3
     noun = entity.many if many else entity.noun
     schema = {"type": "array", "items": style.id_of(entity)} if many else style.id_of(entity)
-    text = f"{told} {'the given' if many else style.given} {noun}"
+    text = f"{description_verb} {'the given' if many else style.determiner} {noun}"
     arguments = {style.id_name(entity, many=many): (style.about(schema, f"The {noun} to {verb}"), True)}
     other = rng.choice(entities)
     if other != entity and rng.random() < 0.4:
@@ -160,26 +160,26 @@ def _act(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     return style.tool(style.name(verb, noun), text, arguments, {"type": "null"})
 
 
-def _deed(style: CatalogueStyle, entities: list[Entity]) -> Tool:
-    """What makes a thing of a deed: a citation of an article, a reservation for a room."""
+def _nominal_action(style: CatalogueStyle, entities: list[Entity]) -> Tool:
+    """A tool that performs an action named by a noun: a citation of an article, a reservation for a room."""
     rng, entity = style.rng, style.rng.choice(entities)
-    deed, verb = rng.choice(sorted(word_lists()["deeds"].items()))
-    making = rng.choice(("create", "generate", "make", "submit", "request"))
-    name = rng.choice(((making, entity.noun, deed), (making, deed), (verb, entity.noun)))
-    text = f"{style.verb(making)} a {deed} {rng.choice(('of', 'for'))} {style.given} {entity.noun}"
+    action, verb = rng.choice(sorted(word_lists()["deeds"].items()))
+    making_verb = rng.choice(("create", "generate", "make", "submit", "request"))
+    name = rng.choice(((making_verb, entity.noun, action), (making_verb, action), (verb, entity.noun)))
+    text = f"{style.verb(making_verb)} a {action} {rng.choice(('of', 'for'))} {style.determiner} {entity.noun}"
     by_id = rng.random() < 0.6
     key = style.id_name(entity) if by_id else style.name(entity.noun, rng.choice(("name", "title")))
     arguments: Arguments = {key: (style.id_of(entity) if by_id else {"type": "string"}, True)}
-    output = {"type": "object", "properties": {style.name(deed): {"type": "string"}}}
-    arguments |= _some_details(style, deed, rng.choice((0, 1, 1, 2, 3)))
-    return style.tool(style.name(*name), text, arguments, style.output(output, deed))
+    output = {"type": "object", "properties": {style.name(action): {"type": "string"}}}
+    arguments |= _some_details(style, action, rng.choice((0, 1, 1, 2, 3)))
+    return style.tool(style.name(*name), text, arguments, style.output(output, action))
 
 
 def _set(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     rng, entity = style.rng, style.rng.choice(entities)
     word, values = rng.choice(list(word_lists()["catalogues"]["enums"].items()))
     verb = rng.choice(("set", "update", "change"))
-    text = f"{style.verb(verb, 'set', 'change', 'adjust')} the {word} of {style.given} {entity.noun}"
+    text = f"{style.verb(verb, 'set', 'change', 'adjust')} the {word} of {style.determiner} {entity.noun}"
     value = style.about({"type": "string", "enum": values}, f"The new {word}")
     arguments = {style.id_name(entity): (style.id_of(entity), True), style.name(word): (value, True)}
     return style.tool(style.name(verb, entity.noun, word), text, arguments, {"type": "null"})
@@ -194,9 +194,9 @@ def _join(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     many = rng.random() < 0.6
     noun = entity.many if many else entity.noun
     schema = {"type": "array", "items": style.id_of(entity)} if many else style.id_of(entity)
-    given = "the given" if many else style.given
-    said, _, into = rng.choice(word_lists()["catalogues"]["joining"][f"{verb} {preposition}"]).partition(" ")
-    text = f"{style.verb(said)} {given} {noun} {into} {rng.choice(('the', 'a', 'the given'))} {other.noun}"
+    determiner = "the given" if many else style.determiner
+    first_verb, _, into = rng.choice(word_lists()["catalogues"]["joining"][f"{verb} {preposition}"]).partition(" ")
+    text = f"{style.verb(first_verb)} {determiner} {noun} {into} {rng.choice(('the', 'a', 'the given'))} {other.noun}"
     arguments = {
         style.id_name(entity, many=many): (style.about(schema, f"The {noun} to {verb}"), True),
         style.id_name(other): (style.about(style.id_of(other), f"The ID of the {other.noun}"), True),
@@ -222,7 +222,7 @@ def _digest(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     verb = rng.choice(("summarize", "summarize", "describe", "analyze", "compare"))
     name, argument = _objects(style, entity, f"List of {entity.many} to {verb}")
     noun = entity.many if name not in ("objects", "items") else name
-    text = rng.choice((f"{_told(style, verb)} a list of {noun}", f"{_told(style, verb)} {noun} in a short text"))
+    text = rng.choice((f"{_synonym(style, verb)} a list of {noun}", f"{_synonym(style, verb)} {noun} in a short text"))
     result = "summary" if verb == "summarize" else "text"
     return style.tool(
         style.name(verb, noun), text, {name: argument}, style.output({"type": "string", "format": "text"}, result)
@@ -235,7 +235,7 @@ def _rank(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     name, argument = _objects(style, entity, f"A list of {entity.many} to be sorted")
     noun = entity.many if name not in ("objects", "items") else name
     text = rng.choice(
-        (f"Returns a list of {noun} sorted by priority", f"{_told(style, verb)} {noun}, the most urgent first")
+        (f"Returns a list of {noun} sorted by priority", f"{_synonym(style, verb)} {noun}, the most urgent first")
     )
     output = style.output({"type": "array", "items": style.id_of(entity)}, f"list of {noun} sorted by priority")
     return style.tool(style.name(verb, noun), text, {name: argument}, output)
@@ -245,7 +245,10 @@ def _from_text(style: CatalogueStyle, entities: list[Entity]) -> Tool:
     rng, entity = style.rng, style.rng.choice(entities)
     verb = rng.choice(("create", "extract"))
     text = rng.choice(
-        (f"{_told(style, verb)} {entity.many} from {style.given} text", f"Given a text, {verb}s {entity.many} from it")
+        (
+            f"{_synonym(style, verb)} {entity.many} from {style.determiner} text",
+            f"Given a text, {verb}s {entity.many} from it",
+        )
     )
     argument = style.about({"type": "string", "format": "text"}, f"The text from which the {entity.many} are taken")
     output = style.output({"type": "array", "items": style.id_of(entity)}, f"list of new {entity.many}")
@@ -260,7 +263,7 @@ def _say(style: CatalogueStyle, entities: list[Entity]) -> Tool:
         body: (style.about({"type": "string", "format": "text"}, f"The text of the {key}"), True),
         style.id_name(entity): (style.about(style.id_of(entity), f"The {entity.noun} that gets the {key}"), True),
     }
-    text = f"{_told(style, verb)} a {key} to {style.given} {entity.noun}"
+    text = f"{_synonym(style, verb)} a {key} to {style.determiner} {entity.noun}"
     return style.tool(style.name(verb, key, "to", entity.noun), text, arguments, {"type": "null"})
 
 
@@ -275,27 +278,27 @@ def _translate(style: CatalogueStyle, entities: list[Entity]) -> Tool:
 
 
 def _fact(style: CatalogueStyle, entities: list[Entity]) -> Tool:
-    """What is so about a thing, a place or a time: the price of a ticket, the weather in a city."""
+    """A tool that returns a fact about a thing, a place or a time: the price of a ticket, the weather in a city."""
     rng, entity, lists = style.rng, style.rng.choice(entities), word_lists()["catalogues"]
     fact = rng.choice(lists["facts"])
-    given: Arguments = {
+    possible: Arguments = {
         style.name(f"{entity.noun} name"): (style.about({"type": "string"}, f"The name of the {entity.noun}"), True),
         "location": (style.about({"type": "string"}, f"The location of the {entity.noun}", "The city"), True),
         "date": ({"type": "string", "format": "date"}, rng.random() < 0.5),
     }
-    kept = {name: given[name] for name in rng.sample(sorted(given), rng.choice((1, 1, 2)))}
+    arguments = {name: possible[name] for name in rng.sample(sorted(possible), rng.choice((1, 1, 2)))}
     if rng.random() < 0.3:
         word, values = rng.choice(list(lists["enums"].items()))
-        kept[style.name(entity.noun, word)] = ({"type": "string", "enum": values}, False)
+        arguments[style.name(entity.noun, word)] = ({"type": "string", "enum": values}, False)
     name = style.name(rng.choice(("get", "get", "check", "find")), entity.noun, fact)
-    about = f"the {fact} of {style.given} {entity.noun}"
+    about = f"the {fact} of {style.determiner} {entity.noun}"
     text = rng.choice((f"{style.verb('retrieve')} information about {about}", f"{style.verb('get', 'return')} {about}"))
     output = {"type": "object", "properties": {style.name(fact): {"type": "string"}}}
-    return style.tool(name, text, kept, style.output(output, f"{fact} of the {entity.noun}"))
+    return style.tool(name, text, arguments, style.output(output, f"{fact} of the {entity.noun}"))
 
 
 def _figure(style: CatalogueStyle, entities: list[Entity]) -> Tool:
-    """What is calculated from numbers."""
+    """A tool that calculates a figure from numbers."""
     rng, entity, lists = style.rng, style.rng.choice(entities), word_lists()["catalogues"]
     figure = rng.choice(lists["figures"])
     measures = rng.sample(lists["measures"], rng.randint(1, 3))
@@ -304,12 +307,12 @@ def _figure(style: CatalogueStyle, entities: list[Entity]) -> Tool:
         for word in measures
     }
     verb = rng.choice(("calculate", "calculate", "compute", "estimate"))
-    text = f"{_told(style, verb)} the {figure} of {style.given} {entity.noun}"
+    text = f"{_synonym(style, verb)} the {figure} of {style.determiner} {entity.noun}"
     output = {"type": "object", "properties": {style.name(figure): {"type": "number"}}}
     return style.tool(style.name(verb, entity.noun, figure), text, arguments, style.output(output, figure))
 
 
 FAMILIES: tuple[Callable[[CatalogueStyle, list[Entity]], Tool], ...] = (
-    *(filtered_list, _details, _similar, _current, _lookup, _create, _act, _act, _deed),
+    *(filtered_list, _details, _similar, _current, _lookup, _create, _act, _act, _nominal_action),
     *(_set, _join, _digest, _rank, _from_text, _say, _translate, _fact, _figure),
 )

@@ -1,8 +1,8 @@
-"""Valid plans and the values in them, drawn at random from a catalogue.
+"""Valid plans with their values, drawn at random from a catalogue.
 
-Knows nothing of how a request is worded.
+Does not know how requests are phrased.
 
     values.py           made-up values for arguments
     sampler.py          catalogue → valid typed plans
-    coverage.py         what examples cover of a catalogue, and plans for what they lack
+    coverage.py         what examples cover of a catalogue, and plans for what is not covered yet
 """

@@ -1,8 +1,8 @@
-"""What a set of examples covers of its catalogue, and plans for what it lacks.
+"""How much of a catalogue a set of examples covers, and plans for what is not covered yet.
 
-Covered are: each tool, each argument, each value of an enum, each way in which one tool's output can fill another's
-argument (whole, by a field, as an array element), each length of plan, and each shape. A `Ledger` counts them in the
-plans that it is shown and draws plans for what has been seen too seldom; what cannot be covered is listed with why.
+To be covered are: each tool, each argument, each value of an enum, each way in which one tool's output can fill
+another's argument (whole, by a field, as an array element), each plan length, and each shape. A `Ledger` counts them
+in the examples' plans and draws plans for those that occur too rarely. What cannot be covered is listed with a reason.
 """
 
 from collections import Counter
@@ -18,8 +18,8 @@ from platypus.generation.plans.values import made_up_value
 from platypus.plan.plan import Plan, Reference
 from platypus.reports import markdown_table
 
-TRIES = 30  # draws for one thing that gave no new example, before it is given up
-LACKING = {
+FAILED_DRAWS = 30  # draws for one target without a new example, before it is given up
+LACKING = {  # shape → why no plan of it can be drawn
     "chain": "no tool's output fills an argument of another",
     "fan-in": "no call was drawn that uses the outputs of two others",
     "fan-out": "no tool's output fills arguments of two others",
@@ -30,7 +30,7 @@ KINDS = ("tools", "arguments", "values", "references", "lengths", "shapes")
 
 @dataclass(frozen=True)
 class Target:
-    """One thing that the examples should hold: its kind, its name, and what a plan needs to hold it."""
+    """One thing to be covered: its kind, its name, and what a plan must contain to cover it."""
 
     kind: str
     name: str
@@ -38,12 +38,12 @@ class Target:
 
 
 def edge(producer: str, path: tuple[str, ...], element: bool, consumer: str, argument: str) -> str:
-    """The name of a reference: `who_am_i → works_list.owned_by[]`, `find.id → close.ticket`."""
+    """Return the name of a reference: `who_am_i → works_list.owned_by[]`, `find.id → close.ticket`."""
     return f"{'.'.join((producer, *path))} → {consumer}.{argument}{'[]' if element else ''}"
 
 
-def held(plan: Plan) -> Iterator[tuple[str, str]]:
-    """(kind, name) of everything that a plan covers."""
+def covered_by(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield the kind and name of everything that a plan covers."""
     yield "lengths", str(len(plan))
     yield "shapes", shape(plan)
     for step in plan:
@@ -59,7 +59,7 @@ def held(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def targets(sampler: Sampler) -> Iterator[Target]:
-    """Everything that examples for the sampler's catalogue can be asked to hold."""
+    """Yield everything that examples for the sampler's catalogue should cover."""
     for tool in sampler.catalogue:
         yield Target("tools", tool.name, Want(tool))
         for argument in tool.arguments:
@@ -76,14 +76,17 @@ def targets(sampler: Sampler) -> Iterator[Target]:
 
 @dataclass
 class Ledger:
-    """Counts what examples hold, and draws plans for what they hold fewer than `least` times."""
+    """Counts what examples cover, and draws plans for what they cover fewer than `least` times.
+
+    `missing` is how many occurrences are still needed, `impossible` maps what cannot be covered to the reason.
+    """
 
     sampler: Sampler
     least: int
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     impossible: dict[tuple[str, str], str] = field(default_factory=dict)
     _open: dict[tuple[str, str], Target] = field(default_factory=dict)
-    _tried: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _draws: Counter[tuple[str, str]] = field(default_factory=Counter)
     missing: int = 0
 
     def __post_init__(self) -> None:
@@ -92,23 +95,23 @@ class Ledger:
         self.missing = self.least * len(self._open)
 
     def count(self, plan: Plan) -> None:
-        """Count what an example's plan holds."""
-        for key in held(plan):
+        """Count what an example's plan covers."""
+        for key in covered_by(plan):
             self.counts[key] += 1
             if key in self._open:
                 self.missing -= 1
-                self._tried[key] = 0
+                self._draws[key] = 0
                 if self.counts[key] >= self.least:
                     del self._open[key]
 
     def draw(self, rng: Random) -> Plan | None:
-        """A plan for something that is still seen too seldom; None when nothing is, or this try gave none."""
+        """Return a plan for something that occurs too rarely; None when there is nothing left to draw for."""
         while self._open:
             key = rng.choice(list(self._open))
             target = self._open[key]
-            self._tried[key] += 1
+            self._draws[key] += 1
             try:
-                if self._tried[key] > TRIES:
+                if self._draws[key] > FAILED_DRAWS:
                     raise Undrawable("no new request with a clear wording was found")
                 return self._plan(rng, target)
             except Undrawable as error:
@@ -118,7 +121,7 @@ class Ledger:
         return None
 
     def give_up(self, rng: Random) -> None:
-        """Find out which of the things that are still open could not be drawn at all, and why."""
+        """Find out which targets that are still open cannot be drawn at all, and why."""
         for key, target in list(self._open.items()):
             try:
                 self._plan(rng, target)
@@ -138,7 +141,7 @@ class Ledger:
         return (target.want.producer.tool.name,) if target.want and target.want.producer else ()
 
     def _why(self, target: Target, error: str) -> str:
-        """Why something is not covered, in the terms of the catalogue."""
+        """Why a target cannot be covered, in terms of the catalogue."""
         want = target.want
         if want is None:
             return LACKING.get(target.name, error)
@@ -150,13 +153,13 @@ class Ledger:
         return error
 
     def report(self) -> dict[str, Any]:
-        """Per kind: how many there are, how many are covered, each count, and what is not covered with the reason."""
-        found: dict[str, Any] = {}
+        """Return, for each kind: the total, how many are covered, each count, and what is not covered with a reason."""
+        report: dict[str, Any] = {}
         for kind in KINDS:
             names = [target.name for target in targets(self.sampler) if target.kind == kind]
             counts = {name: self.counts[kind, name] for name in names}
             few = {name: n for name, n in counts.items() if n < self.least}
-            found[kind] = {
+            report[kind] = {
                 "total": len(names),
                 "covered": len(names) - len(few),
                 "least": min(counts.values(), default=0),
@@ -172,11 +175,11 @@ class Ledger:
                     for name, n in few.items()
                 ],
             }
-        return found
+        return report
 
 
 def as_markdown(report: dict[str, Any], *, least: int, catalogue: Catalogue) -> str:
-    """The coverage report as a page: a table, and a list of what is not covered."""
+    """Return the coverage report as Markdown: a table, and a list of what is not covered."""
     rows = [[kind, *(str(part[key]) for key in ("total", "covered", "least"))] for kind, part in report.items()]
     lines = [
         f"# Coverage of {len(catalogue)} tools",
@@ -185,8 +188,8 @@ def as_markdown(report: dict[str, Any], *, least: int, catalogue: Catalogue) -> 
         "",
         markdown_table([["of these", "there are", "covered", "the rarest occurs"], *rows]),
     ]
-    lost = [entry for part in report.values() for entry in part["uncovered"]]
-    if lost:
-        rows = [[f"`{entry['what']}`", str(entry["times"]), entry["why"]] for entry in lost]
+    uncovered = [entry for part in report.values() for entry in part["uncovered"]]
+    if uncovered:
+        rows = [[f"`{entry['what']}`", str(entry["times"]), entry["why"]] for entry in uncovered]
         lines += ["", "## Not covered", "", markdown_table([["what", "times", "why"], *rows])]
     return "\n".join(lines) + "\n"

@@ -1,8 +1,8 @@
-"""Valid typed plans drawn from a catalogue's edges.
+"""Valid typed plans, drawn along a catalogue's edges.
 
-A plan grows backwards: a goal tool is chosen, and an argument that an earlier output can fill asks for a producer. So
-every step but a goal is used, and every reference fits. Several goals stand side by side, or share a source. A plan can
-be drawn for something that it must hold: a `Want`.
+A plan is built backwards: a goal tool is chosen, then a producer for an argument that an earlier output can fill. So
+every step except the goals is used, and every reference fits. Several goals are independent or share a source. A plan
+can be required to contain something: a `Want`.
 """
 
 import re
@@ -20,13 +20,13 @@ from platypus.plan.plan import Plan, Reference, Step, Value
 
 SHAPES = ("single", "chain", "fan-in", "fan-out", "independent")
 LENGTHS = (1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 4, 5)
-CHANGES = {"update", "edit", "modify", "change"}  # tools of which something must be said that changes
-TRIES = 100  # draws before something counts as not drawable
+CHANGES = {"update", "edit", "modify", "change"}  # tools that need at least one optional argument: what changes
+FAILED_DRAWS = 100  # before a plan counts as not drawable
 
 
 @dataclass(frozen=True)
 class Want:
-    """What a drawn plan must hold: a call of `tool` as a goal, `argument` filled from `producer` or by `value`."""
+    """What a plan must contain: a call of `tool` as a goal, with `argument` filled from `producer` or by `value`."""
 
     tool: Tool
     argument: str | None = None
@@ -36,42 +36,42 @@ class Want:
 
 @dataclass
 class _Draft:
-    """Steps in the order in which they run, and how many more may be added."""
+    """A plan under construction: steps in the order in which they run, and how many more may be added."""
 
     budget: int
     steps: list[Step] = field(default_factory=list)
-    shared: int = -1  # a step that the next goal must use
+    shared: int = -1  # index of a step that the next goal must use
 
 
 class Undrawable(Exception):
-    """No plan of the wanted kind was found."""
+    """No plan of the required kind was found."""
 
 
 def shape(plan: Plan) -> str:
-    """`single`, `chain`, `fan-in` (a step uses several), `fan-out` (several use one), `independent` parts."""
-    needed = plan.dependencies()
+    """Return `single`, `chain`, `fan-in` (a step uses several), `fan-out` (several use one) or `independent`."""
+    dependencies = plan.dependencies()
     if len(plan) < 2:
         return "single"
     group = list(range(len(plan)))
-    for i, used in enumerate(needed):
-        joined = {group[i], *(group[k] for k in used)}
-        group = [min(joined) if g in joined else g for g in group]
+    for i, used in enumerate(dependencies):
+        linked = {group[i], *(group[k] for k in used)}
+        group = [min(linked) if g in linked else g for g in group]
     if len(set(group)) > 1:
         return "independent"
-    uses = [sum(i in used for used in needed) for i in range(len(plan))]
-    return "fan-out" if max(uses) > 1 else "fan-in" if any(len(used) > 1 for used in needed) else "chain"
+    uses = [sum(i in used for used in dependencies) for i in range(len(plan))]
+    return "fan-out" if max(uses) > 1 else "fan-in" if any(len(used) > 1 for used in dependencies) else "chain"
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """Draws plans of at most `max_steps` calls. Tools that need what nothing can give are left out: `unreachable`."""
+    """Draws plans of at most `max_steps` calls. Tools with an argument that nothing can fill are `unreachable`."""
 
     catalogue: Catalogue
     max_steps: int = 5
 
     @cached_property
     def producers(self) -> dict[tuple[str, str], tuple[Producer, ...]]:
-        """For each (tool, argument), what can sensibly fill it."""
+        """Per tool and argument, the outputs that can sensibly fill it."""
         return {
             (tool.name, argument.name): tuple(producers(self.catalogue, tool, argument))
             for tool in self.catalogue
@@ -85,62 +85,66 @@ class Sampler:
 
     @cached_property
     def unreachable(self) -> frozenset[str]:
-        """Tools with a required argument that has neither a producer nor a literal that can be made up."""
-        lost: set[str] = set()
+        """Tools with a required argument that has neither a producer nor a value that can be made up."""
+        unreachable: set[str] = set()
         while True:
-            found = {tool.name for tool in self.catalogue if tool.name not in lost and not self._can_fill(tool, lost)}
-            if not found:
-                return frozenset(lost)
-            lost |= found
+            more = {
+                tool.name
+                for tool in self.catalogue
+                if tool.name not in unreachable and not self._can_fill(tool, unreachable)
+            }
+            if not more:
+                return frozenset(unreachable)
+            unreachable |= more
 
-    def _can_fill(self, tool: Tool, lost: set[str]) -> bool:
+    def _can_fill(self, tool: Tool, unreachable: set[str]) -> bool:
         return all(
             not argument.required
             or any(made_up_value(Random(seed), argument.name, argument.schema) is not None for seed in range(4))
-            or any(p.tool.name not in lost and p.tool != tool for p in self.producers[tool.name, argument.name])
+            or any(p.tool.name not in unreachable and p.tool != tool for p in self.producers[tool.name, argument.name])
             for argument in tool.arguments
         )
 
     @cached_property
     def _goal_weights(self) -> tuple[float, ...]:
-        """Cumulative. Tools with more to say, and those that use another tool's output, are asked for more often."""
-        fed = {name for (name, _), found in self.producers.items() if found}
-        return tuple(accumulate(_richness(tool) + (tool.name in fed) for tool in self.goals))
+        """Cumulative weights: tools with more arguments, and those that use an output, are drawn more often."""
+        consumers = {name for (name, _), options in self.producers.items() if options}
+        return tuple(accumulate(_richness(tool) + (tool.name in consumers) for tool in self.goals))
 
     def plan(self, rng: Random, *, goals: int = 1, want: Want | None = None, length: int | None = None) -> Plan:
-        """One valid plan with arguments in catalogue order; the goals are the steps that no other step uses.
+        """Draw a valid plan with arguments in catalogue order; the goals are the steps that no other step uses.
 
-        Raises Undrawable when none of so many goals or steps, or with what is wanted, can be drawn.
+        Raises Undrawable when no plan with these goals, this length or what is wanted can be drawn.
         """
-        for _ in range(TRIES):
+        for _ in range(FAILED_DRAWS):
             draft = _Draft(max(min(length or rng.choice(LENGTHS), self.max_steps), goals))
             if want and want.producer:
                 draft.budget = max(draft.budget, 2)
             tools = rng.choices(self.goals, cum_weights=self._goal_weights, k=goals)
             tools = [want.tool, *tools[1:]] if want else tools
-            made = [self._add(rng, tool, draft, (), None if k else want) for k, tool in enumerate(tools)]
-            if None not in made and self._makes_sense(draft) and length in (None, len(draft.steps)):
+            indices = [self._add(rng, tool, draft, (), None if k else want) for k, tool in enumerate(tools)]
+            if None not in indices and self._makes_sense(draft) and length in (None, len(draft.steps)):
                 return Plan(tuple(draft.steps))
         raise Undrawable(f"no plan of {goals} goals could be drawn from {len(self.catalogue)} tools")
 
     def mixed(self, rng: Random) -> Plan:
-        """A plan as people ask for them: mostly of one goal, some that share a source, some with two matters.
+        """Draw a plan from a mixture as in real requests: mostly one goal, sometimes two goals or a shared source.
 
-        Some do the same to several things, one call each.
+        Some plans apply the same tool to several things, one call each.
         """
         kind = rng.random()
         if kind < 0.1 and self._consumers:
-            plan = self._forked(rng)
+            plan = self._fan_out(rng)
             if plan is not None:
                 return plan
         plan = self.plan(rng, goals=2 if kind > 0.9 and len(self.goals) > 1 and self.max_steps > 1 else 1)
-        return self._repeated(rng, plan) if 0.1 < kind < 0.2 else plan
+        return self._repeat_last(rng, plan) if 0.1 < kind < 0.2 else plan
 
-    def _repeated(self, rng: Random, plan: Plan) -> Plan:
-        """The plan with its last call made again for one or two further things, where it takes one by its id."""
+    def _repeat_last(self, rng: Random, plan: Plan) -> Plan:
+        """The plan with its last call repeated for one or two further things, if the tool takes one thing by its id."""
         last = plan.steps[-1]
         tool = self.catalogue.tool(last.tool)
-        assert tool is not None  # it was drawn from there
+        assert tool is not None  # the plan was drawn from this catalogue
         single = [a for a in tool.arguments if takes_ids(a) and isinstance(last.arguments.get(a.name), str)]
         steps = list(plan.steps)
         for _ in range(min(rng.choice((1, 1, 2)), self.max_steps - len(plan)) if single else 0):
@@ -150,7 +154,7 @@ class Sampler:
         return Plan(tuple(steps))
 
     def sized(self, rng: Random, length: int) -> Plan:
-        """A plan of so many steps. Raises Undrawable when none was found."""
+        """Draw a plan of `length` steps. Raises Undrawable when none was found."""
         for goals in (1, 1, 2, 2, 3, length):
             try:
                 return self.plan(rng, goals=min(goals, length), length=length)
@@ -159,22 +163,22 @@ class Sampler:
         raise Undrawable(f"no plan of {length} steps could be drawn from {len(self.catalogue)} tools")
 
     def shaped(self, rng: Random, wanted: str) -> Plan:
-        """A plan of a shape. Raises Undrawable when none was found."""
+        """Draw a plan of the shape `wanted`. Raises Undrawable when none was found."""
         goals = 2 if wanted in ("independent", "fan-out") and len(self.goals) > 1 else 1
-        for _ in range(TRIES):
-            plan = self._forked(rng) if wanted == "fan-out" else self.plan(rng, goals=goals)
+        for _ in range(FAILED_DRAWS):
+            plan = self._fan_out(rng) if wanted == "fan-out" else self.plan(rng, goals=goals)
             if plan is not None and shape(plan) == wanted:
                 return plan
         raise Undrawable(f"no plan of shape {wanted} could be drawn from {len(self.catalogue)} tools")
 
-    def _forked(self, rng: Random) -> Plan | None:
+    def _fan_out(self, rng: Random) -> Plan | None:
         """A plan in which two goals use the same step."""
-        fed = self._consumers
-        if not fed:
+        consumers = self._consumers
+        if not consumers:
             return None
-        source = rng.choice(sorted(fed))
+        source = rng.choice(sorted(consumers))
         draft = _Draft(max(3, min(rng.choice(LENGTHS), self.max_steps)))
-        for consumer in rng.sample(fed[source], k=2):
+        for consumer in rng.sample(consumers[source], k=2):
             want = Want(consumer.tool, consumer.argument, consumer.producer)
             if self._add(rng, consumer.tool, draft, (), want) is None:
                 return None
@@ -183,18 +187,18 @@ class Sampler:
 
     @cached_property
     def _consumers(self) -> dict[str, list[Want]]:
-        """For each tool whose output two or more others can use, the ways to use it."""
-        found: dict[str, list[Want]] = {}
+        """For each tool whose output two or more other tools can use, the ways to use it."""
+        uses_of: dict[str, list[Want]] = {}
         for (name, argument), options in self.producers.items():
             for option in options:
                 tool = self.catalogue.tool(name)
                 lookup = any(map(is_searched, option.tool.arguments)) and not domain(option.tool.output)
                 if tool and not lookup and not {name, option.tool.name} & self.unreachable:
-                    found.setdefault(option.tool.name, []).append(Want(tool, argument, option))
-        return {name: uses for name, uses in found.items() if len({use.tool.name for use in uses}) > 1}
+                    uses_of.setdefault(option.tool.name, []).append(Want(tool, argument, option))
+        return {name: uses for name, uses in uses_of.items() if len({use.tool.name for use in uses}) > 1}
 
     def _makes_sense(self, draft: _Draft) -> bool:
-        """Within the limit, no call made twice, and no two calls that could be one."""
+        """Whether the draft is within the limit, with no call made twice and no two calls that could be one."""
         if len(draft.steps) == 1:
             return True
         texts = {str(step.to_json()) for step in draft.steps}
@@ -202,31 +206,31 @@ class Sampler:
         return len(texts) == len(draft.steps) <= self.max_steps and len(set(bare)) == len(bare)
 
     def _add(self, rng: Random, tool: Tool, draft: _Draft, path: tuple[str, ...], want: Want | None) -> int | None:
-        """Add the call (after what it needs); returns its index, None when a required argument stayed open."""
+        """Add the call after what it needs. Returns its index, or None when a required argument could not be filled."""
         draft.budget -= 1
-        asked = want.argument if want else None
+        wanted = want.argument if want else None
         fed = {a.name for a in tool.arguments if self.producers[tool.name, a.name]}
         arguments: dict[str, Value] = {}
-        for argument in _chosen(rng, tool, fed, asked):
-            if want and argument.name == asked:
-                value = self._wanted(rng, want, argument, draft, (*path, tool.name))
+        for argument in _choose_arguments(rng, tool, fed, wanted):
+            if want and argument.name == wanted:
+                value = self._fill_wanted(rng, want, argument, draft, (*path, tool.name))
                 if value is None:
                     return None
             else:
                 value = self._fill(rng, tool, argument, draft, (*path, tool.name))
-            for _ in range(4):  # nothing is moved from a place to itself
+            for _ in range(4):  # two equal values are unlikely: nothing is moved from a place to itself
                 if isinstance(value, str) and value in arguments.values() and not allowed_values(argument.schema):
                     value = made_up_value(rng, argument.name, argument.schema)
             if value is not None:
                 arguments[argument.name] = value
             elif argument.required:
                 return None
-        _agree(rng, tool, arguments, asked)
+        _agree(rng, tool, arguments, wanted)
         order = [argument.name for argument in tool.arguments if argument.name in arguments]
         draft.steps.append(Step(tool.name, {name: arguments[name] for name in order}))
         return len(draft.steps) - 1
 
-    def _wanted(self, rng: Random, want: Want, argument: Argument, draft: _Draft, path: tuple[str, ...]) -> Value:
+    def _fill_wanted(self, rng: Random, want: Want, argument: Argument, draft: _Draft, path: tuple[str, ...]) -> Value:
         if want.producer:
             return self._use(rng, want.producer, argument, draft, path)
         if want.value is not None:
@@ -239,24 +243,24 @@ class Sampler:
         if options and draft.budget > 0 and rng.random() < 0.85:
             producer = rng.choices(options, [option.weight * _richness(option.tool) for option in options])[0]
             return self._use(rng, producer, argument, draft, path)
-        made: Value = made_up_value(rng, argument.name, argument.schema)
-        if made is None and options and argument.required:
+        literal: Value = made_up_value(rng, argument.name, argument.schema)
+        if literal is None and options and argument.required:
             return self._use(rng, rng.choice(options), argument, draft, path)
-        return made
+        return literal
 
     def _use(self, rng: Random, producer: Producer, argument: Argument, draft: _Draft, path: tuple[str, ...]) -> Value:
-        found = _looked_up(rng, producer.tool, argument)
-        index = None if found else self._reuse(rng, producer, draft)
+        lookup = _lookup_want(rng, producer.tool, argument)
+        index = None if lookup else self._reuse(rng, producer, draft)
         if index is None:
-            index = self._add(rng, producer.tool, draft, path, found)
+            index = self._add(rng, producer.tool, draft, path, lookup)
         if index is None:
             return None
         reference = Reference(index, producer.path)
         if not producer.element or draft.budget < 1 or not producer.tool.arguments or rng.random() > 0.25:
             return [reference] if producer.element else reference
-        return self._joined(rng, reference, producer, argument, draft, path)
+        return self._two_elements(rng, reference, producer, argument, draft, path)
 
-    def _joined(
+    def _two_elements(
         self,
         rng: Random,
         first: Reference,
@@ -265,12 +269,12 @@ class Sampler:
         draft: _Draft,
         path: tuple[str, ...],
     ) -> Value:
-        """An array of two elements: two people who are looked up by name."""
-        second = self._add(rng, producer.tool, draft, path, _looked_up(rng, producer.tool, argument))
+        """An array of two elements, such as two people looked up by name."""
+        second = self._add(rng, producer.tool, draft, path, _lookup_want(rng, producer.tool, argument))
         return [first] if second in (None, first.step) else [first, Reference(second, producer.path)]
 
     def _reuse(self, rng: Random, producer: Producer, draft: _Draft) -> int | None:
-        """An earlier call of a tool without arguments is not made twice; another is shared now and then."""
+        """The index of an earlier call to use again: always for a tool without arguments, sometimes for another."""
         same = [i for i, step in enumerate(draft.steps) if step.tool == producer.tool.name]
         if draft.shared in same:
             return draft.shared
@@ -278,69 +282,69 @@ class Sampler:
 
 
 def _richness(tool: Tool) -> float:
-    """How much can be said of a tool, and so how often it is asked for."""
+    """The weight of a tool in draws: more for more arguments."""
     return 0.5 + min(len(tool.arguments), 8) / 3
 
 
-def _looked_up(rng: Random, tool: Tool, argument: Argument) -> Want | None:
-    """A look-up of things of several kinds finds what the argument asks for: a user, by a person's name."""
+def _lookup_want(rng: Random, tool: Tool, argument: Argument) -> Want | None:
+    """What a lookup of several kinds of things must search for: for an argument that takes a user, a person's name."""
     searched = next((a for a in tool.arguments if is_searched(a)), None)
     if searched is None or domain(tool.output):
         return None
-    known = content(f"{tool.description} {searched.description}")
-    asked = content(f"{argument.name} {argument.description}")
-    kinds = [sorted(family & known)[0] for family in KIN if family & known and family & asked]
+    searchable = content(f"{tool.description} {searched.description}")
+    needed = content(f"{argument.name} {argument.description}")
+    kinds = [sorted(family & searchable)[0] for family in KIN if family & searchable and family & needed]
     if not kinds:
         return None
     plain = {key: value for key, value in searched.schema.items() if key not in ("examples", "description")}
     return Want(tool, searched.name, value=made_up_value(rng, kinds[0], plain))
 
 
-def _chosen(rng: Random, tool: Tool, fed: set[str], asked: str | None) -> list[Argument]:
-    """Required arguments, the asked one, and some optional ones; those that can be fed by another tool come first."""
+def _choose_arguments(rng: Random, tool: Tool, fed: set[str], wanted: str | None) -> list[Argument]:
+    """Required arguments, the wanted one, and some optional ones; those that an output can fill come first."""
     optional = [argument for argument in tool.arguments if not argument.required]
-    kept = {asked}
+    names = {wanted}
     if optional:
         filters = len(optional) == len(tool.arguments) > 3
         some = min(len(optional), rng.choice((1, 1, 1, 2, 2, 2, 2, 3, 3, 4) if filters else (0, 1, 1, 2, 2, 3)))
         if words(tool.name)[0] in CHANGES or (len(optional) == len(tool.arguments) and rng.random() < 0.85):
             some = max(some, 1)
         weights = [3 if argument.name in fed else 2 for argument in optional]
-        kept |= {argument.name for argument in rng.choices(optional, weights, k=some)} if some else set()
+        names |= {argument.name for argument in rng.choices(optional, weights, k=some)} if some else set()
     chosen: list[Argument] = []
-    for argument in sorted(tool.arguments, key=lambda a: a.name != asked):
+    for argument in sorted(tool.arguments, key=lambda a: a.name != wanted):
         alike = [a for a in chosen if "." in a.name and _kin(a.name) == _kin(argument.name)]
-        if argument.required or (argument.name in kept and not alike):  # never `issue.org` and `ticket.org`
+        if argument.required or (argument.name in names and not alike):  # never `issue.org` and `ticket.org`
             chosen.append(argument)
     chosen.sort(key=tool.arguments.index)
     return sorted(chosen, key=lambda argument: argument.name not in fed)
 
 
 def _kin(name: str) -> str:
-    """What is alike in `issue.rev_orgs` and `ticket.rev_org`."""
+    """The last word of a name, in the singular: the same for `issue.rev_orgs` and `ticket.rev_org`."""
     return singular(words(name)[-1])
 
 
-def _agree(rng: Random, tool: Tool, arguments: dict[str, Value], asked: str | None) -> None:
-    """With a filter of one type (`ticket.severity`), the argument that names types names mostly this one."""
-    _in_time(arguments)
+def _agree(rng: Random, tool: Tool, arguments: dict[str, Value], wanted: str | None) -> None:
+    """Make arguments agree: beside a filter of one type (`ticket.severity`), the argument for types mostly has it."""
+    _order_times(arguments)
     qualified = [name for name in arguments if "." in name]
-    doubtful = [name for name in qualified if sum(_kin(a.name) == _kin(name) for a in tool.arguments) > 1]
+    ambiguous = [name for name in qualified if sum(_kin(a.name) == _kin(name) for a in tool.arguments) > 1]
     for argument in tool.arguments if qualified else ():
         element = argument.schema.get("items", argument.schema)
         allowed = allowed_values(element)
-        fitting = [words(name)[0] for name in doubtful or qualified if words(name)[0] in allowed]
+        fitting = [words(name)[0] for name in ambiguous or qualified if words(name)[0] in allowed]
         if (
             fitting
-            and argument.name != asked
-            and rng.random() < (0.95 if doubtful else 0.6 if argument.name in arguments else 0.25)
+            and argument.name != wanted
+            and rng.random() < (0.95 if ambiguous else 0.6 if argument.name in arguments else 0.25)
         ):
             value = rng.choice(fitting)
             arguments[argument.name] = [value] if "items" in argument.schema else value
 
 
-def _in_time(arguments: dict[str, Value]) -> None:
-    """What starts at one time ends at a later one."""
+def _order_times(arguments: dict[str, Value]) -> None:
+    """Swap a start and an end if the end is earlier."""
     times = {name: when for name, value in arguments.items() if (when := _moment(value))}
     first = next((name for name in times if words(name)[0] in ("start", "from", "begin", "departure")), None)
     last = next((name for name in times if words(name)[0] in ("end", "to", "until", "return")), None)
@@ -349,7 +353,7 @@ def _in_time(arguments: dict[str, Value]) -> None:
 
 
 def _moment(value: Value) -> str:
-    """A date or a time of day such that later ones sort behind; empty for anything else."""
+    """A date or a time of day as a text that sorts by time; empty for anything else."""
     if not isinstance(value, str):
         return ""
     clock = re.fullmatch(r"(\d\d?):(\d\d) ([AP])M", value)

@@ -1,6 +1,6 @@
-"""Values that people would write for an argument: by its schema first, then its format, then its name.
+"""Values as people would write them for an argument: chosen by its schema first, then its format, then its name.
 
-An example in the schema is varied (`DEVU-123` → `DEVU-48`), so a catalogue with examples gets values of its own kind.
+An example in the schema is varied (`DEVU-123` → `DEVU-48`), so values look like the catalogue's own examples.
 """
 
 import re
@@ -18,8 +18,8 @@ THINGS = (
     "comput|serv|contain|print|rout|sens|tract|mot|riv|tow|chapt|ord|fold|numb|lay|pow|wat|col|charact|pap|fact|gend"
 )
 PLACES = (["location"], ["city"], ["country"], ["place"], ["venue"])
-PERSON = re.compile(rf"(?!(?:{THINGS})[eo]r)\w{{3,}}(?:er|or|ist|ian)|figure|leader")  # who does something
-CATEGORY = re.compile(  # examples that only say what kind of thing is meant
+PERSON = re.compile(rf"(?!(?:{THINGS})[eo]r)\w{{3,}}(?:er|or|ist|ian)|figure|leader")  # nouns for people
+CATEGORY = re.compile(  # examples that only name a kind of thing
     r"(?:[\w'\u2019]+ )*(?:city|country|state|region|farm|garden|name|area|village|number|hospital|address|building"
     r"|username|notation|town|title|date|format|identifier|coordinate)s?|path to .*",
     re.IGNORECASE,
@@ -211,7 +211,7 @@ MEASURES = {
 
 
 def made_up_value(rng: Random, name: str, schema: Schema) -> Any:
-    """A value for the argument `name`, allowed by the schema; None when no such value can be made up."""
+    """Return a value for the argument `name` that the schema allows; None when no such value can be made up."""
     allowed = allowed_values(schema)
     if allowed:
         return rng.choice(allowed)
@@ -251,18 +251,18 @@ def _number(rng: Random, name: str, schema: Schema, *, whole: bool) -> int | flo
 
 
 def _string(rng: Random, name: str, schema: Schema) -> str | None:
-    made = _vary(rng, name, schema) or _by_kind(rng, name, schema)
-    short = made[: schema["maxLength"]] if "maxLength" in schema else made
+    text = _vary(rng, name, schema) or _by_kind(rng, name, schema)
+    short = text[: schema["maxLength"]] if "maxLength" in schema else text
     if "pattern" in schema and not re.search(schema["pattern"], short):
         return None
     return short if len(short) >= schema.get("minLength", 0) else None
 
 
 def _vary(rng: Random, name: str, schema: Schema) -> str | None:
-    """An example of the schema or of its description, an id with digits of its own: `DEVU-123` → `DEVU-48`."""
+    """An example from the schema or its description; an id gets other digits: `DEVU-123` → `DEVU-48`."""
     own = tuple(example for example in schema.get("examples", ()) if isinstance(example, str))
     examples = own or examples_in(str(schema.get("description", "")))
-    if not own and words(name)[-1:] in PLACES:  # "(e.g., city, beach)" says what kind of place is meant
+    if not own and words(name)[-1:] in PLACES:  # "(e.g., city, beach)" names kinds of places
         examples = tuple(example for example in examples if example[:1].isupper())
     if not examples:
         return None
@@ -287,14 +287,14 @@ def _vary(rng: Random, name: str, schema: Schema) -> str | None:
 
 @lru_cache(maxsize=4096)
 def examples_in(description: str) -> tuple[str, ...]:
-    """The examples that prose gives: `"The species (e.g., oak, maple)"` → oak, maple. Descriptions in it are none."""
-    told = re.search(
+    """Return the examples in prose: `"The species (e.g., oak, maple)"` → oak, maple. Kinds of things are left out."""
+    listing = re.search(
         r"(?:e\.g\.,?|for example,?|for instance,?|such as|(?:allowed|possible) values:?) ([^();]+)", description
     )
-    parts = re.split(r", (?:or |and |etc)?| or |, ", told[1].strip(" .")) if told else []
-    kept = [part.strip(" '\".") for part in parts]
-    kept = [part for part in kept if part and part.lower() not in ("etc", "and", "or") and len(part) < 40]
-    return tuple(part for part in kept if not (CATEGORY.fullmatch(part) or part.startswith(("the ", "a ", "an "))))
+    parts = re.split(r", (?:or |and |etc)?| or |, ", listing[1].strip(" .")) if listing else []
+    examples = [part.strip(" '\".") for part in parts]
+    examples = [part for part in examples if part and part.lower() not in ("etc", "and", "or") and len(part) < 40]
+    return tuple(part for part in examples if not (CATEGORY.fullmatch(part) or part.startswith(("the ", "a ", "an "))))
 
 
 def _by_kind(rng: Random, name: str, schema: Schema) -> str:
@@ -308,28 +308,29 @@ def _by_kind(rng: Random, name: str, schema: Schema) -> str:
         return identifier(rng, [word for word in words(kind or name) if word not in CODES] or ["item"])
     if parts and parts[-1] in ("file", "path"):  # `audio_file`
         parts = [parts[-1], *parts[:-1]]
-    named = parts[-1:] == ["name"] or parts[-1:] == ["names"]
-    if named:
-        told = words(str(schema.get("description", "")))
-        if len(parts) == 1 and {"your", "full"} & set(told):
+    is_name = parts[-1:] == ["name"] or parts[-1:] == ["names"]
+    if is_name:
+        described = words(str(schema.get("description", "")))
+        if len(parts) == 1 and {"your", "full"} & set(described):
             return _person(rng)
-        parts = [part for part in (told if len(parts) == 1 else parts) if part not in ("name", "names")]
+        parts = [part for part in (described if len(parts) == 1 else parts) if part not in ("name", "names")]
     for word in reversed(parts):
         maker = BY_WORD.get(word) or BY_WORD.get(word.removesuffix("s"))
         if maker:
             return maker(rng)
         if PERSON.fullmatch(word.removesuffix("s")):
             return _person(rng)
-    if named:
+    if is_name:
         return _name(rng) if not parts else rng.choice((_product, _firm))(rng)
     if parts and parts[-1].endswith("s"):
         return _topic(rng)
-    told = words(str(schema.get("description", "")))
-    return identifier(rng, parts) if parts and (not told or {"id", "identifier"} & set(told)) else _product(rng)
+    described = words(str(schema.get("description", "")))
+    is_id = not described or {"id", "identifier"} & set(described)
+    return identifier(rng, parts) if parts and is_id else _product(rng)
 
 
 def identifier(rng: Random, noun: list[str]) -> str:
-    """An id of the kind that systems give out: `SPRINT-12`, `usr_4821`, `ord-77`, `58213`."""
+    """Return an id as systems assign them: `SPRINT-12`, `usr_4821`, `ord-77`, `58213`."""
     number = rng.randint(1, 10 ** rng.randint(2, 5) - 1)
     short = noun[-1][:4]
     usual = f"{noun[-1].upper()}-{number}", f"{short[:3].upper()}-{number}", f"{short.upper()}-{number % 1000}"
@@ -339,18 +340,18 @@ def identifier(rng: Random, noun: list[str]) -> str:
 def _array(rng: Random, name: str, schema: Schema) -> list[Any] | None:
     low = max(schema.get("minItems", 1), 1)
     count = min(low + rng.choice((0, 0, 0, 0, 0, 1, 1, 2)), schema.get("maxItems", 9))
-    made: list[Any] = []
-    for tried in range(20 * count):
+    values: list[Any] = []
+    for draw in range(20 * count):
         value = made_up_value(rng, name, schema.get("items", {}))
-        if value is not None and not any(_alike(value, other) for other in made):
-            made.append(value)
-        if len(made) == count or (not made and tried > 3):
+        if value is not None and not any(_alike(value, other) for other in values):
+            values.append(value)
+        if len(values) == count or (not values and draw > 3):
             break
-    return made if len(made) >= low else None
+    return values if len(values) >= low else None
 
 
 def _alike(value: Any, other: Any) -> bool:
-    """Whether a reader could take one value for the other: `review`, `In Review`."""
+    """Whether a reader could confuse the values: `review`, `In Review`."""
     if not isinstance(value, str) or not isinstance(other, str):
         return bool(value == other)
     one, two = (" ".join(words(text)) for text in (value, other))
@@ -361,10 +362,10 @@ def _alike(value: Any, other: Any) -> bool:
 
 def _object(rng: Random, schema: Schema) -> dict[str, Any] | None:
     properties = schema.get("properties", {})
-    needed = schema.get("required", ())
-    made = {
-        key: made_up_value(rng, key, part) for key, part in properties.items() if key in needed or rng.random() < 0.5
+    required = schema.get("required", ())
+    values = {
+        key: made_up_value(rng, key, part) for key, part in properties.items() if key in required or rng.random() < 0.5
     }
-    if not made or any(value is None for value in made.values()):
+    if not values or any(value is None for value in values.values()):
         return None
-    return made
+    return values

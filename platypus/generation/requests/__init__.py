@@ -1,12 +1,12 @@
-"""A plan → a request that somebody would write for it.
+"""A plan → a request that a person might write for it.
 
-Each module is one level of a sentence.
+From small to large: phrases for one argument, phrases for one tool, noun phrases, clauses, requests.
 
     argument_phrases.py how an argument's value is expressed beside a noun
-    slots.py            where an argument's noun stands in a tool's own description
+    slots.py            where a tool's own description mentions an argument
     tool_phrases.py     clauses and nouns for a tool
     writer_style.py     politeness, context, quotes, case, typos
-    discourse.py        what a request has mentioned, and how it refers back to it
+    discourse.py        what a request has mentioned so far, and how it refers back to it
     noun_phrases.py     values and results as noun phrases
     clauses.py          steps as clauses and questions
     phrasing.py         Phraser: plan → request

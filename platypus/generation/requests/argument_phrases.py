@@ -1,7 +1,7 @@
-"""How an argument's value is said beside a noun: "owned by {}", "{} priority", "with a budget of {}".
+"""How an argument's value is expressed beside a noun: "owned by {}", "{} priority", "with a budget of {}".
 
-All of it comes from the argument's name, schema and description, by rules that hold for any catalogue. A form leaves no
-doubt which argument of the tool is meant: where two could be, the argument's full name is said.
+The phrases come from the argument's name, schema and description, by rules that hold for any catalogue. A phrase is
+never ambiguous: where two arguments of the tool could be meant, it contains the argument's full name.
 """
 
 import re
@@ -20,13 +20,13 @@ FROM, TO = {"from", "source", "sender", "origin", "base"}, {"to", "target", "rec
 PERIODS = {"year", "season", "month", "period", "quarter", "timeframe"}
 AT = {"price", "temperature", "speed", "rate", "altitude", "pressure", "angle", "distance", "depth", "velocity"}
 LIMITS = {"limit", "max", "top", "count", "maximum"}
-DROPPED = {"is", "has", "should", "include", "with", "only", "are", "be", "enabled"}  # of a boolean's name
+DROPPED = {"is", "has", "should", "include", "with", "only", "are", "be", "enabled"}  # from a boolean's name
 ORDINALS = {"1": "first", "2": "second", "3": "third"}  # `real_part1`
 AUTHORS = {"author", "artist", "composer", "director", "writer", "singer"}
 SPOKEN = {"text", "content", "body", "message", "comment", "note"}
 COUNTED = {"results", "items", "count", "rows", "entries", "records", "number", "works", "n", "limit"}
 BELONGING = ("belonging to", "associated with", "related to", "linked to", "for")
-ALIKE: dict[str, tuple[str, ...]] = {  # ways to say the same, where the tool has no argument that means the other
+SYNONYMS: dict[str, tuple[str, ...]] = {  # synonyms, used unless another argument of the tool has that meaning
     "owned by": ("owned by", "owned by", "assigned to", "that belong to"),
     "created by": ("created by", "created by", "reported by", "opened by", "filed by"),
     "assigned to": ("assigned to", "assigned to", "owned by"),
@@ -40,55 +40,55 @@ ADJECTIVE = re.compile(r".*(?:al|ic|ed|ive|ous|ent|ary|able|ate|less|ing)$|gold|
 
 @dataclass(frozen=True)
 class ArgumentPhrases:
-    """Ways to say one argument: after a noun, before it, as the noun itself; `{}` is the value.
+    """Ways to express one argument: after a noun, before it, or as the noun itself; `{}` is the value.
 
-    `referring` are the ways that suit an earlier result: "owned by them", "related to it".
+    `referring` are those that suit a reference to an earlier result: "owned by them", "related to it".
     """
 
     after: tuple[str, ...]
     before: tuple[str, ...] = ()
     referring: tuple[str, ...] = ()
-    heads: bool = False  # the value may be the noun: `tasks`
-    counts: bool = False  # the value says how many there may be
+    heads: bool = False  # the value may replace the noun: `tasks`
+    counts: bool = False  # the value limits how many results there are
 
 
 @lru_cache(maxsize=8192)
 def _label(name: str) -> tuple[str, ...]:
-    """The words that name the argument, its type before a dot and `id` or `name` behind left out."""
+    """The words of the argument's name, without a type before a dot and without `id` or `name` at the end."""
     parts = words(name.rpartition(".")[2])
     parts = parts[-1:] if _is_link(parts) else parts
-    kept = [part for k, part in enumerate(parts) if part not in SUFFIXES and (k or part != "new")]
-    kept = kept or [part for part in words(name) if part not in {*SUFFIXES, "new"}] or parts
-    if kept in (["current"], ["old"], ["updated"], ["desired"], ["first"], ["last"], ["full"]):
-        kept = parts  # `current_name`
-    if kept[-1] in ORDINALS and len(kept) > 1:
-        return (ORDINALS[kept[-1]], *kept[:-1])
-    if kept[0] in ("num", "number") and len(kept) > 1:
-        return ("number", "of", *(kept[2:] if kept[1] == "of" else kept[1:]))
-    return (*kept[:-1], singular(kept[-1]))
+    label = [part for k, part in enumerate(parts) if part not in SUFFIXES and (k or part != "new")]
+    label = label or [part for part in words(name) if part not in {*SUFFIXES, "new"}] or parts
+    if label in (["current"], ["old"], ["updated"], ["desired"], ["first"], ["last"], ["full"]):
+        label = parts  # `current_name`
+    if label[-1] in ORDINALS and len(label) > 1:
+        return (ORDINALS[label[-1]], *label[:-1])
+    if label[0] in ("num", "number") and len(label) > 1:
+        return ("number", "of", *(label[2:] if label[1] == "of" else label[1:]))
+    return (*label[:-1], singular(label[-1]))
 
 
 def _is_link(parts: list[str]) -> bool:
-    """`applies_to_part`, but not `time_of_day`."""
+    """Whether a name is like `applies_to_part`, and not like `time_of_day`."""
     return len(parts) > 2 and parts[-2] in PREPOSITION.split("|") and parts[0].endswith(("s", "ed", "ing"))
 
 
 def label(tool: Tool, argument: Argument) -> str:
-    """What a text calls the argument: `severity` for `ticket.severity`, unless another argument is called so."""
+    """Return the noun for the argument: `severity` for `ticket.severity`, unless another argument has the same."""
     short = _label(argument.name)
     if sum(_label(other.name) == short for other in tool.arguments) > 1:
         return " ".join((*(singular(w) for w in words(argument.name) if w not in SUFFIXES),)) or argument.name
     return " ".join(short)
 
 
-def saying(tool: Tool, argument: Argument, *, agreed: bool = False) -> ArgumentPhrases:
-    """The ways to say the argument. `agreed`: the type before its dot is said already, so the short name will do."""
-    noun = label(tool, argument) if not agreed else " ".join(_label(argument.name))
+def argument_phrases(tool: Tool, argument: Argument, *, type_known: bool = False) -> ArgumentPhrases:
+    """Return the ways to express the argument. `type_known`: the request already has the type before the dot."""
+    noun = label(tool, argument) if not type_known else " ".join(_label(argument.name))
     parts = words(argument.name.rpartition(".")[2])
     element = argument.schema.get("items", argument.schema)
     if parts[-1] in PREPOSITION.split("|") and len(parts) > 1:
-        said, named = _participle(tool, argument, parts)
-        return ArgumentPhrases((*said, *named), referring=said)
+        participles, with_kind = _participle(tool, argument, parts)
+        return ArgumentPhrases((*participles, *with_kind), referring=participles)
     if _is_link(parts):
         return ArgumentPhrases(
             _linked(tool, argument, parts), referring=("related to {}", "for {}", "associated with {}")
@@ -102,8 +102,8 @@ def saying(tool: Tool, argument: Argument, *, agreed: bool = False) -> ArgumentP
     unit = UNIT.search(argument.description)
     if _kind(element) in ("integer", "number"):
         return ArgumentPhrases(_number(tool, argument, parts, noun, f" {unit[1]}" if unit else ""))
-    told, referring = _prose(tool, argument, noun, agreed=agreed)
-    return ArgumentPhrases((*told, *_plain(tool, argument, parts, noun)), referring=referring)
+    prose, referring = _prose(tool, argument, noun, type_known=type_known)
+    return ArgumentPhrases((*prose, *_plain(tool, argument, parts, noun)), referring=referring)
 
 
 def _kind(schema: object) -> str:
@@ -111,13 +111,13 @@ def _kind(schema: object) -> str:
 
 
 def _participle(tool: Tool, argument: Argument, parts: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """`owned_by` → `owned by {}`, `assigned to {}`; and with the kind of thing, `owned by user {}`."""
+    """`owned_by` → `owned by {}`, `assigned to {}`; the second list adds the kind of thing: `owned by user {}`."""
     own = " ".join(parts)
     others = {" ".join(words(other.name)) for other in tool.arguments if other != argument}
-    said = [form for form in ALIKE.get(own, (own,)) if form not in others]
-    told = re.search(r"\b(user|person|employee|member|customer|team|contact)s?\b", argument.description.lower())
-    named = (f"{own} {told[1]} {{}}", f"{own} the {told[1]} {{}}") if told else ()
-    return tuple(f"{form} {{}}" for form in said), named
+    participles = [form for form in SYNONYMS.get(own, (own,)) if form not in others]
+    kind = re.search(r"\b(user|person|employee|member|customer|team|contact)s?\b", argument.description.lower())
+    with_kind = (f"{own} {kind[1]} {{}}", f"{own} the {kind[1]} {{}}") if kind else ()
+    return tuple(f"{form} {{}}" for form in participles), with_kind
 
 
 def _linked(tool: Tool, argument: Argument, parts: list[str]) -> tuple[str, ...]:
@@ -138,11 +138,13 @@ def _choice(tool: Tool, argument: Argument, noun: str) -> ArgumentPhrases:
         nouns = not any(ADJECTIVE.fullmatch(value) or " " in value or "_" in value for value in values)
         return ArgumentPhrases(("of type {}", f"of the {noun} {{}}", f"with {noun} {{}}"), (), heads=nouns)
     if argument.required:
-        named = (f"with {noun} {{}}", f"with the {noun} {{}}", f"with {{}} as the {noun}", f"({noun}: {{}})")
-        return ArgumentPhrases(("into {}", "to {}", "into {}", named[0]) if last == "language" else named)
-    clear = last in ("status", "state") or all(re.fullmatch(r"[a-z]\d", value, re.I) for value in values)
-    taken = {str(v) for a in tool.arguments if a != argument for v in allowed_values(a.schema.get("items", a.schema))}
-    bare = ("{}", "{}") if clear and not taken & set(values) else ()
+        forms = (f"with {noun} {{}}", f"with the {noun} {{}}", f"with {{}} as the {noun}", f"({noun}: {{}})")
+        return ArgumentPhrases(("into {}", "to {}", "into {}", forms[0]) if last == "language" else forms)
+    is_unambiguous = last in ("status", "state") or all(re.fullmatch(r"[a-z]\d", value, re.I) for value in values)
+    other_values = {
+        str(v) for a in tool.arguments if a != argument for v in allowed_values(a.schema.get("items", a.schema))
+    }
+    bare = ("{}", "{}") if is_unambiguous and not other_values & set(values) else ()
     return ArgumentPhrases(after, (*bare, f"{{}} {noun}", f"{{}}-{noun}"))
 
 
@@ -170,39 +172,49 @@ def _number(tool: Tool, argument: Argument, parts: list[str], noun: str, unit: s
 
 
 def _sole(tool: Tool, argument: Argument, family: set[str]) -> bool:
-    """Whether no other argument is of the family that a preposition alone would mean."""
+    """Whether no other argument belongs to the family, so that a preposition alone is clear."""
     return not any(family & set(words(other.name)) for other in tool.arguments if other.name != argument.name)
 
 
-def _prose(tool: Tool, argument: Argument, noun: str, *, agreed: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _prose(tool: Tool, argument: Argument, noun: str, *, type_known: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """`Filters for tickets associated with any of the provided Rev organizations` → `associated with …`."""
-    told = re.search(
+    match = re.search(
         r"\b(?:(\w+ed|\w+ing|belong|came in) )?"
         rf"({PREPOSITION}) ((?:(?:any|one) of )?(?:the |these |those )(?:provided |given |specified )?)([\w ]+)",
         re.sub(r"\(s\)| by name|\.$", "", argument.description),
     )
-    if not told or argument.required:
+    if not match or argument.required:
         return (), ()
-    called = singular(told[4].strip())
-    if told[3] == "the " and singular(called.split(" ")[-1]) != _label(argument.name)[-1]:
+    thing = singular(match[4].strip())
+    if match[3] == "the " and singular(thing.split(" ")[-1]) != _label(argument.name)[-1]:
         return (), ()
-    shared = label(tool, argument).split(" ")[-1] != _label(argument.name)[-1] or " ".join(
+    is_shared = label(tool, argument).split(" ")[-1] != _label(argument.name)[-1] or " ".join(
         _label(argument.name)
     ) != label(tool, argument)
-    if shared and not agreed:  # two arguments are alike but for their type: say the type
+    if is_shared and not type_known:  # two arguments differ only by their type, so the type is added
         qualifier = words(argument.name)[0]
-        return (f"with {qualifier} {called} {{}}", f"with {{}} as the {qualifier} {called}"), ()
-    if told[2] in ("in", "under"):
-        forms = (f"in the {{}} {called}", f"in the {{}} {called}", f"in {called} {{}}", f"in {{}} {called}")
-        return (*forms, f"that are in the {{}} {called}", "currently in {}") if called == "stage" else forms, ()
-    verb = {"belong": "belonging", "came in": "that came in"}.get(told[1] or "", told[1] or "")
-    ways: tuple[str, ...] = ALIKE.get(f"{verb} {told[2]}".strip(), (f"{verb} {told[2]}".strip(),))
-    if told[2] in ("through", "via") or called.endswith("channel"):
-        return ("via {}", f"from the {{}} {called}", f"from {called} {{}}", f"through the {{}} {called}"), ()
+        return (f"with {qualifier} {thing} {{}}", f"with {{}} as the {qualifier} {thing}"), ()
+    if match[2] in ("in", "under"):
+        forms = (
+            f"in the {{}} {thing}",
+            f"in the {{}} {thing}",
+            f"in {thing} {{}}",
+            f"in {{}} {thing}",
+        )
+        return (*forms, f"that are in the {{}} {thing}", "currently in {}") if thing == "stage" else forms, ()
+    verb = {"belong": "belonging", "came in": "that came in"}.get(match[1] or "", match[1] or "")
+    ways: tuple[str, ...] = SYNONYMS.get(f"{verb} {match[2]}".strip(), (f"{verb} {match[2]}".strip(),))
+    if match[2] in ("through", "via") or thing.endswith("channel"):
+        return (
+            "via {}",
+            f"from the {{}} {thing}",
+            f"from {thing} {{}}",
+            f"through the {{}} {thing}",
+        ), ()
     if takes_ids(argument) and not verb:
-        ways = (told[2], "from", "for", *BELONGING[1:3])
-    named = tuple(f"{way} {article}{called} {{}}" for way in ways for article in ("", "the "))
-    return named, tuple(f"{way} {{}}" for way in ways)
+        ways = (match[2], "from", "for", *BELONGING[1:3])
+    with_noun = tuple(f"{way} {article}{thing} {{}}" for way in ways for article in ("", "the "))
+    return with_noun, tuple(f"{way} {{}}" for way in ways)
 
 
 def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple[str, ...]:
@@ -212,11 +224,11 @@ def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
         rest = [part for part in parts if part not in FROM | TO | SUFFIXES | {"of"}]
         if rest and rest[-1] in PLACE and _sole(tool, argument, PLACE):
             return f"{way} {{}}", f"{way} {{}}"
-        shared = any(rest and rest[-1] in words(other.name) for other in tool.arguments if other != argument)
-        if not shared and {"source", "target", "base"} & {parts[0]}:
+        is_shared = any(rest and rest[-1] in words(other.name) for other in tool.arguments if other != argument)
+        if not is_shared and {"source", "target", "base"} & {parts[0]}:
             return _named(noun, required)
         forms = (f"{way} {{}}", f"{way} {' '.join(rest)} {{}}") if rest else (f"{way} {{}}",)
-        return forms if shared or not rest else forms[1:]
+        return forms if is_shared or not rest else forms[1:]
     if last == "pages":
         return ("on pages {}", "(pages {})", f"with {' '.join(parts)} {{}}")
     if last in AUTHORS and len(parts) == 1 and _sole(tool, argument, AUTHORS | {"by"}):
@@ -232,8 +244,8 @@ def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
     if is_searched(argument) and (len(parts) == 1 or last == "name") and sum(a.required for a in tool.arguments) == 1:
         if last != "name":
             return "for {}", "about {}", f"with the {noun} {{}}"
-        named = ("for {}", "called {}", "named {}", f"with the {noun} {{}}")
-        return named if len(parts) == 1 else (f"for {noun} {{}}",)
+        name_forms = ("for {}", "called {}", "named {}", f"with the {noun} {{}}")
+        return name_forms if len(parts) == 1 else (f"for {noun} {{}}",)
     if last in ("title", "name", "subject") and required:
         return (
             ("called {}", "titled {}", f"with the {noun} {{}}", f"with {noun} {{}}")
@@ -243,16 +255,16 @@ def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
     if last in SPOKEN and required:
         return ("saying {}", f"with the {noun} {{}}", "that says {}", f"with {noun} {{}}")
     if {"id", "ids"} & set(parts):
-        told = (f"for {noun} {{}}", f"of {noun} {{}}", f"to {noun} {{}}", "for {}", f"with {noun} ID {{}}")
-        return told if required else told[:1]
+        forms_with_id = (f"for {noun} {{}}", f"of {noun} {{}}", f"to {noun} {{}}", "for {}", f"with {noun} ID {{}}")
+        return forms_with_id if required else forms_with_id[:1]
     if last == "name" and len(parts) > 1:
         return (f"for {noun} {{}}", f"for the {noun} {{}}")
     return _named(noun, required)
 
 
 def _named(noun: str, required: bool) -> tuple[str, ...]:
-    named = (f"with {noun} {{}}", f"with {noun} {{}}", f"with {{}} as the {noun}", f"with the {noun} {{}}")
-    return (*named, f"({noun} {{}})" if required else f"whose {noun} is {{}}")
+    forms = (f"with {noun} {{}}", f"with {noun} {{}}", f"with {{}} as the {noun}", f"with the {noun} {{}}")
+    return (*forms, f"({noun} {{}})" if required else f"whose {noun} is {{}}")
 
 
 def _dated(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple[str, ...]:
@@ -269,7 +281,7 @@ def _dated(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
 
 
 def truth(argument: Argument, value: bool, *, many: bool = True) -> tuple[str, ...]:
-    """A boolean after a noun: `"that need a response"`, `"including archived ones"`, `"with dry run off"`."""
+    """Return phrases for a boolean after a noun: `that need a response`, `including archived`, `with dry run off`."""
     parts = words(argument.name.rpartition(".")[2])
     plain = [part for part in parts if part not in DROPPED]
     noun = re.sub(r"(?<=[a-z]) (?=\d)", "", " ".join(plain or parts))
@@ -287,8 +299,8 @@ def truth(argument: Argument, value: bool, *, many: bool = True) -> tuple[str, .
         return yes if value else (f"that do not need {thing}", f"that need no {bare}", f"that don't need {thing}")
     if parts[-1] in ("required", "needed") and len(parts) > 1:
         thing = " ".join(parts[:-1])
-        told = (f"that require {with_article(thing)}", f"that need {with_article(thing)}")
-        return told if value else (f"that require no {thing}", f"that need no {thing}")
+        forms = (f"that require {with_article(thing)}", f"that need {with_article(thing)}")
+        return forms if value else (f"that require no {thing}", f"that need no {thing}")
     if "include" in parts or "with" in parts:
         return (f"including {noun}", f"with {noun}") if value else (f"excluding {noun}", f"without {noun}")
     if "has" in parts:

@@ -1,4 +1,4 @@
-"""Clauses: a step as what is asked for, as a question, as a noun alone, or as what is done first."""
+"""Clauses: a step as an imperative, as a gerund, as a question, or as a noun alone."""
 
 import re
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from platypus.generation.requests.noun_phrases import ABOUT, Nouns
 from platypus.generation.requests.slots import SLOT, Form
 from platypus.generation.requests.tool_phrases import SETTING, pluralised
 
-PARTED = re.compile(
+SEPARABLE = re.compile(  # "sum up them" → "sum them up"
     r"^(sum|set|pull|look|work|call|hand|bring|check|turn|switch|shut|roll|clean|tidy|take|give|put|throw|pass|send|sign)"
     r" (up|out|off|over|on|in|down|back|away|together) (it|them|these|those|this|that)"
     r"(?= (?:in|into|to|for|with)\b|$)"
 )
-ASKED = ("what is", "what is", "what's", "do you know", "can you tell me")
+QUESTION_STARTS = ("what is", "what is", "what's", "do you know", "can you tell me")
 QUESTIONS = (
     *("what are {thing}", "which {some} do we have", "are there any {some}"),
     *("do we have any {some}", "what {some} are there"),
@@ -26,32 +26,32 @@ ME = re.compile(r"^(?:show|give|tell|get) me (?:about |more about )?")
 
 @dataclass
 class Clauses(Nouns):
-    """Says steps of one request."""
+    """Writes the clauses of one request."""
 
     bare: bool = False  # a noun or a question instead of an imperative
 
     def clause(self, i: int, *, ing: bool = False) -> str:
-        """Step i as an imperative, or (`ing`) as what is done: `listing the work items of …`."""
+        """Step i as an imperative, or with `ing` as a gerund: `listing the work items of …`."""
         wording = self.wordings[i]
         if wording.is_lookup:
             verb, thing = self.lookup(i)
         elif not wording.is_getter:
-            verb, thing = self.deed(i)
+            verb, thing = self.action(i)
         elif ABOUT.match(wording.noun.text) and self.rng.random() < 0.3:
             verb = self.rng.choice(("tell me about", "tell me about", "tell me more about", "find out about"))
             thing = self.thing(i, ("the ", ""), noun=ABOUT.sub("", wording.noun.text))
         else:
             verb = self.rng.choice(wording.verbs)
-            thing = self.sought(i, listing=verb.split(" ")[0] in LISTING)
-        self.said.append(i)
-        self.mentioned.append(i)
+            thing = self.output_phrase(i, listing=verb.split(" ")[0] in LISTING)
+        self.own_clauses.append(i)
+        self.mentions.append(i)
         text = f"{verb} {thing}".strip()
         if not ing:
-            return PARTED.sub(r"\1 \3 \2", text)
+            return SEPARABLE.sub(r"\1 \3 \2", text)
         return ME.sub("getting ", text) if ME.match(text) else gerund(text)
 
-    def deed(self, i: int) -> tuple[str, str]:
-        """The verb of a tool that does something, and the rest with every argument."""
+    def action(self, i: int) -> tuple[str, str]:
+        """The verb of a tool that does something, and the rest of the clause with every argument."""
         step = self.plan.steps[i]
         form = self.rng.choice(self.wordings[i].clauses)
         rest = [name for name in step.arguments if name not in form.slots]
@@ -72,8 +72,8 @@ class Clauses(Nouns):
         whose = self.filled(i, Form(slot[0]))
         return verb, f"the {label(tool, argument)} of {whose} to {self.value(value, hint=argument)}"
 
-    def sought(self, i: int, *, listing: bool) -> str:
-        """What a look-up is asked for, by its own noun."""
+    def output_phrase(self, i: int, *, listing: bool) -> str:
+        """What a tool returns, by its own noun, as the object of a clause."""
         wording = self.wordings[i]
         if wording.by_id and not self.plan.steps[i].arguments and self.rng.random() < 0.5:
             noun = wording.noun.text
@@ -121,7 +121,7 @@ class Clauses(Nouns):
         return verb, thing
 
     def question(self, i: int) -> str | None:
-        """`what are the work items owned by …`, `who is the current user`: for a single look-up."""
+        """Step i as a question, if it returns something: `what are the work items owned by …`; otherwise None."""
         wording = self.wordings[i]
         self.asking = True
         if wording.is_lookup or (not wording.is_getter and (wording.nominal is None or wording.verb == "summarize")):
@@ -135,14 +135,14 @@ class Clauses(Nouns):
             return self.rng.choice(("who am I", "what is my user ID", "who is the current user", "what's my user ID"))
         thing = self.thing(i, ("the ", "the ", "all the ", "all "), noun=noun)
         if not wording.plural and not is_plural(noun):
-            return f"{self.rng.choice(ASKED)} {thing}"
+            return f"{self.rng.choice(QUESTION_STARTS)} {thing}"
         some = re.sub(r"^(the|all the|all) ", "", thing)
         if re.match(r"my |first |top |up to |at most |\d", some) or " and " in some:
             return f"what are {thing}"
         return self.rng.choice(QUESTIONS).format(thing=thing, some=some)
 
     def terse(self, i: int) -> str | None:
-        """The noun alone: `p1 tickets owned by DEVU-4`."""
+        """Step i as a noun alone: `p1 tickets owned by DEVU-4`; None if that would not be a request."""
         wording = self.wordings[i]
         if not wording.is_getter or wording.is_lookup or (not self.plan.steps[i].arguments and not wording.by_id):
             return None

@@ -1,4 +1,4 @@
-"""Noun phrases: what a step gives back with all that its arguments say, and values as they are written.
+"""Noun phrases: the output of a step, restricted by all of its arguments; and values as they are written.
 
 `the tickets owned by DEVU-4 with high severity`, `my open orders`, `the location of the power plant PL-4`.
 """
@@ -27,7 +27,7 @@ MINE = {"owned": ("that I own", "owned by me"), "created": ("that I created", "c
 
 @dataclass
 class _Phrase:
-    """A noun phrase in the making."""
+    """A noun phrase under construction."""
 
     article: str
     noun: str
@@ -37,9 +37,10 @@ class _Phrase:
 
 @dataclass
 class Nouns(Discourse):
-    """Says values and things of one request."""
+    """Writes the values and noun phrases of one request."""
 
     def value(self, value: Value, *, last: str = " and ", hint: Argument | None = None) -> str:
+        """A value as text; `hint` is the argument that takes it."""
         if isinstance(value, list):
             return listed([self.value(element, hint=hint) for element in value], last=last)
         if isinstance(value, Reference):
@@ -51,16 +52,17 @@ class Nouns(Discourse):
         return self.quoted(value) if isinstance(value, str) else str(value)
 
     def choices(self, values: Sequence[Any], *, last: str = " or ", plain: bool = False) -> str:
-        """Values of an enum: quoted or not, all alike; now and then with a capital."""
+        """Values of an enum: all quoted or none, sometimes with a capital."""
         texts = [str(value) for value in values]
-        if not plain and self.spoken.quote and self.rng.random() < 0.6:
+        if not plain and self.style.quote and self.rng.random() < 0.6:
             return listed([self.quoted(text) for text in texts], last=last)
         if self.rng.random() < 0.15:
             texts = [text.upper() if len(text) < 3 else text.capitalize() for text in texts]
         return listed(texts, last=last)
 
     def quoted(self, value: str) -> str:
-        quote = self.spoken.quote
+        """The value in the writer's quotes; in some quotes anyway if it is long or has punctuation."""
+        quote = self.style.quote
         if not quote and (value.count(" ") > 2 or re.search(r"[.,:;]", value)):
             quote = '"'
         if quote == "'" and "'" in value:
@@ -68,7 +70,7 @@ class Nouns(Discourse):
         return f"{quote}{value}{quote}"
 
     def reference(self, reference: Reference, hint: Argument | None = None) -> str:
-        """An earlier step inside this one, or a pointer to it."""
+        """An earlier step: inside this clause, or as an expression that refers back to it."""
         i = reference.step
         if reference.path:
             return self.part(i, reference.path)
@@ -81,10 +83,10 @@ class Nouns(Discourse):
         if i in self.inside:
             if not wording.is_getter and not wording.nominal:
                 raise Unsayable
-            self.mentioned.append(i)
+            self.mentions.append(i)
             about = ABOUT.sub("", wording.noun.text)
-            made = self.thing(i, ("the ",), noun=about) if wording.is_getter else self.nominal(i)
-            return made if about.startswith(f"{name} ") else f"the {name} of {made}"
+            phrase = self.thing(i, ("the ",), noun=about) if wording.is_getter else self.nominal(i)
+            return phrase if about.startswith(f"{name} ") else f"the {name} of {phrase}"
         head = wording.noun_head or "result"
         if self.heads().count(head) > 1:
             raise Unsayable
@@ -95,11 +97,11 @@ class Nouns(Discourse):
         return self.rng.choice((f"the {name} of that {singular(head)}", f"that {name}", f"the {name} of the {head}"))
 
     def inner(self, i: int, hint: Argument | None = None) -> str:
-        """What step i returns, for use inside another clause: `me`, `the work items owned by DEVU-1`."""
+        """The output of step i inside another clause: `me`, `the work items owned by DEVU-1`."""
         wording = self.wordings[i]
-        self.mentioned.append(i)
+        self.mentions.append(i)
         if wording.is_lookup:
-            return self.found(i, hint)
+            return self.looked_up(i, hint)
         if wording.is_me:
             return self.rng.choice(("me", "me", "me", "the current user", "myself"))
         if not wording.is_getter:
@@ -111,7 +113,7 @@ class Nouns(Discourse):
         return self.thing(i, ("the ", "all ", "all ", "all the ", "", ""))
 
     def nominal(self, i: int) -> str:
-        """What is done, as a thing: `a summary of the work items owned by me`."""
+        """The action of step i as a noun phrase: `a summary of the work items owned by me`."""
         form = self.wordings[i].nominal
         if form is None:
             raise Unsayable
@@ -119,8 +121,8 @@ class Nouns(Discourse):
         rest = [name for name in self.plan.steps[i].arguments if name not in form.slots]
         return f"{article}{self.filled(i, form)} {self.joined([self.modifier(i, name) for name in rest])}".strip()
 
-    def found(self, i: int, hint: Argument | None) -> str:
-        """A thing that is looked up by its name: the name alone where an id would stand, else with its kind."""
+    def looked_up(self, i: int, hint: Argument | None) -> str:
+        """A thing looked up by its name: the name alone in place of an id, otherwise with its kind."""
         step = self.plan.steps[i]
         value = self.value(next(iter(step.arguments.values())))
         kind = self.kind(i, hint)
@@ -137,17 +139,17 @@ class Nouns(Discourse):
         )
 
     def kind(self, i: int, hint: Argument | None) -> str:
-        """What is looked up: the look-up's own kind of thing, or the one that the argument asks for."""
+        """The kind of thing that step i looks up: its only kind, or the kind that the argument `hint` needs."""
         kinds = self.wordings[i].kinds
         if len(kinds) == 1 or hint is None:
             return kinds[0] if len(kinds) == 1 else ""
-        asked = content(f"{hint.name} {hint.description}")
-        own = [kind for kind in kinds if kind in asked]
-        near = [kind for family in KIN if family & asked for kind in kinds if kind in family]
+        needed = content(f"{hint.name} {hint.description}")
+        own = [kind for kind in kinds if kind in needed]
+        near = [kind for family in KIN if family & needed for kind in kinds if kind in family]
         return (own or near or [""])[0]
 
     def thing(self, i: int, articles: Sequence[str], *, noun: str | None = None) -> str:
-        """What step i returns with everything that its arguments say, before or after the noun."""
+        """The output of step i, with all arguments before or after the noun (default: the tool's own)."""
         wording, step = self.wordings[i], self.plan.steps[i]
         if not noun:
             noun = wording.short if wording.short and self.rng.random() < 0.3 else wording.noun.text
@@ -170,41 +172,41 @@ class Nouns(Discourse):
 
     def add(self, i: int, name: str, phrase: _Phrase, *, many: bool) -> None:
         """Put one argument of step i into the phrase: as its noun, before it, or after it."""
-        value, told = self.plan.steps[i].arguments[name], self.saying(i, name)
+        value, phrases = self.plan.steps[i].arguments[name], self.phrases(i, name)
         single = value[0] if isinstance(value, list) and len(value) == 1 else value
         mine = self.mine(name, value)
-        if told.heads and not SLOT.search(phrase.noun) and isinstance(value, list) and self.rng.random() < 0.8:
+        if phrases.heads and not SLOT.search(phrase.noun) and isinstance(value, list) and self.rng.random() < 0.8:
             phrase.noun = self.types(phrase.noun, value, many=self.wordings[i].plural)
         elif mine and self.rng.random() < 0.75:
             if phrase.article != "my " and mine == MINE["owned"] and self.rng.random() < 0.5:
                 phrase.article = "my "
             else:
                 phrase.after.append(self.rng.choice(mine))
-        elif told.counts and many and value != 1 and not self.asking and self.rng.random() < 0.55:
-            form = self.rng.choice(told.before)
+        elif phrases.counts and many and value != 1 and not self.asking and self.rng.random() < 0.55:
+            form = self.rng.choice(phrases.before)
             if phrase.article != "my ":
                 phrase.article = "the " if form.startswith("the ") else ""
             phrase.before.insert(0, form.removeprefix("the ").format(value))
         elif (
-            told.before
-            and not told.counts
+            phrases.before
+            and not phrases.counts
             and isinstance(single, str)
             and not phrase.before
             and self.rng.random() < 0.4
         ):
-            form = self.rng.choice(told.before)
+            form = self.rng.choice(phrases.before)
             phrase.before.append(form.format(self.choices([single], plain="{}-" in form)))
         else:
             phrase.after.append(self.modifier(i, name))
 
     def types(self, noun: str, value: list[Any], *, many: bool) -> str:
-        named = [pluralised(str(word), many=many) for word in value]
-        if any(word in noun for word in named):
+        nouns = [pluralised(str(word), many=many) for word in value]
+        if any(word in noun for word in nouns):
             raise Unsayable
-        return listed(named, last=self.rng.choice((" and ", " or ") if many else (" or ",)))
+        return listed(nouns, last=self.rng.choice((" and ", " or ") if many else (" or ",)))
 
     def mine(self, name: str, value: Value) -> tuple[str, ...]:
-        """`owned_by` the current user: `that I own`, and before the noun `my`."""
+        """Phrases for an argument filled with the current user: `that I own`; none for other values."""
         element = value[0] if isinstance(value, list) and len(value) == 1 else value
         if (
             not isinstance(element, Reference)
@@ -215,34 +217,34 @@ class Nouns(Discourse):
         return MINE.get(words(name)[0], ("assigned to me",) if "assign" in name else ())
 
     def joined(self, modifiers: list[str]) -> str:
-        """Modifiers in a row: `owned by A and in the review stage`, `that are owned by A, with high severity`."""
+        """Modifiers in one phrase: `owned by A and in the review stage`, `that are owned by A, with high severity`."""
         modifiers = _routed(modifiers)
         late = [text for text in modifiers if text.startswith(LATE)]
         aside = [text[1:-1] for text in late if text.startswith("(")]
         rest = [text for text in modifiers if text not in late]
-        held = [text for text in rest if text.startswith("with ")]
-        if len(held) > 1 and self.rng.random() < 0.8:
-            together = "with " + listed([text.removeprefix("with ") for text in held])
-            rest = [together if text == held[0] else text for text in rest if text not in held[1:]]
+        with_phrases = [text for text in rest if text.startswith("with ")]
+        if len(with_phrases) > 1 and self.rng.random() < 0.8:
+            together = "with " + listed([text.removeprefix("with ") for text in with_phrases])
+            rest = [together if text == with_phrases[0] else text for text in rest if text not in with_phrases[1:]]
         rest.sort(key=lambda text: (text.startswith(CLAUSAL), len(text) > 60))
-        style = self.rng.random()
-        if len(rest) > 1 and style > 0.4:
-            comma = len(rest) > 2 and style > 0.75
+        chance = self.rng.random()
+        if len(rest) > 1 and chance > 0.4:
+            comma = len(rest) > 2 and chance > 0.75
             rest = [", ".join(rest[:-1]) if comma else " ".join(rest[:-1]), "and", rest[-1]]
         late = [text for text in late if not text.startswith("(")]
         return " ".join((*rest, *late, *([f"({', '.join(aside)})"] if aside else ())))
 
     def filled(self, i: int, form: Form) -> str:
-        """The form with its slots filled from step i's arguments."""
+        """The form with its slots filled from the arguments of step i."""
         arguments = self.plan.steps[i].arguments
         if any(name not in arguments for name in form.slots):
             raise Unsayable
         return SLOT.sub(lambda slot: self.slot(i, slot[1], slot[2]), form.text)
 
     def slot(self, i: int, name: str, noun: str) -> str:
-        """An id may stand alone or after its noun: `ISS-4`, `work item ISS-4`; a type before it: `interior cabin`.
+        """A value in a slot: an id alone or after its noun (`issue ISS-4`), a type before its noun (`interior cabin`).
 
-        Where nothing else would tell what is meant, the noun is said: "what do we know about power plant 84750".
+        Where the value alone would be unclear, the noun is added: "what do we know about power plant 84750".
         """
         value, tool = self.plan.steps[i].arguments[name], self.wordings[i].tool
         first = value[0] if isinstance(value, list) and value else value
@@ -253,25 +255,27 @@ class Nouns(Discourse):
         if isinstance(first, Reference) or noun in ("", "one", "objects", "items", *PLACE) or long:
             return text
         many = isinstance(value, list) and len(value) > 1
-        called = pluralised(noun, many=many) if isinstance(value, list) or not is_plural(noun) else noun
+        noun_form = pluralised(noun, many=many) if isinstance(value, list) or not is_plural(noun) else noun
         if words(name)[-1] in ("type", "kind", "style") and words(noun)[-1] not in words(name)[-1:]:
-            article = "" if is_plural(called) else "an " if text.strip("'\"")[:1].lower() in "aeio" else "a "
-            return f"{article}{text} {called}"
-        told = re.search(r"\d", str(first)) and (ABOUT.match(self.wordings[i].noun.text) or str(first)[0].isdigit())
-        titled = words(name)[-1] in ("name", "title")
-        vague = titled or not set(words(noun)[:-1]) <= set(words(name))  # `Spanish word`, `golf club`
-        if noun.lower() != noun or (titled and not self.wordings[i].is_getter):  # `create the ad Nova`
+            article = "" if is_plural(noun_form) else "an " if text.strip("'\"")[:1].lower() in "aeio" else "a "
+            return f"{article}{text} {noun_form}"
+        is_unclear = re.search(r"\d", str(first)) and (
+            ABOUT.match(self.wordings[i].noun.text) or str(first)[0].isdigit()
+        )
+        is_name = words(name)[-1] in ("name", "title")
+        vague = is_name or not set(words(noun)[:-1]) <= set(words(name))  # `Spanish word`, `golf club`
+        if noun.lower() != noun or (is_name and not self.wordings[i].is_getter):  # `create the ad Nova`
             chance = 0.0
         elif vague:
             chance = 0.35 if text.startswith(("'", '"')) else 0.15
         else:
             chance = 0.5
-        if not told and not str(first).isdigit() and self.rng.random() < chance:
+        if not is_unclear and not str(first).isdigit() and self.rng.random() < chance:
             return text
-        return self.rng.choice((f"{called} {text}", f"the {called} {text}", f"{called} {text}"))
+        return self.rng.choice((f"{noun_form} {text}", f"the {noun_form} {text}", f"{noun_form} {text}"))
 
     def modifier(self, i: int, name: str) -> str:
-        """One argument of step i as it stands after the noun."""
+        """One argument of step i as a phrase after the noun."""
         wording = self.wordings[i]
         argument, value = argument_of(wording.tool, name), self.plan.steps[i].arguments[name]
         if isinstance(value, bool):
@@ -279,7 +283,7 @@ class Nouns(Discourse):
             return self.rng.choice(truth(argument, value, many=many))
         last = self.rng.choice((" and ", " and ", " or ")) if not argument.required else " and "
         values = value if isinstance(value, list) else [value]
-        forms = self.saying(i, name).after
+        forms = self.phrases(i, name).after
         if allowed_values(argument.schema.get("items", argument.schema)):
             return self.rng.choice(forms).format(self.choices(values, last=last))
         references = [element for element in values if isinstance(element, Reference)]
@@ -295,16 +299,16 @@ class Nouns(Discourse):
         return form.format(self.value(value, last=last, hint=argument))
 
     def referring(self, i: int, name: str, references: list[Reference]) -> tuple[str, ...]:
-        """Forms in which an earlier result stands well: `related to it`, never `whose part is it`."""
-        told = self.saying(i, name)
-        called = label(self.wordings[i].tool, argument_of(self.wordings[i].tool, name))
-        if references[0].path and singular(" ".join(words(references[0].path[-1]))) == called:
+        """Forms that suit an earlier result: `related to it`, never `whose part is it`."""
+        phrases = self.phrases(i, name)
+        noun = label(self.wordings[i].tool, argument_of(self.wordings[i].tool, name))
+        if references[0].path and singular(" ".join(words(references[0].path[-1]))) == noun:
             return "for {}", "with {}", "using {}"
-        if not told.referring and self.head(references[0].step) == called:
+        if not phrases.referring and self.head(references[0].step) == noun:
             return "for {}", "with {}"
         inside = all(reference.step in self.inside for reference in references)
-        whose = (form for form in told.after if inside and form.startswith("whose "))
-        return (*(told.referring or (f"with {{}} as the {called}",)), *whose)
+        whose = (form for form in phrases.after if inside and form.startswith("whose "))
+        return (*(phrases.referring or (f"with {{}} as the {noun}",)), *whose)
 
 
 def _routed(modifiers: list[str]) -> list[str]:
@@ -317,7 +321,7 @@ def _routed(modifiers: list[str]) -> list[str]:
 
 
 def _many(noun: str) -> str:
-    """The noun before several values; what is no noun stays."""
+    """The noun in the plural, before several values; other words stay."""
     nouns = (
         "user",
         "part",

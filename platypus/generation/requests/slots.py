@@ -1,4 +1,4 @@
-"""Phrases with slots: where in a tool's own text an argument's noun stands, so that its value can stand there.
+"""Phrases with slots: the places where a tool's own text mentions an argument, so that its value can be put there.
 
 `"Adds the given work items to the sprint"` → `"add {work_ids|work items} to {sprint_id|sprint}"`.
 """
@@ -25,37 +25,37 @@ class Form:
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """The arguments that the phrase says."""
+        """The names of the arguments, in their order in the phrase."""
         return tuple(match[1] for match in SLOT.finditer(self.text))
 
 
 def labels(argument: Argument) -> list[str]:
-    """What a text may call the argument's value: by its domain type, its name, its description's first noun."""
+    """Return nouns for the argument, longest first: from its format, its name, its description's first noun."""
     parts = words(argument.name)
     dropped = ("id", "ids", "name", "names", "list", "key", "title", "email", "identifier", "input", "target")
     name = [word for word in parts if word not in dropped]
     kind = argument.schema.get("items", argument.schema).get("format", "")
-    told = re.match(
+    described = re.match(
         rf"(?:the |an? )?(?:(?:list|ids?|names?|unique identifier) of )?(?:the |an? )?(?:{GIVEN} )?"
         rf"((?:(?!(?:{PREPOSITION}|that|which) )[\w-]+ ?)+)",
         argument.description.lower(),
     )
-    found = [
+    nouns = [
         " ".join(words(kind.removesuffix("id"))),
         " ".join(name or parts),
-        told[1].strip() if told else "",
+        described[1].strip() if described else "",
         " ".join(name[:-1]) if len(name) > 1 and name[-1] in LOOSE else "",
     ]
-    found += [found[1].split(" ")[0] + " item"] if found[1] else []
-    found += sorted(KIN[1]) if set(name) & KIN[1] else []
-    singles = [singular(re.sub(r"( ids?| names?)$", "", label)) for label in found if label]
-    return sorted(set(singles), key=len, reverse=True)
+    nouns += [nouns[1].split(" ")[0] + " item"] if nouns[1] else []
+    nouns += sorted(KIN[1]) if set(name) & KIN[1] else []
+    singulars = [singular(re.sub(r"( ids?| names?)$", "", label)) for label in nouns if label]
+    return sorted(set(singulars), key=len, reverse=True)
 
 
-LOOSE = ("type", "species", "number", "code", "file", "path", "url")  # what a description leaves out of a name
+LOOSE = ("type", "species", "number", "code", "file", "path", "url")  # last words of names that descriptions leave out
 SOME = r"(?:(?:the|an?|any|all|some|each|every|new|multiple) )*(?:(?:list|set|batch|collection) of )?(?:the )?"
-WORD = rf"(?!\{{|(?:{PREPOSITION}|{RESTRICTION}|and|or)\b)[\w-]+ "  # of an adjective or a noun before the noun
-LEFT = {  # what may stand before the argument's noun, the surest first; all of it becomes the slot
+WORD = rf"(?!\{{|(?:{PREPOSITION}|{RESTRICTION}|and|or)\b)[\w-]+ "  # an adjective or a noun before the noun
+LEFT = {  # what may precede the argument's noun and becomes part of the slot, the most certain first
     "given": re.compile(rf"(?:^|(?<= ))(?!one ){SOME}{GIVEN} (?:{WORD}){{0,3}}$", re.IGNORECASE),
     "indefinite": re.compile(rf"(?:^|(?<= ))(?:an?|each|every|multiple) (?:{WORD}){{0,3}}$", re.IGNORECASE),
     "some": re.compile(rf"(?:^|(?<= )){SOME}$", re.IGNORECASE),
@@ -70,8 +70,8 @@ RIGHT = re.compile(
 
 
 def _spot(text: str, argument: Argument, lefts: tuple[str, ...]) -> tuple[int, int] | None:
-    """Where the noun phrase that stands for the argument begins and ends."""
-    found: list[tuple[int, int, int, int]] = []
+    """The start and end of the noun phrase for the argument; None when the text has none."""
+    candidates: list[tuple[int, int, int, int]] = []
     names = labels(argument)
     for name in (*names, *(plural(name) for name in names if name.endswith("y"))):
         start = text.lower().find(name)
@@ -79,18 +79,18 @@ def _spot(text: str, argument: Argument, lefts: tuple[str, ...]) -> tuple[int, i
             right = RIGHT.match(text, start + len(name))
             for rank, left in enumerate(lefts):
                 before = LEFT[left].search(text[:start])
-                if right and before and (before[0] or UNLED.search(text[:start])):
-                    found.append((rank, -len(name), -before.start(), right.end()))
+                if right and before and (before[0] or NO_ARTICLE.search(text[:start])):
+                    candidates.append((rank, -len(name), -before.start(), right.end()))
                     break
             start = text.lower().find(name, start + 1)
-    _, _, begin, end = min(found, default=(0, 0, 0, -1))
+    _, _, begin, end = min(candidates, default=(0, 0, 0, -1))
     return (-begin, end) if end >= 0 else None
 
 
 def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
-    """`"the given work items to the sprint"` → `"{work_ids|work items} to {sprint_id|sprint}"`.
+    """Return the text with slots: `"the work items to a sprint"` → `"{work_ids|work items} to {sprint_id|sprint}"`.
 
-    A text that says what is returned (not `acting`) has slots only where it means one that is given.
+    A text about what is returned (not `acting`) gets slots only where it clearly refers to an argument.
     """
     needed = [argument for argument in tool.arguments if argument.required]
     for argument in (*needed, *(a for a in tool.arguments if not a.required)):
@@ -103,20 +103,19 @@ def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
         place = _spot(text, argument, lefts)
         kind = next(variants(argument.schema)).get("type")
         if place is None and argument.required and len(needed) == 1 and kind not in ("integer", "number", "boolean"):
-            found = GIVEN_ONE.search(text)
-            place = found.span() if found and is_plural(found[0]) == (kind == "array") else None
+            match = GIVEN_ONE.search(text)
+            place = match.span() if match and is_plural(match[0]) == (kind == "array") else None
         if place:
-            said = BARE.sub("", text[place[0] : place[1]])
-            slot = f"{{{argument.name}|{re.sub(' (ids?|names?)$', '', said)}}}"
+            noun = BARE.sub("", text[place[0] : place[1]])
+            slot = f"{{{argument.name}|{re.sub(' (ids?|names?)$', '', noun)}}}"
             text = text[: place[0]] + slot + text[place[1] :]
-    unsaid = (name for a in tool.arguments if f"{{{a.name}|" not in text for name in labels(a))
-    tail = next((tail for name in unsaid if text.endswith(tail := f"}} and {name}")), "")
-    return Form(
-        text.removesuffix(tail) + "}" * bool(tail)
-    )  # "for {location} and time period": the period is said apart
+    missing_nouns = (name for a in tool.arguments if f"{{{a.name}|" not in text for name in labels(a))
+    tail = next((tail for name in missing_nouns if text.endswith(tail := f"}} and {name}")), "")
+    # "for {location} and time period": the period gets a phrase of its own
+    return Form(text.removesuffix(tail) + "}" * bool(tail))
 
 
-UNLED = re.compile(rf"^$|\b(?:{PREPOSITION}|and|or) $")  # where a noun may stand without an article
+NO_ARTICLE = re.compile(rf"^$|\b(?:{PREPOSITION}|and|or) $")  # before a noun without an article
 GIVEN_ONE = re.compile(rf"(?:the |an? )?{GIVEN} (?!\{{)\w+")
 BARE = re.compile(
     rf"^((the|an?|any|all|some|each|every|multiple|new|existing|{GIVEN}|(list|set|batch|collection) of) )+"

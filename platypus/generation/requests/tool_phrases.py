@@ -1,7 +1,7 @@
-"""How the tools of a catalogue can be spoken of, from their own names and descriptions.
+"""Phrases for the tools of a catalogue, from their own names and descriptions.
 
 A tool gets clauses ("add {work_ids|work items} to {sprint_id|sprint}") and nouns for what it returns ("work items
-similar to {work_id|work item}"). No tool is special-cased; verbs have the synonyms of a general grammar.
+similar to {work_id|work item}"). No tool is special-cased; verbs get synonyms from `words.toml`.
 """
 
 import re
@@ -13,7 +13,7 @@ from platypus.catalogue.schema import is_nothing, variants
 from platypus.catalogue.tools import Tool
 from platypus.catalogue.words import is_plural, lemma, plural, singular, words
 from platypus.generation.lexicon import word_lists
-from platypus.generation.requests.argument_phrases import PREPOSITION, ArgumentPhrases, saying
+from platypus.generation.requests.argument_phrases import PREPOSITION, ArgumentPhrases, argument_phrases
 from platypus.generation.requests.slots import GIVEN, RESTRICTION, SLOT, Form, fill_slots, labels
 
 GETTING = {
@@ -37,27 +37,27 @@ NOMINAL = {
     **{"compare": "comparison of", "convert": "conversion of", "calculate": "", "compute": "", "estimate": ""},
 }
 OBJECTS = {"object", "item", "entity", "record", "thing", "element", "result"}
-NAMED = re.compile(rf"\}}(?: (?:{PREPOSITION})\b.*)?$")  # a name whose slot is followed by a noun is no phrase
+NAMED = re.compile(rf"\}}(?: (?:{PREPOSITION})\b.*)?$")  # a name with a noun after its slot is not used as a phrase
 
 
 @dataclass(frozen=True)
 class ToolPhrases:
-    """How one tool can be spoken of. `taken` are the verbs of the catalogue's other tools, which mean them."""
+    """Phrases for one tool. `taken` are the verbs of the catalogue's other tools, which would mean those."""
 
     tool: Tool
     taken: frozenset[str] = frozenset()
 
     @cached_property
-    def _sayings(self) -> dict[tuple[str, bool], ArgumentPhrases]:
+    def _argument_phrases(self) -> dict[tuple[str, bool], ArgumentPhrases]:
         return {
-            (argument.name, agreed): saying(self.tool, argument, agreed=agreed)
+            (argument.name, type_known): argument_phrases(self.tool, argument, type_known=type_known)
             for argument in self.tool.arguments
-            for agreed in (False, True)
+            for type_known in (False, True)
         }
 
-    def saying(self, argument: str, *, agreed: bool) -> ArgumentPhrases:
-        """How an argument of the tool can be said; `agreed` as in `argument_phrases.saying`."""
-        return self._sayings[argument, agreed]
+    def argument(self, name: str, *, type_known: bool) -> ArgumentPhrases:
+        """Return the phrases for an argument of the tool; `type_known` as in `argument_phrases`."""
+        return self._argument_phrases[name, type_known]
 
     @cached_property
     def _sentence(self) -> str:
@@ -70,30 +70,30 @@ class ToolPhrases:
             "",
             text,
         )
-        given = re.match(r"(?i)given [^,]+, (?:this )?((\w+) [^,]*)", text)
-        if given:  # what is done with it is better said by the tool's name
-            text = given[1] if lemma(given[2]) in GETTING else ""
+        returned = re.match(r"(?i)given [^,]+, (?:this )?((\w+) [^,]*)", text)
+        if returned:  # what the tool does with it is clearer from the tool's name
+            text = returned[1] if lemma(returned[2]) in GETTING else ""
         text = re.sub(r" from one \w+ to another| between two \w+$", "", text)
         text = text if re.match(r"[A-Z]{2}", text) else text[:1].lower() + text[1:]
-        owned = re.match(r"(\w+) (?:the |an? )?(\w+)['\u2019]s ([\w ]+)$", text)
-        if owned and any(owned[2] in labels(argument) for argument in self.tool.arguments):
-            return f"{owned[1]} the {owned[3]} of the {owned[2]}"
+        possessive = re.match(r"(\w+) (?:the |an? )?(\w+)['\u2019]s ([\w ]+)$", text)
+        if possessive and any(possessive[2] in labels(argument) for argument in self.tool.arguments):
+            return f"{possessive[1]} the {possessive[3]} of the {possessive[2]}"
         return re.sub(r"\b(?:the|a) user['\u2019]s\b", "my", text)
 
     @cached_property
     def verb(self) -> str:
-        """The main verb: the description's, unless it only says what comes back while the name says what is done."""
+        """The main verb: the description's, unless that only gets ("returns …") and the name has another one."""
         first = lemma(self._sentence.split(" ", 1)[0])
-        known = [lemma(w) for w in words(self.tool.name) if lemma(w) in {*_synonyms(), *GETTING, *SAME, *NOMINAL}]
-        if first in GETTING and known and known[0] not in GETTING:
-            return known[0]
+        known_verbs = [lemma(w) for w in words(self.tool.name) if lemma(w) in {*_synonyms(), *GETTING, *SAME, *NOMINAL}]
+        if first in GETTING and known_verbs and known_verbs[0] not in GETTING:
+            return known_verbs[0]
         if self._sentence and re.fullmatch(r"[a-z]+", first) and first not in DULL:
             return first
-        return known[0] if known else lemma(words(self.tool.name)[0])
+        return known_verbs[0] if known_verbs else lemma(words(self.tool.name)[0])
 
     @cached_property
     def rest(self) -> Form:
-        """What follows the verb, in the description or else in the name."""
+        """The text after the verb, from the description or else from the name."""
         parts = self._sentence.split(" ", 1)
         if len(parts) < 2 or lemma(parts[0]) != self.verb:
             return self._name_rest
@@ -109,7 +109,7 @@ class ToolPhrases:
         return self._set_to(form)
 
     def _set_to(self, form: Form) -> Form:
-        """`set the level of {robot}` → `… to {level}`: what is set is named, and its value comes last."""
+        """`set the level of {robot}` → `… to {level}`: the text names what is set, and the value comes last."""
         start = SLOT.match(form.text)
         if self.verb in SETTING and start and len(self.tool.arguments) > 1:
             return Form(f"the {start[2]}{form.text[start.end() :]} to {{{start[1]}|one}}")
@@ -133,7 +133,7 @@ class ToolPhrases:
 
     @cached_property
     def is_getter(self) -> bool:
-        """Whether the tool is a look-up, spoken of by what it returns."""
+        """Whether the tool only returns something, so that its phrases are about what it returns."""
         return self.verb in GETTING and not is_nothing(self.tool.output)
 
     @cached_property
@@ -146,32 +146,32 @@ class ToolPhrases:
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
-        """What a look-up can find: `part`, `user`, `customer`; or the one thing of its own."""
-        said = " ".join((self._sentence, *(argument.description for argument in self.tool.arguments))).lower()
-        found = tuple(
-            word for family in KIN for word in sorted(family) if re.search(rf"\b{word}(?:s|['\u2019]s)?\b", said)
+        """The kinds of things that a lookup can find: `part`, `user`, `customer`, or just its own."""
+        text = " ".join((self._sentence, *(argument.description for argument in self.tool.arguments))).lower()
+        kinds = tuple(
+            word for family in KIN for word in sorted(family) if re.search(rf"\b{word}(?:s|['\u2019]s)?\b", text)
         )
         own = re.search(
-            r"\bids? of (?:the |an? )?(?:matching )?([\w ]+?)(?: with\b| that\b| named\b| by\b| in\b|$)", said
+            r"\bids? of (?:the |an? )?(?:matching )?([\w ]+?)(?: with\b| that\b| named\b| by\b| in\b|$)", text
         )
         noun = singular(own[1].strip()) if own else self.noun_head
-        return (noun,) if noun.split(" ")[-1] not in OBJECTS and len(found) < 2 else found
+        return (noun,) if noun.split(" ")[-1] not in OBJECTS and len(kinds) < 2 else kinds
 
     @cached_property
     def plural(self) -> bool:
-        """Whether the output is many things."""
+        """Whether the output is a list."""
         return any(variant.get("type") == "array" for variant in variants(likely_output(self.tool)))
 
     @cached_property
     def by_id(self) -> bool:
-        """Whether the description says that an id comes back."""
+        """Whether the description says that an id is returned."""
         return bool(re.match(r"(?:the |an? )?ids? (?:of|for)\b", self.rest.text, re.IGNORECASE))
 
     @cached_property
     def noun(self) -> Form:
-        """What the output is called: `"work items similar to {work_id}"`, `"current sprint"`, `"summary"`."""
+        """The noun for the output: `"work items similar to {work_id}"`, `"current sprint"`, `"summary"`."""
         if not self.is_getter:
-            return Form(self._made)
+            return Form(self._result_noun)
         text = re.sub(r"(?i)^(the |an? )?(ids?|names?) (of|for) ", "", self.rest.text)
         text = re.sub(r" by \w+$", "", text)
         text = re.sub(r"^(the|a|an|all|any)?\s*(list|array|set|collection) of (?:the |all )?", "", text)
@@ -182,22 +182,23 @@ class ToolPhrases:
 
     @cached_property
     def short(self) -> str:
-        """What comes back, in the words of the tool's name: `airport weather`; else nothing."""
+        """The output in the words of the tool's name: `airport weather`; empty if these do not suit."""
         verb, *parts = words(self.tool.name)
-        told = " ".join(parts)
+        noun = " ".join(parts)
         plain = not set(parts) & {*PREPOSITION.split("|"), "id", "ids", "all", "info", "details", "current", "my"}
         fits = self.is_getter and not self.is_lookup and not self.by_id and lemma(verb) in GETTING
-        return told if fits and plain and len(parts) > 1 and is_plural(told) == is_plural(self.noun.text) else ""
+        return noun if fits and plain and len(parts) > 1 and is_plural(noun) == is_plural(self.noun.text) else ""
 
     @cached_property
-    def _made(self) -> str:
-        """What a tool that does something gives back: `summary`, `tasks`."""
+    def _result_noun(self) -> str:
+        """The noun for the result of a tool that does something: `summary`, `tasks`."""
         prose = str(self.tool.output.get("description", "")).strip().lower()
         if prose:
             return _clean(prose).split(",")[0]
-        made = NOMINAL.get(self.verb) or NOMINAL.get(words(self.tool.name)[0])  # summarize_tickets: "Condenses tickets"
-        if made:
-            return made.split(" ")[0]
+        first = words(self.tool.name)[0]  # summarize_tickets: "Condenses tickets"
+        action = NOMINAL.get(self.verb) or NOMINAL.get(first)
+        if action:
+            return action.split(" ")[0]
         if self.verb in (*WORKING_OUT, "generate", "create", "extract"):
             text = re.sub(
                 r"^(an?|the|new|\W)+ ", "", re.sub(rf" ({RESTRICTION}|{PREPOSITION})\b.*|\{{.*", "", self.rest.text)
@@ -205,12 +206,12 @@ class ToolPhrases:
             return text.strip() or "result"
         rest = SLOT.sub(r"\2", self._name_rest.text)
         first, _, after = rest.partition(" ")
-        named = after if after and lemma(first) in _synonyms() else rest  # `prioritize_objects` described as "sorts …"
-        return re.sub(rf" ({PREPOSITION}|,) .*", "", named).strip() or "results"
+        noun = after if after and lemma(first) in _synonyms() else rest  # `prioritize_objects` described as "sorts …"
+        return re.sub(rf" ({PREPOSITION}|,) .*", "", noun).strip() or "results"
 
     @cached_property
     def noun_head(self) -> str:
-        """The noun without what restricts it: `work items`, `sprint`, `information`."""
+        """The noun without restrictions: `work items`, `sprint`, `information`."""
         text = re.sub(r"^(?:details|information|info|data|insights) (?:of|about|for|on|regarding) ", "", self.noun.text)
         text = SLOT.sub(r"\2", text)
         text = re.sub(rf" ({RESTRICTION}|{PREPOSITION}|similar|related)\b.*|,.*", "", text)
@@ -223,12 +224,12 @@ class ToolPhrases:
 
     @cached_property
     def is_me(self) -> bool:
-        """Whether what comes back is the one who asks."""
+        """Whether the tool returns the current user, who is `me` in a request."""
         return bool(re.search(r"\b(current|logged[ -]in|authenticated|calling) user\b", self.noun.text))
 
     @cached_property
     def nominal(self) -> Form | None:
-        """What is done, as a thing: `"summary of {objects|objects}"`, `"return on investment of {campaign_id}"`."""
+        """The tool's action as a noun: `"summary of {objects|objects}"`, `"return on investment of {campaign_id}"`."""
         lead = NOMINAL.get(self.verb)
         start = SLOT.match(self.rest.text)
         if lead and start:
@@ -239,57 +240,58 @@ class ToolPhrases:
 
     @cached_property
     def clauses(self) -> tuple[Form, ...]:
-        """Imperatives of a tool that does something: from the description and from the name."""
+        """Imperatives for a tool that does something, from the description and from the name."""
         rest = self.rest
         if re.match(r"(?:if|whether) ", rest.text):
             asks = ("check if", "check whether", "tell me if", "find out whether")
-            told = rest.text.split(" ", 1)[1]
-            return tuple(Form(f"{ask} {text}") for ask in asks for text in (told, self._shortened(told)))
-        verbs = self._said_for(self.verb)
+            condition = rest.text.split(" ", 1)[1]
+            return tuple(Form(f"{ask} {text}") for ask in asks for text in (condition, self._shortened(condition)))
+        verbs = self._synonyms_of(self.verb)
         texts = [
             rest.text,
             self._shortened(rest.text),
             re.sub(r"(?<=\}) in(?:to)? an? (?:short|concise|brief|clear|simple)\b.*", "", rest.text),
         ]
         forms = [Form(f"{verb} {text}") for verb in verbs for text in texts]
-        named = self._name_rest
+        from_name = self._name_rest
         lead = re.match(r"([a-z]+) (?=[a-z]+ (?:from|for|of|to) )", rest.text)
         if lead and lead[1].endswith("able"):  # `create tasks from …`
             forms += [Form(f"{verb} {rest.text[lead.end() :]}") for verb in verbs]
         deeds = word_lists()["deeds"]
-        made = re.match(r"(?:(?:an?|the|new) )*(\w+) (?:of|for|about) ", rest.text) if self.verb in MAKING else None
-        if made and made[1] in deeds:  # `generate a citation for a source`
-            forms += [Form(f"{deeds[made[1]]} {rest.text[made.end() :]}")] * 2
+        match = re.match(r"(?:(?:an?|the|new) )*(\w+) (?:of|for|about) ", rest.text) if self.verb in MAKING else None
+        if match and match[1] in deeds:  # `generate a citation for a source`
+            forms += [Form(f"{deeds[match[1]]} {rest.text[match.end() :]}")] * 2
         first = lemma(words(self.tool.name)[0])
         if (
             first in {*_synonyms(), *SAME, *deeds.values(), self.verb}
-            and set(named.slots) >= set(rest.slots)
-            and NAMED.search(named.text)
+            and set(from_name.slots) >= set(rest.slots)
+            and NAMED.search(from_name.text)
         ):
-            text = named.text if first == self.verb else named.text.partition(" ")[2]
-            forms += [Form(f"{verb} {text}") for verb in self._said_for(first)]
+            text = from_name.text if first == self.verb else from_name.text.partition(" ")[2]
+            forms += [Form(f"{verb} {text}") for verb in self._synonyms_of(first)]
         return tuple(forms)
 
     def _shortened(self, text: str) -> str:
-        """Without what only explains at the end, `an email to be sent to an audience`; another verb has one meaning."""
+        """Without an explanation at the end (`an email to be sent to an audience`), if no other tool has the verb."""
         end = r" (?:and (?:is|has|can|\w+s)|to be|during|(?:for|at|of) an?|(?:in|from|on|of) the) [^{]*$"
         return text if self.verb in self.taken else re.sub(end, "", text)
 
-    def _said_for(self, verb: str) -> tuple[str, ...]:
-        """The verb and what else people say for it, unless that is another tool's verb."""
-        known = _synonyms().get(SAME.get(verb, verb), (verb,))
-        return tuple(said for said in known if said.replace(" ", "") not in self.taken or said == verb) or (verb,)
+    def _synonyms_of(self, verb: str) -> tuple[str, ...]:
+        """The verb and its synonyms, except those that are another tool's verb."""
+        synonyms = _synonyms().get(SAME.get(verb, verb), (verb,))
+        free = tuple(other for other in synonyms if other.replace(" ", "") not in self.taken or other == verb)
+        return free or (verb,)
 
     @cached_property
     def verbs(self) -> tuple[str, ...]:
-        """Imperatives that ask for what a look-up returns."""
+        """Imperative verbs for a tool that returns something."""
         kind = "find" if self.is_lookup else "list" if self.plural or is_plural(self.noun.text) else "get"
         return _synonyms()[kind]
 
 
 def _synonyms() -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = word_lists()["verbs"]
-    return found
+    synonyms: dict[str, tuple[str, ...]] = word_lists()["verbs"]
+    return synonyms
 
 
 def _clean(noun: str) -> str:
@@ -301,7 +303,7 @@ def _clean(noun: str) -> str:
 
 
 def pluralised(noun: str, *, many: bool) -> str:
-    """The noun in the wanted number."""
+    """Return the noun in the plural (`many`) or singular."""
     if many:
         return noun if is_plural(noun) else plural(noun)
     return singular(noun)

@@ -1,6 +1,6 @@
-"""What people put around a request, and how they type it: politeness, context, quotes, case, full stops, a slip.
+"""What people write around a request, and how: politeness, context, quotes, case, full stops, a typing error.
 
-Nothing here changes what is asked, and no literal of the plan is touched.
+Nothing here changes the meaning of a request or a value of its plan.
 """
 
 import re
@@ -14,7 +14,7 @@ ASKING = re.compile(
     r"^(?:(?:hi|hey), )?(?:can|could|would|will|do you (?:know|think)|what|which|who|is|are|how|do we|does)\b",
     re.IGNORECASE,
 )
-KEYS = {"a": "s", "e": "r", "i": "o", "o": "p", "n": "m", "t": "r", "s": "d", "l": "k", "r": "t", "d": "f"}
+NEIGHBOURING_KEYS = {"a": "s", "e": "r", "i": "o", "o": "p", "n": "m", "t": "r", "s": "d", "l": "k", "r": "t", "d": "f"}
 
 
 @dataclass(frozen=True)
@@ -23,45 +23,45 @@ class WriterStyle:
 
     quote: str  # around values: ' or " or nothing
     polite: str  # before the first verb
-    before: str  # a sentence that asks for nothing
-    after: str
+    before: str  # a sentence of context, which asks for nothing
+    after: str  # likewise
     lower: bool  # no capital at the start
-    stop: str  # at the end of what is no question
+    stop: str  # at the end, unless it is a question
     inside: bool  # commas and full stops inside the quotes
 
 
-def voice(rng: Random, *, context: float) -> WriterStyle:
-    """One writer's habits; `context` is the share of requests with a sentence that asks for nothing."""
-    said = word_lists()["around"]
-    told = rng.random() < context
-    polite = rng.choice(said["polite"]) if rng.random() < 0.33 else ""
+def draw_style(rng: Random, *, context: float) -> WriterStyle:
+    """Draw one writer's style; `context` is the share of requests with a sentence that asks for nothing."""
+    lists = word_lists()["around"]
+    with_context = rng.random() < context
+    polite = rng.choice(lists["polite"]) if rng.random() < 0.33 else ""
     return WriterStyle(
         quote=rng.choice(("'", "'", '"', '"', "", "", "")),
         polite=polite,
-        before=rng.choice(said["before"]) if told and rng.random() < 0.6 else "",
-        after=rng.choice(said["after"]) if told and rng.random() < 0.6 else "",
+        before=rng.choice(lists["before"]) if with_context and rng.random() < 0.6 else "",
+        after=rng.choice(lists["after"]) if with_context and rng.random() < 0.6 else "",
         lower=rng.random() < 0.13,
         stop=rng.choice((".", ".", ".", "", "", "!" if rng.random() < 0.1 else ".")),
         inside=rng.random() < 0.3,
     )
 
 
-def finish(rng: Random, text: str, spoken: WriterStyle, *, bare: bool) -> str:
-    """The request around its clauses. `bare`: the text is a question or a noun and takes nothing before it."""
-    polite = "" if bare else spoken.polite
+def finish(rng: Random, text: str, style: WriterStyle, *, bare: bool) -> str:
+    """Return the clauses as a finished request. `bare`: the text is a question or a noun and gets no polite start."""
+    polite = "" if bare else style.polite
     if WANTING.search(polite):
         text = re.sub(r"^tell me (?=about|more about)", "hear ", text)
         text = re.sub(r"^(show|give|get|tell) me\b", "see" if rng.random() < 0.5 else "get", text)
     asks = bool(ASKING.match(polite or text)) and "? " not in text
     text = re.sub(r"\s+", " ", polite + text).strip()
-    inside = spoken.inside and spoken.quote == '"'
+    inside = style.inside and style.quote == '"'
     if inside:
         text = re.sub(r'(?<=\w)"([,.])', r'\1"', text)
-    if not spoken.lower:
+    if not style.lower:
         text = text[:1].upper() + text[1:]
     if text.endswith((".", "?", "!", '."', ".'")):
         return text + ("?" if asks and text.endswith(("'", '"')) else "")
-    ending = "?" if asks else spoken.stop
+    ending = "?" if asks else style.stop
     if not polite and not bare and not asks and rng.random() < 0.06:
         ending = rng.choice((" please", ", please", " please.", ", please."))
     if inside and text.endswith('"') and ending == ".":
@@ -69,29 +69,29 @@ def finish(rng: Random, text: str, spoken: WriterStyle, *, bare: bool) -> str:
     return text + ending
 
 
-def surround(text: str, spoken: WriterStyle) -> str:
-    """The finished request with the sentences that ask for nothing."""
-    if spoken.before:
+def surround(text: str, style: WriterStyle) -> str:
+    """Return the finished request with its sentences of context."""
+    if style.before:
         text = re.sub(r"^(?:hi|hey), ", "", text, flags=re.IGNORECASE)
-        calls = spoken.before.endswith(",") and text[1:2].islower()
-        text = f"{spoken.before} {text[:1].lower() if calls else text[:1].upper()}{text[1:]}"
-    if spoken.after:
-        text += ("" if text.endswith((".", "?", "!", '."')) else ".") + " " + spoken.after
+        calls = style.before.endswith(",") and text[1:2].islower()
+        text = f"{style.before} {text[:1].lower() if calls else text[:1].upper()}{text[1:]}"
+    if style.after:
+        text += ("" if text.endswith((".", "?", "!", '."')) else ".") + " " + style.after
     return text
 
 
 def mistyped(rng: Random, text: str, literals: list[str]) -> str:
-    """The text with one slip in a word that is no part of a literal: `sprint` → `sprnit`."""
-    kept = {word.lower() for literal in literals for word in re.findall(r"\w+", literal)}
-    places = [m for m in re.finditer(r"(?<![\w'\"-])[a-z]{5,}(?![\w'\"-])", text) if m[0] not in kept]
+    """Return the text with a typing error in a word that belongs to no literal: `sprint` → `sprnit`."""
+    literal_words = {word.lower() for literal in literals for word in re.findall(r"\w+", literal)}
+    places = [m for m in re.finditer(r"(?<![\w'\"-])[a-z]{5,}(?![\w'\"-])", text) if m[0] not in literal_words]
     if not places:
         return text
     match = rng.choice(places)
     word, at = match[0], rng.randint(1, len(match[0]) - 2)
-    slips = (
+    variants = (
         word[:at] + word[at + 1] + word[at] + word[at + 2 :],
         word[:at] + word[at + 1 :],
         word[:at] + word[at] + word[at:],
-        word[:at] + KEYS.get(word[at], word[at]) + word[at + 1 :],
+        word[:at] + NEIGHBOURING_KEYS.get(word[at], word[at]) + word[at + 1 :],
     )
-    return text[: match.start()] + rng.choice(slips) + text[match.end() :]
+    return text[: match.start()] + rng.choice(variants) + text[match.end() :]

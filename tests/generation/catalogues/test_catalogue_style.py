@@ -26,7 +26,7 @@ def test_names_in_both_cases() -> None:
 @pytest.mark.parametrize(("verb", "said"), [("list", "Lists"), ("search", "Searches"), ("copy", "Copies")])
 def test_verbs_of_descriptions(verb: str, said: str) -> None:
     assert style().verb(verb) == said
-    assert style(person=False).verb(verb) == verb.capitalize()
+    assert style(third_person=False).verb(verb) == verb.capitalize()
 
 
 def test_ids_have_a_format_only_where_types_are_formats() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from platypus.catalogue.reading import catalogue_from_json, read_catalogue
 from platypus.catalogue.tools import Catalogue
-from platypus.generation.plans.coverage import KINDS, Ledger, as_markdown, held, targets
+from platypus.generation.plans.coverage import KINDS, Ledger, as_markdown, covered_by, targets
 from platypus.generation.plans.sampler import Sampler
 from platypus.plan.plan import Plan, Reference, Step
 from tests.support.command import ROOT
@@ -19,7 +19,7 @@ def worktracker() -> Catalogue:
 
 def test_what_a_plan_holds() -> None:
     plan = Plan((Step("who_am_i"), Step("works_list", {"owned_by": [Reference(0)], "type": ["task"], "limit": 3})))
-    assert set(held(plan)) == {
+    assert set(covered_by(plan)) == {
         ("lengths", "2"),
         ("shapes", "chain"),
         ("tools", "who_am_i"),

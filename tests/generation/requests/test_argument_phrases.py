@@ -6,7 +6,7 @@ import pytest
 
 from platypus.catalogue.reading import catalogue_from_json, read_catalogue
 from platypus.catalogue.tools import Argument, Tool
-from platypus.generation.requests.argument_phrases import label, saying, truth
+from platypus.generation.requests.argument_phrases import argument_phrases, label, truth
 from tests.support.command import ROOT
 
 
@@ -22,8 +22,8 @@ def made(required: tuple[str, ...] = (), **arguments: dict[str, Any]) -> Tool:
     return catalogue_from_json([{"name": "do", "inputSchema": inputs}]).tools[0]
 
 
-def after(tool: Tool, name: str, *, agreed: bool = False) -> tuple[str, ...]:
-    return saying(tool, argument(tool, name), agreed=agreed).after
+def after(tool: Tool, name: str, *, type_known: bool = False) -> tuple[str, ...]:
+    return argument_phrases(tool, argument(tool, name), type_known=type_known).after
 
 
 def argument(tool: Tool, name: str) -> Argument:
@@ -43,25 +43,25 @@ def test_the_catalogue_s_own_prose(works: Tool) -> None:
 def test_two_arguments_that_are_alike_are_told_apart(works: Tool) -> None:
     """Unless the type is said already: "tickets of REV-3"."""
     assert all("ticket" in form for form in after(works, "ticket.rev_org"))
-    assert "associated with customer organisation {}" in after(works, "ticket.rev_org", agreed=True)
+    assert "associated with customer organisation {}" in after(works, "ticket.rev_org", type_known=True)
     assert label(works, argument(works, "issue.rev_orgs")) == "issue rev org"
     assert label(works, argument(works, "ticket.severity")) == "severity"
 
 
 def test_what_comes_before_the_noun(works: Tool) -> None:
-    assert "{}" in saying(works, argument(works, "issue.priority")).before  # p1 tickets
-    assert "{}" not in saying(works, argument(works, "ticket.severity")).before  # never "high tickets"
-    assert saying(works, argument(works, "type")).heads
-    assert saying(works, argument(works, "limit")).counts
+    assert "{}" in argument_phrases(works, argument(works, "issue.priority")).before  # p1 tickets
+    assert "{}" not in argument_phrases(works, argument(works, "ticket.severity")).before  # never "high tickets"
+    assert argument_phrases(works, argument(works, "type")).heads
+    assert argument_phrases(works, argument(works, "limit")).counts
 
 
 def test_an_earlier_result_is_no_subject_of_whose(works: Tool) -> None:
-    assert saying(works, argument(works, "applies_to_part")).referring == (
+    assert argument_phrases(works, argument(works, "applies_to_part")).referring == (
         "related to {}",
         "for {}",
         "associated with {}",
     )
-    assert not any("whose" in form for a in works.arguments for form in saying(works, a).referring)
+    assert not any("whose" in form for a in works.arguments for form in argument_phrases(works, a).referring)
 
 
 def test_prepositions_where_only_one_argument_can_be_meant() -> None:

@@ -8,7 +8,7 @@ from platypus.catalogue.reading import read_catalogue
 from platypus.catalogue.tools import Catalogue
 from platypus.generation.requests.discourse import Discourse, Unsayable, strings
 from platypus.generation.requests.tool_phrases import ToolPhrases
-from platypus.generation.requests.writer_style import voice
+from platypus.generation.requests.writer_style import draw_style
 from platypus.plan.plan import Plan, Reference, Step
 from tests.support.command import ROOT
 
@@ -22,7 +22,7 @@ def mentions(catalogue: Catalogue, *steps: Step, said: list[int], seed: int = 0)
     tools = [catalogue.tool(step.tool) for step in steps]
     rng = Random(seed)
     wordings = [ToolPhrases(tool) for tool in tools if tool]
-    return Discourse(rng, Plan(steps), wordings, voice(rng, context=0), frozenset(), list(said), list(said))
+    return Discourse(rng, Plan(steps), wordings, draw_style(rng, context=0), frozenset(), list(said), list(said))
 
 
 def pointers(catalogue: Catalogue, *steps: Step, said: list[int], to: int) -> set[str]:

@@ -35,10 +35,10 @@ def test_every_literal_is_said_and_no_slot_stays_open() -> None:
         catalogue = random_catalogue(rng, tools=rng.randint(3, 16))
         sampler, phraser = Sampler(catalogue), Phraser(catalogue, typos=0.2)
         for _ in range(10):
-            said = phraser.said(rng, sampler.mixed(rng))
-            if said is not None:
-                assert literals_said(said.plan, said.request), (said.request, str(said.plan))
-                assert not re.search(r"[{}]|\$", said.request), said.request
+            phrased = phraser.phrase(rng, sampler.mixed(rng))
+            if phrased is not None:
+                assert literals_said(phrased.plan, phrased.request), (phrased.request, str(phrased.plan))
+                assert not re.search(r"[{}]|\$", phrased.request), phrased.request
 
 
 def test_literals_said() -> None:
@@ -119,10 +119,10 @@ def test_independent_steps_stand_as_they_are_mentioned(worktracker: Catalogue) -
     plan = Plan((Step("works_list", {"limit": 4}), Step("get_similar_work_items", {"work_id": "ISS-9"})))
     phraser, orders = Phraser(worktracker), set()
     for seed in range(60):
-        said = phraser.said(Random(seed), plan)
-        assert said is not None and same(said.plan, plan, worktracker)
-        first = "4" in said.request.partition("ISS-9")[0]
-        assert (said.plan.steps[0].tool == "works_list") == first
+        phrased = phraser.phrase(Random(seed), plan)
+        assert phrased is not None and same(phrased.plan, plan, worktracker)
+        first = "4" in phrased.request.partition("ISS-9")[0]
+        assert (phrased.plan.steps[0].tool == "works_list") == first
         orders.add(first)
     assert orders == {True, False}
 

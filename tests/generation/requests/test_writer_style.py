@@ -3,14 +3,14 @@
 import re
 from random import Random
 
-from platypus.generation.requests.writer_style import WriterStyle, finish, mistyped, surround, voice
+from platypus.generation.requests.writer_style import WriterStyle, draw_style, finish, mistyped, surround
 
 PLAIN = WriterStyle(quote='"', polite="", before="", after="", lower=False, stop=".", inside=False)
 
 
 def finished(text: str, **changes: object) -> str:
-    spoken = WriterStyle(**{**PLAIN.__dict__, **changes})  # type: ignore[arg-type]
-    return surround(finish(Random(1), text, spoken, bare=False), spoken)
+    style = WriterStyle(**{**PLAIN.__dict__, **changes})  # type: ignore[arg-type]
+    return surround(finish(Random(1), text, style, bare=False), style)
 
 
 def test_capital_and_full_stop() -> None:
@@ -36,10 +36,10 @@ def test_context() -> None:
 
 
 def test_voices_differ_and_context_is_rare() -> None:
-    voices = [voice(Random(seed), context=0.1) for seed in range(300)]
+    voices = [draw_style(Random(seed), context=0.1) for seed in range(300)]
     assert {v.quote for v in voices} == {"", "'", '"'}
     assert 5 < sum(bool(v.before or v.after) for v in voices) < 60
-    assert not any(v.before or v.after for v in (voice(Random(seed), context=0) for seed in range(100)))
+    assert not any(v.before or v.after for v in (draw_style(Random(seed), context=0) for seed in range(100)))
 
 
 def test_a_slip_is_in_one_word_and_never_in_a_value() -> None:

@@ -1,4 +1,4 @@
-"""Lessons follow from their keys; those of real rows hold the row, its tools, and generated requests for them."""
+"""Tasks are determined by their keys; those of real rows have the row, some of its tools, and generated requests."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_few_catalogues_are_much_larger() -> None:
     assert max(sizes) > 8 and sum(size > 4 for size in sizes) < 20
 
 
-def test_a_real_row_is_asked_beside_generated_requests_for_some_of_its_tools(tmp_path: Path) -> None:
+def test_a_task_of_a_real_row_has_its_request_and_generated_ones_for_some_of_its_tools(tmp_path: Path) -> None:
     real = read_real_tasks([written(tmp_path, {"query": "Show me fox F-7", "plan": PLAN, "tools": TOOLS})])
     assert not real.rejected
     tasks = [real_task(str(key), real.tasks, requests=4) for key in range(30)]
@@ -45,7 +45,7 @@ def test_a_real_row_is_asked_beside_generated_requests_for_some_of_its_tools(tmp
         assert not any(example.plan.problems(drawn.catalogue) for example in drawn.examples)
 
 
-def test_tools_that_cannot_be_asked_for_have_their_row_alone(tmp_path: Path) -> None:
+def test_a_real_row_without_possible_generated_requests_is_a_task_too(tmp_path: Path) -> None:
     tools = [
         {"name": "tidy", "inputSchema": {"properties": {"id": {"type": "string", "format": "x"}}, "required": ["id"]}}
     ]
@@ -53,7 +53,7 @@ def test_tools_that_cannot_be_asked_for_have_their_row_alone(tmp_path: Path) -> 
     assert real_task("0", real.tasks, requests=3).examples[0].query == "What a day!"
 
 
-def test_rows_that_cannot_be_learned_from_are_listed(tmp_path: Path) -> None:
+def test_unusable_rows_are_listed(tmp_path: Path) -> None:
     good = {"query": "Show me fox F-7", "plan": PLAN, "tools": TOOLS}
     bad = (
         {**good, "tools": TOOLS[:2]},

@@ -1,4 +1,4 @@
-"""Candidates: everything is read, by one process or several, with the same result."""
+"""Candidates: all rows are read, with the same result for one process or several."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def only(found: Candidates) -> Candidate:
     return one
 
 
-def test_what_is_known_of_a_row(tmp_path: Path) -> None:
+def test_the_fields_of_a_candidate(tmp_path: Path) -> None:
     source = written(tmp_path, [tasks("My  tasks in triage", **{"type": ["task"], "stage.name": ["backlog"]})])
     one = only(gather([source], READING))
     assert (one.place, one.question, one.tools, one.steps) == (f"{source}:1", "My tasks in triage", ("works_list",), 1)
@@ -43,7 +43,7 @@ def test_what_is_known_of_a_row(tmp_path: Path) -> None:
     assert one.answer_text == json.dumps(one.to_json()["plan"])
 
 
-def test_equal_plans_have_one_answer_and_equal_templates_one_number(tmp_path: Path) -> None:
+def test_equal_plans_and_equal_templates_have_equal_hashes(tmp_path: Path) -> None:
     rows = [tasks("Tasks and issues", type=["task", "issue"]), tasks("Issues, tasks", type=["issue", "task"])]
     a, b = gather([written(tmp_path, rows)], READING).candidates
     assert (a.answer, a.template) == (b.answer, b.template)
@@ -56,7 +56,7 @@ def test_text_answers(tmp_path: Path) -> None:
     assert (one.question, one.answer_text, one.steps, one.tools, one.is_example) == ("Add 1 2", "3", -1, (), False)
 
 
-def test_several_processes_give_what_one_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_processes_give_the_same_result_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows: list[Any] = [tasks(f"Tasks of DEVU-{n}", owned_by=[f"DEVU-{n}"]) for n in range(60)]
     rows[7:7] = ['{"query": "Half', "{'query': 'Mine', 'plan': [],}", {"query": "Fly", "plan": [{"tool_name": "fly"}]}]
     source = written(tmp_path, rows)

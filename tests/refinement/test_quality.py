@@ -1,4 +1,4 @@
-"""Doubts: what is found is there, and what people write in other words is not found."""
+"""Doubts: real ones are found, and values in other words raise none."""
 
 import sys
 from typing import Any
@@ -23,7 +23,7 @@ def tracker() -> Catalogue:
 
 @pytest.fixture(scope="module")
 def prose() -> Catalogue:
-    """Tools whose outputs are told in prose alone, in the original task's format."""
+    """Tools whose outputs are described only in prose, in the original task's format."""
 
     def tool(name: str, says: str, returns: str | None, *arguments: dict[str, Any]) -> dict[str, Any]:
         return {"name": name, "description": says, "returns": returns, "arguments": list(arguments)}
@@ -65,14 +65,16 @@ def works(**filters: Any) -> Plan:
         ("All that DEVU-8 owns", {"owned_by": ["DEVU-7"]}, ["'DEVU-7' (owned_by) is not in the request"]),
     ],
 )
-def test_literals_must_be_named(query: str, filters: dict[str, Any], missing: list[str], tracker: Catalogue) -> None:
+def test_a_literal_that_the_request_does_not_name_is_a_doubt(
+    query: str, filters: dict[str, Any], missing: list[str], tracker: Catalogue
+) -> None:
     checked = check_row(Example(query, works(**filters), "", {}), tracker, BOUNDS)
     assert [finding.what for finding in checked.findings] == missing
     assert {finding.kind for finding in checked.findings} <= {"ungrounded"}
     assert checked.grounded == 1 - len(missing)
 
 
-def test_a_long_text_need_not_be_said_word_by_word(tracker: Catalogue) -> None:
+def test_a_long_text_need_not_be_named_word_by_word(tracker: Catalogue) -> None:
     def said(text: str) -> list[str]:
         plan = Plan((Step("create_actionable_tasks_from_text", {"text": text}),))
         return kinds("Make tasks of this: call the printer and order new paper", plan, tracker)
@@ -81,7 +83,7 @@ def test_a_long_text_need_not_be_said_word_by_word(tracker: Catalogue) -> None:
     assert said("Book a hotel in Lisbon for the team") == ["ungrounded"]
 
 
-def test_a_step_before_the_last_must_be_of_use(tracker: Catalogue) -> None:
+def test_an_unused_step_before_the_last_is_a_doubt(tracker: Catalogue) -> None:
     me, task = Step("who_am_i"), Step("create_actionable_tasks_from_text", {"text": "buy milk"})
     listed = Step("works_list", {"type": ["task"]})
     assert kinds("buy milk, and list each task", Plan((me, task)), tracker) == ["unused-step"]
@@ -90,7 +92,7 @@ def test_a_step_before_the_last_must_be_of_use(tracker: Catalogue) -> None:
     assert kinds("what do I own", used, tracker) == []
 
 
-def test_references_to_what_only_prose_describes(prose: Catalogue) -> None:
+def test_references_to_outputs_that_only_prose_describes(prose: Catalogue) -> None:
     def plan(first: Step, tool: str, **arguments: Any) -> Plan:
         return Plan((first, Step(tool, arguments)))
 
@@ -128,7 +130,7 @@ def test_secrets_and_personal_data(text: str, found: list[str]) -> None:
     assert all(len(finding.what.rpartition(" ")[2]) <= 4 for finding in findings)
 
 
-def test_secrets_in_a_plan_and_in_an_answer(tracker: Catalogue) -> None:
+def test_secrets_in_plans_and_answers(tracker: Catalogue) -> None:
     plan = Plan((Step("search_object_by_name", {"query": "ann.lee@example.org"}),))
     assert "personal-data" in kinds("find that person", plan, tracker)
     assert check_row(Instruction("Who is it?", "", "ann.lee@example.org", {}), None, BOUNDS).findings

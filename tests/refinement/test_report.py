@@ -1,4 +1,4 @@
-"""The pages that refine writes: they hold the counts, need nothing from outside, and show text as text."""
+"""The pages that refine writes: they have the counts, need no network, and escape text."""
 
 import json
 import re
@@ -55,7 +55,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
-def test_the_page_is_whole_and_needs_nothing_from_outside(run: Run) -> None:
+def test_the_page_is_complete_and_needs_no_network(run: Run) -> None:
     text = (run.folder("refine") / "report.html").read_text(encoding="utf-8")
     page = Page(text)
     assert page.open == []
@@ -82,7 +82,7 @@ def test_markdown_has_the_counts_and_samples(run: Run) -> None:
     assert report["contamination"] == {str(run.recipe.refine.test[0]): report["rejected"]["contamination"]}
 
 
-def test_the_card_has_the_head_that_the_hub_reads(run: Run) -> None:
+def test_the_card_has_the_header_that_the_hub_reads(run: Run) -> None:
     text = (run.folder("refine") / "README.md").read_text(encoding="utf-8")
     yaml = pytest.importorskip("yaml")
     head = yaml.safe_load(re.fullmatch(r"---\n(.*?)\n---\n.*", text, re.DOTALL)[1])  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""Likeness of texts: exact against the slow way; with MinHash nearly all of it, and nothing that is not so."""
+"""Similarity of texts: equal to the slow way; with MinHash, nearly all pairs and no wrong ones."""
 
 import math
 from random import Random
@@ -72,7 +72,7 @@ def some_texts(count: int, *, seed: int = 0) -> list[str]:
 
 
 @pytest.mark.parametrize("threshold", [0.6, 0.8, 0.9, 1.0])
-def test_minhash_ties_what_the_exact_way_ties(threshold: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_minhash_gives_the_same_groups_as_the_exact_search(threshold: float, monkeypatch: pytest.MonkeyPatch) -> None:
     sets = trigrams(some_texts(400))
     alone = np.arange(400)
     exact = connected(sets, alone, threshold=threshold)
@@ -82,7 +82,7 @@ def test_minhash_ties_what_the_exact_way_ties(threshold: float, monkeypatch: pyt
     assert exact.tolist() == banded.tolist()
 
 
-def test_only_verified_pairs_tie_and_groups_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_verified_pairs_join_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(similarity, "EXACT", 0)
     texts = ["list my open tasks", "list my open task", "remove the old sprint", "what is new here", "say hello"]
     groups = connected(trigrams(texts), np.array([0, 1, 2, 3, 2]), threshold=0.8)
@@ -113,7 +113,7 @@ def test_of_repeated_texts_the_first_of_each_group_stays(
     assert expected
 
 
-def test_nothing_is_no_trouble() -> None:
+def test_empty_input() -> None:
     sets = trigrams([])
     assert sets.rows.shape[0] == 0
     assert len(near_duplicates([], threshold=0.9).first) == 0

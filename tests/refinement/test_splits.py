@@ -1,4 +1,4 @@
-"""Splits: whole families on one side, tools held out, no kind of row prevails; the draw depends on the seed alone."""
+"""Splits: each family in one split, held-out tools, surplus rows; draws depend only on the seed."""
 
 from collections import Counter
 from random import Random
@@ -14,7 +14,7 @@ LABELS = st.lists(st.integers(0, 6), min_size=1, max_size=40)
 
 
 @given(LABELS, st.integers(0, 5))
-def test_a_split_is_whole_and_repeatable(labels: list[int], seed: int) -> None:
+def test_a_split_has_whole_families_and_is_repeatable(labels: list[int], seed: int) -> None:
     found = families(np.array(labels))
     made = [split(found, fractions={"test": 0.2, "valid": 0.3}, rng=Random(seed)) for _ in range(2)]
     assert made[0] == made[1]
@@ -24,7 +24,7 @@ def test_a_split_is_whole_and_repeatable(labels: list[int], seed: int) -> None:
     assert len(made[0]["test"]) <= round(0.2 * len(labels))
 
 
-def test_no_training_row_calls_a_tool_that_was_drawn() -> None:
+def test_no_training_row_calls_a_held_out_tool() -> None:
     tools = [("a",), ("b",), ("a", "b"), ("c",), ("d",), ("c", "d"), *[("e",)] * 14]
     for seed in range(8):
         made = split_by_tool([[i] for i in range(20)], tools, fractions={"test": 0.2, "valid": 0.15}, rng=Random(seed))

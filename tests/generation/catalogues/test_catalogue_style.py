@@ -1,4 +1,4 @@
-"""How a made-up catalogue is written: names, verbs, articles and types, worked out by hand."""
+"""The style of a random catalogue: names, verbs, articles and types, worked out by hand."""
 
 import re
 from dataclasses import replace
@@ -53,7 +53,7 @@ def test_an_output_is_a_schema_or_prose_or_missing() -> None:
     assert None in outputs and {"description": "the id"} in outputs and schema not in outputs
 
 
-def test_descriptions_have_the_right_article_and_now_and_then_a_remark() -> None:
+def test_descriptions_have_the_right_articles_and_sometimes_a_remark() -> None:
     drawn, text = style(), "Moves a order and a unit of a user to a ice rink"
     texts = {drawn.tool("move_order", text, {}, None).description for _ in range(200)}
     plain = "Moves an order and a unit of a user to an ice rink"

@@ -1,4 +1,4 @@
-"""The filters of made-up list tools: how many, of which types, and under which names."""
+"""The filters of random list tools: how many, of which types, and under which names."""
 
 import re
 from random import Random
@@ -39,7 +39,7 @@ def test_filters_are_optional_of_one_form_and_as_many_as_wanted(seed: int, count
             assert not filters.many or schema["type"] in ("integer", "boolean") or schema.get("format") == "date"
 
 
-def test_no_list_is_narrowed_by_what_it_lists_nor_twice_by_one_kind() -> None:
+def test_no_list_is_filtered_by_the_listed_entity_nor_twice_by_another() -> None:
     links = r"(?:associated with|belonging to|related to|for) (?:any of [\w ]+? |one of the )([\w ]+)$"
     found = 0
     for seed in range(120):
@@ -52,7 +52,7 @@ def test_no_list_is_narrowed_by_what_it_lists_nor_twice_by_one_kind() -> None:
     assert found > 50
 
 
-def test_some_lists_have_kinds_with_filters_of_their_own() -> None:
+def test_some_filters_belong_to_one_kind_of_the_listed_entity() -> None:
     tools = [tool for seed in range(60) for tool in random_catalogue(Random(seed), tools=8)]
     own = 0
     for tool in tools:

@@ -9,13 +9,13 @@ from platypus.generation.catalogues.random_catalogue import random_catalogue
 
 
 def test_a_random_catalogue_reads_back_as_itself() -> None:
-    """Built from parts without the reader's checks, it must pass them all the same."""
+    """It is built without the reader's checks, and must pass them."""
     for seed in range(40):
         catalogue = random_catalogue(Random(seed), tools=12)
         assert catalogue_from_json(catalogue.to_json()).fingerprint == catalogue.fingerprint
 
 
-def test_a_seed_is_a_catalogue() -> None:
+def test_equal_seeds_give_equal_catalogues() -> None:
     assert random_catalogue(Random(3), tools=9).fingerprint == random_catalogue(Random(3), tools=9).fingerprint
 
 
@@ -30,12 +30,12 @@ def test_catalogues_vary() -> None:
     assert any(not tool.output for catalogue in made for tool in catalogue)
 
 
-def test_the_size_is_what_was_asked_for() -> None:
+def test_a_catalogue_has_the_requested_size() -> None:
     for size in (1, 2, 8, 90, 333, 1000):
         assert {len(random_catalogue(Random(seed), tools=size)) for seed in range(5)} == {size}
 
 
-def test_no_two_tools_differ_by_verbs_of_one_meaning_alone() -> None:
+def test_no_two_tools_differ_only_by_synonymous_verbs() -> None:
     meanings = ({"get", "show", "fetch", "list", "search", "find", "query", "lookup"}, {"set", "update", "change"})
     for seed in range(200):
         told = Counter(

@@ -45,7 +45,7 @@ def test_every_family_gives_valid_tools_about_its_entities(family: Family) -> No
 
 
 @pytest.mark.parametrize("family", dict.fromkeys(FAMILIES), ids=lambda family: family.__name__.strip("_"))
-def test_a_seed_is_a_tool(family: Family) -> None:
+def test_equal_seeds_give_equal_tools(family: Family) -> None:
     assert drawn(family) == drawn(family)
 
 
@@ -58,7 +58,7 @@ def test_only_the_list_has_nothing_but_filters() -> None:
         assert tool.output["type"] == "array"
 
 
-def test_what_works_on_lists_takes_objects_of_any_kind_in_general_catalogues() -> None:
+def test_tools_for_lists_take_any_objects_in_general_catalogues() -> None:
     (rank,) = (family for family in FAMILIES if family.__name__ == "_rank")
     names = {tool.arguments[0].name for tool in drawn(rank, typed="types", general=True)}
     assert names == {"objects", "items"}
@@ -66,7 +66,7 @@ def test_what_works_on_lists_takes_objects_of_any_kind_in_general_catalogues() -
     assert not own & names and "wombat" in " ".join(own)
 
 
-def test_descriptions_have_verbs_of_their_own() -> None:
+def test_descriptions_often_have_another_verb_than_the_name() -> None:
     own = told = 0
     for seed in range(60):
         for tool in random_catalogue(Random(seed), tools=12):

@@ -1,4 +1,4 @@
-"""Coverage: what is counted, what is drawn for, and what is said of the rest."""
+"""Coverage: what is counted, what plans are drawn for, and the report on the rest."""
 
 from random import Random
 
@@ -17,7 +17,7 @@ def worktracker() -> Catalogue:
     return read_catalogue(ROOT / "examples" / "worktracker" / "catalogue.json")
 
 
-def test_what_a_plan_holds() -> None:
+def test_what_a_plan_covers() -> None:
     plan = Plan((Step("who_am_i"), Step("works_list", {"owned_by": [Reference(0)], "type": ["task"], "limit": 3})))
     assert set(covered_by(plan)) == {
         ("lengths", "2"),
@@ -53,7 +53,7 @@ def test_a_ledger_draws_until_all_is_covered(worktracker: Catalogue) -> None:
     assert all(part["least"] >= 2 and not part["uncovered"] for part in ledger.report().values())
 
 
-def test_what_cannot_be_covered_is_said_with_its_reason() -> None:
+def test_what_cannot_be_covered_is_reported_with_a_reason() -> None:
     thing = {"type": "object", "properties": {"x": {"type": "object"}}, "required": ["x"]}
     optional = {"type": "object", "properties": {"how": {"type": "object"}}}
     catalogue = catalogue_from_json([{"name": "lost", "inputSchema": thing}, {"name": "ping", "inputSchema": optional}])
@@ -67,6 +67,6 @@ def test_what_cannot_be_covered_is_said_with_its_reason() -> None:
     assert "| tools | 2 | 0 | 0 |" in page and "| `ping.how` | 0 | no value can be made up" in page
 
 
-def test_nothing_wanted_is_nothing_missing(worktracker: Catalogue) -> None:
+def test_with_least_zero_nothing_is_missing(worktracker: Catalogue) -> None:
     ledger = Ledger(Sampler(worktracker), least=0)
     assert ledger.missing == 0 and ledger.draw(Random(0)) is None

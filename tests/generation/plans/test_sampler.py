@@ -1,4 +1,4 @@
-"""Plans drawn from a catalogue: valid, every step used, sensible, and of the wanted kind."""
+"""Plans drawn from a catalogue: valid, sensible, without unused steps, and of the required kind."""
 
 from random import Random
 
@@ -24,7 +24,7 @@ def unused(plan: Plan) -> list[int]:
 
 
 def repeats(plan: Plan, i: int) -> bool:
-    """Whether step i does to another thing what the step before does."""
+    """Whether step i repeats the call before it for another thing."""
     before, step = plan.steps[i - 1], plan.steps[i]
     if i == 0 or before.tool != step.tool or before.arguments.keys() != step.arguments.keys():
         return False
@@ -44,7 +44,7 @@ def test_every_plan_is_valid_and_uses_each_step(worktracker: Catalogue) -> None:
 
 
 def test_plans_are_valid_and_sensible_for_any_catalogue() -> None:
-    """No call is made twice, a tool that takes nothing is called once at most, and there are one or two matters."""
+    """No call is made twice, a tool without arguments is called at most once, and there are one or two goals."""
     for seed in range(60):
         rng = Random(seed)
         catalogue = random_catalogue(rng, tools=rng.randint(2, 20))
@@ -58,7 +58,7 @@ def test_plans_are_valid_and_sensible_for_any_catalogue() -> None:
             assert len([i for i in unused(plan) if not repeats(plan, i)]) <= 2
 
 
-def test_domain_types_decide_what_feeds_what(worktracker: Catalogue) -> None:
+def test_formats_decide_which_outputs_fill_an_argument(worktracker: Catalogue) -> None:
     fed = {key: {producer.tool.name for producer in found} for key, found in Sampler(worktracker).producers.items()}
     assert fed["add_work_items_to_sprint", "sprint_id"] == {"get_sprint_id"}
     assert fed["works_list", "owned_by"] >= {"who_am_i"}
@@ -112,7 +112,7 @@ def test_a_plan_of_each_length_can_be_drawn(worktracker: Catalogue, length: int)
     assert len(Sampler(worktracker).sized(Random(3), length)) == length
 
 
-def test_what_is_wanted_is_in_the_plan(worktracker: Catalogue) -> None:
+def test_a_plan_contains_what_is_wanted(worktracker: Catalogue) -> None:
     sampler, rng = Sampler(worktracker), Random(4)
     works = worktracker.tool("works_list")
     assert works is not None
@@ -125,7 +125,7 @@ def test_what_is_wanted_is_in_the_plan(worktracker: Catalogue) -> None:
         assert any(isinstance(element, Reference) for element in plan.steps[-1].arguments["owned_by"])
 
 
-def test_what_cannot_be_drawn_is_said(worktracker: Catalogue) -> None:
+def test_impossible_plans_raise_undrawable(worktracker: Catalogue) -> None:
     sampler = Sampler(worktracker.subset(["get_sprint_id"]))
     with pytest.raises(Undrawable, match="2 steps"):
         sampler.sized(Random(0), 2)
@@ -133,8 +133,8 @@ def test_what_cannot_be_drawn_is_said(worktracker: Catalogue) -> None:
         sampler.shaped(Random(0), "fan-in")
 
 
-def test_a_look_up_finds_the_kind_that_is_asked_for(worktracker: Catalogue) -> None:
-    """A user by a person's name, not a product's."""
+def test_a_lookup_searches_for_the_kind_that_the_argument_needs(worktracker: Catalogue) -> None:
+    """A user is searched by a person's name, not by a product's."""
     sampler, rng = Sampler(worktracker), Random(5)
     works = worktracker.tool("works_list")
     assert works is not None
@@ -157,7 +157,7 @@ def test_filters_of_two_types_are_not_mixed(worktracker: Catalogue) -> None:
             assert not {"issue.rev_orgs", "ticket.rev_org"} <= step.arguments.keys()
 
 
-def test_what_is_changed_is_said_and_nothing_moves_to_where_it_is() -> None:
+def test_changes_have_a_new_value_and_moves_have_two_places() -> None:
     text = {"type": "string"}
     catalogue = catalogue_from_json(
         [
@@ -189,7 +189,7 @@ def test_what_is_changed_is_said_and_nothing_moves_to_where_it_is() -> None:
                 assert str(step.arguments["start_date"]) <= str(step.arguments["end_date"])
 
 
-def test_a_tool_that_nothing_can_feed_is_left_out() -> None:
+def test_a_tool_with_an_argument_that_nothing_can_fill_is_left_out() -> None:
     need = {"type": "object", "properties": {"thing": {"type": "object"}}, "required": ["thing"]}
     catalogue = catalogue_from_json(
         [
@@ -203,12 +203,12 @@ def test_a_tool_that_nothing_can_feed_is_left_out() -> None:
     assert {step.tool for _ in range(20) for step in sampler.plan(Random(_))} == {"fine"}
 
 
-def test_a_seed_is_a_plan(worktracker: Catalogue) -> None:
+def test_equal_seeds_give_equal_plans(worktracker: Catalogue) -> None:
     assert Sampler(worktracker).plan(Random(7)) == Sampler(worktracker).plan(Random(7))
 
 
-def test_some_plans_do_the_same_to_several_things(worktracker: Catalogue) -> None:
-    """Each has a call of its own, where the tool takes one by its id; a list takes them in one call."""
+def test_some_plans_repeat_a_call_for_several_things(worktracker: Catalogue) -> None:
+    """A tool that takes one thing by its id is called for each thing; a tool that takes a list is called once."""
     rng, sampler = Random(0), Sampler(worktracker)
     ends = [plan.steps[-3:] for plan in (sampler.mixed(rng) for _ in range(3000)) if len(plan) > 2]
     thrice = {steps[0].tool for steps in ends if len({step.tool for step in steps}) == 1}

@@ -43,11 +43,11 @@ def test_examples_are_varied() -> None:
     assert all(re.fullmatch(r"DEVU-\d{1,4}", value) for value in made)
 
 
-def test_examples_in_prose_are_values_and_no_descriptions_of_them() -> None:
+def test_examples_in_prose_are_found_without_kinds_of_things() -> None:
     assert examples_in("The species (e.g., oak, maple)") == ("oak", "maple")
     assert examples_in("What to look for, such as The Hobbit, a customer or the title of a book") == ("The Hobbit",)
 
 
 @pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"type": "array", "items": {"type": "object"}}])
-def test_what_cannot_be_made_up(schema: dict[str, Any]) -> None:
+def test_no_value_for_schemas_without_a_usable_type(schema: dict[str, Any]) -> None:
     assert made_up_value(Random(0), "thing", schema) is None

@@ -1,4 +1,4 @@
-"""Arguments beside a noun: in the catalogue's own words, and never in doubt."""
+"""Arguments beside a noun: in the catalogue's own words, and never ambiguous."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def argument(tool: Tool, name: str) -> Argument:
     return found
 
 
-def test_the_catalogue_s_own_prose(works: Tool) -> None:
+def test_phrases_from_the_catalogue_s_own_prose(works: Tool) -> None:
     assert {"owned by {}", "assigned to {}"} <= set(after(works, "owned_by"))
     assert {"with {} severity", "with severity {}", "whose severity is {}"} <= set(after(works, "ticket.severity"))
     assert "in the {} stage" in after(works, "stage.name")
@@ -40,22 +40,22 @@ def test_the_catalogue_s_own_prose(works: Tool) -> None:
     assert "limited to {}" in after(works, "limit")
 
 
-def test_two_arguments_that_are_alike_are_told_apart(works: Tool) -> None:
-    """Unless the type is said already: "tickets of REV-3"."""
+def test_similar_arguments_are_distinguished_by_their_type(works: Tool) -> None:
+    """Except where the request has the type already: "tickets of REV-3"."""
     assert all("ticket" in form for form in after(works, "ticket.rev_org"))
     assert "associated with customer organisation {}" in after(works, "ticket.rev_org", type_known=True)
     assert label(works, argument(works, "issue.rev_orgs")) == "issue rev org"
     assert label(works, argument(works, "ticket.severity")) == "severity"
 
 
-def test_what_comes_before_the_noun(works: Tool) -> None:
+def test_phrases_before_the_noun(works: Tool) -> None:
     assert "{}" in argument_phrases(works, argument(works, "issue.priority")).before  # p1 tickets
     assert "{}" not in argument_phrases(works, argument(works, "ticket.severity")).before  # never "high tickets"
     assert argument_phrases(works, argument(works, "type")).heads
     assert argument_phrases(works, argument(works, "limit")).counts
 
 
-def test_an_earlier_result_is_no_subject_of_whose(works: Tool) -> None:
+def test_phrases_for_earlier_results_never_use_whose(works: Tool) -> None:
     assert argument_phrases(works, argument(works, "applies_to_part")).referring == (
         "related to {}",
         "for {}",
@@ -64,7 +64,7 @@ def test_an_earlier_result_is_no_subject_of_whose(works: Tool) -> None:
     assert not any("whose" in form for a in works.arguments for form in argument_phrases(works, a).referring)
 
 
-def test_prepositions_where_only_one_argument_can_be_meant() -> None:
+def test_prepositions_only_where_one_argument_can_be_meant() -> None:
     text = {"type": "string"}
     assert "in {}" in after(made(city=text), "city")
     assert "in {}" not in after(made(city=text, country=text), "city")
@@ -76,7 +76,7 @@ def test_prepositions_where_only_one_argument_can_be_meant() -> None:
     assert "for {} days" in after(made(duration=days), "duration")
 
 
-def test_truth(works: Tool) -> None:
+def test_booleans(works: Tool) -> None:
     need = argument(works, "ticket.needs_response")
     assert {"that need a response", "needing a response", "awaiting a response"} <= set(truth(need, True))
     assert "that do not need a response" in truth(need, False)

@@ -12,7 +12,7 @@ from platypus.generation.requests.writer_style import WriterStyle
 from platypus.plan.plan import Plan, Step
 from tests.support.command import ROOT
 
-SPOKEN = WriterStyle(quote="", polite="", before="", after="", lower=True, stop="", inside=False)
+STYLE = WriterStyle(quote="", polite="", before="", after="", lower=True, stop="", inside=False)
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +23,10 @@ def worktracker() -> Catalogue:
 def clauses(catalogue: Catalogue, step: Step, seed: int) -> Clauses:
     tool = catalogue.tool(step.tool)
     assert tool is not None
-    return Clauses(Random(seed), Plan((step,)), [ToolPhrases(tool)], SPOKEN, frozenset())
+    return Clauses(Random(seed), Plan((step,)), [ToolPhrases(tool)], STYLE, frozenset())
 
 
-def test_imperatives_and_what_is_done_first(worktracker: Catalogue) -> None:
+def test_imperatives_and_gerunds(worktracker: Catalogue) -> None:
     summarize = Step("summarize_objects", {"objects": ["ISS-1"]})
     said = {clauses(worktracker, summarize, seed).clause(0) for seed in range(80)}
     assert {"summarize ISS-1", "give me a summary of ISS-1", "summarize work item ISS-1 in a short text"} <= said
@@ -35,7 +35,7 @@ def test_imperatives_and_what_is_done_first(worktracker: Catalogue) -> None:
     assert not any("me a summary" in text for text in done)
 
 
-def test_look_ups_by_name(worktracker: Catalogue) -> None:
+def test_lookups_by_name(worktracker: Catalogue) -> None:
     find = Step("search_object_by_name", {"query": "Nova"})
     said = {clauses(worktracker, find, seed).clause(0) for seed in range(200)}
     assert {"search for objects related to Nova", "find Nova", "get the ID of Nova"} <= said

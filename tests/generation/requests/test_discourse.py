@@ -1,4 +1,4 @@
-"""Pointers have one reading, or there is none."""
+"""Expressions that refer back have one reading, or the draw is discarded."""
 
 from random import Random
 
@@ -32,13 +32,13 @@ def pointers(catalogue: Catalogue, *steps: Step, said: list[int], to: int) -> se
 WORKS, SPRINT = Step("works_list", {"type": ["task"]}), Step("get_sprint_id")
 
 
-def test_one_and_many(worktracker: Catalogue) -> None:
-    """Both were said: "it" is the sprint, "them" are the tasks."""
+def test_singular_and_plural_expressions(worktracker: Catalogue) -> None:
+    """After both steps, "it" is the sprint and "them" are the tasks."""
     assert pointers(worktracker, WORKS, SPRINT, said=[0, 1], to=1) >= {"it", "that", "the sprint", "that sprint"}
     assert pointers(worktracker, WORKS, SPRINT, said=[0, 1], to=0) >= {"them", "those", "the tasks", "those tasks"}
 
 
-def test_what_passes_things_on_shares_their_name(worktracker: Catalogue) -> None:
+def test_a_tool_that_passes_things_on_shares_their_noun(worktracker: Catalogue) -> None:
     sort = Step("prioritize_objects", {"objects": Reference(0)})
     assert mentions(worktracker, WORKS, sort, said=[0, 1]).head(1) == "tasks"
     first = pointers(worktracker, WORKS, sort, said=[0, 1], to=0)
@@ -47,7 +47,7 @@ def test_what_passes_things_on_shares_their_name(worktracker: Catalogue) -> None
     assert "the sorted tasks" in last and not first & last
 
 
-def test_two_look_ups_have_no_pointer(worktracker: Catalogue) -> None:
+def test_two_lookups_cannot_be_referred_back_to(worktracker: Catalogue) -> None:
     find = [Step("search_object_by_name", {"query": name}) for name in ("Nova", "Mia")]
     with pytest.raises(Unsayable):
         for seed in range(60):

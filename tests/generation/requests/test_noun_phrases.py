@@ -1,4 +1,4 @@
-"""Noun phrases say each argument once and leave nothing open."""
+"""Noun phrases express each argument once and are unambiguous."""
 
 from random import Random
 
@@ -12,7 +12,7 @@ from platypus.generation.requests.writer_style import WriterStyle
 from platypus.plan.plan import Plan, Reference, Step
 from tests.support.command import ROOT
 
-SPOKEN = WriterStyle(quote="'", polite="", before="", after="", lower=True, stop="", inside=False)
+STYLE = WriterStyle(quote="'", polite="", before="", after="", lower=True, stop="", inside=False)
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def worktracker() -> Catalogue:
 
 def nouns(catalogue: Catalogue, *steps: Step, seed: int, inside: frozenset[int] = frozenset()) -> Nouns:
     wordings = [ToolPhrases(tool) for step in steps if (tool := catalogue.tool(step.tool))]
-    return Nouns(Random(seed), Plan(steps), wordings, SPOKEN, inside)
+    return Nouns(Random(seed), Plan(steps), wordings, STYLE, inside)
 
 
 def things(catalogue: Catalogue, *steps: Step, inside: frozenset[int] = frozenset()) -> set[str]:
@@ -30,7 +30,7 @@ def things(catalogue: Catalogue, *steps: Step, inside: frozenset[int] = frozense
     return {nouns(catalogue, *steps, seed=seed, inside=inside).thing(last, ("the ",)) for seed in range(150)}
 
 
-def test_types_are_nouns_and_priorities_stand_before(worktracker: Catalogue) -> None:
+def test_types_replace_the_noun_and_priorities_precede_it(worktracker: Catalogue) -> None:
     made = things(worktracker, Step("works_list", {"type": ["ticket"], "issue.priority": ["p1"]}))
     assert {"the p1 tickets", "the tickets with priority 'p1'"} <= made
     assert things(worktracker, Step("works_list", {"type": ["ticket", "task"]})) >= {"the tickets and tasks"}
@@ -45,14 +45,14 @@ def test_the_same_noun_in_other_words(worktracker: Catalogue) -> None:
     assert any(" or " in text for text in made) and any(" and " in text for text in made)
 
 
-def test_counts_and_mine(worktracker: Catalogue) -> None:
+def test_limits_and_things_of_the_current_user(worktracker: Catalogue) -> None:
     assert {"the first 5 work items", "up to 5 work items"} <= things(worktracker, Step("works_list", {"limit": 5}))
     mine = Step("works_list", {"owned_by": [Reference(0)]})
     made = things(worktracker, Step("who_am_i"), mine, inside=frozenset({0}))
     assert {"my work items", "the work items that I own", "the work items owned by me"} <= made
 
 
-def test_a_field_of_what_is_inside() -> None:
+def test_a_field_of_a_nested_step() -> None:
     text = {"type": "string"}
     catalogue = catalogue_from_json(
         [

@@ -1,4 +1,4 @@
-"""Requests: every literal said, one reading each, in many wordings."""
+"""Requests: they contain every literal, have one reading, and many wordings."""
 
 import re
 from random import Random
@@ -29,7 +29,7 @@ def requests(catalogue: Catalogue, plan: Plan, count: int = 60) -> set[str]:
 SUMMARY = Plan((Step("works_list", {"owned_by": ["DEVU-7"]}), Step("summarize_objects", {"objects": Reference(0)})))
 
 
-def test_every_literal_is_said_and_no_slot_stays_open() -> None:
+def test_requests_contain_every_literal_and_no_unfilled_slot() -> None:
     for seed in range(40):
         rng = Random(seed)
         catalogue = random_catalogue(rng, tools=rng.randint(3, 16))
@@ -46,7 +46,7 @@ def test_literals_said() -> None:
     assert plan_literals(plan) == ["P-1", "7"]
     assert literals_said(plan, "do p-1 and 7")
     assert not literals_said(plan, "do P-1")
-    assert not literals_said(plan, "do P-1 and 17")  # 7 is no word of it
+    assert not literals_said(plan, "do P-1 and 17")  # 7 is not a separate word
     kinds = Plan((Step("a", {"type": ["issue", "policy"]}),))
     assert literals_said(kinds, "List the issues and policies")
     assert not literals_said(kinds, "List the isssues and policies")
@@ -57,14 +57,14 @@ def test_one_plan_has_many_wordings(worktracker: Catalogue) -> None:
     assert len(made) > 150
     joined = " ".join(made).lower()
     assert "then" in joined and "them" in joined  # one clause after another
-    assert re.search(r"summar\w+ (of )?(all )?(the )?work items owned by", joined)  # one inside the other
+    assert re.search(r"summar\w+ (of )?(all )?(the )?work items owned by", joined)  # one nested in the other
     assert re.search(
         r"after (listing|finding|getting|retrieving)", joined
-    )  # what comes first is said last, or in front
+    )  # the first step is mentioned last, or before the goal
     assert "assigned to" in joined and "'DEVU-7'" in " ".join(made)
 
 
-def test_a_look_up_is_asked_for_in_every_mood(worktracker: Catalogue) -> None:
+def test_a_list_is_requested_by_commands_questions_and_nouns(worktracker: Catalogue) -> None:
     plan = Plan((Step("works_list", {"ticket.severity": ["high"], "type": ["ticket"]}),))
     made = [request.lower() for request in requests(worktracker, plan, 400)]
     assert any(request.startswith(("which tickets", "are there any", "what are the")) for request in made)
@@ -75,7 +75,7 @@ def test_a_look_up_is_asked_for_in_every_mood(worktracker: Catalogue) -> None:
     assert any(request.startswith("list ") for request in made)
 
 
-def test_the_current_user_is_me_and_my(worktracker: Catalogue) -> None:
+def test_the_current_user_is_called_me_and_my(worktracker: Catalogue) -> None:
     plan = Plan((Step("who_am_i"), Step("works_list", {"owned_by": [Reference(0)]})))
     made = " ".join(requests(worktracker, plan, 200)).lower()
     assert "owned by me" in made and "that i own" in made
@@ -84,7 +84,7 @@ def test_the_current_user_is_me_and_my(worktracker: Catalogue) -> None:
 
 
 def test_a_person_is_looked_up_by_name(worktracker: Catalogue) -> None:
-    """The name alone where an id would stand; and never "whose part is it"."""
+    """The name alone in place of an id, and never "whose part is it"."""
     plan = Plan((Step("search_object_by_name", {"query": "Mia"}), Step("works_list", {"owned_by": [Reference(0)]})))
     made = " ".join(requests(worktracker, plan, 200))
     assert re.search(r"owned by '?Mia", made) and "the user named" in made and "search for" in made.lower()
@@ -95,16 +95,16 @@ def test_a_person_is_looked_up_by_name(worktracker: Catalogue) -> None:
         assert not re.search(r"whose [\w ]+ is (it|that|the result)", request)
 
 
-def test_two_look_ups_said_before_are_not_confused(worktracker: Catalogue) -> None:
-    """ "The result" would be either of them; such a draw is thrown away."""
+def test_two_earlier_lookups_are_not_confused(worktracker: Catalogue) -> None:
+    """The words "the result" could mean either; such a draw is discarded."""
     lookup = [Step("search_object_by_name", {"query": name}) for name in ("Nova", "Orbit")]
     plan = Plan((*lookup, Step("works_list", {"applies_to_part": [Reference(0), Reference(1)]})))
     for request in requests(worktracker, plan, 100):
         assert not re.search(r"\b(it|result|that|this) and\b", request)
 
 
-def test_the_sorted_and_the_unsorted_are_told_apart(worktracker: Catalogue) -> None:
-    """Both are work items: what is summed up is the last result, or said to be the first."""
+def test_the_sorted_and_the_original_list_are_distinguished(worktracker: Catalogue) -> None:
+    """Both are work items: a summary is of the last result, unless the request says "the original"."""
     listed = (Step("works_list", {"type": ["task"]}), Step("prioritize_objects", {"objects": Reference(0)}))
     first = requests(worktracker, Plan((*listed, Step("summarize_objects", {"objects": Reference(0)}))), 150)
     last = requests(worktracker, Plan((*listed, Step("summarize_objects", {"objects": Reference(1)}))), 150)
@@ -115,7 +115,7 @@ def test_the_sorted_and_the_unsorted_are_told_apart(worktracker: Catalogue) -> N
     assert ends and all(re.search(r"original|from before", request) for request in ends)
 
 
-def test_independent_steps_stand_as_they_are_mentioned(worktracker: Catalogue) -> None:
+def test_independent_steps_are_in_the_order_of_mention(worktracker: Catalogue) -> None:
     plan = Plan((Step("works_list", {"limit": 4}), Step("get_similar_work_items", {"work_id": "ISS-9"})))
     phraser, orders = Phraser(worktracker), set()
     for seed in range(60):
@@ -127,19 +127,19 @@ def test_independent_steps_stand_as_they_are_mentioned(worktracker: Catalogue) -
     assert orders == {True, False}
 
 
-def test_reordered_keeps_what_is_needed_first() -> None:
+def test_reordered_keeps_dependencies_first() -> None:
     plan = Plan((Step("a"), Step("b"), Step("c", {"x": Reference(1), "y": [Reference(0)]})))
     assert reordered(plan, [2, 1, 0]) == Plan(
         (Step("b"), Step("a"), Step("c", {"x": Reference(0), "y": [Reference(1)]}))
     )
 
 
-def test_the_empty_plan_has_no_wording_of_its_own(worktracker: Catalogue) -> None:
+def test_the_empty_plan_cannot_be_phrased(worktracker: Catalogue) -> None:
     with pytest.raises(IndexError):
         Phraser(worktracker).request(Random(0), Plan())
 
 
-def test_calls_for_several_things_are_said_as_one() -> None:
+def test_calls_that_differ_in_one_value_are_phrased_as_one() -> None:
     ids = {f"{noun}_id": {"type": "string", "format": f"{noun}-id"} for noun in ("book", "user")}
     inputs = {"type": "object", "properties": ids, "required": [*ids]}
     lend = {"name": "lend_book", "description": "Lends a book", "inputSchema": inputs}

@@ -1,4 +1,4 @@
-"""Requests that no tool answers: three kinds, and the near misses name what is really lacking."""
+"""Requests that no tool answers: three kinds, and near misses need a tool that really does not exist."""
 
 from random import Random
 
@@ -34,14 +34,14 @@ def test_all_kinds_occur(worktracker: Catalogue) -> None:
     assert len(set(found["near-miss"])) > 80
 
 
-def test_near_misses_speak_of_the_catalogue_s_things(worktracker: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_near_misses_are_about_the_catalogue_s_things(worktracker: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platypus.generation.requests.refusals.FOREIGN", 0)
     requests = drawn(worktracker)["near-miss"]
     about = ("work item", "task", "ticket", "issue", "sprint", "user")
     assert all(any(word in request.lower() for word in about) for request in requests)
 
 
-def test_what_the_catalogue_can_do_is_no_near_miss(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_action_that_a_tool_does_is_not_a_near_miss(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platypus.generation.requests.refusals.FOREIGN", 0)
     made = {"type": "array", "items": {"type": "string", "format": "order"}}
     takes = {"type": "object", "properties": {"orders": made}, "required": ["orders"]}
@@ -57,13 +57,13 @@ def test_what_the_catalogue_can_do_is_no_near_miss(monkeypatch: pytest.MonkeyPat
     assert "orders" in requests and "archive" not in requests and "print" not in requests
 
 
-def test_missing_information_is_vague_about_what_nothing_can_fill(worktracker: Catalogue) -> None:
+def test_requests_with_missing_information_have_no_value(worktracker: Catalogue) -> None:
     requests = drawn(worktracker)["missing"]
-    assert all("resemble" in request for request in requests)  # which work item is not said
+    assert all("resemble" in request for request in requests)  # without naming the work item
     assert not any(char.isdigit() for request in requests for char in request)
 
 
-def test_what_the_catalogue_may_answer_is_not_off_the_topic() -> None:
+def test_off_topic_requests_share_no_word_with_the_catalogue() -> None:
     pizzas = catalogue_from_json([{"name": "find_pizza", "description": "Finds a pizza in the kitchen"}])
     said = " ".join(drawn(pizzas)["off-topic"]).lower()
     assert "pizza" not in said and "kitchen" not in said and "joke" in said

@@ -1,4 +1,4 @@
-"""Slots stand where a tool's own text names an argument, and nowhere else."""
+"""Slots replace the mentions of arguments in a tool's own text, and nothing else."""
 
 from random import Random
 
@@ -27,25 +27,25 @@ def test_the_slots_of_a_form_in_their_order() -> None:
         (tool("", book_id=""), "the bookmarks", "the bookmarks"),  # another word
     ],
 )
-def test_slots_of_a_text_that_says_what_is_done(made: Tool, text: str, form: str) -> None:
+def test_slots_of_a_text_about_an_action(made: Tool, text: str, form: str) -> None:
     assert fill_slots(text, made, acting=True).text == form
 
 
-def test_a_text_that_says_what_is_returned_has_slots_only_for_what_is_given() -> None:
+def test_a_text_about_an_output_has_slots_only_for_references_to_arguments() -> None:
     made = tool("", user_id="")
     assert fill_slots("users similar to the given user", made, acting=False).text == "users similar to {user_id|user}"
     assert fill_slots("users by name", made, acting=False).text == "users by name"
 
 
-def test_an_optional_argument_at_the_end_is_left_to_its_own_phrase() -> None:
+def test_an_optional_argument_at_the_end_gets_a_phrase_of_its_own() -> None:
     text = {"type": "string"}
     inputs = {"type": "object", "properties": {"city": text, "time_period": text}, "required": ["city"]}
     (made,) = catalogue_from_json([{"name": "weather", "inputSchema": inputs}]).tools
     assert fill_slots("weather for a city and time period", made, acting=True).text == "weather for {city|city}"
 
 
-def test_a_compound_is_no_slot() -> None:
-    """ "a training record" is no training."""
+def test_a_noun_within_a_compound_is_not_a_slot() -> None:
+    """The "training" of "a training record" is not the argument."""
     made = tool("Add a training record for an employee", training_name="", employee_id="")
     form = fill_slots("a training record for an employee", made, acting=True)
     assert form.text == "a training record for {employee_id|employee}"
@@ -58,8 +58,8 @@ def test_labels_come_from_the_type_the_name_and_the_description_longest_first() 
     assert {"plant species", "plant"} <= set(labels(argument))
 
 
-def test_slots_are_of_the_tool_each_once_and_replace_words_only() -> None:
-    """What is left of the text around the slots stands in the text in the same order."""
+def test_slots_are_arguments_of_the_tool_and_leave_the_other_words() -> None:
+    """The text around the slots is unchanged and in the same order."""
     filled = 0
     for seed in range(60):
         for made in random_catalogue(Random(seed), tools=8):

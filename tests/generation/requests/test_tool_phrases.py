@@ -1,4 +1,4 @@
-"""Tools in words: clauses and nouns from their descriptions or names."""
+"""Phrases for tools: clauses and nouns from their descriptions or names."""
 
 from typing import Any
 
@@ -75,19 +75,19 @@ def test_nouns_say_what_is_returned(made: Tool, noun: str) -> None:
     assert ToolPhrases(made).noun.text == noun
 
 
-def test_look_ups_by_name_and_what_they_find() -> None:
+def test_lookups_by_name_and_the_kinds_that_they_find() -> None:
     finds = tool("Finds the id of the part, user or customer that best matches a name", query="the name to look for")
     assert ToolPhrases(finds).is_lookup and set(ToolPhrases(finds).kinds) == {"part", "user", "customer"}
     one = ToolPhrases(tool("Returns the id of the ticket with the given name", "find", {"type": "string"}, name=""))
     assert one.is_lookup and one.kinds == ("ticket",)
 
 
-def test_the_one_who_asks() -> None:
+def test_the_current_user() -> None:
     assert ToolPhrases(tool("Tells the id of the current user", "me", {"type": "string"})).is_me
     assert ToolPhrases(tool("", "who_am_i", {"type": "string"})).is_me
 
 
-def test_what_means_another_tool_is_not_said() -> None:
+def test_the_verb_of_another_tool_is_not_used_as_a_synonym() -> None:
     extend = tool("Extend a loan by the week", "extend_loan", loan_id="")
     alone, beside = (
         {form.text for form in ToolPhrases(extend, taken).clauses}
@@ -102,9 +102,9 @@ def test_what_means_another_tool_is_not_said() -> None:
     ("name", "description", "short"),
     [
         ("getAirportWeather", "Get the present weather information at an airport", "airport weather"),
-        ("get_weather", "Get the weather", ""),  # one word says too little
+        ("get_weather", "Get the weather", ""),  # one word is too little
         ("getRoutes", "Get the routes", ""),
-        ("list_book_genres", "List the genre of a book", ""),  # one thing comes back, or many
+        ("list_book_genres", "List the genre of a book", ""),  # unclear whether one or many
         ("get_rate_by_city", "Get the rate of a city", ""),
     ],
 )

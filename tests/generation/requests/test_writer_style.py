@@ -1,4 +1,4 @@
-"""What stands around a request changes neither its matter nor its values."""
+"""What is written around a request changes neither its meaning nor its values."""
 
 import re
 from random import Random
@@ -35,14 +35,14 @@ def test_context() -> None:
     assert around == "Hey team, list the tickets. Thanks!"
 
 
-def test_voices_differ_and_context_is_rare() -> None:
+def test_styles_differ_and_context_is_rare() -> None:
     voices = [draw_style(Random(seed), context=0.1) for seed in range(300)]
     assert {v.quote for v in voices} == {"", "'", '"'}
     assert 5 < sum(bool(v.before or v.after) for v in voices) < 60
     assert not any(v.before or v.after for v in (draw_style(Random(seed), context=0) for seed in range(100)))
 
 
-def test_a_slip_is_in_one_word_and_never_in_a_value() -> None:
+def test_a_typing_error_is_in_one_word_and_never_in_a_value() -> None:
     text = "prioritize the tickets of customer Albatross then close sprint SPR-123"
     for seed in range(100):
         slipped = mistyped(Random(seed), text, ["Albatross", "SPR-123"])

@@ -1,4 +1,4 @@
-"""The endpoint over real HTTP: each question paid once, patience with a bad server, the budget kept, no key said."""
+"""The endpoint over real HTTP: one payment per question, retries, the budget, and no key in any text."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ def question(text: str = "hello", temperature: float | None = None) -> Question:
 def ask(
     settings: TeacherSettings, folder: Path, *questions: Question, pace: Pace | None = None
 ) -> tuple[list[Any], Any]:
-    """The replies, or what was raised in their place, of one process; and its account."""
+    """The replies of one process, or exceptions in their place, and its account."""
 
     async def all_of_them() -> tuple[list[Any], Any]:
         async with Endpoint(settings, folder, pace=pace) as endpoint:
@@ -65,7 +65,7 @@ def ask(
 
 
 def test_a_question_is_paid_for_once(server: Server, tmp_path: Path) -> None:
-    """Asked thrice at once, and again by another process: one request."""
+    """The same question three times at once, and again from another process, is one request."""
     replies, account = ask(table(server), tmp_path, question(), question(), question())
     assert {reply.text for reply in replies} == {"echo hello"} and len(server.asked) == 1
     assert (account["replies"], account["of_these_kept_from_before"]) == (1, 0)
@@ -75,7 +75,7 @@ def test_a_question_is_paid_for_once(server: Server, tmp_path: Path) -> None:
     assert later["tokens_in"] == account["tokens_in"] == 3 and later["tokens_out"] == 20
 
 
-def test_what_a_reply_depends_on_makes_another_question(server: Server, tmp_path: Path) -> None:
+def test_every_parameter_of_a_reply_is_part_of_the_question(server: Server, tmp_path: Path) -> None:
     ask(table(server), tmp_path, question(), question(temperature=0.5), question("hi"))
     for changed in ({"model": "other"}, {"max_tokens": 7}, {"body": {"top_p": 0.5}}):
         ask(table(server, **changed), tmp_path, question())
@@ -105,7 +105,7 @@ def test_what_a_reply_depends_on_makes_another_question(server: Server, tmp_path
         raw({"error": "overloaded"}),
     ],
 )
-def test_a_bad_moment_of_the_server_passes(server: Server, tmp_path: Path, fault: Fault) -> None:
+def test_a_passing_failure_is_retried(server: Server, tmp_path: Path, fault: Fault) -> None:
     server.faults = [fault]
     replies, account = ask(table(server), tmp_path, question())
     assert replies[0].text == "echo hello"
@@ -119,7 +119,7 @@ def test_a_server_that_hangs_is_asked_again(server: Server, tmp_path: Path) -> N
 
 
 class Clock:
-    """Time that passes only while somebody sleeps."""
+    """A clock that advances only in `sleep`."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -132,7 +132,7 @@ class Clock:
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
-def test_retry_after_is_kept(server: Server, tmp_path: Path, form: str) -> None:
+def test_retry_after_is_respected(server: Server, tmp_path: Path, form: str) -> None:
     clock = Clock()
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
     server.faults = [status(429, Retry_After="60" if form == "seconds" else later)]
@@ -177,7 +177,7 @@ def test_questions_keep_their_distance(starts: list[float], per_minute: float) -
         ),
     ],
 )
-def test_what_no_patience_mends_is_one_error(
+def test_a_permanent_failure_is_one_clear_error(
     server: Server, tmp_path: Path, fault: Fault, what: str, remedy: str
 ) -> None:
     server.faults = [fault]
@@ -191,7 +191,7 @@ def test_what_no_patience_mends_is_one_error(
 
 def test_without_a_key_the_error_says_so(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(KEY)
-    monkeypatch.setenv("OPENAI_API_KEY", SECRET)  # another service's key is not sent to whatever a recipe names
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)  # never sent to an address from a recipe
     server.faults = [None, status(401)]
     replies, _ = ask(table(server), tmp_path, question("a"))
     assert isinstance(replies[0], Reply)
@@ -201,7 +201,7 @@ def test_without_a_key_the_error_says_so(server: Server, tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize("key", ["sk-é", "sk-1\nsk-2", "two words"])
-def test_a_key_that_cannot_be_one_is_not_said(
+def test_a_malformed_key_is_not_shown(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     monkeypatch.setenv(KEY, key)
@@ -231,7 +231,7 @@ def test_a_server_that_is_not_there(server: Server, tmp_path: Path) -> None:
     assert "the connection failed" in replies[0].what and "Is it running" in replies[0].remedy
 
 
-def test_a_question_that_is_refused_costs_the_others_nothing(server: Server, tmp_path: Path) -> None:
+def test_a_refused_question_does_not_affect_the_others(server: Server, tmp_path: Path) -> None:
     server.faults = [None, status(400, "content policy")]
     settings = table(server)
     assert ask(settings, tmp_path, question("a"))[0][0].text == "echo a"
@@ -240,12 +240,12 @@ def test_a_question_that_is_refused_costs_the_others_nothing(server: Server, tmp
     assert ask(settings, tmp_path, question("c"))[0][0].text == "echo c"
     server.always = status(422, "never")
     replies, _ = ask(settings, tmp_path, *(question(f"d{i}") for i in range(MAX_UNANSWERED)))
-    (broken,) = (reply for reply in replies if isinstance(reply, TeacherError))  # whichever came back last
+    (broken,) = (reply for reply in replies if isinstance(reply, TeacherError))  # the one that was answered last
     assert sum(isinstance(reply, Unanswered) for reply in replies) == MAX_UNANSWERED - 1
     assert f"{MAX_UNANSWERED} questions in a row" in broken.what
 
 
-def test_models_that_know_another_name_for_the_limit(server: Server, tmp_path: Path) -> None:
+def test_models_that_accept_only_max_completion_tokens(server: Server, tmp_path: Path) -> None:
     def picky(handler: Any) -> None:
         body = server.asked[-1]
         if "max_completion_tokens" in json.loads(body):
@@ -263,7 +263,7 @@ def test_models_that_know_another_name_for_the_limit(server: Server, tmp_path: P
 
 
 def test_the_budget_holds_with_many_questions_under_way(server: Server, tmp_path: Path) -> None:
-    """A question reserves its longest reply; what is over is given back, and nothing is asked once one was refused."""
+    """A question reserves its longest reply; the unused part is released, and after one refusal nothing is sent."""
     server.delay = 0.02
     settings = table(server, max_tokens=100, budget_tokens=1000)
     replies, account = ask(settings, tmp_path, *(question(f"q{i}") for i in range(40)))
@@ -274,7 +274,7 @@ def test_the_budget_holds_with_many_questions_under_way(server: Server, tmp_path
     assert "budget_tokens = 1000 has no room" in str(replies[-1])
 
 
-def test_replies_of_before_count_and_are_had_for_nothing(server: Server, tmp_path: Path) -> None:
+def test_stored_replies_count_for_the_budget_and_cost_nothing(server: Server, tmp_path: Path) -> None:
     asked = [question(f"q{i}") for i in range(5)]
     ask(table(server, max_tokens=50), tmp_path, *asked)
     settings = table(server, max_tokens=50, budget_tokens=100)
@@ -293,20 +293,20 @@ def test_the_budget_in_money(server: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": -1, "completion_tokens": 2}, {"prompt_tokens": "9"}, 7])
-def test_tokens_that_nobody_counts_are_estimated(server: Server, tmp_path: Path, usage: Any) -> None:
+def test_tokens_that_the_endpoint_does_not_count_are_estimated(server: Server, tmp_path: Path, usage: Any) -> None:
     server.faults = [raw(completion("x" * 30, usage=usage))]
     replies, account = ask(table(server), tmp_path, question("y" * 51))
     assert replies[0].estimated and account["replies_with_estimated_tokens"] == 1
     assert (account["tokens_in"], account["tokens_out"]) == (3 + 17, 10)
 
 
-def test_an_answer_without_a_message_is_paid_for_as_well(server: Server, tmp_path: Path) -> None:
+def test_an_answer_without_a_message_counts_for_the_budget(server: Server, tmp_path: Path) -> None:
     server.faults = [raw({"choices": [], "usage": {"prompt_tokens": 50, "completion_tokens": 7}})]
     _, account = ask(table(server), tmp_path, question())
     assert (account["tokens_in"], account["tokens_out"]) == (53, 27)
 
 
-def test_a_refusal_and_a_cut_reply_are_text(server: Server, tmp_path: Path) -> None:
+def test_a_refusal_and_a_truncated_reply_are_text(server: Server, tmp_path: Path) -> None:
     said = completion(None)
     said["choices"][0]["message"]["refusal"] = "I will not."
     server.faults = [raw(said), raw(completion("half \ud800", finish="length"))]
@@ -315,7 +315,7 @@ def test_a_refusal_and_a_cut_reply_are_text(server: Server, tmp_path: Path) -> N
     assert (half.text, half.whole) == ("half ?", False)
 
 
-def test_a_file_that_is_no_reply_is_replaced(server: Server, tmp_path: Path) -> None:
+def test_a_damaged_reply_file_is_replaced(server: Server, tmp_path: Path) -> None:
     ask(table(server), tmp_path, question())
     (path,) = tmp_path.rglob("*.json")
     whole = path.read_text()

@@ -1,4 +1,4 @@
-"""What a teacher is told, and the lenient reading of its replies: the list that was asked for, or Malformed."""
+"""The questions to a teacher, and the lenient reading of its replies: the requested list, or Malformed."""
 
 import json
 
@@ -55,7 +55,7 @@ def reply(text: str, *, whole: bool = True) -> Reply:
         'Here: ["one", "two lines"]. I hope this helps.',
     ],
 )
-def test_the_list_is_found_in_what_models_put_around_it(text: str) -> None:
+def test_the_list_is_found_within_thoughts_fences_and_prose(text: str) -> None:
     assert read_requests(reply(text)) == ("one", "two lines")
 
 
@@ -79,7 +79,7 @@ def test_everything_else_is_malformed(text: str) -> None:
     assert isinstance(read_reply_plan(reply(text), TOOLS), Malformed)
 
 
-def test_a_reply_that_was_cut_off_is_malformed_even_if_it_reads() -> None:
+def test_a_truncated_reply_is_malformed_even_if_it_parses() -> None:
     found = read_requests(reply('["one"]', whole=False))
     assert isinstance(found, Malformed) and "max_tokens" in found.reason
     assert isinstance(read_reply_plan(reply("[]", whole=False), TOOLS), Malformed)
@@ -117,7 +117,7 @@ def test_real_requests_are_not_odd() -> None:
     assert odd_request("Fasse „Größe“ für Müller & Söhne zusammen bitte! 請") == ""
 
 
-def test_a_paraphrase_shows_the_request_with_its_plan_and_the_manner() -> None:
+def test_a_paraphrase_question_has_the_request_its_plan_and_the_style() -> None:
     asked = paraphrase_question("Sum up Initech", PLAN, count=3, style=("yo, what's up with Globex",), temperature=0.7)
     system, user = (message["content"] for message in asked.messages)
     assert "<request>Sum up Initech</request>" in user and str(PLAN) in user and "Write 3." in user
@@ -126,7 +126,7 @@ def test_a_paraphrase_shows_the_request_with_its_plan_and_the_manner() -> None:
     assert "manner" not in plain.messages[1]["content"]
 
 
-def test_proposals_see_the_whole_catalogue_with_its_examples() -> None:
+def test_a_proposal_question_has_the_whole_catalogue_with_its_examples() -> None:
     first, second = (
         proposal_question(TOOLS, number=n, count=10, about=["search"], style=(), temperature=None) for n in (1, 2)
     )
@@ -136,7 +136,7 @@ def test_proposals_see_the_whole_catalogue_with_its_examples() -> None:
     assert "10 requests" in first.messages[1]["content"] and "search" in first.messages[1]["content"]
 
 
-def test_a_second_opinion_sees_the_tools_in_the_other_order() -> None:
+def test_a_second_opinion_gets_the_tools_in_reverse_order() -> None:
     one, two = (plan_question("Sum up", TOOLS, again=again, temperature=0.0) for again in (False, True))
     orders = [asked.messages[0]["content"] for asked in (one, two)]
     assert orders[0].index("search(") < orders[0].index("summarize(")

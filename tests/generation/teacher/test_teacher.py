@@ -1,4 +1,4 @@
-"""The teacher through the command: what is kept and why not, money, interruptions, keys, and replies that mislead."""
+"""The teacher through the command: what is kept or rejected, cost, interruptions, keys, and misleading replies."""
 
 import json
 import signal
@@ -60,7 +60,7 @@ def generated(
 
 
 def results(ran: Ran) -> dict[str, Any]:
-    """What the stage says of its teacher."""
+    """The stage's results about its teacher."""
     assert ran.code == 0, ran.err
     found: dict[str, Any] = json.loads(ran.out)["results"]["teacher"]
     return found
@@ -74,7 +74,7 @@ def rows(run: Path) -> list[Example]:
 
 
 def rejected(run: Path) -> list[dict[str, Any]]:
-    """What was not kept."""
+    """The rejected rows of the run."""
     return [json.loads(line) for line in (run / "generate" / "rejected.jsonl").read_text().splitlines()]
 
 
@@ -121,7 +121,7 @@ def test_refine_takes_what_the_teacher_adds(capsys: pytest.CaptureFixture[str], 
     assert {row["origin"]["source"] for row in split} == {"generate", "teacher:paraphrase"}
 
 
-def test_forced_again_it_pays_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path, server: Server) -> None:
+def test_a_forced_rerun_costs_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path, server: Server) -> None:
     _, run = generated(capsys, tmp_path, server)
     before = (run / "generate" / "examples.jsonl").read_bytes()
     ran, _ = generated(capsys, tmp_path, server, "--force")
@@ -129,7 +129,7 @@ def test_forced_again_it_pays_nothing(capsys: pytest.CaptureFixture[str], tmp_pa
     assert len(server.asked) == 16 == results(ran)["account"]["of_these_kept_from_before"]
 
 
-def test_the_table_and_the_style_count_for_the_stage(
+def test_settings_and_style_are_part_of_the_stage_key(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, server: Server
 ) -> None:
     style = tmp_path / "style.txt"
@@ -149,7 +149,7 @@ def test_the_table_and_the_style_count_for_the_stage(
 def test_a_wording_that_loses_a_value_or_the_plan_is_rejected(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, server: Server, scholar: Scholar
 ) -> None:
-    """One wording is good, the second has lost its values, the third means nothing, the fourth is none."""
+    """The first wording is good, the second lacks the values, the third changes the plan, the fourth is empty."""
 
     def wording(request: str, k: int) -> str:
         return (f"Well then: {request}", "Do the usual.", f"Never do this: {request}", "")[k]
@@ -175,14 +175,14 @@ def test_without_a_round_trip_only_the_values_are_checked(
     assert results(ran)["kept"] == {"paraphrase": 8} and len(server.asked) == 8
 
 
-def test_a_wording_that_is_there_already_is_a_duplicate(
+def test_an_existing_wording_is_a_duplicate(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, server: Server, scholar: Scholar
 ) -> None:
     scholar.paraphrase = lambda request, k: (f"{request.upper()}!", f"Well: {request}", f"well: {request}!")[k]  # type: ignore[method-assign]
     ran, _ = generated(capsys, tmp_path, server, paraphrases=3)
     assert results(ran)["kept"] == {"paraphrase": 8}
     assert results(ran)["rejected"] == {"duplicate": 16}
-    assert len(server.asked) == 8 + 16  # what was there from the beginning is not mapped back
+    assert len(server.asked) == 8 + 16  # a known request gets no round trip
 
 
 PROPOSED = {
@@ -192,7 +192,7 @@ PROPOSED = {
     "Find Hooli, again and again": str(Plan(tuple(Step("search", {"customer": "Hooli"}) for _ in range(6)))),
     "Book a table at Hooli's": "[]",
     "Tell me about Hooli": "I am afraid I can't do that.",
-    "hooli PLS!": SUM_UP,  # stands in the style file
+    "hooli PLS!": SUM_UP,  # is in the style file
 }
 
 
@@ -205,7 +205,7 @@ def test_proposals_are_planned_and_checked(capsys: pytest.CaptureFixture[str], t
     assert [example.query for example in kept] == ["What is open at Hooli?", "Book a table at Hooli's"]
     assert str(kept[0].plan) == SUM_UP and kept[1].plan == Plan()
     assert results(ran)["rejected"] == {"literals": 1, "unknown-tool": 1, "steps": 1, "json": 1, "duplicate": 1}
-    assert len(server.asked) == 1 + 6 + 2  # the list, a plan of each new request, a second opinion on what is left
+    assert len(server.asked) == 1 + 6 + 2  # the list, a plan of each new request, a second opinion on the others
 
 
 def test_a_proposal_whose_second_plan_differs_is_rejected(
@@ -230,7 +230,7 @@ def test_a_proposal_whose_second_plan_differs_is_rejected(
         "<html>Gateway</html>",
     ],
 )
-def test_whatever_a_teacher_says_is_text_that_fails_the_checks(
+def test_misleading_replies_are_only_text_and_fail_the_checks(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, server: Server, reply: str
 ) -> None:
     server.reply = lambda system, user: reply
@@ -240,7 +240,7 @@ def test_whatever_a_teacher_says_is_text_that_fails_the_checks(
     assert all(row["reason"] and row["kind"] for row in rejected(run))
 
 
-def test_a_server_with_bad_moments_gives_the_same_examples(
+def test_a_server_with_passing_failures_gives_the_same_examples(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, server: Server
 ) -> None:
     generated(capsys, tmp_path, server)
@@ -254,7 +254,7 @@ def test_a_server_with_bad_moments_gives_the_same_examples(
     ).read_bytes()
 
 
-def test_one_question_without_an_answer_is_rejected_alone(
+def test_a_question_without_an_answer_rejects_only_its_own_row(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, server: Server
 ) -> None:
     server.faults = [None, None, status(400, f"flagged, {SECRET}")]
@@ -272,11 +272,13 @@ def test_no_more_questions_at_once_than_allowed(
     assert 1 < server.most_under_way <= 3
 
 
-# ---------------------------------------------------------------- money and interruptions
+# ---------------------------------------------------------------- cost and interruptions
 
 
-def test_a_spent_budget_keeps_what_is_done(capsys: pytest.CaptureFixture[str], tmp_path: Path, server: Server) -> None:
-    """What was bought are whole examples; with a larger budget, only the rest is paid for."""
+def test_a_spent_budget_keeps_the_finished_examples(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, server: Server
+) -> None:
+    """The budget buys whole examples; with a larger one, only the rest is paid for."""
     price = {"price_per_million_in": 1.0, "price_per_million_out": 2.0}
     ran, run = generated(capsys, tmp_path, server, budget_tokens=2000, max_tokens=300, concurrency=1, **price)
     first, paid = results(ran), len(server.asked)
@@ -295,7 +297,7 @@ def test_a_spent_budget_keeps_what_is_done(capsys: pytest.CaptureFixture[str], t
 
 
 @pytest.mark.parametrize(("stop", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
-def test_stopped_in_the_middle_it_pays_nothing_twice(
+def test_an_interrupted_run_pays_for_no_question_twice(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, server: Server, stop: signal.Signals, code: int
 ) -> None:
     """The server answers ten questions and holds the others; the process is stopped with these under way."""
@@ -338,7 +340,7 @@ def test_a_server_that_goes_away_loses_nothing(
     assert results(ran)["kept"] == {"paraphrase": 8} and set(server.answered.values()) == {1}
 
 
-# ---------------------------------------------------------------- mistakes of the user's
+# ---------------------------------------------------------------- mistakes of the user
 
 
 def test_a_wrong_key_is_one_clear_error(capsys: pytest.CaptureFixture[str], tmp_path: Path, server: Server) -> None:
@@ -364,7 +366,7 @@ def test_a_missing_extra_is_named(
 
 
 @pytest.mark.parametrize(("content", "what"), [(None, "No such file"), (b"\n \n", "no request"), (b"\xff", "UTF-8")])
-def test_a_style_file_that_is_none(
+def test_a_bad_style_file_is_an_error(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, server: Server, content: bytes | None, what: str
 ) -> None:
     style = tmp_path / "style.txt"

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from platypus.catalogue.reading import read_catalogue
 from platypus.commands.chat import Conversation, chat
@@ -15,7 +13,7 @@ from platypus.errors import PromptError
 from platypus.inference.calibration import Calibration
 from platypus.inference.planner import Answer
 from platypus.plan.notation import readable
-from platypus.plan.plan import MARK, Malformed, Plan, Reference, Step, parse_plan
+from platypus.plan.plan import Malformed, Plan, Reference, Step, parse_plan
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
 from platypus.run.settings import DecodeSettings
@@ -65,38 +63,6 @@ def talk(planner: Any, *lines: str) -> Conversation:
     for line in lines:
         conversation.hear(line)
     return conversation
-
-
-# ---------------------------------------------------------------- plans for people
-
-
-def test_a_readable_plan_counts_from_one_and_names_outputs() -> None:
-    plan = Plan(
-        (
-            Step("who_am_i"),
-            Step("works_list", {"owned_by": [Reference(0), "DEVU-1"], "issue.priority": ["p0"], "archived": True}),
-            Step("add", {"work_ids": Reference(1, ("items", "0")), "note": 'für "uns"', "meta": {"limit": None}}),
-        )
-    )
-    assert readable(plan) == (
-        "1. who_am_i()\n"
-        '2. works_list(owned_by = [output of step 1, "DEVU-1"], issue.priority = ["p0"], archived = true)\n'
-        '3. add(work_ids = output of step 2 at items.0, note = "für \\"uns\\"", meta = {"limit": null})'
-    )
-
-
-def test_a_refusal_reads_as_one() -> None:
-    assert readable(REFUSAL) == "No plan: these tools cannot answer that."
-
-
-TEXTS = st.text().filter(lambda text: MARK not in text)
-
-
-@given(st.lists(TEXTS | st.dictionaries(TEXTS, TEXTS | st.none()), min_size=1))
-def test_every_step_has_its_own_line(values: list[Any]) -> None:
-    plan = Plan(tuple(Step("go", {"to": value}) for value in values))
-    numbers = [line.partition(". ")[0] for line in readable(plan).split("\n")]
-    assert numbers == [str(number) for number in range(1, len(values) + 1)]
 
 
 # ---------------------------------------------------------------- a planner

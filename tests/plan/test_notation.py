@@ -1,12 +1,14 @@
 """Plans as text: what is printed is read back unchanged, and no text of any kind raises."""
 
+from typing import Any
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Catalogue
-from platypus.plan.notation import Notation, print_plan, read_begun, read_plan
+from platypus.plan.notation import Notation, print_plan, read_begun, read_plan, readable
 from platypus.plan.plan import MARK, Malformed, Plan, Reference, Step, Value
 
 NOTATIONS: tuple[Notation, ...] = ("json", "calls")
@@ -197,3 +199,32 @@ def test_of_a_plan_under_way_the_complete_steps_are_read(plan: Plan) -> None:
         lengths = [len(begun) for begun in read]
         assert lengths == sorted(lengths) and lengths[-1] >= len(plan) - (notation == "calls")
         assert all(begun == Plan(plan.steps[: len(begun)]) for begun in read)
+
+
+# ---------------------------------------------------------------- plans for people
+
+
+def test_a_readable_plan_counts_from_one_and_names_outputs() -> None:
+    plan = Plan(
+        (
+            Step("who_am_i"),
+            Step("works_list", {"owned_by": [Reference(0), "DEVU-1"], "issue.priority": ["p0"], "archived": True}),
+            Step("add", {"work_ids": Reference(1, ("items", "0")), "note": 'für "uns"', "meta": {"limit": None}}),
+        )
+    )
+    assert readable(plan) == (
+        "1. who_am_i()\n"
+        '2. works_list(owned_by = [output of step 1, "DEVU-1"], issue.priority = ["p0"], archived = true)\n'
+        '3. add(work_ids = output of step 2 at items.0, note = "für \\"uns\\"", meta = {"limit": null})'
+    )
+
+
+def test_a_refusal_reads_as_one() -> None:
+    assert readable(Plan()) == "No plan: these tools cannot answer that."
+
+
+@given(st.lists(texts | st.dictionaries(texts, texts | st.none()), min_size=1))
+def test_every_step_has_its_own_line(values: list[Any]) -> None:
+    plan = Plan(tuple(Step("go", {"to": value}) for value in values))
+    numbers = [line.partition(". ")[0] for line in readable(plan).split("\n")]
+    assert numbers == [str(number) for number in range(1, len(values) + 1)]

@@ -4,7 +4,19 @@ from typing import Any
 
 import pytest
 
-from platypus.catalogue.schema import allowed_values, array_items, fits, is_nothing, literal_problem, part
+from platypus.catalogue.schema import (
+    allowed_values,
+    array_items,
+    fits,
+    inline,
+    is_nothing,
+    literal_problem,
+    part,
+    takes_any_text,
+    variants,
+)
+from platypus.errors import CatalogueError
+from tests.catalogue.test_reading import one
 
 TEXT = {"type": "string"}
 SPRINT = {"type": "string", "format": "sprint-id"}
@@ -108,3 +120,55 @@ def test_allowed_values() -> None:
     assert allowed_values({"type": "string", "enum": ["b", "a"]}) == ("b", "a")
     assert allowed_values({"const": 1}) == (1,)
     assert allowed_values(TEXT) == ()
+
+
+def test_local_references_are_written_out() -> None:
+    tool = one(
+        {
+            "name": "a",
+            "inputSchema": {
+                "type": "object",
+                "properties": {"who": {"$ref": "#/$defs/User", "description": "the user"}},
+                "$defs": {"User": {"type": "object", "properties": {"id": {"type": "string"}}}},
+            },
+        }
+    )
+    assert tool.arguments[0].schema == {
+        "type": "object",
+        "properties": {"id": {"type": "string"}},
+        "description": "the user",
+    }
+
+
+def test_a_reference_to_itself_is_refused() -> None:
+    tree = {"type": "object", "properties": {"child": {"$ref": "#/$defs/Tree"}}}
+    with pytest.raises(CatalogueError, match="tool 'a'") as caught:
+        inline({"$ref": "#/$defs/Tree", "$defs": {"Tree": tree}}, where="tool 'a'")
+    assert "Tree" in caught.value.what and caught.value.remedy
+
+
+def test_variants_have_one_type_each_and_keep_the_outer_keys() -> None:
+    assert list(variants({"type": ["string", "null"]})) == [TEXT, {"type": "null"}]
+    assert list(variants({"title": "t", "anyOf": [TEXT, {"enum": [1]}]})) == [
+        {"title": "t", **TEXT},
+        {"title": "t", "enum": [1]},
+    ]
+    assert list(variants({"items": TEXT})) == [array(TEXT)]
+    assert list(variants({"properties": {}})) == [{"type": "object", "properties": {}}]
+    assert list(variants({})) == [{}]
+
+
+@pytest.mark.parametrize(
+    ("schema", "free"),
+    [
+        (TEXT, True),
+        (SPRINT, True),
+        ({"type": ["integer", "string"]}, True),
+        ({"type": "string", "format": "date"}, False),
+        ({"type": "string", "maxLength": 5}, False),
+        ({"type": "string", "enum": ["a"]}, False),
+        ({"type": "integer"}, False),
+    ],
+)
+def test_any_text_is_taken_only_without_limits_and_known_formats(schema: dict[str, Any], free: bool) -> None:
+    assert takes_any_text(schema) == free

@@ -1,16 +1,15 @@
-"""Catalogues: the three formats, the checks, the fingerprint."""
+"""Tools and catalogues: the canonical form, look-up by name, subsets, the fingerprint."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from platypus.catalogue.reading import catalogue_from_json, read_catalogue
-from platypus.catalogue.tools import Catalogue, Tool
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Argument, Catalogue, Tool
 from platypus.errors import CatalogueError
 
-SEARCH = {
+SEARCH: dict[str, Any] = {
     "name": "search",
     "description": "Finds things",
     "inputSchema": {
@@ -22,62 +21,10 @@ SEARCH = {
 }
 
 
-def one(definition: dict[str, Any]) -> Tool:
-    (tool,) = catalogue_from_json([definition]).tools
-    return tool
-
-
 def test_mcp_definitions_survive_the_round_trip() -> None:
     catalogue = catalogue_from_json([SEARCH])
     assert catalogue.to_json() == [SEARCH]
     assert catalogue_from_json(json.loads(json.dumps(catalogue.to_json()))).fingerprint == catalogue.fingerprint
-
-
-def test_openai_functions_are_the_same_catalogue() -> None:
-    function = {
-        "type": "function",
-        "function": {"name": "search", "description": "Finds things", "parameters": SEARCH["inputSchema"]},
-    }
-    plain = {**SEARCH, "outputSchema": {}}
-    assert catalogue_from_json([function]).fingerprint == catalogue_from_json([plain]).fingerprint
-
-
-def test_fields_in_returns_are_an_object() -> None:
-    tool = one({"name": "stats", "parameters": {}, "returns": {"wins": {"type": "integer"}}})
-    assert tool.output == {"type": "object", "properties": {"wins": {"type": "integer"}}}
-
-
-def test_the_original_argument_list() -> None:
-    tool = one(
-        {
-            "tool_name": "works_list",
-            "arguments": [
-                {"argument_name": "owned_by", "argument_type": "array of strings", "description": "Filters by owner"},
-                {"name": "type", "type": "array of strings", "allowed_values": ["issue", "task"]},
-                {"name": "limit", "type": "integer (int32)", "default": 50},
-                {"name": "objects", "type": "array of objects"},
-            ],
-            "returns": None,
-        }
-    )
-    schemas = {argument.name: dict(argument.schema) for argument in tool.arguments}
-    assert schemas["owned_by"] == {
-        "type": "array",
-        "items": {"type": "string"},
-        "uniqueItems": True,
-        "description": "Filters by owner",
-    }
-    assert schemas["type"]["items"] == {"type": "string", "enum": ["issue", "task"]}
-    assert schemas["limit"] == {"type": "integer", "default": 50}
-    assert schemas["objects"] == {"type": "array", "items": {"type": "object"}, "uniqueItems": False}
-    assert [argument.name for argument in tool.arguments if argument.required] == ["type", "objects"]
-    assert tool.output == {"type": "null"}
-
-
-def test_prose_in_returns_is_no_schema() -> None:
-    assert one({"name": "a", "arguments": [], "returns": "list of work items"}).output == {
-        "description": "list of work items"
-    }
 
 
 def test_the_fingerprint_sees_every_part() -> None:
@@ -85,7 +32,7 @@ def test_the_fingerprint_sees_every_part() -> None:
         {**SEARCH, "description": "Finds other things"},
         {**SEARCH, "name": "find"},
         {**SEARCH, "outputSchema": {"type": "null"}},
-        {**SEARCH, "inputSchema": {**SEARCH["inputSchema"], "required": []}},  # type: ignore[dict-item]
+        {**SEARCH, "inputSchema": {**SEARCH["inputSchema"], "required": []}},
         {**SEARCH, "annotations": {"readOnlyHint": True}},
     ]
     prints = {catalogue_from_json([definition]).fingerprint for definition in [SEARCH, *changed]}
@@ -97,83 +44,20 @@ def test_subset_keeps_the_order() -> None:
     assert [tool.name for tool in catalogue.subset(["b", "c", "unknown"])] == ["c", "b"]
 
 
-@pytest.mark.parametrize(
-    ("definitions", "what"),
-    [
-        ([], "holds no tools"),
-        ([{"description": "nameless"}], "tool 0 has no usable name"),
-        ([{"name": "two words"}], "tool 0 has no usable name"),
-        ([SEARCH, SEARCH], "two tools are named 'search'"),
-        (
-            [{"name": "a", "inputSchema": {"type": "object", "properties": {"x": {"type": "strnig"}}}}],
-            r"tool 'a'.x: unknown type 'strnig'",
-        ),
-        (
-            [{"name": "a", "inputSchema": {"type": "object", "properties": {}, "required": ["x"]}}],
-            "'x' is required but not defined",
-        ),
-        (
-            [{"name": "a", "inputSchema": {"type": "object", "properties": {"x": {"not": {}}}}}],
-            r"tool 'a'.x: schema keyword 'not' is not supported",
-        ),
-        (
-            [{"name": "a", "inputSchema": {"type": "object", "properties": {"x": {"pattern": "("}}}}],
-            "not a valid schema",
-        ),
-        ([{"name": "a", "arguments": [{"name": "x", "type": "array of wishes"}]}], "unknown argument type"),
-        ([{"name": "a", "arguments": [{"name": "x"}, {"name": "x"}]}], "argument 'x': is defined twice"),
-        ([{"name": "a", "arguments": [{}]}], "an argument has no name"),
-        (
-            [{"name": "a", "outputSchema": {"$ref": "#/$defs/b"}}],
-            r"tool 'a', output: \$ref '#/\$defs/b' is not defined",
-        ),
-    ],
-)
-def test_a_bad_catalogue_is_one_clear_error(definitions: list[Any], what: str) -> None:
-    with pytest.raises(CatalogueError, match=what) as caught:
-        catalogue_from_json(definitions, where="tools.json")
-    assert str(caught.value).startswith("tools.json")
-    assert caught.value.remedy
+def test_a_tool_is_found_by_its_name_and_an_argument_too() -> None:
+    catalogue = catalogue_from_json([SEARCH, {"name": "close"}])
+    search = catalogue.tool("search")
+    assert search is catalogue.tools[0] and catalogue.tool("Search") is None
+    assert search.argument("limit") == Argument("limit", {"type": "integer", "minimum": 1}, required=False)
+    assert search.argument("unknown") is None
 
 
-def test_a_file_that_is_not_json_says_where(tmp_path: Path) -> None:
-    (tmp_path / "tools.json").write_text('[{"name": "a",}]')
-    with pytest.raises(CatalogueError, match=r"tools\.json: is not JSON.*line 1 column 15"):
-        read_catalogue(tmp_path / "tools.json")
+def test_a_description_is_on_one_line() -> None:
+    schema = {"type": "string", "description": " Who\n  owns it.\t"}
+    assert Argument("owner", schema, required=True).description == "Who owns it."
+    assert Argument("owner", {}, required=True).description == ""
 
 
-def test_a_missing_file_and_a_binary_one(tmp_path: Path) -> None:
-    with pytest.raises(CatalogueError, match="No such file"):
-        read_catalogue(tmp_path / "none.json")
-    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(CatalogueError, match="is not UTF-8"):
-        read_catalogue(tmp_path / "binary")
-
-
-def test_local_references_are_written_out() -> None:
-    tool = one(
-        {
-            "name": "a",
-            "inputSchema": {
-                "type": "object",
-                "properties": {"who": {"$ref": "#/$defs/User", "description": "the user"}},
-                "$defs": {"User": {"type": "object", "properties": {"id": {"type": "string"}}}},
-            },
-        }
-    )
-    assert tool.arguments[0].schema == {
-        "type": "object",
-        "properties": {"id": {"type": "string"}},
-        "description": "the user",
-    }
-
-
-def test_every_real_catalogue_is_read(shared_data: Path) -> None:
-    seed = read_catalogue(shared_data / "seed" / "catalogue.json")
-    assert len(seed) == 9
-    tools = [json.loads(line) for line in (shared_data / "nested" / "tool_bank.jsonl").read_text().splitlines()]
-    for tool in tools:
-        assert len(catalogue_from_json([tool])) == 1
-    for name in ("nestools_400", "seal_tools_dev", "bfcl_irrelevance_200"):
-        for line in (shared_data / "nested" / f"{name}.jsonl").read_text().splitlines():
-            assert isinstance(catalogue_from_json(json.loads(line)["tools"]), Catalogue)
+def test_names_are_distinct() -> None:
+    with pytest.raises(CatalogueError, match="two tools are named 'a'"):
+        Catalogue((Tool("a", "", ()), Tool("b", "", ()), Tool("a", "another", ())))

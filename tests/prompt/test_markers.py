@@ -19,7 +19,6 @@ from platypus.plan.notation import print_plan, read_plan
 from platypus.plan.plan import Malformed, Plan, Step
 from platypus.prompt.markers import MOST, marked_texts, plan_with_markers, request_with_markers
 from platypus.prompt.prompt import Prompt
-from platypus.run.recipe import Recipe
 from platypus.run.settings import GenerateSettings
 from tests.support.tiny_models import byte_bpe_tokenizer, sentencepiece_tokenizer
 
@@ -96,11 +95,6 @@ def test_a_plan_points_where_any_text_is_allowed() -> None:
 def test_an_unknown_marker_is_malformed(text: str) -> None:
     assert isinstance(read_plan(text, "calls", SHARED, ("a", "b", "c")), Malformed)
     assert isinstance(read_plan("share(with=[<1>])", "calls", SHARED), Malformed)
-
-
-def test_markers_need_calls() -> None:
-    with pytest.raises(ValueError, match="markers"):
-        Recipe.model_validate({"prompt": {"notation": "json", "markers": True}})
 
 
 @pytest.fixture(scope="module", params=["byte-level BPE", "sentencepiece"])

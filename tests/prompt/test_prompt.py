@@ -1,54 +1,18 @@
-"""The prompt as text and tokens: template, catalogue, one BOS, one EOS, prompt and answer encoded apart."""
+"""The prompt as text and tokens: one BOS, one EOS, prompt and answer encoded apart."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
-from platypus.catalogue.reading import catalogue_from_json
-from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, Instruction
 from platypus.errors import PromptError
 from platypus.plan.notation import Notation
 from platypus.plan.plan import Plan, Reference, Step
-from platypus.prompt.catalogue_text import render_catalogue, type_text
 from platypus.prompt.prompt import Prompt
-from platypus.prompt.templates import RULES, frame
+from tests.prompt.test_catalogue_text import CATALOGUE
 from tests.support.tiny_models import byte_bpe_tokenizer, sentencepiece_tokenizer
 
-CATALOGUE: Catalogue = catalogue_from_json(
-    [
-        {
-            "name": "works_list",
-            "description": "Returns the work items\nthat match.",
-            "inputSchema": {
-                "type": "object",
-                "properties": {
-                    "part": {
-                        "type": "array",
-                        "items": {"type": "string", "format": "part-id"},
-                        "description": "Any of.",
-                    },
-                    "issue.priority": {"type": "array", "items": {"type": "string", "enum": ["p0", "p1", "in doubt"]}},
-                    "limit": {"type": "integer"},
-                },
-                "required": ["part"],
-            },
-            "outputSchema": {"type": "array", "items": {"type": "string", "format": "work-item"}},
-        },
-        {
-            "name": "owner",
-            "inputSchema": {"type": "object", "properties": {"of": {"type": ["string", "null"]}, "by": {}}},
-            "outputSchema": {
-                "type": "object",
-                "properties": {"id": {"type": "string", "format": "user-id"}, "name": {"type": "string"}},
-                "required": ["id"],
-            },
-        },
-        {"name": "close", "description": "Closes.", "outputSchema": {"type": "null"}},
-        {"name": "who", "description": ""},
-    ]
-)
 PLAN = Plan((Step("who"), Step("works_list", {"limit": 5, "part": [Reference(0), "PROD-1"]})))
 
 
@@ -57,55 +21,6 @@ def tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     if request.param == "sentencepiece":
         return sentencepiece_tokenizer(tmp_path_factory.mktemp("sentencepiece"))
     return byte_bpe_tokenizer(bos=request.param == "byte-level BPE")
-
-
-def test_the_catalogue_by_hand() -> None:
-    assert render_catalogue(CATALOGUE) == (
-        'works_list(part: [part-id], issue.priority?: [p0|p1|"in doubt"], limit?: integer) -> [work-item]\n'
-        "  Returns the work items that match.\n"
-        "  part: Any of.\n"
-        "owner(of?: string|null, by?: any) -> {id: user-id, name?: string}\n"
-        "close()\n"
-        "  Closes.\n"
-        "who() -> any"
-    )
-
-
-@pytest.mark.parametrize(
-    ("schema", "text"),
-    [
-        ({}, "any"),
-        ({"type": "array"}, "[any]"),
-        ({"type": "object"}, "object"),
-        ({"enum": ["a", 1, None, "null"]}, 'a|1|null|"null"'),
-        ({"const": "only"}, "only"),
-        ({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}, "integer|[integer]"),
-        ({"type": "number", "format": "float"}, "number"),
-    ],
-)
-def test_types_by_hand(schema: dict[str, object], text: str) -> None:
-    assert type_text(schema) == text
-
-
-@pytest.mark.parametrize("notation", ["json", "calls"])
-def test_a_planner_prompt_is_the_alpaca_template_with_the_request_as_input(notation: Notation) -> None:
-    assert Prompt(byte_bpe_tokenizer(), CATALOGUE, notation).text("List {mine}") == (
-        "Below is an instruction that describes a task, paired with an input that provides further context. "
-        "Write a response that appropriately completes the request.\n\n"
-        f"### Instruction:\n{RULES[notation]}\n\nTools:\n{render_catalogue(CATALOGUE)}\n\n"
-        "### Input:\nList {mine}\n\n### Response:\n"
-    )
-
-
-@pytest.mark.parametrize("catalogue", [CATALOGUE, None])
-def test_a_prompt_is_its_frame_around_the_request_whatever_the_request_says(catalogue: Catalogue | None) -> None:
-    before, after = frame(catalogue, "calls")
-    prompt = Prompt(byte_bpe_tokenizer(), catalogue, "calls")
-    for request in ("Sum up {input}", "{instruction} {0}", "\N{OBJECT REPLACEMENT CHARACTER}", ""):
-        assert prompt.text(request) == before + request + after
-    assert after.endswith("### Response:\n")
-    braces = catalogue_from_json([{"name": "fill", "description": "Fills {input} into {instruction}."}])
-    assert "Fills {input} into {instruction}." in Prompt(byte_bpe_tokenizer(), braces).text("x")
 
 
 def test_alpaca_rows_with_and_without_input() -> None:

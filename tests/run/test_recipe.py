@@ -90,62 +90,6 @@ def test_an_impossible_value_is_named_with_what_is_possible(tmp_path: Path, tabl
     assert error.remedy == f"Leave it out for the default, {default!r}."
 
 
-@pytest.mark.parametrize(
-    ("text", "what", "remedy"),
-    [
-        (
-            "[train]\nwarmup_steps = 100\nwarmup_ratio = 0.1",
-            "train.warmup_steps and train.warmup_ratio are both set",
-            "Keep one of them.",
-        ),
-        (
-            "[train]\nquantise = 'int8'\nparallel = 'fsdp'",
-            'train.quantise = "int8" cannot be sharded by train.parallel = "fsdp"',
-            'Use "nf4".',
-        ),
-        (
-            "[refine]\nvalid_fraction = 0.5\ntest_fraction = 0.5",
-            "refine.valid_fraction and refine.test_fraction leave nothing to train on",
-            "Their sum must be below 1.",
-        ),
-        ("train = 3", "train is a table", "Write [train] and its keys below that line."),
-        ("[pretrain]\nheads = 5", "pretrain.hidden_size = 128 does not divide", "Choose a multiple of twice"),
-    ],
-)
-def test_contradictions_are_refused(tmp_path: Path, text: str, what: str, remedy: str) -> None:
-    error = error_of(tmp_path, text)
-    assert error.what.startswith(what) and error.remedy.startswith(remedy)
-
-
-MINE = "catalogue = 'tools.json'\n[teacher]\nmodel = 'm'\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "what", "remedy"),
-    [
-        ("[teacher]\nproposals = 3", "teacher.model is missing", "Name the model"),
-        (MINE + "paraphrases = 0", "teacher.paraphrases and teacher.proposals are both 0", "Set one"),
-        (MINE + "body = {stream = true}", "teacher.body holds 'stream'", "Take it out"),
-        (MINE + "budget_dollars = 5.0", "teacher.budget_dollars is set without prices", "Set price_per_million_in"),
-        (MINE + "temperature = 3.0", "teacher.temperature = 3.0 should be less than or equal to 2", "Leave it out"),
-        ("[teacher]\nmodel = 'm'", "[teacher] adds to what is generated, and nothing is", "Set `catalogue`"),
-        (MINE + "[generate]\nexamples = 0", "[teacher] adds to what is generated, and nothing is", "Set `catalogue`"),
-    ],
-)
-def test_a_teacher_without_work_or_sense_is_refused(tmp_path: Path, text: str, what: str, remedy: str) -> None:
-    error = error_of(tmp_path, text)
-    assert error.what.startswith(what) and error.remedy.startswith(remedy)
-
-
-@pytest.mark.parametrize(
-    "url", ["localhost:11434", "https://me:s3cret@host/v1", "https://host/v1?key=s3cret", "https://host/v1#s3cret"]
-)
-def test_an_address_with_a_key_in_it_is_refused_and_not_repeated(tmp_path: Path, url: str) -> None:
-    error = error_of(tmp_path, f"{MINE}base_url = '{url}'")
-    assert error.what == "teacher.base_url is not the plain address of an endpoint"
-    assert "PLATYPUS_TEACHER_KEY" in error.remedy and "s3cret" not in str(error)
-
-
 def test_all_mistakes_of_a_recipe_are_told_at_once(tmp_path: Path) -> None:
     error = error_of(tmp_path, "[train]\nrank = 0\nepoch = 3\n[prompt]\nnotation = 'xml'")
     assert error.what == "3 problems"
@@ -169,18 +113,6 @@ def test_a_recipe_cannot_be_changed() -> None:
     recipe = Recipe()
     with pytest.raises(ValidationError, match="frozen"):
         recipe.train.rank = 8  # type: ignore[misc]
-
-
-@given(micro=st.integers(-4, 64) | st.sampled_from(["auto", "all", "5"]))
-def test_a_micro_batch_is_any_number_or_left_to_the_forecast(micro: int | str) -> None:
-    """It is memory, not mathematics: it need not divide the batch."""
-    possible = micro == "auto" or (isinstance(micro, int) and micro >= 1)
-    try:
-        table = TrainSettings.model_validate({"batch_size": 16, "micro_batch_size": micro})
-    except ValidationError:
-        assert not possible
-    else:
-        assert possible and table.micro_batch_size == micro
 
 
 VALUES = st.recursive(

@@ -1,4 +1,4 @@
-"""cores.py: order, and how far ahead work may run."""
+"""Parallel work: the order of its results, and how far ahead it may run."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from platypus.commands.refine import refine
-from platypus.reports import bar_plot
 from platypus.run.folder import Run
 from tests.commands.test_refine import example, many, start, works
 
@@ -103,11 +102,3 @@ def test_a_hub_loader_reads_the_card_and_its_splits(run: Run, tmp_path: Path, mo
         "validation": report["valid"],
         "test": report["test"],
     }
-
-
-def test_bars_are_as_long_as_their_numbers() -> None:
-    text = bar_plot({"a & b": 200, "c": 50, **{f"n{i}": 1 for i in range(30)}})
-    widths = [float(width) for width in re.findall(r'<rect [^>]*width="([\d.]+)"', text)]
-    assert widths[:2] == [400, 100] and len(widths) == 20
-    assert "a &amp; b" in text and "and 12 more" in text
-    assert bar_plot({}).count("<rect") == 0

@@ -1,22 +1,22 @@
-"""What a user can do wrong: one small tree. Each error says what, where, and the remedy.
+"""Errors that a user can correct, as one small tree. Each says what is wrong, where, and the remedy.
 
     PlatypusError
     ├── CatalogueError   a tool catalogue that cannot be read or is not supported
-    ├── PlanError        a plan that would break its own structure (a forward or self reference)
-    ├── DatasetError     examples that cannot be read, or bad rows that the user chose not to skip
+    ├── PlanError        a plan with an impossible structure (a step that refers to itself or to a later step)
+    ├── DatasetError     examples that cannot be read, or bad rows that the recipe does not skip
     ├── PromptError      an example or request that does not fit the context
     ├── RecipeError      a recipe with an unknown key or an impossible value
-    ├── RunError         a run directory in use, incomplete, or without the stage that is asked for
-    ├── ModelError       a base, adapter or merged model that is missing or does not belong
-    ├── TrainingError    a training that cannot go on (NaN loss, nothing to learn from)
-    └── TeacherError     a teacher that cannot be reached, refuses the key, or leaves nothing to go on with
+    ├── RunError         a run folder that is in use, is incomplete, or lacks a stage that is needed
+    ├── ModelError       a base, adapter or merged model that is missing or does not match
+    ├── TrainingError    a training that cannot continue (NaN loss, nothing to learn from)
+    └── TeacherError     a teacher that cannot be reached, rejects the key, or gives nothing usable
 
-What a *model* does wrong is not an error but a value: `platypus.plan.plan.Malformed`.
+What a *model* does wrong is not an error but a value, `platypus.plan.plan.Malformed`.
 """
 
 
 class PlatypusError(Exception):
-    """A mistake that the user can mend: `what` happened, `where`, and the `remedy`."""
+    """A mistake that the user can correct: `what` is wrong, `where`, and the `remedy`."""
 
     def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
         super().__init__(what)
@@ -34,11 +34,11 @@ class CatalogueError(PlatypusError):
 
 
 class PlanError(PlatypusError):
-    """A plan that would break its own structure."""
+    """A plan with an impossible structure."""
 
 
 class DatasetError(PlatypusError):
-    """Examples that cannot be read, or bad rows that the user chose not to skip."""
+    """Examples that cannot be read, or bad rows that the recipe does not skip."""
 
 
 class PromptError(PlatypusError):
@@ -50,16 +50,16 @@ class RecipeError(PlatypusError):
 
 
 class RunError(PlatypusError):
-    """A run directory in use, incomplete, or without the stage that is asked for."""
+    """A run folder that is in use, is incomplete, or lacks a stage that is needed."""
 
 
 class ModelError(PlatypusError):
-    """A base, adapter or merged model that is missing or does not belong."""
+    """A base, adapter or merged model that is missing or does not match."""
 
 
 class TrainingError(PlatypusError):
-    """A training that cannot go on."""
+    """A training that cannot continue."""
 
 
 class TeacherError(PlatypusError):
-    """A teacher that cannot be reached, refuses the key, or leaves nothing to go on with."""
+    """A teacher that cannot be reached, rejects the key, or gives nothing usable."""

@@ -1,4 +1,4 @@
-"""Files: read a user's text file; write a file whole or not at all; bring it to the disk."""
+"""Read a user's text file; write a file completely or not at all; flush files to disk."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from platypus.errors import PlatypusError
 def read_text(
     path: Path, *, error: type[PlatypusError], remedy: str = "", resave: str = "Save the file as UTF-8."
 ) -> str:
-    """The text of a user's file. Raises `error`: `remedy` where it cannot be read, `resave` where it is not UTF-8."""
+    """The text of a user's file. Raises `error`, with `remedy` if it cannot be read, `resave` if it is not UTF-8."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as cause:
@@ -19,7 +19,7 @@ def read_text(
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a whole file or nothing, and leave it on the disk for good."""
+    """Write the file completely or not at all, and flush it to disk."""
     new = path.with_name(f"{path.name}.new")
     new.write_text(text, encoding="utf-8")
     sync(new)
@@ -28,7 +28,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Bring a file or folder to the disk for good."""
+    """Flush a file or folder to disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

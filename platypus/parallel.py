@@ -1,4 +1,4 @@
-"""How many cores there are, and work that several threads or processes do ahead of whoever uses it."""
+"""The number of cores, and work that threads or processes do ahead of its consumer."""
 
 import os
 from collections import deque
@@ -7,19 +7,19 @@ from concurrent.futures import Executor, Future
 from typing import TypeVar
 
 Item = TypeVar("Item")
-Done = TypeVar("Done")
+Result = TypeVar("Done")
 
 
 def cores() -> int:
-    """The number of cores that this process may use, as far as the system tells."""
-    if hasattr(os, "sched_getaffinity"):  # Linux alone
+    """The number of cores that this process may use; of the whole machine if the system does not say."""
+    if hasattr(os, "sched_getaffinity"):  # Linux only
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def in_order(pool: Executor, work: Callable[[Item], Done], items: Iterable[Item], *, ahead: int) -> Iterator[Done]:
-    """What `work` makes of each item, in the items' order; at most `ahead` of them wait or are worked on meanwhile."""
-    waiting: deque[Future[Done]] = deque()
+def in_order(pool: Executor, work: Callable[[Item], Result], items: Iterable[Item], *, ahead: int) -> Iterator[Result]:
+    """The results of `work` in the order of the items; meanwhile at most `ahead` further items are in work."""
+    waiting: deque[Future[Result]] = deque()
     for item in items:
         waiting.append(pool.submit(work, item))
         if len(waiting) > ahead:

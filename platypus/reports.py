@@ -1,17 +1,17 @@
-"""Reports: sections with text, tables, samples and bars, as Markdown and as one HTML page.
+"""Reports as Markdown and as one HTML page: sections with text, tables, samples and bar plots.
 
-A page needs nothing from the network. This module knows nothing of what is reported.
+A page loads nothing from the network. This module does not know what is reported.
 """
 
 import html
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-BARS = 20  # bars of a plot
+BARS = 20  # shown in one plot
 
 
 class Section(NamedTuple):
-    """A heading, words below it, a table (its first row the heading) or samples, and the bars of a plot."""
+    """A title, a text, a table (its first row is the header) or samples, and the bars of a plot."""
 
     title: str
     text: str = ""
@@ -21,10 +21,10 @@ class Section(NamedTuple):
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """A table, its first row the heading; columns of numbers are aligned on the right. Cells are Markdown already."""
+    """A Markdown table; its first row is the header. Columns of numbers are right-aligned. Cells must be escaped."""
     head, *rest = rows
     numeric = [bool(rest) and all(row[i][:1].isdigit() for row in rest) for i in range(len(head))]
-    lines = [head, ["---:" if right else "---" for right in numeric], *rest]
+    lines = [head, ["---:" if is_numeric else "---" for is_numeric in numeric], *rest]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -45,7 +45,7 @@ def as_markdown(title: str, sections: Sequence[Section]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown leaves as it is."""
+    """The text with the special characters of Markdown escaped."""
     return "".join(f"\\{letter}" if letter in "\\`*_[]<>|#" else letter for letter in text)
 
 
@@ -81,12 +81,12 @@ def _html(section: Section) -> str:
 
 
 def bar_plot(bars: Mapping[str, float]) -> str:
-    """Horizontal bars as an SVG element, the first BARS of them, each with its name and number."""
+    """The first BARS bars as an SVG element: horizontal, each with its name and number."""
     shown = list(bars.items())[:BARS]
-    most = max((value for _, value in shown), default=0) or 1
+    maximum = max((value for _, value in shown), default=0) or 1
     lines = []
     for i, (name, value) in enumerate(shown):
-        width, y = 400 * value / most, 24 * i
+        width, y = 400 * value / maximum, 24 * i
         lines.append(f'<text x="260" y="{y + 16}" text-anchor="end">{html.escape(_short(name))}</text>')
         lines.append(f'<rect x="268" y="{y + 4}" width="{width:.1f}" height="16" fill="#4477aa"/>')
         lines.append(f'<text x="{274 + width:.1f}" y="{y + 16}">{value:,}</text>')

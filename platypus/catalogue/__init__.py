@@ -1,11 +1,11 @@
 """The tools that a planner may use: `read_catalogue(path)` gives a checked `Catalogue`.
 
-Knows no plans, no prompts and no models.
+Does not know plans, prompts or models.
 
     schema.py           the JSON-Schema subset: check, inline, parts, what fits what
     tools.py            Argument, Tool, Catalogue
     argument_lists.py   the original task's lists → MCP definitions
-    reading.py          a catalogue file → Catalogue; finds out which format it has
+    reading.py          a catalogue file → Catalogue; recognises its format
     words.py            words of identifiers, and forms of English words
-    dataflow.py         which outputs sensibly fill which arguments
+    dataflow.py         which outputs are sensible for which arguments
 """

@@ -11,7 +11,8 @@ from platypus.errors import CatalogueError
 def from_argument_list(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The original task's form as MCP: `{"argument_name": "owned_by", "argument_type": "array of strings", …}`.
 
-    An argument is optional when it says so, has a default, or is described as a filter; else it is required.
+    An argument is optional if it says so, has a default, or is described as a filter; otherwise it is required.
+    Raises CatalogueError, naming `where`, for an argument that is nameless, defined twice or of an unknown type.
     """
     properties: dict[str, Any] = {}
     required: list[str] = []
@@ -24,18 +25,18 @@ def from_argument_list(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
             raise CatalogueError("is defined twice", where=place, remedy="Keep one definition.")
         description = str(argument.get("description", argument.get("argument_description")) or "")
         properties[name] = _schema_from_words(argument, description, place)
-        filters = re.match(r"\s*(filter|optional)", description, re.IGNORECASE)
-        if argument.get("required", not (filters or "default" in argument)):
+        is_filter = re.match(r"\s*(filter|optional)", description, re.IGNORECASE)
+        if argument.get("required", not (is_filter or "default" in argument)):
             required.append(name)
     schema = {"type": "object", "properties": properties, "required": required}
     return {**{key: value for key, value in entry.items() if key != "arguments"}, "inputSchema": schema}
 
 
 def _schema_from_words(argument: Mapping[str, Any], description: str, where: str) -> dict[str, Any]:
-    """`"array of strings"`, `"integer (int32)"` … as a schema; allowed values and examples belong to the elements."""
+    """The schema for `"array of strings"`, `"integer (int32)"` …; allowed values, examples go to the elements."""
     words = str(argument.get("type", argument.get("argument_type", "string"))).lower()
     match = re.fullmatch(r"(?:(array|list)(?: of (\w+?)s?)?|(\w+))(?: \(\w+\))?", words.strip())
-    short = {
+    abbreviations = {
         "str": "string",
         "int": "integer",
         "float": "number",
@@ -44,9 +45,9 @@ def _schema_from_words(argument: Mapping[str, Any], description: str, where: str
         "dict": "object",
     }
     known = ("string", "integer", "number", "boolean", "object")
-    array, of, plain = match.groups() if match else (None, None, words)
-    kind = of or plain or "any"
-    kind = short.get(kind, kind)
+    array, element_type, plain_type = match.groups() if match else (None, None, words)
+    kind = element_type or plain_type or "any"
+    kind = abbreviations.get(kind, kind)
     if kind not in (*known, "any"):
         raise CatalogueError(
             f"unknown argument type {words!r}",

@@ -1,9 +1,9 @@
-"""Which outputs sensibly fill which arguments: the edges that plans are drawn along.
+"""Which outputs are sensible for which arguments: the edges along which plans are drawn.
 
-Which outputs *may* fill an argument is the schema's word; which *sensibly* do is judged here. Equal formats decide
-where both sides have one; else both must name the same thing: `campaign_id` of one tool and `campaign_id` of another,
-"ID of the current sprint" and `sprint_id`. What tells of success, and what is only alike by a word such as `type` or
-`date`, feeds nothing.
+Schemas decide which outputs are *allowed* for an argument; which of these are *sensible* is decided here. If both sides
+have a format, the formats must be equal. Otherwise both must name the same thing: `campaign_id` of one tool and
+`campaign_id` of another, "ID of the current sprint" and `sprint_id`. Status fields, and fields that match only on a
+generic word such as `type` or `date`, are never used as inputs.
 """
 
 import re
@@ -21,7 +21,7 @@ EMPTY_WORDS = {
     *("example", "filter", "matching", "current", "only", "detail", "new", "unique", "identifier", "specific", "want"),
 }
 SEARCHED = {"query", "search", "keyword", "keywords"}
-PASSED_ON = r"^(?:the |a )?(?:sorted |ranked )?(?:list|array) of (?:the )?(?:objects|items|elements|entities|records)\b"
+SAME_LIST = r"^(?:the |a )?(?:sorted |ranked )?(?:list|array) of (?:the )?(?:objects|items|elements|entities|records)\b"
 NAMING = {"id", "ids", "identifier", "name", "names", "code", "number", "key"}
 GENERIC = {
     *("start", "end", "first", "last", "current", "new", "from", "to"),
@@ -71,24 +71,24 @@ class Producer:
 
 
 def producers(catalogue: Catalogue, consumer: Tool, argument: Argument) -> Iterator[Producer]:
-    """What can sensibly fill the argument, the most sensible kinds alone."""
+    """The sensible outputs for the argument: the best ones, all of weight 2 or more, and all of look-ups."""
     items = array_items(argument.schema)
-    found = []
+    candidates = []
     for tool in catalogue:
         if tool.name == consumer.name or is_nothing(tool.output):
             continue
         for path, output in _parts(likely_output(tool)):
             weight = affinity(tool, path, output, consumer, argument)
             if weight and fits(output, argument.schema):
-                found.append(Producer(tool, path, False, weight))
+                candidates.append(Producer(tool, path, False, weight))
             elif weight and items is not None and fits(output, items):
-                found.append(Producer(tool, path, True, weight))
-    best = max((producer.weight for producer in found), default=0.0)
-    yield from (p for p in found if p.weight >= min(best, 2.0) or any(map(is_searched, p.tool.arguments)))
+                candidates.append(Producer(tool, path, True, weight))
+    best = max((producer.weight for producer in candidates), default=0.0)
+    yield from (p for p in candidates if p.weight >= min(best, 2.0) or any(map(is_searched, p.tool.arguments)))
 
 
 def _parts(output: Schema) -> Iterator[tuple[tuple[str, ...], Schema]]:
-    """The output itself, or its fields when it is an object with known ones."""
+    """The fields of an output that is an object with known fields; otherwise the output itself."""
     for variant in variants(output):
         fields = variant.get("properties", {})
         if fields:
@@ -98,7 +98,7 @@ def _parts(output: Schema) -> Iterator[tuple[tuple[str, ...], Schema]]:
 
 
 def likely_output(tool: Tool) -> Schema:
-    """The output schema, with the type that its prose suggests where it has none: "list of …", "ID of …"."""
+    """The output schema; if it has no type, with the type that its description suggests ("list of …", "ID of …")."""
     if "type" in tool.output or "anyOf" in tool.output or "properties" in tool.output:
         return tool.output
     prose = str(tool.output.get("description") or tool.description).lower()
@@ -110,7 +110,7 @@ def likely_output(tool: Tool) -> Schema:
 
 
 def content(text: str) -> set[str]:
-    """The words of a text that say what it is about, without their plural."""
+    """The words of a text that say what it is about, in the singular."""
     return {singular(word) for word in words(text)} - EMPTY_WORDS
 
 
@@ -125,7 +125,7 @@ def domain(schema: Schema) -> str:
 
 
 def takes_ids(argument: Argument) -> bool:
-    """Whether the argument's values are ids that systems give out, by its examples, format or name."""
+    """Whether the argument's values are ids that a system assigns, judged by its examples, format or name."""
     element = argument.schema.get("items", argument.schema)
     examples = [str(example) for example in element.get("examples", ())]
     if examples:
@@ -135,10 +135,10 @@ def takes_ids(argument: Argument) -> bool:
 
 
 def affinity(tool: Tool, path: tuple[str, ...], output: Schema, consumer: Tool, argument: Argument) -> float:
-    """How sensible the output is as this argument: 0 (not at all) to 4 (of the same declared kind)."""
-    given, asked = domain(output), domain(argument.schema)
-    if given and asked:
-        return 4.0 if given == asked else 0.0
+    """How sensible the output is for this argument: from 0 (not at all) to 4 (both have the same format)."""
+    output_domain, argument_domain = domain(output), domain(argument.schema)
+    if output_domain and argument_domain:
+        return 4.0 if output_domain == argument_domain else 0.0
     items = array_items(argument.schema)
     if allowed_values(items or argument.schema) or SEARCHED & set(words(argument.name)):
         return 0.0
@@ -152,20 +152,20 @@ def affinity(tool: Tool, path: tuple[str, ...], output: Schema, consumer: Tool, 
 
 
 def _field_affinity(tool: Tool, path: tuple[str, ...], output: Schema, consumer: Tool, argument: Argument) -> float:
-    given, asked = words(path[-1]), words(argument.name)
-    if given[-1] in REPORTS or output.get("type") == "object" or (is_plural(given[-1]) != is_plural(asked[-1])):
+    field, name = words(path[-1]), words(argument.name)
+    if field[-1] in REPORTS or output.get("type") == "object" or (is_plural(field[-1]) != is_plural(name[-1])):
         return 0.0
-    if tool.argument(path[-1]) is not None:  # it only says again what it was told
+    if tool.argument(path[-1]) is not None:  # the tool only returns its own argument
         return 0.0
-    things, wanted = [singular(w) for w in given], [singular(w) for w in asked]
-    if output.get("type") in ("integer", "number") and not CODES & set(given):
+    things, wanted = [singular(w) for w in field], [singular(w) for w in name]
+    if output.get("type") in ("integer", "number") and not CODES & set(field):
         return 3.0 * (things == wanted and (len(things) > 1 or things[0] in SUMS))
     if things == wanted and not set(things) <= GENERIC:
         return 3.0
-    if given[-1] in TEXTS and _takes_text(asked):
+    if field[-1] in TEXTS and _takes_text(name):
         return 1.5
     core, need = [w for w in things if w not in NAMING], [w for w in wanted if w not in NAMING]
-    if not core:  # `id` or `name` alone is that of what the tool is about
+    if not core:  # a bare `id` or `name` belongs to what the tool is about
         core = [singular(w) for w in words(tool.name)][-1:]
     if not need or bool(CODES & set(wanted)) != bool(CODES & set(things)) or core[-1] != need[-1]:
         return 0.0
@@ -174,25 +174,25 @@ def _field_affinity(tool: Tool, path: tuple[str, ...], output: Schema, consumer:
     return 2.0 * (alike and need[-1] not in GENERIC | PLACES)
 
 
-def _takes_text(asked: list[str]) -> bool:
-    """`text`, `email_body`; not `celestial_body`."""
-    return asked[-1] in TEXT_TAKERS and (len(asked) == 1 or asked[-1] == "text" or asked[0] in WRITTEN)
+def _takes_text(name: list[str]) -> bool:
+    """Whether an argument of these words takes text: `text`, `email_body`, but not `celestial_body`."""
+    return name[-1] in TEXT_TAKERS and (len(name) == 1 or name[-1] == "text" or name[0] in WRITTEN)
 
 
 def _whole_affinity(tool: Tool, output: Schema, consumer: Tool, argument: Argument) -> float:
     prose, name = str(output.get("description", "")), _things(argument.name.rpartition(".")[2])
     if (domain(output) == "text" or content(prose) & TEXTS) and not name & TEXT_TAKERS:
         return 0.0
-    said = _things(f"{tool.name} {tool.description} {prose}")
-    if said & name - GENERIC or said & name & TEXTS or (content(prose) & TEXTS and name & TEXT_TAKERS):
+    described = _things(f"{tool.name} {tool.description} {prose}")
+    if described & name - GENERIC or described & name & TEXTS or (content(prose) & TEXTS and name & TEXT_TAKERS):
         return 2.0
     many = output.get("type") == "array"
-    if many and argument.required and array_items(argument.schema) is not None and re.search(PASSED_ON, prose.lower()):
-        return 2.0  # whatever the objects were before
+    if many and argument.required and array_items(argument.schema) is not None and re.search(SAME_LIST, prose.lower()):
+        return 2.0  # the same objects that the tool took
     if not takes_ids(argument) and not name & TEXT_TAKERS:
         return 0.0
     needed = _things(argument.description) - content(consumer.name)
-    if said & needed - GENERIC:
+    if described & needed - GENERIC:
         return 1.0
     if many or not any(is_searched(a) for a in tool.arguments):
         return 0.0
@@ -202,10 +202,10 @@ def _whole_affinity(tool: Tool, output: Schema, consumer: Tool, argument: Argume
 
 
 def is_searched(argument: Argument) -> bool:
-    """Whether the argument is what a look-up searches for: a name, or words of it."""
+    """Whether a look-up searches by this argument: it is a required name or search text."""
     return argument.required and words(argument.name)[-1] in SEARCHED | {"name"}
 
 
 def _things(text: str) -> set[str]:
-    """What a text is about, verbs such as `created` and `sorted` left out."""
+    """What a text is about, without verb forms such as `created` and `sorted`."""
     return {word for word in content(text) if not word.endswith(("ed", "ing"))}

@@ -1,8 +1,9 @@
-"""A catalogue file → Catalogue; finds out which of the formats it has.
+"""A catalogue file → Catalogue; recognises its format.
 
 The format of the project is a JSON list of MCP tool definitions (`name`, `description`, `inputSchema`, `outputSchema`,
 `annotations`; Model Context Protocol, 2025-06-18). OpenAI function lists and the argument lists of the original task
-are read as well. A tool without an output schema returns anything."""
+are read as well. A tool without an output schema may return anything.
+"""
 
 import json
 import re
@@ -20,11 +21,11 @@ TOOL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}")
 
 
 def read_catalogue(path: Path) -> Catalogue:
-    """The catalogue in a JSON file. Raises CatalogueError with the file's name."""
+    """The catalogue in a JSON file. Raises CatalogueError that names the file."""
     try:
         data = json.loads(read_text(path, error=CatalogueError))
     except ValueError as error:
-        raise CatalogueError(f"is not JSON: {error}", where=str(path), remedy="Mend the JSON there.") from error
+        raise CatalogueError(f"is not JSON: {error}", where=str(path), remedy="Correct the JSON there.") from error
     return catalogue_from_json(data, where=str(path))
 
 
@@ -67,7 +68,7 @@ def _read_tool(entry: Any, index: int, where: str) -> Tool:
 
 
 def _read_output(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """`outputSchema`, or what other formats call `returns`: a schema, a mapping of fields, or prose."""
+    """The schema in `outputSchema`, or in the `returns` of other formats: a schema, a mapping of fields, or prose."""
     where = f"{where}, output"
     if "outputSchema" in entry:
         return inline(entry["outputSchema"] or {}, where=where)
@@ -77,7 +78,7 @@ def _read_output(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
     if returns is None:
         return {"type": "null"}
     if isinstance(returns, str):
-        return {"description": returns}  # prose is no schema: the tool returns anything
+        return {"description": returns}  # prose is not a schema: the tool may return anything
     if isinstance(returns, Mapping) and returns and all(isinstance(value, Mapping) for value in returns.values()):
         return inline({"type": "object", "properties": dict(returns)}, where=where)
     return inline(returns, where=where)

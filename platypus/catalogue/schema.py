@@ -1,8 +1,8 @@
-"""The part of JSON Schema that describes arguments and outputs: checked, inlined, resolved, compared.
+"""The subset of JSON Schema that describes arguments and outputs: check, inline, find parts, compare.
 
-`{}` means *anything* and `{"type": "null"}` *nothing*. A string's `format` may name a domain type ("sprint-id"):
-formats agree when they are equal or one of them is silent. Whether a reference fits is decided here from schemas
-alone; what the tool really returns is the executor's matter.
+`{}` means *anything* and `{"type": "null"}` *nothing*. A string's `format` may name a domain type ("sprint-id"). Two
+formats agree if they are equal or if one is missing. Whether an output fits an argument is decided from schemas alone;
+what a tool really returns is not known here.
 """
 
 import json
@@ -37,7 +37,7 @@ def _is_date_time(value: object) -> bool:
 def inline(
     schema: Any, *, where: str, definitions: Schema | None = None, _open: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """The schema with local `$ref`s replaced by what they name, every keyword checked.
+    """The schema with local `$ref`s replaced by their definitions, every keyword checked.
 
     Raises CatalogueError, naming `where`, for a keyword, type or reference that is not supported.
     """
@@ -53,7 +53,7 @@ def inline(
             raise CatalogueError(f"$ref {schema['$ref']!r} {fault}", where=where, remedy="Write the schema out.")
         rest = {key: value for key, value in schema.items() if key not in ("$ref", "$defs", "definitions")}
         return inline({**known[name], **rest}, where=where, definitions=known, _open=(*_open, name))
-    if len(schema.get("allOf", ())) == 1:  # how pydantic wraps a reference that has a description of its own
+    if len(schema.get("allOf", ())) == 1:  # pydantic's form of a reference with a description
         rest = {key: value for key, value in schema.items() if key != "allOf"}
         return inline({**schema["allOf"][0], **rest}, where=where, definitions=known, _open=_open)
     plain = {key: value for key, value in schema.items() if key not in ("$defs", "definitions")}
@@ -74,7 +74,7 @@ def inline(
 
 
 def check_required(schema: Schema, where: str) -> None:
-    """Raises CatalogueError, naming `where`, when the schema requires a property that it does not define."""
+    """Raise CatalogueError, naming `where`, if the schema requires a property that it does not define."""
     undefined = [name for name in schema.get("required", ()) if name not in schema.get("properties", {})]
     if undefined:
         raise CatalogueError(
@@ -85,27 +85,27 @@ def check_required(schema: Schema, where: str) -> None:
 
 
 def _check_keywords(schema: Schema, where: str) -> None:
-    refused = [key for key in schema if key in UNSUPPORTED]
-    if refused:
+    unsupported = [key for key in schema if key in UNSUPPORTED]
+    if unsupported:
         raise CatalogueError(
-            f"schema keyword {refused[0]!r} is not supported",
+            f"schema keyword {unsupported[0]!r} is not supported",
             where=where,
-            remedy="Say it with type, enum, items, properties, required, anyOf, or the limits of a value.",
+            remedy="Use type, enum, items, properties, required, anyOf, or limits on the value.",
         )
     for name in _types(schema):
         if name not in TYPES:
             raise CatalogueError(f"unknown type {name!r}", where=where, remedy=f"Known types: {', '.join(TYPES)}.")
-    checked_apart = ("items", "properties", "anyOf", "oneOf", "title", "description", "default", "examples")
-    fault = _fault(json.dumps({key: value for key, value in schema.items() if key not in checked_apart}))
+    checked_elsewhere = ("items", "properties", "anyOf", "oneOf", "title", "description", "default", "examples")
+    fault = _fault(json.dumps({key: value for key, value in schema.items() if key not in checked_elsewhere}))
     if fault:
         raise CatalogueError(
-            f"not a valid schema: {fault}", where=where, remedy="Mend it as JSON Schema (draft 2020-12) says."
+            f"not a valid schema: {fault}", where=where, remedy="Correct it by JSON Schema, draft 2020-12."
         )
 
 
 @lru_cache(maxsize=4096)
 def _fault(schema: str) -> str | None:
-    """What is wrong with a schema, given as JSON text: most arguments of a catalogue have one of a few."""
+    """What is wrong with a schema (JSON text), or None. Cached: most arguments of a catalogue share a few schemas."""
     try:
         Draft202012Validator.check_schema(json.loads(schema))
     except SchemaError as error:
@@ -143,7 +143,7 @@ def is_nothing(schema: Schema) -> bool:
 
 
 def array_items(schema: Schema) -> Schema | None:
-    """What an element of this array must be (`{}`: anything), or None when the value cannot be an array."""
+    """The schema of an element of this array (`{}`: anything), or None if the value cannot be an array."""
     for variant in variants(schema):
         if variant.get("type", "array") == "array" and not {"enum", "const"} & variant.keys():
             items: Schema = variant.get("items", {})
@@ -152,7 +152,7 @@ def array_items(schema: Schema) -> Schema | None:
 
 
 def part(schema: Schema, path: Sequence[str]) -> Schema | None:
-    """The schema of `output.field.0`, given the output's; None when there is no such part."""
+    """The schema of `output.field.0`, given the output's; None if there is no such part."""
     if not path:
         return schema
     head, rest = path[0], path[1:]
@@ -172,27 +172,27 @@ def part(schema: Schema, path: Sequence[str]) -> Schema | None:
 
 
 def fits(output: Schema, argument: Schema) -> bool:
-    """Whether a value described by `output` may stand where `argument` is asked for."""
+    """Whether a value described by `output` may be used as a value of `argument`."""
     return any(_fits_one(o, a) for o in variants(output) for a in variants(argument))
 
 
 def _fits_one(output: Schema, argument: Schema) -> bool:
-    given, asked = output.get("type"), argument.get("type")
-    if given == "null":
+    output_type, argument_type = output.get("type"), argument.get("type")
+    if output_type == "null":
         return False
-    if given is None:
+    if output_type is None:
         return True
-    if asked is None:
+    if argument_type is None:
         return not is_nothing(output)
-    if given != asked and (given, asked) != ("integer", "number"):
+    if output_type != argument_type and (output_type, argument_type) != ("integer", "number"):
         return False
     if "enum" in argument and any(value not in argument["enum"] for value in output.get("enum", (None,))):
         return False
     if output.get("format", argument.get("format")) != argument.get("format", output.get("format")):
         return False
-    if asked == "array":
+    if argument_type == "array":
         return fits(output.get("items", {}), argument.get("items", {}))
-    if asked == "object" and output.get("properties"):
+    if argument_type == "object" and output.get("properties"):
         properties = output["properties"]
         needed = argument.get("properties", {})
         return all(
@@ -202,7 +202,7 @@ def _fits_one(output: Schema, argument: Schema) -> bool:
 
 
 def _multiple_of(validator: Any, factor: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
-    """`multipleOf` in decimals: 0.3 is a multiple of 0.1, though not as a binary fraction."""
+    """`multipleOf` in decimal arithmetic: 0.3 is a multiple of 0.1, which it is not as a binary fraction."""
     if validator.is_type(value, "number") and Fraction(str(value)) % Fraction(str(factor)):
         yield ValidationError(f"{value!r} is not a multiple of {factor}")
 
@@ -216,13 +216,13 @@ def _validator(schema: str) -> Any:
 
 
 def literal_problem(schema: Schema, value: Any) -> str | None:
-    """Why the literal is not allowed by the schema, or None."""
+    """Why the schema does not allow the literal, or None if it does."""
     error = next(_validator(json.dumps(schema)).iter_errors(value), None)
     return error.message if error else None
 
 
 def takes_any_text(schema: Schema) -> bool:
-    """Whether every text is allowed, as one of the schema's types."""
+    """Whether one of the schema's types is text without any limits."""
     limits = {"enum", "const", "pattern", "minLength", "maxLength"}
     return any(
         variant.get("type") == "string"
@@ -233,7 +233,7 @@ def takes_any_text(schema: Schema) -> bool:
 
 
 def allowed_values(schema: Schema) -> tuple[Any, ...]:
-    """The values of an enum or constant, in their order; empty when the schema has none."""
+    """The values of an enum or constant, in order; empty if the schema has none."""
     for variant in variants(schema):
         if "enum" in variant or "const" in variant:
             return tuple(variant["enum"]) if "enum" in variant else (variant["const"],)

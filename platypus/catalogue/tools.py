@@ -1,9 +1,8 @@
-"""Tool and Catalogue: read from the formats of the field, checked, with a fingerprint.
+"""Argument, Tool, Catalogue: the tools that a planner may use, with a fingerprint.
 
-The file format is a JSON list of MCP tool definitions (`name`, `description`, `inputSchema`, `outputSchema`,
-`annotations`; Model Context Protocol, 2025-06-18). OpenAI function lists and the `argument_name`/`argument_type`
-lists of the original task are read as well, and become MCP definitions. A tool without an output schema returns
-anything.
+The canonical form is a list of MCP tool definitions (`name`, `description`, `inputSchema`, `outputSchema`,
+`annotations`; Model Context Protocol, 2025-06-18). Files of this and of other formats are read in
+`platypus.catalogue.reading`. A tool without an output schema may return anything.
 """
 
 import hashlib
@@ -19,7 +18,7 @@ from platypus.errors import CatalogueError
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument of a tool: its name, its schema, and whether a call needs it."""
+    """One argument of a tool: its name, its schema, and whether it is required."""
 
     name: str
     schema: Schema
@@ -27,13 +26,13 @@ class Argument:
 
     @property
     def description(self) -> str:
-        """What the catalogue says of it, on one line."""
+        """Its description in the catalogue, on one line."""
         return " ".join(str(self.schema.get("description", "")).split())
 
 
 @dataclass(frozen=True)
 class Tool:
-    """One tool. `output` is `{}` for anything and `{"type": "null"}` for nothing."""
+    """One tool. `output` is the schema of what it returns: `{}` for anything, `{"type": "null"}` for nothing."""
 
     name: str
     description: str
@@ -65,7 +64,7 @@ class Tool:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The tools that a planner may use, in order, with distinct names."""
+    """The tools that a planner may use, in order. Raises CatalogueError if two have the same name."""
 
     tools: tuple[Tool, ...]
 

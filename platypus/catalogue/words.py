@@ -1,13 +1,13 @@
-"""Forms of English words: what a text made from a catalogue's own words needs, and no more.
+"""Words of identifiers, and those forms of English words that texts made from a catalogue need.
 
-Rules with the common exceptions; a word that they get wrong is still readable. Nothing here knows catalogues or plans.
+Rules with the common exceptions. A word that they get wrong is still readable. Does not know catalogues or plans.
 """
 
 import re
 from functools import lru_cache
 
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-FORMS = {
+SINGULARS = {
     **{"people": "person", "children": "child", "men": "man", "women": "woman", "data": "data", "analyses": "analysis"},
     **{
         "criteria": "criterion",
@@ -18,8 +18,14 @@ FORMS = {
         "cookies": "cookie",
     },
 }
-DONE = {"prioritize": "prioritized", "sort": "sorted", "rank": "ranked", "filter": "filtered", "order": "ordered"}
-DOUBLED = re.compile(r"^(?:[^aeiou]*[aeiou][bdgmnprt]|transfer|refer|submit|permit|cancel|control|unsubscrib)$")
+PARTICIPLES = {
+    "prioritize": "prioritized",
+    "sort": "sorted",
+    "rank": "ranked",
+    "filter": "filtered",
+    "order": "ordered",
+}
+DOUBLING = re.compile(r"^(?:[^aeiou]*[aeiou][bdgmnprt]|transfer|refer|submit|permit|cancel|control|unsubscrib)$")
 INVARIANT = ("ss", "us", "is", "ics", "ws")
 
 
@@ -37,27 +43,27 @@ def gerund(verb: str) -> str:
     """`summarize` → `summarizing`, `put` → `putting`, `look up` → `looking up`."""
     first, _, rest = verb.partition(" ")
     if first.endswith("ie"):
-        made = first[:-2] + "ying"
+        form = first[:-2] + "ying"
     elif first.endswith("e") and not first.endswith(("ee", "oe", "ye")):
-        made = first[:-1] + "ing"
-    elif DOUBLED.match(first):
-        made = first + first[-1] + "ing"
+        form = first[:-1] + "ing"
+    elif DOUBLING.match(first):
+        form = first + first[-1] + "ing"
     else:
-        made = first + "ing"
-    return f"{made} {rest}".strip()
+        form = first + "ing"
+    return f"{form} {rest}".strip()
 
 
 def participle(verb: str) -> str:
-    """What has been done to things that are the same things afterwards: `sort` → `sorted`; else nothing."""
-    return DONE.get(verb, "")
+    """`sort` → `sorted`, for verbs that return the same things that they were given; "" for other verbs."""
+    return PARTICIPLES.get(verb, "")
 
 
 @lru_cache(maxsize=16384)
 def singular(noun: str) -> str:
     """`work items` → `work item`, `policies` → `policy`, `branches` → `branch`; only the last word changes."""
     head, _, last = noun.rpartition(" ")
-    if last in FORMS:
-        last = FORMS[last]
+    if last in SINGULARS:
+        last = SINGULARS[last]
     elif last.endswith("ies") and len(last) > 4:
         last = last[:-3] + "y"
     elif re.search(r"(ch|sh|ss|x|zz)es$", last):
@@ -72,11 +78,11 @@ def is_plural(noun: str) -> bool:
     """Whether a noun phrase's head is plural: the last word before a preposition."""
     head = re.split(r" (?:of|for|in|on|at|about|to|from|with|by|between|similar|related|that|which|owned)\b", noun)[0]
     last = head.split(" ")[-1].lower()
-    return (last in FORMS and FORMS[last] != last) or (last not in FORMS and singular(last) != last)
+    return (last in SINGULARS and SINGULARS[last] != last) or (last not in SINGULARS and singular(last) != last)
 
 
 def with_article(noun: str) -> str:
-    """`invoice` → `an invoice`; a plural stays bare."""
+    """`invoice` → `an invoice`; a plural gets no article."""
     if is_plural(noun):
         return noun
     return ("an " if re.match(r"[aeio]|un(?!i)|u[^ns]", noun.lower()) else "a ") + noun
@@ -88,7 +94,7 @@ def listed(texts: list[str], *, last: str = " and ") -> str:
 
 
 def words(name: str) -> list[str]:
-    """The words of an identifier in any style: `stage.name`, `needsResponse`, `work_ids`."""
+    """The words of an identifier of any style, in lower case: `needsResponse` → `["needs", "response"]`."""
     return list(_words(name))
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import Executor, Future
 from typing import TypeVar
 
 Item = TypeVar("Item")
-Result = TypeVar("Done")
+Result = TypeVar("Result")
 
 
 def cores() -> int:

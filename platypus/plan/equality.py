@@ -1,7 +1,8 @@
-"""When two plans are the same, and a plan's fingerprint.
+"""Whether two plans are the same, and a plan's fingerprint.
 
-Two plans are the same when one becomes the other by reordering independent steps (references renumbered), arguments,
-and the elements of arrays whose schema says that order is free (`uniqueItems`)."""
+Two plans are the same if one becomes the other by reordering independent steps (with references renumbered), arguments,
+and the elements of sets: arrays whose schema has `uniqueItems`.
+"""
 
 import hashlib
 import json
@@ -13,39 +14,39 @@ from platypus.plan.plan import Plan, Reference, Step, Value
 
 
 def same(a: Plan, b: Plan, catalogue: Catalogue) -> bool:
-    """Whether one plan becomes the other by reordering independent steps, arguments, and values whose order is free.
+    """Whether one plan becomes the other by reordering independent steps, arguments, and the elements of sets.
 
-    Order is free where the argument's schema says `uniqueItems`: such an array is a set.
+    An array is a set if the argument's schema has `uniqueItems`.
     """
-    if len(a) != len(b) or sorted(_unfolded(a, catalogue)) != sorted(_unfolded(b, catalogue)):
+    if len(a) != len(b) or sorted(_unfolded_keys(a, catalogue)) != sorted(_unfolded_keys(b, catalogue)):
         return False
     return _match(a, b, catalogue, {})
 
 
 def _match(a: Plan, b: Plan, catalogue: Catalogue, mapping: dict[int, int]) -> bool:
-    """Whether the steps of `a` from `len(mapping)` on find partners in `b` among those not taken yet."""
+    """Whether the steps of `a` from `len(mapping)` on can be matched with steps of `b` that are not matched yet."""
     i = len(mapping)
     if i == len(a):
         return True
     wanted = _step_key(a.steps[i], catalogue, [str(mapping.get(k)) for k in range(i)])
     own = [str(k) for k in range(len(b))]
-    taken = set(mapping.values())
-    open_steps = (j for j in range(len(b)) if j not in taken and _step_key(b.steps[j], catalogue, own) == wanted)
-    return any(_match(a, b, catalogue, {**mapping, i: j}) for j in open_steps)
+    matched = set(mapping.values())
+    candidates = (j for j in range(len(b)) if j not in matched and _step_key(b.steps[j], catalogue, own) == wanted)
+    return any(_match(a, b, catalogue, {**mapping, i: j}) for j in candidates)
 
 
 def fingerprint(plan: Plan, catalogue: Catalogue) -> str:
-    """16 hex digits, equal for plans that are the same; each step counts with what it uses and what uses it."""
-    keys = _unfolded(plan, catalogue)
+    """16 hex digits, equal for plans that are the same. A step is hashed with what it uses and what uses it."""
+    keys = _unfolded_keys(plan, catalogue)
     users: list[list[str]] = [[] for _ in keys]
     for key, used in zip(keys, plan.dependencies(), strict=True):
         for step in used:
             users[step].append(key)
-    return _short(json.dumps(sorted([key, sorted(some)] for key, some in zip(keys, users, strict=True))))
+    return _short(json.dumps(sorted([key, sorted(user_keys)] for key, user_keys in zip(keys, users, strict=True))))
 
 
-def _unfolded(plan: Plan, catalogue: Catalogue) -> list[str]:
-    """Each step written out with what it depends on, independent of numbering. Hashes keep the text short."""
+def _unfolded_keys(plan: Plan, catalogue: Catalogue) -> list[str]:
+    """A key for each step that includes its dependencies and not its number. Hashed, so that keys stay short."""
     keys: list[str] = []
     for step in plan.steps:
         keys.append(_short(_step_key(step, catalogue, keys)))
@@ -57,16 +58,16 @@ def _short(text: str) -> str:
 
 
 def _step_key(step: Step, catalogue: Catalogue, names: Sequence[str]) -> str:
-    """The step as text with its arguments sorted and each referenced step called by `names`."""
+    """The step as text: its arguments sorted, and each referenced step named by `names`."""
     tool = catalogue.tool(step.tool)
     arguments = []
     for name in sorted(step.arguments):
         argument = tool.argument(name) if tool else None
         value = step.arguments[name]
-        free = argument is not None and bool(argument.schema.get("uniqueItems"))
+        is_set = argument is not None and bool(argument.schema.get("uniqueItems"))
         if isinstance(value, list):
             elements = [_value_key(element, names) for element in value]
-            arguments.append([name, sorted(elements) if free else elements])
+            arguments.append([name, sorted(elements) if is_set else elements])
         else:
             arguments.append([name, _value_key(value, names)])
     return json.dumps([step.tool, arguments])
@@ -79,7 +80,7 @@ def _value_key(value: Value, names: Sequence[str]) -> str:
 
 
 def _plain_numbers(value: Any) -> Any:
-    """1.0 is 1, as in JSON Schema."""
+    """The value with 1.0 replaced by 1: JSON Schema does not tell them apart."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):

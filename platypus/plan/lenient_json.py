@@ -1,4 +1,4 @@
-"""JSON that is nearly right, with every repair named. Of plans it knows references alone."""
+"""JSON that is nearly right, read with every repair named. Of plans it knows only references."""
 
 import json
 import re
@@ -14,41 +14,41 @@ WORD = re.compile(r"[A-Za-z_][\w.-]*")
 FENCE = re.compile(r"\s*```\w*\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
 CLOSES = re.compile(r"\s*(?:[,:\]}'\"{\[“‘]|$)")  # noqa: RUF001
 CONSTANTS = {"true": True, "false": False, "null": None}
-PYTHONS = {"True": True, "False": False, "None": None}
+PYTHON_CONSTANTS = {"True": True, "False": False, "None": None}
 QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’"}  # noqa: RUF001
 ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 @dataclass(frozen=True)
 class Read:
-    """What a text was read as, and the name and number of each repair: `trailing comma (2)`."""
+    """The data in a text, and each repair with its count: `trailing comma (2)`."""
 
     data: Any
     repairs: tuple[str, ...] = ()
 
 
 class Element(NamedTuple):
-    """One element of a list, where it begins in the text, and its repairs."""
+    """One element of a list: the position of its first character in the text, its data and its repairs."""
 
     start: int
     read: Read
 
 
 def read_loosely(text: str) -> Read:
-    """JSON, or what is nearly JSON, mended. The data is Malformed, as strict reading found it, when it is neither."""
+    """The data of a text that is JSON, or nearly so. Otherwise the data is the Malformed of strict reading."""
     data = parse_json(text)
     if not isinstance(data, Malformed):
         return Read(data)
     reader = _Reader(text)
     try:
-        mended = reader.whole()
+        repaired = reader.whole()
     except _Fault:
         return Read(data)
-    return Read(mended, counted(reader.repairs))
+    return Read(repaired, counted(reader.repairs))
 
 
 def read_list_loosely(text: str) -> list[Element]:
-    """The elements of a list that is nearly JSON. Raises ValueError with the place where even that ends."""
+    """The elements of a list that is nearly JSON. Raises ValueError with line and column where it cannot be read."""
     reader = _Reader(text)
     try:
         return list(reader.elements())
@@ -57,16 +57,16 @@ def read_list_loosely(text: str) -> list[Element]:
 
 
 def counted(repairs: Mapping[str, int]) -> tuple[str, ...]:
-    """`("single quotes (2)", "trailing comma (1)")`: each repair with how often it was made, by name."""
+    """`("single quotes (2)", "trailing comma (1)")`: each repair with its count, sorted by name."""
     return tuple(f"{name} ({count})" for name, count in sorted(repairs.items()) if count)
 
 
 class _Fault(Exception):
-    """Where nothing can be read any more."""
+    """The text cannot be read any further."""
 
 
 class _Reader:
-    """Reads one text from left to right, counting what JSON would not have."""
+    """Reads one text from left to right and counts the repairs."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -74,20 +74,20 @@ class _Reader:
         self.repairs: Counter[str] = Counter()
 
     def whole(self) -> Any:
-        """The only value of the text, perhaps within a code fence."""
+        """The only value of the text, which may stand in a code fence."""
         fenced = FENCE.fullmatch(self.text)
         if fenced:
             self.text = fenced[1]
             self.repairs["code fence"] += 1
         value = self._value(0)
         if self._peek():
-            raise self._fault("more follows")
+            raise self._fault("text follows the value")
         return value
 
     def elements(self) -> Iterator[Element]:
-        """The elements of the text, which is a list."""
+        """The elements of the text, which must be a list."""
         if self._peek() != "[":
-            raise self._fault("no list")
+            raise self._fault("expected a list")
         self.at += 1
         while self._more("]"):
             start, self.repairs = self.at, Counter()
@@ -108,7 +108,7 @@ class _Reader:
     def _value(self, depth: int) -> Any:
         first = self._peek()
         if depth > 4 * MAX_DEPTH:
-            raise self._fault("nested too deep")
+            raise self._fault("arrays and objects are nested too deeply")
         if first == "{":
             return self._object(depth)
         if first == "[":
@@ -125,20 +125,20 @@ class _Reader:
 
     def _object(self, depth: int) -> dict[str, Any]:
         self.at += 1
-        made: dict[str, Any] = {}
+        entries: dict[str, Any] = {}
         while self._more("}"):
             key = self._key()
-            if key in made:
+            if key in entries:
                 raise self._fault(f"key {key!r} stands twice in one object")
             if self._peek() != ":":
                 raise self._fault("a colon is missing")
             self.at += 1
-            made[key] = self._value(depth + 1)
+            entries[key] = self._value(depth + 1)
             self._comma("}")
-        return made
+        return entries
 
     def _more(self, end: str) -> bool:
-        """Whether an element follows; the end is passed over."""
+        """Whether another element follows; the closing bracket is skipped."""
         if self._peek() == end:
             self.at += 1
             return False
@@ -147,7 +147,7 @@ class _Reader:
         return True
 
     def _comma(self, end: str) -> None:
-        """Pass over the comma behind an element, which may be lacking or one too many."""
+        """Skip the comma after an element. It may be missing, and may stand after the last element."""
         if self._peek() == ",":
             self.at += 1
             self.repairs["trailing comma"] += self._peek() == end
@@ -158,7 +158,7 @@ class _Reader:
         quote = self._peek()
         if quote in QUOTES:
             return self._string(quote)
-        return str(self._match(WORD, "bare key", str, "no key"))
+        return str(self._match(WORD, "bare key", str, "expected a key"))
 
     def _bare(self) -> Any:
         """A value without quotes: a number, a constant of JSON or Python, a reference."""
@@ -167,50 +167,50 @@ class _Reader:
             self.at = number.end()
             return json.loads(number[0])
         if self.text.startswith(MARK, self.at):
-            return self._match(REFERENCE, "bare reference", str, "no reference")
+            return self._match(REFERENCE, "bare reference", str, "expected a reference")
         word = WORD.match(self.text, self.at)
         if word and word[0] in CONSTANTS:
             self.at = word.end()
             return CONSTANTS[word[0]]
-        if word and word[0] in PYTHONS:
-            return self._match(WORD, "Python constant", PYTHONS.__getitem__, "")
-        raise self._fault("no value")
+        if word and word[0] in PYTHON_CONSTANTS:
+            return self._match(WORD, "Python constant", PYTHON_CONSTANTS.__getitem__, "")
+        raise self._fault("expected a value")
 
-    def _match(self, pattern: re.Pattern[str], repair: str, made: Callable[[str], Any], missing: str) -> Any:
-        found = pattern.match(self.text, self.at)
-        if not found:
-            raise self._fault(missing)
-        self.at = found.end()
+    def _match(self, pattern: re.Pattern[str], repair: str, convert: Callable[[str], Any], fault: str) -> Any:
+        match = pattern.match(self.text, self.at)
+        if not match:
+            raise self._fault(fault)
+        self.at = match.end()
         self.repairs[repair] += 1
-        return made(found[0])
+        return convert(match[0])
 
     def _string(self, quote: str) -> str:
-        """A string in any quotes. In single ones an apostrophe may stand for itself: 'What's new'."""
+        """A string in any kind of quotes. Single quotes may contain an apostrophe: 'What's new'."""
         if quote != '"':
             self.repairs["single quotes" if quote == "'" else "curly quotes"] += 1
         self.at += 1
-        made: list[str] = []
+        letters: list[str] = []
         while self.at < len(self.text):
             letter = self.text[self.at]
             if letter == "\\":
-                made.append(self._escape())
+                letters.append(self._escape())
                 continue
             self.at += 1
             if letter == QUOTES[quote] and (quote == '"' or CLOSES.match(self.text, self.at)):
-                return "".join(made)
+                return "".join(letters)
             self.repairs["line break in a string"] += letter in "\n\r\t"
-            made.append(letter)
+            letters.append(letter)
         raise self._fault("a string does not end")
 
     def _escape(self) -> str:
-        r"""What `\n`, `\u00e9` or a needless `\$` says."""
+        r"""The characters that an escape stands for: `\n`, `\u00e9`, or a needless one such as `\$`."""
         letter = self.text[self.at + 1 : self.at + 2]
         if letter == "u":
-            found = re.compile(r"(?:\\u[0-9a-fA-F]{4})+").match(self.text, self.at)
-            if not found:
-                raise self._fault("a broken escape")
-            self.at = found.end()
-            return str(json.loads(f'"{found[0]}"'))
+            match = re.compile(r"(?:\\u[0-9a-fA-F]{4})+").match(self.text, self.at)
+            if not match:
+                raise self._fault("an escape is incomplete")
+            self.at = match.end()
+            return str(json.loads(f'"{match[0]}"'))
         if not letter:
             raise self._fault("a string does not end")
         self.at += 2

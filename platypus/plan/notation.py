@@ -1,11 +1,11 @@
-"""A plan as text, in two notations that lose nothing: `json`, the canonical form, and `calls`, one call a line.
+"""A plan as text in two lossless notations: `json`, the canonical form, and `calls`, one call per line.
 
     works_list(stage.name=["testing"], owned_by=[$0])
     summarize_objects(objects=$1)
 
-In `calls` values are JSON, and `$1.title.0` is the reference `$$PREV[1].title.0`; `<2>` is the second text that the
-request names, if it has markers (`markers.py`). Names that are not plain words are JSON strings. The empty plan is `[]`
-in both. What cannot be read becomes `Malformed` with the position, never an error.
+In `calls` values are JSON, and `$1.title.0` is the reference `$$PREV[1].title.0`; `<2>` is the second text that
+has a marker in the request (`platypus.prompt.markers`). Names that are not plain words are JSON strings. The empty plan
+is `[]` in both. Text that cannot be read gives `Malformed` with the position, never an error.
 """
 
 import json
@@ -27,23 +27,23 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _LINE_END = re.compile(r"[ \t\r]*\n[ \t\r\n]*")
 _REFERENCE = re.compile(r"\$(0|[1-9][0-9]{0,5})((?:\.[\w$-]+(?: [\w$-]+)*)*)")  # the paths of platypus.plan.plan
 _EMPTY = re.compile(r"\[[ \t\r\n]*\]")
-_JSON = json.JSONDecoder()  # takes NaN and Infinity too, which no Plan can hold
+_JSON = json.JSONDecoder()  # also accepts NaN and Infinity, which no Plan can contain
 
 
 class MarkedText(str):
-    """A text that a request names, which `calls` writes as the marker that it has there."""
+    """A value that `calls` writes as the marker that the text has in the request."""
 
     number: int
 
     def __new__(cls, text: str, number: int) -> Self:
-        """The text that has this number."""
+        """The text with this marker number."""
         marked = super().__new__(cls, text)
         marked.number = number
         return marked
 
 
 def print_plan(plan: Plan, notation: Notation) -> str:
-    """The plan as the model is taught to write it."""
+    """The plan in this notation, as the model learns to write it."""
     if notation == "json" or not plan.steps:
         return str(plan)
     return "\n".join(map(_print_step, plan.steps))
@@ -52,22 +52,22 @@ def print_plan(plan: Plan, notation: Notation) -> str:
 def read_plan(
     text: str, notation: Notation, catalogue: Catalogue | None, named: Sequence[str] = ()
 ) -> Plan | Malformed:
-    """The plan that the text holds; with a catalogue, only if it fits. Strict, but for white space.
+    """The plan in the text; with a catalogue, only if it is valid for it. Strict except for white space.
 
-    `named` are the texts that markers stand for.
+    `named` are the texts that markers 1, 2, … stand for.
     """
     return parse_plan(text, catalogue) if notation == "json" else _read_calls(text, catalogue, named)
 
 
 def read_begun(text: str, notation: Notation, catalogue: Catalogue | None, named: Sequence[str] = ()) -> Plan:
-    """The steps that are complete in the beginning of a plan's text; of text that begins none, no steps."""
-    whole = text.rpartition("\n")[0] if notation == "calls" else _complete_steps(text)
-    plan = read_plan(whole or "[]", notation, catalogue, named)
+    """The complete steps in the beginning of a plan's text; no steps if the text does not begin a plan."""
+    complete = text.rpartition("\n")[0] if notation == "calls" else _complete_steps(text)
+    plan = read_plan(complete or "[]", notation, catalogue, named)
     return plan if isinstance(plan, Plan) else Plan()
 
 
 def _complete_steps(text: str) -> str:
-    """The beginning of a JSON list as the list of those elements that are complete."""
+    """The list of the complete elements in the beginning of a JSON list."""
     end = at = 1
     with suppress(ValueError):
         while True:
@@ -118,7 +118,7 @@ class _Unreadable(Exception):
 class _Reader:
     """A cursor over text in the `calls` notation.
 
-    White space may stand between any two symbols; two calls need a line end between them.
+    White space is allowed between any two symbols. There must be a line break between two calls.
     """
 
     def __init__(self, text: str, named: Sequence[str]) -> None:
@@ -170,14 +170,14 @@ class _Reader:
                 return self.scalar("a value (text in double quotes)")
 
     def reference(self) -> Reference:
-        found = self.take(_REFERENCE)
-        if not found:
+        match = self.take(_REFERENCE)
+        if not match:
             raise self.expected("a reference such as $0")
-        return Reference(int(found[1]), tuple(found[2].split(".")[1:]))
+        return Reference(int(match[1]), tuple(match[2].split(".")[1:]))
 
     def marked(self) -> str:
-        start, found = self.at, self.take(_MARKER)
-        number = int(found[0][1:-1]) if found else 0
+        start, match = self.at, self.take(_MARKER)
+        number = int(match[0][1:-1]) if match else 0
         if not 1 <= number <= len(self.named):
             self.at = start
             raise self.expected(f"a marker of the request, which has {len(self.named)}")
@@ -225,18 +225,18 @@ class _Reader:
         return cast(Value, value)
 
     def take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        """The pattern here, stepped over."""
-        found = pattern.match(self.text, self.at)
-        if found:
-            self.at = found.end()
-        return found
+        """Match the pattern here and move past it."""
+        match = pattern.match(self.text, self.at)
+        if match:
+            self.at = match.end()
+        return match
 
     def skip(self, symbol: str) -> bool:
-        """Whether the symbol comes next; then it is stepped over."""
+        """Whether the symbol comes next; if so, move past it."""
         self.take(_SPACE)
-        found = self.text.startswith(symbol, self.at)
-        self.at += len(symbol) if found else 0
-        return found
+        comes_next = self.text.startswith(symbol, self.at)
+        self.at += len(symbol) if comes_next else 0
+        return comes_next
 
     def need(self, symbol: str) -> None:
         if not self.skip(symbol):

@@ -1,8 +1,8 @@
-"""Reference, Step, Plan, Malformed: read, print, check, order, sameness.
+"""Reference, Step, Plan, Malformed: strict JSON in and out, and validity.
 
-A `Plan` cannot exist with a forward or self reference. Read with a catalogue, it is valid for that catalogue as well;
-what is not a plan becomes `Malformed`, a value that carries each problem with its place. This module knows the JSON
-form only; how a plan looks in a prompt is `platypus.prompt.prompt`'s matter.
+A `Plan` whose steps refer to themselves or to later steps cannot exist. A plan that was read with a catalogue is also
+valid for that catalogue. Anything else becomes `Malformed`, a value that lists every problem with its place. Knows only
+the JSON form; other notations are in `platypus.plan.notation`.
 """
 
 import json
@@ -36,7 +36,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Problem:
-    """One reason why something is not a (valid) plan: its kind, what is wrong, and where."""
+    """One reason why something is not a valid plan: its kind, what is wrong, and where."""
 
     kind: str
     what: str
@@ -50,7 +50,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Malformed:
-    """What a model or a file says that is not a plan: the text, and every problem found."""
+    """An answer or a row that is not a valid plan: its text, and every problem."""
 
     text: str
     problems: tuple[Problem, ...]
@@ -81,9 +81,9 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Calls in order, each able to use the output of earlier ones. `Plan()` says that the tools cannot answer.
+    """Calls in order; each may use the output of earlier ones. `Plan()` means that the tools cannot fulfil the request.
 
-    Raises PlanError when a step refers to itself, to a later step, or holds a value that is not a plan's.
+    Raises PlanError if a step refers to itself or to a later step, or has a value that no plan may contain.
     """
 
     steps: tuple[Step, ...] = ()
@@ -117,17 +117,17 @@ class Plan:
         return tuple(frozenset(reference.step for reference in step.references()) for step in self.steps)
 
     def problems(self, catalogue: Catalogue) -> tuple[Problem, ...]:
-        """Everything that makes this plan invalid for the catalogue; empty when it is valid."""
-        found: list[Problem] = []
+        """Everything that makes this plan invalid for the catalogue; empty if it is valid."""
+        problems: list[Problem] = []
         outputs: list[Schema] = []
         for i, step in enumerate(self.steps):
             tool = catalogue.tool(step.tool)
             if tool is None:
-                found.append(Problem("unknown-tool", f"no tool is named {step.tool!r}", f"step {i}"))
+                problems.append(Problem("unknown-tool", f"no tool is named {step.tool!r}", f"step {i}"))
             else:
-                found.extend(_step_problems(step, tool, outputs, f"step {i} ({step.tool})"))
+                problems.extend(_step_problems(step, tool, outputs, f"step {i} ({step.tool})"))
             outputs.append(tool.output if tool else {})
-        return tuple(found)
+        return tuple(problems)
 
     def ordered(self, catalogue: Catalogue) -> "Plan":
         """The same plan with every step's arguments in catalogue order."""
@@ -140,7 +140,7 @@ def _ordered(step: Step, tool: Tool | None) -> Step:
 
 
 class _NotJson(ValueError):
-    """A part of the text that Python's reader takes and JSON does not allow."""
+    """Something that Python's reader accepts but JSON does not allow."""
 
 
 def _no_constant(name: str) -> None:
@@ -155,12 +155,12 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def parse_json(text: str) -> Any:
-    """Strict JSON: no NaN, no key twice. Returns Malformed when the text is something else."""
+    """The data in a text of strict JSON (no NaN, no repeated key); Malformed if it is anything else."""
     try:
         return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
     except json.JSONDecodeError as error:
         return Malformed(text, (Problem("json", f"not JSON: {error.msg}", position=error.pos),))
-    except (ValueError, RecursionError) as error:  # a number of too many digits, nesting without end
+    except (ValueError, RecursionError) as error:  # a number with too many digits, or nested too deeply
         return Malformed(text, (Problem("json", f"not JSON: {error}"),))
 
 
@@ -187,7 +187,7 @@ class _Unreadable(Exception):
 
 
 def checked_plan(steps: Sequence[Step], catalogue: Catalogue | None, *, text: str) -> Plan | Malformed:
-    """The steps as a Plan, checked against the catalogue if there is one; else Malformed with the text read."""
+    """The steps as a Plan, checked against the catalogue if there is one; Malformed with `text` if they are invalid."""
     problems = _structural_problems(steps)
     if problems:
         return Malformed(text, problems)
@@ -219,7 +219,7 @@ def _read_step(entry: Any, where: str) -> Step:
 
 
 def value_from_json(data: Any) -> Value:
-    """The value with every whole string `$$PREV[…]` as a Reference, itself or as an element of a list."""
+    """The value, where each string that is exactly `$$PREV[…]`, alone or in a list, becomes a Reference."""
     if isinstance(data, list):
         return [_reference_or(element) for element in data]
     return _reference_or(data)
@@ -305,15 +305,15 @@ def _argument_problems(value: Value, argument: Argument, outputs: Sequence[Schem
     for element in value:
         if isinstance(element, Reference):
             yield from _fit_problems(element, items, outputs, where)
-    limits = {**argument.schema, "items": {}}  # the literals are checked apart: a reference has no value yet
+    limits = {**argument.schema, "items": {}}  # literals are checked separately, since a reference has no value yet
     fault = literal_problem(limits, value_to_json(value))
     faults = [fault, *(literal_problem(items, v) for v in value if not isinstance(v, Reference))]
     yield from (Problem("value", what, where) for what in faults if what)
 
 
-def _fit_problems(reference: Reference, asked: Schema, outputs: Sequence[Schema], where: str) -> Iterator[Problem]:
-    given = part(outputs[reference.step], reference.path)
-    if given is None:
+def _fit_problems(reference: Reference, argument: Schema, outputs: Sequence[Schema], where: str) -> Iterator[Problem]:
+    output = part(outputs[reference.step], reference.path)
+    if output is None:
         yield Problem("reference", f"step {reference.step} returns no {'.'.join(reference.path)!r}", where)
-    elif not fits(given, asked):
+    elif not fits(output, argument):
         yield Problem("reference", f"the output of {reference} does not fit this argument", where)

@@ -1,10 +1,10 @@
-r"""What `refine` forgives in other people's data: text that is nearly JSON, plans that are nearly canonical.
+r"""Repairs of plans in other people's data that are nearly in the canonical form.
 
     {'plan': "[{\"tool_name\": \"whoami\" \"arguments\": {},}]"}
     single quotes, wrapped string, missing comma, dict arguments, trailing comma
 
-Each repair has a name and is counted. Only what can be meant in one way is mended: text that is cut off, a key that
-stands twice and NaN stay faults. Whether what comes out is a valid plan is not known here.
+Each repair has a name and is counted. Something is repaired only if it can be meant in just one way: text that is cut
+off, repeated keys and NaN remain errors. Whether the result is a valid plan is not checked here.
 """
 
 import re
@@ -17,11 +17,11 @@ from platypus.catalogue.tools import Catalogue, Tool
 from platypus.plan.lenient_json import Read, counted, read_loosely
 from platypus.plan.plan import MARK, REFERENCE, Malformed
 
-WRAPPED = 3  # how often a text may be wrapped in a string
+WRAPPED = 3  # levels of strings in strings
 
 
 def mend_plan(data: Any, catalogue: Catalogue | None = None) -> Read:
-    """Decoded data as a plan in the canonical form, as far as it was nearly one; with a catalogue, in its words.
+    """Decoded data in a plan's canonical form, as far as it can be repaired; with a catalogue, also names and types.
 
     `[{"name": "search", "arguments": {"customer": "Globex"}}]` → `[{"tool_name": "search", "arguments": [
     {"argument_name": "customer", "argument_value": "Globex"}]}]`
@@ -34,7 +34,7 @@ def mend_plan(data: Any, catalogue: Catalogue | None = None) -> Read:
     if isinstance(data, list):
         data = [_step(entry, repairs) if isinstance(entry, Mapping) else entry for entry in data]
     if isinstance(data, list) and catalogue is not None:
-        data = [_fitted(entry, catalogue, repairs) if isinstance(entry, Mapping) else entry for entry in data]
+        data = [_fitted_step(entry, catalogue, repairs) if isinstance(entry, Mapping) else entry for entry in data]
     return Read(data, counted(repairs))
 
 
@@ -42,14 +42,14 @@ def mend_plan(data: Any, catalogue: Catalogue | None = None) -> Read:
 
 
 def _unwrapped(data: Any, repairs: Counter[str]) -> Any:
-    """The list or object that is wrapped in a text, perhaps in a text again."""
+    """The list or object in a string, which may itself be in a string."""
     for depth in range(WRAPPED):
         if not isinstance(data, str):
             break
         read = read_loosely(data)
         if not isinstance(read.data, list | dict | str):
             break
-        repairs["wrapped string"] += depth > 0  # a plan may be a text: that is a form, not a fault
+        repairs["wrapped string"] += depth > 0  # one string around a plan is allowed, so not a repair
         for repair in read.repairs:
             name, _, count = repair.rpartition(" (")
             repairs[name] += int(count[:-1])
@@ -85,13 +85,13 @@ def _argument(argument: Any, repairs: Counter[str]) -> Any:
     if argument.keys() == {"name", "value"}:
         argument = {f"argument_{key}": value for key, value in argument.items()}
         repairs["argument under `name`"] += 1
-    return {key: _bare(value, repairs) for key, value in argument.items()}
+    return {key: _without_backslash(value, repairs) for key, value in argument.items()}
 
 
-def _bare(value: Any, repairs: Counter[str]) -> Any:
+def _without_backslash(value: Any, repairs: Counter[str]) -> Any:
     r"""The value without the backslash of `\$$PREV[0]`."""
     if isinstance(value, list):
-        return [_bare(element, repairs) for element in value]
+        return [_without_backslash(element, repairs) for element in value]
     if isinstance(value, str) and value.startswith("\\" + MARK):
         repairs["escaped dollar"] += 1
         return value[1:]
@@ -101,36 +101,36 @@ def _bare(value: Any, repairs: Counter[str]) -> Any:
 # ---------------------------------------------------------------- plans and their tools
 
 
-def _fitted(step: Mapping[str, Any], catalogue: Catalogue, repairs: Counter[str]) -> Mapping[str, Any]:
-    """The step with the tool's own names, and values of the asked types, where that can be meant in one way."""
-    name = _spelt(step.get("tool_name"), [tool.name for tool in catalogue], "tool name", repairs)
+def _fitted_step(step: Mapping[str, Any], catalogue: Catalogue, repairs: Counter[str]) -> Mapping[str, Any]:
+    """The step with the names and types that its tool has, where it can be meant in just one way."""
+    name = _known_name(step.get("tool_name"), [tool.name for tool in catalogue], "tool name", repairs)
     tool = catalogue.tool(name) if isinstance(name, str) else None
     arguments = step.get("arguments")
     if tool is None or not isinstance(arguments, list):
         return step
-    given = {argument.get("argument_name") for argument in arguments if isinstance(argument, Mapping)}
-    free = [argument.name for argument in tool.arguments if argument.name not in given]
-    return {**step, "tool_name": name, "arguments": [_of_tool(one, tool, free, repairs) for one in arguments]}
+    present = {argument.get("argument_name") for argument in arguments if isinstance(argument, Mapping)}
+    unused = [argument.name for argument in tool.arguments if argument.name not in present]
+    return {**step, "tool_name": name, "arguments": [_fitted_argument(one, tool, unused, repairs) for one in arguments]}
 
 
-def _of_tool(argument: Any, tool: Tool, free: list[str], repairs: Counter[str]) -> Any:
+def _fitted_argument(argument: Any, tool: Tool, unused: list[str], repairs: Counter[str]) -> Any:
     if not isinstance(argument, Mapping) or argument.keys() != {"argument_name", "argument_value"}:
         return argument
     name = argument["argument_name"]
     if tool.argument(name) is None:
-        name = _spelt(name, free, "argument name", repairs)
+        name = _known_name(name, unused, "argument name", repairs)
     known = tool.argument(name) if isinstance(name, str) else None
     value = argument["argument_value"]
     return {"argument_name": name, "argument_value": _typed(value, known.schema, repairs) if known else value}
 
 
-def _spelt(name: Any, known: list[str], repair: str, repairs: Counter[str]) -> Any:
-    """The known name that differs in case, punctuation or a plural only: `sprint_ids` → `sprint_id`."""
+def _known_name(name: Any, known: list[str], repair: str, repairs: Counter[str]) -> Any:
+    """The known name that differs only in case, punctuation or a plural s: `sprint_ids` → `sprint_id`."""
     if name in known or not isinstance(name, str):
         return name
-    near = [one for one in known if _letters(one) == _letters(name)]
-    repairs[repair] += len(near) == 1
-    return near[0] if len(near) == 1 else name
+    matches = [one for one in known if _letters(one) == _letters(name)]
+    repairs[repair] += len(matches) == 1
+    return matches[0] if len(matches) == 1 else name
 
 
 def _letters(name: str) -> str:
@@ -138,20 +138,20 @@ def _letters(name: str) -> str:
 
 
 def _typed(value: Any, schema: Schema, repairs: Counter[str]) -> Any:
-    """The value as its schema asks, where one repair does it: `"p0"` → `["p0"]`, `"['a']"` → `["a"]`, `"5"` → 5."""
+    """The value as its schema requires, if one repair is enough: `"p0"` → `["p0"]`, `"['a']"` → `["a"]`, `"5"` → 5."""
     if (isinstance(value, str) and REFERENCE.fullmatch(value)) or not literal_problem(schema, value):
         return value
     items = array_items(schema)
     if isinstance(value, list) and items is not None:
         return [_typed(element, items, repairs) for element in value]
     inner = read_loosely(value).data if isinstance(value, str) else value
-    tries: list[tuple[str, Any]] = [("value in quotes", inner), ("lone value", [value])]
+    candidates: list[tuple[str, Any]] = [("value in quotes", inner), ("lone value", [value])]
     folded = value.casefold() if isinstance(value, str) else value
     allowed = allowed_values(schema) or allowed_values(items or {})
     for one in (one for one in allowed if isinstance(one, str) and one.casefold() == folded):
-        tries += [("case of a value", one), ("case of a value", [one])]
-    for repair, tried in tries:
-        if not isinstance(tried, Malformed) and not literal_problem(schema, tried):
+        candidates += [("case of a value", one), ("case of a value", [one])]
+    for repair, candidate in candidates:
+        if not isinstance(candidate, Malformed) and not literal_problem(schema, candidate):
             repairs[repair] += 1
-            return tried
+            return candidate
     return value

@@ -1,6 +1,6 @@
-"""Rows of examples: `read_dataset(source, catalogue)` gives the good rows and every bad one with its reason.
+"""Rows of examples: `read_dataset(source, catalogue)` gives the usable rows, and every bad row with its reason.
 
-Whether rows repeat or contradict each other is the matter of `platypus.refinement`.
+Does not compare rows with one another: that is done in `platypus.refinement`.
 
     sources.py          raw rows from JSON Lines, JSON, CSV, Parquet, the hub
     dataset.py          Example, Instruction, Rejected, Dataset: rows in and out

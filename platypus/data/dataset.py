@@ -1,8 +1,8 @@
-"""Example, Instruction, Dataset: rows in and out of files, each with where it came from.
+"""Example, Instruction, Rejected, Dataset: rows in and out of files, each with its origin.
 
 A file's rows are either planner examples, `{"query": …, "plan": [...]}`, or Alpaca rows, `{"instruction": …,
-"input": …, "output": …}`; further keys are tolerated. Reading is strict and loses nothing: what is not a row becomes
-`Rejected`, with file, line and reason. Whether rows repeat or contradict each other is `stages/refine.py`'s matter.
+"input": …, "output": …}`; other keys are allowed. Reading is strict and drops nothing: what is not a row becomes
+`Rejected`, with file, line and reason. Rows are not compared with one another: that is done in `platypus.refinement`.
 """
 
 import json
@@ -17,12 +17,12 @@ from platypus.errors import DatasetError
 from platypus.plan.plan import Malformed, Plan, parse_plan, plan_from_json
 from platypus.plan.repair import mend_plan
 
-PARAPHRASED = "teacher:paraphrase"  # the `source` of a row that says in other words what the line `of` says
+PARAPHRASED = "teacher:paraphrase"  # `source` in the origin of a paraphrase; its `of` is the line of the original
 
 
 @dataclass(frozen=True)
 class Example:
-    """A request and its plan. `catalogue` is the tools' fingerprint ("" when unknown), `origin` its source."""
+    """A request and its plan. `catalogue` is the catalogue's fingerprint ("" if unknown), `origin` the row's source."""
 
     query: str
     plan: Plan
@@ -30,7 +30,7 @@ class Example:
     origin: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """The row as the project's files hold it."""
+        """The row as it is written to files."""
         return {
             "query": self.query,
             "plan": self.plan.to_json(),
@@ -41,7 +41,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Instruction:
-    """An Alpaca row: what to do, on which input ("" for none), and the answer."""
+    """An Alpaca row: the instruction, its input ("" for none), and the answer."""
 
     instruction: str
     input: str
@@ -49,7 +49,7 @@ class Instruction:
     origin: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """The Alpaca row, and its origin."""
+        """The Alpaca row with its origin."""
         return asdict(self)
 
 
@@ -58,9 +58,9 @@ Row = Example | Instruction
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that cannot be used: its place, why, the row itself, the reason's kind for counting, further evidence.
+    """A row that cannot be used: file, line, reason, the row itself, the kind of reason (for counts), further evidence.
 
-    The row is decoded data, a text that could not be decoded, or JSON as bytes, to be decoded late.
+    The row is decoded data, a text that could not be decoded, or JSON as bytes, which `to_json` decodes.
     """
 
     file: str
@@ -84,7 +84,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Repaired:
-    """A row that was read only after the named repairs."""
+    """A row that could be read only after these repairs."""
 
     file: str
     line: int
@@ -96,7 +96,7 @@ class Repaired:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a file held, in its order: usable rows and the line of each, rejected rows, repairs made."""
+    """The content of a file, in order: usable rows and the line of each, rejected rows, repaired rows."""
 
     rows: tuple[Row, ...]
     lines: tuple[int, ...]
@@ -107,43 +107,48 @@ class Dataset:
 def read_dataset(source: str, catalogue: Catalogue | None, *, lenient: bool = False) -> Dataset:
     """The rows of a JSONL, JSON, CSV or Parquet file, or of a data set on the hub ("owner/name", its `train` split).
 
-    With a catalogue every plan is checked against it. `lenient` mends what `platypus.plan.repair` can, and says so.
-    Raises DatasetError when there is no such data, it is empty, or it holds no rows of a known kind.
+    With a catalogue every plan is checked against it. `lenient` repairs what `platypus.plan.repair` can, and says so.
+    Raises DatasetError if the source does not exist, is empty, or holds no rows of a known kind.
     """
-    found = list(read_raw_rows(source, lenient=lenient))
-    return parse_rows(found, source, catalogue, alpaca=is_alpaca(found, source, lenient=lenient), lenient=lenient)
+    raw_rows = list(read_raw_rows(source, lenient=lenient))
+    return parse_rows(raw_rows, source, catalogue, alpaca=is_alpaca(raw_rows, source, lenient=lenient), lenient=lenient)
 
 
 def parse_rows(
-    found: Iterable[RawLine | RawRow], source: str, catalogue: Catalogue | None, *, alpaca: bool, lenient: bool = False
+    raw_rows: Iterable[RawLine | RawRow],
+    source: str,
+    catalogue: Catalogue | None,
+    *,
+    alpaca: bool,
+    lenient: bool = False,
 ) -> Dataset:
-    """Some of a source's entries as rows of one kind, Alpaca rows or examples."""
+    """Some of a source's raw rows as rows of one kind: Alpaca rows or examples."""
     rows: list[Row] = []
     lines: list[int] = []
     rejected: list[Rejected] = []
     repaired: list[Repaired] = []
-    for entry in (decode_row(entry, lenient=lenient) for entry in found):
-        here = {"source": source, "line": entry.line}
+    for entry in (decode_row(entry, lenient=lenient) for entry in raw_rows):
+        place = {"source": source, "line": entry.line}
         try:
-            made = _instruction(entry, here) if alpaca else _example(entry, here, catalogue, lenient)
+            result = _instruction(entry, place) if alpaca else _example(entry, place, catalogue, lenient)
         except _Unusable as fault:
             rejected.append(Rejected(source, entry.line, fault.reason, entry.raw, fault.kind, fault.evidence))
             continue
-        rows.append(made.row)
+        rows.append(result.row)
         lines.append(entry.line)
-        if made.repairs:
-            repaired.append(Repaired(source, entry.line, made.repairs))
+        if result.repairs:
+            repaired.append(Repaired(source, entry.line, result.repairs))
     return Dataset(tuple(rows), tuple(lines), tuple(rejected), tuple(repaired))
 
 
-def is_alpaca(found: Iterable[RawLine | RawRow], source: str, *, lenient: bool = False) -> bool:
-    """The kind of the first entry that is of a known kind; the source's other rows are held to it.
+def is_alpaca(raw_rows: Iterable[RawLine | RawRow], source: str, *, lenient: bool = False) -> bool:
+    """Whether the first row of a known kind is an Alpaca row; all rows of a source must be of the same kind.
 
-    Raises DatasetError when none is.
+    Raises DatasetError if no row is of a known kind.
     """
     faults: list[str | None] = []
     first = 0
-    for entry in (decode_row(entry, lenient=lenient) for entry in found):
+    for entry in (decode_row(entry, lenient=lenient) for entry in raw_rows):
         first = first or entry.line
         if isinstance(entry.data, Mapping):
             if entry.data.keys() >= {"query", "plan"}:
@@ -159,12 +164,12 @@ def is_alpaca(found: Iterable[RawLine | RawRow], source: str, *, lenient: bool =
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """One row a line, as `read_dataset` reads them."""
+    """Write one row per line, as `read_dataset` reads them."""
     write_lines(path, (row.to_json() for row in rows))
 
 
 def write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
-    """JSON Lines in UTF-8; half a surrogate pair becomes its escape, which JSON allows and UTF-8 does not."""
+    """Write JSON Lines in UTF-8. Half a surrogate pair, which UTF-8 does not allow, is written as a JSON escape."""
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
         for line in lines:
             file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
@@ -173,13 +178,13 @@ def write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
 # ---------------------------------------------------------------- rows
 
 
-class _Made(NamedTuple):
+class _Result(NamedTuple):
     row: Row
     repairs: tuple[str, ...]
 
 
 class _Unusable(Exception):
-    """Why an entry is not a row."""
+    """Why a raw row is not a row."""
 
     def __init__(self, reason: str, *, kind: str = "row", evidence: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
@@ -188,34 +193,34 @@ class _Unusable(Exception):
         self.evidence = evidence
 
 
-def _example(entry: RawRow, here: Mapping[str, Any], catalogue: Catalogue | None, lenient: bool) -> _Made:
+def _example(entry: RawRow, place: Mapping[str, Any], catalogue: Catalogue | None, lenient: bool) -> _Result:
     data = _fields(entry, "query", "plan")
     query = _text(data, "query", needed=True)
-    known = catalogue.fingerprint if catalogue else ""
-    made_for = _text(data, "catalogue") or known
-    if catalogue and made_for != known:
-        raise _Unusable(f"made for catalogue {made_for}, this one is {known}", kind="other-catalogue")
-    given, repairs = data["plan"], entry.repairs
-    plan = parse_plan(given, catalogue) if isinstance(given, str) else plan_from_json(given, catalogue)
+    fingerprint = catalogue.fingerprint if catalogue else ""
+    row_catalogue = _text(data, "catalogue") or fingerprint
+    if catalogue and row_catalogue != fingerprint:
+        raise _Unusable(f"made for catalogue {row_catalogue}, this one is {fingerprint}", kind="other-catalogue")
+    raw_plan, repairs = data["plan"], entry.repairs
+    plan = parse_plan(raw_plan, catalogue) if isinstance(raw_plan, str) else plan_from_json(raw_plan, catalogue)
     if lenient and isinstance(plan, Malformed):
-        mended = mend_plan(given, catalogue)
-        if mended.repairs:
-            plan, repairs = plan_from_json(mended.data, catalogue), repairs + mended.repairs
+        repaired = mend_plan(raw_plan, catalogue)
+        if repaired.repairs:
+            plan, repairs = plan_from_json(repaired.data, catalogue), repairs + repaired.repairs
     if isinstance(plan, Malformed):
         raise _Unusable(plan.reason, kind=plan.problems[0].kind, evidence=tuple(map(str, plan.problems)))
-    return _Made(Example(query, plan, made_for, _origin(data, here)), repairs)
+    return _Result(Example(query, plan, row_catalogue, _origin(data, place)), repairs)
 
 
-def _instruction(entry: RawRow, here: Mapping[str, Any]) -> _Made:
+def _instruction(entry: RawRow, place: Mapping[str, Any]) -> _Result:
     data = _fields(entry, "instruction", "output")
     instruction = _text(data, "instruction", needed=True)
-    return _Made(
-        Instruction(instruction, _text(data, "input"), _text(data, "output"), _origin(data, here)), entry.repairs
+    return _Result(
+        Instruction(instruction, _text(data, "input"), _text(data, "output"), _origin(data, place)), entry.repairs
     )
 
 
 def _fields(entry: RawRow, *needed: str) -> Mapping[str, Any]:
-    """The row as an object that has these keys."""
+    """The raw row as an object with these keys. Raises _Unusable if it is none."""
     if isinstance(entry.data, Malformed):
         raise _Unusable(entry.data.reason, kind=entry.data.problems[0].kind)
     if not isinstance(entry.data, Mapping):
@@ -227,7 +232,7 @@ def _fields(entry: RawRow, *needed: str) -> Mapping[str, Any]:
 
 
 def _text(data: Mapping[str, Any], key: str, *, needed: bool = False) -> str:
-    """The text under a key; absent or null is empty."""
+    """The text under a key; "" if it is absent or null. Raises _Unusable if it is no text, or empty though needed."""
     value = data.get(key)
     text = "" if value is None else value
     if not isinstance(text, str):
@@ -239,7 +244,7 @@ def _text(data: Mapping[str, Any], key: str, *, needed: bool = False) -> str:
     return text
 
 
-def _origin(data: Mapping[str, Any], here: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the row says of where it is from, else where it was read."""
-    said = data.get("origin")
-    return said if isinstance(said, Mapping) else here
+def _origin(data: Mapping[str, Any], place: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The origin that the row states, otherwise where it was read."""
+    origin = data.get("origin")
+    return origin if isinstance(origin, Mapping) else place

@@ -1,7 +1,7 @@
-"""What two rows may have in common: the request, its template, the plan's shape.
+"""What two rows may have in common: the request, the request's template, the plan's skeleton.
 
-Each key is a text; rows with equal keys belong together in that respect. How much two texts are alike is
-`platypus.refinement.similarity`'s matter.
+Each is a text, and rows are alike in one respect if these texts are equal. How similar two texts are is measured in
+`platypus.refinement.similarity`.
 """
 
 import re
@@ -12,7 +12,7 @@ from itertools import starmap
 from platypus.data.dataset import Example, Row
 from platypus.plan.plan import MARK, Plan, Reference, Value
 
-MASK = "@"  # what stands in a template for a value
+MASK = "@"  # stands for a value in a template
 QUOTATION = re.compile(r"""\"[^"]*"|“[^”]*”|(?<!\w)'[^']*'(?!\w)""")
 ID = re.compile(r"\b[a-z]+-\w+|\b\w*\d\w*")
 PART = re.compile(r"\w+|@")
@@ -20,17 +20,17 @@ LIST = re.compile(r"@(?: (?:(?:and|or) )?@)+")
 
 
 def one_line_request(row: Row) -> str:
-    """What is asked, in one line."""
+    """The request on one line; of an Alpaca row, the instruction and its input."""
     return one_line(row.query if isinstance(row, Example) else f"{row.instruction} {row.input}")
 
 
 def one_line(text: str) -> str:
-    """A text with single spaces for all that parts its words."""
+    """The text on one line, with single spaces between words."""
     return " ".join(text.split())
 
 
 def normalised(text: str) -> str:
-    """A request without what does not change it: case, forms of letters, the last full stop."""
+    """The request without what does not change its meaning: case, Unicode forms of letters, the final full stop."""
     return unicodedata.normalize("NFKC", text).casefold().rstrip(" .!").strip()
 
 
@@ -49,13 +49,13 @@ def request_template(row: Row) -> str:
 
 
 def _masked(text: str, literal: str) -> str:
-    """The text with the literal, or its plural in -s, masked where it stands as words."""
+    """The text with the literal, or its plural in -s, masked where it is not part of a longer word."""
     at = text.find(literal)
     while at >= 0:
         end = at + len(literal)
         end += text[end : end + 1] == "s" and not _in_word(text[end + 1 : end + 2])
-        alone = not (_in_word(text[at - 1 : at]) or _in_word(text[end : end + 1]))
-        text = text[:at] + MASK + text[end:] if alone else text
+        is_word = not (_in_word(text[at - 1 : at]) or _in_word(text[end : end + 1]))
+        text = text[:at] + MASK + text[end:] if is_word else text
         at = text.find(literal, at + 1)
     return text
 
@@ -65,7 +65,7 @@ def _in_word(letter: str) -> bool:
 
 
 def literal_texts(value: Value) -> Iterator[str]:
-    """The literals in a value, letter for letter: texts and numbers, but no truth values, nulls and references."""
+    """The literals in a value, unchanged, as texts: strings and numbers, but no booleans, nulls or references."""
     if isinstance(value, list):
         for element in value:
             yield from literal_texts(element)
@@ -77,12 +77,12 @@ def literal_texts(value: Value) -> Iterator[str]:
 
 
 def plan_literals(plan: Plan) -> list[str]:
-    """The literals of a plan that its request says: all but booleans and nulls."""
+    """The literals of a plan that its request should contain: all but booleans and nulls."""
     return [text for step in plan for value in step.arguments.values() for text in literal_texts(value)]
 
 
 def plan_skeleton(plan: Plan) -> str:
-    """The plan without its values: tools, arguments, and who uses whose output; `[]` for no plan.
+    """The plan without its values: tools, arguments, and which step uses which output; `[]` for the empty plan.
 
     `search(customer) summarize(objects=0)`: step 1 takes the output of step 0, the other value is a literal.
     """
@@ -92,5 +92,5 @@ def plan_skeleton(plan: Plan) -> str:
 
 def _shape(name: str, value: Value) -> str:
     elements = value if isinstance(value, list) else [value]
-    used = [str(element).removeprefix(MARK) for element in elements if isinstance(element, Reference)]
-    return f"{name}={'+'.join(used).replace(']', '')}" if used else name
+    references = [str(element).removeprefix(MARK) for element in elements if isinstance(element, Reference)]
+    return f"{name}={'+'.join(references).replace(']', '')}" if references else name

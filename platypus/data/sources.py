@@ -1,8 +1,8 @@
-"""Rows as files hold them, before they are understood: JSON Lines, a JSON list, CSV, Parquet, a data set on the hub.
+"""Raw rows of JSON Lines, a JSON list, CSV, Parquet, or a data set on the hub.
 
-A line of JSON is decoded late (`decode_row`), so that others can do it; the other formats give decoded data. What the
-keys of a row mean is `platypus.data.dataset`'s matter. `lenient` mends what `platypus.plan.repair` can, and names each
-repair.
+A line of JSON Lines is decoded later (`decode_row`), so that other processes can do it; the other formats give decoded
+data. What the keys of a row mean is decided in `platypus.data.dataset`. `lenient` repairs what
+`platypus.plan.lenient_json` can, and names each repair.
 """
 
 import csv
@@ -18,20 +18,20 @@ from platypus.plan.lenient_json import Element, Read, read_list_loosely, read_lo
 from platypus.plan.plan import Malformed, Problem, parse_json
 
 HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
-TABLES = {".csv": ",", ".tsv": "\t"}
-SUFFIXES = (".json", ".jsonl", ".parquet", *TABLES)
-BATCH = 1000  # rows of a Parquet file at once
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+SUFFIXES = (".json", ".jsonl", ".parquet", *DELIMITERS)
+BATCH = 1000  # rows that are read from a Parquet file at once
 
 
 class RawLine(NamedTuple):
-    """A line of a JSONL file, not decoded yet."""
+    """A line of a JSON Lines file, not decoded yet."""
 
     line: int
     content: bytes
 
 
 class RawRow(NamedTuple):
-    """One row before it is understood: `data` is Malformed when it is not JSON."""
+    """A row whose keys have not been checked yet. `data` is Malformed if the row is not JSON."""
 
     line: int
     raw: Any
@@ -40,19 +40,19 @@ class RawRow(NamedTuple):
 
 
 def read_raw_rows(source: str, *, lenient: bool = False) -> Iterator[RawLine | RawRow]:
-    """The rows of a file or of a hub data set ("owner/name", its `train` split), by line or number from 1.
+    """The rows of a file or of a hub data set ("owner/name", its `train` split), with their line or number from 1.
 
-    Raises DatasetError when there is no such data, it cannot be read at all, or it is empty.
+    Raises DatasetError if the source does not exist, cannot be read at all, or is empty.
     """
-    found = _open(source, lenient)
-    first = next(found, None)
+    rows = _open(source, lenient)
+    first = next(rows, None)
     if first is None:
         raise DatasetError("is empty", where=source, remedy="Give a file with at least one row.")
-    return chain([first], found)
+    return chain([first], rows)
 
 
 def decode_row(entry: RawLine | RawRow, *, lenient: bool = False) -> RawRow:
-    """The entry with its data."""
+    """The row, decoded if it is a line."""
     if isinstance(entry, RawRow):
         return entry
     try:
@@ -61,27 +61,27 @@ def decode_row(entry: RawLine | RawRow, *, lenient: bool = False) -> RawRow:
         fault = Problem("json", "not UTF-8 text", position=error.start)
         return RawRow(entry.line, repr(entry.content), Malformed(repr(entry.content), (fault,)))
     read = read_loosely(text) if lenient else Read(parse_json(text))
-    as_written = isinstance(read.data, Malformed) or read.repairs
-    return RawRow(entry.line, text if as_written else read.data, read.data, read.repairs)
+    keep_text = isinstance(read.data, Malformed) or read.repairs
+    return RawRow(entry.line, text if keep_text else read.data, read.data, read.repairs)
 
 
 def _open(source: str, lenient: bool) -> Iterator[RawLine | RawRow]:
     path = Path(source)
     if path.is_file():
-        if path.suffix in TABLES:
-            return _table_entries(path, TABLES[path.suffix])
+        if path.suffix in DELIMITERS:
+            return _table_rows(path, DELIMITERS[path.suffix])
         if path.suffix == ".parquet":
-            return _parquet_entries(path)
+            return _parquet_rows(path)
         with path.open("rb") as file:
-            begun = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
-        return _list_entries(path, lenient) if begun.startswith(b"[") else _lines(path)
+            beginning = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+        return _list_rows(path, lenient) if beginning.startswith(b"[") else _lines(path)
     if path.suffix in SUFFIXES or not (path.is_dir() or HUB_NAME.fullmatch(source)):
         raise DatasetError(
             "no such file",
             where=source,
             remedy=f'Give a file ({", ".join(SUFFIXES)}), or a name on the hub, "owner/name".',
         )
-    return _hub_entries(source)
+    return _hub_rows(source)
 
 
 def _lines(path: Path) -> Iterator[RawLine]:
@@ -92,13 +92,13 @@ def _lines(path: Path) -> Iterator[RawLine]:
                 yield RawLine(number, content.removesuffix(b"\n"))
 
 
-def _list_entries(path: Path, lenient: bool) -> Iterator[RawRow]:
+def _list_rows(path: Path, lenient: bool) -> Iterator[RawRow]:
     """The elements of one JSON list, each with the line on which it starts."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
         elements = _list_elements(text, lenient)
     except (ValueError, RecursionError) as error:
-        raise DatasetError(f"is not JSON: {error}", where=str(path), remedy="Mend the JSON there.") from error
+        raise DatasetError(f"is not JSON: {error}", where=str(path), remedy="Correct the JSON there.") from error
     line, position = 1, 0
     for start, read in elements:
         line += text.count("\n", position, start)
@@ -108,7 +108,7 @@ def _list_entries(path: Path, lenient: bool) -> Iterator[RawRow]:
 
 
 def _list_elements(text: str, lenient: bool) -> list[Element]:
-    """The elements of the list. Raises ValueError with line and column when it is not JSON."""
+    """The elements of the list. Raises ValueError with line and column if it is not JSON."""
     try:
         json.loads(text)
     except ValueError:
@@ -125,8 +125,8 @@ def _list_elements(text: str, lenient: bool) -> list[Element]:
     return elements
 
 
-def _table_entries(path: Path, delimiter: str) -> Iterator[RawRow]:
-    """The rows below the header; a row that is longer or shorter than the header is no row."""
+def _table_rows(path: Path, delimiter: str) -> Iterator[RawRow]:
+    """The rows below the header. A row with more or fewer cells than the header is Malformed."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, delimiter=delimiter, strict=True)
         line = 2
@@ -138,10 +138,12 @@ def _table_entries(path: Path, delimiter: str) -> Iterator[RawRow]:
                 line = reader.line_num + 1
         except (csv.Error, UnicodeDecodeError) as error:
             where = f"{path}:{line}"
-            raise DatasetError(f"is not CSV in UTF-8: {error}", where=where, remedy="Mend the file there.") from error
+            raise DatasetError(
+                f"is not CSV in UTF-8: {error}", where=where, remedy="Correct the file there."
+            ) from error
 
 
-def _parquet_entries(path: Path) -> Iterator[RawRow]:
+def _parquet_rows(path: Path) -> Iterator[RawRow]:
     try:
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
@@ -155,10 +157,10 @@ def _parquet_entries(path: Path) -> Iterator[RawRow]:
             yield RawRow(number, row, row)
     except (ArrowException, OSError) as error:
         reason = str(error).strip().split("\n")[0]
-        raise DatasetError(f"is not Parquet: {reason}", where=str(path), remedy="Write the file anew.") from error
+        raise DatasetError(f"is not Parquet: {reason}", where=str(path), remedy="Write the file again.") from error
 
 
-def _hub_entries(source: str) -> Iterator[RawRow]:
+def _hub_rows(source: str) -> Iterator[RawRow]:
     try:
         from datasets import load_dataset
 
@@ -169,7 +171,7 @@ def _hub_entries(source: str) -> Iterator[RawRow]:
             where=source,
             remedy="pip install 'platypus-llm[train]', or give a file.",
         ) from error
-    except Exception as error:  # whatever the network, the hub and the data set's files bring up
+    except Exception as error:  # any error of the network, the hub or the data set's files
         reason = str(error).strip().split("\n")[0]
         raise DatasetError(
             f"cannot be loaded from the hub: {type(error).__name__}: {reason}",

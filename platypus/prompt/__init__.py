@@ -1,11 +1,11 @@
-"""The one owner of how a request, a catalogue and an answer look as text and as tokens.
+"""How a request, a catalogue and an answer look as text and as tokens. This is decided here and nowhere else.
 
-Training, evaluation, chat and export all use `Prompt`, so what a model sees in training is what it sees in use. Knows
-no models: any tokenizer with the parts of a Hugging Face one will do.
+Training, evaluation, chat and export all use `Prompt`, so a model sees in use what it saw in training. Does not know
+models: any tokenizer with the methods of a Hugging Face tokenizer will do.
 
     catalogue_text.py   a catalogue as the text in a prompt
     templates.py        Alpaca's template, the rules of each notation, the frame around a request
-    markers.py          numbers behind values of a request, for plans to point to
+    markers.py          numbers after values of a request, which plans use in place of the values
     prompt.py           request → prompt ids; example → ids and labels; text → Plan | Malformed
     chat_template.py    the same prompt as a Jinja template in a saved tokenizer
 """

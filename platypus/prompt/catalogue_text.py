@@ -1,4 +1,4 @@
-"""A catalogue as the text in a prompt: compact, and the same for both notations."""
+"""A catalogue as text in a prompt: compact, and the same for both notations."""
 
 import json
 import re
@@ -12,7 +12,7 @@ _WORD = re.compile(r"[^\W\d][\w./:-]*")
 
 
 def render_catalogue(catalogue: Catalogue) -> str:
-    """The catalogue for a prompt, compact, the same for both notations.
+    """The catalogue as text in a prompt:
 
     works_list(issue.priority?: [p0|p1|p2|p3], limit?: integer) -> [work-item]
       Returns the work items that match.
@@ -38,7 +38,7 @@ def _member(name: str, schema: Schema, required: bool) -> str:
 
 
 def type_text(schema: Schema) -> str:
-    """A schema in a few characters: `[p0|p1]`, `{id: user-id, name?: string}`, `integer|null`, `any`."""
+    """A schema as short text: `[p0|p1]`, `{id: user-id, name?: string}`, `integer|null`, `any`."""
     return "|".join(dict.fromkeys(map(_variant_text, variants(schema))))
 
 

@@ -1,6 +1,6 @@
-"""The prompt as a Jinja chat template in a saved tokenizer: it renders the very prompt of the training.
+"""The prompt as a Jinja chat template in a saved tokenizer: it renders exactly the prompt of the training.
 
-Transformers takes seconds to import, and is imported only when a tokenizer is saved.
+Transformers takes seconds to import and is imported only when a tokenizer is saved.
 """
 
 import json
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 def write_tokenizer(
     prompt: Prompt, tokenizer: "PreTrainedTokenizerBase", folder: Path, *, requests: Sequence[str]
 ) -> None:
-    """Save the tokenizer with the template that renders a user's last message as the prompt, token for token.
+    """Save the tokenizer with a template that renders the last user message as the prompt, token for token.
 
-    Raises ModelError when the saved tokenizer does not give the prompt's ids for these requests.
+    Raises ModelError if the saved tokenizer does not give the prompt's ids for these requests.
     """
-    from transformers import AutoTokenizer  # seconds
+    from transformers import AutoTokenizer  # takes seconds
 
     tokenizer.chat_template = None  # the base's own
     tokenizer.save_pretrained(folder)
-    saved = AutoTokenizer.from_pretrained(folder)  # which may differ: not all that it was opened with is saved
-    for gap in ("", " "):  # some sentencepiece tokenizers put their space only where a text begins, not after BOS
+    saved = AutoTokenizer.from_pretrained(folder)  # may differ from `tokenizer`: not all of its options are saved
+    for gap in ("", " "):  # some sentencepiece tokenizers add their space only at the start of a text, not after BOS
         saved.chat_template = chat_template(prompt, gap=gap)
         if all(_chat_ids(saved, prompt.request_text(request)) == prompt.ids(request) for request in requests):
             (folder / "chat_template.jinja").write_text(saved.chat_template, encoding="utf-8")
             return
     raise ModelError(
-        "its tokenizer makes other tokens of a chat than of the prompt of the training",
+        "the tokenizer gives a chat other tokens than the prompt had in training",
         where=str(tokenizer.name_or_path),
-        remedy="Use a base with a byte-level BPE or a LLaMA style tokenizer.",
+        remedy="Use a base with a byte-level BPE tokenizer or one in the style of LLaMA.",
     )
 
 
 def chat_template(prompt: Prompt, *, gap: str = "") -> str:
-    """The prompt as a Jinja template: BOS, what stands before the request, the last user message, what follows it."""
+    """The prompt as a Jinja template: BOS, the text before the request, the last user message, the text after it."""
     return (
         f"{{{{- bos_token ~ {_jinja(gap + prompt.frame.before)} }}}}"
         "{{- (messages | selectattr('role', 'equalto', 'user') | list | last)['content'] }}"
@@ -49,7 +49,7 @@ def chat_template(prompt: Prompt, *, gap: str = "") -> str:
 
 
 def _jinja(text: str) -> str:
-    """The text as a Jinja string, which has the escapes of JSON."""
+    """The text as a Jinja string, which uses the escapes of JSON."""
     return json.dumps(text, ensure_ascii=False)
 
 

@@ -1,11 +1,11 @@
-"""Markers: a number behind each value that a request seems to name, so that a plan can point to it.
+"""Markers: a number after each value in a request, which a plan uses in place of the value.
 
     Show Anna Schmidt<1> what blocks ISS-12<2>.   →   blockers(issue=<2>)
                                                       show(user=<1>, items=$0)
 
-What gets one is read from the request alone: text in quotes, words with digits or joined by `_`, `.`, `/`, `:` or `@`,
-and capitalised words that begin no sentence, two or more with a house number before them. In a plan a marker stands for
-exactly that text, and only where the schema takes any text; all other values are written out, so nothing is lost.
+Values are recognised from the request alone: text in quotes, words with digits or joined by `_`, `.`, `/`, `:` or `@`,
+and capitalised words that do not begin a sentence; two or more of these may follow a house number. In a plan a marker
+stands for exactly that text, and is used only where the schema allows any text. All other values are written out.
 """
 
 import re
@@ -17,14 +17,14 @@ from platypus.catalogue.tools import Catalogue, Tool
 from platypus.plan.notation import MarkedText
 from platypus.plan.plan import MARK, Plan, Step, Value
 
-MOST = 30  # in one request
+MOST = 30  # markers in one request
 
 _QUOTED = re.compile(r"\"([^\"\n]+)\"|“([^”\n]+)”|`([^`\n]+)`|(?<!\w)['\u2018]([^'\u2019\n]+)['\u2019](?!\w)")
 _WORD = re.compile(r"https?://[^\s<>]*[\w/]|[\w+#]+(?:(?:[._/:@&-]+|['\u2019](?!s\b))[\w+]+)*")
 _VALUE = re.compile(r"[_/:@\d]|\w\.\w|[a-z][A-Z]")
-_QUANTITY = re.compile(r"#?\d{1,2}|\d*[.,]\d[\d.,]*")  # a number of more digits names something
+_QUANTITY = re.compile(r"#?\d{1,2}|\d*[.,]\d[\d.,]*")  # a longer number may be an id
 _NAME = re.compile(r"(?!(?:I(?:['\u2019]\w+)?|OK|IDs?|A)$)[A-Z](?:[\w+&-]|['\u2019](?=\w))*")
-_HOUSE = re.compile(r"\d{1,3} [A-Z][\w'\u2019&-]* [A-Z]")  # 12 Rose Lane; a longer one would be a year
+_HOUSE = re.compile(r"\d{1,3} [A-Z][\w'\u2019&-]* [A-Z]")  # 12 Rose Lane; four digits would be a year
 _BEFORE_SENTENCE = re.compile(r"(?:^|[.!?:\n])[\s\"'“\u2018(]*$")
 
 
@@ -34,60 +34,62 @@ def marked_texts(request: str) -> tuple[str, ...]:
 
 
 def request_with_markers(request: str) -> str:
-    """The request with a marker behind each of these texts, wherever it is named."""
-    numbers, said, at = _numbers(request), "", 0
-    for start, end in _places(request):
+    """The request with a marker after each of these texts, wherever it occurs."""
+    numbers, marked, at = _numbers(request), "", 0
+    for start, end in _spans(request):
         number = numbers.get(request[start:end])
         if number is not None:
-            said, at = f"{said}{request[at:end]}<{number}>", end
-    return said + request[at:]
+            marked, at = f"{marked}{request[at:end]}<{number}>", end
+    return marked + request[at:]
 
 
 def plan_with_markers(plan: Plan, catalogue: Catalogue, request: str) -> Plan:
-    """The plan with those texts marked that the request names."""
-    return Plan(tuple(_pointing(step, catalogue.tool(step.tool), _numbers(request)) for step in plan.steps))
+    """The plan with values that have a marker in the request as MarkedText."""
+    return Plan(tuple(_step_with_markers(step, catalogue.tool(step.tool), _numbers(request)) for step in plan.steps))
 
 
 @lru_cache(maxsize=4096)
 def _numbers(request: str) -> Mapping[str, int]:
-    """Each text that gets a marker, and its number."""
-    found = dict.fromkeys(request[start:end] for start, end in _places(request))
-    texts = [text for text in found if text.strip() and MARK not in text]
+    """The texts that get a marker, with their numbers."""
+    values = dict.fromkeys(request[start:end] for start, end in _spans(request))
+    texts = [text for text in values if text.strip() and MARK not in text]
     return {text: number for number, text in enumerate(texts[:MOST], 1)}
 
 
-def _pointing(step: Step, tool: Tool | None, numbers: Mapping[str, int]) -> Step:
+def _step_with_markers(step: Step, tool: Tool | None, numbers: Mapping[str, int]) -> Step:
     schemas = {argument.name: argument.schema for argument in tool.arguments} if tool else {}
     values = step.arguments.items()
-    return Step(step.tool, {name: _marked(value, schemas.get(name, {}), numbers) for name, value in values})
+    return Step(step.tool, {name: _value_with_markers(value, schemas.get(name, {}), numbers) for name, value in values})
 
 
-def _marked(value: Value, schema: Schema, numbers: Mapping[str, int]) -> Value:
+def _value_with_markers(value: Value, schema: Schema, numbers: Mapping[str, int]) -> Value:
     match value:
         case str() if value in numbers and takes_any_text(schema):
             return MarkedText(value, numbers[value])
         case list():
             items = array_items(schema) or {}
-            return [_marked(element, items, numbers) for element in value]
+            return [_value_with_markers(element, items, numbers) for element in value]
         case dict():
-            return {key: _marked(element, part(schema, (key,)) or {}, numbers) for key, element in value.items()}
+            return {
+                key: _value_with_markers(element, part(schema, (key,)) or {}, numbers) for key, element in value.items()
+            }
         case _:
             return value
 
 
-def _places(request: str) -> Iterator[tuple[int, int]]:
-    """Where the values begin and end."""
+def _spans(request: str) -> Iterator[tuple[int, int]]:
+    """The start and end of each value."""
     at = 0
     for quoted in _QUOTED.finditer(request):
-        yield from _in_words(request, at, quoted.start())
+        yield from _unquoted_spans(request, at, quoted.start())
         start, end = quoted.span(quoted.lastindex or 0)
         yield start, start + len(request[start:end].rstrip(".,;:!?"))
         at = quoted.end()
-    yield from _in_words(request, at, len(request))
+    yield from _unquoted_spans(request, at, len(request))
 
 
-def _in_words(request: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """The same between quotes: single words, and names of several."""
+def _unquoted_spans(request: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The start and end of each value outside quotes: single words, and names of several words."""
     name: tuple[int, int] | None = None
     for word in _WORD.finditer(request, start, end):
         quantity, is_name = _QUANTITY.fullmatch(word[0]), _is_name(request, word)
@@ -104,7 +106,7 @@ def _in_words(request: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _is_name(request: str, word: re.Match[str]) -> bool:
-    """Whether it is a word in capitals, or one with a capital that begins no sentence."""
+    """Whether the word is in capitals, or is capitalised and does not begin a sentence."""
     if not _NAME.fullmatch(word[0]) or _VALUE.search(word[0]):
         return False
     return word[0][1:].isupper() or not _BEFORE_SENTENCE.search(request, max(0, word.start() - 5), word.start())

@@ -1,9 +1,8 @@
-"""The one owner of how a request, a catalogue and an answer look as text and as tokens.
+"""Prompt: request → ids, example → ids and labels, answer → Plan or Malformed.
 
-Training, evaluation, chat and serving all ask `Prompt`. The template is Stanford Alpaca's (`PROMPT_DICT` in
-github.com/tatsu-lab/stanford_alpaca, as in alpaca-lora's `templates/alpaca.json` and axolotl's `AlpacaPrompter`), byte
-for byte. A planner's rules and catalogue are the instruction and the request is the input, so that all prompts of a
-catalogue begin with the same text. Prompt and answer are encoded apart and joined: no token spans the boundary.
+Training, evaluation, chat and export all use `Prompt`. In the Alpaca template (`platypus.prompt.templates`) a planner's
+rules and catalogue are the instruction and the request is the input, so all prompts of a catalogue begin with the same
+text. Prompt and answer are encoded separately and then joined, so that no token spans the boundary.
 """
 
 from collections.abc import Sequence
@@ -19,19 +18,19 @@ from platypus.plan.plan import Malformed, Plan
 from platypus.prompt.markers import marked_texts, plan_with_markers, request_with_markers
 from platypus.prompt.templates import WITH_INPUT, WITHOUT_INPUT, Frame, frame
 
-NO_LABEL = -100  # the target that torch's cross entropy leaves out
+NO_LABEL = -100  # the target that torch's cross entropy ignores
 
 
 class Tokenizer(Protocol):
-    """The parts of a Hugging Face tokenizer that a prompt needs."""
+    """What a prompt needs of a Hugging Face tokenizer."""
 
     @property
     def bos_token_id(self) -> int | None:
-        """The id of the token that begins a text; None when the model knows none."""
+        """The id of the token that begins a text; None if there is none."""
 
     @property
     def eos_token_id(self) -> int | None:
-        """The id of the token that ends an answer."""
+        """The id of the token that ends an answer; None if there is none."""
 
     def encode(self, text: str, *, add_special_tokens: bool, split_special_tokens: bool) -> list[int]:
         """The token ids of a text."""
@@ -39,7 +38,7 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True)
 class EncodedExample:
-    """A training row: the prompt's ids, then the answer's, which end with EOS. `name` says where the row is from."""
+    """A training row: the prompt's ids, then the answer's, which end with EOS. `name` is the row's name in messages."""
 
     ids: tuple[int, ...]
     prompt_length: int
@@ -47,20 +46,20 @@ class EncodedExample:
 
     @property
     def labels(self) -> tuple[int, ...]:
-        """The ids to learn: -100 on the prompt, the answer with its EOS as it is."""
+        """The ids to learn: -100 for each token of the prompt, then the ids of the answer and EOS."""
         return (NO_LABEL,) * self.prompt_length + self.ids[self.prompt_length :]
 
 
 class PromptOptions(Protocol):
-    """What a recipe's `[prompt]` table says of prompts."""
+    """The keys of a recipe's `[prompt]` table."""
 
     @property
     def notation(self) -> Notation:
-        """How plans are written."""
+        """The notation of plans."""
 
     @property
     def cutoff(self) -> int:
-        """The longest row, in tokens."""
+        """The maximum length of a row, in tokens."""
 
     @property
     def markers(self) -> bool:
@@ -69,10 +68,10 @@ class PromptOptions(Protocol):
 
 @dataclass(frozen=True)
 class Prompt:
-    """How rows look to a model: its tokenizer, the planner's catalogue, the notation of plans, the longest row allowed.
+    """How rows look to a model: its tokenizer, the planner's catalogue, the notation of plans, the maximum row length.
 
-    Without a catalogue a request is an Alpaca instruction of its own. Special tokens that stand in a request or an
-    answer as text ("</s>") are encoded as text.
+    Without a catalogue a request is an Alpaca instruction. Special tokens that occur as text in a request or an answer
+    ("</s>") are encoded as text.
     """
 
     tokenizer: Tokenizer
@@ -90,7 +89,7 @@ class Prompt:
         *,
         cutoff: int | None = None,
     ) -> "Prompt":
-        """The prompt that the options describe; `cutoff` replaces theirs."""
+        """The prompt with these options; `cutoff` replaces theirs."""
         return cls(tokenizer, catalogue, options.notation, cutoff or options.cutoff, options.markers)
 
     def text(self, query: str) -> str:
@@ -98,7 +97,7 @@ class Prompt:
         return self.request_text(query).join(self.frame)
 
     def request_text(self, query: str) -> str:
-        """The request as it stands in its prompt."""
+        """The request as it appears in its prompt: with markers, if they are on."""
         return request_with_markers(query) if self.markers else query
 
     def row_text(self, row: Row) -> str:
@@ -110,11 +109,11 @@ class Prompt:
 
     @cached_property
     def frame(self) -> Frame:
-        """What stands before and after each request."""
+        """The text before and after each request."""
         return frame(self.catalogue, self.notation, markers=self.markers)
 
     def answer(self, row: Row) -> str:
-        """What the model should say: the plan with its arguments in catalogue order, or the row's output."""
+        """The answer to learn: the plan with its arguments in catalogue order, or the row's output."""
         if isinstance(row, Instruction):
             return row.output
         plan = row.plan.ordered(self.catalogue) if self.catalogue else row.plan
@@ -125,7 +124,7 @@ class Prompt:
     def ids(self, query: str) -> list[int]:
         """The prompt of a request as tokens: BOS once if the tokenizer has one, no EOS.
 
-        Raises PromptError when nothing is left for an answer.
+        Raises PromptError if no room is left for an answer.
         """
         return self._with_room(self._prompt_ids(self.text(query)), f"the request {query[:60]!r}")
 
@@ -134,7 +133,7 @@ class Prompt:
         return self._with_room(self._prompt_ids(self.row_text(row)), name_of(row))
 
     def encode(self, row: Row) -> EncodedExample:
-        """The row as tokens to train on. Raises PromptError when it is longer than the cutoff."""
+        """The row as tokens to train on. Raises PromptError if it is longer than the cutoff."""
         return self.encode_all([row])[0]
 
     def encode_all(self, rows: Sequence[Row]) -> list[EncodedExample]:
@@ -151,11 +150,11 @@ class Prompt:
         return encoded
 
     def read(self, answer: str, query: str = "") -> Plan | Malformed:
-        """The plan that the answer to a request holds."""
+        """The plan in the answer to a request, or Malformed."""
         return read_plan(answer, self.notation, self.catalogue, self.marked_texts(query))
 
     def read_begun(self, answer: str, query: str = "") -> Plan:
-        """The steps that are complete in an answer that is still being said."""
+        """The complete steps of an answer that is still being generated."""
         return read_begun(answer, self.notation, self.catalogue, self.marked_texts(query))
 
     def marked_texts(self, query: str) -> tuple[str, ...]:
@@ -184,7 +183,7 @@ class Prompt:
 
 
 def name_of(row: Row) -> str:
-    """What to call a row in messages: `train.jsonl:3` by its origin, else how it begins."""
+    """The name of a row in messages: `train.jsonl:3` from its origin, otherwise its beginning."""
     source, line = row.origin.get("source", row.origin.get("file")), row.origin.get("line")
     if source is not None and line is not None:
         return f"{source}:{line}"

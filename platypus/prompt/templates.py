@@ -1,7 +1,8 @@
 """The text of prompts: Alpaca's template, the rules for each notation, and the frame around a request.
 
 The template is Stanford Alpaca's (`PROMPT_DICT` in github.com/tatsu-lab/stanford_alpaca, as in alpaca-lora's
-`templates/alpaca.json` and axolotl's `AlpacaPrompter`), byte for byte."""
+`templates/alpaca.json` and axolotl's `AlpacaPrompter`), byte for byte.
+"""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -39,14 +40,14 @@ MARKERS = "In the request <1> stands behind the first value; as a value, <1> is 
 
 
 class Frame(NamedTuple):
-    """What stands before a request in its prompt, and what after it."""
+    """The text before a request in its prompt, and the text after it."""
 
     before: str
     after: str
 
 
 def shared_frame(notation: Notation, *, markers: bool = False) -> tuple[str, str, str]:
-    """What all planners' prompts have in common: the text before the tools, between them and the request, and after."""
+    """The text that all planners' prompts share: before the tools, between tools and request, and after the request."""
     before, after = WITH_INPUT.split("{input}")
     begin, between = before.split("{instruction}")
     rules = f"{RULES[notation]} {MARKERS}" if markers else RULES[notation]
@@ -54,7 +55,7 @@ def shared_frame(notation: Notation, *, markers: bool = False) -> tuple[str, str
 
 
 def frame(catalogue: Catalogue | None, notation: Notation, *, markers: bool = False) -> Frame:
-    """The text around a request: before it a planner's rules and tools; without a catalogue it is the instruction."""
+    """The text around a request: rules and tools before it; without a catalogue, the request is the instruction."""
     if catalogue is None:
         return Frame(*WITHOUT_INPUT.split("{instruction}"))
     before, between, after = shared_frame(notation, markers=markers)

@@ -63,5 +63,5 @@ def test_a_chat_answers_the_last_user_message() -> None:
 def test_a_tokenizer_that_cannot_render_the_prompt_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = byte_bpe_tokenizer()
     monkeypatch.setattr(templates, "chat_template", lambda prompt, gap: "other {{ messages[0]['content'] }}")
-    with pytest.raises(ModelError, match="other tokens of a chat"):
+    with pytest.raises(ModelError, match="gives a chat other tokens"):
         write_tokenizer(Prompt(tokenizer, CATALOGUE), tokenizer, tmp_path, requests=["go"])

@@ -1,10 +1,10 @@
-"""Run: the folder in which the stages of one recipe leave their results, and what is known of each.
+"""Run: the folder with the results of the stages of one recipe, and a record of each.
 
     runs/NAME/ recipe.toml catalogue.json generate/ refine/ train/ merge/ evaluate/
 
-A stage works in a partial folder beside these and is renamed into place when it is finished; its `stage.json` is
-written last, so a folder without one does not exist. Whatever moment the program is killed at, a finished stage is
-still there, and a partial folder is taken up again by the same work. Which stages there are is not known here.
+A stage works in a partial folder beside these, which is renamed into place when the stage is finished. `stage.json` is
+written last; a folder without it counts as absent. Whenever the program is killed, finished stages survive, and the
+same work continues in its partial folder. Does not know which stages there are.
 """
 
 import errno
@@ -39,7 +39,7 @@ RECORD = "stage.json"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a stage: done now or skipped. `seconds` is the time that the work took when it was done."""
+    """The outcome of a stage, which was run now or skipped. `seconds` is how long its work took when it was run."""
 
     stage: str
     folder: Path
@@ -60,7 +60,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Run:
-    """An opened run folder with its recipe and, unless plain instruction data is learned, its catalogue."""
+    """An open run folder with its recipe and its catalogue (None for plain instruction data)."""
 
     path: Path
     recipe: Recipe
@@ -68,9 +68,9 @@ class Run:
 
     @classmethod
     def open(cls, path: Path, *, recipe: Path | None = None) -> "Run":
-        """The run in this folder; a new one needs a recipe, an old one takes a new recipe in place of its own.
+        """The run in this folder. A new run needs a recipe; in an existing run, a new recipe replaces the old one.
 
-        The run keeps a copy of both it and the catalogue that it names. Raises RecipeError, CatalogueError, RunError.
+        The run keeps copies of the recipe and of its catalogue. Raises RecipeError, CatalogueError, RunError.
         """
         if recipe is not None:
             _keep_definition(path, recipe)
@@ -78,17 +78,17 @@ class Run:
             raise RunError(
                 "is not a run yet", where=str(path), remedy="Give --recipe FILE; the folder recipes/ holds some."
             )
-        known = read_recipe(path / RECIPE)
-        run = cls(path, known, None if known.catalogue is None else read_catalogue(path / CATALOGUE))
+        current = read_recipe(path / RECIPE)
+        run = cls(path, current, None if current.catalogue is None else read_catalogue(path / CATALOGUE))
         run._recover()
         return run
 
     def decoded(self, decoding: Decoding | None = None, *, seconds: float | None = None) -> "Run":
-        """The same run with another way of decoding, or another time limit, than the recipe's; None keeps those."""
+        """The same run with another kind of decoding or another time limit; None keeps the recipe's own."""
         return replace(self, recipe=self.recipe.decoded(decoding, seconds=seconds))
 
     def is_done(self, stage: str) -> bool:
-        """Whether the stage has been finished, with whatever inputs."""
+        """Whether the stage has been finished, whatever its inputs were."""
         return (self.path / stage / RECORD).exists()
 
     def folder(self, stage: str) -> Path:
@@ -107,13 +107,13 @@ class Run:
         return record
 
     def outcome(self, stage: str, *, skipped: bool) -> Outcome:
-        """What became of a finished stage, for a process that did not perform it alone."""
+        """The outcome of a finished stage, for a process that shared its work with others."""
         return _outcome(self.folder(stage), self.record(stage), skipped=skipped)
 
     def fingerprint(self, stage: str) -> str:
-        """16 hex digits of the key of a finished stage and of the present content of its files.
+        """16 hex digits over the key of a finished stage and the present content of its files.
 
-        A file edited by hand counts as a new input. Only files whose size or time has changed are read again.
+        So a file that was edited by hand is a new input. Only files whose size or time has changed are read again.
         """
         record = self.record(stage)
         files = _digests(self.folder(stage), known=record["files"])
@@ -130,8 +130,8 @@ class Run:
     ) -> Outcome:
         """Do `work` in an empty folder, unless it was done with the same inputs, settings and seed.
 
-        `work` returns its results (JSON). Where the same work was cut off, its folder is handed over as it was left,
-        and finishing it comes before skipping; `force` begins anew. Raises RunError while another process works here.
+        `work` returns its results (JSON). If the same work was interrupted, it gets its old folder and is finished,
+        even if the stage is done; `force` starts from the beginning. Raises RunError while another process works here.
         """
         key = _hash([stage, inputs, settings, self.recipe.seed])
         with _locked(self.path):
@@ -147,23 +147,23 @@ class Run:
             partial.mkdir(exist_ok=True)
             record = {"stage": stage, "key": key, "inputs": dict(inputs), "settings": dict(settings)}
             record |= {"seed": self.recipe.seed, "versions": _versions(), "commit": _commit()}
-            begun = time.monotonic()
+            start = time.monotonic()
             with _room_on_disk(partial):
                 record["results"] = dict(work(partial))
-                record["seconds"] = round(time.monotonic() - begun, 3)
+                record["seconds"] = round(time.monotonic() - start, 3)
                 record["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
                 _seal(partial, record)
             self._publish(partial)
             return _outcome(self.folder(stage), record, skipped=False)
 
     def _recover(self) -> None:
-        """Restore what a killed process left, unless a living one is at work: then it is that one's to finish."""
+        """Complete what a killed process left undone, unless another process works here, which does it itself."""
         if any(self.path.glob(".*.old")) or any(self.path.glob(f".*.partial/{RECORD}")):
             with suppress(RunError), _locked(self.path):
                 self._restore()
 
     def _restore(self) -> None:
-        """Take up a publication where it was cut off, so that each stage is either the old one or the new one."""
+        """Complete an interrupted publication, so that each stage is either the old one or the new one."""
         for old in self.path.glob(".*.old"):
             final = self.path / old.name.split(".")[1]
             if (final / RECORD).exists():
@@ -174,7 +174,7 @@ class Run:
             self._publish(record.parent)
 
     def _publish(self, partial: Path) -> None:
-        """Rename a sealed folder into place; the stage that stood there is removed afterwards."""
+        """Rename a finished folder into place; the old stage is removed afterwards."""
         stage = partial.name.split(".")[1]
         final, old = self.path / stage, self.path / f".{stage}.old"
         if final.exists():
@@ -188,7 +188,7 @@ class Run:
 def _keep_definition(folder: Path, recipe: Path) -> None:
     """Copy the recipe and its catalogue into the run.
 
-    The old recipe goes first and the new one comes last, so that no recipe ever stands beside another one's catalogue.
+    The old recipe is removed first and the new one written last, so that no recipe is ever beside the wrong catalogue.
     """
     name = read_recipe(recipe).catalogue
     text = recipe.read_text(encoding="utf-8")
@@ -199,7 +199,7 @@ def _keep_definition(folder: Path, recipe: Path) -> None:
         raise RunError(
             "several processes cannot give a run a new recipe",
             where=str(folder),
-            remedy=f"Do it first, alone: platypus refine {folder} --recipe {recipe}",
+            remedy=f"Do it first with one process: platypus refine {folder} --recipe {recipe}",
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -215,7 +215,7 @@ def _keep_definition(folder: Path, recipe: Path) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the run for this process alone. The system lets go of it when the process ends, however it ends."""
+    """Lock the run for this process. The system releases the lock when the process ends, however it ends."""
     with (folder / ".lock").open("a+", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -232,7 +232,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _room_on_disk(folder: Path) -> Iterator[None]:
-    """Raises RunError where the disk is full, whatever the stage was writing."""
+    """Raise RunError if the disk is full, whatever the stage was writing."""
     try:
         yield
     except OSError as error:
@@ -241,7 +241,7 @@ def _room_on_disk(folder: Path) -> Iterator[None]:
         raise RunError(
             f"the stage could not be written: {error.strerror}",
             where=str(folder),
-            remedy="Make room there, then run the same command again; finished stages are whole.",
+            remedy="Make room there, then run the same command again; finished stages are safe.",
         ) from error
 
 
@@ -250,14 +250,14 @@ def _outcome(folder: Path, record: Mapping[str, Any], *, skipped: bool) -> Outco
 
 
 def _seal(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write `stage.json`, the mark of a finished stage, after everything else has reached the disk."""
+    """Write `stage.json`, the mark of a finished stage, after everything else has been flushed to disk."""
     for path in folder.rglob("*"):
         sync(path)
     write_whole(folder / RECORD, json.dumps({**record, "files": _digests(folder, known={})}, indent=2))
 
 
 def _digests(folder: Path, *, known: Mapping[str, Any]) -> dict[str, Any]:
-    """Size, time and SHA-256 of every file but the record; digests of unchanged files are taken from `known`."""
+    """Size, time and SHA-256 of every file but the record; unchanged files are taken from `known`."""
     digests = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -292,7 +292,7 @@ def _versions() -> dict[str, str | None]:
 
 
 def _commit() -> str | None:
-    """The commit of the sources that run, with `-dirty` where files differ from it; None outside a git checkout."""
+    """The commit of the running sources, with `-dirty` if files differ from it; None outside a git checkout."""
     source = Path(__file__).parents[2]
     git = shutil.which("git")
     if git is None or not (source / ".git").exists():

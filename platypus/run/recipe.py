@@ -1,6 +1,6 @@
-"""Recipe: everything that a run may be told, read from TOML into frozen tables, one for each stage.
+"""Recipe: all settings of a run, read from TOML.
 
-A recipe that exists is possible: unknown keys, wrong types and values that contradict one another are refused with the
+A `Recipe` that exists is consistent. Unknown keys, wrong types and contradictory values are errors that name the
 nearest known key or the allowed range.
 """
 
@@ -34,7 +34,7 @@ class Recipe(Settings):
     """A whole recipe."""
 
     catalogue: Text | None = None
-    """The file with the tools; without one, plain instruction data is learned."""
+    """The file with the tools; without one, the run learns plain instruction data."""
     base: Text = "embedded"
     """The model to fine-tune: `embedded` (comes with Platypus), a local folder, or a hub name."""
     seed: Annotated[int, Field(ge=0)] = 0
@@ -52,34 +52,34 @@ class Recipe(Settings):
     def _a_teacher_has_work(self) -> Self:
         if self.teacher.model and (self.catalogue is None or not self.generate.examples):
             raise ValueError(
-                "[teacher] adds to what is generated, and nothing is",
+                "[teacher] adds to the generated examples, but none are generated",
                 "Set `catalogue`, and examples under [generate], or leave [teacher] out.",
             )
         return self
 
     def decoded(self, decoding: Decoding | None, *, seconds: float | None) -> Self:
-        """The same with another way of decoding, or another time limit; None keeps those."""
-        wanted = {"decoding": decoding, "seconds": seconds}
-        table = self.decode.model_copy(update={key: value for key, value in wanted.items() if value is not None})
+        """The recipe with another kind of decoding or another time limit; None keeps the recipe's own."""
+        changes = {"decoding": decoding, "seconds": seconds}
+        table = self.decode.model_copy(update={key: value for key, value in changes.items() if value is not None})
         return self.model_copy(update={"decode": table})
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe in a TOML file. Raises RecipeError with the file and every key that is wrong."""
+    """The recipe in a TOML file. Raises RecipeError that names the file and every wrong key."""
     try:
         document = tomllib.loads(
             read_text(path, error=RecipeError, remedy="The folder recipes/ holds complete examples.")
         )
     except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"is not TOML: {error}", where=str(path), remedy="Mend the TOML there.") from error
+        raise RecipeError(f"is not TOML: {error}", where=str(path), remedy="Correct the TOML there.") from error
     try:
         return Recipe.model_validate(document)
     except ValidationError as error:
-        complaints = _complaints(error, document)
-        if len(complaints) == 1:
-            raise RecipeError(complaints[0].what, where=str(path), remedy=complaints[0].remedy) from error
-        listed = "\n  ".join(f"{complaint.what}. {complaint.remedy}" for complaint in complaints)
-        raise RecipeError(f"{len(complaints)} problems", where=str(path), remedy=listed) from error
+        problems = _key_problems(error, document)
+        if len(problems) == 1:
+            raise RecipeError(problems[0].what, where=str(path), remedy=problems[0].remedy) from error
+        listed = "\n  ".join(f"{problem.what}. {problem.remedy}" for problem in problems)
+        raise RecipeError(f"{len(problems)} problems", where=str(path), remedy=listed) from error
 
 
 _TABLES: dict[str, type[Settings]] = {
@@ -89,39 +89,39 @@ _TABLES: dict[str, type[Settings]] = {
 }
 
 
-class _Complaint(NamedTuple):
+class _KeyProblem(NamedTuple):
     what: str
     remedy: str
 
 
-def _complaints(error: ValidationError, document: dict[str, Any]) -> list[_Complaint]:
-    """One complaint for each key: pydantic gives several for a key of several types."""
+def _key_problems(error: ValidationError, document: dict[str, Any]) -> list[_KeyProblem]:
+    """One problem for each key: pydantic reports several for a key that allows several types."""
     by_key: dict[tuple[str, ...], list[Any]] = {}
     for detail in error.errors():
         depth = 2 if detail["loc"] and detail["loc"][0] in _TABLES else 1
         by_key.setdefault(tuple(str(part) for part in detail["loc"][:depth]), []).append(detail)
-    return [_complaint(key, details, document) for key, details in by_key.items()]
+    return [_key_problem(key, details, document) for key, details in by_key.items()]
 
 
-def _complaint(key: tuple[str, ...], details: Sequence[Any], document: dict[str, Any]) -> _Complaint:
+def _key_problem(key: tuple[str, ...], details: Sequence[Any], document: dict[str, Any]) -> _KeyProblem:
     dotted = ".".join(key)
     match details[0]["type"]:
         case "value_error":
-            return _Complaint(*details[0]["ctx"]["error"].args)
+            return _KeyProblem(*details[0]["ctx"]["error"].args)
         case "extra_forbidden":
-            return _Complaint(f"unknown key {dotted}", _nearest(key))
+            return _KeyProblem(f"unknown key {dotted}", _nearest(key))
         case "model_type":
-            return _Complaint(f"{dotted} is a table", f"Write [{dotted}] and its keys below that line.")
+            return _KeyProblem(f"{dotted} is a table", f"Write [{dotted}] and its keys below that line.")
     value = document[key[0]] if len(key) == 1 else document[key[0]][key[1]]
-    wanted = " or ".join(detail["msg"].partition("should ")[2] for detail in details)
+    requirement = " or ".join(detail["msg"].partition("should ")[2] for detail in details)
     fields = Recipe.model_fields if len(key) == 1 else _TABLES[key[0]].model_fields
     default = fields[key[-1]].default
     remedy = "Leave it out for none." if default is None else f"Leave it out for the default, {default!r}."
-    return _Complaint(f"{dotted} = {value!r} should {wanted}", remedy)
+    return _KeyProblem(f"{dotted} = {value!r} should {requirement}", remedy)
 
 
 def _nearest(key: tuple[str, ...]) -> str:
-    """What was meant by an unknown key: a near name in its own table, else the same name in another one."""
+    """A suggestion for an unknown key: a similar name in its own table, or else the same name in another table."""
     own = Recipe.model_fields if len(key) == 1 else _TABLES[key[0]].model_fields
     near = get_close_matches(key[-1], own, n=1)
     if near:

@@ -1,7 +1,7 @@
-"""Tables: what each stage may be told, with all defaults; a recipe is made of them.
+"""Settings: one class for each table of a recipe, with all defaults.
 
-Frozen and strict: a table that exists is possible in itself. What depends on the data (a warm-up longer than the run, a
-prompt longer than the context) is for the stages to refuse. Paths are relative to the working folder.
+Frozen and strict: settings that exist do not contradict each other. What depends on the data (a warm-up longer than the
+run, a prompt longer than the context) is checked by the stages. Paths are relative to the working folder.
 """
 
 import re
@@ -22,7 +22,7 @@ Likeness = Annotated[float, Field(gt=0, le=1)]
 
 
 class Settings(BaseModel):
-    """A part of a recipe: frozen, strict, and closed to keys that it does not know."""
+    """A part of a recipe: frozen and strict. Unknown keys are errors."""
 
     model_config = ConfigDict(
         frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
@@ -33,16 +33,16 @@ class PromptSettings(Settings):
     """`[prompt]`: how requests and plans look as text."""
 
     notation: Notation = "json"
-    """How plans are written: `json` is the canonical form, `calls` needs three to five times fewer tokens."""
+    """The notation of plans: `json` is the canonical form, `calls` needs three to five times fewer tokens."""
     cutoff: Count = 4096
-    """The longest prompt with its answer, in tokens. A longer one is refused, never cut."""
+    """The maximum length of a prompt with its answer, in tokens. A longer row is an error; it is never cut."""
     markers: bool = False
-    """Whether a request's values get numbers, `ISS-12<1>`, that a plan points to; only in `calls`."""
+    """Whether values in requests get numbers, `ISS-12<1>`, that plans use in place of the values; only in `calls`."""
 
     @model_validator(mode="after")
     def _markers_need_calls(self) -> Self:
         if self.markers and self.notation != "calls":
-            raise ValueError("prompt.markers is for calls alone", 'Set prompt.notation to "calls".')
+            raise ValueError("prompt.markers needs the notation calls", 'Set prompt.notation to "calls".')
         return self
 
 
@@ -50,62 +50,62 @@ class GenerateSettings(Settings):
     """`[generate]`: examples made from the catalogue alone."""
 
     examples: Annotated[int, Field(ge=0)] = 1000
-    """How many; 0 leaves the stage out."""
+    """The number of examples; 0 skips the stage."""
     max_steps: Count = 5
-    """The longest plan."""
+    """The maximum number of steps of a plan."""
     refusals: Share = 0.08
-    """The share of requests that these tools cannot answer (their plan is `[]`)."""
+    """The share of requests that these tools cannot fulfil (their plan is `[]`)."""
     coverage: Annotated[int, Field(ge=0)] = 5
-    """How often each tool, argument, enum value, reference edge, length and shape occurs at least, where it can."""
+    """The minimum count of each tool, argument, enum value, reference edge, plan length and shape, if possible."""
     typos: Share = 0.02
-    """The share of requests with a slip of the keyboard, never in a value."""
+    """The share of requests with a typing error, which is never in a value."""
     context: Share = 0.06
-    """The share of requests with a sentence around them that asks for nothing."""
+    """The share of requests with an added sentence that asks for nothing."""
 
 
 class TeacherSettings(Settings):
-    """`[teacher]`: a language model behind an OpenAI-compatible endpoint, which adds to what `generate` makes.
+    """`[teacher]`: a language model behind an OpenAI-compatible endpoint, which adds examples to those of `generate`.
 
-    Its key, where it needs one, comes from the environment (`PLATYPUS_TEACHER_KEY`) and stands in no file.
+    If it needs a key, that is read from the environment (`PLATYPUS_TEACHER_KEY`) and never from a file.
     """
 
     model: Text | None = None
-    """Its name at the endpoint; without one there is no teacher."""
+    """The name of the model at the endpoint; without one there is no teacher."""
     base_url: Text = "http://localhost:11434/v1"
-    """The address in front of `/chat/completions`."""
+    """The address without `/chat/completions`."""
     paraphrases: Annotated[int, Field(ge=0, le=20)] = 1
-    """Other wordings that are asked for of each generated request."""
+    """The number of paraphrases to ask for of each generated request."""
     proposals: Annotated[int, Field(ge=0)] = 0
-    """Requests that the teacher is asked to think up from the catalogue, and to plan."""
+    """The number of requests that the teacher is to invent from the catalogue, and then to plan."""
     round_trip: bool = True
-    """Whether a request is kept only when one more call makes the same plan of it."""
+    """Whether a request is kept only if the teacher, asked once more, answers it with the same plan."""
     style: Text | None = None
-    """A text file with requests of real users, one a line, whose manner is to be met."""
+    """A text file with requests of real users, one per line, as examples of style."""
     temperature: Annotated[float, Field(ge=0, le=2)] | Literal["unset"] = 1.0
-    """Of new wordings; plans are asked for at 0. `unset`: the endpoint's own, for models that refuse any other."""
+    """For paraphrases and new requests; plans use 0. `unset`: the endpoint's own, for models that reject any other."""
     max_tokens: Count = 2048
-    """The longest reply, thoughts included. One that is cut off is rejected."""
+    """The maximum length of a reply, reasoning included. A reply that is cut off is rejected."""
     body: dict[str, JsonValue] = {}
-    """More fields of the request to the endpoint, like `{reasoning_effort = "low"}`."""
+    """Further fields of each request to the endpoint, such as `{reasoning_effort = "low"}`."""
     concurrency: Count = 8
-    """Questions under way at once."""
+    """The number of concurrent requests to the endpoint."""
     requests_per_minute: Rate | None = None
-    """At most so many are sent; whatever is set, a server that asks for patience gets it."""
+    """The maximum rate of requests to the endpoint. A server's own wish to wait is always respected."""
     timeout: Rate = 120.0
-    """Seconds until a question counts as lost and is asked again."""
+    """Seconds until a request counts as failed and is sent again."""
     budget_tokens: Count | None = None
-    """At most so many tokens, of questions and replies, for this run's examples; then the rest is left undone."""
+    """The maximum number of tokens, of requests and replies together, for this run; then no more are sent."""
     budget_dollars: Rate | None = None
-    """The same in money, by the prices below."""
+    """The same in dollars, by the prices below."""
     price_per_million_in: Annotated[float, Field(ge=0)] = 0.0
-    """Dollars for a million tokens of questions."""
+    """Dollars for a million tokens of requests."""
     price_per_million_out: Annotated[float, Field(ge=0)] = 0.0
     """Dollars for a million tokens of replies."""
 
     @field_validator("base_url")
     @classmethod
     def _bare_address(cls, url: str) -> str:
-        if not re.fullmatch(r"https?://[^\s@?#]+", url):  # what was written is not repeated: a password may stand in it
+        if not re.fullmatch(r"https?://[^\s@?#]+", url):  # the value is not repeated: it may contain a password
             raise ValueError(
                 "teacher.base_url is not the plain address of an endpoint",
                 "Write it like https://example.org/v1; a key goes into the environment, as PLATYPUS_TEACHER_KEY.",
@@ -113,7 +113,7 @@ class TeacherSettings(Settings):
         return url
 
     @model_validator(mode="after")
-    def _something_to_do(self) -> Self:
+    def _has_work(self) -> Self:
         if self.model_fields_set and self.model is None:
             raise ValueError(
                 "teacher.model is missing", "Name the model, as its endpoint does, or leave [teacher] out."
@@ -122,7 +122,7 @@ class TeacherSettings(Settings):
             raise ValueError("teacher.paraphrases and teacher.proposals are both 0", "Set one, or leave [teacher] out.")
         own = sorted(self.body.keys() & {"model", "messages", "max_tokens", "temperature", "stream", "n"})
         if own:
-            raise ValueError(f"teacher.body holds {own[0]!r}, which is not its matter", "Take it out.")
+            raise ValueError(f"teacher.body must not contain {own[0]!r}", "Remove it.")
         if self.budget_dollars and not self.price_per_million_in + self.price_per_million_out:
             raise ValueError(
                 "teacher.budget_dollars is set without prices",
@@ -135,46 +135,46 @@ class RefineSettings(Settings):
     """`[refine]`: which examples are used, and how they are split."""
 
     data: list[Text] = []
-    """Own examples: files (`.jsonl`, `.json`, `.csv`, `.tsv`, `.parquet`) or names of hub datasets."""
+    """The user's own examples: files (`.jsonl`, `.json`, `.csv`, `.tsv`, `.parquet`) or names of hub datasets."""
     test: list[Text] = []
-    """The same, held out for the test alone."""
+    """The same, used for the test only."""
     avoid: list[Text] = []
-    """Further test sets, of other benchmarks say: nothing that resembles their rows is learned."""
+    """Further test sets, such as other benchmarks: rows that resemble theirs are not used for training."""
     valid_fraction: Share = 0.05
-    """The share that watches the training."""
+    """The share of the rows for validation during training."""
     test_fraction: Share = 0.1
-    """The share that is tested on, unless `test` names the test."""
+    """The share of the rows for the test, unless `test` names its rows."""
     near_duplicate: Likeness = 0.9
-    """Requests at least this alike (1 = the same) are near-duplicates and never stand on both sides of a split."""
+    """Requests at least this similar (1: equal) are near-duplicates and never on both sides of a split."""
     contamination: Likeness = 0.9
-    """A row whose embedding is at least this alike to a test row's is not learned, whatever the letters say."""
+    """A row whose embedding is at least this similar to a test row's is not used for training."""
     embedding: Text = "tfidf"
-    """What embeds: `tfidf` needs nothing, `minilm` the extra `embed`; or a sentence-transformers folder or hub name."""
+    """The embedding: `tfidf`; `minilm` (needs the extra `embed`); or a sentence-transformers folder or hub name."""
     semantic_duplicate: Likeness = 1.0
-    """Rows of one plan whose embeddings are at least this alike are duplicates; 1 leaves them all."""
+    """Rows of one plan whose embeddings are at least this similar are duplicates; 1 removes none."""
     repairs: Literal["mend", "refuse"] = "mend"
-    """Whether what is nearly JSON, or nearly a plan, is mended and reported, or is a bad row."""
+    """Whether text that is nearly JSON, or nearly a plan, is repaired and reported, or is a bad row."""
     bad_rows: Literal["refuse", "skip"] = "refuse"
-    """A row that is not a valid example stops the run, or is left out; it is listed in both cases."""
+    """Whether a row that is not a valid example stops the run or is left out. It is listed in both cases."""
     reject: list[DoubtKind] = []
-    """The doubts for which a valid row is left out; all others are counted and listed."""
+    """The doubts for which a valid row is left out. Rows with other doubts are only counted and listed."""
     min_words: Count = 2
-    """A request of fewer words is a doubt of the kind `length`."""
+    """A request with fewer words gets the doubt `length`."""
     max_words: Count = 200
-    """So is one of more."""
+    """A request with more words gets the doubt `length`."""
     languages: list[Text] = []
-    """ISO 639-1 codes, as in `["en"]`: a request in another one is a doubt. Needs the extra `language`."""
+    """ISO 639-1 codes, such as `["en"]`; requests in other languages get a doubt. Needs the extra `language`."""
     apart: list[Literal["skeleton", "tool"]] = []
-    """What besides templates stands on one side of a split only: the shape of a plan, or a tool."""
+    """What, besides request templates, may occur on one side of a split only: a plan skeleton, or a tool."""
     most_per_skeleton: Likeness = 1.0
-    """The share of the training rows that one plan shape may have; rows beyond it are left out."""
+    """The maximum share of one plan skeleton in the training rows; rows beyond it are left out."""
     most_per_tool: Likeness = 1.0
-    """The same for the rows that call one tool."""
+    """The maximum share of rows that call one tool."""
     most_per_length: Likeness = 1.0
-    """The same for the plans of one length."""
+    """The maximum share of plans of one length."""
 
     @model_validator(mode="after")
-    def _some_is_left(self) -> Self:
+    def _leaves_training_rows(self) -> Self:
         if self.valid_fraction + self.test_fraction >= 1:
             raise ValueError(
                 "refine.valid_fraction and refine.test_fraction leave nothing to train on", "Their sum must be below 1."
@@ -187,56 +187,56 @@ class TrainSettings(Settings):
 
     epochs: Count = 1
     learning_rate: Rate = 4e-4
-    """The highest, reached after the warm-up."""
+    """The peak, reached after the warm-up."""
     batch_size: Count = 16
     """Examples per optimizer step, over all devices."""
     micro_batch_size: Count | Literal["auto"] = "auto"
-    """Examples at once on one device: memory, not mathematics. `auto` is the forecast's choice."""
+    """Examples computed at once on one device; affects only memory and speed. `auto`: chosen by the forecast."""
     prefix: Literal["auto", "flash", "dense", "repeated"] = "auto"
-    """How examples get at what they have in common: computed once a step and seen through flash kernels or a dense mask
-    (`auto` is the best that is verified), or computed with each of them."""
+    """How the common prefix of a step's examples is computed: once, with flash kernels or a dense mask for attention
+    to it (`auto`: the fastest that is verified), or again for each example (`repeated`)."""
     checkpointing: Literal["auto", "always", "never"] = "auto"
-    """Gradient checkpointing: a quarter more time for less memory. `auto` is only where nothing else fits."""
+    """Gradient checkpointing: a quarter more time for less memory. `auto`: only if nothing else fits."""
     parallel: Literal["data", "fsdp", "layers"] = "data"
-    """What several devices do: each holds the base (`data`), each a part of it (`fsdp`), or one process spreads its
-    layers over them (`layers`)."""
+    """How several devices share the work: each holds the whole base (`data`) or a part of it (`fsdp`), or one process
+    spreads the layers over all of them (`layers`)."""
     warmup_steps: Annotated[int, Field(ge=0)] | None = None
-    """Optimizer steps of warm-up; refused when the run is not longer."""
+    """Optimizer steps of warm-up; must be fewer than those of the run."""
     warmup_ratio: Share | None = None
-    """The same as a share of the run. Neither of the two means no warm-up."""
+    """The warm-up as a share of the run. If neither key is set, there is no warm-up."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    """How the learning rate falls after the warm-up."""
+    """How the learning rate decays after the warm-up."""
     rank: Count = 16
     alpha: Rate = 16
     """The adapter is scaled by alpha / rank."""
     dropout: Share = 0.05
-    """Of the adapter's input. The examples of a step share the noise of their common prefix."""
+    """Dropout of the adapter's input. All examples of a step share the dropout of their common prefix."""
     target_modules: Literal["mlp", "attention", "all-linear"] | Annotated[list[Text], Field(min_length=1)] = "mlp"
-    """The layers that get an adapter. `mlp` is gate_proj, up_proj and down_proj; a list gives names."""
+    """The layers that get an adapter. `mlp`: gate_proj, up_proj and down_proj. A list names layers."""
     max_grad_norm: Rate = 1.0
     train_on_inputs: bool = False
-    """Whether the prompt is learned too, not only the answer."""
+    """Whether the loss includes the prompt, not only the answer."""
     group_by_length: bool = False
     shuffle_tools: bool = False
-    """Whether each step shows the tools in an order of its own, so that they are read rather than known by heart."""
+    """Whether each step shows the tools in a random order, so that the model does not memorise them."""
     drop_tools: Share = 0.0
-    """The share of the tools that a step does not show, of those that none of its plans needs."""
+    """The share of the tools that a step leaves out, among those that none of its plans uses."""
     rehearsal: Share = 0.0
-    """The share of the steps, besides those of the rows, over random catalogues, against forgetting to read others."""
+    """The share of additional steps over random catalogues, so that the model does not forget how to read others."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """`auto` is bfloat16 where the device is fast at it, else float32."""
+    """`auto`: bfloat16 if the device is fast at it, otherwise float32."""
     quantise: Quantisation = "none"
-    """The frozen base in 4 bits (`nf4`: QLoRA) or 8 (`int8`) to save memory; it is merged in full precision."""
+    """The frozen base in 4 bits (`nf4`: QLoRA) or 8 bits (`int8`), to save memory. Merging uses full precision."""
     validations_per_epoch: Count = 1
     keep: Literal["last", "best"] = "last"
-    """The adapter that goes on: the last one, or that of the lowest validation loss."""
+    """Which adapter is the result: the last one, or the one with the lowest validation loss."""
     patience: Count | None = None
-    """Stop after so many validations without a new lowest loss."""
+    """The number of validations without a new lowest loss after which training stops."""
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 5.0
-    """At most so much work is lost when the program is killed; 0 saves after every step."""
+    """Minutes between checkpoints: the most work that can be lost if the program is killed. 0: after every step."""
     loggers: list[Literal["tensorboard", "wandb", "mlflow", "trackio"]] = ["tensorboard"]
-    """What gets the metrics besides metrics.jsonl; all but TensorBoard are packages to install."""
+    """What receives the metrics besides metrics.jsonl. All but TensorBoard must be installed separately."""
 
     @model_validator(mode="after")
     def _one_warmup(self) -> Self:
@@ -245,60 +245,60 @@ class TrainSettings(Settings):
         return self
 
     @model_validator(mode="after")
-    def _shards(self) -> Self:
+    def _int8_is_not_sharded(self) -> Self:
         if self.quantise == "int8" and self.parallel == "fsdp":
             raise ValueError('train.quantise = "int8" cannot be sharded by train.parallel = "fsdp"', 'Use "nf4".')
         return self
 
 
 class MergeSettings(Settings):
-    """`[merge]`: the adapter into its base."""
+    """`[merge]`: how the adapter is merged into its base."""
 
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
     max_shard_size: Annotated[str, Field(pattern=r"^[1-9][0-9]*(MB|GB)$")] = "5GB"
     verify: Count = 8
-    """On how many real prompts merged and adapted model must agree."""
+    """The number of real prompts on which the merged model must agree with base and adapter."""
 
 
 class DecodeSettings(Settings):
-    """`[decode]`: how a planner's answers are made."""
+    """`[decode]`: how a planner answers."""
 
     decoding: Decoding = "grammar"
-    """`grammar`: nothing but valid plans can be said. `free`: what the model says, checked afterwards."""
+    """`grammar`: only valid plans can be generated. `free`: the model's own text, checked afterwards."""
     max_steps: Count = 10
-    """The longest plan. A grammar's state has 64 bits: many kinds of output leave room for fewer steps."""
+    """The maximum number of steps. A grammar's state has 64 bits: many kinds of output leave room for fewer steps."""
     max_tools: Count | None = None
-    """Of a larger catalogue, each request is shown only so many tools, those that are most like it."""
+    """The maximum number of tools in a prompt: those of the catalogue that are most similar to the request."""
     encoder: Text | None = None
-    """A sentence encoder (a folder or hub name) that helps to find these tools; without one, words and letters do."""
+    """A sentence encoder (folder or hub name) for finding these tools; without one, words and letters are compared."""
     beams: Count = 1
-    """How many beginnings of a plan are followed up at once. Of the plans found, one that uses all that is named in the
-    request is preferred. None is shown step by step."""
+    """The beams of a beam search. Among its plans, one that uses all values of the request is preferred. With more than
+    one beam, plans are not shown step by step."""
     seconds: Rate | None = None
-    """The longest that one answer may take; then its plan is brought to its soonest valid end, and that is said."""
+    """The time limit of one answer. At the limit the plan is ended in the shortest valid way, and marked as cut."""
     min_confidence: Share = 0.0
-    """A plan whose confidence is lower is not given as the answer; `platypus evaluate` calibrates it. 0 is never."""
+    """Plans with a lower confidence are not given as answers. `platypus evaluate` calibrates it. 0 turns this off."""
     keep_prefix: bool = False
-    """Whether the catalogue's keys and values are kept in the run's folder, so that a new process starts at once."""
+    """Whether the catalogue's keys and values are cached in the run's folder, so that a new process starts faster."""
 
     @model_validator(mode="after")
-    def _finds_something(self) -> Self:
+    def _encoder_needs_max_tools(self) -> Self:
         if self.encoder is not None and self.max_tools is None:
             raise ValueError("decode.encoder finds tools for decode.max_tools, which is not set", "Set both or none.")
         return self
 
 
 class EvaluateSettings(Settings):
-    """`[evaluate]`: scores on the test examples."""
+    """`[evaluate]`: how the model is scored on the test examples."""
 
     before: bool = True
-    """Whether the base without the adapter is scored too."""
+    """Whether the base without the adapter is scored as well."""
     batch_size: Count = 16
     max_new_tokens: Count = 512
     resamples: Count = 1000
-    """Bootstrap resamples behind each 95% interval."""
+    """The number of bootstrap resamples for each 95% interval."""
     limit: Count | None = None
-    """The first so many test examples only."""
+    """Use only this many test examples, from the first on."""
 
 
 class PretrainSettings(Settings):
@@ -309,20 +309,20 @@ class PretrainSettings(Settings):
     heads: Annotated[int, Field(ge=2)] = 2
     intermediate_size: Count = 384
     vocabulary: Annotated[int, Field(ge=270)] = 3072
-    """Of the byte-level BPE: 256 bytes, the special tokens, what all prompts have in common, and merges."""
+    """The size of the byte-level BPE: 256 bytes, the special tokens, the text that all prompts share, and merges."""
     context: Count = 4096
     start: Text | None = None
-    """A base to go on from, with its shape and vocabulary, in this context; without one, a new base is begun."""
+    """A base to continue from, with its shape and vocabulary but this `context`; without one, a new base is made."""
     steps: Count = 2000
     learning_rate: Rate = 1.5e-3
     requests_per_catalogue: Count = 4
     catalogues_per_step: Count = 8
     max_tools: Annotated[int, Field(ge=3)] = 11
-    """The size of the largest catalogue that is drawn."""
+    """The maximum number of tools in a random catalogue."""
     rows: list[Text] = []
-    """Files of real requests, `query` and `plan`, each with its own `tools`: some catalogues are theirs."""
+    """Files of real requests: rows with `query`, `plan` and their own `tools`, used for some of the catalogues."""
     rows_share: Share = 0.25
-    """Of the catalogues, where there are such rows."""
+    """The share of catalogues that come from `rows`, if there are any."""
     evaluate_every: Count = 100
 
     @model_validator(mode="after")

@@ -59,11 +59,11 @@ MINE = "catalogue = 'tools.json'\n[teacher]\nmodel = 'm'\n"
     [
         ("[teacher]\nproposals = 3", "teacher.model is missing", "Name the model"),
         (MINE + "paraphrases = 0", "teacher.paraphrases and teacher.proposals are both 0", "Set one"),
-        (MINE + "body = {stream = true}", "teacher.body holds 'stream'", "Take it out"),
+        (MINE + "body = {stream = true}", "teacher.body must not contain 'stream'", "Remove it"),
         (MINE + "budget_dollars = 5.0", "teacher.budget_dollars is set without prices", "Set price_per_million_in"),
         (MINE + "temperature = 3.0", "teacher.temperature = 3.0 should be less than or equal to 2", "Leave it out"),
-        ("[teacher]\nmodel = 'm'", "[teacher] adds to what is generated, and nothing is", "Set `catalogue`"),
-        (MINE + "[generate]\nexamples = 0", "[teacher] adds to what is generated, and nothing is", "Set `catalogue`"),
+        ("[teacher]\nmodel = 'm'", "[teacher] adds to the generated examples, but none", "Set `catalogue`"),
+        (MINE + "[generate]\nexamples = 0", "[teacher] adds to the generated examples, but none", "Set `catalogue`"),
     ],
 )
 def test_a_teacher_without_work_or_sense_is_refused(tmp_path: Path, text: str, what: str, remedy: str) -> None:

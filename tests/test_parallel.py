@@ -8,7 +8,7 @@ import pytest
 from platypus.parallel import cores, in_order
 
 
-def test_what_is_done_comes_in_order_and_only_so_much_is_begun_ahead() -> None:
+def test_results_come_in_order_and_few_items_are_started_ahead() -> None:
     drawn: list[int] = []
 
     def items() -> Iterator[int]:
@@ -17,21 +17,21 @@ def test_what_is_done_comes_in_order_and_only_so_much_is_begun_ahead() -> None:
             yield n
 
     with ThreadPoolExecutor(2) as pool:
-        done = in_order(pool, lambda n: n * n, items(), ahead=3)
-        assert next(done) == 0
+        results = in_order(pool, lambda n: n * n, items(), ahead=3)
+        assert next(results) == 0
         assert drawn == [0, 1, 2, 3]
-        assert list(done) == [n * n for n in range(1, 10)]
+        assert list(results) == [n * n for n in range(1, 10)]
 
 
-def test_an_error_comes_where_its_item_stands() -> None:
+def test_an_error_is_raised_at_the_place_of_its_item() -> None:
     with ThreadPoolExecutor(2) as pool:
-        done = in_order(pool, lambda n: 1 // n, [1, 0, 1], ahead=1)
-        assert next(done) == 1
+        results = in_order(pool, lambda n: 1 // n, [1, 0, 1], ahead=1)
+        assert next(results) == 1
         with pytest.raises(ZeroDivisionError):
-            next(done)
+            next(results)
 
 
-def test_cores_are_those_of_this_process_or_all_where_nobody_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_are_those_of_the_process_or_else_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {1, 4, 5}, raising=False)
     assert cores() == 3
     monkeypatch.delattr("os.sched_getaffinity")

@@ -85,7 +85,7 @@ def test_an_argument_is_required_unless_it_says_or_shows_otherwise(argument: dic
     assert definition["inputSchema"]["required"] == (["x"] if required else [])
 
 
-def test_what_else_a_tool_says_is_passed_on() -> None:
+def test_other_keys_of_a_tool_are_kept() -> None:
     definition = from_argument_list({"name": "t", "description": "Does it.", "arguments": [], "returns": None}, "t")
     assert definition == {
         "name": "t",

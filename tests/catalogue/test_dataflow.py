@@ -1,4 +1,4 @@
-"""The sensible edges, and no others."""
+"""Sensible edges are found, and no others."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from tests.support.command import ROOT
 def tool(name: str, output: dict[str, Any] | None = None, /, **arguments: str) -> dict[str, Any]:
     properties = {key: {"type": "string", "description": text} for key, text in arguments.items()}
     inputs = {"type": "object", "properties": properties, "required": list(arguments)}
-    made: dict[str, Any] = {"name": name, "inputSchema": inputs}
-    return made | ({"outputSchema": {"type": "object", "properties": output}} if output else {})
+    definition: dict[str, Any] = {"name": name, "inputSchema": inputs}
+    return definition | ({"outputSchema": {"type": "object", "properties": output}} if output else {})
 
 
 def feeds(*tools: dict[str, Any]) -> set[str]:
@@ -38,27 +38,27 @@ def test_fields_of_the_same_thing() -> None:
     }
 
 
-def test_an_id_alone_is_that_of_what_its_tool_is_about() -> None:
+def test_a_bare_id_belongs_to_what_its_tool_is_about() -> None:
     assert feeds(tool("findTicket", {"id": TEXT}), tool("close", ticket_id="", user_id="")) == {
         "findTicket.id → ticket_id"
     }
 
 
-def test_texts_feed_what_takes_text() -> None:
+def test_a_text_is_an_input_for_an_argument_that_takes_text() -> None:
     summary = tool("summarize", {"summary": TEXT}, text="")
     assert feeds(summary, tool("translate", text="", language="")) == {"summarize.summary → text"}
 
 
 @pytest.mark.parametrize("name", ["date", "type", "description", "name"])
-def test_what_is_only_alike_by_a_general_word_feeds_nothing(name: str) -> None:
+def test_a_field_that_matches_only_on_a_generic_word_is_no_input(name: str) -> None:
     assert feeds(tool("getWine", {name: TEXT}), tool("bookRoom", **{name: ""})) == set()
 
 
-def test_many_do_not_feed_one() -> None:
+def test_a_plural_is_no_input_for_a_singular() -> None:
     assert feeds(tool("getPolicies", {"policies": TEXT}), tool("update", policy="", policy_number="")) == set()
 
 
-def test_measures_feed_only_what_is_named_in_full() -> None:
+def test_a_number_is_an_input_only_for_an_argument_of_the_same_full_name() -> None:
     number = {"type": "number"}
     weigh = tool("weigh", {"weight": number, "cargo_weight": number})
     ship = {
@@ -73,18 +73,18 @@ def worktracker() -> Catalogue:
     return read_catalogue(ROOT / "examples" / "worktracker" / "catalogue.json")
 
 
-def test_formats_decide_and_look_ups_find_what_is_named(worktracker: Catalogue) -> None:
+def test_formats_must_be_equal_and_look_ups_find_what_the_argument_names(worktracker: Catalogue) -> None:
     works = worktracker.tool("works_list")
     assert works is not None
-    fed = {
+    tools_of = {
         argument.name: {p.tool.name for p in producers(worktracker, works, argument)} for argument in works.arguments
     }
-    assert fed["owned_by"] == {"who_am_i", "search_object_by_name"}
-    assert fed["ticket.rev_org"] == {"search_object_by_name"}  # an organisation is a customer
-    assert fed["stage.name"] == fed["issue.priority"] == set()
+    assert tools_of["owned_by"] == {"who_am_i", "search_object_by_name"}
+    assert tools_of["ticket.rev_org"] == {"search_object_by_name"}  # an organisation is a customer
+    assert tools_of["stage.name"] == tools_of["issue.priority"] == set()
 
 
-def test_ids_are_known_by_examples_format_or_name(worktracker: Catalogue) -> None:
+def test_ids_are_recognised_by_examples_format_or_name(worktracker: Catalogue) -> None:
     works = worktracker.tool("works_list")
     assert works is not None
     ids = {argument.name for argument in works.arguments if takes_ids(argument)}

@@ -1,4 +1,4 @@
-"""The JSON-Schema subset: parts, fit, literals. Hand-worked cases."""
+"""The subset of JSON Schema: fit, parts, literals, references. Hand-worked cases."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def thing(required: list[str] | None = None, **properties: Any) -> dict[str, Any
         (thing(name=TEXT, age={"type": "integer"}), thing(["name"], name=TEXT)),
     ],
 )
-def test_what_fits(output: dict[str, Any], argument: dict[str, Any]) -> None:
+def test_outputs_that_fit(output: dict[str, Any], argument: dict[str, Any]) -> None:
     assert fits(output, argument)
 
 
@@ -67,7 +67,7 @@ def test_what_fits(output: dict[str, Any], argument: dict[str, Any]) -> None:
         (thing(name=TEXT), thing(["age"], age={"type": "integer"})),
     ],
 )
-def test_what_does_not_fit(output: dict[str, Any], argument: dict[str, Any]) -> None:
+def test_outputs_that_do_not_fit(output: dict[str, Any], argument: dict[str, Any]) -> None:
     assert not fits(output, argument)
 
 

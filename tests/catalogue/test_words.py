@@ -1,4 +1,4 @@
-"""Forms of words, by the examples that texts are made of."""
+"""Forms of words and words of identifiers, by example."""
 
 import pytest
 

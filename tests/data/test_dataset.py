@@ -1,4 +1,4 @@
-"""Rows in and out: nothing is lost on the way, and what cannot be used says where and why."""
+"""Rows in and out: nothing is lost, and each rejected row has its place and reason."""
 
 import doctest
 import json
@@ -62,9 +62,7 @@ def only_rejected(source: str, catalogue: Catalogue | None = CRM) -> Rejected:
 
 
 @given(st.one_of(st.lists(EXAMPLE, min_size=1, max_size=5), st.lists(INSTRUCTION, min_size=1, max_size=5)))
-def test_reading_what_was_written_gives_the_same_rows(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[Row]
-) -> None:
+def test_rows_that_were_written_are_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[Row]) -> None:
     path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
     write_rows(path, rows)
     dataset = read_dataset(str(path), CRM)
@@ -87,7 +85,7 @@ def test_every_row_is_read_or_rejected(tmp_path_factory: pytest.TempPathFactory,
 
 
 @given(st.binary(max_size=60))
-def test_no_content_raises_anything_but_the_documented_error(
+def test_no_content_raises_any_other_error_than_documented(
     tmp_path_factory: pytest.TempPathFactory, raw: bytes
 ) -> None:
     for name in ("rows.jsonl", "rows.json"):
@@ -154,13 +152,13 @@ def test_rows_of_a_json_list_have_their_line(tmp_path: Path) -> None:
     assert [rejected.line for rejected in dataset.rejected] == [4, last]
 
 
-def test_a_row_without_catalogue_gets_the_given_one_and_without_any_keeps_its_own(tmp_path: Path) -> None:
+def test_a_row_without_a_catalogue_gets_that_of_the_reader_if_there_is_one(tmp_path: Path) -> None:
     source = written(tmp_path, lines(GOOD, {**GOOD, "catalogue": "of another"}))
     assert read_dataset(source, CRM).rows[0].catalogue == CRM.fingerprint  # type: ignore[union-attr]
     assert [row.catalogue for row in read_dataset(source, None).rows] == ["", "of another"]  # type: ignore[union-attr]
 
 
-def test_further_keys_are_tolerated(tmp_path: Path) -> None:
+def test_other_keys_are_allowed(tmp_path: Path) -> None:
     source = written(tmp_path, lines({**GOOD, "clean": True, "issues": [1], "origin": "web"}))
     assert read_dataset(source, CRM).rows[0].origin == {"source": source, "line": 1}
 
@@ -182,7 +180,7 @@ def test_alpaca_rows(tmp_path: Path) -> None:
 ESCAPED = r'[{"tool_name": "search", "arguments": [{"argument_name": "customer", "argument_value": "\$5 Inc"}]}]'
 
 
-def test_the_lenient_reader_mends_an_escaped_dollar_and_says_so(tmp_path: Path) -> None:
+def test_the_lenient_reader_repairs_an_escaped_dollar_and_reports_it(tmp_path: Path) -> None:
     as_text = json.dumps({"query": "a", "plan": ESCAPED})
     as_json = f'{{"query": "a", "plan": {ESCAPED}}}'
     source = written(tmp_path, lines(GOOD, as_text, as_json))
@@ -241,7 +239,7 @@ def test_a_data_set_that_cannot_be_loaded(tmp_path: Path, monkeypatch: pytest.Mo
     assert "pip install" in caught.value.remedy
 
 
-def test_half_a_surrogate_pair_can_be_written(tmp_path: Path) -> None:
+def test_half_a_surrogate_pair_is_written_as_an_escape(tmp_path: Path) -> None:
     row = {"text": "a\ud800b" + string.printable + "é\u2028"}
     write_lines(tmp_path / "rows.jsonl", [row])
     assert json.loads((tmp_path / "rows.jsonl").read_text(encoding="utf-8")) == row

@@ -1,4 +1,4 @@
-"""Keys of rows: templates mask values, skeletons drop them, requests are compared without case."""
+"""Signatures of rows: templates mask values, skeletons drop them, requests are compared without case."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def test_template_masks_the_values(query: str, plan: Plan, expected: str) -> Non
     assert request_template(Example(query, plan, "", {})) == expected
 
 
-def test_template_of_an_alpaca_row_is_its_whole_question() -> None:
+def test_the_template_of_an_alpaca_row_includes_its_input() -> None:
     assert request_template(Instruction("Add up.", "3 and 4", "7", {})) == "add up @"
 
 
@@ -45,11 +45,13 @@ def test_template_of_an_alpaca_row_is_its_whole_question() -> None:
         ("a+b? a+b!", ["a+b"], "@"),
     ],
 )
-def test_a_literal_is_masked_only_where_it_stands_as_words(query: str, literals: list[str], expected: str) -> None:
+def test_a_literal_is_masked_only_where_it_is_not_part_of_a_longer_word(
+    query: str, literals: list[str], expected: str
+) -> None:
     assert request_template(Example(query, works(names=literals), "", {})) == expected
 
 
-def test_skeletons_tell_who_uses_what() -> None:
+def test_a_skeleton_shows_which_step_uses_which_output() -> None:
     find = Step("search", {"customer": "Globex"})
     use = Step("summarize", {"style": "short", "objects": [Reference(0, ("hits", "0")), "x", Reference(0)]})
     assert plan_skeleton(Plan((find, use))) == "search(customer) summarize(objects=0.hits.0+0,style)"

@@ -1,4 +1,4 @@
-"""Rows of every file format, with their lines, and what cannot be read said with its place."""
+"""Rows of every file format, with their lines; errors name the place."""
 
 import json
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_a_plan_in_parquet_may_be_nested(tmp_path: Path) -> None:
     assert [row.plan.to_json() for row in dataset.rows if isinstance(row, Example)] == [PLAN]
 
 
-def test_a_ragged_line_of_a_table_is_rejected_alone(tmp_path: Path) -> None:
+def test_only_the_ragged_lines_of_a_table_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("query,plan\na task,[]\none cell\nb task,[],more\nc task,[]\n", encoding="utf-8")
     dataset = read_dataset(str(path), None)
@@ -69,7 +69,7 @@ def test_a_ragged_line_of_a_table_is_rejected_alone(tmp_path: Path) -> None:
     ]
 
 
-def test_lines_are_decoded_late(tmp_path: Path) -> None:
+def test_lines_are_decoded_only_by_decode_row(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b'\xef\xbb\xbf{"a": 1}\n\n{"a": }\r\n')
     assert list(read_raw_rows(str(path))) == [RawLine(1, b'{"a": 1}'), RawLine(3, b'{"a": }\r')]
@@ -79,7 +79,7 @@ def test_lines_are_decoded_late(tmp_path: Path) -> None:
     assert second.raw == '{"a": }'
 
 
-def test_a_list_that_is_nearly_json_is_mended_by_the_lenient_reader_alone(tmp_path: Path) -> None:
+def test_a_list_that_is_nearly_json_is_repaired_only_by_the_lenient_reader(tmp_path: Path) -> None:
     path = tmp_path / "rows.json"
     path.write_text("[{'query': 'a'},\n{'query': 'b'},]", encoding="utf-8")
     with pytest.raises(DatasetError, match=r"is not JSON: .*line 1"):

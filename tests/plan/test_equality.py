@@ -12,7 +12,7 @@ from platypus.plan.plan import Plan, Reference, Step, Value
 from tests.plan.test_plan import plan
 
 
-def test_independent_steps_may_change_places(tools: Catalogue) -> None:
+def test_plans_that_differ_in_the_order_of_independent_steps_are_the_same(tools: Catalogue) -> None:
     a = plan(tools, ("me", {}), ("card", {}), ("take", {"who": "$$PREV[0]", "ordered": ["$$PREV[1].n"]}))
     b = plan(tools, ("card", {}), ("me", {}), ("take", {"ordered": ["$$PREV[0].n"], "who": "$$PREV[1]"}))
     assert same(a, b, tools)
@@ -40,7 +40,7 @@ def test_fingerprints_are_equal_exactly_for_plans_that_are_the_same(tools: Catal
     assert len(fingerprint(one, tools)) == 16
 
 
-def test_order_matters_only_where_the_schema_says_so(tools: Catalogue) -> None:
+def test_the_order_of_elements_matters_unless_the_array_is_a_set(tools: Catalogue) -> None:
     assert same(plan(tools, ("take", {"many": ["a", "b"]})), plan(tools, ("take", {"many": ["b", "a"]})), tools)
     assert not same(plan(tools, ("take", {"ordered": [1, 2]})), plan(tools, ("take", {"ordered": [2, 1]})), tools)
     assert same(plan(tools, ("take", {"ordered": [1]})), plan(tools, ("take", {"ordered": [1.0]})), tools)
@@ -63,7 +63,7 @@ def test_order_matters_only_where_the_schema_says_so(tools: Catalogue) -> None:
         ),
     ],
 )
-def test_what_is_not_the_same(tools: Catalogue, a: list[Any], b: list[Any]) -> None:
+def test_plans_that_are_not_the_same(tools: Catalogue, a: list[Any], b: list[Any]) -> None:
     assert not same(plan(tools, *a), plan(tools, *b), tools)
 
 

@@ -51,7 +51,7 @@ def test_each_repair_has_its_name_and_is_counted(text: str, data: Any, repairs: 
         *("[1,,2]", "nothing", "[1] and more", "{'a' 1}", "['a", r"['\u12']", "[" * 5000, "[,1]", "", "[1.2.3]"),
     ],
 )
-def test_what_could_be_meant_in_several_ways_or_is_cut_off_is_not_mended(text: str) -> None:
+def test_ambiguous_or_truncated_text_is_not_repaired(text: str) -> None:
     read = read_loosely(text)
     assert read.data == parse_json(text)
     assert isinstance(read.data, Malformed)
@@ -59,7 +59,7 @@ def test_what_could_be_meant_in_several_ways_or_is_cut_off_is_not_mended(text: s
 
 
 @given(JSON)
-def test_valid_json_is_read_as_it_is(data: Any) -> None:
+def test_valid_json_is_read_unchanged(data: Any) -> None:
     read = read_loosely(json.dumps(data))
     assert (read.data, read.repairs) == (data, ())
 
@@ -70,20 +70,20 @@ def test_valid_json_is_read_as_it_is(data: Any) -> None:
         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
     )
 )
-def test_what_python_printed_is_read_back(data: Any) -> None:
+def test_the_repr_of_python_data_is_read_back(data: Any) -> None:
     assert read_loosely(repr(data)).data == data
 
 
 @given(st.text(max_size=60))
-def test_no_text_is_too_strange(text: str) -> None:
+def test_any_text_is_repaired_or_malformed_without_repairs(text: str) -> None:
     read = read_loosely(text)
     assert not (isinstance(read.data, Malformed) and read.repairs)
 
 
 def test_elements_of_a_list_have_their_place_and_their_own_repairs() -> None:
     text = "[{'a': 1},\n 2\n {\"b\": 3,}]"
-    found = [(text[element.start], element.read.data, element.read.repairs) for element in read_list_loosely(text)]
-    assert found == [
+    elements = [(text[element.start], element.read.data, element.read.repairs) for element in read_list_loosely(text)]
+    assert elements == [
         ("{", {"a": 1}, ("single quotes (1)",)),
         ("2", 2, ("missing comma (1)",)),
         ("{", {"b": 3}, ("trailing comma (1)",)),

@@ -1,4 +1,4 @@
-"""Plans as text: what is printed is read back unchanged, and no text of any kind raises."""
+"""Plans as text: a printed plan is read back unchanged, and no text raises."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ def plans(draw: st.DrawFn) -> Plan:
 @pytest.mark.parametrize("notation", NOTATIONS)
 @settings(deadline=None)
 @given(plan=plans())
-def test_what_is_printed_is_read_back(notation: Notation, plan: Plan) -> None:
+def test_a_printed_plan_is_read_back(notation: Notation, plan: Plan) -> None:
     assert read_plan(print_plan(plan, notation), notation, None) == plan
 
 
@@ -70,7 +70,7 @@ def test_what_is_printed_is_read_back(notation: Notation, plan: Plan) -> None:
 @example('f(a="\\ud800")')
 @example("f()\ng(a=$999999999999999999999)")
 @example("")
-def test_no_text_raises_and_what_is_read_is_printed_alike(notation: Notation, text: str) -> None:
+def test_no_text_raises_and_a_plan_that_was_read_survives_printing(notation: Notation, text: str) -> None:
     plan = read_plan(text, notation, None)
     if isinstance(plan, Malformed):
         assert plan.text == text and plan.reason
@@ -169,13 +169,13 @@ def test_malformed_calls_say_where_and_why(text: str, position: int, reason: str
         ("f(a=Infinity)", "not a JSON number"),
     ],
 )
-def test_calls_that_are_no_plan(text: str, reason: str) -> None:
+def test_calls_with_an_invalid_structure(text: str, reason: str) -> None:
     malformed = read_plan(text, "calls", None)
     assert isinstance(malformed, Malformed) and reason in malformed.reason
 
 
 @pytest.mark.parametrize("notation", NOTATIONS)
-def test_with_a_catalogue_only_its_valid_plans_are_read(notation: Notation) -> None:
+def test_with_a_catalogue_only_plans_that_are_valid_for_it_are_read(notation: Notation) -> None:
     catalogue: Catalogue = catalogue_from_json(
         [{"name": "f", "inputSchema": {"properties": {"a": {"type": "integer"}}}}]
     )
@@ -192,7 +192,7 @@ def test_calls_are_at_least_three_times_shorter_than_json() -> None:
 
 @settings(deadline=None)
 @given(plans())
-def test_of_a_plan_under_way_the_complete_steps_are_read(plan: Plan) -> None:
+def test_the_complete_steps_of_an_unfinished_plan_are_read(plan: Plan) -> None:
     for notation in NOTATIONS:
         text = print_plan(plan, notation)
         read = [read_begun(text[:end], notation, None) for end in range(len(text) + 1)]

@@ -33,26 +33,26 @@ def read(catalogue: Catalogue, *steps: tuple[str, dict[str, Any]]) -> Plan | Mal
 
 
 def plan(catalogue: Catalogue, *steps: tuple[str, dict[str, Any]]) -> Plan:
-    made = read(catalogue, *steps)
-    assert isinstance(made, Plan), made
-    return made
+    result = read(catalogue, *steps)
+    assert isinstance(result, Plan), result
+    return result
 
 
 # ---------------------------------------------------------------- the original's two sample answers
 
 
 def test_the_first_sample_is_a_plan(crm: Catalogue) -> None:
-    made = parse_plan(FIRST_SAMPLE, crm)
-    assert isinstance(made, Plan)
-    assert str(made) == FIRST_SAMPLE
-    assert made.dependencies() == (frozenset(), frozenset({0}))
+    result = parse_plan(FIRST_SAMPLE, crm)
+    assert isinstance(result, Plan)
+    assert str(result) == FIRST_SAMPLE
+    assert result.dependencies() == (frozenset(), frozenset({0}))
 
 
 def test_the_second_sample_does_not_parse(crm: Catalogue) -> None:
-    made = parse_plan(SECOND_SAMPLE, crm)
-    assert isinstance(made, Malformed)
-    assert made.problems[0].kind == "json"
-    assert made.problems[0].position == SECOND_SAMPLE.index("\\")
+    result = parse_plan(SECOND_SAMPLE, crm)
+    assert isinstance(result, Malformed)
+    assert result.problems[0].kind == "json"
+    assert result.problems[0].position == SECOND_SAMPLE.index("\\")
 
 
 # ---------------------------------------------------------------- checks
@@ -66,9 +66,9 @@ def test_a_plan_cannot_refer_forward_or_to_itself() -> None:
 
 @pytest.mark.parametrize("value", ["see $$PREV[0] for more", ["x $$PREV[0]"], {"k": "$$PREV[0]"}, [["$$PREV[0]"]]])
 def test_a_reference_is_a_whole_value_or_a_whole_element(tools: Catalogue, value: Any) -> None:
-    made = read(tools, ("me", {}), ("any", {"x": value}))
-    assert isinstance(made, Malformed)
-    assert "merely contains a reference" in made.reason
+    result = read(tools, ("me", {}), ("any", {"x": value}))
+    assert isinstance(result, Malformed)
+    assert "merely contains a reference" in result.reason
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_reference_is_a_whole_value_or_a_whole_element(tools: Catalogue, value
         {"level": "high", "flag": False},
     ],
 )
-def test_what_a_valid_plan_may_say(tools: Catalogue, arguments: dict[str, Any]) -> None:
+def test_arguments_of_valid_plans(tools: Catalogue, arguments: dict[str, Any]) -> None:
     before = [("me", {}), ("any", {}), ("card", {}), ("users", {}), ("drop", {"who": "U-1"})]
     assert isinstance(read(tools, *before, ("take", arguments)), Plan)
 
@@ -110,26 +110,26 @@ def test_what_a_valid_plan_may_say(tools: Catalogue, arguments: dict[str, Any]) 
         ({"whom": "U-1"}, "unknown-argument"),
     ],
 )
-def test_what_a_valid_plan_may_not_say(tools: Catalogue, arguments: dict[str, Any], kind: str) -> None:
+def test_arguments_of_invalid_plans(tools: Catalogue, arguments: dict[str, Any], kind: str) -> None:
     before = [("me", {}), ("any", {}), ("card", {}), ("users", {}), ("drop", {"who": "U-1"})]
-    made = read(tools, *before, ("take", arguments))
-    assert isinstance(made, Malformed)
-    assert made.problems[0].kind == kind
-    assert made.problems[0].where.startswith("step 5")
+    result = read(tools, *before, ("take", arguments))
+    assert isinstance(result, Malformed)
+    assert result.problems[0].kind == kind
+    assert result.problems[0].where.startswith("step 5")
 
 
 def test_unknown_tools_and_missing_arguments(tools: Catalogue) -> None:
-    made = read(tools, ("fly", {}), ("must", {}))
-    assert isinstance(made, Malformed)
-    assert [(problem.kind, problem.where) for problem in made.problems] == [
+    result = read(tools, ("fly", {}), ("must", {}))
+    assert isinstance(result, Malformed)
+    assert [(problem.kind, problem.where) for problem in result.problems] == [
         ("unknown-tool", "step 0"),
         ("missing-argument", "step 1 (must)"),
     ]
 
 
 def test_arguments_in_catalogue_order(tools: Catalogue) -> None:
-    made = plan(tools, ("take", {"flag": True, "who": "U-1"}))
-    assert list(made.ordered(tools).steps[0].arguments) == ["who", "flag"]
+    result = plan(tools, ("take", {"flag": True, "who": "U-1"}))
+    assert list(result.ordered(tools).steps[0].arguments) == ["who", "flag"]
 
 
 # ---------------------------------------------------------------- properties
@@ -144,7 +144,7 @@ LITERALS = st.recursive(
 
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
-    """Any plan at all, for no catalogue in particular."""
+    """Any plan, without a catalogue."""
     steps = []
     for i in range(draw(st.integers(0, 4))):
         parts = st.lists(st.from_regex(r"[A-Za-z0-9_-]+( [a-z]+)?", fullmatch=True), max_size=2)
@@ -155,9 +155,9 @@ def plans(draw: st.DrawFn) -> Plan:
 
 
 @given(plans())
-def test_what_is_printed_is_read_back(made: Plan) -> None:
-    assert parse_plan(str(made)) == made
-    assert plan_from_json(made.to_json()) == made
+def test_a_printed_plan_is_read_back(plan: Plan) -> None:
+    assert parse_plan(str(plan)) == plan
+    assert plan_from_json(plan.to_json()) == plan
 
 
 @given(st.text() | st.from_regex(r'\[\{"tool_name": .*', fullmatch=False))
@@ -201,8 +201,8 @@ def test_real_plans(shared_data: Path) -> None:
     for name in ("train", "test"):
         for line in (shared_data / "seed" / f"{name}.jsonl").read_text().splitlines():
             row = json.loads(line)
-            made = plan_from_json(row["plan"], catalogue)
-            if isinstance(made, Plan):
+            result = plan_from_json(row["plan"], catalogue)
+            if isinstance(result, Plan):
                 assert row["valid"], row["query"]
-                assert parse_plan(str(made), catalogue) == made
-                assert same(made, made.ordered(catalogue), catalogue)
+                assert parse_plan(str(result), catalogue) == result
+                assert same(result, result.ordered(catalogue), catalogue)

@@ -30,13 +30,13 @@ def shop() -> Catalogue:
     return catalogue_from_json([{"name": "list_items", "inputSchema": {"type": "object", "properties": properties}}])
 
 
-def test_the_second_sample_is_mended_and_refers_to_itself(crm: Catalogue) -> None:
+def test_the_second_sample_is_repaired_but_refers_to_itself(crm: Catalogue) -> None:
     assert isinstance(parse_plan(SECOND_SAMPLE, crm), Malformed)
     mended = mend_plan(SECOND_SAMPLE, crm)
     assert mended.repairs == ("escaped dollar (1)", "missing comma (1)")
-    made = plan_from_json(mended.data, crm)
-    assert isinstance(made, Malformed)
-    assert [str(problem) for problem in made.problems] == [
+    plan = plan_from_json(mended.data, crm)
+    assert isinstance(plan, Malformed)
+    assert [str(problem) for problem in plan.problems] == [
         "step 0, argument 'customer': $$PREV[0] refers to its own output",
         "step 1, argument 'objects': $$PREV[1] refers to its own output",
     ]
@@ -75,7 +75,7 @@ def test_a_plan_in_another_form_becomes_canonical(data: Any, repairs: list[str],
     assert (mended.data, list(mended.repairs)) == (CANONICAL, repairs)
 
 
-def test_a_backslash_before_a_reference_goes_and_a_step_without_arguments_gets_none() -> None:
+def test_a_backslash_before_a_reference_is_removed_and_missing_arguments_become_an_empty_list() -> None:
     mended = mend_plan([{"tool_name": "a"}, {"tool_name": "b", "arguments": {"x": ["\\$$PREV[0]", "\\$5"]}}])
     assert mended.data == [
         {"tool_name": "a", "arguments": []},
@@ -102,7 +102,7 @@ def test_a_backslash_before_a_reference_goes_and_a_step_without_arguments_gets_n
         ("colour", "red", "red", []),
     ],
 )
-def test_values_and_names_are_mended_as_the_tool_has_them(
+def test_names_and_values_are_repaired_to_those_of_the_tool(
     name: str, value: Any, mended: Any, repairs: list[str], shop: Catalogue
 ) -> None:
     read = mend_plan(

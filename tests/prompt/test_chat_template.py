@@ -43,7 +43,7 @@ def test_a_chat_is_the_prompt_byte_for_byte_and_token_for_token(tmp_path: Path, 
         assert text.removeprefix(tokenizer.bos_token or "").removeprefix(" ") == prompt.text(request)
 
 
-def test_no_template_of_the_base_is_left(tmp_path: Path) -> None:
+def test_the_template_of_the_base_is_replaced(tmp_path: Path) -> None:
     tokenizer = byte_bpe_tokenizer()
     tokenizer.chat_template = {"default": "hello", "tool_use": "tools"}  # type: ignore[assignment]
     prompt = Prompt(tokenizer, CATALOGUE)

@@ -1,4 +1,4 @@
-"""Markers are read from the request alone, stand for exactly its text, and make no plan that is not valid."""
+"""Markers depend on the request alone, stand for exactly its text, and lead to valid plans only."""
 
 import re
 from random import Random
@@ -57,11 +57,11 @@ SHARED = catalogue_from_json(
         ("nothing to name here", "nothing to name here"),
     ],
 )  # fmt: skip
-def test_what_a_request_names(request_: str, marked: str) -> None:
+def test_values_of_a_request_get_markers(request_: str, marked: str) -> None:
     assert request_with_markers(request_) == marked
 
 
-def test_a_house_number_belongs_to_its_street_and_a_quantity_to_no_name() -> None:
+def test_a_house_number_is_part_of_its_street_but_a_quantity_is_not_part_of_a_name() -> None:
     assert marked_texts("Send 3 Laptops to 9 Hill Street") == ("Laptops", "9 Hill Street")
 
 
@@ -79,7 +79,7 @@ def test_markers_only_add_to_a_request(request: str) -> None:
         assert re.sub(r"<[1-9][0-9]?>", "", request_with_markers(request)) == request
 
 
-def test_a_plan_points_where_any_text_is_allowed() -> None:
+def test_a_plan_uses_markers_only_where_any_text_is_allowed() -> None:
     request = "Share it with Ann and CD-2 on 2024-05-01 as Owner, code CD-2, by Ann."
     values = {"with": ["Ann", "CD-2", "else"], "on": "2024-05-01", "as": "Owner", "code": "CD-2", "note": {"by": "Ann"}}
     plan = Plan((Step("share", {**values, "any": "Ann"}),))  # type: ignore[dict-item]
@@ -105,22 +105,24 @@ def prompt(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def decide(prompt: Prompt, catalogue: Catalogue, request: str, seed: int) -> str:
-    """A random plan that likes markers."""
+    """A random plan in which markers are likely."""
     vocabulary = Vocabulary(prompt.tokenizer, size=len(prompt.tokenizer))  # type: ignore[arg-type]
     state = Constraint.compile(vocabulary, catalogue, "calls", max_steps=4, markers=True).start(
         prompt.marked_texts(request)
     )
     rng, size = np.random.default_rng(seed), vocabulary.tokens.vocab_size
-    liked = np.array([b"<" in vocabulary.token(token) for token in range(size)])
+    has_marker = np.array([b"<" in vocabulary.token(token) for token in range(size)])
     while not state.ended:
         if not state.forced():
-            state.append(state.best(rng.normal(size=size) + 4 * liked) if len(state.ids) < 150 else state.shortest())
+            state.append(
+                state.best(rng.normal(size=size) + 4 * has_marker) if len(state.ids) < 150 else state.shortest()
+            )
     assert not state.noncanonical_tokens
     return state.text
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_under_the_grammar_only_markers_of_the_request_are_said(prompt: Prompt, seed: int) -> None:
+def test_under_the_grammar_only_markers_of_the_request_are_generated(prompt: Prompt, seed: int) -> None:
     for request in ("Share it with Ann, CD-2 and Eve", "Share it with Ann", "Share it"):
         text = decide(prompt, SHARED, request, seed)
         plan = prompt.read(text, request)
@@ -129,16 +131,16 @@ def test_under_the_grammar_only_markers_of_the_request_are_said(prompt: Prompt, 
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_what_is_generated_is_legal_and_read_back(prompt: Prompt, seed: int) -> None:
+def test_generated_examples_are_legal_under_the_grammar_and_read_back(prompt: Prompt, seed: int) -> None:
     catalogue = random_catalogue(Random(seed), tools=6)
     prompt = Prompt(prompt.tokenizer, catalogue, "calls", markers=True)
     vocabulary = Vocabulary(prompt.tokenizer, size=len(prompt.tokenizer))  # type: ignore[arg-type]
     constraint = Constraint.compile(vocabulary, catalogue, "calls", max_steps=6, markers=True)
-    pointed = 0
+    with_marker = 0
     for row in generate_examples(catalogue, GenerateSettings(examples=30), seed=seed):
         answer = prompt.answer(row)
         assert isinstance(row, Example) and prompt.read(answer, row.query) == row.plan.ordered(catalogue)
-        pointed += "<1>" in answer
+        with_marker += "<1>" in answer
         state = constraint.start(prompt.marked_texts(row.query))
         for token in (*vocabulary.encode(answer), vocabulary.end):
             assert (
@@ -147,4 +149,4 @@ def test_what_is_generated_is_legal_and_read_back(prompt: Prompt, seed: int) -> 
                 else token in state.legal(state.candidates())
             )
             state.append(token)
-    assert pointed > 5
+    assert with_marker > 5

@@ -1,4 +1,4 @@
-"""The prompt as text and tokens: one BOS, one EOS, prompt and answer encoded apart."""
+"""The prompt as text and tokens: one BOS, one EOS, prompt and answer encoded separately."""
 
 import pytest
 from hypothesis import given, settings
@@ -55,7 +55,7 @@ words = st.text(max_size=40) | st.sampled_from(
 
 @settings(deadline=None, max_examples=60)
 @given(query=words, output=words)
-def test_one_bos_one_eos_and_an_answer_encoded_apart(
+def test_one_bos_one_eos_and_an_answer_that_is_encoded_separately(
     tokenizer: PreTrainedTokenizerBase, query: str, output: str
 ) -> None:
     prompt = Prompt(tokenizer, None)
@@ -68,7 +68,10 @@ def test_one_bos_one_eos_and_an_answer_encoded_apart(
     assert ids[:length] == prompt.ids(query) == prompt.row_ids(row)
     assert list(encoded.labels) == [-100] * length + ids[length:]
     decoded = tokenizer.decode(ids[length:], skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    assert decoded in (output, output.removeprefix(" "))  # sentencepiece takes a first space for its own
+    assert decoded in (
+        output,
+        output.removeprefix(" "),
+    )  # sentencepiece takes a leading space for its own marker of a word
     assert tokenizer.decode(ids[len(bos) : length], clean_up_tokenization_spaces=False) == prompt.text(query)
 
 

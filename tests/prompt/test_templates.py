@@ -23,7 +23,7 @@ def test_a_planner_prompt_is_the_alpaca_template_with_the_request_as_input(notat
 
 
 @pytest.mark.parametrize("catalogue", [CATALOGUE, None])
-def test_a_prompt_is_its_frame_around_the_request_whatever_the_request_says(catalogue: Catalogue | None) -> None:
+def test_a_prompt_is_its_frame_around_the_request_whatever_the_request_contains(catalogue: Catalogue | None) -> None:
     before, after = frame(catalogue, "calls")
     prompt = Prompt(byte_bpe_tokenizer(), catalogue, "calls")
     for request in ("Sum up {input}", "{instruction} {0}", "\N{OBJECT REPLACEMENT CHARACTER}", ""):

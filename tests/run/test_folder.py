@@ -1,4 +1,4 @@
-"""The run folder: skipping, forcing, locking, fingerprints; work that was cut off."""
+"""The run folder: skipping, forcing, locking, fingerprints, interrupted work."""
 
 import errno
 import fcntl
@@ -52,7 +52,7 @@ def do(run: Run, text: str = "first", *, stage: str = "refine", force: bool = Fa
 
 
 def written(run: Run, stage: str = "refine") -> str:
-    """What all the files of a finished stage hold."""
+    """The content of all files of a finished stage."""
     (text,) = {(run.folder(stage) / name).read_text(encoding="utf-8") for name in FILES}
     return text
 
@@ -100,7 +100,7 @@ def test_a_new_run_needs_a_recipe_that_can_be_read(tmp_path: Path) -> None:
         Run.open(CRM, recipe=write_recipe(tmp_path))
 
 
-def test_of_several_processes_none_gives_it_a_new_recipe(
+def test_several_processes_cannot_give_a_run_a_new_recipe(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
@@ -123,7 +123,7 @@ def test_a_bad_new_recipe_changes_nothing(tmp_path: Path, run: Run) -> None:
 # --- doing and skipping
 
 
-def test_the_same_work_is_skipped_and_other_work_is_done(run: Run) -> None:
+def test_the_same_work_is_skipped_and_changed_work_is_done(run: Run) -> None:
     first = do(run, "first", fraction=0.1)
     assert (first.skipped, first.results, first.folder) == (False, {"length": 5}, run.path / "refine")
     second = do(run, "changed code, same key", fraction=0.1)
@@ -135,7 +135,7 @@ def test_the_same_work_is_skipped_and_other_work_is_done(run: Run) -> None:
 
 
 @pytest.mark.parametrize("change", ["inputs", "settings", "seed"])
-def test_inputs_settings_and_seed_each_make_it_other_work(tmp_path: Path, run: Run, change: str) -> None:
+def test_a_change_of_inputs_settings_or_seed_does_the_work_again(tmp_path: Path, run: Run, change: str) -> None:
     def perform(of: Run, *, inputs: str, settings: int) -> Outcome:
         return of.perform("train", inputs={"refine": inputs}, settings={"rank": settings}, work=writer("x"))
 
@@ -151,14 +151,14 @@ def test_force_does_it_again_in_an_empty_folder(run: Run) -> None:
     assert not do(run, "second", force=True).skipped
     assert written(run) == "second"
     with pytest.raises(ZeroDivisionError):
-        run.perform("refine", inputs={"data": "0"}, settings={}, work=cut_off, force=True)
-    (left,) = run.path.glob(".refine.*")
-    assert (left / "half").exists()
+        run.perform("refine", inputs={"data": "0"}, settings={}, work=interrupted, force=True)
+    (partial,) = run.path.glob(".refine.*")
+    assert (partial / "half").exists()
     do(run, "third", force=True)
     assert {path.name for path in run.folder("refine").iterdir()} == {"a", "b", "c", "d", "deep", "stage.json"}
 
 
-def cut_off(folder: Path) -> Mapping[str, Any]:
+def interrupted(folder: Path) -> Mapping[str, Any]:
     (folder / "half").touch()
     raise ZeroDivisionError
 
@@ -178,7 +178,7 @@ def test_a_folder_without_its_record_does_not_exist(run: Run) -> None:
     assert written(run) == "anew"
 
 
-def test_the_record_tells_where_a_stage_comes_from(run: Run) -> None:
+def test_the_record_holds_inputs_settings_seed_and_versions(run: Run) -> None:
     outcome = do(run, fraction=0.5)
     record = run.record("refine")
     assert record["inputs"] == {"data": "0"} and record["settings"] == {"fraction": 0.5} and record["seed"] == 0
@@ -192,7 +192,7 @@ def test_the_record_tells_where_a_stage_comes_from(run: Run) -> None:
 # --- fingerprints
 
 
-def test_a_fingerprint_is_of_content_and_key(tmp_path: Path, run: Run) -> None:
+def test_a_fingerprint_depends_on_content_and_key_only(tmp_path: Path, run: Run) -> None:
     do(run, "text")
     first = run.fingerprint("refine")
     copy = shutil.copytree(run.path, tmp_path / "copy", copy_function=shutil.copyfile)
@@ -219,7 +219,7 @@ def test_a_file_edited_added_or_removed_by_hand_changes_the_fingerprint(run: Run
     assert len(seen) == 4
 
 
-def test_a_stage_is_done_again_when_its_input_was(run: Run) -> None:
+def test_a_stage_is_done_again_if_its_input_was(run: Run) -> None:
     def train() -> Outcome:
         inputs = {"refine": run.fingerprint("refine")}
         return run.perform("train", inputs=inputs, settings={}, work=writer("adapter"))
@@ -252,10 +252,10 @@ def test_a_second_process_gets_one_clear_error(tmp_path: Path, run: Run) -> None
     finally:
         other.kill()
         other.communicate()
-    assert not do(run, stage="merge").skipped, "the lock of a dead process holds nobody up"
+    assert not do(run, stage="merge").skipped, "the lock of a dead process is released"
 
 
-def test_work_that_was_cut_off_is_taken_up_by_the_same_work_alone(run: Run) -> None:
+def test_interrupted_work_is_continued_only_by_the_same_work(run: Run) -> None:
     def seen_by(rank: int) -> list[str]:
         seen = []
 
@@ -272,22 +272,22 @@ def test_work_that_was_cut_off_is_taken_up_by_the_same_work_alone(run: Run) -> N
     assert seen_by(8) == []
     assert seen_by(8) == ["checkpoint"]
     assert seen_by(4) == []
-    assert seen_by(8) == [], "other work has wiped it"
+    assert seen_by(8) == [], "other work has deleted it"
     assert len(list(run.path.glob(".train.*"))) == 1
 
 
-def test_a_redo_that_was_cut_off_is_finished_before_it_is_skipped(run: Run) -> None:
+def test_an_interrupted_repetition_is_finished_before_the_stage_is_skipped(run: Run) -> None:
     do(run, "old")
     with pytest.raises(ZeroDivisionError):
-        run.perform("refine", inputs={"data": "0"}, settings={}, work=cut_off, force=True)
-    assert written(run) == "old", "what was finished stays until the new one is"
+        run.perform("refine", inputs={"data": "0"}, settings={}, work=interrupted, force=True)
+    assert written(run) == "old", "the old result stays until the new one is finished"
     assert not do(run, "new").skipped
     assert written(run) == "new"
     assert do(run, "new").skipped
 
 
 def test_a_full_disk_is_one_clear_error_and_loses_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Full when the stage writes, or when its record is written; another error of the system stays what it is."""
+    """Full while the stage writes, or while its record is written. Other errors of the system are passed on."""
     do(run, "old")
 
     def refuse(code: int) -> Callable[..., Any]:
@@ -312,12 +312,12 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(run: Run, monkeypatch:
 
 def test_the_lock_is_free_after_work_that_failed(run: Run) -> None:
     with pytest.raises(ZeroDivisionError):
-        run.perform("train", inputs={}, settings={}, work=cut_off)
+        run.perform("train", inputs={}, settings={}, work=interrupted)
     with (run.path / ".lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_seconds_are_those_of_the_work(run: Run) -> None:
+def test_seconds_are_the_duration_of_the_work(run: Run) -> None:
     def work(folder: Path) -> Mapping[str, Any]:
         time.sleep(0.05)
         return {}

@@ -20,7 +20,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def killed_before(number: int, action: Callable[[], object]) -> bool:
-    """Run `action` in a child that dies, without any clean-up, before its nth touch of the disk; whether it died."""
+    """Run `action` in a child that dies without clean-up before its nth access to the disk; returns whether it died."""
     touches = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}
     seen = 0
 
@@ -50,7 +50,7 @@ def test_killed_at_any_moment_a_finished_stage_is_never_lost(tmp_path: Path, run
         shutil.copytree(before, run.path)
         if not killed_before(touch, lambda: do(Run.open(run.path), "new", changed=True)):
             break
-        assert not run.is_done("refine") or written(run) in ended, "what is seen before the recovery is whole"
+        assert not run.is_done("refine") or written(run) in ended, "what is seen before the recovery is complete"
         opened = Run.open(run.path)
         assert written(opened, "generate") == "upstream"
         text = written(opened)
@@ -65,14 +65,14 @@ def test_killed_at_any_moment_a_finished_stage_is_never_lost(tmp_path: Path, run
 
 
 def test_killed_at_any_moment_of_its_recovery_a_finished_stage_is_never_lost(tmp_path: Path, run: Run) -> None:
-    """The worst place: the old folder is out of the way and the new one is not yet in."""
+    """The worst moment: the old folder has been moved away and the new one is not yet in place."""
     do(run, "old")
     (run.path / "refine").rename(run.path / ".refine.old")
     do(run, "new", changed=True)
     (run.path / "refine").rename(run.path / f".refine.{run.record('refine')['key']}.partial")
     broken = tmp_path / "broken"
     shutil.copytree(run.path, broken)
-    assert do(run, "new", changed=True).skipped, "a run that is open already recovers too"
+    assert do(run, "new", changed=True).skipped, "a run that is already open recovers too"
     touch = 0
     while True:
         touch += 1

@@ -1,4 +1,4 @@
-"""Recipes: strict tables, one clear error for each mistake, the original's defaults, and its recipe complete."""
+"""Recipes: unknown keys and impossible values are clear errors; the shipped recipes are complete."""
 
 import tomllib
 from pathlib import Path
@@ -90,7 +90,7 @@ def test_an_impossible_value_is_named_with_what_is_possible(tmp_path: Path, tabl
     assert error.remedy == f"Leave it out for the default, {default!r}."
 
 
-def test_all_mistakes_of_a_recipe_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_of_a_recipe_are_reported_at_once(tmp_path: Path) -> None:
     error = error_of(tmp_path, "[train]\nrank = 0\nepoch = 3\n[prompt]\nnotation = 'xml'")
     assert error.what == "3 problems"
     assert "train.rank = 0" in error.remedy
@@ -124,7 +124,7 @@ VALUES = st.recursive(
 
 
 @given(table=st.sampled_from([None, *Recipe.model_fields]), value=VALUES, key=st.text("abcdefgrnk_", min_size=1))
-def test_whatever_a_recipe_holds_it_loads_or_is_a_recipe_error(
+def test_any_recipe_loads_or_is_a_recipe_error(
     tmp_path_factory: pytest.TempPathFactory, table: str | None, value: Any, key: str
 ) -> None:
     lines = f"{key} = {toml(value)}" if table is None else f"{table} = {toml({key: value, 'rank': value})}"
@@ -151,7 +151,7 @@ def toml(value: Any) -> str:
             return str(value)
 
 
-def test_the_original_recipe_leaves_no_key_out() -> None:
+def test_the_original_recipe_shows_every_key() -> None:
     document = tomllib.loads((RECIPES / "llama-2-13b.toml").read_text(encoding="utf-8"))
     for name, field in Recipe.model_fields.items():
         if name not in ("pretrain", "teacher") and isinstance(field.default, Settings):
@@ -159,7 +159,7 @@ def test_the_original_recipe_leaves_no_key_out() -> None:
             assert left_out <= {"warmup_steps", "patience", "limit", "max_tools", "encoder", "seconds"}, name
 
 
-def test_the_recipe_with_a_teacher_leaves_no_key_of_it_out() -> None:
+def test_the_recipe_with_a_teacher_shows_every_key_of_its_table() -> None:
     text = (RECIPES / "teacher.toml").read_text(encoding="utf-8")
     assert set(type(Recipe().teacher).model_fields) - tomllib.loads(text)["teacher"].keys() == {"style"}
     assert "# style = " in text

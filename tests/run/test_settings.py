@@ -1,4 +1,4 @@
-"""The tables of a recipe: defaults within their limits, and values that contradict one another refused."""
+"""The tables of a recipe: defaults are within their limits, and contradictory values are refused."""
 
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ MINE = "catalogue = 'tools.json'\n[teacher]\nmodel = 'm'\n"
         (MINE + "[generate]\nexamples = 0", "[teacher] adds to the generated examples, but none", "Set `catalogue`"),
     ],
 )
-def test_a_teacher_without_work_or_sense_is_refused(tmp_path: Path, text: str, what: str, remedy: str) -> None:
+def test_an_inconsistent_teacher_is_refused(tmp_path: Path, text: str, what: str, remedy: str) -> None:
     error = error_of(tmp_path, text)
     assert error.what.startswith(what) and error.remedy.startswith(remedy)
 
@@ -86,12 +86,12 @@ def test_markers_need_calls() -> None:
 
 
 @given(micro=st.integers(-4, 64) | st.sampled_from(["auto", "all", "5"]))
-def test_a_micro_batch_is_any_number_or_left_to_the_forecast(micro: int | str) -> None:
-    """It is memory, not mathematics: it need not divide the batch."""
+def test_a_micro_batch_is_any_number_or_auto(micro: int | str) -> None:
+    """It need not divide the batch, since it affects only memory and speed."""
     possible = micro == "auto" or (isinstance(micro, int) and micro >= 1)
     try:
-        table = TrainSettings.model_validate({"batch_size": 16, "micro_batch_size": micro})
+        settings = TrainSettings.model_validate({"batch_size": 16, "micro_batch_size": micro})
     except ValidationError:
         assert not possible
     else:
-        assert possible and table.micro_batch_size == micro
+        assert possible and settings.micro_batch_size == micro

@@ -1,4 +1,4 @@
-"""The command as the tests run it, in this process or in one of its own, and the small jobs that they give it."""
+"""Runs the command for tests, in this process or in one of its own, and writes recipes for small jobs."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ CRM = ROOT / "examples" / "crm" / "catalogue.json"
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command left behind."""
+    """The result of a command: its exit code and what it printed."""
 
     code: int
     out: str
@@ -47,7 +47,7 @@ def apart(*words: object, typed: str = "") -> Ran:
 
 
 def write_recipe(folder: Path, *, base: Path | str = "none", catalogue: Path | None = CRM, tables: str = "") -> Path:
-    """A recipe for a job of seconds; `tables` is TOML that stands behind the two names."""
+    """A recipe for a job of seconds; `tables` is TOML that follows `base` and `catalogue`."""
     named = f'catalogue = "{catalogue}"\n' if catalogue else ""
     path = folder / "recipe.toml"
     path.write_text(f'base = "{base}"\n{named}{tables}', encoding="utf-8")

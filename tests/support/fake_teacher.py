@@ -1,4 +1,4 @@
-"""A teacher behind real HTTP on this machine: it knows the plans that it was shown, and misbehaves on demand."""
+"""A fake teacher behind real HTTP on this machine: it returns the plans it has seen, and fails on demand."""
 
 import json
 import re
@@ -25,7 +25,7 @@ class Handler(BaseHTTPRequestHandler):
     server: "Server"
 
     def do_POST(self) -> None:
-        """Read the whole body, then misbehave, or answer."""
+        """Read the whole body, then fail as requested, or answer."""
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         with self.server.lock:
             self.server.asked.append(body)
@@ -35,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
             fault = self.server.faults.pop(0) if self.server.faults else self.server.always
         try:
             self.answer(body) if fault is None else fault(self)
-        except OSError:  # nobody waits for the answer any more
+        except OSError:  # the client has gone away
             self.close_connection = True
         finally:
             with self.server.lock:
@@ -70,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 def completion(text: Any, *, usage: Any = None, finish: str = "stop") -> dict[str, Any]:
@@ -80,7 +80,7 @@ def completion(text: Any, *, usage: Any = None, finish: str = "stop") -> dict[st
 
 
 class Server(ThreadingHTTPServer):
-    """The server, with what it was asked, what it has answered, and what it will do wrong next."""
+    """The server, with the requests it got, the answers it gave, and the faults to come."""
 
     daemon_threads = True
 
@@ -100,11 +100,11 @@ class Server(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Its address, as a recipe names it."""
+        """Its address, as a recipe gives it."""
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that was killed is no error."""
+        """Ignore clients that were killed."""
 
 
 @contextmanager
@@ -123,31 +123,31 @@ def serving(reply: Answer) -> Iterator[Server]:
 
 
 class Scholar:
-    """A good teacher: it paraphrases by a frame, proposes what it was given, and plans what it knows."""
+    """A good teacher: it paraphrases by a fixed pattern, proposes the given requests, and knows their plans."""
 
     def __init__(self, proposals: dict[str, str] | None = None) -> None:
         self.plans = dict(proposals or {})  # request → plan
         self.proposals = list(self.plans)
 
     def __call__(self, system: str, user: str) -> str:
-        """The reply."""
-        asked = REQUEST.search(user)
-        if asked is None:
+        """The reply to a system and a user message."""
+        match = REQUEST.search(user)
+        if match is None:
             return json.dumps(self.proposals)
         if "PREV[1]" in system:  # the rules of a plan
-            return f"```json\n{self.plans.get(asked[1], '[]')}\n```"
+            return f"```json\n{self.plans.get(match[1], '[]')}\n```"
         plan, count = PLAN.search(user), WRITE.search(user)
         assert plan and count
-        made = [self.paraphrase(asked[1], k) for k in range(int(count[1]))]
-        self.plans |= dict.fromkeys(made, plan[1])
-        return json.dumps(made)
+        paraphrases = [self.paraphrase(match[1], k) for k in range(int(count[1]))]
+        self.plans |= dict.fromkeys(paraphrases, plan[1])
+        return json.dumps(paraphrases)
 
     def paraphrase(self, request: str, k: int) -> str:
-        """One other wording."""
+        """A paraphrase of the request, the k-th of three patterns."""
         return f"{('Somebody asked me this', 'As soon as you can', 'For the weekly report')[k % 3]}: {request}"
 
 
-# ---------------------------------------------------------------- what it can do wrong
+# ---------------------------------------------------------------- faults
 
 
 def status(code: int, message: str = "no", **headers: str) -> Fault:
@@ -156,7 +156,7 @@ def status(code: int, message: str = "no", **headers: str) -> Fault:
 
 
 def raw(data: Any) -> Fault:
-    """Something with status 200."""
+    """A response with status 200 and this content."""
     return lambda handler: handler.send(200, data)
 
 
@@ -176,5 +176,5 @@ def hang(handler: Handler) -> None:
 
 
 def drop(handler: Handler) -> None:
-    """Not a byte."""
+    """Close the connection without an answer."""
     handler.close_connection = True

@@ -1,6 +1,6 @@
-"""Processes that have torch imported already (a fork server): the command many times, or several ranks, in a second.
+"""Processes with torch already imported (a fork server), so that commands or several ranks start within a second.
 
-What runs in them must be a function of a module, and its arguments and result picklable.
+What runs in them must be a function at the top of a module, with picklable arguments and results.
 """
 
 import multiprocessing
@@ -17,31 +17,31 @@ from typing import Any
 import torch
 
 from platypus.cli import main
-from tests.support import tiny_models  # noqa: F401  # what a child finds imported
+from tests.support import tiny_models  # noqa: F401  # so that it is already imported in each child
 
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload([__name__, "platypus.commands.train", "tests.training.test_distributed"])
-SECONDS = 60  # in which any of these must have ended
+SECONDS = 60  # time limit of each process
 
 
 def command(log: Path, *words: object, before: Callable[[], None] | None = None) -> ForkServerProcess:
-    """The command as a process of its own that has begun; all that it says goes to `log`; `before` runs in it first."""
+    """Start the command in a process of its own. Its output goes to `log`; `before` runs in it first."""
     process = _SERVER.Process(target=_main, args=(log, [str(word) for word in words], before))
     process.start()
     return process
 
 
 def exit_code(process: ForkServerProcess) -> int | None:
-    """Wait for its end."""
+    """Wait for the process to end. Fails after SECONDS."""
     process.join(SECONDS)
     if process.is_alive():
         process.kill()
-        raise AssertionError(f"it did not end within {SECONDS} s")
+        raise AssertionError(f"the process did not end within {SECONDS} s")
     return process.exitcode
 
 
 def together(work: Callable[..., Any], *arguments: Any, ranks: int) -> list[Any]:
-    """What `work` gives in each of several processes that torch.distributed joins through gloo, by rank."""
+    """The results of `work`, by rank, in several processes that are joined by torch.distributed with gloo."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -55,7 +55,7 @@ def together(work: Callable[..., Any], *arguments: Any, ranks: int) -> list[Any]
     try:
         results = []
         for pipe in pipes:
-            assert pipe.poll(SECONDS), "one of them hangs"
+            assert pipe.poll(SECONDS), "a process hangs"
             failed, result = pickle.loads(pipe.recv_bytes())
             assert not failed, result
             results.append(result)
@@ -79,7 +79,7 @@ def _rank(rank: int, ranks: int, port: int, result: Any, work: Callable[..., Any
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     try:
         done = work(*arguments)
-        if torch.distributed.is_initialized():  # or the work has parted by itself
+        if torch.distributed.is_initialized():  # unless the work has left the group itself
             torch.distributed.barrier()
         result.send_bytes(pickle.dumps((False, done)))  # send() would share tensors, whose owner ends here
     except Exception:

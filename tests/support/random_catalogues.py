@@ -1,4 +1,4 @@
-"""Random catalogues with every feature of the schemas that Platypus knows, and random plans out of a grammar."""
+"""Random catalogues with every feature of the schema subset, and random texts of a grammar."""
 
 from random import Random
 from typing import Any
@@ -58,7 +58,7 @@ def random_schema(rng: Random, depth: int = 2) -> dict[str, Any]:
 
 
 def random_tools(rng: Random, count: int) -> Catalogue:
-    """A catalogue of so many tools. One of them needs nothing, so that there are plans."""
+    """A catalogue with `count` tools. One needs no arguments, so that there are plans."""
     tools: list[dict[str, Any]] = [{"name": "who_am_i", "outputSchema": {"type": "string", "format": "user-id"}}]
     for number in range(count - 1):
         names = rng.sample(("query", "limit", "issue.priority", "work ids", "größe", "owner", "to"), rng.randint(0, 4))
@@ -71,7 +71,7 @@ def random_tools(rng: Random, count: int) -> Catalogue:
 
 
 def _has_values(schema: dict[str, Any]) -> bool:
-    """Whether an argument may be required: a distinct array of few values may have too few of them."""
+    """Whether an argument may be required: an array of distinct elements may have too few possible values."""
     if schema.get("uniqueItems") and schema.get("minItems", 0) > 1:
         return False
     return all(
@@ -80,7 +80,7 @@ def _has_values(schema: dict[str, Any]) -> bool:
 
 
 def random_text(lark: str, rng: Random, *, limit: int = 1500) -> str | None:
-    """A text of the grammar by a random state over bytes, None if it gets too long. It must never be stranded."""
+    """A text of the grammar, drawn byte by byte; None if it gets too long. Fails if no byte is allowed."""
     matcher = LLMatcher(byte_vocabulary(), lark, log_level=0)
     assert not matcher.is_error(), matcher.get_error()
     text = bytearray()
@@ -106,7 +106,7 @@ def accepts(lark: str, text: str) -> bool:
 
 
 def refusal(constraint: Constraint, text: str) -> str | None:
-    """Where the canonical tokens of a text are not among those that may come next; None if the plan can be said."""
+    """Where the constraint refuses the canonical tokens of a text; None if it allows all of them."""
     vocabulary, state = constraint.vocabulary, constraint.start()
     ids = [*vocabulary.encode(text), vocabulary.end]
     while not state.ended:

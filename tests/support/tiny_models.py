@@ -1,7 +1,7 @@
-"""Tiny models and tokenizers that the tests build themselves: no download, no data file, a second each.
+"""Tiny models and tokenizers that tests build in about a second each, without downloads or data files.
 
-`byte_bpe_tokenizer` is a byte-level BPE as Llama 3 and Qwen have it, `sentencepiece_tokenizer` one as LLaMA 2 has
-it (byte fallback, a dummy space before the text, no padding token); `tiny_llama` is a random Llama on either.
+`byte_bpe_tokenizer` is a byte-level BPE like those of Llama 3 and Qwen, `sentencepiece_tokenizer` like that of LLaMA 2
+(byte fallback, a dummy space before the text, no padding token); `tiny_llama` is a random Llama with either.
 """
 
 import atexit
@@ -119,7 +119,7 @@ def tiny_llama(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)
-        model.lm_head.weight.data *= 8  # so that a token can be all but certain
+        model.lm_head.weight.data *= 8  # so that some tokens are almost certain
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -158,7 +158,7 @@ THINGS = (
 
 
 def examples(count: int) -> list[Example]:
-    """So many different requests with their plans, two steps every other time."""
+    """`count` different requests with their plans; every second plan has two steps."""
     rows = []
     for number in range(count):
         listed = Step("list", {"limit": number})
@@ -189,7 +189,7 @@ def tiny_run(
 
 @cache
 def overfit_run() -> Run:
-    """A run whose adapter, of all linear layers, has learned `examples(8)` by heart; made once for all tests (15 s)."""
+    """A run whose adapter, of all linear layers, has memorised `examples(8)`; made once for all tests (15 s)."""
     folder = Path(tempfile.mkdtemp(prefix="platypus-overfit-"))
     atexit.register(shutil.rmtree, folder)
     recipe = """
@@ -216,18 +216,18 @@ EXACT = TrainSettings(rank=4, dropout=0.0, target_modules="all-linear", learning
 
 
 def some_examples(count: int) -> list[EncodedExample]:
-    """Examples of all lengths, with prompts and answers of differing length."""
+    """Examples with prompts and answers of random lengths."""
     draw = torch.Generator().manual_seed(1)
-    made = []
+    encoded = []
     for number in range(count):
         prompt, answer = (int(n) for n in torch.randint(1, 30, (2,), generator=draw))
         ids = torch.randint(3, 500, (prompt + answer,), generator=draw).tolist()
-        made.append(EncodedExample((*ids, 1), prompt, f"row {number}"))
-    return made
+        encoded.append(EncodedExample((*ids, 1), prompt, f"row {number}"))
+    return encoded
 
 
 def adapted(base: Path, settings: TrainSettings = EXACT, *, moved: bool = True) -> Loaded:
-    """The base with an adapter; `moved` away from its start, so that all its weights have gradients."""
+    """The base with an adapter; if `moved`, its weights are changed so that all of them have gradients."""
     loaded = adapt(load_base(str(base), dtype="float32"), settings, seed=0)
     draw = torch.Generator().manual_seed(2)
     for name, parameter in loaded.model.named_parameters():

@@ -1,4 +1,4 @@
-"""Short trainings for the tests, and what is bitwise the same in two of them."""
+"""Short trainings for tests, and their bitwise comparison."""
 
 import json
 from dataclasses import replace
@@ -22,7 +22,7 @@ NOISY = EXACT.model_copy(update={"dropout": 0.3, "batch_size": 8, "epochs": 2})
 
 
 def related(count: int) -> list[EncodedExample]:
-    """`some_examples` behind 40 tokens that they have in common."""
+    """`some_examples` after a common prefix of 40 tokens."""
     prefix = tuple(range(100, 140))
     rows = some_examples(count)
     return [replace(row, ids=(*prefix, *row.ids), prompt_length=40 + row.prompt_length) for row in rows]
@@ -38,7 +38,7 @@ def learn(
     valid: list[EncodedExample] | None = None,
     loaded: Loaded | None = None,
 ) -> TrainingResult:
-    """Train and leave folder/adapter."""
+    """Train an adapter and save it to folder/adapter."""
     folder.mkdir(exist_ok=True)
     return fit(
         loaded or adapted(base, settings),
@@ -58,13 +58,13 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:
-    """metrics.jsonl without what a clock says."""
+    """metrics.jsonl without values that depend on time."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [{key: value for key, value in line.items() if key != "tokens_per_second"} for line in lines]
 
 
 def same(one: Path, other: Path) -> bool:
-    """Bit for bit: adapters and metrics."""
+    """Whether adapters and metrics are bitwise equal."""
     first, second = weights(one), weights(other)
     equal = first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
     return equal and metrics(one) == metrics(other)

@@ -1,8 +1,9 @@
-"""The train stage: where the adapter sits, what the stage leaves, what it refuses, and what stops it."""
+"""The train command: what it leaves, what it refuses, what stops it, and the forecast of a dry run."""
 
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,53 +18,22 @@ from platypus.model.adapters import read_card
 from platypus.model.loading import load_base
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
-from platypus.run.settings import TrainSettings
-from platypus.training.adapter import adapt
 from platypus.training.shared_prefix.loss import accumulate, answer_length
+from tests.support.command import here
 from tests.support.tiny_models import (
     CATALOGUE,
-    adapted,
     byte_bpe_tokenizer,
     examples,
     overfit_run,
     tiny_llama,
     tiny_run,
 )
+from tests.training.test_forecast import with_memory
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_llama(tmp_path_factory.mktemp("base"), context=1024)
-
-
-# ---------------------------------------------------------------- the adapter
-
-
-@pytest.mark.parametrize(
-    ("target", "layers"),
-    [
-        ("mlp", {"gate_proj", "up_proj", "down_proj"}),
-        ("attention", {"q_proj", "k_proj", "v_proj", "o_proj"}),
-        ("all-linear", {"gate_proj", "up_proj", "down_proj", "q_proj", "k_proj", "v_proj", "o_proj"}),
-        (["v_proj"], {"v_proj"}),
-    ],
-)
-def test_the_adapter_sits_on_the_named_layers_and_changes_nothing_yet(
-    base: Path, target: str | list[str], layers: set[str]
-) -> None:
-    settings = TrainSettings(rank=3, alpha=6, target_modules=target, dropout=0.0)
-    loaded = adapted(base, settings, moved=False)
-    learned = {name: p for name, p in loaded.model.named_parameters() if p.requires_grad}
-    assert {name.split(".")[-4] for name in learned} == layers
-    assert all(3 in p.shape and p.dtype == torch.float32 for p in learned.values())
-    ids = torch.tensor([[5, 6, 7]])
-    assert torch.equal(loaded.model(ids).logits, load_base(str(base)).model(ids).logits)
-
-
-def test_layers_that_the_base_lacks_are_named_beside_those_it_has(base: Path) -> None:
-    with pytest.raises(ModelError, match="c_attn") as raised:
-        adapt(load_base(str(base)), TrainSettings(target_modules=["c_attn"]), seed=0)
-    assert "'gate_proj'" in raised.value.remedy
 
 
 # ---------------------------------------------------------------- the stage
@@ -206,3 +176,32 @@ def test_rows_spoilt_since_refining_and_missing_ones_are_refused(base: Path, tmp
     bare = Run.open(tmp_path / "bare", recipe=tmp_path / "recipe.toml")
     with pytest.raises(RunError, match="refine"):
         train(bare)
+
+
+# ---------------------------------------------------------------- a dry run
+
+
+def test_a_dry_run_tells_all_and_leaves_nothing(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tiny_run(tmp_path, base=base, rows=examples(8), recipe="[train]\nbatch_size = 4\nepochs = 3")
+    before = sorted(run.path.rglob("*"))
+    told = here(capsys, "train", run.path, "--dry-run", "--json")
+    found: dict[str, Any] = json.loads(told.out)
+    assert told.code == 0 and (found["steps"], found["cut"]) == (6, {"micro_batch_size": 4, "checkpointing": False})
+    assert found["memory"]["total"] > found["memory"]["activations"] > 0 and found["seconds"] > 0
+    assert found["tokens"] > found["computed_tokens"] > 0
+    shown = here(capsys, "train", run.path, "--dry-run")
+    assert shown.code == 0
+    for name in ("optimizer steps", "tokens", "activations", "flash attention", "a whole step", "free", "time"):
+        assert name in shown.out
+    assert sorted(run.path.rglob("*")) == before
+
+
+def test_a_dry_run_of_what_cannot_fit_is_one_message(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tiny_run(tmp_path, base=base, rows=examples(8))
+    with_memory(monkeypatch, 1000)
+    refused = here(capsys, "train", run.path, "--dry-run")
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err.startswith("platypus: train: the largest step needs at least 1")
+    assert "a smaller base" in refused.err and "Traceback" not in refused.err

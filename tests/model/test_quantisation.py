@@ -1,7 +1,5 @@
-"""A quantised base: it is what its own dequantised weights say, in training too, and is remembered until the merge."""
+"""A quantised base computes what its dequantised weights would, in training too, and adapters open on it again."""
 
-import json
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -11,21 +9,14 @@ import pytest
 import torch
 from bitsandbytes.functional import dequantize_4bit
 from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
-from peft import PeftModel
-from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
-from platypus.commands.merge import merge
 from platypus.errors import ModelError
-from platypus.merging import lora
-from platypus.merging.parity import answer_logits, shift
 from platypus.model.adapters import AdapterCard, load_adapted, read_card, save_adapter
-from platypus.model.loading import Loaded, load_base, load_merged
-from platypus.prompt.prompt import Prompt
-from platypus.run.folder import Run
+from platypus.model.loading import Loaded, load_base
 from platypus.run.settings import Quantisation, TrainSettings
 from platypus.training.adapter import adapt
-from tests.support.tiny_models import CATALOGUE, examples, tiny_llama, tiny_run
+from tests.support.tiny_models import CATALOGUE, tiny_llama
 
 KINDS: list[Quantisation] = ["nf4", "int8"]
 SETTINGS = TrainSettings(rank=4, dropout=0.0, target_modules="all-linear")
@@ -164,85 +155,3 @@ def test_an_adapter_opens_on_its_base_as_it_was_trained(base: Path, tmp_path: Pa
     assert torch.equal(again, trained)
     assert torch.equal(full, plain)
     assert not torch.allclose(again, full, atol=1e-2)
-
-
-def test_an_adapter_from_before_quantisation_has_none(base: Path, tmp_path: Path) -> None:
-    adapter = save(tmp_path / "adapter", base, "none")
-    card = json.loads((adapter / "platypus.json").read_text())
-    del card["quantisation"]
-    (adapter / "platypus.json").write_text(json.dumps(card))
-    assert read_card(adapter).quantisation == "none"
-
-
-# ---------------------------------------------------------------- the merge
-
-
-def trained_run(folder: Path, base: Path, kind: Quantisation) -> Run:
-    """A run whose adapter was made on the base in `kind`."""
-    run = tiny_run(folder, base=base, rows=examples(4), recipe="[merge]\ndtype = 'float32'\n")
-    run.perform(
-        "train", inputs={}, settings={}, work=lambda partial: {"at": str(save(partial / "adapter", base, kind))}
-    )
-    return run
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_it_is_merged_into_the_full_base_and_compared_with_what_was_trained(
-    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: Quantisation
-) -> None:
-    run = trained_run(tmp_path, base, kind)
-    results = merge(run).results
-    assert f"quantised to {kind}, but is merged into it in full precision" in " ".join(capsys.readouterr().err.split())
-    folder, adapter = run.folder("merge") / "model", run.folder("train") / "adapter"
-    assert "quantization_config" not in json.loads((folder / "config.json").read_text())
-    full = load_adapted(adapter, dtype="float32", device="cpu", quantise="none").model
-    assert isinstance(full, PeftModel)
-    expected: Any = full.merge_and_unload()  # type: ignore[operator]
-    torch.testing.assert_close(load_file(folder / "model.safetensors"), expected.state_dict(), rtol=0, atol=1e-6)
-    assert results["error"] < results["tolerance"]
-    merged = load_merged(folder, device="cpu")
-    encoded = Prompt(merged.tokenizer, CATALOGUE, "calls", 1024).encode_all(examples(4))
-    log_p, log_q = (
-        answer_logits(loaded, encoded).double().log_softmax(-1)
-        for loaded in (load_adapted(adapter, device="cpu"), merged)
-    )
-    kl = (log_p.exp() * (log_p - log_q)).sum(-1).mean()
-    assert results["quantised_kl"] == pytest.approx(float(kl), rel=1e-3)
-    assert results["quantised_kl"] > 1e-4
-    assert results["quantised_same_token"] == float((log_p.argmax(-1) == log_q.argmax(-1)).float().mean())
-
-
-def test_a_merge_of_an_unquantised_training_reports_and_warns_nothing(
-    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    results = merge(trained_run(tmp_path, base, "none")).results
-    assert not [name for name in results if "quantised" in name]
-    assert "quantised" not in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("fault", ["one layer less", "wrong scale"])
-def test_a_wrong_merge_is_refused_however_coarse_the_training_was(
-    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Quantisation, fault: str
-) -> None:
-    real = lora._read_deltas
-
-    def faulty(adapter: Path) -> dict[str, Any]:
-        deltas = real(adapter)
-        if fault == "one layer less":
-            return dict(list(deltas.items())[1:])
-        return {name: lora._Delta(delta.down, delta.up, 1.05 * delta.scale) for name, delta in deltas.items()}
-
-    monkeypatch.setattr(lora, "_read_deltas", faulty)
-    run = trained_run(tmp_path, base, kind)
-    with pytest.raises(ModelError, match="does not say what base and adapter say"):
-        merge(run)
-    assert not run.is_done("merge")
-
-
-def test_shift_by_hand() -> None:
-    """The trained model says 3:1 and then 1:3, the merged one 1:3 twice: 0.75 ln 3 - 0.25 ln 3 in one row of two."""
-    trained = torch.tensor([[3.0, 1.0], [1.0, 3.0]]).log()
-    moved = shift(torch.tensor([[1.0, 3.0], [2.0, 6.0]]).log(), trained)
-    assert moved.quantised_kl == pytest.approx(0.25 * math.log(3))
-    assert moved.quantised_same_token == 0.5

@@ -4,10 +4,8 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from platypus.generation.tasks import random_task
 from platypus.pretraining.initial_weights import new_model
-from platypus.pretraining.tokenizer import prompt_of, train_tokenizer
-from platypus.prompt.templates import shared_frame
+from platypus.pretraining.tokenizer import train_tokenizer
 from platypus.run.recipe import Recipe
 
 RECIPE = Recipe.model_validate({"prompt": {"notation": "calls", "markers": True}, "pretrain": {"vocabulary": 500}})
@@ -16,20 +14,6 @@ RECIPE = Recipe.model_validate({"prompt": {"notation": "calls", "markers": True}
 @pytest.fixture(scope="module")
 def tokenizer() -> PreTrainedTokenizerFast:
     return train_tokenizer(RECIPE, tasks=8)
-
-
-def test_digits_are_tokens_of_their_own(tokenizer: PreTrainedTokenizerFast) -> None:
-    assert tokenizer.tokenize("DEVU-1234")[-4:] == ["1", "2", "3", "4"]
-
-
-def test_what_all_prompts_have_in_common_is_three_tokens(tokenizer: PreTrainedTokenizerFast) -> None:
-    assert len(tokenizer) == RECIPE.pretrain.vocabulary
-    drawn = random_task("short", tools=5, requests=1)
-    ids = prompt_of(RECIPE, tokenizer, drawn).ids("find 'it'")
-    common = [tokenizer.convert_tokens_to_ids(text) for text in shared_frame("calls", markers=True)]
-    assert ids[:2] == [tokenizer.bos_token_id, common[0]] and ids[-1] == common[2]
-    assert [token for token in ids if token in common] == common
-    assert tokenizer.decode(ids[1:]) == prompt_of(RECIPE, tokenizer, drawn).text("find 'it'")
 
 
 @pytest.mark.parametrize(("width", "heads"), [(32, 2), (48, 3), (96, 3), (64, 4)])

@@ -11,7 +11,6 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from platypus.commands.base import base
-from platypus.errors import ModelError
 from platypus.generation.tasks import random_task
 from platypus.model.loading import Loaded, load_base
 from platypus.pretraining import loop as stage
@@ -171,9 +170,3 @@ def test_tasks_drawn_ahead_are_those_of_their_steps(number: int, monkeypatch: py
     monkeypatch.setattr(stage, "cores", lambda: number)
     batches = PretrainingBatches(SMALL, train_tokenizer(SMALL, tasks=8))
     assert list(stage._ahead(batches, 1)) == [batches[1], batches[2]]
-
-
-def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:
-    (tmp_path / "photos").mkdir()
-    with pytest.raises(ModelError, match="not replaced"):
-        base(SMALL, tmp_path / "photos")

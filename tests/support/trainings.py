@@ -8,14 +8,17 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from platypus.commands.train import train
+from platypus.data.dataset import Row
 from platypus.model.adapters import AdapterCard
 from platypus.model.loading import Loaded
 from platypus.prompt.prompt import EncodedExample
+from platypus.run.folder import Run
 from platypus.run.settings import TrainSettings
 from platypus.training.distributed import init_processes
 from platypus.training.forecast import StepSplit
 from platypus.training.loop import TrainingResult, fit
-from tests.support.tiny_models import EXACT, adapted, some_examples
+from tests.support.tiny_models import EXACT, adapted, examples, some_examples, tiny_run
 
 CARD = AdapterCard(base="b", base_fingerprint="f", catalogue=None, notation="calls", cutoff=1)
 NOISY = EXACT.model_copy(update={"dropout": 0.3, "batch_size": 8, "epochs": 2})
@@ -68,3 +71,11 @@ def same(one: Path, other: Path) -> bool:
     first, second = weights(one), weights(other)
     equal = first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
     return equal and metrics(one) == metrics(other)
+
+
+def quick_run(folder: Path, *, base: Path, rows: list[Row] | None = None, recipe: str = "") -> Run:
+    """A run trained for three steps with a high rate: an adapter of some effect, in a second."""
+    quick = "[prompt]\nnotation = 'calls'\n[train]\nepochs = 3\nbatch_size = 4\nlearning_rate = 2e-2\nrank = 4\n"
+    run = tiny_run(folder, base=base, rows=rows or list(examples(4)), recipe=quick + recipe)
+    train(run)
+    return run

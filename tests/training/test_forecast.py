@@ -21,9 +21,8 @@ from platypus.run.folder import Run
 from platypus.training import forecast
 from platypus.training.adapter import adapt
 from platypus.training.forecast import Forecast, StepSplit, make_forecast, peak_bytes
-from platypus.training.peak_memory import PeakCounter
-from tests.support.command import ROOT, here
-from tests.support.tiny_models import EXACT, examples, tiny_llama, tiny_run
+from tests.support.command import ROOT
+from tests.support.tiny_models import EXACT, tiny_llama
 
 CPU = torch.device("cpu")
 PREFIXES: tuple[Literal["auto", "dense", "repeated"], ...] = ("auto", "dense", "repeated")
@@ -60,54 +59,7 @@ def seen(
     return make_forecast(model, [step] * steps, settings=settings, epochs=2, world_size=world_size, device=CPU)
 
 
-# ---------------------------------------------------------------- counting bytes
-
-
-def test_a_chain_of_products_is_counted_as_by_hand() -> None:
-    """x (10, 20) is known; w1 (20, 30) and w2 (30, 5) cost 2,400 and 600 bytes, x @ w1 1,200, the last product 200."""
-    x = torch.empty(10, 20, device="meta")
-    with PeakCounter([x]) as counted:
-        hidden = x @ torch.empty(20, 30, device="meta")  # w1 goes with this line
-        assert (counted.live, counted.peak) == (1200, 3600)
-        output = hidden @ torch.empty(30, 5, device="meta")
-        assert (counted.live, counted.peak) == (1400, 3600)
-        del hidden
-        assert counted.live == 200
-    assert output.shape == (10, 5) and counted.peak == 3600
-
-
-def test_a_graph_keeps_what_its_backward_pass_needs() -> None:
-    """exp keeps its output, 400 bytes, until backward; then come the gradient of the sum (4) and, twice 400, others."""
-    x = torch.empty(100, device="meta", requires_grad=True)
-    with PeakCounter([x]) as counted:
-        loss = x.exp().sum()
-        assert counted.live == 404
-        loss.backward()
-        del loss
-        assert counted.live == 400  # the gradient that is left
-    assert 800 < counted.peak <= 1208
-
-
-def test_views_and_what_is_known_are_not_counted() -> None:
-    weight = torch.empty(8, 8, device="meta")
-    with PeakCounter([weight]) as counted:
-        kept = [weight.t(), weight[2:4].view(-1), weight.detach()]
-        assert counted.peak == 0
-        made = torch.empty(16, device="meta")
-        kept += [made[:4], made.view(4, 4)]
-        assert (counted.live, counted.peak) == (64, 64)
-        del made
-        assert counted.live == 64  # its views still hold it
-        kept.clear()
-        assert counted.live == 0
-
-
-def test_attention_keeps_no_scores() -> None:
-    """Queries, keys and values of 1,000 tokens; a million scores would be 4 MB for each of two heads."""
-    parts = [torch.empty(1, 2, 1000, 8, device="meta", requires_grad=True) for _ in range(3)]
-    with PeakCounter(parts) as counted:
-        torch.nn.functional.scaled_dot_product_attention(*parts, is_causal=True).sum().backward()
-    assert 4 * 64_000 <= counted.peak < 1_000_000
+# ---------------------------------------------------------------- bytes
 
 
 def test_more_at_once_needs_more_and_checkpointing_less(base: Path) -> None:
@@ -213,35 +165,6 @@ def test_more_at_once_than_keeps_a_device_busy_is_not_tried(base: Path) -> None:
     found = seen(base, step=many)
     assert (found.cut.micro_batch_size, found.reason) == (51, "more would take memory and save no time")
     assert seen(base, step=many, prefix="repeated").cut == StepSplit(2, checkpointing=False)
-
-
-# ---------------------------------------------------------------- the command
-
-
-def test_a_dry_run_tells_all_and_leaves_nothing(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = tiny_run(tmp_path, base=base, rows=examples(8), recipe="[train]\nbatch_size = 4\nepochs = 3")
-    before = sorted(run.path.rglob("*"))
-    told = here(capsys, "train", run.path, "--dry-run", "--json")
-    found: dict[str, Any] = json.loads(told.out)
-    assert told.code == 0 and (found["steps"], found["cut"]) == (6, {"micro_batch_size": 4, "checkpointing": False})
-    assert found["memory"]["total"] > found["memory"]["activations"] > 0 and found["seconds"] > 0
-    assert found["tokens"] > found["computed_tokens"] > 0
-    shown = here(capsys, "train", run.path, "--dry-run")
-    assert shown.code == 0
-    for name in ("optimizer steps", "tokens", "activations", "flash attention", "a whole step", "free", "time"):
-        assert name in shown.out
-    assert sorted(run.path.rglob("*")) == before
-
-
-def test_a_dry_run_of_what_cannot_fit_is_one_message(
-    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = tiny_run(tmp_path, base=base, rows=examples(8))
-    with_memory(monkeypatch, 1000)
-    refused = here(capsys, "train", run.path, "--dry-run")
-    assert (refused.code, refused.out) == (1, "")
-    assert refused.err.startswith("platypus: train: the largest step needs at least 1")
-    assert "a smaller base" in refused.err and "Traceback" not in refused.err
 
 
 # ---------------------------------------------------------------- against a real training

@@ -1,4 +1,4 @@
-"""The training loop: cutting a step changes nothing, the learning rate follows, and it stops when it must."""
+"""The training loop: splitting a step changes nothing, it adapts to the memory, and stops when it must."""
 
 import math
 from dataclasses import replace
@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 import torch
 
-from platypus.errors import RecipeError, TrainingError
+from platypus.errors import TrainingError
 from platypus.model.loading import Loaded
 from platypus.prompt.prompt import EncodedExample
 from platypus.run.settings import TrainSettings
 from platypus.training.distributed import init_processes
-from platypus.training.loop import StepLoss, compute_step
-from platypus.training.optimizer import warmup_steps
+from platypus.training.forecast import StepSplit
+from platypus.training.loop import StepLoss, TrainingResult, compute_step
 from platypus.training.shared_prefix.loss import accumulate, summed_loss
 from platypus.training.shared_prefix.prefix import inner_model
 from tests.support.tiny_models import EXACT, adapted, gradients, some_examples, tiny_llama
-from tests.support.trainings import NOISY, learn, metrics, related, same, weights
+from tests.support.trainings import NOISY, learn, related, same, weights
 
 
 @pytest.fixture(scope="module")
@@ -104,65 +104,6 @@ def test_steps_of_a_training_differ_in_noise(base: Path, tmp_path: Path) -> None
     still = NOISY.model_copy(update={"epochs": 4, "learning_rate": 1e-30})
     learned = learn(base, tmp_path, still, rows=some_examples(1))
     assert len({done.loss for done in learned.steps}) == 4
-
-
-# ---------------------------------------------------------------- warm-up and schedule
-
-
-@pytest.mark.parametrize(
-    ("table", "steps", "expected"),
-    [
-        (TrainSettings(), 1, 0),
-        (TrainSettings(warmup_steps=100), 101, 100),
-        (TrainSettings(warmup_ratio=0.1), 63, 6),
-        (TrainSettings(warmup_ratio=0.9), 1, 0),
-    ],
-)
-def test_warmup_is_steps_or_a_share_of_the_run(table: TrainSettings, steps: int, expected: int) -> None:
-    assert warmup_steps(table, steps=steps) == expected
-
-
-@pytest.mark.parametrize("steps", [63, 100])
-def test_a_warmup_as_long_as_the_run_is_refused_with_the_remedy(steps: int) -> None:
-    with pytest.raises(RecipeError) as raised:
-        warmup_steps(TrainSettings(warmup_steps=100), steps=steps)
-    assert "100 steps" in raised.value.what
-    assert str(steps) in raised.value.what
-    assert f"warmup_steps = {steps // 10}" in raised.value.remedy
-
-
-@pytest.mark.parametrize(
-    ("schedule", "expected"),
-    [
-        ("constant", [0, 5e-3, 1e-2, 1e-2, 1e-2, 1e-2]),
-        ("linear", [0, 5e-3, 1e-2, 7.5e-3, 5e-3, 2.5e-3]),
-        ("cosine", [0, 5e-3, *(1e-2 * (1 + math.cos(math.pi * part)) / 2 for part in (0, 0.25, 0.5, 0.75))]),
-    ],
-)
-def test_the_learning_rate_follows_the_schedule_by_optimizer_step(
-    base: Path, tmp_path: Path, schedule: str, expected: list[float]
-) -> None:
-    settings = EXACT.model_copy(update={"schedule": schedule, "warmup_steps": 2, "batch_size": 2, "epochs": 2})
-    learn(base, tmp_path, settings, rows=some_examples(5))
-    lines = metrics(tmp_path)
-    assert [line["learning_rate"] for line in lines] == pytest.approx(expected)
-    assert [(line["step"], line["epoch"]) for line in lines] == [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (6, 2)]
-
-
-def test_a_step_moves_the_weights_at_the_rate_that_is_reported(base: Path, tmp_path: Path) -> None:
-    """AdamW's first step moves each weight by the learning rate, against its gradient's sign; decay takes its part."""
-    settings = EXACT.model_copy(update={"learning_rate": 1e-3, "weight_decay": 0.5})
-    loaded = adapted(base, settings)
-    before = {name: p.detach().clone() for name, p in loaded.model.named_parameters() if p.requires_grad}
-    learn(base, tmp_path, settings, rows=some_examples(3), loaded=loaded)
-    for name, parameter in loaded.model.named_parameters():
-        if parameter.requires_grad:
-            gradient = parameter.grad
-            assert gradient is not None
-            clear = gradient.abs() > 1e-5
-            assert clear.float().mean() > 0.5
-            moved = before[name] * (1 - 1e-3 * 0.5) - 1e-3 * gradient.sign()
-            torch.testing.assert_close(parameter[clear], moved[clear], rtol=1e-4, atol=2e-6)
 
 
 # ---------------------------------------------------------------- memory
@@ -271,3 +212,24 @@ def test_a_batch_without_answers_stops_it_and_is_named(base: Path, tmp_path: Pat
     with pytest.raises(TrainingError, match="no answer token") as raised:
         learn(base, tmp_path, rows=rows)
     assert "row 0" in raised.value.where
+
+
+# ---------------------------------------------------------------- results
+
+
+def test_figures_by_hand() -> None:
+    """Losses are means per answer token; the second epoch has one step of two."""
+    steps = [StepLoss(1.0, 10, 100, 1.0), StepLoss(4.0, 20, 200, 1.0), StepLoss(0.5, 5, 50, 1.0)]
+    learned = TrainingResult(StepSplit(4, checkpointing=False), steps, [(2, 0.75), (3, 0.75)])
+    assert learned.stale == 1
+    assert learned.results(steps_per_epoch=2) == {
+        "epochs": 2,
+        "steps": 3,
+        "first_loss": 1.0,
+        "train_losses": [3.0, 0.5],
+        "valid_losses": [0.75, 0.75],
+        "best_step": 2,
+        "micro_batch_size": 4,
+        "tokens": 350,
+        "answer_tokens": 35,
+    }

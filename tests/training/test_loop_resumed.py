@@ -3,7 +3,6 @@
 import json
 import random
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,11 +15,9 @@ import pytest
 import torch
 
 from platypus.commands.train import train
-from platypus.errors import RecipeError, TrainingError
+from platypus.errors import TrainingError
 from platypus.run.folder import Run
-from platypus.training.forecast import StepSplit
-from platypus.training.loop import StepLoss, TrainingResult
-from platypus.training.tracking import check_loggers
+from platypus.training.loop import StepLoss
 from tests.support.command import ROOT
 from tests.support.processes import command, exit_code
 from tests.support.tiny_models import examples, some_examples, tiny_llama, tiny_run
@@ -299,54 +296,3 @@ def test_patience_stops_early_and_the_figures_say_so(
     assert (found["epochs"], found["steps"], len(found["train_losses"])) == (ends, 4 * ends, ends)
     assert found["best_step"] == 4 * (losses.index(min(losses[:ends])) + 1)
     assert (tmp_path / "adapter").is_dir()
-
-
-def test_figures_by_hand() -> None:
-    """Losses are means per answer token; the second epoch has one step of two."""
-    steps = [StepLoss(1.0, 10, 100, 1.0), StepLoss(4.0, 20, 200, 1.0), StepLoss(0.5, 5, 50, 1.0)]
-    learned = TrainingResult(StepSplit(4, checkpointing=False), steps, [(2, 0.75), (3, 0.75)])
-    assert learned.stale == 1
-    assert learned.results(steps_per_epoch=2) == {
-        "epochs": 2,
-        "steps": 3,
-        "first_loss": 1.0,
-        "train_losses": [3.0, 0.5],
-        "valid_losses": [0.75, 0.75],
-        "best_step": 2,
-        "micro_batch_size": 4,
-        "tokens": 350,
-        "answer_tokens": 35,
-    }
-
-
-# ---------------------------------------------------------------- loggers
-
-
-@pytest.mark.parametrize("name", ["wandb", "mlflow", "trackio"])
-def test_a_logger_that_is_missing_is_refused_with_the_remedy(
-    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setattr("platypus.training.tracking.get_available_trackers", lambda: ["tensorboard"])
-    check_loggers(["tensorboard"])
-    run = job(tmp_path, base, f'{JOB}loggers = ["tensorboard", "{name}"]\n')
-    with pytest.raises(RecipeError, match=f"the logger '{name}' is not installed") as raised:
-        train(run)
-    assert raised.value.remedy == f"pip install {name}"
-    assert not list(run.path.glob(".train.*"))
-
-
-def test_tensorboard_has_the_values_and_none_where_it_is_not_asked_for(base: Path, tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    learn(base, tmp_path / "with", NOISY, valid=some_examples(2))
-    (folder,) = {path.parent for path in (tmp_path / "with" / "tensorboard").rglob("events.*")}
-    events = EventAccumulator(str(folder))
-    events.Reload()
-    for name in ("loss", "valid_loss", "learning_rate", "norm"):
-        logged = [(event.step, event.value) for event in events.Scalars(name)]
-        expected = [(line["step"], line[name]) for line in metrics(tmp_path / "with") if name in line]
-        assert logged == [(step, pytest.approx(value, rel=1e-6)) for step, value in expected]
-    learn(base, tmp_path / "without", NOISY.model_copy(update={"loggers": []}), valid=some_examples(2))
-    assert not (tmp_path / "without" / "tensorboard").exists()
-    shutil.rmtree(tmp_path / "with" / "tensorboard")
-    assert same(tmp_path / "with", tmp_path / "without")

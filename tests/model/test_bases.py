@@ -1,0 +1,72 @@
+"""Bases on the disk: what is no model is named, and a fingerprint depends on the model, not on how it was saved."""
+
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+from transformers import GenerationConfig
+
+from platypus.errors import ModelError
+from platypus.model.bases import base_fingerprint, base_folder, weight_files
+from platypus.model.loading import load_base
+from tests.support.tiny_models import tiny_llama
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_llama(tmp_path_factory.mktemp("base"), context=128)
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        ("no/such/folder", "there is no such folder"),
+        ("./nowhere", "there is no such folder"),
+        ("/nowhere", "there is no such folder"),
+        ("plainname", "there is no such folder"),
+        ("owner/no-such-model", "the hub did not give it"),
+        ("owner/not a name", "the hub did not give it"),
+    ],
+)
+def test_a_base_that_does_not_exist_is_an_error_with_a_remedy(source: str, named: str) -> None:
+    with pytest.raises(ModelError) as raised:
+        load_base(source)
+    assert raised.value.where == source
+    assert named in raised.value.what
+    assert raised.value.remedy
+
+
+def test_a_fingerprint_does_not_depend_on_how_the_same_weights_are_saved(base: Path, tmp_path: Path) -> None:
+    model = load_base(str(base), dtype="float32").model
+    model.generation_config = GenerationConfig()
+    model.save_pretrained(tmp_path / "sharded", max_shard_size="100KB")
+    assert len(list((tmp_path / "sharded").glob("*.safetensors"))) > 1
+    assert base_fingerprint(str(tmp_path / "sharded")) == base_fingerprint(str(base))
+
+
+def test_a_fingerprint_tells_other_weights_and_another_config_apart(base: Path, tmp_path: Path) -> None:
+    same = tiny_llama(tmp_path / "same", context=128)
+    assert base_fingerprint(str(same)) == base_fingerprint(str(base))
+    others = [tiny_llama(tmp_path / "seed", context=128, seed=1), tiny_llama(tmp_path / "context", context=256)]
+    weights = load_file(same / "model.safetensors")
+    weights["model.norm.weight"] += 1
+    save_file(weights, same / "model.safetensors", metadata={"format": "pt"})
+    prints = {base_fingerprint(str(folder)) for folder in [base, same, *others]}
+    assert len(prints) == 4
+
+
+def test_a_folder_that_holds_no_model_is_named(tmp_path: Path, base: Path) -> None:
+    with pytest.raises(ModelError, match=r"no config\.json"):
+        load_base(str(tmp_path))
+    (tmp_path / "config.json").write_text((base / "config.json").read_text())
+    with pytest.raises(ModelError, match=r"no \.safetensors weights"):
+        load_base(str(tmp_path))
+    save_file(load_file(base / "model.safetensors"), tmp_path / "model.safetensors")
+    assert base_folder(str(tmp_path)) == tmp_path
+
+
+def test_an_adapter_beside_the_weights_is_no_part_of_a_base(base: Path, tmp_path: Path) -> None:
+    same = tiny_llama(tmp_path / "same", context=128)
+    save_file(load_file(base / "model.safetensors"), same / "adapter_model.safetensors")
+    assert [path.name for path in weight_files(same)] == ["model.safetensors"]
+    assert base_fingerprint(str(same)) == base_fingerprint(str(base))

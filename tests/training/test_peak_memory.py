@@ -1,0 +1,52 @@
+"""Bytes counted on tensors without data, against counts by hand."""
+
+import torch
+
+from platypus.training.peak_memory import PeakCounter
+
+
+def test_a_chain_of_products_is_counted_as_by_hand() -> None:
+    """x (10, 20) is known; w1 (20, 30) and w2 (30, 5) cost 2,400 and 600 bytes, x @ w1 1,200, the last product 200."""
+    x = torch.empty(10, 20, device="meta")
+    with PeakCounter([x]) as counted:
+        hidden = x @ torch.empty(20, 30, device="meta")  # w1 goes with this line
+        assert (counted.live, counted.peak) == (1200, 3600)
+        output = hidden @ torch.empty(30, 5, device="meta")
+        assert (counted.live, counted.peak) == (1400, 3600)
+        del hidden
+        assert counted.live == 200
+    assert output.shape == (10, 5) and counted.peak == 3600
+
+
+def test_a_graph_keeps_what_its_backward_pass_needs() -> None:
+    """exp keeps its output, 400 bytes, until backward; then come the gradient of the sum (4) and, twice 400, others."""
+    x = torch.empty(100, device="meta", requires_grad=True)
+    with PeakCounter([x]) as counted:
+        loss = x.exp().sum()
+        assert counted.live == 404
+        loss.backward()
+        del loss
+        assert counted.live == 400  # the gradient that is left
+    assert 800 < counted.peak <= 1208
+
+
+def test_views_and_what_is_known_are_not_counted() -> None:
+    weight = torch.empty(8, 8, device="meta")
+    with PeakCounter([weight]) as counted:
+        kept = [weight.t(), weight[2:4].view(-1), weight.detach()]
+        assert counted.peak == 0
+        made = torch.empty(16, device="meta")
+        kept += [made[:4], made.view(4, 4)]
+        assert (counted.live, counted.peak) == (64, 64)
+        del made
+        assert counted.live == 64  # its views still hold it
+        kept.clear()
+        assert counted.live == 0
+
+
+def test_attention_keeps_no_scores() -> None:
+    """Queries, keys and values of 1,000 tokens; a million scores would be 4 MB for each of two heads."""
+    parts = [torch.empty(1, 2, 1000, 8, device="meta", requires_grad=True) for _ in range(3)]
+    with PeakCounter(parts) as counted:
+        torch.nn.functional.scaled_dot_product_attention(*parts, is_causal=True).sum().backward()
+    assert 4 * 64_000 <= counted.peak < 1_000_000

@@ -1,0 +1,62 @@
+"""Tracking: metrics.jsonl is continued without repetitions, and a logger that is missing is refused."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from platypus.commands.train import train
+from platypus.errors import RecipeError
+from platypus.training.tracking import JsonLines, check_loggers
+from tests.support.tiny_models import examples, some_examples, tiny_llama, tiny_run
+from tests.support.trainings import NOISY, learn, metrics, same
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_llama(tmp_path_factory.mktemp("base"), context=1024)
+
+
+@pytest.mark.parametrize("name", ["wandb", "mlflow", "trackio"])
+def test_a_logger_that_is_missing_is_refused_with_the_remedy(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("platypus.training.tracking.get_available_trackers", lambda: ["tensorboard"])
+    check_loggers(["tensorboard"])
+    run = tiny_run(tmp_path, base=base, rows=examples(4), recipe=f'[train]\nloggers = ["tensorboard", "{name}"]\n')
+    with pytest.raises(RecipeError, match=f"the logger '{name}' is not installed") as raised:
+        train(run)
+    assert raised.value.remedy == f"pip install {name}"
+    assert not list(run.path.glob(".train.*"))
+
+
+def test_tensorboard_has_the_values_and_none_where_it_is_not_asked_for(base: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    learn(base, tmp_path / "with", NOISY, valid=some_examples(2))
+    (folder,) = {path.parent for path in (tmp_path / "with" / "tensorboard").rglob("events.*")}
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    for name in ("loss", "valid_loss", "learning_rate", "norm"):
+        logged = [(event.step, event.value) for event in events.Scalars(name)]
+        expected = [(line["step"], line[name]) for line in metrics(tmp_path / "with") if name in line]
+        assert logged == [(step, pytest.approx(value, rel=1e-6)) for step, value in expected]
+    learn(base, tmp_path / "without", NOISY.model_copy(update={"loggers": []}), valid=some_examples(2))
+    assert not (tmp_path / "without" / "tensorboard").exists()
+    shutil.rmtree(tmp_path / "with" / "tensorboard")
+    assert same(tmp_path / "with", tmp_path / "without")
+
+
+def test_metrics_go_on_after_the_steps_that_are_done(tmp_path: Path) -> None:
+    """Later lines, and one that was cut off in the middle, will be written again; earlier ones stay as they are."""
+    path = tmp_path / "metrics.jsonl"
+    first = JsonLines(path, done=0)
+    for step in (1, 2, 3):
+        first.log({"loss": 1 / step}, step=step)
+    kept = path.read_text().splitlines()[:2]
+    with path.open("a") as file:
+        file.write('{"step": 4, "lo')
+    JsonLines(path, done=2).log({"loss": 0.25}, step=3)
+    assert path.read_text().splitlines() == [*kept, json.dumps({"step": 3, "loss": 0.25})]
+    assert [file.name for file in tmp_path.iterdir()] == ["metrics.jsonl"]

@@ -13,13 +13,14 @@ from platypus.training.distributed import init_processes
 
 
 def base(recipe: Recipe, out: Path, *, console: Console | None = None) -> dict[str, Any]:
-    """Train a base into the folder `out` (Hugging Face format); returns what `base.json` there says.
+    """Train a base into the folder `out` (Hugging Face format); returns a summary with its fingerprint.
 
-    The same call goes on with a training that was broken off. Of several processes the first one saves and speaks.
+    An interrupted training is continued by the same call. With several processes, the main one saves and prints. Raises
+    ModelError if `out` holds something that Platypus did not make.
     """
     if out.exists() and not (out / BASE_CARD).is_file():
         raise ModelError(
-            "the folder exists and holds no base that Platypus made, so it is not replaced",
+            "the folder exists and is not a base that Platypus made, so it is not replaced",
             where=str(out),
             remedy="Name another folder with --out.",
         )

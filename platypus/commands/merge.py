@@ -1,10 +1,9 @@
-"""Merge: the adapter into its base, as a plain Hugging Face folder that needs neither Platypus nor PEFT.
+"""`platypus merge`: the adapter into its base, as a plain Hugging Face folder that needs neither Platypus nor PEFT.
 
-Weights are read, merged in float32 and written shard by shard, so merging itself needs the memory of one shard. Config,
-generation config, tokenizer and chat template agree with each other: the template renders the very prompt of the
-training. Afterwards the merged model is opened and must give the logits of base and adapter on real examples. That base
-is the one in full precision, whatever it was quantised to in the training: a bound wide enough for quantisation would
-let a wrong merge pass. How far the merged model is from what was trained is a warning and two figures.
+Config, generation config, tokenizer and chat template agree with each other: the template renders exactly the prompt of
+the training. Afterwards the merged model is loaded and must give the logits of base and adapter on real examples. That
+base is in full precision, even if it was quantised in training; then the difference from the trained model is reported
+with a warning.
 """
 
 from collections.abc import Sequence
@@ -26,15 +25,15 @@ from platypus.prompt.chat_template import write_tokenizer
 from platypus.prompt.prompt import EncodedExample, Prompt
 from platypus.run.folder import Outcome, Run
 
-# How far merged logits may be from adapted ones, in epsilons of the coarser of the two number types. Rounding weights
-# costs about one, whatever the depth; a missing adapter is far above.
+# How far merged logits may be from those of base and adapter, in epsilons of the coarser of the two dtypes. Rounding
+# the weights costs about one, at any depth; a missing adapter costs far more.
 TOLERANCE = 8
 
 
 def merge(run: Run, *, force: bool = False) -> Outcome:
-    """Write merge/model/, the base of the recipe with train/adapter/ in it.
+    """Write merge/model/: the recipe's base with train/adapter/ merged into it.
 
-    Raises ModelError when the adapter belongs to another base or catalogue, or the merged model says something else.
+    Raises ModelError if the adapter belongs to another base or catalogue, or if the merged model gives other logits.
     """
     settings = run.recipe.merge
     return run.perform(
@@ -48,12 +47,12 @@ def merge(run: Run, *, force: bool = False) -> Outcome:
 
 def _work(run: Run, folder: Path) -> dict[str, Any]:
     settings = run.recipe.merge
-    table = prompt_settings(run)
+    prompt_table = prompt_settings(run)
     adapter = run.folder("train") / "adapter"
     model = folder / "model"
     model.mkdir(exist_ok=True)
     adapted = load_adapted(adapter, base=run.recipe.base, quantise="none")
-    prompt = Prompt.of(adapted.tokenizer, run.catalogue, table)
+    prompt = Prompt.of(adapted.tokenizer, run.catalogue, prompt_table)
     rows = read_dataset(str(run.folder("refine") / "train.jsonl"), run.catalogue).rows[: settings.verify]
     examples = prompt.encode_all(rows)
     expected = answer_logits(adapted, examples)
@@ -88,7 +87,7 @@ def _work(run: Run, folder: Path) -> dict[str, Any]:
 
 
 def _write_settings(adapted: Loaded, prompt: Prompt, rows: Sequence[Row], folder: Path, *, dtype: str) -> None:
-    """Config, generation config and tokenizer, agreeing on special tokens, and the chat template."""
+    """Write config, generation config, tokenizer and chat template, with the same special tokens in each."""
     generation = adapted.model.generation_config
     config = adapted.model.config
     config.dtype = DTYPES[dtype]
@@ -104,13 +103,13 @@ def _write_settings(adapted: Loaded, prompt: Prompt, rows: Sequence[Row], folder
 
 
 def _quantised_logits(adapter: Path, base: str, examples: Sequence[EncodedExample]) -> torch.Tensor | None:
-    """What the adapter says on the quantised base that it was trained on, with a warning; None if it was not."""
+    """The adapter's logits on the quantised base it was trained on, with a warning; None for a full base."""
     kind = read_card(adapter).quantisation
     if kind == "none":
         return None
     Console(stderr=True).print(
-        f"The adapter was trained on {base} quantised to {kind}, but is merged into it in full precision. How far"
-        " that moves its answers is reported; the unmerged adapter says what was trained.",
+        f"The adapter was trained on {base} quantised to {kind}, but is merged into it in full precision. How much"
+        " that changes its answers is reported; the unmerged adapter answers as it was trained.",
         style="yellow",
         markup=False,
     )

@@ -1,4 +1,4 @@
-"""Adapters into bases, and the proof that the merged model gives the same logits.
+"""Merge adapters into bases, and check that the merged model gives the same logits.
 
 Knows no run folders.
 

@@ -1,6 +1,7 @@
-"""A LoRA adapter merged into its base, shard by shard.
+"""Merge a LoRA adapter into its base, shard by shard.
 
-Weights are read, merged in float32 and written one shard after another, so merging needs the memory of one shard."""
+Weights are read, merged in float32 and written one shard after another, so merging needs the memory of one shard.
+"""
 
 import json
 from dataclasses import dataclass
@@ -20,44 +21,44 @@ from platypus.model.loading import DTYPES
 
 
 @dataclass(frozen=True)
-class Written:
-    """What was written: files, bytes of weights, and how many layers got an adapter."""
+class MergedWeights:
+    """What `merge_weights` wrote: files, bytes of weights, and how many layers have an adapter in them."""
 
     shards: int
     size: int
     layers: int
 
 
-def merge_weights(base: Path, adapter: Path, folder: Path, *, dtype: str, max_shard_size: str) -> Written:
-    """Write the base's tensors with the adapter's added, shard by shard. Raises ModelError when they don't fit."""
+def merge_weights(base: Path, adapter: Path, folder: Path, *, dtype: str, max_shard_size: str) -> MergedWeights:
+    """Write the base's tensors with the adapter added, shard by shard. Raises ModelError if the two don't fit."""
     deltas = _read_deltas(adapter)
     shapes: dict[str, list[int]] = {}
     files: dict[str, Path] = {}
     for file in weight_files(base):
         with safe_open(file, framework="pt") as tensors:
-            for name in tensors.keys():  # noqa: SIM118  # no mapping
+            for name in tensors.keys():  # noqa: SIM118  # not a mapping
                 shapes[name], files[name] = tensors.get_slice(name).get_shape(), file
     missing = sorted(deltas.keys() - files.keys())
     if missing:
         raise ModelError(
-            f"{len(missing)} of its layers are not stored in the base under their name, the first: {missing[0]}",
+            f"{len(missing)} of its layers are not stored in the base under their names, the first: {missing[0]}",
             where=str(adapter),
-            remedy="Set `target_modules` under [train] to layers that the base stores apart, and train again.",
+            remedy="Set `target_modules` under [train] to layers that the base stores separately, and train again.",
         )
-    planned = {name: torch.empty(shape, dtype=DTYPES[dtype], device="meta") for name, shape in shapes.items()}
-    split = split_torch_state_dict_into_shards(planned, max_shard_size=max_shard_size)
+    empty = {name: torch.empty(shape, dtype=DTYPES[dtype], device="meta") for name, shape in shapes.items()}
+    split = split_torch_state_dict_into_shards(empty, max_shard_size=max_shard_size)
     for filename, names in split.filename_to_tensors.items():
-        shard = {name: _merged(files[name], name, deltas.get(name), dtype=dtype) for name in names}
+        shard = {name: _merge_tensor(files[name], name, deltas.get(name), dtype=dtype) for name in names}
         save_file(shard, folder / filename, metadata={"format": "pt"})
     if split.is_sharded:
         index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
-    return Written(len(split.filename_to_tensors), int(split.metadata["total_size"]), len(deltas))
+    return MergedWeights(len(split.filename_to_tensors), int(split.metadata["total_size"]), len(deltas))
 
 
 @dataclass(frozen=True)
 class _Delta:
-    """What an adapter adds to a weight: scale · up @ down."""
+    """What an adapter adds to a weight: scale · up @ down, with up (out, rank) and down (rank, in)."""
 
     down: torch.Tensor
     up: torch.Tensor
@@ -65,7 +66,7 @@ class _Delta:
 
 
 def _read_deltas(adapter: Path) -> dict[str, _Delta]:
-    """The adapter's part of each weight, by the name of that weight in the base."""
+    """What the adapter adds to each weight, by the name of that weight in the base."""
     config: Any = LoraConfig.from_pretrained(str(adapter))
     weights = load_file(adapter / ADAPTER_WEIGHTS)
     layers = [name.removesuffix(".lora_A.weight") for name in weights if name.endswith(".lora_A.weight")]
@@ -77,8 +78,8 @@ def _read_deltas(adapter: Path) -> dict[str, _Delta]:
     }
 
 
-def _merged(file: Path, name: str, delta: _Delta | None, *, dtype: str) -> torch.Tensor:
-    """One tensor of the merged model. Raises ModelError when it has values that the type cannot hold."""
+def _merge_tensor(file: Path, name: str, delta: _Delta | None, *, dtype: str) -> torch.Tensor:
+    """One tensor of the merged model. Raises ModelError if a value does not fit into the dtype."""
     with safe_open(file, framework="pt") as tensors:
         weight: torch.Tensor = tensors.get_tensor(name)
     if delta is not None:

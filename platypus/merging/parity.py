@@ -1,7 +1,8 @@
 """Does the merged model give the logits of base and adapter?
 
-The reference is the base in full precision, whatever it was quantised to in training: a tolerance wide enough for
-quantisation would let a wrong merge pass. How far the merged model is from what was trained is reported beside it."""
+The reference is the base in full precision, even if it was quantised in training: a tolerance wide enough for
+quantisation would accept a wrong merge. How far the merged model is from the model in training is only reported.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,35 +19,35 @@ from platypus.prompt.prompt import EncodedExample
 
 @dataclass(frozen=True)
 class Agreement:
-    """How near two models are on real examples: the difference of their logits, as a share of the logits' spread."""
+    """How close two models are on real examples."""
 
-    error: float
-    effect: float  # the same between the adapted model and its bare base
-    same_token: float  # the share of positions at which both would say the same
+    error: float  # RMS difference of the logits, relative to the RMS of the reference's logits around their mean
+    effect: float  # the same between the bare base and the base with its adapter
+    same_token: float  # the share of positions at which both models predict the same token
 
 
 @dataclass(frozen=True)
 class Shift:
-    """How far the merged model is from the adapter on the quantised base, means over answer tokens."""
+    """How far the merged model is from the adapter on the quantised base: means over answer tokens."""
 
-    quantised_kl: float  # nats, of the merged model's next token from the one that was trained
+    quantised_kl: float  # KL divergence of the merged model's next token from the trained one's, in nats
     quantised_same_token: float
 
 
 def answer_logits(loaded: Loaded, examples: Sequence[EncodedExample]) -> torch.Tensor:
-    """The logits at every answer token of the examples, one after another: float32, (tokens, vocabulary)."""
+    """The logits that predict the answer tokens of all examples in order: float32, (tokens, vocabulary)."""
     model: Any = loaded.model
     parts = []
     with torch.inference_mode():
         for example in examples:
             ids = torch.tensor([example.ids], device=loaded.device)
-            kept = len(example.ids) - example.prompt_length + 1
-            parts.append(model(input_ids=ids, use_cache=False, logits_to_keep=kept).logits[0, :-1].float().cpu())
+            count = len(example.ids) - example.prompt_length + 1
+            parts.append(model(input_ids=ids, use_cache=False, logits_to_keep=count).logits[0, :-1].float().cpu())
     return torch.cat(parts)
 
 
 def compare(merged: torch.Tensor, adapted: torch.Tensor, bare: torch.Tensor) -> Agreement:
-    """How near merged logits are to those of base and adapter, and how much the adapter changes at all."""
+    """How close merged logits are to those of base and adapter, and how much the adapter changes at all."""
     return Agreement(
         error=_distance(merged, adapted),
         effect=_distance(bare, adapted),
@@ -65,18 +66,18 @@ def _same_token(logits: torch.Tensor, reference: torch.Tensor) -> float:
 
 
 def _distance(logits: torch.Tensor, reference: torch.Tensor) -> float:
-    """The root mean square of the difference over that of the reference; only differences within a row count."""
+    """RMS of the difference over RMS of the reference. A constant added to a whole row does not count."""
     spread = reference - reference.mean(-1, keepdim=True)
     difference = logits - logits.mean(-1, keepdim=True) - spread
     return float(difference.norm() / spread.norm())
 
 
 def check_agreement(agreement: Agreement, *, tolerance: float, dtype: str, model: Path) -> None:
-    """Raises ModelError when merged logits are further off than the tolerance."""
+    """Raises ModelError if the error exceeds the tolerance."""
     if agreement.error <= tolerance:
         return
     raise ModelError(
-        f"the merged model does not say what base and adapter say: its logits are {agreement.error:.3g} off, "
+        f"the merged model does not give the logits of base and adapter: they are {agreement.error:.3g} off, "
         f"{dtype} allows {tolerance:.3g}, and the adapter's whole effect is {agreement.effect:.3g}",
         where=str(model),
         remedy='Set dtype = "float32" under [merge]; if that is refused too, please report it.',

@@ -1,4 +1,4 @@
-"""LoRA adapters on the disk: save, check and load them, and the card that says what each belongs to."""
+"""LoRA adapters on disk: save, check and load them. A card says which base and prompts each belongs to."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 @dataclass(frozen=True)
 class AdapterCard:
-    """What an adapter must be used with: the base it was trained on, and how its prompts look."""
+    """What an adapter must be used with: the base it was trained on, and the settings of its prompts."""
 
     base: str
     base_fingerprint: str
@@ -43,10 +43,10 @@ def load_adapted(
     device: str = "auto",
     quantise: Quantisation | None = None,
 ) -> Loaded:
-    """Open an adapter on the base it was trained on; `base` says where that base lies now, if it was moved.
+    """Load an adapter on the base it was trained on; `base` says where that base is now, if it was moved.
 
-    The base is quantised as in the training, unless `quantise` says otherwise. The adapter's weights stay float32.
-    Raises ModelError when the base is another one.
+    The base is quantised as in training, unless `quantise` says otherwise. The adapter's weights stay float32. Raises
+    ModelError if the base is a different one.
     """
     card = read_card(adapter)
     source = base or card.base
@@ -57,7 +57,7 @@ def load_adapted(
 
 
 def read_card(adapter: Path) -> AdapterCard:
-    """What an adapter's folder says of its base and prompts. Raises ModelError when it says nothing."""
+    """The card in an adapter's folder. Raises ModelError if there is none."""
     path = adapter / ADAPTER_CARD
     if not path.is_file():
         raise ModelError(
@@ -79,23 +79,23 @@ def save_adapter(adapted: Loaded, adapter: Path, *, card: AdapterCard) -> None:
 
 
 def check_adapter(adapter: Path) -> None:
-    """Read a saved adapter again. Raises ModelError when it has no weights, or empty or infinite ones."""
+    """Read a saved adapter again. Raises ModelError if it has no weights, or empty or non-finite ones."""
     weights = load_file(adapter / ADAPTER_WEIGHTS)
-    spoilt = [name for name, weight in weights.items() if weight.numel() == 0 or not weight.isfinite().all()]
-    if spoilt or not weights:
+    bad = [name for name, weight in weights.items() if weight.numel() == 0 or not weight.isfinite().all()]
+    if bad or not weights:
         raise ModelError(
-            f"{len(spoilt)} of the {len(weights)} saved weights are empty or not finite: {', '.join(spoilt[:3])}",
+            f"{len(bad)} of the {len(weights)} saved weights are empty or not finite: {', '.join(bad[:3])}",
             where=str(adapter),
             remedy="Run again: platypus train RUN --force",
         )
 
 
 def check_base(card: AdapterCard, source: str, *, adapter: Path) -> None:
-    """Raises ModelError when `source` is not the base that the adapter was trained on."""
-    found = base_fingerprint(source)
-    if found != card.base_fingerprint:
+    """Raises ModelError if `source` is not the base that the adapter was trained on."""
+    actual = base_fingerprint(source)
+    if actual != card.base_fingerprint:
         raise ModelError(
-            f"the adapter was trained on another base: {card.base} ({card.base_fingerprint}), but {source} is {found}",
+            f"the adapter was trained on another base: {card.base} ({card.base_fingerprint}), but {source} is {actual}",
             where=str(adapter),
             remedy="Name the base of the training in the recipe, or train again with `platypus train`.",
         )

@@ -1,7 +1,8 @@
-"""Base models on the disk: find, download and fingerprint them.
+"""Base models on disk: find, download and fingerprint them.
 
 A hub name is turned into a local folder first, and everything after that reads the folder: a local path never touches
-the network. Only safetensors weights count, and code that a model ships is never run."""
+the network. Only safetensors weights are read, and code that a model ships is never run.
+"""
 
 import hashlib
 import json
@@ -17,9 +18,9 @@ from platypus.errors import ModelError
 
 EMBEDDED = Path(str(files("platypus") / "embedded"))  # the base that `base = "embedded"` in a recipe means
 BASE_CARD = "base.json"  # in the folder of a base that Platypus made
-READ = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.txt", "*.model")
-SAMPLES = 64  # values of each tensor that go into a fingerprint
-# What saving the same weights again may change in config.json: not part of what the model is.
+FILE_PATTERNS = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.txt", "*.model")
+SAMPLES = 64  # about how many values of each tensor go into a fingerprint
+# Keys of config.json that may change when the same weights are saved again. They are not part of a fingerprint.
 INCIDENTAL = frozenset({"transformers_version", "dtype", "torch_dtype", "_name_or_path", "use_cache"})
 
 
@@ -27,7 +28,7 @@ def base_folder(source: str) -> Path:
     """The local folder of a base: "embedded", a path, or a hub name, which is downloaded. Raises ModelError."""
     folder = EMBEDDED if source == "embedded" else Path(source).expanduser()
     if not folder.is_dir():
-        folder = _downloaded(source)
+        folder = _download(source)
     if not (folder / "config.json").is_file():
         raise ModelError("there is no config.json, so it is not a Hugging Face model", where=str(folder))
     if not weight_files(folder):
@@ -38,19 +39,19 @@ def base_folder(source: str) -> Path:
 
 
 def weight_files(folder: Path) -> tuple[Path, ...]:
-    """The safetensors files of a model, in order of name; an adapter beside them does not count."""
+    """The safetensors files of a model, sorted by name, without those of an adapter in the same folder."""
     return tuple(sorted(path for path in folder.glob("*.safetensors") if not path.name.startswith("adapter_")))
 
 
 def base_fingerprint(source: str) -> str:
-    """16 hex digits that tell bases apart: config, and name, shape, and sampled values of every stored tensor.
+    """16 hex digits that identify a base: its config, and name, shape and sampled values of every stored tensor.
 
     It reads the files, so it does not depend on how a model is loaded, and takes a second even for large models.
     """
     folder = base_folder(source)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    known = {key: value for key, value in config.items() if key not in INCIDENTAL}
-    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
+    relevant = {key: value for key, value in config.items() if key not in INCIDENTAL}
+    digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode())
     for file in weight_files(folder):
         with safe_open(file, framework="pt") as tensors:
             for name in sorted(tensors.keys()):
@@ -61,8 +62,8 @@ def base_fingerprint(source: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def _downloaded(source: str) -> Path:
-    """The local copy of a hub model's config, tokenizer and safetensors. Raises ModelError with the remedy."""
+def _download(source: str) -> Path:
+    """Download a hub model's config, tokenizer and safetensors, and return their folder. Raises ModelError."""
     if source == "embedded":
         raise ModelError(
             "this installation has no embedded base",
@@ -76,10 +77,10 @@ def _downloaded(source: str) -> Path:
             remedy='Set `base` in the recipe to "embedded", a folder with a Hugging Face model, or a hub name.',
         )
     try:
-        return Path(snapshot_download(source, allow_patterns=list(READ), ignore_patterns=["original/*"]))
+        return Path(snapshot_download(source, allow_patterns=list(FILE_PATTERNS), ignore_patterns=["original/*"]))
     except (OSError, HFValidationError) as error:
         raise ModelError(
-            f"the base doesn't exist: there is no such folder, and the hub did not give it ({error})",
+            f"the base doesn't exist: there is no such folder, and it could not be downloaded ({error})",
             where=source,
             remedy="Check its name and the connection. A gated model needs its licence accepted and `hf auth login`.",
         ) from error

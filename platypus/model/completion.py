@@ -11,7 +11,7 @@ from platypus.model.loading import Loaded
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model said: its text without special tokens, its length, and whether it ended by itself."""
+    """A model's answer: its text without special tokens, its length, and whether it reached an end token."""
 
     text: str
     tokens: int
@@ -28,8 +28,8 @@ def complete(
 ) -> Iterator[Completion]:
     """The greedy answer to each prompt, in order; prompts of a batch are padded on the left.
 
-    An answer ends at the context's end at the latest, and when its batch has taken so many seconds. Raises PromptError
-    for a prompt that fills the context.
+    An answer ends at an end token, after `max_new_tokens`, at the end of the context, or once its batch has taken
+    `seconds`. Raises PromptError for a prompt that fills the context.
     """
     for start in range(0, len(prompts), batch_size):
         batch = prompts[start : start + batch_size]
@@ -50,11 +50,11 @@ def complete(
 
 
 def stream(loaded: Loaded, prompt: Sequence[int], *, max_new_tokens: int) -> Iterator[str]:
-    """The greedy answer to one prompt, piece by piece as it is made."""
+    """The greedy answer to one prompt, yielded in pieces as it is generated. Raises PromptError like `complete`."""
     ids = torch.tensor([list(prompt)], device=loaded.device)
     cache = None
-    said: list[int] = []
-    shown = ""
+    answer: list[int] = []
+    yielded = ""
     for _ in range(min(max_new_tokens, _room(loaded, len(prompt)))):
         with torch.inference_mode():
             output = loaded.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
@@ -62,19 +62,19 @@ def stream(loaded: Loaded, prompt: Sequence[int], *, max_new_tokens: int) -> Ite
         ids = output.logits[:, -1:].argmax(dim=-1)
         if ids.item() in loaded.end_tokens:
             break
-        said.append(int(ids.item()))
-        text = _decode(loaded, said)
-        if not text.endswith("\N{REPLACEMENT CHARACTER}"):  # a character whose last bytes are still to come
-            yield text[len(shown) :]
-            shown = text
-    yield _decode(loaded, said)[len(shown) :]
+        answer.append(int(ids.item()))
+        text = _decode(loaded, answer)
+        if not text.endswith("\N{REPLACEMENT CHARACTER}"):  # the last character lacks some of its bytes
+            yield text[len(yielded) :]
+            yielded = text
+    yield _decode(loaded, answer)[len(yielded) :]
 
 
 def _completion(loaded: Loaded, row: Sequence[int]) -> Completion:
-    """The answer in a row of generated ids, which is padded after its end."""
+    """The answer in a row of generated ids, which is padded after its end token."""
     end = next((at for at, token in enumerate(row) if token in loaded.end_tokens), None)
-    said = row if end is None else row[:end]
-    return Completion(text=_decode(loaded, said), tokens=len(said) + (end is not None), finished=end is not None)
+    answer = row if end is None else row[:end]
+    return Completion(text=_decode(loaded, answer), tokens=len(answer) + (end is not None), finished=end is not None)
 
 
 def _decode(loaded: Loaded, ids: Sequence[int]) -> str:
@@ -82,7 +82,7 @@ def _decode(loaded: Loaded, ids: Sequence[int]) -> str:
 
 
 def _room(loaded: Loaded, length: int) -> int:
-    """How many tokens fit after a prompt of `length`."""
+    """The number of tokens that fit behind a prompt of `length` tokens. Raises PromptError if none does."""
     if length >= loaded.context:
         raise PromptError(
             f"the prompt has {length} tokens, but the model's context is {loaded.context}",

@@ -1,8 +1,6 @@
-"""Language models from disk or hub: a base, a base with its adapter, a merged model; and greedy text from them.
+"""Load a base or a merged model from a folder or the hub, with its tokenizer.
 
-A hub name is turned into a local folder first, and everything after that reads the folder: a local path never touches
-the network. Knows tokens and texts, not plans. Weights are read from safetensors only, and code that a model ships is
-never run.
+Weights are read from safetensors only, and code that a model ships is never run. Knows tokens and texts, not plans.
 """
 
 import warnings
@@ -28,12 +26,12 @@ from platypus.model.bases import base_fingerprint, base_folder
 from platypus.model.quantisation import keep_gradients, quantisation_config
 from platypus.run.settings import Quantisation
 
-disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for each file that is read tells nobody anything
-# transformers warns of its own attribute, which PEFT still asks for.
+disable_progress_bar()  # type: ignore[no-untyped-call]  # no progress bar for each file
+# PEFT still reads an attribute that transformers has deprecated.
 warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated", category=FutureWarning)
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-# Tokens that vocabularies reserve and no text contains, in the order in which they are taken for padding.
+# Reserved tokens that no text contains, in the order in which they are tried as the padding token.
 SPARE_TOKENS = ("<pad>", "<|finetune_right_pad_id|>", "<|pad|>", "[PAD]", "<|reserved_special_token_0|>")
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
@@ -41,7 +39,7 @@ DType = Literal["auto", "float32", "bfloat16", "float16"]
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model with its tokenizer, ready to answer: `source` as the recipe names it, `fingerprint` of its base."""
+    """A model with its tokenizer: `source` is its name in the recipe, `fingerprint` that of its base."""
 
     model: PreTrainedModel | PeftModel
     tokenizer: PreTrainedTokenizerBase
@@ -50,7 +48,7 @@ class Loaded:
 
     @property
     def device(self) -> torch.device:
-        """Where the model computes."""
+        """The device that the model computes on."""
         return self.model.device
 
     @property
@@ -60,7 +58,7 @@ class Loaded:
 
     @property
     def vocabulary(self) -> int:
-        """How many logits the model gives; a few more than the tokenizer has tokens, for some."""
+        """The number of logits per position; some models have a few more than their tokenizer has tokens."""
         return int(self.model.config.vocab_size)
 
     @property
@@ -70,30 +68,30 @@ class Loaded:
 
 
 def load_base(source: str, *, dtype: DType = "auto", device: str = "auto", quantise: Quantisation = "none") -> Loaded:
-    """Open a base model. dtype "auto" is bfloat16 on CUDA, else float32. Raises ModelError with the remedy.
+    """Load a base model. dtype "auto" is bfloat16 on CUDA, else float32. Raises ModelError with the remedy.
 
-    `device` is one, "balanced" for layers spread over all of this host, or "meta" for a model without its weights.
-    `quantise` makes its linear layers smaller as they are read, but for the output layer.
+    `device` is "auto", a torch device, "balanced" for layers spread over all devices of this host, or "meta" for a
+    model without its weights. `quantise` quantises the linear layers, except the output layer, as they are read.
     """
     folder = base_folder(source)
     spread = device == "balanced"
-    where = torch.device(best_device() if spread or device == "auto" else device)
-    number = DTYPES[("bfloat16" if where.type == "cuda" else "float32") if dtype == "auto" else dtype]
-    smaller = quantisation_config(quantise, dtype=number, where=source)
+    target = torch.device(best_device() if spread or device == "auto" else device)
+    number_type = DTYPES[("bfloat16" if target.type == "cuda" else "float32") if dtype == "auto" else dtype]
+    quantisation = quantisation_config(quantise, dtype=number_type, where=source)
     try:
         config = AutoConfig.from_pretrained(folder)
         tokenizer = AutoTokenizer.from_pretrained(folder, config=config)
         model = AutoModelForCausalLM.from_pretrained(
             folder,
             config=config,
-            dtype=number,
+            dtype=number_type,
             use_safetensors=True,
-            device_map="balanced" if spread else str(where),
-            quantization_config=smaller,
+            device_map="balanced" if spread else str(target),
+            quantization_config=quantisation,
         )
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"it cannot be opened as a causal language model: {error}",
+            f"it cannot be loaded as a causal language model: {error}",
             where=str(folder),
             remedy="It needs an architecture that the installed transformers knows, weights and a tokenizer.",
         ) from error
@@ -105,15 +103,16 @@ def load_base(source: str, *, dtype: DType = "auto", device: str = "auto", quant
 
 
 def load_merged(folder: Path, *, dtype: DType = "auto", device: str = "auto") -> Loaded:
-    """Open a merged model."""
+    """Load a merged model; dtype and device as for `load_base`."""
     return load_base(str(folder), dtype=dtype, device=device)
 
 
 def set_padding(tokenizer: PreTrainedTokenizerBase) -> None:
     """Give the tokenizer a padding token that is not its EOS, without a new entry in the vocabulary.
 
-    A model whose padding is EOS learns never to stop. Padding is always masked, so any other token will do: the
-    tokenizer's own, a spare one, the unknown token (as LLaMA 2 is trained), BOS. Raises ModelError when there is none.
+    A model trained with EOS as padding never learns to stop. Padding is always masked, so any other token will do: the
+    tokenizer's own, a reserved one, the unknown token (as LLaMA 2 was trained), BOS. Raises ModelError if there is
+    none.
     """
     if tokenizer.eos_token is None:
         raise ModelError(
@@ -122,13 +121,13 @@ def set_padding(tokenizer: PreTrainedTokenizerBase) -> None:
             remedy="Set `eos_token` in its tokenizer_config.json.",
         )
     vocabulary = tokenizer.get_vocab()
-    spare = [token for token in SPARE_TOKENS if token in vocabulary]
-    for token in (tokenizer.pad_token, *spare, tokenizer.unk_token, tokenizer.bos_token):
+    reserved = [token for token in SPARE_TOKENS if token in vocabulary]
+    for token in (tokenizer.pad_token, *reserved, tokenizer.unk_token, tokenizer.bos_token):
         if token is not None and token != tokenizer.eos_token:
             tokenizer.pad_token = token
             return
     raise ModelError(
-        "the tokenizer has no token for padding but EOS",
+        "the tokenizer has no token for padding except EOS",
         where=str(tokenizer.name_or_path),
         remedy="Set `pad_token` in its tokenizer_config.json to a token that no text contains.",
     )
@@ -137,7 +136,7 @@ def set_padding(tokenizer: PreTrainedTokenizerBase) -> None:
 def greedy_generation(
     config: PretrainedConfig, generation: GenerationConfig, tokenizer: PreTrainedTokenizerBase
 ) -> GenerationConfig:
-    """Generation that agrees with the tokenizer: greedy, ended by its EOS or the base's other end tokens."""
+    """A greedy generation config, ended by the tokenizer's EOS or any other end token of the base."""
     others = [*_as_list(config.eos_token_id), *_as_list(generation.eos_token_id)]
     ends = list(dict.fromkeys([tokenizer.eos_token_id, *others]))
     return GenerationConfig(  # type: ignore[no-untyped-call]
@@ -149,7 +148,7 @@ def greedy_generation(
 
 
 def best_device() -> str:
-    """The kind of device to compute on."""
+    """The type of device to compute on: "cuda" if there is one, else "cpu"."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 

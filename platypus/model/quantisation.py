@@ -1,6 +1,6 @@
-"""A base in 4 or 8 bits, through bitsandbytes: how it is asked for, and what must be kept from happening to it.
+"""A base in 4 or 8 bits, through bitsandbytes.
 
-What is quantised are the linear layers, but not the output layer. Knows nothing of adapters.
+All linear layers except the output layer are quantised. Knows nothing of adapters.
 """
 
 import torch
@@ -12,12 +12,13 @@ from platypus.run.settings import Quantisation
 
 
 def quantisation_config(kind: Quantisation, *, dtype: torch.dtype, where: str) -> BitsAndBytesConfig | None:
-    """What transformers is told when it opens the base `where` to compute in `dtype`; None for a base as it is.
+    """The config with which transformers quantises a base that computes in `dtype`; None for kind "none".
 
-    NF4 is that of QLoRA (arXiv 2305.14314): 64 weights share a scale, and the scales are quantised once more. Its bits
-    are stored as `dtype`, because FSDP2 shards floating-point tensors only; int8 cannot be sharded at all. That one is
-    LLM.int8() (arXiv 2208.07339), where a column with an outlier is computed apart for the whole batch: what an example
-    gives may depend a little on its neighbours. Raises ModelError where bitsandbytes is missing or too old.
+    NF4 is that of QLoRA (arXiv 2305.14314): 64 weights share a scale, and the scales are quantised as well. Its bits
+    are stored as `dtype`, because FSDP2 shards floating-point tensors only; int8 cannot be sharded at all. int8 is
+    LLM.int8() (arXiv 2208.07339): a column with an outlier is computed separately for the whole batch, so an example's
+    result may depend slightly on its neighbours. Raises ModelError, with `where`, if bitsandbytes is missing or too
+    old.
     """
     if kind == "none":
         return None
@@ -41,7 +42,7 @@ def quantisation_config(kind: Quantisation, *, dtype: torch.dtype, where: str) -
 def keep_gradients(model: torch.nn.Module) -> None:
     """Keep bitsandbytes from repacking 4-bit weights for inference, as it does on some CPUs in the first evaluation.
 
-    There is no way back from that layout, and no gradient passes through it: they would be zero from then on, silently.
+    The repacking cannot be undone, and no gradient passes through that layout: all would be zero, without an error.
     """
     from bitsandbytes.nn.modules import Linear4bit
 

@@ -1,6 +1,6 @@
 """How the embedded base is made: a small Llama, trained on plans over random catalogues.
 
-`platypus base` runs it; nothing else needs it.
+`platypus base` runs it; no other command needs it.
 
     initial_weights.py  the weights that a new base begins with
     tokenizer.py        a byte-level BPE, trained on catalogues, requests and answers

@@ -1,9 +1,9 @@
 """Pretraining: a small base learns to plan with random catalogues.
 
-Every optimizer step sees catalogues that no other step sees, so the model cannot memorise tools and must read them. The
-requests of one catalogue share a single computation of it. Everything is drawn from (seed, step): a run can be
-repeated, and one that was interrupted goes on from its last checkpoint. Several processes (torchrun) share each step's
-catalogues. A GPU is used where there is one; it was never run on any so far.
+No two optimizer steps see the same catalogue, so the model cannot memorise tools and must read them. The requests of
+one catalogue share a single computation of it. All tasks are drawn from (seed, step): a run can be repeated, and one
+that was interrupted continues from its last checkpoint. Several processes (torchrun) share each step's catalogues. A
+GPU is used where there is one, but none has been tried so far.
 """
 
 import json
@@ -37,17 +37,17 @@ from platypus.training.distributed import ProcessGroup
 from platypus.training.shared_prefix.loss import accumulate, answer_length
 from platypus.training.shared_prefix.prefix import prefix_support
 
-MANY = 4  # cores with which processes that draw tasks are worth their start
-REPORTED = 50  # steps after which progress is told and kept
-SHAPE = {"hidden_size", "layers", "heads", "intermediate_size", "vocabulary"}  # of the recipe, where no start has it
-UNSEEN = "unseen"  # the part of the random stream that evaluation draws from, which training never reaches
+MANY_CORES = 4  # cores from which on tasks are drawn in processes of their own, as these take time to start
+REPORT_EVERY = 50  # steps between two progress lines, and between two checkpoints
+SHAPE = {"hidden_size", "layers", "heads", "intermediate_size", "vocabulary"}  # settings that only a new base needs
+UNSEEN = "unseen"  # in the keys of evaluation tasks, so that training never draws them
 
 
 @dataclass(frozen=True)
 class PretrainingBatches:
-    """The tasks, as tokens, of each optimizer step: of several processes' each takes every so-manieth.
+    """The encoded tasks of each optimizer step, for one rank: `rank`, `rank + world_size`, …
 
-    In a new base's first half catalogues and plans grow. Some tasks are of real rows, if there are any.
+    Catalogues and plans grow during the first half of a new base's steps. `real` tasks, if any, are mixed in.
     """
 
     recipe: Recipe
@@ -61,47 +61,49 @@ class PretrainingBatches:
 
     def __getitem__(self, step: int) -> list[list[EncodedExample]]:
         table = self.recipe.pretrain
-        grown = 1.0 if table.start else min(1.0, 2 * step / table.steps)
-        asked = {"tools": round(2 + grown * (table.max_tools - 2)), "steps": round(1 + 4 * grown)}
-        asked["requests"] = table.requests_per_catalogue
+        growth = 1.0 if table.start else min(1.0, 2 * step / table.steps)
+        sizes = {"tools": round(2 + growth * (table.max_tools - 2)), "steps": round(1 + 4 * growth)}
+        sizes["requests"] = table.requests_per_catalogue
         keys = (f"{self.recipe.seed}/{step}/{i}" for i in range(self.rank, table.catalogues_per_step, self.world_size))
-        drawn = (sample_task(key, self.real, table.rows_share, **asked) for key in keys)
-        return [prompt_of(self.recipe, self.tokenizer, one).encode_all(one.examples) for one in drawn]
+        tasks = (sample_task(key, self.real, table.rows_share, **sizes) for key in keys)
+        return [prompt_of(self.recipe, self.tokenizer, task).encode_all(task.examples) for task in tasks]
 
 
 def _learnable(recipe: Recipe, real: RealTasks, tokenizer: PreTrainedTokenizerBase, console: Console) -> list[Task]:
-    """The tasks of real rows that are short; the other rows are told."""
+    """The real tasks that are short enough to learn from. Prints why each of the other rows is left out."""
     faults = [str(row) for row in real.rejected]
-    kept, most = [], recipe.pretrain.context * 3 // 4
-    for one in real.tasks:
-        (row,) = one.examples
+    tasks, most = [], recipe.pretrain.context * 3 // 4
+    for task in real.tasks:
+        (row,) = task.examples
         try:
-            prompt_of(recipe, tokenizer, one, context=most).encode_all(one.examples)
-            kept.append(one)
+            prompt_of(recipe, tokenizer, task, context=most).encode_all(task.examples)
+            tasks.append(task)
         except PromptError:
             faults.append(f"{row.origin['source']}:{row.origin['line']}: longer than {most} tokens with all its tools")
     for fault in faults:
         console.print(fault, markup=False)
-    if kept or faults:
-        console.print(f"{len(kept)} real requests to learn from, {len(faults)} rows left out")
-    return kept
+    if tasks or faults:
+        console.print(f"{len(tasks)} real requests to learn from, {len(faults)} rows left out")
+    return tasks
 
 
-def _ahead(batches: PretrainingBatches, begun: int) -> Iterator[list[list[EncodedExample]]]:
-    """The tasks after those begun with, in order, some of them drawn while the model learns.
+def _ahead(batches: PretrainingBatches, first: int) -> Iterator[list[list[EncodedExample]]]:
+    """The batches of step `first` and of all later steps, in order, drawn ahead of the training.
 
-    They are drawn in another thread, or, where there are many cores, in processes of their own.
+    They are drawn in another thread or, with many cores, in other processes.
     """
     number = max(1, cores() // batches.world_size)
-    with ThreadPoolExecutor(1) if number < MANY else ProcessPoolExecutor(number - 1, get_context("spawn")) as pool:
-        yield from in_order(pool, batches.__getitem__, range(begun, len(batches)), ahead=3 * number)
+    with (
+        ThreadPoolExecutor(1) if number < MANY_CORES else ProcessPoolExecutor(number - 1, get_context("spawn")) as pool
+    ):
+        yield from in_order(pool, batches.__getitem__, range(first, len(batches)), ahead=3 * number)
 
 
 # ---------------------------------------------------------------- training
 
 
 def _start(recipe: Recipe, real: RealTasks, processes: ProcessGroup) -> Loaded:
-    """The base to go on from, or a new one, on a GPU where there is one: the same in all processes."""
+    """The base to continue from, or a new one, on a GPU if there is one: the same in all processes."""
     if recipe.pretrain.start is None:
         tokenizer = train_tokenizer(recipe, real.tasks)
         model: Any = new_model(recipe.pretrain, tokenizer, seed=recipe.seed)
@@ -111,19 +113,19 @@ def _start(recipe: Recipe, real: RealTasks, processes: ProcessGroup) -> Loaded:
         loaded = load_base(recipe.pretrain.start, dtype="float32", device=str(processes.accelerator.device))
         loaded.model.config.max_position_embeddings = recipe.pretrain.context
         loaded.tokenizer.model_max_length = recipe.pretrain.context
-        for how_opened in ("is_local", "local_files_only"):  # transformers would save that with it
-            loaded.tokenizer.init_kwargs.pop(how_opened, None)
+        for option in ("is_local", "local_files_only"):  # loading options, which transformers would save
+            loaded.tokenizer.init_kwargs.pop(option, None)
     attention = prefix_support(loaded.model, device=loaded.device).attention
-    assert attention is not None  # Llamas share prefixes
+    assert attention is not None  # Llamas support shared prefixes
     loaded.model.set_attn_implementation(attention)
     return loaded
 
 
 @dataclass
 class _PretrainingRun:
-    """A base in training, as far as it has come; what it takes to go on is kept in a folder beside the base.
+    """A base in training, with its progress so far. Checkpoints go to a folder beside the base.
 
-    Every process of the processes holds all of it. The first one keeps it.
+    Every process holds all of it; only the main process saves.
     """
 
     recipe: Recipe
@@ -142,29 +144,29 @@ class _PretrainingRun:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: _rate(step, table.steps))
 
     @property
-    def told(self) -> dict[str, Any]:
-        """What the training was told, as its card says it; one that goes on must have been told the same."""
+    def settings(self) -> dict[str, Any]:
+        """The settings as the base's card records them. A training resumes only if they are the same."""
         recipe = self.recipe
         table = recipe.pretrain.model_dump(exclude=SHAPE if recipe.pretrain.start else None)
         return {"recipe": table, "prompt": recipe.prompt.model_dump(), "seed": recipe.seed}
 
     def resume(self) -> int:
-        """Go on from where a training by the same recipe was broken off; returns the steps that are done.
+        """Continue an interrupted training with the same settings; returns the number of steps done.
 
-        What another recipe left goes.
+        A checkpoint with other settings is deleted.
         """
         state = self.processes.broadcast(load_latest(self.folder).state if self.processes.is_main else None)
-        if state is not None and state.progress["told"] == self.told:
+        if state is not None and state.progress["told"] == self.settings:
             state.restore(self.loaded.model, optimizer=self.optimizer, schedule=self.schedule)
-            self.step, past = state.step, state.progress
-            self.tokens, self.loss, self.history = past["tokens"], past["loss"], past["history"]
+            self.step, progress = state.step, state.progress
+            self.tokens, self.loss, self.history = progress["tokens"], progress["loss"], progress["history"]
         elif self.processes.is_main:
             shutil.rmtree(self.folder, ignore_errors=True)
         return self.step
 
-    def keep(self) -> None:
-        """Save what it takes to go on from here."""
-        progress = {"told": self.told, "tokens": self.tokens, "loss": self.loss, "history": self.history}
+    def save(self) -> None:
+        """Save a checkpoint from which the training can continue."""
+        progress = {"told": self.settings, "tokens": self.tokens, "loss": self.loss, "history": self.history}
         state = TrainingState.capture(
             self.loaded.model,
             optimizer=self.optimizer,
@@ -176,15 +178,17 @@ class _PretrainingRun:
         )
         save_checkpoint(self.folder, state=state)
 
-    def learn(self, drawn: list[list[EncodedExample]]) -> None:
-        """Take a step: these tasks are this process's share of it."""
-        rows = [row for rows in drawn for row in rows]
-        answers, tokens = _total(self.processes, sum(map(answer_length, rows)), sum(len(row.ids) for row in rows))
+    def learn(self, tasks: list[list[EncodedExample]]) -> None:
+        """Take one optimizer step; `tasks` are this process's share of it, each the rows of one catalogue."""
+        all_rows = [row for rows in tasks for row in rows]
+        answers, tokens = _total(
+            self.processes, sum(map(answer_length, all_rows)), sum(len(row.ids) for row in all_rows)
+        )
         parameters = list(self.loaded.model.parameters())
         for parameter in parameters:
             parameter.grad = torch.zeros_like(parameter)
         loss = sum(
-            (accumulate(self.loaded, rows, answer_tokens=answers, micro_batch_size=len(rows)) for rows in drawn),
+            (accumulate(self.loaded, rows, answer_tokens=answers, micro_batch_size=len(rows)) for rows in tasks),
             start=torch.zeros((), device=self.loaded.device),
         )
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -200,39 +204,39 @@ class _PretrainingRun:
         self.loss = total if self.step == 1 else 0.98 * self.loss + 0.02 * total
 
     def examine(self) -> float:
-        """The share of exact plans on unseen catalogues, which goes into the history."""
+        """Measure the share of exact plans on unseen catalogues, and add it to the history."""
         exact = unseen_accuracy(self.loaded, self.recipe, self.processes)
-        now = {"step": self.step, "tokens": self.tokens, "loss": round(self.loss, 4), "exact_unseen": exact}
-        self.history.append(now)
+        entry = {"step": self.step, "tokens": self.tokens, "loss": round(self.loss, 4), "exact_unseen": exact}
+        self.history.append(entry)
         return exact
 
 
 def pretrain(recipe: Recipe, out: Path, processes: ProcessGroup, console: Console) -> dict[str, Any]:
-    """Train a base into the folder `out`, or resume a training that was interrupted; returns what `base.json` says."""
+    """Train a base into the folder `out`, or resume an interrupted training; returns a summary with its fingerprint."""
     table, real = recipe.pretrain, read_real_tasks(recipe.pretrain.rows)
     run = _PretrainingRun(recipe, _start(recipe, real, processes), out.with_name(f".{out.name}.checkpoints"), processes)
-    begun, seen = run.resume(), run.tokens
-    if begun:
-        console.print(f"going on after step {begun}")
+    done, tokens_before = run.resume(), run.tokens
+    if done:
+        console.print(f"continuing after step {done}")
     started = time.monotonic()
     tokenizer = run.loaded.tokenizer
     batches = PretrainingBatches(
         recipe, tokenizer, _learnable(recipe, real, tokenizer, console), processes.rank, processes.world_size
     )
-    for drawn in _ahead(batches, begun):
-        run.learn(drawn)
-        step, ends = run.step, run.step == table.steps
-        if step % REPORTED == 0 or ends:
+    for tasks in _ahead(batches, done):
+        run.learn(tasks)
+        step, is_last = run.step, run.step == table.steps
+        if step % REPORT_EVERY == 0 or is_last:
             seconds = time.monotonic() - started
-            left = seconds / (step - begun) * (table.steps - step)
-            speed = f"{(run.tokens - seen) / seconds:,.0f} tokens/s  {left / 60:.1f} min left"
+            remaining = seconds / (step - done) * (table.steps - step)
+            speed = f"{(run.tokens - tokens_before) / seconds:,.0f} tokens/s  {remaining / 60:.1f} min left"
             console.print(f"step {step}/{table.steps}  loss {run.loss:.3f}  {speed}")
-        if step % table.evaluate_every == 0 or ends:
+        if step % table.evaluate_every == 0 or is_last:
             console.print(f"step {step}: {run.examine():.1%} exact on unseen catalogues")
             if processes.is_main:
-                _save(run.loaded, out, {**run.told, "history": run.history})
-        if step % REPORTED == 0 and processes.is_main:
-            run.keep()
+                _save(run.loaded, out, {**run.settings, "history": run.history})
+        if step % REPORT_EVERY == 0 and processes.is_main:
+            run.save()
     if processes.is_main:
         shutil.rmtree(run.folder, ignore_errors=True)
     fingerprint = processes.broadcast(base_fingerprint(str(out)) if processes.is_main else "")
@@ -240,14 +244,14 @@ def pretrain(recipe: Recipe, out: Path, processes: ProcessGroup, console: Consol
 
 
 def _total(processes: ProcessGroup, *counts: int) -> list[int]:
-    """Each count, added up over all processes."""
+    """The sum of each count over all processes."""
     summed = torch.tensor(counts, dtype=torch.float64, device=processes.accelerator.device)
     processes.all_reduce([summed])
     return [int(count) for count in summed.tolist()]
 
 
 def _rate(step: int, steps: int) -> float:
-    """A linear warm-up over 2% of the run, then a cosine to 2% of the peak."""
+    """The factor on the learning rate: linear warm-up over 2% of the steps, then a cosine down to 2% of the peak."""
     warm = max(1, steps // 50)
     if step < warm:
         return (step + 1) / warm
@@ -261,24 +265,24 @@ def unseen_task(seed: int, number: int) -> Task:
 
 @torch.no_grad()
 def unseen_accuracy(loaded: Loaded, recipe: Recipe, processes: ProcessGroup, *, catalogues: int = 24) -> float:
-    """The share of exact plans on so many unseen tasks."""
+    """The share of exact plans on unseen tasks of this many catalogues, computed by all processes together."""
     loaded.model.eval()
-    right = asked = 0
+    right = total = 0
     for i in range(processes.rank, catalogues, processes.world_size):
-        drawn = unseen_task(recipe.seed, i)
-        prompt = prompt_of(recipe, loaded.tokenizer, drawn)
-        ids = [prompt.ids(example.query) for example in drawn.examples]
+        task = unseen_task(recipe.seed, i)
+        prompt = prompt_of(recipe, loaded.tokenizer, task)
+        ids = [prompt.ids(example.query) for example in task.examples]
         answers = complete(loaded, ids, max_new_tokens=160, batch_size=len(ids))
-        for example, answer in zip(drawn.examples, answers, strict=True):
-            right += score(prompt.read(answer.text, example.query), example.plan, drawn.catalogue).exact
-            asked += 1
+        for example, answer in zip(task.examples, answers, strict=True):
+            right += score(prompt.read(answer.text, example.query), example.plan, task.catalogue).exact
+            total += 1
     loaded.model.train()
-    right, asked = _total(processes, right, asked)
-    return right / asked
+    right, total = _total(processes, right, total)
+    return right / total
 
 
 def _save(loaded: Loaded, out: Path, card: dict[str, Any]) -> None:
-    """The model in bfloat16 beside its tokenizer and `base.json`, swapped into place."""
+    """Write the model in bfloat16 with its tokenizer and `base.json`, then replace `out` with it."""
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     weights = {name: tensor.to(torch.bfloat16) for name, tensor in loaded.model.state_dict().items()}

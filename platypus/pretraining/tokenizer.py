@@ -1,4 +1,4 @@
-"""A byte-level BPE tokenizer, trained on catalogues, requests and answers."""
+"""A byte-level BPE tokenizer for a new base, trained on catalogues, requests and answers."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,21 +11,21 @@ from platypus.prompt.prompt import Prompt
 from platypus.prompt.templates import shared_frame
 from platypus.run.recipe import Recipe
 
-ATOMS = r"\d|(?<=[a-z])(?=[A-Z])"  # a digit, a word in camelCase
+ATOMS = r"\d|(?<=[a-z])(?=[A-Z])"  # every digit is its own piece, and so is every word of a camelCase name
 
 
-def prompt_of(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, drawn: Task, *, context: int | None = None) -> Prompt:
-    """How a task looks to the base."""
-    return Prompt.of(tokenizer, drawn.catalogue, recipe.prompt, cutoff=context or recipe.pretrain.context)
+def prompt_of(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, task: Task, *, context: int | None = None) -> Prompt:
+    """The prompt of a task's catalogue; its cutoff is `context`, or else the base's context."""
+    return Prompt.of(tokenizer, task.catalogue, recipe.prompt, cutoff=context or recipe.pretrain.context)
 
 
 def train_tokenizer(recipe: Recipe, real: Sequence[Task] = (), *, tasks: int = 400) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of catalogues, requests and answers. What all prompts have in common is three tokens."""
-    bare = Tokenizer(models.BPE())
-    bare.pre_tokenizer = pre_tokenizers.Sequence(
+    """Train a byte-level BPE on `tasks` tasks. Of each prompt, the text that all prompts share is three tokens."""
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(Regex(ATOMS), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
-    bare.decoder = decoders.ByteLevel()
+    bpe.decoder = decoders.ByteLevel()
     special = ["<s>", "</s>", "<pad>"]
     common = shared_frame(recipe.prompt.notation, markers=recipe.prompt.markers)
     trainer = trainers.BpeTrainer(
@@ -34,11 +34,11 @@ def train_tokenizer(recipe: Recipe, real: Sequence[Task] = (), *, tasks: int = 4
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    bare.train_from_iterator(list(_texts(recipe, real, tasks)), trainer)
-    bare.add_tokens([AddedToken(text, normalized=False) for text in common])
-    bare.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    bpe.train_from_iterator(list(_texts(recipe, real, tasks)), trainer)
+    bpe.add_tokens([AddedToken(text, normalized=False) for text in common])
+    bpe.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=bare,
+        tokenizer_object=bpe,
         bos_token="<s>",
         eos_token="</s>",
         pad_token="<pad>",
@@ -52,9 +52,9 @@ def _texts(recipe: Recipe, real: Sequence[Task], tasks: int) -> Iterator[str]:
     untrained = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()))  # type: ignore[no-untyped-call]
     share = recipe.pretrain.rows_share
     for i in range(tasks):
-        drawn = sample_task(f"{recipe.seed}/words/{i}", real, share, tools=12, requests=8)
-        prompt = prompt_of(recipe, untrained, drawn)
-        yield render_catalogue(drawn.catalogue)
-        for example in drawn.examples:
+        task = sample_task(f"{recipe.seed}/words/{i}", real, share, tools=12, requests=8)
+        prompt = prompt_of(recipe, untrained, task)
+        yield render_catalogue(task.catalogue)
+        for example in task.examples:
             yield prompt.request_text(example.query)
             yield prompt.answer(example)

@@ -171,7 +171,7 @@ def test_a_merge_that_says_something_else_is_refused(
         return {name: lora._Delta(delta.down, delta.up, 2 * delta.scale) for name, delta in deltas.items()}
 
     monkeypatch.setattr(lora, "_read_deltas", faulty)
-    with pytest.raises(ModelError, match="does not say what base and adapter say"):
+    with pytest.raises(ModelError, match="does not give the logits of base and adapter"):
         merge(run)
     assert not run.is_done("merge")
     monkeypatch.undo()

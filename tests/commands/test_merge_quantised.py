@@ -85,6 +85,6 @@ def test_a_wrong_merge_is_refused_however_coarse_the_training_was(
 
     monkeypatch.setattr(lora, "_read_deltas", faulty)
     run = trained_run(tmp_path, base, kind)
-    with pytest.raises(ModelError, match="does not say what base and adapter say"):
+    with pytest.raises(ModelError, match="does not give the logits of base and adapter"):
         merge(run)
     assert not run.is_done("merge")

@@ -24,8 +24,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("./nowhere", "there is no such folder"),
         ("/nowhere", "there is no such folder"),
         ("plainname", "there is no such folder"),
-        ("owner/no-such-model", "the hub did not give it"),
-        ("owner/not a name", "the hub did not give it"),
+        ("owner/no-such-model", "it could not be downloaded"),
+        ("owner/not a name", "it could not be downloaded"),
     ],
 )
 def test_a_base_that_does_not_exist_is_an_error_with_a_remedy(source: str, named: str) -> None:

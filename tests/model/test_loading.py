@@ -76,5 +76,5 @@ def test_a_tokenizer_without_an_end_or_anything_for_padding_is_refused(monkeypat
     with pytest.raises(ModelError, match="no EOS token"):
         set_padding(without(byte_bpe_tokenizer(), "eos_token"))
     monkeypatch.setattr("platypus.model.loading.SPARE_TOKENS", ())
-    with pytest.raises(ModelError, match="no token for padding but EOS"):
+    with pytest.raises(ModelError, match="no token for padding except EOS"):
         set_padding(without(byte_bpe_tokenizer(bos=False), "pad_token"))

@@ -94,7 +94,7 @@ def test_a_run_gives_the_same_base_twice_and_it_opens(tmp_path: Path) -> None:
 def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(
     begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage, "REPORTED", 2)
+    monkeypatch.setattr(stage, "REPORT_EVERY", 2)
     recipe = changed(start=str(begun), steps=5)
     whole = base(recipe, tmp_path / "whole")
     draw = PretrainingBatches.__getitem__
@@ -109,7 +109,7 @@ def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(
         base(recipe, tmp_path / "broken")
     said = io.StringIO()
     again = base(recipe, tmp_path / "broken", console=Console(file=said))
-    assert "going on after step 2" in said.getvalue()
+    assert "continuing after step 2" in said.getvalue()
     assert (again["fingerprint"], again["history"]) == (whole["fingerprint"], whole["history"])
     card = json.loads((tmp_path / "broken" / "base.json").read_text())
     assert card["recipe"]["steps"] == 5 and "layers" not in card["recipe"]  # the start has a shape of its own
@@ -165,7 +165,7 @@ def test_real_rows_are_learned_from_and_what_is_left_out_is_told(
     assert "1 real requests to learn from, 2 rows left out" in said.getvalue()
 
 
-@pytest.mark.parametrize("number", [2, stage.MANY])
+@pytest.mark.parametrize("number", [2, stage.MANY_CORES])
 def test_tasks_drawn_ahead_are_those_of_their_steps(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "cores", lambda: number)
     batches = PretrainingBatches(SMALL, train_tokenizer(SMALL, tasks=8))

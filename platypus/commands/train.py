@@ -1,7 +1,7 @@
-"""Train: fine-tune a LoRA adapter of the base on the refined examples.
+"""`platypus train`: fine-tune a LoRA adapter of the base on the refined examples.
 
-Puts together what the training loop (`fit.py`) needs: rows as tokens, a forecast of what fits, the base where it
-computes, an adapter on it. Of several processes the first one holds the run and saves.
+Prepares what the training loop (`platypus.training.loop`) needs: encoded rows, a forecast of what fits, the base on its
+device, and an adapter on it. With several processes, the main process holds the run and saves.
 """
 
 from collections.abc import Sequence
@@ -33,16 +33,16 @@ from platypus.training.tracking import check_loggers
 def train(run: Run, *, force: bool = False) -> Outcome:
     """Fine-tune the recipe's base on refine/train.jsonl into train/adapter/, with metrics.jsonl and tensorboard/.
 
-    Of several processes the first one holds the run and saves; the others compute their share.
-    Raises DatasetError, ModelError, PromptError, RecipeError, and TrainingError when it cannot go on.
+    With several processes, the main process holds the run and saves; the others compute their share. Raises
+    DatasetError, ModelError, PromptError, RecipeError, and TrainingError if the training cannot continue.
     """
     with init_processes() as processes:
         check_processes(run.recipe, processes)
         check_loggers(run.recipe.train.loggers)
-        return _lead(run, processes, force=force) if processes.is_main else _follow(run, processes)
+        return _train_in_main(run, processes, force=force) if processes.is_main else _train_in_other(run, processes)
 
 
-def _lead(run: Run, processes: ProcessGroup, *, force: bool) -> Outcome:
+def _train_in_main(run: Run, processes: ProcessGroup, *, force: bool) -> Outcome:
     recipe = run.recipe
     outcome = run.perform(
         "train",
@@ -57,11 +57,11 @@ def _lead(run: Run, processes: ProcessGroup, *, force: bool) -> Outcome:
     return outcome
 
 
-def _follow(run: Run, processes: ProcessGroup) -> Outcome:
+def _train_in_other(run: Run, processes: ProcessGroup) -> Outcome:
     folder = processes.broadcast(None)
     if folder is not None:
         _work(run, folder, processes)
-    processes.broadcast(None)  # until it is published
+    processes.broadcast(None)  # wait until the stage is published
     return run.outcome("train", skipped=folder is None)
 
 
@@ -77,19 +77,18 @@ def forecast(run: Run) -> Forecast:
         )
 
 
-def forecast_table(found: Forecast) -> Table:
-    """A forecast for people."""
-    needed = found.memory.added
+def forecast_table(needs: Forecast) -> Table:
+    """A forecast as a table for people."""
     rows = {
-        "optimizer steps": f"{found.steps:,}",
-        "tokens": f"{found.tokens:,}",
-        "of these computed": f"{found.computed_tokens:,}: {found.tokens / found.computed_tokens:.1f} times fewer",
-        "attention": found.attention,
-        "examples": f"{found.cut}: {found.reason}",
-        "memory": f"{decimal(found.memory.total)} at the peak",
-        **{f"  {part}": decimal(size) for part, size in vars(found.memory).items()},
-        "free": f"{decimal(found.available)}, of which {decimal(needed)} will be taken",
-        "time": f"{timedelta(seconds=round(found.seconds or 0))}, as a few steps took; validation and saving apart",
+        "optimizer steps": f"{needs.steps:,}",
+        "tokens": f"{needs.tokens:,}",
+        "tokens computed": f"{needs.computed_tokens:,}: {needs.tokens / needs.computed_tokens:.1f} times fewer",
+        "attention": needs.attention,
+        "examples": f"{needs.cut}: {needs.reason}",
+        "memory": f"{decimal(needs.memory.total)} at the peak",
+        **{f"  {part}": decimal(size) for part, size in vars(needs.memory).items()},
+        "free": f"{decimal(needs.available)}, of which the training needs {decimal(needs.memory.added)}",
+        "time": f"{timedelta(seconds=round(needs.seconds or 0))} by a few measured steps, without validation or saving",
     }
     table = Table(box=None, show_header=False, padding=(0, 1))
     for name, value in rows.items():
@@ -99,7 +98,7 @@ def forecast_table(found: Forecast) -> Table:
 
 @dataclass(frozen=True)
 class _Job:
-    """What is known before the weights are read."""
+    """What a training needs besides the weights."""
 
     dataset: TrainingDataset
     valid: list[EncodedExample]
@@ -108,7 +107,7 @@ class _Job:
 
 
 def _prepare(run: Run, processes: ProcessGroup) -> _Job:
-    """Rows as tokens, and what their training will need; for this a model without weights is enough."""
+    """Encode the rows and forecast what their training will need. A model without weights is enough for this."""
     recipe = run.recipe
     rows = _rows(run, "train")
     bare = load_base(recipe.base, dtype=_dtype(recipe, processes), device="meta")
@@ -117,7 +116,7 @@ def _prepare(run: Run, processes: ProcessGroup) -> _Job:
     warmup_steps(recipe.train, steps=recipe.train.epochs * len(first))
     steps = [dataset.step_examples(step, number) for number, step in enumerate(first, 1)]
     device = processes.accelerator.device
-    foreseen = make_forecast(
+    needs = make_forecast(
         adapt(bare, recipe.train, seed=recipe.seed, device=device),
         steps,
         settings=recipe.train,
@@ -126,11 +125,11 @@ def _prepare(run: Run, processes: ProcessGroup) -> _Job:
         device=device,
         whole=[[dataset.pool[row] for row in step] for step in first] if dataset.vary else (),
     )
-    return _Job(dataset, dataset_of(run, _rows(run, "valid"), bare).examples, steps, foreseen)
+    return _Job(dataset, dataset_of(run, _rows(run, "valid"), bare).examples, steps, needs)
 
 
 def _dtype(recipe: Recipe, processes: ProcessGroup) -> Any:
-    """The dtype that the base will have where it computes: "auto" depends on the device."""
+    """The dtype of the base on its device, on which "auto" depends."""
     wanted = recipe.train.dtype
     if wanted != "auto":
         return wanted
@@ -141,7 +140,7 @@ def _work(run: Run, folder: Path, processes: ProcessGroup) -> dict[str, Any]:
     recipe = run.recipe
     job = _prepare(run, processes)
     adapted = load_adapted_for_training(recipe, processes)
-    learned = fit(
+    outcome = fit(
         adapted,
         job.dataset.pool,
         job.valid,
@@ -157,8 +156,8 @@ def _work(run: Run, folder: Path, processes: ProcessGroup) -> dict[str, Any]:
     return {
         "examples": len(job.dataset.rows),
         **job.dataset.results(),
-        **learned.results(steps_per_epoch=len(job.steps)),
-        "tokens_per_second": learned.tokens_per_second,
+        **outcome.results(steps_per_epoch=len(job.steps)),
+        "tokens_per_second": outcome.tokens_per_second,
         "trainable_parameters": trained,
         "parameters": parameters,
         "device": str(adapted.device),
@@ -171,7 +170,7 @@ def _work(run: Run, folder: Path, processes: ProcessGroup) -> dict[str, Any]:
 
 
 def _rows(run: Run, split: str) -> tuple[Row, ...]:
-    """The rows of one of refine's files. Raises DatasetError for a row that was spoilt by hand since."""
+    """The rows of one of refine's files. Raises DatasetError if they are not valid, as after an edit by hand."""
     path = run.folder("refine") / f"{split}.jsonl"
     if split == "valid" and path.stat().st_size == 0:
         return ()

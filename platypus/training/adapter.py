@@ -1,4 +1,4 @@
-"""A fresh LoRA adapter on a base, ready to be trained."""
+"""A new LoRA adapter on a base, ready to be trained."""
 
 from dataclasses import replace
 from typing import Any
@@ -13,7 +13,7 @@ from platypus.run.settings import TrainSettings
 from platypus.training.distributed import ProcessGroup, load_for_training, shard
 from platypus.training.shared_prefix.prefix import prefix_support
 
-# Our names for the layers of Llama-like models; "all-linear" is PEFT's own for every linear layer but the output.
+# Our names for the layers of Llama-like models. "all-linear" is PEFT's name for every linear layer except the output.
 TARGETS: dict[str, str | list[str]] = {
     "mlp": ["gate_proj", "up_proj", "down_proj"],
     "attention": ["q_proj", "k_proj", "v_proj", "o_proj"],
@@ -22,7 +22,7 @@ TARGETS: dict[str, str | list[str]] = {
 
 
 def load_adapted_for_training(recipe: Recipe, processes: ProcessGroup) -> Loaded:
-    """The recipe's base with a fresh adapter, where it computes, sharded if the recipe says so."""
+    """Load the recipe's base on its device with a new adapter, sharded if the recipe says so."""
     loaded = load_for_training(recipe, processes)
     adapted = adapt(loaded, recipe.train, seed=recipe.seed, device=processes.accelerator.device)
     shard(adapted, recipe.train, processes)
@@ -30,23 +30,23 @@ def load_adapted_for_training(recipe: Recipe, processes: ProcessGroup) -> Loaded
 
 
 def adapt(loaded: Loaded, settings: TrainSettings, *, seed: int, device: torch.device | None = None) -> Loaded:
-    """The base with a fresh LoRA adapter, float32, which changes nothing yet; it will compute on `device`.
+    """The base with a new float32 LoRA adapter, which does not change its outputs yet.
 
-    Raises ModelError for unknown layers.
+    `device` is where it will compute, if not where it is now. Raises ModelError for unknown layers.
     """
     target = settings.target_modules if isinstance(settings.target_modules, list) else TARGETS[settings.target_modules]
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=settings.rank,
-        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # a float is as good
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # a float works as well
         lora_dropout=settings.dropout,
         target_modules=target,
     )
     torch.manual_seed(seed)
     base: Any = loaded.model
-    shared = prefix_support(base, device=device or loaded.device, wanted=settings.prefix)
-    if shared.attention:
-        base.set_attn_implementation(shared.attention)
+    support = prefix_support(base, device=device or loaded.device, wanted=settings.prefix)
+    if support.attention:
+        base.set_attn_implementation(support.attention)
     try:
         model = get_peft_model(base, config)
     except ValueError as error:

@@ -1,7 +1,8 @@
-"""Which examples each optimizer step learns from, and which of them each device computes.
+"""Which examples each optimizer step learns from, and which of them each process computes.
 
-One seeded order for all devices: everyone knows the whole step and takes its share, so no row is missed or seen twice.
-Examples that begin alike (the same catalogue) are put into the same steps, for what they share is computed once a step.
+The order is seeded and the same in all processes: each knows the whole step and takes its share, so no row is missed or
+computed twice. Examples that begin alike (those of one catalogue) go into the same steps, because what they share is
+computed once per step.
 """
 
 import math
@@ -11,35 +12,36 @@ from collections.abc import Sequence
 from platypus.prompt.prompt import EncodedExample
 from platypus.run.settings import TrainSettings
 
-SORTED_TOGETHER = 50  # batches among which group_by_length sorts, as in transformers
+SORTED_TOGETHER = 50  # batches per span that group_by_length sorts by length, as in transformers
 
 
 def batches(examples: Sequence[EncodedExample], *, settings: TrainSettings, seed: int, epoch: int) -> list[list[int]]:
-    """The rows of each optimizer step of an epoch, by number: every row once, only the last step may have fewer.
+    """The row numbers of each optimizer step of an epoch: every row once, and only the last step may have fewer.
 
-    With group_by_length the rows of a step are of like length as well.
+    With group_by_length, the rows of a step are also of similar length.
     """
-    drawn = random.Random(f"{seed}/{epoch}")
+    rng = random.Random(f"{seed}/{epoch}")
     size = settings.batch_size
     whole: list[list[int]] = []
     rest: list[int] = []
-    for alike in _families(examples):
-        drawn.shuffle(alike)
+    for family in _families(examples):
+        rng.shuffle(family)
         if settings.group_by_length:
-            alike = _sorted_in_spans(alike, examples, span=SORTED_TOGETHER * size)
-        full = len(alike) - len(alike) % size
-        whole += [alike[start : start + size] for start in range(0, full, size)]
-        rest += alike[full:]
+            family = _sorted_in_spans(family, examples, span=SORTED_TOGETHER * size)
+        full = len(family) - len(family) % size
+        whole += [family[start : start + size] for start in range(0, full, size)]
+        rest += family[full:]
     steps = whole + [rest[start : start + size] for start in range(0, len(rest), size)]
     last = [steps.pop()] if len(steps[-1]) < size else []
-    drawn.shuffle(steps)
+    rng.shuffle(steps)
     return steps + last
 
 
 def share(step: Sequence[EncodedExample], *, rank: int, world_size: int, even: bool = False) -> list[EncodedExample]:
-    """What one of several devices computes of a step: every so-manieth row.
+    """The rows of a step for one rank: `rank`, `rank + world_size`, …
 
-    With `even` all get the same number: one with fewer gets a row that it computes and learns nothing from.
+    With `even`, all ranks get the same number of rows. A rank that has fewer gets one more row, which it computes but
+    does not learn from.
     """
     mine = list(step[rank::world_size])
     if even and len(mine) < math.ceil(len(step) / world_size):
@@ -51,7 +53,7 @@ def share(step: Sequence[EncodedExample], *, rank: int, world_size: int, even: b
 def _families(examples: Sequence[EncodedExample]) -> list[list[int]]:
     """The rows in families: neighbours in sorted order that share at least half of the shorter prompt.
 
-    Rows of one catalogue are a family. Rows without relatives share a family too, whose rows have nothing in common.
+    Rows of one catalogue are a family. All rows without relatives make up one more family, though they share nothing.
     """
     order = sorted(range(len(examples)), key=lambda number: examples[number].ids)
     families: list[list[int]] = []

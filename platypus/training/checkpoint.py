@@ -1,12 +1,12 @@
-"""Checkpoints: a training as it stands between two optimizer steps, kept on disk so that it can go on from there.
+"""Checkpoints: the state of a training between two optimizer steps, on disk, so that it can be resumed.
 
     checkpoints/step-000123/ tensors.safetensors checkpoint.json
 
-A checkpoint is written beside its place, brought to the disk, and renamed. `checkpoint.json` is written last; it holds
-the tensors' size and SHA-256 and ends with its own. So whatever moment the program is killed at, the newest one or the
-one before is whole, and one that was spoilt since is found out and passed over. On a CPU, a training that goes on from
-a checkpoint is bitwise the one that was never broken off. When to save and what `progress` means is not known here,
-nor that there may be several processes: one at a time works in a folder, and its random state is what is kept.
+A checkpoint is written under a temporary name, synced to disk, and renamed. `checkpoint.json` is written last; it holds
+the size and SHA-256 of the tensors file and ends with its own SHA-256. So the newest checkpoint or the one before it is
+complete whenever the program is killed, and a checkpoint damaged later is recognised and skipped. On a CPU, a resumed
+training is bitwise equal to an uninterrupted one. This module does not know when to save, what `progress` means, or
+that there may be several processes: one process at a time works in a folder, and its random state is the one saved.
 """
 
 import hashlib
@@ -34,19 +34,19 @@ RECORD = "checkpoint.json"
 
 @dataclass(frozen=True)
 class TrainingState:
-    """All that the coming steps depend on: copies of tensors, on the CPU and in their own dtype, and plain JSON.
+    """All that the remaining steps depend on: copies of tensors, on the CPU and in their own dtype, and plain JSON.
 
     The tensors are adapter/NAME of the trainable parameters, optimizer/NAME/ step, exp_avg and exp_avg_sq of AdamW, and
     random/cpu, random/cuda:0 and so on of torch's generators.
     """
 
     epoch: int  # from 1
-    batches: int  # that are done in this epoch
-    step: int  # optimizer steps done, of all epochs
+    batches: int  # done in this epoch
+    step: int  # optimizer steps done in all epochs
     tensors: Mapping[str, torch.Tensor]
-    groups: Sequence[Mapping[str, Any]]  # AdamW's hyper-parameters, the present learning rate among them
+    groups: Sequence[Mapping[str, Any]]  # AdamW's hyper-parameters, with the current learning rate
     schedule: Mapping[str, Any]
-    progress: Mapping[str, Any]  # the trainer's own: losses so far …
+    progress: Mapping[str, Any]  # the training loop's own, such as the losses so far
 
     @classmethod
     def capture(
@@ -60,7 +60,7 @@ class TrainingState:
         step: int,
         progress: Mapping[str, Any],
     ) -> "TrainingState":
-        """A copy of the state as it is now; gradients have no part in it."""
+        """A copy of the current state, without gradients."""
         names: dict[torch.Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
         tensors = {f"adapter/{name}": tensor.detach() for tensor, name in names.items() if tensor.requires_grad}
         for parameter, moments in optimizer.state.items():
@@ -79,7 +79,7 @@ class TrainingState:
         )
 
     def restore(self, model: torch.nn.Module, *, optimizer: AdamW, schedule: LRScheduler) -> None:
-        """Put the state into torch's generators and into objects that were made like those it was captured from."""
+        """Put the state into torch's generators and into objects built like those it was captured from."""
         names = {parameter: name for name, parameter in model.named_parameters()}
         moments: dict[str, dict[str, torch.Tensor]] = defaultdict(dict)
         for key, tensor in self.tensors.items():
@@ -102,16 +102,16 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class LatestCheckpoint:
-    """The newest state that is whole, if there is one, and which newer checkpoints were passed over, and why."""
+    """The state of the newest intact checkpoint, if there is one."""
 
     state: TrainingState | None
-    passed_over: tuple[str, ...]
+    skipped: tuple[str, ...]  # newer checkpoints that are damaged, each with the reason
 
 
 def save_checkpoint(folder: Path, *, state: TrainingState, keep: int = 2) -> Path:
-    """Save the state as folder/step-N, in place of one that stands there; all but the `keep` newest whole ones go.
+    """Save the state as folder/step-N, replacing an earlier one of this step; keep only the `keep` newest intact ones.
 
-    Raises TrainingError when the system does not let it; the checkpoints that were there stay as they are.
+    Raises TrainingError if the system refuses to write; earlier checkpoints then stay as they are.
     """
     final = folder / f"step-{state.step:06}"
     partial = folder / f".{final.name}.partial"
@@ -125,40 +125,40 @@ def save_checkpoint(folder: Path, *, state: TrainingState, keep: int = 2) -> Pat
         partial.rename(final)
         sync(folder)
         _recover(folder)
-        whole = (path for path in _checkpoints(folder) if path == final or _fault(path) is None)
-        for path in set(_checkpoints(folder)) - set(islice(whole, keep)):
+        intact = (path for path in _checkpoints(folder) if path == final or _fault(path) is None)
+        for path in set(_checkpoints(folder)) - set(islice(intact, keep)):
             shutil.rmtree(path)
     except OSError as error:
         with suppress(OSError):
             _recover(folder)
-        left = [path.name for path in _checkpoints(folder)]
-        then = f"goes on from {left[0]}" if left else "begins anew, as no checkpoint was saved yet"
+        names = [path.name for path in _checkpoints(folder)]
+        then = f"continues from {names[0]}" if names else "starts from the beginning, as no checkpoint was saved yet"
         raise TrainingError(
             f"the checkpoint could not be saved: {error.strerror}",
             where=str(final),
-            remedy=f"Make room there and see that it may be written to, then run the same command again: it {then}.",
+            remedy=f"Free space there, check that it is writable, and run the same command again: it {then}.",
         ) from error
     return final
 
 
 def load_latest(folder: Path) -> LatestCheckpoint:
-    """The newest checkpoint that is whole to its last byte. What a killed process left half done is cleared away."""
+    """The newest checkpoint in which every byte is intact. Removes what a killed process left unfinished."""
     _recover(folder)
-    passed_over: list[str] = []
+    skipped: list[str] = []
     for path in _checkpoints(folder):
         if (fault := _fault(path)) is None:
-            return LatestCheckpoint(_read(path), tuple(passed_over))
-        passed_over.append(f"{path}: {fault}")
-    return LatestCheckpoint(None, tuple(passed_over))
+            return LatestCheckpoint(_read(path), tuple(skipped))
+        skipped.append(f"{path}: {fault}")
+    return LatestCheckpoint(None, tuple(skipped))
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    """The newest first; from a million steps on the names are longer."""
+    """The newest first. From a million steps on, names are longer."""
     return sorted(folder.glob("step-*"), key=lambda path: (len(path.name), path.name), reverse=True)
 
 
 def _recover(folder: Path) -> None:
-    """Clear away what a saving left, finished or not; a checkpoint that was being replaced comes back if need be."""
+    """Remove temporary folders of an interrupted save. A checkpoint that it was replacing is put back if necessary."""
     for path in folder.glob(".step-*"):
         final = folder / path.name.split(".")[1]
         if path.suffix == ".old" and not final.exists():
@@ -168,7 +168,7 @@ def _recover(folder: Path) -> None:
 
 
 def _write(folder: Path, state: TrainingState) -> None:
-    """Write the files and bring them to the disk. Python writes them, as safetensors' own error is no OSError."""
+    """Write and sync the files. Python writes the tensors, as the errors of safetensors are no OSErrors."""
     data = save(dict(state.tensors))
     record = asdict(replace(state, tensors={}))
     record["tensors"] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
@@ -186,18 +186,18 @@ def _read(folder: Path) -> TrainingState:
 
 
 def _fault(folder: Path) -> str | None:
-    """What is wrong with a checkpoint, after a look at each byte of it; None when it is whole."""
+    """What is wrong with a checkpoint, of which every byte is read; None if it is intact."""
     name = RECORD
     try:
         text = (folder / name).read_bytes()
         length = len(_seal(b""))
         if _seal(text[:-length]) != text[-length:]:
             return f"{name} does not match its checksum"
-        facts, name = json.loads(text)["tensors"], TENSORS
-        if (size := (folder / name).stat().st_size) != facts["size"]:
-            return f"{name} has {size} bytes instead of {facts['size']}"
+        record, name = json.loads(text)["tensors"], TENSORS
+        if (size := (folder / name).stat().st_size) != record["size"]:
+            return f"{name} has {size} bytes instead of {record['size']}"
         with (folder / name).open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != facts["sha256"]:
+            if hashlib.file_digest(file, "sha256").hexdigest() != record["sha256"]:
                 return f"{name} does not match its checksum"
     except OSError as error:
         return f"{name} cannot be read: {error.strerror}"
@@ -205,5 +205,5 @@ def _fault(folder: Path) -> str | None:
 
 
 def _seal(body: bytes) -> bytes:
-    """The end of a record: the checksum of all that stands before it."""
+    """The end of a record: the checksum of everything before it."""
     return f', "sha256": "{hashlib.sha256(body).hexdigest()}"}}'.encode()

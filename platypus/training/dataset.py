@@ -1,10 +1,10 @@
-"""What each step of a training reads: its rows as tokens, under the catalogue as it is or one of the step's own.
+"""The encoded examples of each training step, under the run's catalogue or a variation of it.
 
-A catalogue of its own has the tools in another order, and lacks some that no plan of the step needs. So a model learns
-to read tools rather than to know them by heart, and the examples of a step still begin with the same text. Some steps,
-on wish, rehearse what the embedded base learned: requests for a random catalogue. What a step reads follows from the
-seed and its number alone: a training that goes on reads what it would have read. A request that the tools cannot answer
-stays one when there are fewer of them.
+A variation has the tools in another order, and lacks some that no plan of the step needs. So a model learns to read
+tools instead of memorising them, and the examples of a step still begin with the same text. If the recipe asks for
+rehearsal, some steps use requests for a random catalogue instead, as in the training of the embedded base. What a step
+reads depends on the seed and its number alone, so a resumed training reads the same. A request that the tools cannot
+answer remains one when there are fewer tools.
 """
 
 import math
@@ -22,17 +22,16 @@ from platypus.prompt.prompt import EncodedExample, Prompt
 from platypus.run.settings import TrainSettings
 from platypus.training.batches import batches
 
-REHEARSED = 16  # tools in a random catalogue, or as many as the run's own has
-TRIES = 20  # random catalogues until one is short enough
+REHEARSAL_TOOLS = 16  # most tools in a random catalogue; fewer if the run's own has fewer, but at least 2
+TRIES = 20  # attempts to draw a random catalogue that is short enough
 
-Reader = Callable[
-    [Sequence[int], int], list[EncodedExample]
-]  # the numbers of a step's rows, and the step's → its examples
+# From the row numbers of a step, and the step's own number, to its examples.
+Reader = Callable[[Sequence[int], int], list[EncodedExample]]
 
 
 @dataclass(frozen=True)
 class TrainingDataset:
-    """The rows of a training, and how they are read."""
+    """The rows of a training, and the examples that each step makes of them."""
 
     rows: Sequence[Row]
     prompt: Prompt
@@ -41,25 +40,25 @@ class TrainingDataset:
 
     @cached_property
     def examples(self) -> list[EncodedExample]:
-        """All rows under the catalogue as it is. Raises PromptError for rows that are longer than the cutoff."""
+        """All rows under the unchanged catalogue. Raises PromptError for rows longer than the cutoff."""
         return encode(self.prompt, self.rows, self.settings)
 
     @cached_property
     def pool(self) -> list[EncodedExample]:
-        """What steps are made of: the examples and, behind them, what stands for the requests of rehearsals."""
+        """What steps are drawn from: the examples, followed by placeholders for rehearsed requests."""
         steps, share = math.ceil(len(self.rows) / self.settings.batch_size), self.settings.rehearsal
         number = round(steps * share / (1 - share)) if self.prompt.catalogue else 0
         return self.examples + number * self._rehearsed("pool") if number else self.examples
 
     @property
     def vary(self) -> bool:
-        """Whether steps have catalogues of their own."""
+        """Whether each step has its own variation of the catalogue."""
         return self.prompt.catalogue is not None and (self.settings.shuffle_tools or self.settings.drop_tools > 0)
 
     def step_examples(self, rows: Sequence[int], step: int) -> list[EncodedExample]:
-        """What a step, counted from 1, reads of these rows of the pool; if it rehearses, another catalogue each time.
+        """The examples of step `step`, counted from 1, for these rows of the pool. Each rehearsal has a new catalogue.
 
-        The cutoff is held by `examples`: another order moves token borders, by some tokens at most.
+        The cutoff was checked in `examples`. Another order of the tools changes the number of tokens only slightly.
         """
         own = self._own(rows)
         if not own:
@@ -72,16 +71,16 @@ class TrainingDataset:
         return encode(prompt, [self.rows[row] for row in own], self.settings) + others
 
     def _own(self, rows: Sequence[int]) -> list[int]:
-        """Those of the pool's rows that are the training's own."""
+        """Those rows of the pool that are not rehearsal."""
         return [row for row in rows if row < len(self.rows)]
 
     def _rehearsed(self, key: str) -> list[EncodedExample]:
-        """The requests for a random catalogue that the key names, a step's worth."""
-        size, most = self.settings.batch_size, min(REHEARSED, max(2, len(self.prompt.catalogue or ())))
-        for again in range(TRIES):
-            drawn = random_task(f"rehearsal/{self.seed}/{key}/{again}", tools=most, requests=size)
+        """A step's worth of requests for the random catalogue of this key. Raises PromptError if all are too long."""
+        size, most = self.settings.batch_size, min(REHEARSAL_TOOLS, max(2, len(self.prompt.catalogue or ())))
+        for attempt in range(TRIES):
+            task = random_task(f"rehearsal/{self.seed}/{key}/{attempt}", tools=most, requests=size)
             try:
-                rows = encode(replace(self.prompt, catalogue=drawn.catalogue), drawn.examples, self.settings)
+                rows = encode(replace(self.prompt, catalogue=task.catalogue), task.examples, self.settings)
             except PromptError:
                 continue
             if rows:
@@ -90,30 +89,31 @@ class TrainingDataset:
         raise PromptError("no random catalogue is short enough to rehearse", where="train.rehearsal", remedy=remedy)
 
     def catalogue(self, rows: Sequence[int], step: int) -> Catalogue | None:
-        """The catalogue that a step shows with these rows."""
+        """The catalogue of a step with these rows."""
         if self.prompt.catalogue is None or not self.vary:
             return self.prompt.catalogue
         examples = [row for row in map(self.rows.__getitem__, rows) if isinstance(row, Example)]
         needed = {call.tool for example in examples for call in example.plan}
-        return draw(self.prompt.catalogue, needed, settings=self.settings, rng=Random(f"{self.seed}/{step}/tools"))
+        rng = Random(f"{self.seed}/{step}/tools")
+        return sample_tools(self.prompt.catalogue, needed, settings=self.settings, rng=rng)
 
     def results(self) -> dict[str, float]:
-        """How many requests for other catalogues an epoch has, and how many tools the first one's steps show, if so."""
+        """How many rehearsed requests an epoch has, and how many tools a step of the first epoch shows on average."""
         others = len(self.pool) - len(self.rows)
-        told: dict[str, float] = {"rehearsed": others} if others else {}
+        results: dict[str, float] = {"rehearsed": others} if others else {}
         if self.vary:
             own = map(self._own, self.first_epoch())
             shown = [len(self.catalogue(rows, step) or ()) for step, rows in enumerate(own, 1) if rows]
-            told["tools_shown"] = round(sum(shown) / len(shown), 2)
-        return told
+            results["tools_shown"] = round(sum(shown) / len(shown), 2)
+        return results
 
     def first_epoch(self) -> list[list[int]]:
-        """The rows of each step of the first epoch, by their number in the pool; step n reads the n-th of them."""
+        """The rows of each step of the first epoch, by their number in the pool; the first is step 1."""
         return batches(self.pool, settings=self.settings, seed=self.seed, epoch=1)
 
 
-def draw(catalogue: Catalogue, needed: AbstractSet[str], *, settings: TrainSettings, rng: Random) -> Catalogue:
-    """The tools that are needed and some of the others, in another order if the settings say so; never none."""
+def sample_tools(catalogue: Catalogue, needed: AbstractSet[str], *, settings: TrainSettings, rng: Random) -> Catalogue:
+    """The needed tools and some of the others, shuffled if the settings say so; at least one tool."""
     shown = [tool for tool in catalogue if tool.name in needed or rng.random() >= settings.drop_tools]
     shown = shown or [rng.choice(catalogue.tools)]
     if settings.shuffle_tools:
@@ -122,6 +122,6 @@ def draw(catalogue: Catalogue, needed: AbstractSet[str], *, settings: TrainSetti
 
 
 def encode(prompt: Prompt, rows: Sequence[Row], settings: TrainSettings) -> list[EncodedExample]:
-    """The rows as tokens. With train_on_inputs a row's prompt is but its first token, which nothing can predict."""
+    """The rows as tokens. With train_on_inputs, every token is learned except the first, which nothing can predict."""
     examples = prompt.encode_all(rows)
     return [replace(example, prompt_length=1) for example in examples] if settings.train_on_inputs else examples

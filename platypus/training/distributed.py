@@ -1,8 +1,8 @@
-"""Several devices at one training: who does what, where the base lies, how gradients become one.
+"""Several processes in one training: their ranks, where the base is, and how gradients are added up.
 
-The adapter is small, so it is whole on every device, and its gradients are added up once a step: what each process
-computes is a share of the step's examples. The frozen base is whole in each process, or sharded (FSDP2: a layer is
-gathered when it computes, and let go again), or one process spreads its layers over the devices of a host.
+The adapter is small, so every device holds all of it. Each process computes a share of a step's examples, and the
+gradients are added up once per step. The frozen base is whole in each process, or sharded (FSDP2: a layer is gathered
+when it computes, and released afterwards), or one process spreads its layers over the devices of a host.
 """
 
 import signal
@@ -25,13 +25,13 @@ from platypus.run.settings import TrainSettings
 from platypus.training.shared_prefix.prefix import inner_model
 
 Message = TypeVar("Message")
-# Seconds in which a second signal is but torchrun's echo of the first: it hands on what the terminal has sent already.
+# Seconds in which a second signal counts as an echo: torchrun forwards what the terminal has sent to all processes.
 ECHO = 2.0
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """The processes of one training, as torchrun or `accelerate launch` started them, or this one alone."""
+    """The processes of one training, as started by torchrun or `accelerate launch`, or this process alone."""
 
     accelerator: Accelerator
 
@@ -39,30 +39,30 @@ class ProcessGroup:
         return self
 
     def __exit__(self, failure: object, *_: object) -> None:
-        """Part when all went well: the threads of a live group can abort an interpreter that ends."""
+        """Leave the group if all went well: its threads can abort an interpreter that is shutting down."""
         if failure is None and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 
     @property
     def world_size(self) -> int:
-        """How many processes there are."""
+        """The number of processes."""
         return int(self.accelerator.num_processes)
 
     @property
     def rank(self) -> int:
-        """Which one this is, from 0; the first one leads: it reads, saves and speaks."""
+        """The number of this process, from 0. Rank 0, the main process, reads, saves and prints."""
         return int(self.accelerator.process_index)
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the first one."""
+        """Whether this is the main process."""
         return bool(self.accelerator.is_main_process)
 
     def broadcast(self, message: Message) -> Message:
-        """What the leader says, in all processes; none goes on before it is said."""
-        told = [message]
-        broadcast_object_list(told)
-        return told[0]
+        """The main process's message, in all processes. Each waits until it has arrived."""
+        messages = [message]
+        broadcast_object_list(messages)
+        return messages[0]
 
     def all_reduce(self, tensors: Sequence[torch.Tensor]) -> None:
         """Replace each tensor by its sum over all processes, in one collective call."""
@@ -76,15 +76,14 @@ class ProcessGroup:
 
 
 def init_processes() -> ProcessGroup:
-    """The processes that this process belongs to."""
-    return ProcessGroup(
-        Accelerator(cpu=not torch.cuda.is_available())
-    )  # several processes without GPUs talk through gloo
+    """The group that this process belongs to, initialised."""
+    # Without GPUs, several processes communicate through gloo.
+    return ProcessGroup(Accelerator(cpu=not torch.cuda.is_available()))
 
 
 @dataclass
 class Stop:
-    """Whether to stop after the present step: asked of this process by a signal, and then agreed by all of them."""
+    """Whether to stop after the current step: `asked` of this process by a signal, then `agreed` by all processes."""
 
     asked: bool = False
     agreed: bool = False
@@ -92,7 +91,7 @@ class Stop:
 
 @contextmanager
 def stop_signals() -> Iterator[Stop]:
-    """Ctrl-C or a request to end asks to stop, so that the step is finished first; a second one ends at once."""
+    """In the block, SIGINT or SIGTERM asks to stop once the step is finished; a second one ends the process at once."""
     stop, first = Stop(), 0.0
     before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
@@ -114,7 +113,7 @@ def stop_signals() -> Iterator[Stop]:
 
 
 def check_processes(recipe: Recipe, processes: ProcessGroup) -> None:
-    """Raises RecipeError when the recipe's way of being parallel does not go with so many processes."""
+    """Raises RecipeError if the recipe's kind of parallelism does not fit this number of processes."""
     settings = recipe.train
     if settings.batch_size % processes.world_size:
         nearest = max(settings.batch_size // processes.world_size, 1) * processes.world_size
@@ -138,24 +137,24 @@ def check_processes(recipe: Recipe, processes: ProcessGroup) -> None:
 
 
 def load_for_training(recipe: Recipe, processes: ProcessGroup) -> Loaded:
-    """The recipe's base where it computes. One that `shard` will hand out is read by the leader alone."""
+    """Load the recipe's base on its device. One that `shard` will distribute is read by the main process only."""
     settings = recipe.train
     device = "balanced" if settings.parallel == "layers" else str(processes.accelerator.device)
-    if _handed_out(settings):
+    if _distributes(settings):
         device = "cpu" if processes.is_main else "meta"
     return load_base(recipe.base, dtype=settings.dtype, device=device, quantise=settings.quantise)
 
 
-def _handed_out(settings: TrainSettings) -> bool:
-    """Whether the weights come from the leader, layer by layer, so that no process but it ever holds them all."""
+def _distributes(settings: TrainSettings) -> bool:
+    """Whether the main process sends the weights layer by layer, so that no other process ever holds all of them."""
     return settings.parallel == "fsdp" and settings.quantise == "none"
 
 
 def shard(adapted: Loaded, settings: TrainSettings, processes: ProcessGroup) -> None:
-    """Where the recipe says so, shard each layer of the base over the processes (FSDP2).
+    """Shard each layer of the base over the processes (FSDP2), if the recipe says so.
 
-    The adapter, embeddings and head stay whole on every device. PEFT must have been there before: it cannot put an
-    adapter on quantised weights that are sharded.
+    The adapter, embeddings and head stay whole on every device. The adapter must already be there: PEFT cannot put one
+    on quantised weights that are sharded.
     """
     if settings.parallel != "fsdp":
         return
@@ -163,18 +162,21 @@ def shard(adapted: Loaded, settings: TrainSettings, processes: ProcessGroup) -> 
     layers: Any = inner.layers
     mesh = init_device_mesh(processes.accelerator.device.type, (processes.world_size,))
     for layer in layers:
-        if _handed_out(settings):
-            _hand_out(layer, processes, {})
+        if _distributes(settings):
+            _distribute(layer, processes, {})
         fully_shard(layer, mesh=mesh, ignored_params={part for part in layer.parameters() if part.requires_grad})
-    if _handed_out(settings):
-        _hand_out(model, processes, {parameter: parameter for parameter in layers.parameters()})
+    if _distributes(settings):
+        _distribute(model, processes, {parameter: parameter for parameter in layers.parameters()})
     whole = {part for name, part in inner.named_parameters() if part.requires_grad or not name.startswith("layers.")}
     fully_shard(inner, mesh=mesh, ignored_params=whole)
 
 
 @torch.no_grad()
-def _hand_out(module: torch.nn.Module, processes: ProcessGroup, done: dict[torch.Tensor, torch.Tensor]) -> None:
-    """Replace what the module holds by the leader's tensors, on this process's device. `done` is left alone."""
+def _distribute(module: torch.nn.Module, processes: ProcessGroup, done: dict[torch.Tensor, torch.Tensor]) -> None:
+    """Replace the module's tensors by the main process's, on this process's device.
+
+    `done` maps the tensors that are already replaced to their replacements.
+    """
     device = processes.accelerator.device
     for part in module.modules():
         for store in (part._parameters, part._buffers):
@@ -182,8 +184,9 @@ def _hand_out(module: torch.nn.Module, processes: ProcessGroup, done: dict[torch
                 if tensor is None:
                     continue
                 if tensor not in done:
-                    here = torch.empty_like(tensor, device=device) if tensor.is_meta else tensor.to(device)
-                    torch.distributed.broadcast(here, 0)
-                    held = isinstance(tensor, torch.nn.Parameter)
-                    done[tensor] = torch.nn.Parameter(here, requires_grad=tensor.requires_grad) if held else here
-                store[name] = done[tensor]  # type: ignore[assignment]  # a parameter for a parameter
+                    local = torch.empty_like(tensor, device=device) if tensor.is_meta else tensor.to(device)
+                    torch.distributed.broadcast(local, 0)
+                    if isinstance(tensor, torch.nn.Parameter):
+                        local = torch.nn.Parameter(local, requires_grad=tensor.requires_grad)
+                    done[tensor] = local
+                store[name] = done[tensor]  # type: ignore[assignment]  # a parameter replaces a parameter

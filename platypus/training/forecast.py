@@ -1,8 +1,8 @@
-"""What a training will need, before it starts: tokens, memory by part, how a step is cut so that it fits, and seconds.
+"""What a training will need, before it starts: tokens, memory by part, how to split a step so that it fits, and time.
 
-Memory is not estimated by formulas of an architecture: the very code of a step runs on tensors without data (torch's
-"meta" device), and every byte that is allocated and let go is counted. So any model, adapter and way of cutting a step
-can be looked at, of a model far larger than the machine. What an allocator keeps beyond that is a measured share.
+Memory is not estimated by formulas for an architecture. The code of a step runs on tensors without data (torch's "meta"
+device), and every byte that is allocated and released is counted. So it works for any model, adapter and split, also
+for models far larger than the machine. What an allocator keeps beyond that is a measured share.
 """
 
 import time
@@ -24,18 +24,18 @@ from platypus.training.peak_memory import PeakCounter
 from platypus.training.shared_prefix.loss import accumulate, answer_length, shares
 from platypus.training.shared_prefix.prefix import common_prefix, prefix_support
 
-# What allocators keep beyond the bytes that live, as a share of them. Measured with glibc 2.36: 0.1 to 0.7 for cuts
-# that the forecast chooses, more for others. On CUDA assumed.
+# What allocators keep beyond the live bytes, as a share of them. Measured with glibc 2.36: 0.1 to 0.7 for the splits
+# that the forecast chooses, more for others. For CUDA it is an assumption.
 SLACK = {"cpu": 0.4, "cuda": 0.1}
-KERNELS = {"cpu": 100 * 2**20, "cuda": 0}  # what kernels keep for themselves, and their code; CUDA's is in its context
-CONTEXT = 600 * 2**20  # of CUDA in each process
-ROOM = 0.92  # of the memory that is free; the rest is for what else the machine does
-BUSY = 512  # tokens at once that keep a device busy; a quarter of the prefix's are as few where that is more
-NF4_BYTES = 0.516  # of a weight: 4 bits and its share of the scales, themselves in 8 bits (arXiv 2305.14314)
+KERNELS = {"cpu": 100 * 2**20, "cuda": 0}  # bytes that kernels keep, and their code; for CUDA that is part of CONTEXT
+CONTEXT = 600 * 2**20  # bytes of CUDA's context in each process
+ROOM = 0.92  # share of the free memory to use; the rest is for other programs
+BUSY = 512  # tokens at once that keep a device busy; or a quarter of the prefix's tokens, if that is more
+NF4_BYTES = 0.516  # per weight: 4 bits and its share of the scales, which have 8 bits (arXiv 2305.14314)
 
 
 class StepSplit(NamedTuple):
-    """How a step is cut to fit: how many suffixes at once, and whether activations are computed again."""
+    """How a step is split to fit: the number of examples at once, and whether to use gradient checkpointing."""
 
     micro_batch_size: int
     checkpointing: bool
@@ -46,43 +46,43 @@ class StepSplit(NamedTuple):
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes on one device at the peak of the largest step, by part; with parallel = "layers" on all of them."""
+    """Bytes on one device at the peak of the largest step, by part; with parallel = "layers" on all devices."""
 
-    program: int  # the process before the training: interpreter, libraries, CUDA's context
+    program: int  # the process before training: interpreter, libraries, CUDA's context
     base: int
     adapter: int
     optimizer: int  # the adapter's gradients and AdamW's two moments
-    prefix: int  # keys and values that all suffixes see, and their gradients
-    activations: int  # all else that lives at once: the prefix's graph, a group's activations, logits
-    allocator: int  # what the allocator and kernels keep beyond that
+    prefix: int  # keys and values of the shared prefix, and their gradients
+    activations: int  # everything else at the peak: the prefix's graph, a group's activations, logits
+    allocator: int  # what the allocator and kernels keep in addition
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """The sum of all parts."""
         return sum(vars(self).values())
 
     @property
     def added(self) -> int:
-        """What the training adds to the process that is there."""
+        """What the training adds to the memory of the process."""
         return self.total - self.program
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a training will need, and the cut that it should use, with the reason."""
+    """What a training will need, and the split that it should use, with the reason."""
 
     steps: int
     tokens: int  # of all rows
-    computed_tokens: int  # of which a shared prefix counts once a step and device
+    computed_tokens: int  # the same, but a shared prefix counts once per step and device
     attention: str
     cut: StepSplit
     reason: str
     memory: Memory
-    available: int  # bytes on the device that the training may add
-    seconds: float | None = None  # of the optimizer steps, from a probe; validation and saving come on top
+    available: int  # bytes that the training may add on the device
+    seconds: float | None = None  # for all optimizer steps, from a few measured ones; without validation and saving
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object; bytes and seconds."""
+        """A JSON object; sizes in bytes, time in seconds."""
         return {**vars(self), "cut": self.cut._asdict(), "memory": {**vars(self.memory), "total": self.memory.total}}
 
 
@@ -96,17 +96,18 @@ def make_forecast(
     device: torch.device,
     whole: Sequence[Sequence[EncodedExample]] = (),
 ) -> Forecast:
-    """The forecast of these steps (an epoch's) for a model and adapter on the meta device, and the cut it takes.
+    """The forecast for these steps of one epoch; `bare` is model and adapter on the meta device.
 
-    Where each step shows tools of its own, other epochs are taken to be like this one; `whole` are its steps with all
-    tools: the most that any epoch can draw. Raises TrainingError when nothing fits, saying what would.
+    If each step has its own variation of the catalogue, other epochs are assumed to be like this one; `whole` then
+    holds the same steps with all tools, the most that any epoch can have. Raises TrainingError, with a remedy, if
+    nothing fits.
     """
     even = settings.parallel == "fsdp"
-    shared, most = (
+    shares_of_steps, shares_of_whole = (
         [share(step, rank=rank, world_size=world_size, even=even) for step in part for rank in range(world_size)]
         for part in (steps, whole)
     )
-    largest = max(most or shared, key=lambda part: _computed_tokens(bare, part))
+    largest = max(shares_of_whole or shares_of_steps, key=lambda part: _computed_tokens(bare, part))
     available = int(ROOM * free_memory(device, settings, world_size=world_size))
     tried: dict[StepSplit, Memory] = {}
     for cut in cuts(largest, settings, whole=not shares(bare)):
@@ -118,7 +119,7 @@ def make_forecast(
     return Forecast(
         steps=epochs * len(steps),
         tokens=epochs * sum(len(row.ids) for step in steps for row in step),
-        computed_tokens=epochs * sum(_computed_tokens(bare, part) for part in shared),
+        computed_tokens=epochs * sum(_computed_tokens(bare, part) for part in shares_of_steps),
         attention=prefix_support(bare.model, device=device, wanted=settings.prefix).reason,
         cut=cut,
         reason=_reason(tried, len(largest), settings),
@@ -128,27 +129,27 @@ def make_forecast(
 
 
 def measure_seconds(
-    adapted: Loaded, steps: Sequence[Sequence[EncodedExample]], foreseen: Forecast, *, world_size: int, samples: int = 3
+    adapted: Loaded, steps: Sequence[Sequence[EncodedExample]], forecast: Forecast, *, world_size: int, samples: int = 3
 ) -> float:
-    """Seconds of all optimizer steps, from a few that are computed for it, forward and backward."""
+    """The seconds of all optimizer steps, from the measured forward and backward passes of `samples` steps."""
     chosen = [steps[number * len(steps) // samples] for number in range(samples)]
     adapted.model.train()
     tokens, seconds = 0, 0.0
     for number, step in enumerate([chosen[0], *chosen]):
-        mine = share(step, rank=0, world_size=world_size, even=True)  # all devices do the same, so none waits
-        begun = time.perf_counter()
-        accumulate(adapted, mine, answer_tokens=1, micro_batch_size=foreseen.cut.micro_batch_size)
+        mine = share(step, rank=0, world_size=world_size, even=True)  # the same on all devices, so none waits
+        start = time.perf_counter()
+        accumulate(adapted, mine, answer_tokens=1, micro_batch_size=forecast.cut.micro_batch_size)
         if adapted.device.type == "cuda":
             torch.cuda.synchronize()
-        if number:  # the first one warms up
+        if number:  # the first one is a warm-up
             tokens += _computed_tokens(adapted, mine)
-            seconds += time.perf_counter() - begun
+            seconds += time.perf_counter() - start
         adapted.model.zero_grad(set_to_none=False)
-    return seconds / tokens * foreseen.computed_tokens / world_size
+    return seconds / tokens * forecast.computed_tokens / world_size
 
 
 def free_memory(device: torch.device, settings: TrainSettings, *, world_size: int) -> int:
-    """Bytes that one process may take: of its device, of all devices it spreads layers over, its part of the RAM."""
+    """Bytes that one process may take: of its device, of all devices if it spreads layers, or its share of the RAM."""
     if device.type == "cuda":
         spread = settings.parallel == "layers"
         devices = range(torch.cuda.device_count()) if spread else [torch.cuda.current_device()]
@@ -157,9 +158,10 @@ def free_memory(device: torch.device, settings: TrainSettings, *, world_size: in
 
 
 def set_checkpointing(adapted: Loaded, wanted: bool) -> None:
-    """Turn gradient checkpointing on or off; the re-entrant kind would lose the prefix's gradients.
+    """Turn non-reentrant gradient checkpointing on or off; the re-entrant kind would lose the prefix's gradients.
 
-    Only that kind needs gradients of the embeddings, which transformers turns on with either, and never off again.
+    Only the re-entrant kind needs gradients of the embeddings. transformers turns these on with either kind and never
+    off.
     """
     base: Any = adapted.model.get_base_model()  # type: ignore[operator]
     if wanted:
@@ -173,24 +175,24 @@ def set_checkpointing(adapted: Loaded, wanted: bool) -> None:
 
 
 def peak_bytes(bare: Loaded, step: Sequence[EncodedExample], cut: StepSplit) -> int:
-    """The most bytes that live at once in a step's forward and backward passes, beyond weights and their gradients."""
-    with _as_in_training(bare, cut) as known, PeakCounter(known) as counted:
+    """The most bytes alive at once in a step's forward and backward passes, beyond weights and their gradients."""
+    with _as_in_training(bare, cut) as known, PeakCounter(known) as counter:
         count = max(1, sum(map(answer_length, step)))
         accumulate(bare, step, answer_tokens=count, micro_batch_size=cut.micro_batch_size)
-    return int(counted.peak)
+    return int(counter.peak)
 
 
 @contextmanager
 def _as_in_training(bare: Loaded, cut: StepSplit) -> Iterator[list[torch.Tensor]]:
-    """The model as a step finds it, and the tensors that it has then; left without gradients and checkpointing."""
+    """The model as it is during a step, and the tensors it then has. Afterwards without gradients and checkpointing."""
     model, training = bare.model, bare.model.training
-    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     set_checkpointing(bare, cut.checkpointing)
     model.train()
-    for parameter in learned:
+    for parameter in trainable:
         parameter.grad = torch.zeros_like(parameter)
     try:
-        yield [*model.parameters(), *model.buffers(), *(p.grad for p in learned if p.grad is not None)]
+        yield [*model.parameters(), *model.buffers(), *(p.grad for p in trainable if p.grad is not None)]
     finally:
         model.zero_grad()
         model.train(training)
@@ -206,8 +208,8 @@ def memory_at_peak(
     world_size: int,
     device: torch.device,
 ) -> Memory:
-    """The memory of one device that computes `step` in this way; `world_size` devices share the base with "fsdp"."""
-    lives = peak_bytes(bare, _heaviest(step, cut.micro_batch_size), cut)
+    """The memory of a device that computes `step` with this split. With "fsdp", `world_size` devices share the base."""
+    peak = peak_bytes(bare, _heaviest(step, cut.micro_batch_size), cut)
     trained = sum(parameter.numel() for parameter in bare.model.parameters() if parameter.requires_grad)
     length = common_prefix(step) if shares(bare) and len(step) > 1 else 0
     pairs = [tensor for name, tensor in _frozen(bare) if {"k_proj", "v_proj"} & {*name.split(".")}]
@@ -218,13 +220,13 @@ def memory_at_peak(
         adapter=4 * trained,
         optimizer=12 * trained,
         prefix=prefix,
-        activations=lives - prefix,
-        allocator=int(KERNELS[device.type] + SLACK[device.type] * lives),
+        activations=peak - prefix,
+        allocator=int(KERNELS[device.type] + SLACK[device.type] * peak),
     )
 
 
 def _heaviest(step: Sequence[EncodedExample], size: int) -> Sequence[EncodedExample]:
-    """Two groups that need as much as all: the longest one, after one with the rows that bound the common prefix."""
+    """Two groups that need as much memory as all: the longest, after one with the rows that limit the prefix."""
     if len(step) <= 2 * size:
         return step
     groups = [step[start : start + size] for start in range(0, len(step), size)]
@@ -238,7 +240,7 @@ def _frozen(bare: Loaded) -> list[tuple[str, torch.Tensor]]:
 
 
 def _base_bytes(bare: Loaded, settings: TrainSettings, *, world_size: int) -> int:
-    """Bytes of the frozen weights on one device. Only matrices within layers are quantised, only layers sharded."""
+    """Bytes of the frozen weights on one device. Only matrices in layers are quantised; only layers are sharded."""
     inside = whole = largest = 0.0
     for name, tensor in _frozen(bare):
         full = tensor.numel() * tensor.element_size()
@@ -248,35 +250,35 @@ def _base_bytes(bare: Loaded, settings: TrainSettings, *, world_size: int) -> in
             inside += full
         else:
             inside += tensor.numel() * (NF4_BYTES if settings.quantise == "nf4" else 1)
-            largest = max(largest, full)  # a matrix is made whole again while it computes
-    if settings.parallel == "fsdp":  # a part, and whole the layer that computes and the one that comes next
+            largest = max(largest, full)  # a matrix is dequantised while it computes
+    if settings.parallel == "fsdp":  # its shard, and two gathered layers: the current one and the next
         inside = inside / world_size + 2 * inside / int(bare.model.config.num_hidden_layers)
     return int(inside + whole + largest)
 
 
-# ---------------------------------------------------------------- the cut
+# ---------------------------------------------------------------- the split
 
 
 def _computed_tokens(adapted: Loaded, step: Sequence[EncodedExample]) -> int:
-    """The tokens that one device computes of its part of a step: their common prefix once, if the model can do so."""
+    """The tokens that one device computes for its share of a step: the common prefix once, if the model supports it."""
     shared = common_prefix(step) if shares(adapted) and len(step) > 1 else 0
     return sum(len(row.ids) for row in step) - max(0, len(step) - 1) * shared
 
 
 def cuts(step: Sequence[EncodedExample], settings: TrainSettings, *, whole: bool) -> list[StepSplit]:
-    """The cuts to try, the fastest first. More tokens at once than a device needs cost memory and save no time."""
+    """The splits to try, fastest first. More tokens at once than keep a device busy cost memory and save no time."""
     sizes = [settings.micro_batch_size] if settings.micro_batch_size != "auto" else []
     if not sizes:
         shared = common_prefix(step) if len(step) > 1 and not whole else 0
         suffix = max(len(row.ids) for row in step) - shared
         size = max(1, min(len(step), max(BUSY, shared // 4) // suffix))
-        sizes = [size >> halved for halved in range(size.bit_length())]
-    again = {"auto": (False, True), "always": (True,), "never": (False,)}[settings.checkpointing]
-    return [StepSplit(size, checkpointing) for checkpointing in again for size in sizes]
+        sizes = [size >> halvings for halvings in range(size.bit_length())]
+    choices = {"auto": (False, True), "always": (True,), "never": (False,)}[settings.checkpointing]
+    return [StepSplit(size, checkpointing) for checkpointing in choices for size in sizes]
 
 
 def _reason(tried: dict[StepSplit, Memory], rows: int, settings: TrainSettings) -> str:
-    """Why it is the last of the cuts that were tried."""
+    """Why the last split in `tried` was chosen."""
     *larger, cut = tried
     if larger:
         return f"the fastest that fits; {larger[-1]} would need {decimal(tried[larger[-1]].added)}"
@@ -288,23 +290,23 @@ def _reason(tried: dict[StepSplit, Memory], rows: int, settings: TrainSettings) 
 def _too_large(
     bare: Loaded, tried: Sequence[Memory], available: int, *, settings: TrainSettings, device: torch.device
 ) -> TrainingError:
-    """The refusal, with what would fit."""
+    """The error that no split fits, with what would help."""
     least = min(tried, key=lambda memory: memory.added)
     rest = least.added - least.base
-    ways = []
+    remedies = []
     if settings.checkpointing == "never" or settings.micro_batch_size != "auto":
-        ways.append('checkpointing = "auto" and micro_batch_size = "auto", if that is enough')
+        remedies.append('checkpointing = "auto" and micro_batch_size = "auto", if that is enough')
     nf4 = settings.model_copy(update={"quantise": "nf4"})
     if settings.quantise != "nf4" and rest + _base_bytes(bare, nf4, world_size=1) <= available:
-        ways.append('quantise = "nf4"')
+        remedies.append('quantise = "nf4"')
     sharded = settings.model_copy(update={"parallel": "fsdp"})
-    enough = [n for n in (2, 4, 8, 16, 32, 64) if rest + _base_bytes(bare, sharded, world_size=n) <= available]
-    if device.type == "cuda" and settings.parallel != "fsdp" and enough:
-        ways.append(f'parallel = "fsdp" on {enough[0]} such devices')
-    ways.append("a smaller base, fewer or shorter tools, a smaller rank")
+    counts = [n for n in (2, 4, 8, 16, 32, 64) if rest + _base_bytes(bare, sharded, world_size=n) <= available]
+    if device.type == "cuda" and settings.parallel != "fsdp" and counts:
+        remedies.append(f'parallel = "fsdp" on {counts[0]} such devices')
+    remedies.append("a smaller base, fewer or shorter tools, a smaller rank")
     return TrainingError(
         f"the largest step needs at least {decimal(least.added)} ({decimal(least.base)} of them for the base),"
         f" but {decimal(available)} are free",
         where="train",
-        remedy=f"What would help under [train]: {'; '.join(ways)}.",
+        remedy=f"What would help under [train]: {'; '.join(remedies)}.",
     )

@@ -1,8 +1,9 @@
-"""The training loop: one optimizer step after another, kept on the disk so that it can go on from there.
+"""The training loop: one optimizer step after another, with checkpoints from which it can be resumed.
 
-The order of the steps is fixed from the beginning, and the noise of each is drawn from (seed, step, rank): a training
-that was killed goes on from its last checkpoint as if nothing had been. A step's loss is the mean over *its answer
-tokens*, however it is cut into micro-batches and shared by devices. How gradients come about is not known here.
+The order of the steps is fixed from the beginning, and the noise of each is drawn from (seed, step, rank), so an
+interrupted training continues from its last checkpoint as if it had never stopped. A step's loss is the mean over *its
+answer tokens*, however it is split into micro-batches and shared by devices. How gradients are computed is not known
+here.
 """
 
 import math
@@ -36,7 +37,7 @@ from platypus.training.tracking import TrainingProgress
 
 @dataclass(frozen=True)
 class StepLoss:
-    """One optimizer step: its loss per answer token, how many of these and of all tokens, and the gradients' norm."""
+    """One optimizer step: its loss per answer token, its counts of answer tokens and all tokens, its gradient norm."""
 
     loss: float
     answer_tokens: int
@@ -46,12 +47,12 @@ class StepLoss:
 
 @dataclass
 class TrainingResult:
-    """What a training has come to so far: its steps, and the loss of each validation with the step that it follows."""
+    """The result of a training so far: its steps, and each validation as the step it follows and its loss."""
 
-    cut: StepSplit  # how the coming steps are cut
+    cut: StepSplit  # how the next steps are split
     steps: list[StepLoss] = field(default_factory=list)
     validations: list[tuple[int, float]] = field(default_factory=list)
-    tokens_per_second: float = 0.0  # in optimizer steps since it last began; validation and saving take no part
+    tokens_per_second: float = 0.0  # in optimizer steps since it was last started, without validation and saving
 
     @property
     def done(self) -> int:
@@ -60,16 +61,16 @@ class TrainingResult:
 
     @property
     def stale(self) -> int:
-        """How many validations there were since the best one."""
+        """The number of validations since the best one."""
         return len(self.validations) - self.validations.index(self.best) - 1 if self.best else 0
 
     @property
     def best(self) -> tuple[int, float] | None:
-        """The first validation of the lowest loss."""
+        """The first validation with the lowest loss."""
         return min(self.validations, key=lambda validation: validation[1], default=None)
 
     def results(self, *, steps_per_epoch: int) -> dict[str, Any]:
-        """The figures for the stage's record; losses are means per answer token. An epoch may have ended early."""
+        """The figures for the stage's record; losses are means per answer token. The last epoch may be incomplete."""
         starts = range(0, len(self.steps), steps_per_epoch)
         parts = [self.steps[start : start + steps_per_epoch] for start in starts]
         tokens = sum(step.tokens for step in self.steps)
@@ -97,11 +98,11 @@ def fit(
     card: AdapterCard,
     cut: StepSplit,
     processes: ProcessGroup,
-    read: Reader | None = None,  # what a step learns instead of its rows as they are
+    read: Reader | None = None,  # makes a step's examples of its row numbers; None takes them from `examples`
 ) -> TrainingResult:
-    """Train the adapter in place, from folder/checkpoints/ on if there is one, and save it as folder/adapter/.
+    """Train the adapter in place, resuming from folder/checkpoints/ if possible, and save it as folder/adapter/.
 
-    Raises TrainingError when a batch has nothing to learn, the loss is not a finite number, or memory or disk is full.
+    Raises TrainingError if a step has no answer tokens, the loss is not a finite number, or memory or disk is full.
     """
     total = settings.epochs * math.ceil(len(examples) / settings.batch_size)
     optimizer = make_optimizer(_trainable(adapted.model), settings, steps=total)
@@ -117,7 +118,7 @@ def fit(
         for place in _places(examples, settings, seed, read, done=learned.done):
             with progress.timed():
                 result, learned.cut = _step_that_fits(adapted, place, learned.cut, settings, processes, stop)
-                _check_finite(result, number=place.number, kept=keeper.latest)
+                _check_finite(result, number=place.number, checkpoint=keeper.latest)
                 rate = keeper.optimizer.update()
             learned.steps.append(result)
             learned.tokens_per_second = progress.finish_step(asdict(result), place.number, epoch=place.epoch, rate=rate)
@@ -139,20 +140,20 @@ def fit(
 
 
 class _Step(NamedTuple):
-    """Where a training is: the step's number from 1, its epoch, its place in it from 1, its rows, and its noise."""
+    """One step: its number from 1, its epoch and position in it from 1, its examples, and its noise's seed."""
 
     number: int
     epoch: int
     batch: int
     rows: list[EncodedExample]
     noise: str
-    validates: bool  # whether a validation comes after it
+    validates: bool  # whether a validation follows
 
 
 def _places(
     examples: Sequence[EncodedExample], settings: TrainSettings, seed: int, read: Reader | None, *, done: int
 ) -> Iterator[_Step]:
-    """All steps of all epochs but those done; validations are evenly spaced in an epoch."""
+    """All steps of all epochs except those done. Validations are evenly spaced in an epoch."""
     number = 0
     for epoch in range(1, settings.epochs + 1):
         order = batches(examples, settings=settings, seed=seed, epoch=epoch)
@@ -161,8 +162,8 @@ def _places(
             number += 1
             if number > done:
                 validates = index * times // len(order) > (index - 1) * times // len(order)
-                step = read(rows, number) if read else [examples[row] for row in rows]
-                yield _Step(number, epoch, index, step, f"{seed}/{number}", validates)
+                step_examples = read(rows, number) if read else [examples[row] for row in rows]
+                yield _Step(number, epoch, index, step_examples, f"{seed}/{number}", validates)
 
 
 def compute_step(
@@ -175,16 +176,17 @@ def compute_step(
     noise: str = "",
     stop: Stop | None = None,
 ) -> StepLoss:
-    """The gradients of one optimizer step, clipped; `examples` are those of all devices, this one takes its share.
+    """Compute the clipped gradients of one optimizer step; `examples` are those of all processes, which share them.
 
-    `noise` and the rank seed the dropout. What one process is asked by `stop`, all agree to.
+    `noise` and the rank seed the dropout. If one process is asked to `stop`, all agree to it. Raises TrainingError if
+    there is no answer token.
     """
     answer_tokens = sum(answer_length(example) for example in examples)
     if answer_tokens == 0:
         raise TrainingError(
-            "a batch has no answer token to learn from",
+            "a step has no answer token to learn from",
             where=", ".join(example.name for example in examples),
-            remedy="Look at these rows: their answers are empty.",
+            remedy="Check these rows: their answers are empty.",
         )
     adapted.model.train()
     trainable = _trainable(adapted.model)
@@ -201,9 +203,9 @@ def compute_step(
     )
     gradients = [parameter.grad for parameter in trainable if parameter.grad is not None]
     stop = stop or Stop()
-    asked = torch.full_like(loss, float(stop.asked))
-    processes.all_reduce([*gradients, loss, asked])
-    stop.agreed = bool(asked)
+    stop_asked = torch.full_like(loss, float(stop.asked))
+    processes.all_reduce([*gradients, loss, stop_asked])
+    stop.agreed = bool(stop_asked)
     return StepLoss(
         loss=float(loss),
         answer_tokens=answer_tokens,
@@ -212,47 +214,47 @@ def compute_step(
     )
 
 
-class _Fitted(NamedTuple):
+class _SplitStep(NamedTuple):
     result: StepLoss
     cut: StepSplit
 
 
 def _step_that_fits(
-    adapted: Loaded, place: _Step, cut: StepSplit, settings: TrainSettings, processes: ProcessGroup, stop: Stop
-) -> _Fitted:
-    """The step, with fewer examples at once, but the same ones and the same noise, for as long as memory runs out."""
+    adapted: Loaded, step: _Step, cut: StepSplit, settings: TrainSettings, processes: ProcessGroup, stop: Stop
+) -> _SplitStep:
+    """Compute the step. When memory runs out, try again with half as many examples at once, and the same noise."""
     while True:
         size = cut.micro_batch_size
         with suppress(torch.OutOfMemoryError):
             result = compute_step(
                 adapted,
-                place.rows,
+                step.rows,
                 settings=settings,
                 processes=processes,
                 micro_batch_size=size,
-                noise=place.noise,
+                noise=step.noise,
                 stop=stop,
             )
-            return _Fitted(result, cut)
-        if size == 1 or settings.parallel == "fsdp":  # sharded, one process cannot begin again without the others
+            return _SplitStep(result, cut)
+        if size == 1 or settings.parallel == "fsdp":  # a sharded process cannot repeat a step without the others
             raise TrainingError(
                 f"out of memory with {size} examples at once",
-                where=f"train, step {place.number}",
-                remedy='Set checkpointing = "always" or a smaller micro_batch_size, or see platypus train --dry-run.',
+                where=f"train, step {step.number}",
+                remedy='Set checkpointing = "always" or a smaller micro_batch_size, or run platypus train --dry-run.',
             )
         torch.cuda.empty_cache()
         cut = cut._replace(micro_batch_size=size // 2)
 
 
 def _all_share(examples: Sequence[EncodedExample], settings: TrainSettings) -> bool:
-    """Whether each process may share what its own examples have in common: sharded ones must all do so or none."""
+    """Whether each process may share the prefix of its own examples: sharded processes must all do so, or none."""
     return settings.parallel != "fsdp" or common_prefix(examples) > 0
 
 
 def _valid_loss(
     adapted: Loaded, valid: Sequence[EncodedExample], cut: StepSplit, settings: TrainSettings, processes: ProcessGroup
 ) -> float:
-    """The loss per answer token; each device computes its share."""
+    """The validation loss per answer token; each process computes its share."""
     mine = share(valid, rank=processes.rank, world_size=processes.world_size, even=True)
     summed = summed_loss(adapted, mine, micro_batch_size=cut.micro_batch_size, share=_all_share(valid, settings))
     total = torch.tensor(summed, device=adapted.device, dtype=torch.float64)
@@ -268,31 +270,31 @@ def _mean(steps: Sequence[StepLoss]) -> float:
     return sum(step.loss * step.answer_tokens for step in steps) / sum(step.answer_tokens for step in steps)
 
 
-def _check_finite(step: StepLoss, *, number: int, kept: Path | None) -> None:
-    if math.isfinite(step.loss) and math.isfinite(step.norm):
+def _check_finite(result: StepLoss, *, number: int, checkpoint: Path | None) -> None:
+    if math.isfinite(result.loss) and math.isfinite(result.norm):
         return
-    before = f"The last checkpoint before it is {kept}." if kept else "No checkpoint had been saved yet."
+    before = f"The last checkpoint before it is {checkpoint}." if checkpoint else "No checkpoint had been saved yet."
     raise TrainingError(
-        f"the loss of step {number} is {step.loss}, the norm of its gradients {step.norm}: it cannot go on",
+        f"the loss of step {number} is {result.loss}, the norm of its gradients {result.norm}: it cannot continue",
         where="train",
         remedy=f'{before} Lower learning_rate, add a warm-up, or set dtype = "float32" under [train].',
     )
 
 
 def _describe(adapted: Loaded, settings: TrainSettings, cut: StepSplit) -> str:
-    """How a step is computed, in a line."""
-    how = prefix_support(adapted.model, device=adapted.device, wanted=settings.prefix)
-    again = ", gradient checkpointing" if cut.checkpointing else ""
-    what = "a step's common prefix is computed once" if how.attention else "each example is computed whole"
-    return f"{what} ({how.reason}), {cut.micro_batch_size} at once{again}"
+    """One line about how a step is computed."""
+    support = prefix_support(adapted.model, device=adapted.device, wanted=settings.prefix)
+    checkpointing = ", gradient checkpointing" if cut.checkpointing else ""
+    prefix = "a step's common prefix is computed once" if support.attention else "each example is computed whole"
+    return f"{prefix} ({support.reason}), {cut.micro_batch_size} at once{checkpointing}"
 
 
-# ---------------------------------------------------------------- what is kept
+# ---------------------------------------------------------------- on disk
 
 
 @dataclass
 class _CheckpointKeeper:
-    """Keeps a training on the disk: checkpoints to go on from, and the adapter. Only the leading process writes."""
+    """Saves the checkpoints of a training, and its adapter. Only the main process writes."""
 
     folder: Path
     adapted: Loaded
@@ -300,17 +302,17 @@ class _CheckpointKeeper:
     card: AdapterCard
     processes: ProcessGroup
     latest: Path | None = None
-    saved: float = field(default_factory=time.monotonic)
+    last_save: float = field(default_factory=time.monotonic)
     said: list[str] = field(default_factory=list)
 
     def resume(self, cut: StepSplit) -> TrainingResult:
-        """Put back what the newest whole checkpoint holds; without one, clear away what a broken training left.
+        """Load the newest intact checkpoint. Without one, delete what an interrupted training left in the folder.
 
-        It goes on as it was cut, for that is part of the noise, unless less fits now.
+        The step split is loaded too, as it affects the noise, unless only a smaller one fits now.
         """
-        found = load_latest(self.folder / "checkpoints") if self.processes.is_main else LatestCheckpoint(None, ())
-        state = self.processes.broadcast(found.state)
-        self.said += [f"passed over {fault}" for fault in found.passed_over]
+        latest = load_latest(self.folder / "checkpoints") if self.processes.is_main else LatestCheckpoint(None, ())
+        state = self.processes.broadcast(latest.state)
+        self.said += [f"skipped checkpoint {fault}" for fault in latest.skipped]
         if state is None:
             if self.processes.is_main:
                 for path in self.folder.iterdir():
@@ -318,34 +320,34 @@ class _CheckpointKeeper:
             return TrainingResult(cut)
         state.restore(self.adapted.model, optimizer=self.optimizer.adamw, schedule=self.optimizer.schedule)
         self.latest = self.folder / "checkpoints" / f"step-{state.step:06}"
-        self.said.append(f"going on after step {state.step}")
+        self.said.append(f"continuing after step {state.step}")
         steps = [StepLoss(**step) for step in state.progress["steps"]]
-        size, again = state.progress["cut"]
-        cut = StepSplit(min(size, cut.micro_batch_size), again or cut.checkpointing)
+        size, checkpointing = state.progress["cut"]
+        cut = StepSplit(min(size, cut.micro_batch_size), checkpointing or cut.checkpointing)
         return TrainingResult(cut, steps, [(step, loss) for step, loss in state.progress["validations"]])
 
-    def save_when_due(self, learned: TrainingResult, place: _Step, *, minutes: float, now: bool) -> None:
-        """Save a checkpoint after so many minutes, or now; then nobody goes on before it is saved."""
-        if self.processes.is_main and (now or time.monotonic() - self.saved >= 60 * minutes):
-            self._save(learned, place)
+    def save_when_due(self, result: TrainingResult, step: _Step, *, minutes: float, now: bool) -> None:
+        """Save a checkpoint if the last one is `minutes` old, or `now`. With `now`, all processes wait for it."""
+        if self.processes.is_main and (now or time.monotonic() - self.last_save >= 60 * minutes):
+            self._save(result, step)
         if now:
             self.processes.broadcast(None)
 
-    def _save(self, learned: TrainingResult, place: _Step) -> None:
+    def _save(self, result: TrainingResult, step: _Step) -> None:
         state = TrainingState.capture(
             self.adapted.model,
             optimizer=self.optimizer.adamw,
             schedule=self.optimizer.schedule,
-            epoch=place.epoch,
-            batches=place.batch,
-            step=place.number,
-            progress={**asdict(learned), "cut": [*learned.cut]},
+            epoch=step.epoch,
+            batches=step.batch,
+            step=step.number,
+            progress={**asdict(result), "cut": [*result.cut]},
         )
         self.latest = save_checkpoint(self.folder / "checkpoints", state=state)
-        self.saved = time.monotonic()
+        self.last_save = time.monotonic()
 
     def save_adapter(self, name: str) -> None:
-        """Save the adapter as it is now, in place of an earlier one of this name."""
+        """Save the current adapter as folder/name, replacing an earlier one."""
         if self.processes.is_main:
             partial, final = self.folder / f"{name}.partial", self.folder / name
             shutil.rmtree(partial, ignore_errors=True)
@@ -354,10 +356,10 @@ class _CheckpointKeeper:
             partial.rename(final)
 
     def finish(self, keep: str) -> None:
-        """Leave the adapter that goes on as folder/adapter, and no checkpoint."""
+        """Leave the adapter, "last" or "best", as folder/adapter, and delete the checkpoints."""
         if keep == "last":
             self.save_adapter("adapter")
-        elif self.processes.is_main and (self.folder / "best").exists():  # else it was killed here before
+        elif self.processes.is_main and (self.folder / "best").exists():  # otherwise it was killed here last time
             shutil.rmtree(self.folder / "adapter", ignore_errors=True)
             (self.folder / "best").rename(self.folder / "adapter")
         if self.processes.is_main:
@@ -367,13 +369,14 @@ class _CheckpointKeeper:
 
 @contextmanager
 def _full_disk(keeper: _CheckpointKeeper) -> Iterator[None]:
-    """Turn what the system refuses to write into one error that says how it goes on."""
+    """In the block, turn a failed write into a TrainingError that says how the training continues."""
     try:
         yield
     except (OSError, SafetensorError) as error:
-        then = f"goes on from {keeper.latest.name}" if keeper.latest else "begins anew, as no checkpoint was saved yet"
+        name = keeper.latest and keeper.latest.name
+        then = f"continues from {name}" if name else "starts from the beginning, as no checkpoint was saved yet"
         raise TrainingError(
             f"the training could not be written: {error}",
             where=str(keeper.folder),
-            remedy=f"Make room there, then run the same command again: it {then}.",
+            remedy=f"Free space there, then run the same command again: it {then}.",
         ) from error

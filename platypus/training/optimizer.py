@@ -20,7 +20,7 @@ class Optimizer(NamedTuple):
     schedule: Any
 
     def update(self) -> float:
-        """Move the weights along their gradients, at the learning rate that is returned."""
+        """Take one AdamW step and one of the schedule; returns the learning rate that was used."""
         rate = float(self.schedule.get_last_lr()[0])
         self.adamw.step()
         self.schedule.step()
@@ -28,14 +28,14 @@ class Optimizer(NamedTuple):
 
 
 def make_optimizer(weights: Iterable[torch.nn.Parameter], settings: TrainSettings, *, steps: int) -> Optimizer:
-    """The recipe's optimizer for a run of so many steps. Raises RecipeError for a warm-up as long as that."""
+    """The recipe's optimizer for a run of `steps` steps. Raises RecipeError if the warm-up is as long as that."""
     adamw = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     warmup = warmup_steps(settings, steps=steps)
     return Optimizer(adamw, get_scheduler(SCHEDULES[settings.schedule], adamw, warmup, steps))
 
 
 def warmup_steps(settings: TrainSettings, *, steps: int) -> int:
-    """The optimizer steps of the warm-up. Raises RecipeError when the run is not longer than that."""
+    """The number of warm-up steps. Raises RecipeError if the run is not longer than that."""
     if settings.warmup_ratio is not None:
         return math.floor(settings.warmup_ratio * steps)
     warmup = settings.warmup_steps or 0

@@ -1,7 +1,8 @@
-"""Counting the memory of torch code that runs without data, on the "meta" device.
+"""Count the memory of torch code that runs without data, on the "meta" device.
 
-Attention is counted as devices compute it, in one kernel; without data torch would take the plain way, which keeps all
-scores. Knows nothing of models. What kernels need inside, and what allocators keep, is not seen.
+Attention is counted as real devices compute it, in one fused kernel. (Without data, torch would use the plain
+implementation, which keeps all scores.) Knows nothing of models. What kernels need internally and what allocators keep
+is not counted.
 """
 
 import weakref
@@ -16,10 +17,10 @@ _aten = torch.ops.aten
 
 
 class PeakCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of tensors that come to life in the block, and the most that lived at once.
+    """Counts the bytes of tensors created in the block: those alive now (`live`), and the most at once (`peak`).
 
-    Storages are counted, so a view is not; those of the `known` tensors, and views of them, never are. Where code looks
-    at a number, which isn't there, it is told 1 (transformers asks whether rows are unpacked and unpadded: yes).
+    Storages are counted, so views are not. The `known` tensors and views of them are never counted. Code that reads a
+    number from a tensor without data gets 1 (transformers asks whether rows are unpacked and unpadded: yes).
     """
 
     def __init__(self, known: Sequence[torch.Tensor] = ()) -> None:
@@ -33,19 +34,19 @@ class PeakCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         output = function(*args, **(kwargs or {}))
         for tensor in tree_leaves(output):
             if isinstance(tensor, torch.Tensor) and tensor.is_meta:
-                self._meet(tensor.untyped_storage())
+                self._count(tensor.untyped_storage())
         return output
 
-    def _meet(self, storage: torch.UntypedStorage) -> None:
+    def _count(self, storage: torch.UntypedStorage) -> None:
         key, size = storage._cdata, storage.nbytes()
         if key in self._storages:
             return
 
-        def leave(reference: Any) -> None:
+        def release(reference: Any) -> None:
             self.live -= size
             del self._storages[key]
 
-        self._storages[key] = weakref.ref(storage, leave)
+        self._storages[key] = weakref.ref(storage, release)
         self.live += size
         self.peak = max(self.peak, self.live)
 
@@ -60,7 +61,7 @@ def _attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> torch.Tensor:
-    mask = attn_mask if attn_mask is None else attn_mask.to(query.dtype)  # torch, too, turns booleans into numbers
+    mask = attn_mask if attn_mask is None else attn_mask.to(query.dtype)  # as torch does with boolean masks
     if enable_gqa:
         key, value = (part.repeat_interleave(query.shape[1] // part.shape[1], 1) for part in (key, value))
     fused = _aten._scaled_dot_product_flash_attention_for_cpu
@@ -68,5 +69,5 @@ def _attention(
     return output
 
 
-_META = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]  # in force for as long as it lives
+_META = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]  # in effect as long as this object lives
 _META.impl("scaled_dot_product_attention", _attention, "AutogradMeta")  # type: ignore[no-untyped-call]

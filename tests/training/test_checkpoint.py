@@ -222,11 +222,11 @@ def changed(path: Path, content: bytes | None) -> Iterator[None]:
     path.write_bytes(before)
 
 
-def passed_over(folder: Path) -> str:
-    """Why the newest was passed over, having seen that the one before was taken."""
-    found = load_latest(folder)
-    assert same(found.state, a_state(1))
-    (report,) = found.passed_over
+def reason_to_skip(folder: Path) -> str:
+    """Why the newest checkpoint was skipped; the one before it must have been loaded."""
+    latest = load_latest(folder)
+    assert same(latest.state, a_state(1))
+    (report,) = latest.skipped
     assert report.startswith(f"{folder / 'step-000002'}: ")
     return report
 
@@ -240,7 +240,7 @@ def test_any_changed_byte_is_found_out(two: Path, data: st.DataObject, name: str
     content = bytearray(path.read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
     with changed(path, bytes(content)):
-        assert f"{name} does not match its checksum" in passed_over(two)
+        assert f"{name} does not match its checksum" in reason_to_skip(two)
 
 
 @given(data=st.data(), name=st.sampled_from(FILES))
@@ -248,15 +248,15 @@ def test_a_file_cut_off_is_found_out(two: Path, data: st.DataObject, name: str) 
     path = two / "step-000002" / name
     content = path.read_bytes()
     with changed(path, content[: data.draw(st.integers(0, len(content) - 1))]):
-        assert f": {name} " in passed_over(two)
+        assert f": {name} " in reason_to_skip(two)
     with changed(path, content + b"\n"):
-        assert f": {name} " in passed_over(two)
+        assert f": {name} " in reason_to_skip(two)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_found_out(two: Path, name: str) -> None:
     with changed(two / "step-000002" / name, None):
-        assert f"{name} cannot be read: No such file or directory" in passed_over(two)
+        assert f"{name} cannot be read: No such file or directory" in reason_to_skip(two)
 
 
 def test_where_none_is_whole_there_is_none_and_every_one_is_reported(two: Path, tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_a_file_that_the_system_refuses_is_one_clear_error(tmp_path: Path) -> No
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert raised.value.where == str(tmp_path / "step-000008")
-    assert raised.value.remedy.endswith("run the same command again: it goes on from step-000007.")
+    assert raised.value.remedy.endswith("run the same command again: it continues from step-000007.")
     assert names(tmp_path) == ["step-000007"]
     assert same(load_latest(tmp_path).state, a_state(7))
 
@@ -349,7 +349,7 @@ def test_a_place_that_cannot_be_written_says_that_nothing_was_saved(tmp_path: Pa
     (tmp_path / "file").touch()
     with pytest.raises(TrainingError, match="could not be saved") as raised:
         save_checkpoint(tmp_path / "file", state=a_state(1))
-    assert "begins anew" in raised.value.remedy
+    assert "starts from the beginning" in raised.value.remedy
 
 
 # ---------------------------------------------------------------- kill -9
@@ -387,11 +387,11 @@ def test_killed_at_any_moment_it_leaves_the_newest_or_the_one_before(tmp_path: P
             while True:
                 last = ours.recv()
         hit += any(tmp_path.glob(".*"))
-        found = load_latest(tmp_path)
-        assert found.state is not None and found.passed_over == ()
-        step, note = found.state.step, found.state.progress["note"]
+        latest = load_latest(tmp_path)
+        assert latest.state is not None and latest.skipped == ()
+        step, note = latest.state.step, latest.state.progress["note"]
         assert (step, note) in {last, (last[0] + stride, last[1] + 1)}
-        assert same(found.state, a_state(step, note=note, size=1 << 16))
+        assert same(latest.state, a_state(step, note=note, size=1 << 16))
         assert not list(tmp_path.glob(".*"))
         last = (step, note)
         if hit >= 6:

@@ -16,7 +16,7 @@ from platypus.plan.plan import Plan, Step
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
 from platypus.run.settings import TrainSettings
-from platypus.training.dataset import TrainingDataset, draw
+from platypus.training.dataset import TrainingDataset, sample_tools
 from platypus.training.shared_prefix.loss import answer_length
 from platypus.training.shared_prefix.prefix import common_prefix
 from tests.support.tiny_models import byte_bpe_tokenizer, examples, tiny_llama, tiny_run
@@ -109,8 +109,8 @@ def test_the_whole_prompt_may_be_learned_and_the_cutoff_is_that_of_the_whole_cat
 
 def test_drawing_keeps_what_is_needed() -> None:
     settings = TrainSettings(drop_tools=0.9)
-    assert {"tool_3"} <= set(names(draw(TOOLS, {"tool_3"}, settings=settings, rng=Random(0))))
-    assert draw(TOOLS, set(), settings=TrainSettings(), rng=Random(0)) == TOOLS
+    assert {"tool_3"} <= set(names(sample_tools(TOOLS, {"tool_3"}, settings=settings, rng=Random(0))))
+    assert sample_tools(TOOLS, set(), settings=TrainSettings(), rng=Random(0)) == TOOLS
 
 
 # ---------------------------------------------------------------- in a training

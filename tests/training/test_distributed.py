@@ -288,7 +288,7 @@ def test_ctrl_c_stops_two_devices_after_a_step_and_they_go_on_from_there(
     assert said.count(f"stopped after step {step}; the same command goes on from there") == 1
     ran = torchrun(run)
     assert ran.returncode == 0, ran.stderr
-    assert ran.stderr.count(f"going on after step {step}\n") == 1
+    assert ran.stderr.count(f"continuing after step {step}\n") == 1
     found, known = (load_file(each.folder("train") / "adapter" / "adapter_model.safetensors") for each in (run, single))
     torch.testing.assert_close(found, known, rtol=1e-3, atol=1e-5)
 

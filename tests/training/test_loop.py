@@ -202,7 +202,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, *, step: int) -> None:
 def test_infinite_gradients_stop_it(base: Path, tmp_path: Path) -> None:
     loaded = adapted(base)
     next(p for p in loaded.model.parameters() if p.requires_grad).data.fill_(1e30)
-    with pytest.raises(TrainingError, match="it cannot go on") as raised:
+    with pytest.raises(TrainingError, match="it cannot continue") as raised:
         learn(base, tmp_path, loaded=loaded)
     assert "No checkpoint had been saved yet" in raised.value.remedy
 

@@ -121,7 +121,7 @@ def test_ctrl_c_saves_a_checkpoint_and_the_next_run_goes_on(base: Path, tmp_path
     assert f"stopped after step {step}; the same command goes on from there" in err
     log = tmp_path / "log"
     assert exit_code(command(log, "train", run.path)) == 0
-    assert f"going on after step {step}\n" in log.read_text()
+    assert f"continuing after step {step}\n" in log.read_text()
     assert_as_whole(run, whole)
 
 
@@ -159,8 +159,8 @@ def test_a_spoilt_newest_checkpoint_is_passed_over(
     capsys.readouterr()
     train(run)
     said = capsys.readouterr().err
-    assert f"passed over {newest}: tensors.safetensors does not match its checksum\n" in said
-    assert "going on after step 6\n" in said
+    assert f"skipped checkpoint {newest}: tensors.safetensors does not match its checksum\n" in said
+    assert "continuing after step 6\n" in said
     assert_as_whole(run, whole)
 
 
@@ -200,7 +200,7 @@ def test_a_full_disk_is_one_clear_error_and_it_goes_on_when_there_is_room(
     assert exit_code(command(log, "train", run.path, before=partial(limit, 100_000))) == 1
     said = log.read_text()
     assert said.count("platypus: ") == 1
-    assert "File too large" in said and "goes on from step-000005" in said and "Traceback" not in said
+    assert "File too large" in said and "continues from step-000005" in said and "Traceback" not in said
     assert checkpoints(run) == [4, 5]
     assert exit_code(command(log, "train", run.path)) == 0
     assert_as_whole(run, whole)
@@ -224,7 +224,7 @@ def test_whatever_cannot_be_written_it_is_the_same_clear_error(
     with pytest.raises(TrainingError, match="No space left on device") as raised:
         learn(base, folder, settings)
     assert raised.value.where == str(folder)
-    assert ("goes on from step-000006" if kept else "begins anew") in raised.value.remedy
+    assert ("continues from step-000006" if kept else "starts from the beginning") in raised.value.remedy
     monkeypatch.undo()
     learn(base, folder, settings)
     assert same(folder, tmp_path / "whole")

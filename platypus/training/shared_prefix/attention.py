@@ -15,14 +15,14 @@ _aten = torch.ops.aten
 
 
 class Partial(NamedTuple):
-    """Attention over some of the keys: the output (1, heads, T, width) and its scores' log-sum-exp (1, heads, T)."""
+    """Attention over some of the keys: output (1, heads, T, width) and log-sum-exp of the scores (1, heads, T)."""
 
     output: torch.Tensor
     lse: torch.Tensor
 
 
 class Gradients(NamedTuple):
-    """What flows back into queries, keys and values."""
+    """The gradients of queries, keys and values, in their shapes."""
 
     query: torch.Tensor
     key: torch.Tensor
@@ -38,9 +38,10 @@ def flash_attention(
     lengths: tuple[int, ...],
     scale: float | None,
 ) -> torch.Tensor:
-    """Rows of these lengths, side by side: each sees all of `before` (keys and values) and, causally, itself.
+    """Attention of rows side by side: each row sees all of `before` (keys and values) and, causally, itself.
 
-    query (1, heads, T, width), key and value (1, as many heads or a divisor, T, width). Gives (1, heads, T, width).
+    query (1, heads, T, width); key and value (1, key heads, T, width), where key heads divides heads; `lengths` of the
+    rows, which sum to T. Returns (1, heads, T, width).
     """
     before_key, before_value = before or (None, None)
     output: torch.Tensor = _Attention.apply(query, key, value, before_key, before_value, lengths, scale)  # type: ignore[no-untyped-call]
@@ -61,10 +62,10 @@ class _Attention(torch.autograd.Function):
     ) -> torch.Tensor:
         output, lse = _forward(query, key, value, lengths=lengths, scale=scale)
         if before_key is not None and before_value is not None:
-            over = _forward(query, before_key, before_value, lengths=None, scale=scale)
-            weight = torch.sigmoid(lse - over.lse)[..., None].to(output.dtype)
-            output = torch.lerp(over.output, output, weight)
-            lse = torch.logaddexp(lse, over.lse)
+            prefix = _forward(query, before_key, before_value, lengths=None, scale=scale)
+            weight = torch.sigmoid(lse - prefix.lse)[..., None].to(output.dtype)
+            output = torch.lerp(prefix.output, output, weight)
+            lse = torch.logaddexp(lse, prefix.lse)
         ctx.save_for_backward(query, key, value, before_key, before_value, output, lse)
         ctx.lengths, ctx.scale = lengths, scale
         return output
@@ -76,14 +77,14 @@ class _Attention(torch.autograd.Function):
         own = _backward(gradients[0], query, key, value, merged, lengths=ctx.lengths, scale=ctx.scale)
         if before_key is None:
             return *own, None, None, None, None
-        over = _backward(gradients[0], query, before_key, before_value, merged, lengths=None, scale=ctx.scale)
-        return own.query.add_(over.query), own.key, own.value, over.key, over.value, None, None
+        prefix = _backward(gradients[0], query, before_key, before_value, merged, lengths=None, scale=ctx.scale)
+        return own.query.add_(prefix.query), own.key, own.value, prefix.key, prefix.value, None, None
 
 
 def _forward(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, lengths: tuple[int, ...] | None, scale: float | None
 ) -> Partial:
-    """Causal attention within rows of these lengths; without lengths every query sees every key."""
+    """Causal attention within rows of these lengths. If lengths is None, every query sees every key."""
     if query.is_cuda:
         return _cuda_forward(query, key, value, lengths=lengths, scale=scale)
     flash = _aten._scaled_dot_product_flash_attention_for_cpu
@@ -107,7 +108,7 @@ def _backward(
     lengths: tuple[int, ...] | None,
     scale: float | None,
 ) -> Gradients:
-    """The part of the gradients that flows through `_forward` of the same arguments."""
+    """The part of the gradients that flows through `_forward` with the same arguments."""
     if query.is_cuda:
         return _cuda_backward(gradient, query, key, value, merged, lengths=lengths, scale=scale)
     flash = _aten._scaled_dot_product_flash_attention_for_cpu_backward
@@ -125,11 +126,11 @@ def _spans(lengths: tuple[int, ...]) -> Iterator[slice]:
     return (slice(end - length, end) for length, end in zip(lengths, accumulate(lengths), strict=True))
 
 
-# ---------------------------------------------------------------- CUDA: written to the kernels' schema, never yet run
+# ---------------------------------------------------------------- CUDA: follows the kernels' signatures, not run so far
 
 
 class _Ends(NamedTuple):
-    """Where rows end in a packed tensor, as FlashAttention's variable-length kernels ask for it."""
+    """Where rows end in a packed tensor, for FlashAttention's variable-length kernels."""
 
     ends: torch.Tensor  # (rows + 1,) int32, from 0
     longest: int

@@ -1,7 +1,7 @@
-"""The loss of encoded examples and its gradients: always a sum over answer tokens, divided by a count that is given.
+"""The loss of encoded examples and its gradients: always a sum over answer tokens, divided by a given count.
 
-So the loss of a batch doesn't depend on how it is cut into micro-batches, nor on which device computes which of them.
-What the examples have in common is computed once (`prefix.py`) where the model can do so, else with each example.
+So the loss of a batch does not depend on how it is split into micro-batches, nor on which device computes which of
+them. What the examples have in common is computed once (`prefix.py`) if the model supports it, else with each example.
 Knows nothing of optimizers, epochs and recipes.
 """
 
@@ -18,12 +18,12 @@ from platypus.training.shared_prefix.prefix import DENSE, FLASH, common_prefix, 
 
 
 def answer_length(example: EncodedExample) -> int:
-    """The tokens of an example that are learned."""
+    """The number of tokens of an example that are learned."""
     return len(example.ids) - example.prompt_length
 
 
 def shares(adapted: Loaded) -> bool:
-    """Whether the model computes what examples have in common once."""
+    """Whether the model computes the common prefix of examples once."""
     return adapted.model.config._attn_implementation in (FLASH, DENSE)
 
 
@@ -35,10 +35,11 @@ def accumulate(
     micro_batch_size: int,
     share: bool = True,
 ) -> torch.Tensor:
-    """Forward and backward of these examples, micro-batch by micro-batch; gradients add up in the adapter.
+    """Forward and backward of these examples, one micro-batch after another; gradients add up in the adapter.
 
-    Gives their part of the step's loss: the sum over their answer tokens, divided by the whole step's `answer_tokens`.
-    Without `share` no prefix is shared: processes that wait for one another must all make the same passes.
+    Returns their part of the step's loss: the sum over their answer tokens, divided by the whole step's
+    `answer_tokens`. Without `share`, no prefix is shared: processes that wait for one another must all make the same
+    passes.
     """
     total = torch.zeros((), device=adapted.device)
     with closing(_losses(adapted, examples, micro_batch_size, share)) as losses:
@@ -59,9 +60,9 @@ def summed_loss(
 
 
 def _losses(adapted: Loaded, examples: Sequence[EncodedExample], size: int, share: bool) -> Generator[torch.Tensor]:
-    """The summed loss of each micro-batch. Its backward pass, if any, must be done before the next one is asked for.
+    """The summed loss of each micro-batch. Its backward pass, if any, must be done before the next one is requested.
 
-    The prefix of all examples takes part in the first and, with what the others have left in it, after the last.
+    The prefix is computed before the first micro-batch. Its own backward pass follows the last one.
     """
     if not examples:
         return
@@ -69,27 +70,27 @@ def _losses(adapted: Loaded, examples: Sequence[EncodedExample], size: int, shar
         yield from (_padded_loss(adapted, part) for part in _by_length(examples, size))
         return
     shared = common_prefix(examples) if share and len(examples) > 1 else 0
-    first = prefix_pass(examples[0].ids[:shared]) if shared else None
-    if first:
-        with first.spare_last_layer(adapted.model):
-            first.logits(adapted.model)
-    prefix = first.prefix if first else None
+    prefix_forward = prefix_pass(examples[0].ids[:shared]) if shared else None
+    if prefix_forward:
+        with prefix_forward.spare_last_layer(adapted.model):
+            prefix_forward.logits(adapted.model)
+    prefix = prefix_forward.prefix if prefix_forward else None
     if prefix:
         prefix.detach()
     for start in range(0, len(examples), size):
         forward, targets = suffix_pass(examples[start : start + size], prefix)
         with forward.spare_last_layer(adapted.model):
             yield _summed(forward.logits(adapted.model), targets)
-    if first and prefix:
-        with first.spare_last_layer(adapted.model):
+    if prefix_forward and prefix:
+        with prefix_forward.spare_last_layer(adapted.model):
             prefix.backward()
 
 
 def _padded_loss(adapted: Loaded, part: Sequence[EncodedExample]) -> torch.Tensor:
-    """Each example computed whole.
+    """The summed loss of examples that are computed whole.
 
-    Padding stands on the right, where causal attention cannot see it: a mask would only forbid the fast kernels. No
-    logits are computed where every example still has its prompt.
+    Padding is on the right, where causal attention does not see it; a mask would rule out the fast kernels. Logits are
+    computed only from the end of the shortest prompt on.
     """
     longest = max(len(example.ids) for example in part)
     first = min(example.prompt_length for example in part)
@@ -106,12 +107,12 @@ def _padded_loss(adapted: Loaded, part: Sequence[EncodedExample]) -> torch.Tenso
 
 
 def _summed(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """The sum of the targets' cross entropies, in float32 at least."""
+    """The sum of the targets' cross entropies, in float32 or higher precision."""
     precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
     return cross_entropy(precise, targets.to(logits.device), ignore_index=NO_LABEL, reduction="sum")
 
 
 def _by_length(examples: Sequence[EncodedExample], size: int) -> Iterator[Sequence[EncodedExample]]:
-    """The examples in parts of like length, so that little of a part is padding."""
+    """The examples in micro-batches of similar length, so that there is little padding."""
     ordered = sorted(examples, key=lambda example: len(example.ids))
     return (ordered[start : start + size] for start in range(0, len(ordered), size))

@@ -1,13 +1,14 @@
-"""A prefix that a step's examples have in common, computed once, exactly: passes, attention, gradients.
+"""A prefix that the examples of a step have in common, computed once, with exact gradients.
 
     prefix pass       P tokens, once: each layer's keys and values are kept with their graph, and detached as leaves
     suffix passes     some rows side by side: each sees the leaves and, causally, itself; backward fills the leaves
-    backward          one backward through the prefix, with what the leaves have collected
+    backward          one backward pass through the prefix, with the gradients collected in the leaves
 
-Rows attend to the prefix in one non-causal flash call for all of them, merged with each row's own causal call by
-log-sum-exp, forward and backward: no mask of T by T exists and no key is copied. Where flash cannot do it (an active
-sliding window, soft-capped scores) a dense mask takes its place, layer by layer. Unmodified transformers models run on
-this through the attention interface; a call without a `ForwardPass` is an ordinary one. Knows nothing of losses.
+One non-causal flash call computes the attention of all rows to the prefix. It is merged with each row's own causal call
+by log-sum-exp, forward and backward, so no T by T mask exists and no key is copied. Where flash attention is impossible
+(an active sliding window, soft-capped scores), a dense mask is used instead, layer by layer. Unmodified transformers
+models use this through the attention interface; a call without a `ForwardPass` is an ordinary one. Knows nothing of
+losses.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,10 +27,10 @@ from transformers.masking_utils import sdpa_mask
 from platypus.prompt.prompt import NO_LABEL, EncodedExample
 from platypus.training.shared_prefix.attention import flash_attention
 
-FLASH = "shared_prefix"  # what a model's `attn_implementation` is set to
+FLASH = "shared_prefix"  # a model's `attn_implementation`
 DENSE = "shared_prefix_dense"  # the same without flash kernels
 VERIFIED = ("gemma", "gemma2", "llama", "mistral", "qwen2", "qwen3")  # model types whose gradients a test compares
-NO_MASK = torch.empty(1, 1, 1, 1)  # a 4-D mask goes through untouched, so transformers builds none
+NO_MASK = torch.empty(1, 1, 1, 1)  # transformers passes a 4-D mask through unchanged and builds none itself
 
 
 class KeyValue(NamedTuple):
@@ -40,16 +41,16 @@ class KeyValue(NamedTuple):
 
 
 class SharedPrefix:
-    """Each layer's keys and values of a prefix: `computed` with their graph, `leaves` cut off from it.
+    """Keys and values of a prefix for each layer: `computed` with their graph, `leaves` detached from it.
 
-    Not a dataclass: FSDP copies those on their way into a layer.
+    Not a dataclass, as FSDP copies dataclasses on their way into a layer.
     """
 
     def __init__(self, length: int) -> None:
         self.length = length
         self.computed: dict[int, KeyValue] = {}
         self.leaves: dict[int, KeyValue] = {}
-        self.end: list[torch.Tensor] = []  # the logits of its pass: no rows, but with their graph
+        self.end: list[torch.Tensor] = []  # the logits of its pass: empty, but with their graph
 
     def detach(self) -> None:
         """Make the leaves, in which the gradients of all suffixes add up."""
@@ -57,35 +58,36 @@ class SharedPrefix:
             self.leaves[layer] = KeyValue(*(part.detach().requires_grad_(part.requires_grad) for part in pair))
 
     def backward(self) -> None:
-        """Carry what the leaves have collected back; layers below the lowest adapter collect nothing.
+        """Propagate the leaves' gradients through the prefix. Layers below the lowest adapter have none.
 
-        It begins at the very end, so that hooks which wait for a layer's backward pass (FSDP's) see the last one's too.
+        It also starts from the prefix's logits, so that hooks that wait for a layer's backward pass (FSDP's) run for
+        the last layer too.
         """
-        collected = [
+        pairs = [
             (part, leaf.grad)
             for layer in self.computed
             for part, leaf in zip(self.computed[layer], self.leaves[layer], strict=True)
             if leaf.grad is not None
         ]
-        if collected:
-            collected += [(end, torch.zeros_like(end)) for end in self.end if end.requires_grad]
-            torch.autograd.backward([part for part, _ in collected], [gradient for _, gradient in collected])
+        if pairs:
+            pairs += [(end, torch.zeros_like(end)) for end in self.end if end.requires_grad]
+            torch.autograd.backward([part for part, _ in pairs], [gradient for _, gradient in pairs])
 
 
 @dataclass(frozen=True)
 class ForwardPass:
-    """One call of the model, T tokens in all: rows side by side behind a prefix, or (`fills`) the prefix itself."""
+    """One call of the model with T tokens: rows side by side behind a prefix, or (`fills`) the prefix itself."""
 
     ids: torch.Tensor  # (1, T)
     positions: torch.Tensor  # (1, T)
     lengths: tuple[int, ...]  # of the rows
-    predicting: torch.Tensor  # (A,) the tokens whose next one is asked for
+    predicting: torch.Tensor  # (A,) the positions whose next token is predicted
     prefix: SharedPrefix | None = None
     fills: bool = False
-    masks: dict[tuple[int | None, torch.device], torch.Tensor] = field(default_factory=dict)  # made once for all layers
+    masks: dict[tuple[int | None, torch.device], torch.Tensor] = field(default_factory=dict)  # shared by all layers
 
     def logits(self, model: Any) -> torch.Tensor:
-        """What the model says after the predicting tokens, (A, vocabulary)."""
+        """The model's logits at the predicting positions, (A, vocabulary)."""
         device = model.device
         output = model(
             input_ids=self.ids.to(device),
@@ -108,16 +110,16 @@ class ForwardPass:
             key_row = torch.cat((torch.full((before,), -1), row))
             key_at = torch.cat((torch.arange(before), self.positions[0]))
             distance = self.positions[0][:, None] - key_at
-            seen = (distance >= 0) & ((key_row == -1) | (key_row == row[:, None]))
-            seen = seen if window is None else seen & (distance < window)
-            self.masks[window, device] = seen.to(device)
+            visible = (distance >= 0) & ((key_row == -1) | (key_row == row[:, None]))
+            visible = visible if window is None else visible & (distance < window)
+            self.masks[window, device] = visible.to(device)
         return self.masks[window, device]
 
     @contextmanager
     def spare_last_layer(self, model: PreTrainedModel | PeftModel) -> Iterator[None]:
-        """In the block, all that follows the last layer's attention is computed for the predicting tokens alone.
+        """In the block, everything behind the last layer's attention is computed for the predicting positions only.
 
-        A backward pass belongs into the block too: under gradient checkpointing it computes the layer again.
+        The backward pass must be in the block too: under gradient checkpointing it computes the layer again.
         """
         last: Any = inner_model(model).layers[-1]  # type: ignore[index]
 
@@ -125,8 +127,8 @@ class ForwardPass:
             return (inputs[0][:, self.predicting.to(inputs[0].device)],)
 
         def put_back(module: Any, inputs: Any, output: torch.Tensor) -> torch.Tensor:
-            everywhere = output.new_zeros(1, self.ids.shape[1], output.shape[-1])
-            return everywhere.index_copy(1, self.predicting.to(output.device), output)
+            full = output.new_zeros(1, self.ids.shape[1], output.shape[-1])
+            return full.index_copy(1, self.predicting.to(output.device), output)
 
         hooks = [module.register_forward_pre_hook(take) for module in (last.self_attn.o_proj, last.mlp)]
         hooks += [module.register_forward_hook(put_back) for module in (last.self_attn.o_proj, last.mlp)]
@@ -138,7 +140,7 @@ class ForwardPass:
 
 
 class PrefixSupport(NamedTuple):
-    """How a model shares prefixes: the attention implementation to set, None for not at all, and why."""
+    """How a model shares prefixes: the attention implementation to set, or None if it does not, and the reason."""
 
     attention: str | None
     reason: str
@@ -150,7 +152,7 @@ def prefix_support(
     device: torch.device,
     wanted: Literal["auto", "flash", "dense", "repeated"] = "auto",
 ) -> PrefixSupport:
-    """How this model shares prefixes on a device. Flash kernels for CUDA are not verified, so not the first choice."""
+    """How this model shares prefixes on a device. On CUDA, flash kernels are not verified, so dense is the default."""
     config: Any = model.config
     if wanted == "repeated":
         return PrefixSupport(None, "as the recipe says")
@@ -172,7 +174,7 @@ def prefix_support(
 
 
 def inner_model(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
-    """The decoder below the head and the adapter: it owns the layers."""
+    """The decoder without head and adapter, which holds the layers."""
     whole: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     inner: PreTrainedModel = whole.base_model
     return inner
@@ -186,30 +188,30 @@ def common_prefix(rows: Sequence[EncodedExample]) -> int:
 
 
 def prefix_pass(ids: Sequence[int]) -> ForwardPass:
-    """The pass over a prefix. Nothing is asked for: of the last layer it computes keys and values only."""
+    """The pass over a prefix. It predicts nothing: the last layer computes keys and values only."""
     positions = torch.arange(len(ids))[None]
-    nothing = torch.empty(0, dtype=torch.long)
-    return ForwardPass(torch.tensor([[*ids]]), positions, (len(ids),), nothing, SharedPrefix(len(ids)), fills=True)
+    no_positions = torch.empty(0, dtype=torch.long)
+    return ForwardPass(torch.tensor([[*ids]]), positions, (len(ids),), no_positions, SharedPrefix(len(ids)), fills=True)
 
 
 class Suffixes(NamedTuple):
-    """What rows have behind their prefix as one pass, and what is to be learned there."""
+    """One pass over what rows have behind their prefix, and the tokens to be learned there."""
 
     forward: ForwardPass
-    targets: torch.Tensor  # (A,) what comes after the predicting tokens
+    targets: torch.Tensor  # (A,) the tokens to predict
 
 
 def suffix_pass(rows: Sequence[EncodedExample], prefix: SharedPrefix | None) -> Suffixes:
-    """The rows side by side behind their prefix; without one, whole rows."""
+    """The pass over the rows side by side behind their prefix; without a prefix, over whole rows."""
     shared = prefix.length if prefix else 0
     ids: list[int] = []
     positions: list[int] = []
     predicting: list[int] = []
     targets: list[int] = []
     for row in rows:
-        learned = [i for i in range(shared, len(row.ids) - 1) if row.labels[i + 1] != NO_LABEL]
-        predicting += [len(ids) + i - shared for i in learned]
-        targets += [row.ids[i + 1] for i in learned]
+        places = [i for i in range(shared, len(row.ids) - 1) if row.labels[i + 1] != NO_LABEL]
+        predicting += [len(ids) + i - shared for i in places]
+        targets += [row.ids[i + 1] for i in places]
         ids += row.ids[shared:]
         positions += range(shared, len(row.ids))
     lengths = tuple(len(row.ids) - shared for row in rows)
@@ -237,7 +239,7 @@ def shared_prefix_attention(
     flash: bool = True,
     **others: Any,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Attention of one layer; `shared` comes from the model's call."""
+    """Attention of one layer, as transformers calls it; `shared` comes from the call of the model."""
     if shared is None and softcap is None:
         result: tuple[torch.Tensor, torch.Tensor | None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **others
@@ -248,7 +250,7 @@ def shared_prefix_attention(
         return output.transpose(1, 2).contiguous(), None
     before: KeyValue | None = None
     if shared.prefix and shared.fills:
-        shared.prefix.computed.setdefault(module.layer_idx, KeyValue(key, value))  # a recomputation changes nothing
+        shared.prefix.computed.setdefault(module.layer_idx, KeyValue(key, value))  # the first ones stay
         if module.layer_idx == module.config.num_hidden_layers - 1:
             return torch.zeros_like(query).transpose(1, 2), None
     elif shared.prefix:
@@ -274,7 +276,7 @@ def _dense(
     scale: float | None,
     softcap: float | None,
 ) -> torch.Tensor:
-    """Attention under a mask; None is causal. Soft-capped scores (Gemma 2) are computed in plain operations."""
+    """Attention with a mask; without one, it is causal. Soft-capped scores (Gemma 2) use plain operations."""
     repeats = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(repeats, 1), value.repeat_interleave(repeats, 1)
     if softcap is None:
@@ -284,10 +286,10 @@ def _dense(
         allowed = allowed.tril(key.shape[2] - query.shape[2])
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     scores = softcap * torch.tanh(query @ key.transpose(2, 3) * scale / softcap)
-    scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)  # not -inf: padding sees nothing at all
+    scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)  # not -inf, as padding has no visible key
     return scores.softmax(-1, dtype=torch.promote_types(query.dtype, torch.float32)).to(query.dtype) @ value
 
 
 for _name, _flash in ((FLASH, True), (DENSE, False)):
     AttentionInterface.register(_name, partial(shared_prefix_attention, flash=_flash))
-    AttentionMaskInterface.register(_name, sdpa_mask)  # ordinary calls (evaluation, generation) keep working
+    AttentionMaskInterface.register(_name, sdpa_mask)  # for ordinary calls (evaluation, generation)

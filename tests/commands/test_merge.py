@@ -1,4 +1,4 @@
-"""Merging: the folder stands on its own, says what base and adapter say, and is refused when it doesn't."""
+"""The merge command: its folder works without Platypus, and a wrong merge is refused."""
 
 import json
 import os
@@ -32,7 +32,7 @@ from tests.support.tiny_models import (
 )
 from tests.support.trainings import quick_run
 
-# A program of a user who has transformers alone: greedy answers to chats that are read from standard input.
+# A user's program that needs only transformers: greedy answers to requests from standard input.
 PLAIN = """
 import json, sys
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -61,7 +61,7 @@ def model_folder(run: Run) -> Path:
 # ---------------------------------------------------------------- the folder on its own
 
 
-def test_plain_transformers_says_the_same_plans_as_the_adapter(merged: Run) -> None:
+def test_plain_transformers_gives_the_same_plans_as_the_adapter(merged: Run) -> None:
     rows = examples(8)
     ran = subprocess.run(
         [sys.executable, "-c", PLAIN, str(model_folder(merged).resolve())],
@@ -80,7 +80,7 @@ def test_plain_transformers_says_the_same_plans_as_the_adapter(merged: Run) -> N
     planner = open_planner(merged)
     assert planner.loaded.source == str(model_folder(merged))
     assert [answer.text for answer in planner.plan([row.query for row in rows])] == [text for _, text in said]
-    assert "generation flags" not in ran.stderr  # what transformers warns of when sampling options contradict greed
+    assert "generation flags" not in ran.stderr  # transformers warns if sampling options contradict greedy decoding
 
 
 def test_config_generation_and_tokenizer_agree(merged: Run) -> None:
@@ -156,7 +156,7 @@ def test_merging_needs_a_training(base: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["no adapter", "one layer less", "wrong scale"])
-def test_a_merge_that_says_something_else_is_refused(
+def test_a_merge_with_other_logits_is_refused(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     run = quick_run(tmp_path, base=base)

@@ -1,4 +1,4 @@
-"""Merging an adapter that was trained on a quantised base: into the full base, compared with what was trained."""
+"""Merging an adapter that was trained on a quantised base: into the full base, compared with the trained model."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trained_run(folder: Path, base: Path, kind: Quantisation) -> Run:
-    """A run whose adapter was made on the base in `kind`."""
+    """A run whose adapter was trained on the base quantised to `kind`."""
     run = tiny_run(folder, base=base, rows=examples(4), recipe="[merge]\ndtype = 'float32'\n")
     run.perform(
         "train", inputs={}, settings={}, work=lambda partial: {"at": str(save(partial / "adapter", base, kind))}
@@ -37,7 +37,7 @@ def trained_run(folder: Path, base: Path, kind: Quantisation) -> Run:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_is_merged_into_the_full_base_and_compared_with_what_was_trained(
+def test_it_is_merged_into_the_full_base_and_compared_with_the_trained_model(
     base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: Quantisation
 ) -> None:
     run = trained_run(tmp_path, base, kind)

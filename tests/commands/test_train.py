@@ -51,14 +51,14 @@ def test_training_on_inputs_learns_all_but_the_first_token(base: Path, tmp_path:
     assert counts[1] == [len(example.ids) - 1 for example in whole]
 
 
-def test_eight_examples_are_learned_to_the_letter() -> None:
+def test_eight_examples_are_learned_by_heart() -> None:
     run = overfit_run()
     rows = examples(8)
     answers = list(open_planner(run).plan([row.query for row in rows], max_new_tokens=40))
     assert [answer.plan for answer in answers] == [row.plan for row in rows]
 
 
-def test_the_stage_leaves_adapter_metrics_and_figures() -> None:
+def test_the_stage_leaves_adapter_metrics_and_results() -> None:
     run = overfit_run()
     folder, results = run.folder("train"), run.record("train")["results"]
     assert {path.name for path in folder.iterdir()} == {"adapter", "metrics.jsonl", "tensorboard", "stage.json"}
@@ -109,7 +109,7 @@ def test_alpaca_rows_are_learned_without_a_catalogue(base: Path, tmp_path: Path)
 
 
 def spoil(run: Run, monkeypatch: pytest.MonkeyPatch, *, step: int) -> None:
-    """The loss of this step is NaN."""
+    """Make the loss of this step NaN."""
     real, count = accumulate, 0
 
     def spoilt(*arguments: object, **options: object) -> torch.Tensor:
@@ -120,7 +120,7 @@ def spoil(run: Run, monkeypatch: pytest.MonkeyPatch, *, step: int) -> None:
     monkeypatch.setattr("platypus.training.loop.accumulate", spoilt)
 
 
-def test_a_loss_that_is_no_number_stops_it_and_keeps_the_last_checkpoint(
+def test_a_loss_of_nan_stops_the_training_and_the_last_checkpoint_stays(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = "[train]\nepochs = 5\nbatch_size = 2\nrank = 2\ncheckpoint_minutes = 0\n"
@@ -138,10 +138,10 @@ def test_a_loss_that_is_no_number_stops_it_and_keeps_the_last_checkpoint(
     assert not list(run.path.glob(".train.*"))
 
 
-def test_an_adapter_that_was_saved_empty_is_no_result(
+def test_an_adapter_that_was_saved_empty_is_refused(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a sharded model is saved by a process that holds no shard."""
+    """As when a process without a shard saves a sharded model."""
     run = tiny_run(tmp_path, base=base, rows=examples(2))
     monkeypatch.setattr(
         "platypus.model.adapters.get_peft_model_state_dict", lambda *_, **__: {"x.lora_A": torch.empty(0)}
@@ -151,7 +151,7 @@ def test_an_adapter_that_was_saved_empty_is_no_result(
     assert not run.is_done("train")
 
 
-def test_what_cannot_be_trained_on_is_refused_before_the_first_step(base: Path, tmp_path: Path) -> None:
+def test_settings_and_rows_that_cannot_be_trained_are_refused_before_the_first_step(base: Path, tmp_path: Path) -> None:
     def refused(name: str, recipe: str, *, where: Path | str = base) -> Run:
         return tiny_run(tmp_path / name, base=where, rows=examples(4), recipe=recipe)
 
@@ -167,7 +167,7 @@ def test_what_cannot_be_trained_on_is_refused_before_the_first_step(base: Path, 
         train(refused("base", "", where="no/such/base"))
 
 
-def test_rows_spoilt_since_refining_and_missing_ones_are_refused(base: Path, tmp_path: Path) -> None:
+def test_invalid_and_missing_rows_are_refused(base: Path, tmp_path: Path) -> None:
     run = tiny_run(tmp_path, base=base, rows=examples(2))
     with (run.folder("refine") / "train.jsonl").open("a") as file:
         file.write('{"query": "x", "plan": [{"tool_name": "nope", "arguments": []}]}\n')
@@ -181,7 +181,9 @@ def test_rows_spoilt_since_refining_and_missing_ones_are_refused(base: Path, tmp
 # ---------------------------------------------------------------- a dry run
 
 
-def test_a_dry_run_tells_all_and_leaves_nothing(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_prints_the_forecast_and_changes_nothing(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = tiny_run(tmp_path, base=base, rows=examples(8), recipe="[train]\nbatch_size = 4\nepochs = 3")
     before = sorted(run.path.rglob("*"))
     told = here(capsys, "train", run.path, "--dry-run", "--json")

@@ -1,4 +1,4 @@
-"""Merged weights: base plus adapter in the asked type, in one file or in shards, and what cannot be merged."""
+"""Merged weights: base plus adapter in the requested dtype, in one file or in shards, and what cannot be merged."""
 
 import json
 import shutil
@@ -26,7 +26,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-def test_every_weight_is_base_plus_scaled_product_in_the_asked_type(base: Path, tmp_path: Path, dtype: str) -> None:
+def test_every_weight_is_base_plus_scaled_product_in_the_requested_dtype(
+    base: Path, tmp_path: Path, dtype: str
+) -> None:
     """Against PEFT's own merging, which holds the whole model in memory."""
     run = quick_run(tmp_path, base=base, recipe=f"alpha = 12\n[merge]\ndtype = '{dtype}'\n")
     merge(run)
@@ -66,7 +68,7 @@ def test_shards_hold_the_same_weights_as_one_file(base: Path, tmp_path: Path) ->
     torch.testing.assert_close(dict(opened), one, rtol=0, atol=0)
 
 
-def test_weights_that_the_type_cannot_hold_are_refused(tmp_path: Path) -> None:
+def test_weights_that_do_not_fit_into_the_dtype_are_refused(tmp_path: Path) -> None:
     base = tiny_llama(tmp_path / "base")
     weights = load_file(base / "model.safetensors")
     weights["model.norm.weight"][0] = 1e6

@@ -20,7 +20,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_agreement_by_hand() -> None:
     adapted = torch.tensor([[3.0, -3.0], [1.0, -1.0]])
-    bare = torch.tensor([[7.0, 1.0], [-1.0, 1.0]])  # the first row is but shifted, the second turned round
+    bare = torch.tensor([[7.0, 1.0], [-1.0, 1.0]])  # the first row is only shifted, the second reversed
     agreement = compare(adapted * 1.5, adapted, bare)
     assert agreement.error == pytest.approx(0.5)
     assert agreement.effect == pytest.approx((8 / 20) ** 0.5)
@@ -36,7 +36,7 @@ def test_answer_logits_are_those_before_each_answer_token(base: Path) -> None:
 
 
 def test_shift_by_hand() -> None:
-    """The trained model says 3:1 and then 1:3, the merged one 1:3 twice: 0.75 ln 3 - 0.25 ln 3 in one row of two."""
+    """Trained odds are 3:1 and 1:3, merged ones 1:3 twice: 0.75 ln 3 - 0.25 ln 3 in one row of two."""
     trained = torch.tensor([[3.0, 1.0], [1.0, 3.0]]).log()
     moved = shift(torch.tensor([[1.0, 3.0], [2.0, 6.0]]).log(), trained)
     assert moved.quantised_kl == pytest.approx(0.25 * math.log(3))

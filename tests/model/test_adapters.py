@@ -1,4 +1,4 @@
-"""Adapters on the disk: they open on the base of their training only, and spoilt ones are refused."""
+"""Adapters on disk: they load on the base of their training only, and damaged ones are refused."""
 
 import json
 from dataclasses import replace
@@ -37,7 +37,7 @@ def adapter(loaded: Loaded, base: Path, tmp_path: Path) -> Path:
     return tmp_path / "adapter"
 
 
-def test_an_adapter_opens_on_its_base_wherever_that_lies(adapter: Path, loaded: Loaded, tmp_path: Path) -> None:
+def test_an_adapter_loads_on_its_base_wherever_that_is(adapter: Path, loaded: Loaded, tmp_path: Path) -> None:
     moved = tiny_llama(tmp_path / "moved", context=128)
     ids = torch.tensor([[5, 6, 7]])
     with torch.no_grad():
@@ -92,7 +92,7 @@ def test_loading_a_folder_never_asks_the_network(base: Path, adapter: Path, monk
     assert replace(load_base(str(base)), source="").context == 128
 
 
-def test_an_adapter_from_before_quantisation_has_none(adapter: Path) -> None:
+def test_a_card_without_quantisation_means_none(adapter: Path) -> None:
     card = json.loads((adapter / "platypus.json").read_text())
     del card["quantisation"]
     (adapter / "platypus.json").write_text(json.dumps(card))

@@ -1,4 +1,4 @@
-"""Bases on the disk: what is no model is named, and a fingerprint depends on the model, not on how it was saved."""
+"""Bases on disk: a folder without a model is refused, and a fingerprint does not depend on how a model was saved."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def test_a_fingerprint_does_not_depend_on_how_the_same_weights_are_saved(base: P
     assert base_fingerprint(str(tmp_path / "sharded")) == base_fingerprint(str(base))
 
 
-def test_a_fingerprint_tells_other_weights_and_another_config_apart(base: Path, tmp_path: Path) -> None:
+def test_other_weights_or_another_config_have_another_fingerprint(base: Path, tmp_path: Path) -> None:
     same = tiny_llama(tmp_path / "same", context=128)
     assert base_fingerprint(str(same)) == base_fingerprint(str(base))
     others = [tiny_llama(tmp_path / "seed", context=128, seed=1), tiny_llama(tmp_path / "context", context=256)]
@@ -55,7 +55,7 @@ def test_a_fingerprint_tells_other_weights_and_another_config_apart(base: Path, 
     assert len(prints) == 4
 
 
-def test_a_folder_that_holds_no_model_is_named(tmp_path: Path, base: Path) -> None:
+def test_a_folder_without_a_model_is_refused(tmp_path: Path, base: Path) -> None:
     with pytest.raises(ModelError, match=r"no config\.json"):
         load_base(str(tmp_path))
     (tmp_path / "config.json").write_text((base / "config.json").read_text())

@@ -39,7 +39,7 @@ def greedy(loaded: Loaded, prompt: list[int], *, most: int) -> list[int]:
 
 
 def ending_after(loaded: Loaded, prompt: list[int], *, tokens: int) -> Loaded:
-    """The same model, for which the token that it says at that place is the end."""
+    """The same model, but the token that it generates in that place is an end token."""
     model = loaded.model
     end = greedy(loaded, prompt, most=tokens)[-1]
     changed = load_base(loaded.source)
@@ -85,8 +85,8 @@ def test_stream_never_shows_half_a_character(loaded: Loaded) -> None:
     said = loaded.tokenizer.encode("aä€b", add_special_tokens=False)
     assert len(said) == 1 + 2 + 3 + 1  # a token for each byte
 
-    class Parrot:
-        """Says these tokens, then the end."""
+    class Scripted:
+        """Generates these tokens, then the end token."""
 
         device, config, generation_config = loaded.device, loaded.model.config, loaded.model.generation_config
         script = iter([*said, loaded.tokenizer.eos_token_id])
@@ -95,7 +95,7 @@ def test_stream_never_shows_half_a_character(loaded: Loaded) -> None:
             logits = torch.nn.functional.one_hot(torch.tensor([[next(self.script)]]), len(loaded.tokenizer))
             return SimpleNamespace(logits=logits, past_key_values=None)
 
-    pieces = list(stream(replace(loaded, model=Parrot()), [0], max_new_tokens=20))
+    pieces = list(stream(replace(loaded, model=Scripted()), [0], max_new_tokens=20))
     assert [piece for piece in pieces if piece] == ["a", "ä", "€", "b"]
 
 

@@ -1,4 +1,4 @@
-"""Opening models: number types, generation settings and padding; an unknown architecture is named."""
+"""Loading models: dtypes, generation settings and padding; an unknown architecture is refused."""
 
 import json
 from pathlib import Path
@@ -26,21 +26,21 @@ def loaded(base: Path) -> Loaded:
 # ---------------------------------------------------------------- opening
 
 
-def test_a_base_opens_without_dropout_in_the_asked_number_type(base: Path) -> None:
+def test_a_base_loads_without_dropout_in_the_requested_dtype(base: Path) -> None:
     assert load_base(str(base)).model.dtype == (torch.bfloat16 if torch.cuda.is_available() else torch.float32)
     loaded = load_base(str(base), dtype="bfloat16", device="cpu")
     assert loaded.model.dtype == torch.bfloat16
     assert not loaded.model.training
 
 
-def test_an_architecture_that_transformers_does_not_know_is_named(tmp_path: Path, base: Path) -> None:
+def test_an_architecture_that_transformers_does_not_know_is_refused(tmp_path: Path, base: Path) -> None:
     save_file(load_file(base / "model.safetensors"), tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "abacus"}))
     with pytest.raises(ModelError, match="abacus"):
         load_base(str(tmp_path))
 
 
-def test_generation_has_the_ends_of_tokenizer_config_and_base_once(loaded: Loaded) -> None:
+def test_generation_has_the_end_tokens_of_tokenizer_config_and_base_once(loaded: Loaded) -> None:
     config = loaded.model.config
     sampling = GenerationConfig(do_sample=True, temperature=0.6, top_p=0.9, eos_token_id=[1, 7])
     generation = greedy_generation(config, sampling, loaded.tokenizer)

@@ -67,7 +67,7 @@ def test_all_linear_layers_but_the_output_are_smaller(base: Path, kind: Quantisa
     assert set(bits.values()) == {4 if kind == "nf4" else 8}
 
 
-def test_nf4_is_that_of_qlora_and_can_be_sharded(base: Path) -> None:
+def test_nf4_has_the_format_of_qlora_and_can_be_sharded(base: Path) -> None:
     for dtype in ("float32", "bfloat16"):
         model = load_base(str(base), dtype=dtype, device="cpu", quantise="nf4").model
         for layer in (layer for layer in model.modules() if isinstance(layer, Linear4bit)):
@@ -77,7 +77,9 @@ def test_nf4_is_that_of_qlora_and_can_be_sharded(base: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_training_is_that_of_the_dequantised_weights_after_an_evaluation_too(base: Path, kind: Quantisation) -> None:
+def test_training_equals_that_of_the_dequantised_weights_after_an_evaluation_too(
+    base: Path, kind: Quantisation
+) -> None:
     """bitsandbytes repacks 4-bit weights in an evaluation on some CPUs, after which all gradients would be zero."""
     smaller, plain = adapted(base, quantise=kind), adapted(base, quantise="none")
     with torch.no_grad():
@@ -104,7 +106,7 @@ def test_it_trains_on_a_gpu(base: Path, kind: Quantisation) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_without_the_package_it_says_what_to_install(
+def test_without_bitsandbytes_the_error_says_what_to_install(
     base: Path, monkeypatch: pytest.MonkeyPatch, kind: Quantisation
 ) -> None:
     monkeypatch.setattr("platypus.model.quantisation.is_bitsandbytes_available", lambda: False)
@@ -116,8 +118,8 @@ def test_without_the_package_it_says_what_to_install(
 
 
 @pytest.mark.slow
-def test_opening_models_says_nothing(base: Path) -> None:
-    """bitsandbytes warns of kernels when it is imported, and of a cast at each product of 8-bit matrices."""
+def test_loading_models_prints_nothing(base: Path) -> None:
+    """bitsandbytes would warn of kernels when it is imported, and of a cast at each product of 8-bit matrices."""
     program = (
         "import sys; from platypus.model.loading import load_base; import torch\n"
         "load_base(sys.argv[1], device='cpu', quantise='int8').model(torch.tensor([[5, 6]]))"

@@ -1,4 +1,4 @@
-"""What a new base begins with: short prompts, digits one by one, weights of any shape."""
+"""The initial weights of a base: it copies from the context in any shape, and spellings have similar embeddings."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 @pytest.mark.parametrize(("width", "heads"), [(32, 2), (48, 3), (96, 3), (64, 4)])
-def test_a_base_of_any_shape_copies_what_it_has_read_before(
+def test_a_new_base_of_any_shape_copies_from_its_context(
     width: int, heads: int, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     table = RECIPE.pretrain.model_copy(update={"hidden_size": width, "heads": heads, "intermediate_size": 64})
@@ -28,7 +28,7 @@ def test_a_base_of_any_shape_copies_what_it_has_read_before(
     assert losses[:, 60:].mean() < losses[:, :59].mean() - 0.3
 
 
-def test_spellings_of_a_word_begin_alike(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_spellings_of_a_word_have_similar_embeddings(tokenizer: PreTrainedTokenizerFast) -> None:
     embedding = new_model(RECIPE.pretrain, tokenizer, seed=0).get_input_embeddings().weight
     spaced, bare, other = embedding[tokenizer.convert_tokens_to_ids(["Ġt", "t", "u"])]
     likeness = torch.nn.functional.cosine_similarity

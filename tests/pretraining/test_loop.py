@@ -1,4 +1,4 @@
-"""The base stage: sharing a catalogue changes nothing, tasks repeat, a short run gives a model that opens."""
+"""Pretraining: sharing a catalogue changes no gradient, runs can be repeated and resumed, and the base loads."""
 
 import io
 import json
@@ -36,7 +36,7 @@ SMALL = Recipe.model_validate(
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base that others go on from."""
+    """A base that others start from."""
     folder = tmp_path_factory.mktemp("begun") / "base"
     base(SMALL, folder)
     return folder
@@ -47,7 +47,7 @@ def changed(**table: object) -> Recipe:
 
 
 def test_a_task_has_the_loss_and_gradients_of_its_rows() -> None:
-    """All weights learn here, not an adapter's alone."""
+    """Here all weights have gradients, not only an adapter's."""
     tokenizer = train_tokenizer(SMALL, tasks=8)
     model = new_model(SMALL.pretrain, tokenizer, seed=0).double()
     model.set_attn_implementation(FLASH)
@@ -91,7 +91,7 @@ def test_a_run_gives_the_same_base_twice_and_it_opens(tmp_path: Path) -> None:
     assert loaded.tokenizer.pad_token != loaded.tokenizer.eos_token
 
 
-def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(
+def test_an_interrupted_training_continues_as_if_it_had_not_stopped(
     begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stage, "REPORT_EVERY", 2)
@@ -112,13 +112,13 @@ def test_a_training_that_was_broken_off_goes_on_as_if_it_had_not_been(
     assert "continuing after step 2" in said.getvalue()
     assert (again["fingerprint"], again["history"]) == (whole["fingerprint"], whole["history"])
     card = json.loads((tmp_path / "broken" / "base.json").read_text())
-    assert card["recipe"]["steps"] == 5 and "layers" not in card["recipe"]  # the start has a shape of its own
+    assert card["recipe"]["steps"] == 5 and "layers" not in card["recipe"]  # the shape is that of the start
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
 @pytest.mark.parametrize("catalogues", [1, 3])
 def test_two_processes_train_the_base_of_one(catalogues: int, begun: Path, tmp_path: Path) -> None:
-    """Also where one of them has no catalogue."""
+    """Also if one of them has no catalogue."""
     recipe = changed(start=str(begun), catalogues_per_step=catalogues)
     alone = base(recipe, tmp_path / "one")
     first, second = together(base, recipe, tmp_path / "two", ranks=2)
@@ -131,7 +131,7 @@ def test_two_processes_train_the_base_of_one(catalogues: int, begun: Path, tmp_p
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_base_that_goes_on_may_have_a_longer_context(begun: Path, tmp_path: Path) -> None:
+def test_a_base_trained_further_may_have_a_longer_context(begun: Path, tmp_path: Path) -> None:
     base(changed(start=str(begun), context=3 * SMALL.pretrain.context, steps=1), tmp_path / "longer")
     longer = load_base(str(tmp_path / "longer"))
     assert longer.model.config.max_position_embeddings == 3 * SMALL.pretrain.context
@@ -139,9 +139,7 @@ def test_a_base_that_goes_on_may_have_a_longer_context(begun: Path, tmp_path: Pa
     assert "is_local" not in (tmp_path / "longer" / "tokenizer_config.json").read_text()
 
 
-def test_real_rows_are_learned_from_and_what_is_left_out_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_real_rows_are_used_and_the_ones_left_out_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tools = [tool.to_json() for tool in random_task("real", tools=3, requests=1).catalogue]
     rows = tmp_path / "real.jsonl"
     row = {"query": "Thanks, that is all for today.", "plan": [], "tools": tools}
@@ -166,7 +164,7 @@ def test_real_rows_are_learned_from_and_what_is_left_out_is_told(
 
 
 @pytest.mark.parametrize("number", [2, stage.MANY_CORES])
-def test_tasks_drawn_ahead_are_those_of_their_steps(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tasks_drawn_ahead_equal_those_of_their_steps(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "cores", lambda: number)
     batches = PretrainingBatches(SMALL, train_tokenizer(SMALL, tasks=8))
     assert list(stage._ahead(batches, 1)) == [batches[1], batches[2]]

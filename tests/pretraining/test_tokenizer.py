@@ -22,7 +22,7 @@ def test_digits_are_tokens_of_their_own(tokenizer: PreTrainedTokenizerFast) -> N
     assert tokenizer.tokenize("DEVU-1234")[-4:] == ["1", "2", "3", "4"]
 
 
-def test_what_all_prompts_have_in_common_is_three_tokens(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_the_text_that_all_prompts_share_is_three_tokens(tokenizer: PreTrainedTokenizerFast) -> None:
     assert len(tokenizer) == RECIPE.pretrain.vocabulary
     drawn = random_task("short", tools=5, requests=1)
     ids = prompt_of(RECIPE, tokenizer, drawn).ids("find 'it'")
@@ -34,7 +34,7 @@ def test_what_all_prompts_have_in_common_is_three_tokens(tokenizer: PreTrainedTo
 
 @given(text=st.text())
 def test_every_text_comes_back_as_it_was(tokenizer: PreTrainedTokenizerFast, text: str) -> None:
-    """Also one with characters that the training never saw: there is a token for each byte."""
+    """Also text with characters that never occurred in training: there is a token for each byte."""
     for special in (*tokenizer.all_special_tokens, *shared_frame("calls", markers=True)):
         assume(special not in text)
     ids = tokenizer.encode(text)

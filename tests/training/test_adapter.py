@@ -1,4 +1,4 @@
-"""A fresh adapter: it sits on the named layers, and changes nothing yet."""
+"""A new adapter: it is on the named layers, and changes no output yet."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["v_proj"], {"v_proj"}),
     ],
 )
-def test_the_adapter_sits_on_the_named_layers_and_changes_nothing_yet(
+def test_the_adapter_is_on_the_named_layers_and_changes_nothing_yet(
     base: Path, target: str | list[str], layers: set[str]
 ) -> None:
     settings = TrainSettings(rank=3, alpha=6, target_modules=target, dropout=0.0)
@@ -38,7 +38,7 @@ def test_the_adapter_sits_on_the_named_layers_and_changes_nothing_yet(
     assert torch.equal(loaded.model(ids).logits, load_base(str(base)).model(ids).logits)
 
 
-def test_layers_that_the_base_lacks_are_named_beside_those_it_has(base: Path) -> None:
+def test_missing_layers_are_an_error_that_lists_those_of_the_base(base: Path) -> None:
     with pytest.raises(ModelError, match="c_attn") as raised:
         adapt(load_base(str(base)), TrainSettings(target_modules=["c_attn"]), seed=0)
     assert "'gate_proj'" in raised.value.remedy

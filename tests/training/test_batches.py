@@ -1,4 +1,4 @@
-"""Batches: every row once an epoch, what begins alike stands together, devices share a step without gap or overlap."""
+"""Batches: every row once per epoch, rows that begin alike stay together, and processes share a step exactly."""
 
 import itertools
 import math
@@ -15,7 +15,7 @@ from platypus.training.batches import batches, share
 
 
 def rows(count: int, *, catalogue: int = 0, own: int = 3, lengths: list[int] | None = None) -> list[EncodedExample]:
-    """Rows with 20 tokens in common, which no other catalogue has, and `own` ones of the prompt."""
+    """Rows with 20 common tokens, which no other catalogue has, and `own` further tokens of each prompt."""
     draw = random.Random(f"{catalogue}/{count}")
     made = []
     for number in range(count):
@@ -30,7 +30,7 @@ def strangers(count: int) -> list[EncodedExample]:
 
 
 def mixed(sizes: list[int]) -> list[EncodedExample]:
-    """Catalogues with so many rows each, shuffled."""
+    """The rows of catalogues of these sizes, shuffled."""
     made = [row for catalogue, size in enumerate(sizes) for row in rows(size, catalogue=catalogue)]
     random.Random(0).shuffle(made)
     return made
@@ -62,7 +62,7 @@ def test_an_epoch_has_every_row_once_and_only_its_last_batch_may_be_smaller(
     assert cut == batches(examples, settings=settings, seed=seed, epoch=epoch)
 
 
-def test_epochs_and_seeds_have_orders_of_their_own() -> None:
+def test_epochs_and_seeds_have_different_orders() -> None:
     orders = [
         batches(rows(50), settings=TrainSettings(), seed=seed, epoch=epoch) for seed in (0, 1) for epoch in (1, 2)
     ]
@@ -72,7 +72,7 @@ def test_epochs_and_seeds_have_orders_of_their_own() -> None:
 
 @given(sizes=st.lists(st.integers(2, 60), min_size=1, max_size=6), size=st.integers(2, 16), grouped=st.booleans())
 def test_rows_of_a_catalogue_stay_together(sizes: list[int], size: int, grouped: bool) -> None:
-    """Of each catalogue as many whole steps as it fills; only what is left over is mixed."""
+    """Each catalogue fills as many whole steps as it can; only the remaining rows are mixed."""
     examples = mixed(sizes)
     settings = TrainSettings(batch_size=size, group_by_length=grouped)
     pure: Counter[int] = Counter()
@@ -83,7 +83,7 @@ def test_rows_of_a_catalogue_stay_together(sizes: list[int], size: int, grouped:
         assert pure[number] >= count // size
 
 
-def test_catalogues_take_turns_in_a_drawn_order() -> None:
+def test_steps_of_different_catalogues_are_shuffled() -> None:
     examples = mixed([80, 80, 80])
     cut = batches(examples, settings=TrainSettings(batch_size=8), seed=0, epoch=1)
     order = [catalogue(examples[step[0]]) for step in cut]
@@ -92,8 +92,8 @@ def test_catalogues_take_turns_in_a_drawn_order() -> None:
     assert sum(one != other for one, other in itertools.pairwise(order)) > 10
 
 
-def test_strangers_mix() -> None:
-    """Rows that share nothing are drawn into steps like any other data, not in the order of their tokens."""
+def test_unrelated_rows_are_mixed() -> None:
+    """Rows that share nothing are shuffled like any other data, not ordered by their tokens."""
     examples = strangers(64)
     first = batches(examples, settings=TrainSettings(batch_size=8), seed=0, epoch=1)
     again = batches(examples, settings=TrainSettings(batch_size=8), seed=0, epoch=2)
@@ -101,8 +101,8 @@ def test_strangers_mix() -> None:
     assert all(max(step) - min(step) > 16 for step in first)
 
 
-def test_half_of_the_shorter_prompt_makes_relatives() -> None:
-    """Prompts of 40 tokens that part after 19, 20 and 21: a family from 20 on."""
+def test_rows_that_share_half_of_the_shorter_prompt_are_a_family() -> None:
+    """Prompts of 40 tokens that differ after 19, 20 and 21: a family from 20 on."""
     for shared, relatives in ((19, False), (20, True), (21, True)):
         pair = [EncodedExample((*[5] * shared, *[own] * (40 - shared), 7), 40, "") for own in (1, 2)]
         examples = [*pair, *strangers(60)]
@@ -110,7 +110,7 @@ def test_half_of_the_shorter_prompt_makes_relatives() -> None:
         assert ({0, 1} in [set(step) for step in cut]) == relatives
 
 
-def test_group_by_length_puts_like_lengths_together_in_a_drawn_order() -> None:
+def test_group_by_length_makes_steps_of_similar_length_and_shuffles_them() -> None:
     lengths = [number * 37 % 500 for number in range(500)]
     examples = rows(500, lengths=lengths)
     cut = batches(examples, settings=TrainSettings(group_by_length=True), seed=0, epoch=1)
@@ -122,13 +122,13 @@ def test_group_by_length_puts_like_lengths_together_in_a_drawn_order() -> None:
     assert all(max(lengths[i] for i in step) - min(lengths[i] for i in step) > 100 for step in mixed_lengths[:-1])
 
 
-# ---------------------------------------------------------------- several devices
+# ---------------------------------------------------------------- several processes
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 4])
 @given(count=st.integers(1, 30), size=st.sampled_from([12, 24]))
 def test_shares_are_disjoint_and_complete(world_size: int, count: int, size: int) -> None:
-    """Over a whole epoch, whose rows do not divide evenly."""
+    """Over a whole epoch, whose rows do not always divide evenly."""
     examples = rows(count)
     seen: list[str] = []
     for step in batches(examples, settings=TrainSettings(batch_size=size), seed=0, epoch=1):
@@ -142,7 +142,7 @@ def test_shares_are_disjoint_and_complete(world_size: int, count: int, size: int
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 4])
 @given(count=st.integers(1, 30))
-def test_even_shares_are_equally_long_and_what_is_added_is_not_learned(world_size: int, count: int) -> None:
+def test_even_shares_are_equally_long_and_added_rows_are_not_learned(world_size: int, count: int) -> None:
     step = rows(count)
     parts = [share(step, rank=rank, world_size=world_size, even=True) for rank in range(world_size)]
     assert {len(part) for part in parts} == {math.ceil(count / world_size)}

@@ -1,4 +1,4 @@
-"""Checkpoints: going on is bitwise not having stopped, and no kill, full disk or rot ever leaves nothing whole."""
+"""Checkpoints: resuming is bitwise equal to not stopping, and an intact one survives kills, full disks and damage."""
 
 import errno
 import itertools
@@ -39,7 +39,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Trained:
-    """A plain little trainer: what a process holds, made afresh."""
+    """A minimal trainer, with all the state of a process."""
 
     def __init__(self, base: Path, *, schedule: str) -> None:
         self.model = adapted(base, DROPOUT).model
@@ -77,7 +77,7 @@ class Trained:
 
 
 def a_state(step: int, *, note: int = 0, size: int = 8) -> TrainingState:
-    """A state whose every value tells its step."""
+    """A state in which every value depends on its step."""
     return TrainingState(
         epoch=1,
         batches=step,
@@ -99,23 +99,23 @@ def same(one: TrainingState | None, other: TrainingState) -> bool:
 
 
 def names(folder: Path) -> list[str]:
-    """All that lies in the folder, what is hidden too."""
+    """Everything in the folder, with hidden files."""
     return sorted(path.name for path in folder.iterdir())
 
 
-# ---------------------------------------------------------------- going on
+# ---------------------------------------------------------------- resuming
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "constant_with_warmup"])
 @pytest.mark.parametrize("stop", [0, 1, 4])
-def test_going_on_is_bitwise_not_having_stopped(base: Path, tmp_path: Path, schedule: str, stop: int) -> None:
+def test_resuming_equals_not_stopping(base: Path, tmp_path: Path, schedule: str, stop: int) -> None:
     whole = Trained(base, schedule=schedule)
     whole.go(STEPS)
     broken = Trained(base, schedule=schedule)
     broken.go(stop)
     saved = broken.state()
     save_checkpoint(tmp_path, state=saved)
-    broken.go(1)  # what was captured is a copy
+    broken.go(1)  # must not change the captured state
     torch.manual_seed(12345)
     fresh = Trained(base, schedule=schedule)
     state = load_latest(tmp_path).state
@@ -127,8 +127,8 @@ def test_going_on_is_bitwise_not_having_stopped(base: Path, tmp_path: Path, sche
     assert same(fresh.state(), whole.state())
 
 
-def test_without_its_random_state_a_training_would_be_another_one(base: Path) -> None:
-    """So that the test above says something of dropout."""
+def test_without_its_random_state_a_training_would_differ(base: Path) -> None:
+    """Shows that the test above depends on dropout."""
     first, second = Trained(base, schedule="linear"), Trained(base, schedule="linear")
     first.go(1)
     second.go(1)
@@ -173,7 +173,7 @@ def test_two_groups_keep_their_own_rates_and_weights_their_dtype(tmp_path: Path)
 # ---------------------------------------------------------------- what is kept
 
 
-def test_the_newest_are_kept(tmp_path: Path) -> None:
+def test_the_newest_checkpoints_are_kept(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "checkpoints"
     assert load_latest(folder).state is None
     for step in (0, 9, 999_999, 1_000_000):
@@ -184,7 +184,7 @@ def test_the_newest_are_kept(tmp_path: Path) -> None:
     assert names(folder) == ["step-1000001"]
 
 
-def test_spoilt_ones_do_not_count_among_the_kept(tmp_path: Path) -> None:
+def test_damaged_checkpoints_do_not_count_among_the_kept(tmp_path: Path) -> None:
     for step in (1, 2, 3):
         save_checkpoint(tmp_path, state=a_state(step), keep=3)
     (tmp_path / "step-000003" / "checkpoint.json").write_text("{}")
@@ -193,14 +193,14 @@ def test_spoilt_ones_do_not_count_among_the_kept(tmp_path: Path) -> None:
     assert names(tmp_path) == ["step-000002", "step-000004"]
 
 
-def test_a_step_that_is_saved_again_takes_the_place_of_the_first(tmp_path: Path) -> None:
+def test_saving_a_step_again_replaces_its_checkpoint(tmp_path: Path) -> None:
     for note in (1, 2):
         save_checkpoint(tmp_path, state=a_state(5, note=note))
     assert names(tmp_path) == ["step-000005"]
     assert same(load_latest(tmp_path).state, a_state(5, note=2))
 
 
-# ---------------------------------------------------------------- rot
+# ---------------------------------------------------------------- damage
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +213,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def changed(path: Path, content: bytes | None) -> Iterator[None]:
-    """The file with another content, or without the file."""
+    """In the block, the file has other content, or (None) is missing."""
     before = path.read_bytes()
     path.unlink()
     if content is not None:
@@ -235,7 +235,7 @@ FILES = ("tensors.safetensors", "checkpoint.json")
 
 
 @given(data=st.data(), name=st.sampled_from(FILES))
-def test_any_changed_byte_is_found_out(two: Path, data: st.DataObject, name: str) -> None:
+def test_any_changed_byte_is_detected(two: Path, data: st.DataObject, name: str) -> None:
     path = two / "step-000002" / name
     content = bytearray(path.read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
@@ -244,7 +244,7 @@ def test_any_changed_byte_is_found_out(two: Path, data: st.DataObject, name: str
 
 
 @given(data=st.data(), name=st.sampled_from(FILES))
-def test_a_file_cut_off_is_found_out(two: Path, data: st.DataObject, name: str) -> None:
+def test_a_truncated_or_longer_file_is_detected(two: Path, data: st.DataObject, name: str) -> None:
     path = two / "step-000002" / name
     content = path.read_bytes()
     with changed(path, content[: data.draw(st.integers(0, len(content) - 1))]):
@@ -254,12 +254,12 @@ def test_a_file_cut_off_is_found_out(two: Path, data: st.DataObject, name: str) 
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_missing_file_is_found_out(two: Path, name: str) -> None:
+def test_a_missing_file_is_detected(two: Path, name: str) -> None:
     with changed(two / "step-000002" / name, None):
         assert f"{name} cannot be read: No such file or directory" in reason_to_skip(two)
 
 
-def test_where_none_is_whole_there_is_none_and_every_one_is_reported(two: Path, tmp_path: Path) -> None:
+def test_when_no_checkpoint_is_intact_each_is_reported(two: Path, tmp_path: Path) -> None:
     shutil.copytree(two, tmp_path, dirs_exist_ok=True)
     reports = []
     for step in (2, 1):
@@ -274,7 +274,7 @@ def test_where_none_is_whole_there_is_none_and_every_one_is_reported(two: Path, 
 
 
 def test_a_file_that_the_system_refuses_is_one_clear_error(tmp_path: Path) -> None:
-    """A real one: no file of this process may be longer than 64 KiB for a moment."""
+    """A real refusal: files of this process are limited to 64 KiB for a moment."""
     save_checkpoint(tmp_path, state=a_state(7))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
@@ -290,11 +290,11 @@ def test_a_file_that_the_system_refuses_is_one_clear_error(tmp_path: Path) -> No
 
 
 class Killed(BaseException):
-    """The process ends here: nothing is cleared away."""
+    """Stands for the end of the process: nothing is cleaned up."""
 
 
 def stopped(folder: Path, state: TrainingState, *, call: int, error: BaseException) -> bool:
-    """Whether the error came up in saving; it is raised instead of the given call of those that change a folder."""
+    """Raise the error in place of the given call that changes a folder; returns whether it came to that."""
     calls = itertools.count(1)
 
     def spoiling(real: Callable[..., Any]) -> Callable[..., Any]:
@@ -326,8 +326,8 @@ def stopped(folder: Path, state: TrainingState, *, call: int, error: BaseExcepti
 
 @pytest.mark.parametrize("step", [3, 4], ids=["the same step", "a new one"])
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), Killed()], ids=["full", "killed"])
-def test_stopped_at_any_call_it_takes_nothing_away(tmp_path: Path, step: int, error: BaseException) -> None:
-    """Even where only one is kept: what is found afterwards is the old state or the new one, whole."""
+def test_stopped_at_any_call_old_or_new_state_is_intact(tmp_path: Path, step: int, error: BaseException) -> None:
+    """Even when only one checkpoint is kept."""
     old, new = a_state(3), a_state(step, note=1)
     found = []
     for call in itertools.count(1):
@@ -345,7 +345,7 @@ def test_stopped_at_any_call_it_takes_nothing_away(tmp_path: Path, step: int, er
     assert found == sorted(found) and len(set(found)) == 2
 
 
-def test_a_place_that_cannot_be_written_says_that_nothing_was_saved(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(TrainingError, match="could not be saved") as raised:
         save_checkpoint(tmp_path / "file", state=a_state(1))
@@ -356,7 +356,7 @@ def test_a_place_that_cannot_be_written_says_that_nothing_was_saved(tmp_path: Pa
 
 
 def save_for_ever(folder: Path, stride: int, note: int, saved: Connection) -> None:
-    """What the killed process does: go on from what it finds, and say after each saving which one it was."""
+    """What the killed process does: resume, save again and again, and report each saved checkpoint."""
     state = load_latest(folder).state
     step = 0 if state is None else state.step
     while True:
@@ -366,10 +366,10 @@ def save_for_ever(folder: Path, stride: int, note: int, saved: Connection) -> No
         saved.send((step, note))
 
 
-@pytest.mark.slow  # to import torch once more takes most of it
+@pytest.mark.slow  # mostly for importing torch in another process
 @pytest.mark.parametrize("stride", [1, 0], ids=["new steps", "the same step"])
 def test_killed_at_any_moment_it_leaves_the_newest_or_the_one_before(tmp_path: Path, stride: int) -> None:
-    """Killed until it was hit in the midst of saving six times; it takes up what the one before it left."""
+    """Killed until six kills interrupted a save; each process resumes from what the previous one left."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.training.test_checkpoint"])
     draw = random.Random(4)

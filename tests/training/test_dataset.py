@@ -1,4 +1,4 @@
-"""What a step reads: the tools it needs and some others, drawn from seed and step alone; how a training goes on."""
+"""The examples of a step: its tools depend on seed and step alone, also in a resumed training; rehearsal."""
 
 from collections import Counter
 from dataclasses import replace
@@ -49,13 +49,13 @@ def names(catalogue: Catalogue | None) -> list[str]:
     return [tool.name for tool in catalogue or ()]
 
 
-def test_without_the_options_a_step_reads_its_rows_as_they_are() -> None:
+def test_without_options_a_step_has_the_unchanged_examples() -> None:
     plain = dataset(TrainSettings())
     assert plain.step_examples([3, 1], 7) == [plain.examples[3], plain.examples[1]]
     assert not plain.vary and plain.results() == {}
 
 
-def test_a_step_reads_one_catalogue_with_the_tools_that_it_needs_and_about_half_of_the_others() -> None:
+def test_a_step_shows_the_tools_that_it_needs_and_about_half_of_the_others() -> None:
     drawn, shown = dataset(), Counter[str]()
     for step in range(1, 201):
         catalogue = drawn.catalogue([0, 1, 10], step)
@@ -71,7 +71,7 @@ def test_a_step_reads_one_catalogue_with_the_tools_that_it_needs_and_about_half_
     assert all(70 < shown[f"tool_{number}"] < 130 for number in range(2, 10))
 
 
-def test_the_order_is_another_one_in_each_step_or_that_of_the_catalogue() -> None:
+def test_tools_are_shuffled_in_each_step_or_stay_in_order() -> None:
     rows = list(range(10))
     orders = {tuple(names(dataset(TrainSettings(shuffle_tools=True)).catalogue(rows, step))) for step in range(1, 30)}
     assert len(orders) == 29 and all(set(order) == set(names(TOOLS)) for order in orders)
@@ -79,7 +79,7 @@ def test_the_order_is_another_one_in_each_step_or_that_of_the_catalogue() -> Non
     assert dropped == [name for name in names(TOOLS) if name in dropped] and len(dropped) < 10
 
 
-def test_what_a_step_reads_follows_from_seed_and_step_alone() -> None:
+def test_a_step_depends_on_seed_and_step_alone() -> None:
     one, again, other = dataset(), dataset(), dataset(seed=1)
     one.step_examples([9, 8], 4)
     assert one.step_examples([0, 1], 5) == again.step_examples([0, 1], 5) != other.step_examples([0, 1], 5)
@@ -107,7 +107,7 @@ def test_the_whole_prompt_may_be_learned_and_the_cutoff_is_that_of_the_whole_cat
         _ = replace(dataset(), prompt=replace(dataset().prompt, cutoff=longest - 1)).examples
 
 
-def test_drawing_keeps_what_is_needed() -> None:
+def test_sampling_keeps_the_needed_tools() -> None:
     settings = TrainSettings(drop_tools=0.9)
     assert {"tool_3"} <= set(names(sample_tools(TOOLS, {"tool_3"}, settings=settings, rng=Random(0))))
     assert sample_tools(TOOLS, set(), settings=TrainSettings(), rng=Random(0)) == TOOLS
@@ -125,7 +125,7 @@ def job(folder: Path, base: Path, recipe: str = JOB) -> Run:
     return tiny_run(folder, base=base, rows=examples(10), valid=examples(3), recipe=recipe)
 
 
-def test_a_training_that_was_killed_goes_on_with_the_catalogues_that_it_would_have_drawn(
+def test_a_resumed_training_draws_the_same_catalogues(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = train(job(tmp_path / "whole", base))
@@ -174,13 +174,13 @@ def test_half_of_the_steps_rehearse_another_random_catalogue_each() -> None:
     assert drawn.step_examples(own[0], 1) == [drawn.examples[row] for row in own[0]]
 
 
-def test_rehearsal_leaves_the_validation_and_rows_without_a_catalogue_alone() -> None:
+def test_there_is_no_rehearsal_in_validation_or_without_a_catalogue() -> None:
     assert len(dataset(REHEARSING).examples) == len(ROWS)
     alone = TrainingDataset([Instruction("Say hi.", "", "hi", {})], Prompt(byte_bpe_tokenizer(), None), REHEARSING, 0)
     assert alone.pool == alone.examples
 
 
-def test_a_step_of_both_shows_its_own_rows_with_the_tools_drawn_for_them() -> None:
+def test_a_mixed_step_draws_tools_for_its_own_rows_only() -> None:
     drawn = dataset(DRAWN.model_copy(update={"rehearsal": 0.5}))
     own, other = drawn.step_examples([3, len(ROWS)], 9)
     assert [own] == drawn.step_examples([3], 9) and other == drawn.pool[len(ROWS)]

@@ -1,4 +1,4 @@
-"""Several devices: two gloo processes, in data parallel and sharded, learn what one process learns."""
+"""Several processes, data-parallel or sharded, learn what one process learns."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def recipe(base: Path, **settings: Any) -> Recipe:
 
 
 def opened(recipe: Recipe) -> Loaded:
-    """The base where it computes, with an adapter whose weights have all left their start."""
+    """The base on its device, with an adapter whose weights have all moved from their initial values."""
     loaded = load_adapted_for_training(recipe, init_processes())
     draw = torch.Generator().manual_seed(2)
     for name, parameter in loaded.model.named_parameters():
@@ -62,17 +62,17 @@ def opened(recipe: Recipe) -> Loaded:
 
 @dataclass(frozen=True)
 class Computed:
-    """What a process has of some steps."""
+    """What a process computed in some steps."""
 
     losses: list[tuple[float, float]]  # with the norms
     gradients: list[dict[str, torch.Tensor]]
     validation: float
-    held: int  # bytes of the base's layers here
-    sharded: bool  # all of them
+    held: int  # bytes of the base's layers in this process
+    sharded: bool  # whether all layers are
 
 
 def compute(recipe: Recipe, steps: Sequence[list[EncodedExample]], checkpointing: bool, saved: Path | None) -> Computed:
-    """Each step's gradients, from the same weights; the adapter as it is saved."""
+    """Compute each step's gradients from the same weights, and save the adapter to `saved`."""
     processes, loaded = init_processes(), opened(recipe)
     set_checkpointing(loaded, checkpointing)
     losses, found = [], []
@@ -90,7 +90,7 @@ def compute(recipe: Recipe, steps: Sequence[list[EncodedExample]], checkpointing
     return Computed(losses, found, validation, held, len(sharded) == len(frozen))
 
 
-# A shared prefix with an uneven rest, strangers, and a step in which most have no row.
+# A shared prefix with an uneven number of rows, unrelated rows, and a step in which most processes have no row.
 STEPS = [related(5), some_examples(7), related(4), related(1)]
 
 
@@ -138,22 +138,22 @@ def test_a_quantised_base_can_be_sharded(base: Path, checkpointing: bool) -> Non
 
 
 def half_related() -> list[EncodedExample]:
-    """Four rows of which two processes get two each: the first one's share a prefix, the others' have not a token."""
+    """Four rows for two processes: the first process's rows share a prefix, the second's share not even a token."""
     strangers = [replace(row, ids=(400 + number, *row.ids[1:])) for number, row in enumerate(some_examples(8)[-2:])]
     one, other = related(2)
     return [one, strangers[0], other, strangers[1]]
 
 
 @pytest.mark.parametrize("parallel", PARALLEL)
-def test_it_is_the_same_where_only_some_share_a_prefix(base: Path, parallel: str) -> None:
-    """Sharded, all must make the same passes, or they wait for one another for ever."""
+def test_gradients_are_the_same_when_only_some_processes_share_a_prefix(base: Path, parallel: str) -> None:
+    """Sharded processes must all make the same passes, or they wait for one another forever."""
     expected = compute(recipe(base), [half_related()], False, None)
     for computed in together(compute, recipe(base, parallel=parallel), [half_related()], False, None, ranks=2):
         torch.testing.assert_close(computed.gradients, expected.gradients, rtol=1e-4, atol=1e-6)
 
 
 def ask(base: Path) -> tuple[bool, bool]:
-    """A signal comes to the second process, in the midst of a step."""
+    """The second process gets a signal in the middle of a step."""
     processes, stop, loaded = init_processes(), Stop(), opened(recipe(base))
 
     def signalled(*arguments: Any) -> None:
@@ -164,12 +164,12 @@ def ask(base: Path) -> tuple[bool, bool]:
     return stop.asked, stop.agreed
 
 
-def test_what_one_is_asked_all_agree_to(base: Path) -> None:
+def test_all_processes_agree_to_stop_when_one_is_asked(base: Path) -> None:
     assert together(ask, base, ranks=2) == [(False, True), (True, True)]
 
 
 def noise(base: Path) -> float:
-    """The sum that a process draws in a step, in which all rows are alike."""
+    """The loss of a process in a step in which all rows are equal, so that it depends on the noise alone."""
     settings = EXACT.model_copy(update={"dropout": 0.5})
     loaded = opened(Recipe(base=str(base), train=settings))
     (row,) = related(1)
@@ -182,12 +182,12 @@ def noise(base: Path) -> float:
         accumulated.append(float(loss))
         return loss
 
-    module.accumulate = watched  # this process ends with the test
+    module.accumulate = watched  # no need to undo: this process ends with the test
     compute_step(loaded, [row] * 2, settings=settings, processes=processes, micro_batch_size=2, noise="3/1")
     return accumulated[0]
 
 
-def test_each_has_noise_of_its_own(base: Path) -> None:
+def test_each_process_has_its_own_noise(base: Path) -> None:
     first, second = together(noise, base, ranks=2)
     assert first != second
     assert together(noise, base, ranks=2) == [first, second]
@@ -268,10 +268,8 @@ def test_the_command_on_two_devices_gives_the_adapter_of_one(
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_two_devices_after_a_step_and_they_go_on_from_there(
-    base: Path, tmp_path: Path, single: Run
-) -> None:
-    """The terminal sends it to all processes at once, and then torchrun hands it on to its own."""
+def test_ctrl_c_stops_two_processes_after_a_step_and_they_resume(base: Path, tmp_path: Path, single: Run) -> None:
+    """The terminal sends it to all processes at once, and then torchrun forwards it to its own."""
     run = job(tmp_path, base, parallel="data")
     words = [*TORCHRUN, "train", str(run.path)]
     pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -294,7 +292,7 @@ def test_ctrl_c_stops_two_devices_after_a_step_and_they_go_on_from_there(
 
 
 @pytest.mark.slow
-def test_a_batch_that_does_not_divide_is_one_clear_error_and_damages_nothing(base: Path, tmp_path: Path) -> None:
+def test_a_batch_size_that_does_not_divide_is_one_clear_error_and_changes_nothing(base: Path, tmp_path: Path) -> None:
     run = job(tmp_path, base, parallel="data", batch_size=5)
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
     ran = torchrun(run)
@@ -309,11 +307,11 @@ def test_a_batch_that_does_not_divide_is_one_clear_error_and_damages_nothing(bas
     }
 
 
-# ---------------------------------------------------------------- what does not go together
+# ---------------------------------------------------------------- settings that do not fit
 
 
 class Several:
-    """A processes of so many, as far as `check_team` looks at it."""
+    """A process group of this size, as far as `check_processes` looks at it."""
 
     def __init__(self, ranks: int) -> None:
         self.world_size = ranks
@@ -328,7 +326,9 @@ class Several:
         ({"parallel": "fsdp"}, 1, "shards the base over several processes"),
     ],
 )
-def test_what_does_not_go_with_so_many_processes_is_refused(settings: dict[str, Any], ranks: int, named: str) -> None:
+def test_settings_that_do_not_fit_the_number_of_processes_are_refused(
+    settings: dict[str, Any], ranks: int, named: str
+) -> None:
     processes: Any = Several(ranks)
     with pytest.raises(RecipeError, match=named) as raised:
         check_processes(Recipe(train=TrainSettings.model_validate(settings)), processes)
@@ -340,8 +340,8 @@ def test_what_does_not_go_with_so_many_processes_is_refused(settings: dict[str, 
 
 
 @pytest.mark.parametrize("checkpointing", [False, True], ids=["kept", "recomputed"])
-def test_layers_that_lie_apart_compute_the_same(base: Path, alone: Computed, checkpointing: bool) -> None:
-    """Accelerate's hooks between layers, which move inputs to where a layer lies, as `device_map` puts them there."""
+def test_layers_on_different_devices_compute_the_same(base: Path, alone: Computed, checkpointing: bool) -> None:
+    """With accelerate's hooks between layers, which move inputs to a layer's device, as `device_map` installs them."""
     job = recipe(base, parallel="layers")
     for one, other in zip(compute(job, STEPS, checkpointing, None).gradients, alone.gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)

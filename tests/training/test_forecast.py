@@ -1,4 +1,4 @@
-"""The forecast: bytes counted as by hand, cuts that fit or a refusal with a remedy, and the peak of a real training."""
+"""The forecast: bytes counted by hand, splits that fit or an error with a remedy, and the peak of a real training."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def bare(base: Path, prefix: Literal["auto", "dense", "repeated"] = "auto") -> L
 def seen(
     base: Path, *, step: list[EncodedExample] = STEP, world_size: int = 1, steps: int = 1, **changes: Any
 ) -> Forecast:
-    """The forecast of two epochs of so many steps."""
+    """The forecast for two epochs of `steps` steps."""
     settings = EXACT.model_copy(update=changes)
     model = bare(base, changes.get("prefix", "auto"))
     return make_forecast(model, [step] * steps, settings=settings, epochs=2, world_size=world_size, device=CPU)
@@ -74,8 +74,8 @@ def test_more_at_once_needs_more_and_checkpointing_less(base: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_two_groups_stand_for_all_of_a_step(base: Path, size: int) -> None:
-    """Rows of 1 to 41 tokens behind the prefix. What the group before leaves behind makes a small difference."""
+def test_two_groups_need_as_much_memory_as_a_whole_step(base: Path, size: int) -> None:
+    """Rows of 1 to 41 tokens behind the prefix. What the previous group leaves in memory makes a small difference."""
     step = [
         EncodedExample((*range(3, 203), 9 + row, *range(9, 9 + row * 7 % 41)), 201, f"row {row}") for row in range(11)
     ]
@@ -84,8 +84,8 @@ def test_two_groups_stand_for_all_of_a_step(base: Path, size: int) -> None:
     assert memory.activations + memory.prefix == pytest.approx(peak_bytes(bare(base), step, cut), rel=0.05)
 
 
-def test_weights_are_none_of_the_peak(base: Path) -> None:
-    """What two tokens need is far less than the weights."""
+def test_the_peak_does_not_include_the_weights(base: Path) -> None:
+    """Two tokens need far less memory than the weights."""
     model = bare(base)
     weights = sum(p.numel() * p.element_size() for p in model.model.parameters())
     short = [EncodedExample((3, 4, 1), 2, "short")]
@@ -95,8 +95,8 @@ def test_weights_are_none_of_the_peak(base: Path) -> None:
 # ---------------------------------------------------------------- tokens and the cut
 
 
-def test_tokens_and_steps_are_counted_as_by_hand(base: Path) -> None:
-    """Eight rows of 210 tokens, 200 of them common: 1,680 a step, computed 200 + 8·10. Two epochs, three steps."""
+def test_tokens_and_steps_by_hand(base: Path) -> None:
+    """Eight rows of 210 tokens, 200 of them shared: 1,680 per step, of which 200 + 8·10 are computed; 2·3 steps."""
     found = seen(base, steps=3)
     assert (found.steps, found.tokens, found.computed_tokens) == (6, 6 * 1680, 6 * 280)
     assert found.attention == "flash attention" and found.seconds is None
@@ -105,7 +105,7 @@ def test_tokens_and_steps_are_counted_as_by_hand(base: Path) -> None:
 
 
 def test_each_device_computes_the_prefix_and_its_rows(base: Path) -> None:
-    """Two devices: 2·(200 + 4·10). Three: 3·200 + 80; with fsdp the last one gets a row more, to have as many."""
+    """Two devices: 2·(200 + 4·10). Three: 3·200 + 80; with fsdp the last one gets one more row, for equal shares."""
     assert seen(base, world_size=2).computed_tokens == 2 * 2 * 240
     assert seen(base, world_size=3).computed_tokens == 2 * 680
     assert seen(base, parallel="fsdp", world_size=3).computed_tokens == 2 * 690
@@ -113,8 +113,8 @@ def test_each_device_computes_the_prefix_and_its_rows(base: Path) -> None:
     assert seen(base, world_size=8).memory.activations < seen(base).memory.activations
 
 
-def test_parts_of_memory_are_counted_as_by_hand(base: Path) -> None:
-    """Two layers, 64 wide, 512 tokens known; k and v are 32 wide. 200 prefix tokens, 4 bytes, and as many gradients."""
+def test_parts_of_memory_by_hand(base: Path) -> None:
+    """Two layers; keys and values are 32 wide. 200 prefix tokens of 4 bytes, and as many gradients."""
     model = bare(base)
     memory = seen(base).memory
     learned = sum(p.numel() for p in model.model.parameters() if p.requires_grad)
@@ -133,7 +133,7 @@ def with_memory(monkeypatch: pytest.MonkeyPatch, size: float) -> None:
     monkeypatch.setattr(forecast, "free_memory", lambda device, settings, *, world_size: size / forecast.ROOM + 1)
 
 
-def test_short_memory_makes_the_group_smaller_then_computes_again_then_refuses(
+def test_with_less_memory_groups_shrink_then_it_checkpoints_then_it_refuses(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs = {}
@@ -159,7 +159,7 @@ def test_short_memory_makes_the_group_smaller_then_computes_again_then_refuses(
     assert 'checkpointing = "auto"' in raised.value.remedy and "nf4" not in raised.value.remedy
 
 
-def test_more_at_once_than_keeps_a_device_busy_is_not_tried(base: Path) -> None:
+def test_more_at_once_than_keep_a_device_busy_are_not_tried(base: Path) -> None:
     """Rows of 10 tokens behind 200: 51 at once would be 512 tokens. Rows computed whole, 210: two are 420."""
     many = [STEP[number % 8] for number in range(64)]
     found = seen(base, step=many)
@@ -195,7 +195,7 @@ def test_memory_is_within_15_percent_of_what_a_training_takes(
 
 
 def measured(run: Path, *words: str) -> tuple[dict[str, Any], int]:
-    """What `platypus train` printed, and the most memory that its process had."""
+    """What `platypus train` printed, and the peak memory of its process in bytes."""
     ended = subprocess.run(
         [sys.executable, "-c", MEASURED, "train", str(run), "--json", *words],
         capture_output=True,

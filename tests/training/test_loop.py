@@ -74,7 +74,7 @@ def test_gradients_are_clipped_to_the_norm_and_the_true_norm_is_reported(base: P
     torch.testing.assert_close(gradients(loaded), {name: g / 4 for name, g in full.items()}, rtol=1e-3, atol=1e-7)
 
 
-def test_a_masked_row_among_others_takes_no_part(base: Path) -> None:
+def test_a_masked_row_has_no_effect(base: Path) -> None:
     rows = some_examples(3)
     masked = replace(rows[0], prompt_length=len(rows[0].ids))
     results = []
@@ -84,8 +84,8 @@ def test_a_masked_row_among_others_takes_no_part(base: Path) -> None:
     assert results[0] == pytest.approx(results[1])
 
 
-def test_the_noise_of_a_step_is_its_own_and_the_same_again(base: Path) -> None:
-    """Dropout is on even after a validation, drawn anew for each step, whatever was drawn before."""
+def test_the_noise_of_a_step_depends_on_its_key_alone(base: Path) -> None:
+    """Dropout stays on after a validation. It is drawn again for each step, independent of earlier random draws."""
     loaded, rows = adapted(base, NOISY), some_examples(2)
     summed_loss(loaded, rows, micro_batch_size=2)
 
@@ -110,7 +110,7 @@ def test_steps_of_a_training_differ_in_noise(base: Path, tmp_path: Path) -> None
 
 
 class Full:
-    """Memory that holds `most` rows at once: the first accumulation of each step with more of them runs out."""
+    """Memory for `most` rows at once: an accumulation with more of them runs out of memory."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -126,7 +126,9 @@ class Full:
                 raise torch.OutOfMemoryError("CUDA out of memory")
 
         layers: Any = inner_model(loaded.model).layers
-        hook = layers[1].mlp.register_full_backward_hook(run_out)  # in the midst of a backward pass, all hooks set
+        hook = layers[1].mlp.register_full_backward_hook(
+            run_out
+        )  # in the middle of a backward pass, with all hooks set
         try:
             return accumulate(loaded, rows, micro_batch_size=micro_batch_size, **options)
         finally:
@@ -134,7 +136,7 @@ class Full:
 
 
 @pytest.mark.parametrize("attention", ["flash", "repeated"])
-def test_out_of_memory_it_goes_on_with_fewer_at_once_as_if_it_had_begun_so(
+def test_out_of_memory_it_continues_with_fewer_at_once_as_if_it_had_started_with_them(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attention: str
 ) -> None:
     settings = NOISY.model_copy(update={"prefix": attention})
@@ -151,10 +153,10 @@ def test_out_of_memory_it_goes_on_with_fewer_at_once_as_if_it_had_begun_so(
         assert not module._forward_hooks and not module._forward_pre_hooks
 
 
-def test_a_training_that_was_cut_smaller_and_killed_goes_on_as_it_was(
+def test_a_killed_training_resumes_with_the_smaller_split(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The cut is part of the noise, so it is kept: the killed one must not begin with eight at once again."""
+    """The split affects the noise, so it is in the checkpoint: the resumed training must not use eight at once."""
     settings = NOISY.model_copy(update={"checkpoint_minutes": 0})
     learn(base, tmp_path / "whole", settings, size=2)
     folder = tmp_path / "killed"
@@ -167,7 +169,7 @@ def test_a_training_that_was_cut_smaller_and_killed_goes_on_as_it_was(
     assert same(tmp_path / "whole", folder)
 
 
-def test_where_not_even_one_fits_it_is_one_clear_error(
+def test_when_not_even_one_example_fits_there_is_one_clear_error(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory = Full(0)
@@ -179,15 +181,15 @@ def test_where_not_even_one_fits_it_is_one_clear_error(
     assert 'checkpointing = "always"' in raised.value.remedy and "--dry-run" in raised.value.remedy
 
 
-# ---------------------------------------------------------------- what stops it
+# ---------------------------------------------------------------- errors
 
 
 class Killed(BaseException):
-    """The process ends here."""
+    """Stands for the end of the process."""
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, *, step: int) -> None:
-    """It ends before this step is computed."""
+    """Raise Killed before this step is computed."""
 
     def stopping(loaded: Loaded, place: Any, *rest: Any) -> Any:
         if place.number == step:
@@ -199,7 +201,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, *, step: int) -> None:
     monkeypatch.setattr("platypus.training.loop._step_that_fits", stopping)
 
 
-def test_infinite_gradients_stop_it(base: Path, tmp_path: Path) -> None:
+def test_infinite_gradients_stop_the_training(base: Path, tmp_path: Path) -> None:
     loaded = adapted(base)
     next(p for p in loaded.model.parameters() if p.requires_grad).data.fill_(1e30)
     with pytest.raises(TrainingError, match="it cannot continue") as raised:
@@ -207,7 +209,7 @@ def test_infinite_gradients_stop_it(base: Path, tmp_path: Path) -> None:
     assert "No checkpoint had been saved yet" in raised.value.remedy
 
 
-def test_a_batch_without_answers_stops_it_and_is_named(base: Path, tmp_path: Path) -> None:
+def test_a_step_without_answers_is_refused_and_its_rows_are_named(base: Path, tmp_path: Path) -> None:
     rows = [replace(row, prompt_length=len(row.ids)) for row in some_examples(2)]
     with pytest.raises(TrainingError, match="no answer token") as raised:
         learn(base, tmp_path, rows=rows)
@@ -217,8 +219,8 @@ def test_a_batch_without_answers_stops_it_and_is_named(base: Path, tmp_path: Pat
 # ---------------------------------------------------------------- results
 
 
-def test_figures_by_hand() -> None:
-    """Losses are means per answer token; the second epoch has one step of two."""
+def test_results_by_hand() -> None:
+    """Losses are means per answer token; the second epoch has one of its two steps."""
     steps = [StepLoss(1.0, 10, 100, 1.0), StepLoss(4.0, 20, 200, 1.0), StepLoss(0.5, 5, 50, 1.0)]
     learned = TrainingResult(StepSplit(4, checkpointing=False), steps, [(2, 0.75), (3, 0.75)])
     assert learned.stale == 1

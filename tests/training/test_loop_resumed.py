@@ -1,4 +1,4 @@
-"""What a training keeps: killed, stopped, out of disk or with a spoilt checkpoint, it ends as if undisturbed."""
+"""Resumed trainings: killed, stopped, out of disk or with a damaged checkpoint, they end like an undisturbed one."""
 
 import json
 import random
@@ -55,17 +55,17 @@ def job(folder: Path, base: Path, recipe: str = JOB) -> Run:
 
 @pytest.fixture(scope="module")
 def whole(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the job leaves when nothing happens to it."""
+    """The folder of the job when nothing interrupts it."""
     return train(job(tmp_path_factory.mktemp("whole"), base)).folder
 
 
 def checkpoints(run: Run) -> list[int]:
-    """The steps of those that lie there."""
+    """The steps of the checkpoints that are there."""
     return sorted(int(path.name.removeprefix("step-")) for path in run.path.glob(".train.*/checkpoints/step-*"))
 
 
 def results(folder: Path) -> dict[str, Any]:
-    """Those that no clock has a part in."""
+    """The results that do not depend on time."""
     record = json.loads((folder / "stage.json").read_text())["results"]
     return {name: value for name, value in record.items() if name != "tokens_per_second"}
 
@@ -78,12 +78,12 @@ def assert_as_whole(run: Run, whole: Path) -> None:
     assert not list(run.path.glob(".train.*"))
 
 
-# ---------------------------------------------------------------- the command, disturbed
+# ---------------------------------------------------------------- the command, interrupted
 
 
 @pytest.mark.slow
 def test_killed_at_any_moment_it_ends_bitwise_as_if_undisturbed(base: Path, tmp_path: Path, whole: Path) -> None:
-    """kill -9 at random moments: before its first step, and in or after steps, at six of them; then to the end."""
+    """kill -9 at random moments, before the first step and at six later steps; then it runs to the end."""
     run, log = job(tmp_path, base), tmp_path / "log"
     draw = random.Random(5)
     reached = [0]
@@ -103,8 +103,8 @@ def test_killed_at_any_moment_it_ends_bitwise_as_if_undisturbed(base: Path, tmp_
 
 
 @pytest.mark.slow
-def test_ctrl_c_saves_a_checkpoint_and_the_next_run_goes_on(base: Path, tmp_path: Path, whole: Path) -> None:
-    """Though the next checkpoint would be minutes away."""
+def test_ctrl_c_saves_a_checkpoint_and_the_next_run_continues(base: Path, tmp_path: Path, whole: Path) -> None:
+    """Even though the next checkpoint would be minutes away."""
     run = job(tmp_path, base, JOB.replace("checkpoint_minutes = 0", "checkpoint_minutes = 60"))
     words = [sys.executable, "-m", "platypus", "train", str(run.path)]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -130,12 +130,12 @@ def test_a_second_ctrl_c_ends_at_once(base: Path, tmp_path: Path, monkeypatch: p
 
     def interrupted(*arguments: Any, **options: Any) -> StepLoss:
         signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)  # an echo
+        signal.raise_signal(signal.SIGINT)  # torchrun's echo
         monkeypatch.setattr("platypus.training.distributed.ECHO", -1.0)
         signal.raise_signal(signal.SIGINT)
         return compute_step(*arguments, **options)
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it may be ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background process may ignore it
     monkeypatch.setattr("platypus.training.loop.compute_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         learn(base, tmp_path)
@@ -143,7 +143,7 @@ def test_a_second_ctrl_c_ends_at_once(base: Path, tmp_path: Path, monkeypatch: p
     assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
 
 
-def test_a_spoilt_newest_checkpoint_is_passed_over(
+def test_a_damaged_newest_checkpoint_is_skipped(
     base: Path, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = job(tmp_path, base)
@@ -164,10 +164,10 @@ def test_a_spoilt_newest_checkpoint_is_passed_over(
     assert_as_whole(run, whole)
 
 
-def test_killed_when_all_is_done_but_the_tidying_it_is_done_the_next_time(
+def test_killed_before_the_final_clean_up_it_finishes_the_next_time(
     base: Path, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The best adapter is in its place already, and no longer where it was kept until then."""
+    """The best adapter has already been moved to its final place."""
     run = job(tmp_path, base)
 
     def kill(adapter: Path) -> None:
@@ -183,14 +183,14 @@ def test_killed_when_all_is_done_but_the_tidying_it_is_done_the_next_time(
 
 
 def limit(size: int) -> None:
-    """No file of this process may be longer: the system refuses as it does on a full disk."""
+    """Limit the length of files that this process writes: the system refuses longer ones, as on a full disk."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-def test_a_full_disk_is_one_clear_error_and_it_goes_on_when_there_is_room(
+def test_a_full_disk_is_one_clear_error_and_the_next_run_continues(
     base: Path, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Full for checkpoints, whose tensors outgrow the limit; the last one stays, and the next run completes."""
+    """A checkpoint's tensors exceed the limit; the last checkpoint stays, and the next run completes."""
     run, log = job(tmp_path, base), tmp_path / "log"
     stop_at(monkeypatch, step=6)
     with pytest.raises(Killed):
@@ -210,7 +210,7 @@ def test_a_full_disk_is_one_clear_error_and_it_goes_on_when_there_is_room(
     ("where", "kept"),
     [("platypus.training.tracking.JsonLines.log", False), ("platypus.training.loop.save_adapter", True)],
 )
-def test_whatever_cannot_be_written_it_is_the_same_clear_error(
+def test_any_failed_write_is_the_same_clear_error(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, kept: bool
 ) -> None:
     settings = NOISY.model_copy(update={"checkpoint_minutes": 0})
@@ -239,7 +239,7 @@ def validations(folder: Path) -> list[tuple[int, float]]:
 
 @pytest.mark.parametrize(("times", "steps"), [(1, [5, 10]), (2, [3, 5, 8, 10]), (9, [*range(1, 11)])])
 def test_validations_are_evenly_spaced_in_an_epoch(base: Path, tmp_path: Path, times: int, steps: list[int]) -> None:
-    """Five steps an epoch; more than one validation a step there is not."""
+    """Five steps an epoch. There is at most one validation per step."""
     settings = NOISY.model_copy(update={"validations_per_epoch": times, "batch_size": 4})
     learned = learn(base, tmp_path, settings, valid=some_examples(2))
     assert [step for step, _ in validations(tmp_path)] == steps
@@ -247,16 +247,16 @@ def test_validations_are_evenly_spaced_in_an_epoch(base: Path, tmp_path: Path, t
 
 
 def validate(monkeypatch: pytest.MonkeyPatch, *losses: float) -> None:
-    """The validation losses of a training."""
+    """Replace the validation losses of a training."""
     coming = iter(losses)
     monkeypatch.setattr("platypus.training.loop._valid_loss", lambda *_: next(coming))
 
 
-STEADY = NOISY.model_copy(update={"schedule": "constant", "batch_size": 5, "epochs": 5})  # of four steps each
+STEADY = NOISY.model_copy(update={"schedule": "constant", "batch_size": 5, "epochs": 5})  # epochs of four steps each
 
 
 def test_the_best_adapter_is_kept_bit_for_bit(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first of two equally good ones, the second of five."""
+    """It is the first of two equally good ones, after the second of five epochs."""
     best = STEADY.model_copy(update={"keep": "best"})
     for name, settings in (("best", best), ("last", STEADY), ("two", STEADY.model_copy(update={"epochs": 2}))):
         validate(monkeypatch, 3, 1, 2, 1, 5)
@@ -278,7 +278,7 @@ def test_without_validation_examples_the_last_one_is_the_best(base: Path, tmp_pa
     ("losses", "patience", "ends"),
     [([3, 1, 2, 2, 5], 1, 3), ([3, 1, 2, 2, 5], 2, 4), ([3, 1, 2, 0.5, 1], 2, 5), ([3, 1, 2, 2, 5], None, 5)],
 )
-def test_patience_stops_early_and_the_figures_say_so(
+def test_patience_stops_early_and_the_results_say_so(
     base: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -27,7 +27,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (TrainSettings(warmup_ratio=0.9), 1, 0),
     ],
 )
-def test_warmup_is_steps_or_a_share_of_the_run(table: TrainSettings, steps: int, expected: int) -> None:
+def test_the_warmup_is_a_number_of_steps_or_a_share_of_the_run(table: TrainSettings, steps: int, expected: int) -> None:
     assert warmup_steps(table, steps=steps) == expected
 
 
@@ -59,7 +59,7 @@ def test_the_learning_rate_follows_the_schedule_by_optimizer_step(
 
 
 def test_a_step_moves_the_weights_at_the_rate_that_is_reported(base: Path, tmp_path: Path) -> None:
-    """AdamW's first step moves each weight by the learning rate, against its gradient's sign; decay takes its part."""
+    """AdamW's first step moves each weight by the learning rate, against its gradient's sign; decay comes on top."""
     settings = EXACT.model_copy(update={"learning_rate": 1e-3, "weight_decay": 0.5})
     loaded = adapted(base, settings)
     before = {name: p.detach().clone() for name, p in loaded.model.named_parameters() if p.requires_grad}

@@ -5,11 +5,11 @@ import torch
 from platypus.training.peak_memory import PeakCounter
 
 
-def test_a_chain_of_products_is_counted_as_by_hand() -> None:
+def test_a_chain_of_products_by_hand() -> None:
     """x (10, 20) is known; w1 (20, 30) and w2 (30, 5) cost 2,400 and 600 bytes, x @ w1 1,200, the last product 200."""
     x = torch.empty(10, 20, device="meta")
     with PeakCounter([x]) as counted:
-        hidden = x @ torch.empty(20, 30, device="meta")  # w1 goes with this line
+        hidden = x @ torch.empty(20, 30, device="meta")  # w1 is released after this line
         assert (counted.live, counted.peak) == (1200, 3600)
         output = hidden @ torch.empty(30, 5, device="meta")
         assert (counted.live, counted.peak) == (1400, 3600)
@@ -19,18 +19,18 @@ def test_a_chain_of_products_is_counted_as_by_hand() -> None:
 
 
 def test_a_graph_keeps_what_its_backward_pass_needs() -> None:
-    """exp keeps its output, 400 bytes, until backward; then come the gradient of the sum (4) and, twice 400, others."""
+    """exp keeps its output (400 bytes) until backward, which adds the sum's gradient (4) and two tensors of 400."""
     x = torch.empty(100, device="meta", requires_grad=True)
     with PeakCounter([x]) as counted:
         loss = x.exp().sum()
         assert counted.live == 404
         loss.backward()
         del loss
-        assert counted.live == 400  # the gradient that is left
+        assert counted.live == 400  # x's gradient remains
     assert 800 < counted.peak <= 1208
 
 
-def test_views_and_what_is_known_are_not_counted() -> None:
+def test_views_and_known_tensors_are_not_counted() -> None:
     weight = torch.empty(8, 8, device="meta")
     with PeakCounter([weight]) as counted:
         kept = [weight.t(), weight[2:4].view(-1), weight.detach()]

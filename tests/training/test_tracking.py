@@ -1,4 +1,4 @@
-"""Tracking: metrics.jsonl is continued without repetitions, and a logger that is missing is refused."""
+"""Tracking: metrics.jsonl continues after a resume, tensorboard has the same values, missing loggers are refused."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def test_a_logger_that_is_missing_is_refused_with_the_remedy(
     assert not list(run.path.glob(".train.*"))
 
 
-def test_tensorboard_has_the_values_and_none_where_it_is_not_asked_for(base: Path, tmp_path: Path) -> None:
+def test_tensorboard_has_the_values_only_if_it_is_requested(base: Path, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     learn(base, tmp_path / "with", NOISY, valid=some_examples(2))
@@ -48,8 +48,8 @@ def test_tensorboard_has_the_values_and_none_where_it_is_not_asked_for(base: Pat
     assert same(tmp_path / "with", tmp_path / "without")
 
 
-def test_metrics_go_on_after_the_steps_that_are_done(tmp_path: Path) -> None:
-    """Later lines, and one that was cut off in the middle, will be written again; earlier ones stay as they are."""
+def test_metrics_continue_after_the_steps_that_are_done(tmp_path: Path) -> None:
+    """Later lines and an incomplete one are removed, as they will be written again; earlier lines stay."""
     path = tmp_path / "metrics.jsonl"
     first = JsonLines(path, done=0)
     for step in (1, 2, 3):

@@ -1,4 +1,4 @@
-"""Attention behind a prefix, against attention written out; the CUDA path against the kernels' own shape rules."""
+"""Attention behind a prefix, against the plain formula; the CUDA path against the kernels' own shape rules."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ def tensors(
 def written_out(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, before: list[torch.Tensor]
 ) -> torch.Tensor:
-    """Row by row and score by score."""
+    """The slow reference: the plain formula, one row after another."""
     outputs = []
     start = 0
     repeats = query.shape[1] // key.shape[1]
@@ -42,7 +42,7 @@ def written_out(
 
 @pytest.mark.parametrize("prefix", [0, 1, 33])
 @pytest.mark.parametrize("key_heads", [1, 2, 4])
-def test_outputs_and_gradients_are_those_of_attention_written_out(prefix: int, key_heads: int) -> None:
+def test_outputs_and_gradients_equal_those_of_the_plain_formula(prefix: int, key_heads: int) -> None:
     results = []
     for way in ("flash", "written out"):
         query, key, value, *before = tensors(prefix=prefix, key_heads=key_heads)
@@ -58,8 +58,8 @@ def test_outputs_and_gradients_are_those_of_attention_written_out(prefix: int, k
 
 
 @pytest.mark.parametrize("lengths", [LENGTHS, None])
-def test_the_cuda_path_speaks_the_kernels_language(lengths: tuple[int, ...] | None) -> None:
-    """On the meta device torch checks the call and gives shapes: what can be known of it without a GPU."""
+def test_the_cuda_path_calls_the_kernels_with_the_right_shapes(lengths: tuple[int, ...] | None) -> None:
+    """On the meta device torch checks the call and gives shapes; more cannot be tested without a GPU."""
     query, key, value, *before = (tensor.detach().to("meta") for tensor in tensors(prefix=33, dtype=torch.bfloat16))
     keys = (key, value) if lengths else before
     partial = flash._cuda_forward(query, *keys, lengths=lengths, scale=None)

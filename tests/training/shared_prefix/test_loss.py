@@ -1,4 +1,4 @@
-"""The loss of examples against one written by hand, and what it does not depend on."""
+"""The loss of examples against a plain reference, and what it does not depend on."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def by_hand(loaded: Loaded, example: EncodedExample) -> torch.Tensor:
 
 @pytest.mark.parametrize("micro_batch_size", [1, 3, 7])
 def test_loss_and_gradients_are_the_mean_over_all_answer_tokens(base: Path, micro_batch_size: int) -> None:
-    """Against a mean written by hand; a mean of the micro-batches' means is another number."""
+    """Against a plain mean; a mean of the micro-batches' means would be a different number."""
     rows = some_examples(7)
     loaded = adapted(base)
     losses = [by_hand(loaded, row) for row in rows]
@@ -47,7 +47,7 @@ def test_loss_and_gradients_are_the_mean_over_all_answer_tokens(base: Path, micr
 
 
 def test_a_part_of_a_step_gives_its_part_of_the_loss(base: Path) -> None:
-    """What devices add up: with the count of the whole step the parts sum to the whole."""
+    """With the count of the whole step, the losses of several processes add up to the whole."""
     rows = some_examples(5)
     loaded = adapted(base)
     whole, first, rest = (

@@ -1,4 +1,4 @@
-"""Shared prefixes: computing a prefix once changes no gradient, on every architecture that is called verified."""
+"""Shared prefixes: computing a prefix once changes no gradient, for every architecture in VERIFIED."""
 
 import contextlib
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ MLP = ["gate_proj", "up_proj", "down_proj"]
 
 
 def rows(*, shared: int = 40, count: int = 5) -> list[EncodedExample]:
-    """Rows behind one prefix, their own prompts and answers of differing length."""
+    """Rows behind one prefix, with further prompt tokens and answers of different lengths."""
     draw = torch.Generator().manual_seed(0)
     prefix = torch.randint(0, 200, (shared,), generator=draw).tolist()
     made = []
@@ -63,7 +63,7 @@ def adapted(
     dtype: torch.dtype = torch.float64,
     layers: list[int] | None = None,
 ) -> Loaded:
-    """A random model with an adapter whose weights have all left their start."""
+    """A random model with an adapter whose weights have all moved from their initial values."""
     torch.manual_seed(0)
     base = AutoModelForCausalLM.from_config(CONFIGS[kind], dtype=dtype, attn_implementation="eager")
     model = get_peft_model(base, LoraConfig(r=4, target_modules=targets, layers_to_transform=layers))
@@ -74,7 +74,7 @@ def adapted(
 
 
 class Precise(TorchFunctionMode):
-    """Stock models compute norms and softmax in float32 whatever their dtype: in the block float64 stays float64."""
+    """In the block, float64 stays float64: stock models compute norms and softmax in float32 whatever their dtype."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -115,7 +115,9 @@ def shared(
     loaded.model.get_base_model().set_attn_implementation(attention)
     if checkpointing:
         loaded.model.get_base_model().activation_checkpointing_enable({"use_reentrant": False})
-    with contextlib.nullcontext() if checkpointing else Precise():  # a recomputation runs outside of the mode
+    with (
+        contextlib.nullcontext() if checkpointing else Precise()
+    ):  # recomputed activations would be outside of the mode
         accumulate(loaded, examples, answer_tokens=sum(map(answer_length, examples)), micro_batch_size=group)
     return gradients(loaded)
 
@@ -157,7 +159,7 @@ def test_an_adapter_of_one_layer_gets_its_gradients(layers: list[int]) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1])
-def test_rows_with_nothing_in_common_stand_side_by_side(length: int) -> None:
+def test_rows_with_no_common_prefix_are_computed_side_by_side(length: int) -> None:
     strangers = [
         replace(row, ids=row.ids[40 - length :], prompt_length=row.prompt_length - 40 + length) for row in rows()
     ]
@@ -166,8 +168,8 @@ def test_rows_with_nothing_in_common_stand_side_by_side(length: int) -> None:
     assert_close(shared("llama", strangers, group=3), separate("llama", strangers), 1e-7)
 
 
-def test_the_prefix_is_computed_once_and_its_last_layer_hardly() -> None:
-    """Tokens that each layer's projections see: the whole saving, counted."""
+def test_the_prefix_is_computed_once_and_in_the_last_layer_only_keys_and_values() -> None:
+    """Counts the tokens that each layer's projections compute."""
     loaded = adapted("llama")
     loaded.model.get_base_model().set_attn_implementation(FLASH)
     seen: dict[str, int] = {}
@@ -195,7 +197,7 @@ def test_the_validation_loss_is_that_of_separate_rows() -> None:
 
 
 @pytest.mark.parametrize("kind", ["llama", "gemma2"])
-def test_ordinary_calls_are_what_they_were(kind: str) -> None:
+def test_ordinary_calls_do_not_change(kind: str) -> None:
     """Generation and evaluation go through the same attention implementation."""
     ids = torch.tensor([rows()[0].ids])
     padding = torch.ones_like(ids).index_fill(1, torch.arange(4), 0)
@@ -210,7 +212,7 @@ def test_ordinary_calls_are_what_they_were(kind: str) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("attention", [FLASH, DENSE])
 def test_on_a_gpu_bfloat16_gradients_are_those_of_separate_rows(attention: str) -> None:
-    """To verify the flash kernels there: when this passes, `sharing` may choose them."""
+    """Verifies the flash kernels for CUDA: if this passes, `prefix_support` may choose them."""
     loaded = adapted("llama", dtype=torch.bfloat16)
     loaded.model.to("cuda").get_base_model().set_attn_implementation(attention)
     accumulate(loaded, rows(), answer_tokens=sum(map(answer_length, rows())), micro_batch_size=2)

@@ -37,7 +37,7 @@ from platypus.training.distributed import ProcessGroup
 from platypus.training.shared_prefix.loss import accumulate, answer_length
 from platypus.training.shared_prefix.prefix import prefix_support
 
-MANY_CORES = 4  # cores from which on tasks are drawn in processes of their own, as these take time to start
+MANY_CORES = 4  # with fewer cores tasks are drawn in a thread, as other processes take time to start
 REPORT_EVERY = 50  # steps between two progress lines, and between two checkpoints
 SHAPE = {"hidden_size", "layers", "heads", "intermediate_size", "vocabulary"}  # settings that only a new base needs
 UNSEEN = "unseen"  # in the keys of evaluation tasks, so that training never draws them

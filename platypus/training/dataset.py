@@ -103,8 +103,8 @@ class TrainingDataset:
         results: dict[str, float] = {"rehearsed": others} if others else {}
         if self.vary:
             own = map(self._own, self.first_epoch())
-            shown = [len(self.catalogue(rows, step) or ()) for step, rows in enumerate(own, 1) if rows]
-            results["tools_shown"] = round(sum(shown) / len(shown), 2)
+            counts = [len(self.catalogue(rows, step) or ()) for step, rows in enumerate(own, 1) if rows]
+            results["tools_shown"] = round(sum(counts) / len(counts), 2)
         return results
 
     def first_epoch(self) -> list[list[int]]:
@@ -114,11 +114,11 @@ class TrainingDataset:
 
 def sample_tools(catalogue: Catalogue, needed: AbstractSet[str], *, settings: TrainSettings, rng: Random) -> Catalogue:
     """The needed tools and some of the others, shuffled if the settings say so; at least one tool."""
-    shown = [tool for tool in catalogue if tool.name in needed or rng.random() >= settings.drop_tools]
-    shown = shown or [rng.choice(catalogue.tools)]
+    tools = [tool for tool in catalogue if tool.name in needed or rng.random() >= settings.drop_tools]
+    tools = tools or [rng.choice(catalogue.tools)]
     if settings.shuffle_tools:
-        rng.shuffle(shown)
-    return Catalogue(tuple(shown))
+        rng.shuffle(tools)
+    return Catalogue(tuple(tools))
 
 
 def encode(prompt: Prompt, rows: Sequence[Row], settings: TrainSettings) -> list[EncodedExample]:

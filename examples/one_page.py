@@ -40,7 +40,17 @@ def main(folder: Path, *, examples: int = 200) -> list[platypus.Plan | platypus.
     )
     adapted = platypus.adapt(base, settings, seed=0)
     card = platypus.AdapterCard.of(base, prompt)
-    result = platypus.fit(adapted, prompt.encode_all(rows), settings=settings, seed=0, folder=folder, card=card)
+    result = platypus.fit(
+        adapted,
+        prompt.encode_all(rows),
+        valid=(),
+        settings=settings,
+        seed=0,
+        folder=folder,
+        card=card,
+        cut=platypus.StepSplit(settings.batch_size, checkpointing=False),
+        processes=platypus.init_processes(),
+    )
     print(f"{result.done} steps, loss {result.steps[0].loss:.2f} → {result.steps[-1].loss:.2f}")
 
     # The adapter in its base, as a Hugging Face folder that needs neither Platypus nor PEFT.

@@ -51,6 +51,8 @@ _PUBLIC = {
     "load_merged": "model.loading",
     "AdapterCard": "model.adapters",
     "adapt": "training.adapter",
+    "init_processes": "training.distributed",
+    "StepSplit": "training.forecast",
     "fit": "training.loop",
     "merge_adapter": "merging.lora",
     "Planner": "inference.planner",

@@ -14,14 +14,13 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from platypus.data.dataset import Example, Row, read_dataset
+from platypus.data.dataset import Example, read_dataset
 from platypus.inference.opening import prompt_settings
-from platypus.merging.lora import merge_weights
+from platypus.merging.lora import merge_weights, write_settings
 from platypus.merging.parity import answer_logits, check_agreement, compare, shift
 from platypus.model.adapters import load_adapted, read_card
 from platypus.model.bases import base_fingerprint, base_folder
-from platypus.model.loading import DTYPES, Loaded, load_merged
-from platypus.prompt.chat_template import write_tokenizer
+from platypus.model.loading import DTYPES, load_merged
 from platypus.prompt.prompt import EncodedExample, Prompt
 from platypus.run.folder import Outcome, Run
 
@@ -60,7 +59,8 @@ def _work(run: Run, folder: Path) -> dict[str, Any]:
     tolerance = max(TOLERANCE * coarser, 1e-4)
     with adapted.model.disable_adapter():  # type: ignore[operator]
         bare = answer_logits(adapted, examples)
-    _write_settings(adapted, prompt, rows, model, dtype=settings.dtype)
+    requests = [row.query if isinstance(row, Example) else row.instruction for row in rows]
+    write_settings(adapted, prompt, model, dtype=settings.dtype, requests=requests)
     del adapted  # the memory is needed for the merged model
     trained = _quantised_logits(adapter, run.recipe.base, examples)
     written = merge_weights(
@@ -81,22 +81,6 @@ def _work(run: Run, folder: Path) -> dict[str, Any]:
         "same_token": agreement.same_token,
         **({} if trained is None else asdict(shift(merged, trained))),
     }
-
-
-# ---------------------------------------------------------------- config, tokenizer, chat template
-
-
-def _write_settings(adapted: Loaded, prompt: Prompt, rows: Sequence[Row], folder: Path, *, dtype: str) -> None:
-    """Write config, generation config, tokenizer and chat template, with the same special tokens in each."""
-    generation = adapted.model.generation_config
-    config = adapted.model.config
-    config.dtype = DTYPES[dtype]
-    config.bos_token_id, config.eos_token_id = generation.bos_token_id, generation.eos_token_id
-    config.pad_token_id = generation.pad_token_id
-    config.save_pretrained(folder)
-    generation.save_pretrained(folder)
-    requests = [row.query if isinstance(row, Example) else row.instruction for row in rows]
-    write_tokenizer(prompt, adapted.tokenizer, folder, requests=requests)
 
 
 # ---------------------------------------------------------------- trained on a quantised base

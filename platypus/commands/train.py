@@ -147,7 +147,7 @@ def _work(run: Run, folder: Path, processes: ProcessGroup) -> dict[str, Any]:
         settings=recipe.train,
         seed=recipe.seed,
         folder=folder,
-        card=_card(recipe, adapted, run),
+        card=AdapterCard.of(adapted, job.dataset.prompt, quantisation=recipe.train.quantise),
         cut=job.forecast.cut,
         processes=processes,
         read=job.dataset.step_examples,
@@ -196,15 +196,3 @@ def dataset_of(run: Run, rows: Sequence[Row], loaded: Loaded) -> TrainingDataset
             remedy='Use a base with a longer context, notation = "calls", fewer tools, or leave long rows out.',
         )
     return dataset
-
-
-def _card(recipe: Recipe, loaded: Loaded, run: Run) -> AdapterCard:
-    return AdapterCard(
-        base=recipe.base,
-        base_fingerprint=loaded.fingerprint,
-        catalogue=None if run.catalogue is None else run.catalogue.fingerprint,
-        notation=recipe.prompt.notation,
-        cutoff=recipe.prompt.cutoff,
-        markers=recipe.prompt.markers,
-        quantisation=recipe.train.quantise,
-    )

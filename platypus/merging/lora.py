@@ -4,6 +4,7 @@ Weights are read, merged in float32 and written one shard after another, so merg
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from platypus.errors import ModelError
-from platypus.model.adapters import ADAPTER_WEIGHTS
-from platypus.model.bases import weight_files
-from platypus.model.loading import DTYPES
+from platypus.model.adapters import ADAPTER_WEIGHTS, read_card
+from platypus.model.bases import base_folder, weight_files
+from platypus.model.loading import DTYPES, Loaded
+from platypus.prompt.chat_template import write_tokenizer
+from platypus.prompt.prompt import Prompt
+from platypus.run.settings import MergeSettings
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,33 @@ class MergedWeights:
     shards: int
     size: int
     layers: int
+
+
+def merge_adapter(
+    adapted: Loaded, prompt: Prompt, adapter: Path, folder: Path, *, dtype: str = "float32"
+) -> MergedWeights:
+    """Write base and adapter into a new folder as one Hugging Face model with tokenizer and chat template."""
+    folder.mkdir()
+    write_settings(adapted, prompt, folder, dtype=dtype)
+    base = base_folder(read_card(adapter).base)
+    return merge_weights(base, adapter, folder, dtype=dtype, max_shard_size=MergeSettings().max_shard_size)
+
+
+def write_settings(
+    adapted: Loaded, prompt: Prompt, folder: Path, *, dtype: str, requests: Sequence[str] = ("1", "Plan")
+) -> None:
+    """Write config, generation config, tokenizer and chat template, with the same special tokens in each.
+
+    Raises ModelError when the chat template does not give the prompt's tokens for these requests.
+    """
+    generation = adapted.model.generation_config
+    config = adapted.model.config
+    config.dtype = DTYPES[dtype]
+    config.bos_token_id, config.eos_token_id = generation.bos_token_id, generation.eos_token_id
+    config.pad_token_id = generation.pad_token_id
+    config.save_pretrained(folder)
+    generation.save_pretrained(folder)
+    write_tokenizer(prompt, adapted.tokenizer, folder, requests=requests)
 
 
 def merge_weights(base: Path, adapter: Path, folder: Path, *, dtype: str, max_shard_size: str) -> MergedWeights:

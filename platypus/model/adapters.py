@@ -12,6 +12,7 @@ from platypus.errors import ModelError
 from platypus.model.bases import base_fingerprint
 from platypus.model.loading import DType, Loaded, load_base
 from platypus.plan.notation import Notation
+from platypus.prompt.prompt import Prompt
 from platypus.run.settings import Quantisation
 
 ADAPTER_CARD = "platypus.json"
@@ -29,6 +30,19 @@ class AdapterCard:
     cutoff: int
     markers: bool = False
     quantisation: Quantisation = "none"
+
+    @classmethod
+    def of(cls, loaded: Loaded, prompt: Prompt, *, quantisation: Quantisation = "none") -> "AdapterCard":
+        """The card of an adapter that is trained on this base with these prompts."""
+        return cls(
+            base=loaded.source,
+            base_fingerprint=loaded.fingerprint,
+            catalogue=prompt.catalogue.fingerprint if prompt.catalogue else None,
+            notation=prompt.notation,
+            cutoff=prompt.cutoff,
+            markers=prompt.markers,
+            quantisation=quantisation,
+        )
 
     def write(self, adapter: Path) -> None:
         """Save the card into the adapter's folder."""

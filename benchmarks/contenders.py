@@ -110,7 +110,7 @@ class Dictated(Decoder):
     def _logits(self, store: BatchCache, rows: Any, guesses: Any) -> list[NDArray[np.float32]]:
         said = super()._logits(store, rows, guesses)
         for row, logits in zip(rows, said, strict=True):
-            wanted = self.plans[row.index][len(row.walk.ids) :][: len(logits)]
+            wanted = self.plans[row.index][len(row.constraint.ids) :][: len(logits)]
             logits[np.arange(len(wanted)), wanted] += RAISED
         return said
 

@@ -192,5 +192,5 @@ def test_every_option_stands_in_the_docs() -> None:
 
 
 def test_the_examples_of_the_page_on_refining() -> None:
-    result = doctest.testfile("../docs/refining.md", encoding="utf-8")
+    result = doctest.testfile("../../docs/refining.md", encoding="utf-8")
     assert result.failed == 0 and result.attempted > 5

@@ -111,7 +111,7 @@ class Told(Decoder):
 
     def _logits(self, store: Any, rows: Any, guesses: Any) -> list[Any]:
         (said,) = super()._logits(store, rows, guesses)
-        begun = len(rows[0].walk.ids)
+        begun = len(rows[0].constraint.ids)
         right = [a == b for a, b in zip(guesses[0], self.plan[begun:], strict=False)]
         for at in range(1 + len(list(itertools.takewhile(bool, right)))):
             assert said[at] == pytest.approx(

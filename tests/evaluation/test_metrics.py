@@ -233,5 +233,5 @@ def test_text_by_hand() -> None:
 
 
 def test_the_page_on_the_measures_is_true() -> None:
-    result = doctest.testfile("../docs/metrics.md", encoding="utf-8")
+    result = doctest.testfile("../../docs/metrics.md", encoding="utf-8")
     assert result.attempted > 10 and result.failed == 0

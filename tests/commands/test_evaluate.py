@@ -1,6 +1,5 @@
 """Evaluation by hand: what two models said, the whole denominator, the report; and once with a real model."""
 
-import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Catalogue
@@ -17,7 +15,6 @@ from platypus.commands.evaluate import evaluate
 from platypus.data.dataset import Example, Instruction, Row, write_rows
 from platypus.decoding import decoder
 from platypus.errors import RunError
-from platypus.evaluation.report import table
 from platypus.inference.calibration import Calibration, brier
 from platypus.inference.opening import CONFIDENCE, open_base, open_planner
 from platypus.model import adapters, completion, loading
@@ -173,20 +170,6 @@ def test_the_report_has_groups_and_examples(tmp_path: Path, monkeypatch: pytest.
     assert "| correct refusals | 0.0% [0.0, 0.0] | 100.0% [100.0, 100.0] | 1 |" in text
     assert "| unknown-tool | 1 | 0 |" in text
     assert "| sprint | 0.0% [0.0, 0.0] | 0.0% [0.0, 0.0] | 1 |" in text
-
-
-def test_the_terminal_table_has_every_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, Oracle("the base", BEFORE), Oracle("the adapter", AFTER))
-    shown = io.StringIO()
-    Console(width=120, file=shown).print(table(evaluate(new_run(tmp_path, examples())).results))
-    cells = {
-        line.split("│")[1].strip(): line.split("│")[2:4]
-        for line in shown.getvalue().splitlines()
-        if line.count("│") == 5
-    }
-    assert [cell.split()[0] for cell in cells["valid plans"]] == ["25.0%", "100.0%"]
-    assert [cell.split()[0] for cell in cells["references"]] == ["0.0%", "50.0%"]
-    assert len(cells) == 8
 
 
 def test_instruction_rows_are_compared_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

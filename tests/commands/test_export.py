@@ -4,23 +4,17 @@ import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 from llguidance import LLMatcher, LLTokenizer, grammar_from
 
-from platypus.catalogue.reading import catalogue_from_json, read_catalogue
+from platypus.catalogue.reading import read_catalogue
 from platypus.commands.export import compiled, export, export_catalogue
 from platypus.data.dataset import Instruction
-from platypus.decoding.grammar.plans import plan_schema
 from platypus.errors import CatalogueError, RunError
-from platypus.generation.catalogues.random_catalogue import random_catalogue
-from platypus.generation.plans.sampler import Sampler
 from platypus.model.adapters import ADAPTER_CARD, AdapterCard
-from platypus.plan.notation import Notation, print_plan, read_plan
-from platypus.plan.plan import Plan
+from platypus.plan.notation import Notation, print_plan
 from platypus.run.folder import Run
 from tests.support.command import CRM, here
 from tests.support.tiny_models import CATALOGUE, examples, sentencepiece_tokenizer, tiny_llama, tiny_run
@@ -145,43 +139,3 @@ def test_a_catalogue_is_exported_without_a_run(tmp_path: Path, capsys: Capture) 
     assert here(capsys, "export").code == here(capsys, "export", tmp_path, "--catalogue", CRM).code == 2
     deep = here(capsys, "export", "--catalogue", CRM, "--max-steps", 64, "--out", tmp_path / "deep")
     assert deep.code == 1 and "a grammar has 64" in deep.err
-
-
-# ---------------------------------------------------------------- the schema
-
-
-def test_the_schema_takes_every_plan_of_a_catalogue() -> None:
-    for seed in range(12):
-        rng = Random(seed)
-        catalogue = random_catalogue(rng, tools=rng.randint(3, 12))
-        validator, sampler = Draft202012Validator(plan_schema(catalogue, max_steps=8)), Sampler(catalogue, 5)
-        for _ in range(20):
-            plan = sampler.plan(rng, goals=rng.choice((1, 2)))
-            assert validator.is_valid(plan.to_json()), (seed, str(plan))
-        assert validator.is_valid([])
-
-
-def test_the_schema_refuses_what_it_can_and_lets_pass_what_it_says() -> None:
-    tools = catalogue_from_json(
-        [
-            {"name": "me", "outputSchema": {"type": "string", "format": "user-id"}},
-            {
-                "name": "list",
-                "inputSchema": {
-                    "properties": {"limit": {"type": "integer"}, "of": {"type": "string"}},
-                    "required": ["of"],
-                },
-            },
-        ]
-    )
-    validator = Draft202012Validator(plan_schema(tools, max_steps=2))
-
-    def taken(text: str) -> bool:
-        plan = read_plan(text, "calls", None)
-        assert isinstance(plan, Plan)
-        return validator.is_valid(plan.to_json())
-
-    assert taken('list(limit=3, of="x")') and taken("me()\nlist(of=$0)") and taken("me()\nlist(limit=$0.age, of=$0)")
-    for wrong in ("fly()", "list()", 'list(limit="many")', 'list(of="x", by=3)', "me()\nme()\nme()"):
-        assert not taken(wrong), wrong
-    assert taken("list(limit=3)")  # not which arguments are required, but how many

@@ -1,12 +1,13 @@
 """Requests side by side behind one prefix see what they would see alone, however they come, part, go and are moved."""
 
+from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
 import torch
 
-from platypus.decoding.kv_cache import ROOM, BatchCache, CachedPrefix, CacheSlots
+from platypus.decoding.kv_cache import ROOM, BatchCache, CachedPrefix, CacheSlots, load_or_compute_prefix
 from platypus.model.loading import Loaded, load_base
 from tests.support.tiny_models import tiny_llama
 
@@ -88,3 +89,19 @@ def test_the_prefix_is_stored_once_and_stays_as_it_is(loaded: Loaded) -> None:
     for before, after in zip(computed.layers, store.prefix.layers, strict=True):
         assert torch.equal(before[0], after[0]) and torch.equal(before[1], after[1])
     assert store.prefix.ids == tuple(range(10, 30))
+
+
+def test_a_prefix_on_disk_is_read_instead_of_computed(
+    loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = list(range(10, 30))
+    computed = load_or_compute_prefix(loaded, ids, tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(CachedPrefix, "compute", None)
+        again = load_or_compute_prefix(loaded, ids, tmp_path)
+    assert again.ids == computed.ids == tuple(ids)
+    for before, after in zip(computed.layers, again.layers, strict=True):
+        assert torch.equal(before[0], after[0]) and torch.equal(before[1], after[1])
+    shorter = load_or_compute_prefix(loaded, ids[:-1], tmp_path)  # another prefix is not mistaken for it
+    assert shorter.layers[0][0].shape[2] == 19
+    assert len(list(tmp_path.iterdir())) == 2

@@ -1,8 +1,7 @@
 """Which model answers, with which prompt; and that an answer is read for what it is."""
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,18 @@ from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Instruction
 from platypus.decoding.results import DecodedPlan
-from platypus.errors import ModelError, PromptError
+from platypus.errors import PromptError
 from platypus.inference.calibration import Calibration
-from platypus.inference.opening import is_merged, open_base, open_planner
 from platypus.inference.planner import Answer, Planner
-from platypus.model import adapters, completion, loading
-from platypus.model.adapters import ADAPTER_CARD, AdapterCard
+from platypus.model import completion
 from platypus.model.completion import Completion, complete
 from platypus.model.loading import load_base
 from platypus.plan.notation import Notation
 from platypus.plan.plan import Malformed, Plan, Step
 from platypus.prompt.prompt import Prompt
-from platypus.run.folder import Run
 from platypus.run.settings import DecodeSettings
 from tests.support.tiny_models import byte_bpe_tokenizer, tiny_llama
 
-TOOLS = '[{"name": "me"}, {"name": "list"}]'
 CATALOGUE: Catalogue = catalogue_from_json([{"name": "me"}, {"name": "list"}])
 
 
@@ -42,82 +37,6 @@ class Opened:
 
     source: str
     tokenizer: Any
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A new run of the recipe's defaults; its models are only named, not loaded."""
-    tokenizer = byte_bpe_tokenizer()
-    for name in ("load_base", "load_merged"):
-        monkeypatch.setattr(loading, name, lambda source: Opened(str(source), tokenizer))
-    monkeypatch.setattr(adapters, "load_adapted", lambda source, base: Opened(f"{source} on {base}", tokenizer))
-    (tmp_path / "tools.json").write_text(TOOLS)
-    (tmp_path / "recipe.toml").write_text(f'catalogue = "{tmp_path}/tools.json"\nbase = "some/base"\n')
-    return Run.open(tmp_path / "run", recipe=tmp_path / "recipe.toml")
-
-
-def train(run: Run, *, catalogue: str | None = CATALOGUE.fingerprint, attempt: int = 0) -> None:
-    def work(folder: Path) -> dict[str, Any]:
-        (folder / "adapter").mkdir()
-        card = AdapterCard("some/base", "0" * 16, catalogue, "calls", 777)
-        (folder / "adapter" / ADAPTER_CARD).write_text(json.dumps(asdict(card)))
-        return {}
-
-    run.perform("train", inputs={}, settings={"attempt": attempt}, work=work)
-
-
-def merge(run: Run) -> None:
-    run.perform("merge", inputs={"train": run.fingerprint("train")}, settings={}, work=lambda folder: {})
-
-
-def source(planner: Planner) -> str:
-    return planner.loaded.source
-
-
-def test_the_base_answers_until_there_is_something_better(run: Run) -> None:
-    assert source(open_planner(run)) == source(open_base(run)) == "some/base"
-    assert (open_planner(run).prompt.notation, open_planner(run).prompt.cutoff) == ("json", 4096)
-    train(run)
-    assert source(open_planner(run)) == f"{run.path}/train/adapter on some/base"
-    merge(run)
-    assert source(open_planner(run)) == str(run.path / "merge" / "model")
-    assert source(open_base(run)) == "some/base"
-
-
-def test_a_merged_model_of_an_older_adapter_is_passed_over(run: Run) -> None:
-    train(run)
-    merge(run)
-    assert is_merged(run)
-    train(run, attempt=1)
-    assert not is_merged(run)
-    assert source(open_planner(run)) == f"{run.path}/train/adapter on some/base"
-
-
-def test_the_prompt_is_that_of_the_training(run: Run) -> None:
-    train(run)
-    for planner in (open_planner(run), open_base(run)):
-        assert (planner.prompt.notation, planner.prompt.cutoff) == ("calls", 777)
-        assert planner.prompt.catalogue == CATALOGUE
-
-
-def test_a_model_trained_for_another_catalogue_is_refused(run: Run) -> None:
-    train(run, catalogue="f" * 16)
-    with pytest.raises(
-        ModelError, match=f"for catalogue f+, the run now has {CATALOGUE.fingerprint}\n.*platypus train"
-    ):
-        open_planner(run)
-
-
-def test_other_tools_can_be_planned_with(run: Run) -> None:
-    other = catalogue_from_json([{"name": "fly"}])
-    assert (
-        open_planner(run, catalogue=other).prompt.catalogue == open_base(run, catalogue=other).prompt.catalogue == other
-    )
-    train(run)
-    planner = open_planner(run, catalogue=other)
-    assert (planner.prompt.catalogue, planner.prompt.notation) == (other, "calls")
-    merge(run)
-    assert open_planner(run, catalogue=other).prompt.catalogue == other
 
 
 ANSWERS = {
@@ -226,13 +145,6 @@ def test_beams_are_asked_of_the_model(tmp_path: Path) -> None:
     requests = ["List mine.", "Who am I?", "x"]
     for several, one in zip(planner.plan(requests), greedy.plan(requests), strict=True):
         assert isinstance(several.plan, Plan) and (several.probability or 0) >= 0.999 * (one.probability or 0)
-
-
-def test_the_kept_prefix_lies_in_the_run(run: Run) -> None:
-    kept = replace(run, recipe=run.recipe.model_copy(update={"decode": DecodeSettings(keep_prefix=True)}))
-    assert open_planner(kept).folder == run.path / ".prefix" and open_planner(run).folder is None
-    assert open_planner(run).settings.decoding == "grammar"
-    assert open_planner(run.decoded("free")).settings == FREE
 
 
 def test_of_a_large_catalogue_a_request_is_shown_the_tools_that_it_is_about(tmp_path: Path) -> None:

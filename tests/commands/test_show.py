@@ -1,0 +1,73 @@
+"""show: the stages of a run, from what they were made, and their results as lines."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from platypus.commands.show import result_lines
+from platypus.run.folder import Run
+from tests.support.command import here, write_recipe
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_show_tells_done_from_not_done(capsys: Capture, tmp_path: Path) -> None:
+    run = Run.open(tmp_path / "run", recipe=write_recipe(tmp_path))
+    assert run.catalogue is not None
+    tools = run.catalogue.fingerprint
+    run.perform("generate", inputs={"catalogue": tools}, settings={}, work=lambda _: {"examples": 7})
+    shown = here(capsys, "show", run.path)
+    assert shown.code == 0
+    lines = shown.out.splitlines()
+    assert tools in lines[0]
+    assert lines[1].startswith(f"generate: done {run.record('generate')['finished']}")
+    assert lines[2:] == [
+        f"  from catalogue {tools}",
+        "  examples: 7",
+        *(f"{stage}: not done" for stage in ("refine", "train", "merge", "evaluate", "export")),
+    ]
+    data = json.loads(here(capsys, "show", run.path, "--json").out)
+    assert data["stages"]["generate"] == run.record("generate")
+    assert data["stages"]["train"] is None
+    assert data["recipe"] == run.recipe.model_dump()
+
+
+def test_show_tells_what_was_made_from_something_older(capsys: Capture, tmp_path: Path) -> None:
+    run = Run.open(tmp_path / "run", recipe=write_recipe(tmp_path))
+
+    def write_rows(folder: Path) -> dict[str, int]:
+        (folder / "examples.jsonl").write_text("{}\n", encoding="utf-8")
+        return {}
+
+    run.perform("generate", inputs={}, settings={}, work=write_rows)
+    made_from = run.fingerprint("generate")
+    run.perform("refine", inputs={"generate": made_from}, settings={}, work=lambda _: {})
+    assert f"  from generate {made_from}\n" in here(capsys, "show", run.path).out
+    (run.path / "generate" / "examples.jsonl").write_text("{}\n{}\n", encoding="utf-8")
+    assert f"  from generate {made_from}, which has changed since\n" in here(capsys, "show", run.path).out
+
+
+def test_results_as_lines_by_hand() -> None:
+    results = {
+        "rows": 4,
+        "loss": 0.123456,
+        "kept": {"train": 3, "valid": 0.25},
+        "nothing": {},
+        "steps": [1, 2.5],
+        "none": [],
+        "by": {"tool": {"me": 1}, "names": ["a", "b"]},
+        "examples": [{"query": "Go"}],
+    }
+    assert list(result_lines(results)) == [
+        "  rows: 4",
+        "  loss: 0.1235",
+        "  kept: train 3, valid 0.25",
+        "  nothing: none",
+        "  steps: 1, 2.5",
+        "  none: none",
+        "  by:",
+        "    tool: me 1",
+        "    names: a, b",
+    ]
+    assert list(result_lines({"a": 1}, indent="")) == ["a: 1"]

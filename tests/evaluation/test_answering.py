@@ -1,0 +1,108 @@
+"""Rows answered by a scripted planner: which rows are asked for what, in which order, and what is kept of an answer."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Catalogue
+from platypus.data.dataset import Example, Instruction, Row
+from platypus.decoding.results import EndedBy
+from platypus.evaluation.answering import ScoredRow, answer_rows, request_and_gold
+from platypus.evaluation.metrics import score, score_text
+from platypus.inference.planner import Answer
+from platypus.model.completion import Completion
+from platypus.plan.plan import Plan, Step
+from platypus.prompt.prompt import Prompt
+from platypus.run.settings import EvaluateSettings
+from tests.support.tiny_models import byte_bpe_tokenizer
+
+CATALOGUE: Catalogue = catalogue_from_json([{"name": "me"}, {"name": "sprint"}])
+SHORT = Example("Who am I?", Plan((Step("me"),)), CATALOGUE.fingerprint, {})
+LONG = Example("Me, then the sprint", Plan((Step("me"), Step("sprint"))), CATALOGUE.fingerprint, {})
+NONE = Example("Make tea", Plan(), CATALOGUE.fingerprint, {})
+GREET = Instruction("Greet.", "", "Good day to you, and to all of your friends!", {})
+
+
+@dataclass
+class Scripted:
+    """A planner that answers each request with a text; `ended_by` and `probability` are those of every plan."""
+
+    texts: dict[str, str]
+    prompt: Prompt
+    ended_by: EndedBy = "model"
+    probability: float | None = None
+    requests: list[str] = field(default_factory=list)
+
+    def plan(self, requests: Sequence[str], *, batch_size: int, max_new_tokens: int) -> Iterator[Answer]:
+        for request in requests:
+            self.requests.append(request)
+            text = self.texts[request]
+            plan = self.prompt.read(text, request)
+            yield Answer(request, plan, text, len(text), 3, self.ended_by, self.probability)
+
+    def respond(self, rows: Sequence[Row], *, batch_size: int, max_new_tokens: int) -> Iterator[Completion]:
+        for row in rows:
+            request = row.instruction if isinstance(row, Instruction) else row.query
+            self.requests.append(request)
+            yield Completion(self.texts[request], 7, self.ended_by == "model")
+
+
+TEXTS = {"Who am I?": "me()", "Me, then the sprint": "me()", "Make tea": "tea()", "Greet.": "good day"}
+
+
+def answered(rows: Sequence[Row], catalogue: Catalogue | None = CATALOGUE, **options: Any) -> list[ScoredRow]:
+    planner: Any = Scripted(TEXTS, Prompt(byte_bpe_tokenizer(), catalogue, "calls"), **options)
+    return answer_rows(planner, rows, EvaluateSettings(), "after")
+
+
+def test_rows_keep_their_order_but_plans_are_asked_for_first_and_long_ones_before_short_ones() -> None:
+    planner: Any = Scripted(TEXTS, Prompt(byte_bpe_tokenizer(), CATALOGUE, "calls"))
+    scored = answer_rows(planner, [GREET, NONE, SHORT, LONG], EvaluateSettings(), "after")
+    assert planner.requests == ["Me, then the sprint", "Who am I?", "Make tea", "Greet."]
+    assert [row.row for row in scored] == [GREET, NONE, SHORT, LONG]
+    assert [row.text for row in scored] == ["good day", "tea()", "me()", "me()"]
+
+
+def test_each_answer_is_scored_against_its_own_gold() -> None:
+    text, wrong, right, half = answered([GREET, NONE, SHORT, LONG])
+    assert text.score == score_text("good day", GREET.output) and text.plan is None
+    assert right.score == score(SHORT.plan, SHORT.plan, CATALOGUE) and right.score.exact
+    assert half.score == score(SHORT.plan, LONG.plan, CATALOGUE) and not half.score.exact
+    assert not wrong.score.exact and wrong.plan is not None
+
+
+def test_a_plan_that_a_limit_cut_has_probability_0_and_free_decoding_has_none() -> None:
+    cases: list[tuple[EndedBy, float | None, bool, float | None]] = [
+        ("model", 0.25, False, 0.25),
+        ("time", 0.25, True, 0.0),
+        ("length", 0.25, True, 0.0),
+        ("length", None, True, None),
+    ]
+    for ended_by, probability, cut, kept in cases:
+        (row,) = answered([SHORT], ended_by=ended_by, probability=probability)
+        assert (row.cut, row.probability) == (cut, kept)
+
+
+def test_a_line_of_the_scores_by_hand() -> None:
+    good, bad = answered([SHORT, NONE], probability=0.5)
+    gold = [{"tool_name": "me", "arguments": []}]
+    assert good.to_json() == {
+        "query": "Who am I?",
+        "gold": gold,
+        "answer": "me()",
+        "plan": gold,
+        "problems": [],
+        "tokens": 4,
+        "cut": False,
+        "probability": 0.5,
+        "score": asdict(score(SHORT.plan, SHORT.plan, CATALOGUE)),
+    }
+    line = bad.to_json()
+    assert line["plan"] is None and "'tea'" in line["problems"][0] and line["gold"] == []
+
+
+def test_without_a_catalogue_every_row_is_answered_in_words() -> None:
+    (row,) = answered([GREET], catalogue=None)
+    assert row.plan is None and row.tokens == 7
+    assert request_and_gold(GREET) == {"instruction": "Greet.", "input": "", "gold": GREET.output}

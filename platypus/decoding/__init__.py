@@ -5,11 +5,11 @@ where the constraint leaves a choice.
 
     grammar/            catalogue → grammar; no tokenizer, no torch
     vocabulary.py       a tokenizer's tokens as bytes; canonical tokenisation
-    uniqueness.py       what a grammar cannot count: equal elements and keys
-    constraint.py       Constraint, and the state of one plan under it: what may follow, what must
+    uniqueness.py       what a grammar cannot check: equal elements and keys
+    constraint.py       Constraint, and the state of one plan under it: which tokens may follow, which must
     speculation.py      draft tokens from the request and from earlier plans
     results.py          limits, progress and result of a decoding
-    kv_cache.py         the catalogue's keys and values, kept; many requests behind them [torch]
+    kv_cache.py         keys and values of the common prefix, computed once and shared by all requests [torch]
     state.py            one request being decoded [torch]
-    decoder.py          batches, forced and draft tokens, beams, k best [torch]
+    decoder.py          batches, forced and draft tokens, beam search, k best plans [torch]
 """

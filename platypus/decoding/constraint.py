@@ -1,10 +1,10 @@
-"""A plan as it is decoded, token by token: which tokens may come next, and which one must.
+"""The state of a plan that is being decoded: which tokens are legal next, and which are forced.
 
-A token may come next when the grammar allows it, when it goes on with the canonical tokenisation (the ids so far are
-those that the tokenizer gives for their text, so a model sees what it saw in training), when it makes no two equal
-elements where they must differ and no marker that the request lacks, and when something can follow of which the same is
-true. What can follow is looked for with a bound on the work; what was found is kept, so that a plan that was let begin
-can be ended. Where no token is canonical that is waived, and counted, up to the next word. Knows no model.
+A token is legal if the grammar allows it; if it continues the canonical tokenisation (the ids that the tokenizer gives
+for the text, so that the model reads the tokens of its training); if it makes no two elements equal that must differ,
+and no marker that the request does not have; and if a legal token can follow it. That is found by a look-ahead of
+bounded work. Its path is remembered, so that every plan that is begun can be ended. Where no token is canonical, that
+rule is waived until the next word, and the waiver is counted. This module knows no model.
 """
 
 import re
@@ -24,14 +24,14 @@ from platypus.decoding.vocabulary import Ids, Vocabulary
 from platypus.errors import CatalogueError
 from platypus.plan.notation import Notation
 
-FEW = 40  # of so many legal tokens each is looked at; more are taken to be text that can go on as it likes
-TRIED = 512  # tokens looked at before the canonical tokenisation is waived
-DEPTH = 6  # how many tokens ahead a canonical continuation is looked for where nothing has to differ
-NODES = 300  # tokens looked at to see whether one token can be followed up
-MOST_NODES = 3000  # the same for all tokens of a step, but for the first few of each
+FEW = 40  # up to this many allowed tokens are checked one by one; more mean free text, which can always go on
+TRIED = 512  # tokens checked before the canonical tokenisation is waived
+DEPTH = 6  # tokens of look-ahead for a canonical continuation, where nothing has to differ
+NODES = 300  # tokens that the look-ahead from one token may visit
+MOST_NODES = 3000  # the same for all tokens of a step together; FEW_NODES of each token are not counted
 FEW_NODES = 8
-NEGLIGIBLE = 1e-6
-KEPT = 16  # compiled grammars kept in memory
+NEGLIGIBLE = 1e-6  # share of the probability below which the rest of a distribution is left out
+MAX_COMPILED = 16  # compiled grammars kept in memory
 LIMITS = LLParserLimits(max_grammar_size=2_000_000, verbose_errors=False)
 
 _SPACE = re.compile(rb" [^ ]")
@@ -52,19 +52,19 @@ class Constraint:
     def compile(
         vocabulary: Vocabulary, catalogue: Catalogue, notation: Notation, *, max_steps: int, markers: bool = False
     ) -> "Constraint":
-        """The constraint; the last few are kept, so that the same one is compiled once.
+        """The constraint, compiled or from memory: the last few constraints are kept.
 
-        Raises CatalogueError when the grammar is refused or larger than the limits of time and size.
+        Raises CatalogueError if the grammar is refused or exceeds the limits of time and size.
         """
         return _compiled(vocabulary, catalogue, notation, max_steps, markers)
 
     def start(self, named: Sequence[str] = ()) -> "ConstraintState":
-        """A plan that is not begun, for a request whose markers stand for these texts."""
+        """The state of an empty plan, for a request whose markers stand for the texts `named`."""
         return ConstraintState(self.vocabulary, self.matcher.deep_copy(), self.distinct.of(named))
 
 
 class ConstraintState:
-    """One plan under way: the ids so far, and what may follow. `ended` when the end token is among them.
+    """One plan during decoding: the ids so far, and what may follow. It has `ended` once they hold the end token.
 
     `noncanonical_tokens` counts the places where no token was canonical.
     """
@@ -74,14 +74,18 @@ class ConstraintState:
         self.ids: list[int] = []
         self.noncanonical_tokens = 0
         self._matcher, self._distinct = matcher, distinct
-        self._recent: tuple[int, ...] | None = ()  # the last ids, as far as they matter; None: all counts as canonical
+        self._recent: (
+            tuple[int, ...] | None
+        ) = ()  # the last ids, as many as decide what is canonical; None: the rule is waived
         self._candidates: Ids | None = None
-        self._known: tuple[int, ...] = ()  # tokens that can follow, from an earlier look ahead
-        self._paths: dict[int, tuple[int, ...] | None] = {}  # for each token that was looked at, what can follow it
+        self._known: tuple[int, ...] = ()  # tokens that can follow, from an earlier look-ahead
+        self._paths: dict[
+            int, tuple[int, ...] | None
+        ] = {}  # for each token that was checked, tokens that can follow it
         self._nodes = MOST_NODES
 
     def copy(self) -> "ConstraintState":
-        """The same plan, to be continued otherwise."""
+        """An independent copy."""
         new = ConstraintState(self.vocabulary, self._matcher.deep_copy(), self._distinct.copy())
         new.ids, new.noncanonical_tokens = self.ids.copy(), self.noncanonical_tokens
         new._recent, new._candidates, new._known = self._recent, self._candidates, self._known
@@ -95,7 +99,7 @@ class ConstraintState:
 
     @property
     def text(self) -> str:
-        """The plan so far; a character whose last bytes are still to come is left out."""
+        """The text so far, without a last character whose bytes are incomplete."""
         ids = self.ids[:-1] if self.ended else self.ids
         return self.vocabulary.decode(ids).decode(errors="ignore").removeprefix(self.vocabulary.lead)
 
@@ -106,7 +110,7 @@ class ConstraintState:
         return self._candidates
 
     def append(self, token: int) -> None:
-        """Go on with a token that is legal."""
+        """Append a legal token."""
         if token != self.vocabulary.end:
             self._matcher.consume_token(token)
             self._distinct.read(self.vocabulary.token(token))
@@ -117,21 +121,21 @@ class ConstraintState:
         self._candidates, self._paths, self._nodes = None, {}, MOST_NODES
 
     def legal(self, tokens: Ids) -> list[int]:
-        """Those of the grammar's candidates that may come next."""
+        """The legal ones of these candidates."""
         return [token for token in map(int, tokens) if self._path(token) is not None]
 
     def _waived(self, tokens: Iterable[int]) -> list[int]:
-        """Those that may come next where none is canonical. Until the next word, all are taken to be."""
+        """The legal ones of these tokens where none is canonical; the rule is waived until the next word."""
         self.noncanonical_tokens += self._recent is not None
         self._recent, self._paths, self._nodes = None, {}, MOST_NODES
         tokens = [int(token) for token in tokens]
         distinct = [token for token in tokens if self._path(token) is not None]
         legal = distinct or [token for token in tokens if self._distinct.copy().read(self.vocabulary.token(token))]
-        assert legal, f"dead end after {self.text!r}"  # what the grammar and the look ahead are there to prevent
+        assert legal, f"dead end after {self.text!r}"  # grammar and look-ahead should prevent this
         return legal
 
     def forced(self) -> list[int]:
-        """Append all that must come next, and return it."""
+        """Append the tokens that are forced, and return them."""
         start = len(self.ids)
         while not self.ended:
             self._skip()
@@ -146,58 +150,58 @@ class ConstraintState:
         return self.ids[start:]
 
     def best(self, scores: NDArray[np.floating]) -> int:
-        """The legal token of the highest score; `scores` has one for each token of the vocabulary."""
+        """The legal token with the highest score; `scores` has one score per token of the vocabulary."""
         return self._first(_descending(scores, self.candidates()))
 
     def ranked(self, scores: NDArray[np.floating]) -> Iterator[int]:
-        """The legal tokens by falling score, found one by one."""
-        first = self.best(scores)
-        yield first
-        others = (token for token in _descending(scores, self.candidates()) if token != first)
+        """The legal tokens by descending score, lazily."""
+        best = self.best(scores)
+        yield best
+        others = (token for token in _descending(scores, self.candidates()) if token != best)
         yield from (token for token in others if self._path(token) is not None)
 
     def distribution(self, logits: NDArray[np.floating]) -> tuple[list[int], NDArray[np.float64]]:
-        """The legal tokens, likeliest first, and the logarithms of their probabilities, which sum to one.
+        """The legal tokens, likeliest first, and their log-probabilities, normalised over the legal tokens.
 
-        Of text that can go on as it likes, tokens are left out that together have less than a millionth.
+        In free text, the unlikeliest tokens are left out, which together have less than a millionth.
         """
         candidates = self.candidates()
         scores = logits[candidates].astype(np.float64)
         weights = np.exp(scores - scores.max())
         legal: list[int] = []
-        kept, rest = 0.0, float(weights.sum())
+        legal_weight, rest = 0.0, float(weights.sum())
         few = set(self.legal(candidates) or self._waived(candidates)) if len(candidates) <= FEW else None
         for place in np.argsort(-weights, kind="stable"):
             token, weight = int(candidates[place]), float(weights[place])
             rest -= weight
             if token in few if few is not None else self._path(token) is not None:
                 legal.append(token)
-                kept += weight
-            if few is None and rest < NEGLIGIBLE * kept:
+                legal_weight += weight
+            if few is None and rest < NEGLIGIBLE * legal_weight:
                 break
-        return legal, logits[legal].astype(np.float64) - scores.max() - np.log(kept)
+        return legal, logits[legal].astype(np.float64) - scores.max() - np.log(legal_weight)
 
     def shortest(self) -> int:
-        """A legal token on the way to the soonest end, whatever a model would say."""
+        """A legal token that leads to a soon end of the plan, chosen without a model."""
         candidates = self.candidates()
         if self.vocabulary.end in candidates:
             return self.vocabulary.end
-        turn = 7919 * len(self.ids)  # so that no loop of an expression is taken for ever
+        turn = 7919 * len(self.ids)  # varies the choice, so that a loop of a regular expression comes to an end
         return self._first(self.vocabulary.soonest(candidates, in_text=self._distinct.in_text, turn=turn))
 
     def _first(self, tokens: Iterable[int]) -> int:
-        """The first token that may come next; where none of hundreds may, one that is known to do, or a waived one."""
-        tried = []
+        """The first legal token. If none of the first TRIED is, one that is known to work, or one under the waiver."""
+        rejected = []
         for token in islice(tokens, TRIED):
             if self._path(token) is not None:
                 return token
-            tried.append(token)
-        return self._known[0] if self._known else self._waived(tried)[0]
+            rejected.append(token)
+        return self._known[0] if self._known else self._waived(rejected)[0]
 
     # ------------------------------------------------------------ what can follow
 
     def _path(self, token: int) -> tuple[int, ...] | None:
-        """Tokens that can follow this one, as far as one has to look ahead; None when none were found."""
+        """Tokens that can follow this one, as far as the look-ahead needs to go; None if it is a dead end."""
         if token not in self._paths:
             allowance = max(FEW_NODES, min(NODES, self._nodes))
             search = _Search(self.vocabulary, allowance)
@@ -207,7 +211,7 @@ class ConstraintState:
         return self._paths[token]
 
     def _skip(self) -> None:
-        """Append what is forced up to the last space in it; beyond, tokens depend on what follows."""
+        """Append the forced text up to its last space; after that, the tokens depend on what follows."""
         forced = self._matcher.compute_ff_bytes()
         if self._recent is None or not _SPACE.search(forced):
             return
@@ -217,7 +221,7 @@ class ConstraintState:
 
 
 class _Search:
-    """A look ahead, depth first, the soonest end first; `nodes` is how many more tokens it may look at."""
+    """A depth-first look-ahead that tries the soonest end first; `nodes` is how many more tokens it may visit."""
 
     def __init__(self, vocabulary: Vocabulary, nodes: int) -> None:
         self.vocabulary, self.nodes = vocabulary, nodes
@@ -225,10 +229,11 @@ class _Search:
     def path(
         self, matcher: LLMatcher, distinct: UniquenessTracker, recent: tuple[int, ...] | None, token: int, depth: int
     ) -> tuple[int, ...] | None:
-        """Tokens after this one up to where nothing has to differ any more and text goes on as it likes, or `depth`.
+        """Tokens after this one, up to a point from which the plan can surely go on; None if there is none.
 
-        Text that can go on in more ways than there are elements from which it must differ does differ. What the
-        grammar forces next is looked at up to a space: no token spans one.
+        Such a point is free text where nothing has to differ, or `depth` tokens ahead. Text that has to differ is
+        accepted once it can continue in more ways than there are elements to differ from. Forced text is checked only
+        up to a space, since no token spans one.
         """
         if token == self.vocabulary.end:
             return ()
@@ -238,7 +243,7 @@ class _Search:
         if not self.nodes or (recent is not None and not self.vocabulary.continues(recent, token)):
             return None
         self.nodes -= 1
-        after = matcher.deep_copy()  # a rollback would leave a mask that is not true
+        after = matcher.deep_copy()  # rolling back instead would leave a wrong mask
         after.consume_token(token)
         if after.is_error():
             raise _too_complex(after.get_error())
@@ -260,38 +265,38 @@ class _Search:
         return None
 
     def _differs(self, matcher: LLMatcher, following: Ids, others: int) -> bool:
-        """Whether open text can go on in more ways than there are others, so that one of them differs from all.
+        """Whether open text can continue in more ways than there are `others`, so that one of them differs from all.
 
-        Beginnings are told apart by their bytes, breadth first: each one has an end, and no two the same.
+        Counts beginnings with different bytes, breadth first: each can be completed, and no two to the same text.
         """
-        open_ways = [(matcher, token) for token in self.vocabulary.by_first_byte(following)]
+        beginnings = [(matcher, token) for token in self.vocabulary.by_first_byte(following)]
         ends = 0
-        while open_ways and len(open_ways) + ends <= others and self.nodes:
-            before, token = open_ways.pop(0)
+        while beginnings and len(beginnings) + ends <= others and self.nodes:
+            before, token = beginnings.pop(0)
             if self.vocabulary.token(token)[:1] == b'"':
                 ends += 1
                 continue
             self.nodes -= 1
             after = before.deep_copy()
             after.consume_token(token)
-            open_ways += ((after, more) for more in self.vocabulary.by_first_byte(_allowed(self.vocabulary, after)))
-        return len(open_ways) + ends > others
+            beginnings += ((after, more) for more in self.vocabulary.by_first_byte(_allowed(self.vocabulary, after)))
+        return len(beginnings) + ends > others
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=MAX_COMPILED)
 def _compiled(
     vocabulary: Vocabulary, catalogue: Catalogue, notation: Notation, max_steps: int, markers: bool
 ) -> Constraint:
     grammar = plan_grammar(catalogue, notation, max_steps=max_steps, lead=vocabulary.lead, markers=markers)
     matcher = LLMatcher(vocabulary.tokens, grammar.lark, log_level=0, limits=LIMITS)
-    matcher.compute_bitmask()  # some limits are met only when it is used
+    matcher.compute_bitmask()  # some limits show only in use
     if matcher.is_error():
         raise _too_complex(matcher.get_error())
     return Constraint(vocabulary, catalogue, notation, grammar, matcher, UniquenessTracker(catalogue, notation))
 
 
 def _too_complex(error: str) -> CatalogueError:
-    """What to say when a limit of the grammar engine is met, in its words; it never goes on without the grammar."""
+    """The error for a limit of the grammar engine, in its words. Decoding never goes on without the grammar."""
     fault = error.partition("\n")[0].removeprefix("panic: ")
     return CatalogueError(
         f"the grammar of its plans is too large: {fault}",
@@ -301,14 +306,14 @@ def _too_complex(error: str) -> CatalogueError:
 
 
 def _after(vocabulary: Vocabulary, recent: tuple[int, ...] | None, token: int) -> tuple[int, ...] | None:
-    """The last ids after one more: from the next word on, what was waived no longer matters."""
+    """The recent ids after one more token. A waiver (None) ends at the next word."""
     if recent is None:
         return (token,) if vocabulary.begins_word(token) else None
     return vocabulary.recent((*recent, token))
 
 
 def _allowed(vocabulary: Vocabulary, matcher: LLMatcher) -> Ids:
-    """The tokens that the grammar allows. Raises CatalogueError at a limit, where llguidance allows the end token."""
+    """The tokens that the grammar allows. Raises CatalogueError at a limit, where llguidance would allow the end."""
     bits = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")
     if matcher.is_error():
         raise _too_complex(matcher.get_error())
@@ -316,9 +321,9 @@ def _allowed(vocabulary: Vocabulary, matcher: LLMatcher) -> Ids:
 
 
 def _descending(scores: NDArray[np.floating], tokens: Ids) -> Iterator[int]:
-    """The tokens by falling score, found one by one because few are asked for."""
-    left = scores[tokens]
+    """The tokens by descending score, lazily, because usually only few are needed."""
+    remaining = scores[tokens]
     for _ in tokens:
-        place = int(left.argmax())
+        place = int(remaining.argmax())
         yield int(tokens[place])
-        left[place] = -np.inf
+        remaining[place] = -np.inf

@@ -1,12 +1,12 @@
-"""Keys and values of a prefix, and of requests side by side behind it.
+"""A key-value cache for a common prefix and many requests after it.
 
-    Prefix   what all prompts begin with, once for a model and catalogue; it can lie on the disk
-    Store    one row of keys for each layer: the prefix, then the tokens of all requests in the order of their reading
+    CachedPrefix   keys and values of the tokens that all prompts begin with; can be stored on disk
+    BatchCache     one row of keys per layer: the prefix, then the tokens of all requests in the order they were read
 
-A mask lets each token see the prefix and what comes before it in its own request. So no request copies the prefix, one
-pass of the model takes chunks of any lengths without padding, a request that is done costs nothing more, and several
-continuations of one beginning share its keys. Unmodified transformers models run on it, with any attention that takes
-a mask. Knows no plans and no tokens but those of the prefix.
+A mask lets each token attend to the prefix and to the earlier tokens of its own request. So no request copies the
+prefix, one pass of the model takes chunks of any length without padding, a finished request costs nothing more, and
+several continuations of one beginning share its keys. Unmodified transformers models run on it, with any attention
+that takes a mask. This module knows no plans, and no tokens except those of the prefix.
 """
 
 import hashlib
@@ -26,12 +26,12 @@ from transformers.cache_utils import Cache
 
 from platypus.model.loading import Loaded
 
-ROOM = 256  # the least number of tokens behind the prefix that a store has room for
+ROOM = 256  # tokens after the prefix for which a cache makes room at least
 
 
 @dataclass(frozen=True)
 class CachedPrefix:
-    """The ids that all prompts begin with, and their keys and values: two tensors (1, heads, P, width) a layer."""
+    """The ids that all prompts begin with, and their keys and values: per layer two tensors (1, heads, ids, width)."""
 
     ids: tuple[int, ...]
     layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
@@ -39,7 +39,7 @@ class CachedPrefix:
     @classmethod
     @torch.inference_mode()
     def compute(cls, loaded: Loaded, ids: Sequence[int]) -> "CachedPrefix":
-        """One pass of the model over the ids."""
+        """Compute the keys and values in one pass of the model."""
         cache: Any = DynamicCache()
         tensor = torch.tensor([[*ids]], device=loaded.device)
         loaded.model(input_ids=tensor, past_key_values=cache, use_cache=True, logits_to_keep=1)
@@ -59,21 +59,21 @@ class CachedPrefix:
 
     @classmethod
     def load(cls, path: Path, *, fingerprint: str, device: torch.device) -> "CachedPrefix | None":
-        """Read it; None when there is none, or another one, or a broken one."""
+        """Read it; None if the file is missing, broken, or of another model or prefix."""
         try:
             with safe_open(path, framework="pt", device=str(device)) as file:
-                about = file.metadata() or {}
-                if about.get("fingerprint") != fingerprint:
+                metadata = file.metadata() or {}
+                if metadata.get("fingerprint") != fingerprint:
                     return None
-                count = len(list(file.keys())) // 2
-                layers = tuple((file.get_tensor(f"k.{i}"), file.get_tensor(f"v.{i}")) for i in range(count))
-                return cls(tuple(json.loads(about["ids"])), layers)
+                layer_count = len(list(file.keys())) // 2
+                layers = tuple((file.get_tensor(f"k.{i}"), file.get_tensor(f"v.{i}")) for i in range(layer_count))
+                return cls(tuple(json.loads(metadata["ids"])), layers)
         except (FileNotFoundError, SafetensorError):
             return None
 
 
 def load_or_compute_prefix(loaded: Loaded, ids: Sequence[int], folder: Path | None) -> CachedPrefix:
-    """The prefix from the folder if this very one is there, else computed, and written there."""
+    """The prefix, read from the folder if it is there, else computed and, if there is a folder, written to it."""
     if folder is None:
         return CachedPrefix.compute(loaded, ids)
     fingerprint = weights_fingerprint(loaded, ids)
@@ -86,7 +86,7 @@ def load_or_compute_prefix(loaded: Loaded, ids: Sequence[int], folder: Path | No
 
 
 def weights_fingerprint(loaded: Loaded, ids: Iterable[int]) -> str:
-    """16 hex digits of what keys and values depend on: sampled weights (of an adapter too), number format, ids."""
+    """16 hex digits over what keys and values depend on: sampled weights (adapters included), dtype, ids."""
     digest = hashlib.sha256(json.dumps([str(loaded.model.dtype), *ids]).encode())
     for name, weight in loaded.model.named_parameters():
         stride = max(1, weight.numel() // 64)
@@ -96,28 +96,29 @@ def weights_fingerprint(loaded: Loaded, ids: Iterable[int]) -> str:
 
 
 class CacheSlots(NamedTuple):
-    """What a request has in a store: it leaves the prefix at `begin`, and its tokens from there are at `places`."""
+    """Where the tokens of a request are: the first `begin` are those of the prefix, the rest is at `places`."""
 
     begin: int
     places: NDArray[np.int64] = np.empty(0, np.int64)
 
     @property
     def read(self) -> int:
-        """How many tokens of the request the model has read, those of the prefix among them."""
+        """How many tokens of the request the model has read, including those of the prefix."""
         return self.begin + len(self.places)
 
 
 class Reservation(NamedTuple):
-    """Places for new tokens, and what each of them sees: 0, or minus infinity, in (1, 1, tokens, places)."""
+    """Places for new tokens, and their attention mask: 0 or minus infinity, (1, 1, tokens, places)."""
 
     owns: list[CacheSlots]
     mask: torch.Tensor
 
 
 class BatchCache(Cache):
-    """Keys and values behind a prefix: two tensors (1, heads, room, width) a layer, of which the first places are used.
+    """Keys and values of a prefix, then of requests: per layer two tensors (1, heads, room, width).
 
-    A call of the model writes what `take` has made places for, the last ones, and sees all.
+    They are filled from the front. A call of the model writes to the places that the last `take` reserved, and reads
+    all filled places.
     """
 
     def __init__(self, prefix: CachedPrefix) -> None:
@@ -129,34 +130,36 @@ class BatchCache(Cache):
 
     @property
     def prefix(self) -> CachedPrefix:
-        """The prefix, which stays where it is."""
+        """The prefix; its tensors are views into this cache."""
         length = len(self._ids)
         return CachedPrefix(self._ids, tuple((key[:, :, :length], value[:, :, :length]) for key, value in self._stored))
 
     def clear(self) -> None:
-        """Forget all requests."""
+        """Drop all requests."""
         self._used = len(self._ids)
 
     def take(self, owns: Sequence[CacheSlots], counts: Sequence[int]) -> Reservation:
-        """Places for so many new tokens of each request."""
+        """Reserve places for `counts[i]` new tokens of request i."""
         self._new = sum(counts)
         start, self._used = self._used, self._used + self._new
         self._make_room()
-        seen = np.full((self._new, self._used), -np.inf, np.float32)
-        longer, first = [], 0
+        mask = np.full((self._new, self._used), -np.inf, np.float32)
+        extended, first = [], 0
         for own, count in zip(owns, counts, strict=True):
-            rows = seen[first : first + count]
+            rows = mask[first : first + count]
             rows[:, : own.begin] = 0
             rows[:, own.places] = 0
             rows[:, start + first : start + first + count][np.tri(count, dtype=bool)] = 0
-            longer.append(CacheSlots(own.begin, np.append(own.places, np.arange(start + first, start + first + count))))
+            extended.append(
+                CacheSlots(own.begin, np.append(own.places, np.arange(start + first, start + first + count)))
+            )
             first += count
         key = self._stored[0][0]
-        return Reservation(longer, torch.from_numpy(seen)[None, None].to(key.device, key.dtype))
+        return Reservation(extended, torch.from_numpy(mask)[None, None].to(key.device, key.dtype))
 
     @torch.inference_mode()
     def keep(self, owns: Sequence[CacheSlots]) -> list[CacheSlots]:
-        """Forget all requests but these, which move together."""
+        """Drop all other requests, and move the places of these together."""
         length = len(self._ids)
         index = torch.from_numpy(np.concatenate([own.places for own in owns])).to(self._stored[0][0].device)
         self._used = length + len(index)
@@ -168,20 +171,20 @@ class BatchCache(Cache):
         ]
 
     def waste(self, owns: Sequence[CacheSlots]) -> int:
-        """How many more places are used than these requests need twice over."""
+        """The number of filled places beyond twice what these requests need; may be negative."""
         return self._used - len(self._ids) - 2 * sum(len(own.places) for own in owns)
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Store what a layer computed for the new tokens, and return all that there is."""
+        """Store a layer's keys and values for the new tokens, and return all that are filled."""
         keys, values = self._stored[layer_idx]
         keys[:, :, self._used - self._new : self._used] = key_states
         values[:, :, self._used - self._new : self._used] = value_states
         return keys[:, :, : self._used], values[:, :, : self._used]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
-        """What transformers asks for when it is not told the positions."""
+        """The tokens before the current call; transformers asks for it where it gets no positions."""
         return self._used - self._new
 
     def _make_room(self) -> None:
@@ -194,4 +197,4 @@ class BatchCache(Cache):
                 _, heads, _, width = tensor.shape
                 layer[i] = tensor.new_empty(1, heads, room, width)
                 layer[i][:, :, :filled] = tensor[:, :, :filled]
-        self._room = room  # last, as an interruption may come at any moment
+        self._room = room  # set last, since an interruption may come at any moment

@@ -8,9 +8,9 @@ EndedBy = Literal["model", "length", "time"]
 
 @dataclass(frozen=True)
 class DecodingLimits:
-    """How far and how a plan is decoded. Temperature 0 takes the best token, else one is drawn with the seed.
+    """Limits and sampling of a decoding. Temperature 0 takes the best token; otherwise tokens are drawn with the seed.
 
-    The seconds of a request begin when its turn has come.
+    The `seconds` of a request count from the moment at which its decoding begins.
     """
 
     max_new_tokens: int = 512
@@ -21,10 +21,11 @@ class DecodingLimits:
 
 @dataclass(frozen=True)
 class DecodedPlan:
-    """A plan's text, its tokens with the end token, how often the model was asked, and what ended it.
+    """A plan's text, its number of tokens (with the end token), how many of them the model decided, and what ended it.
 
-    `probability` is the product over all decisions, each among the tokens that the grammar allowed there: what the
-    constrained model thinks of the plan, or a little less, where the grammar allows tokens that are not canonical.
+    `probability` is the product over all decisions, each normalised over the tokens that the grammar allowed. It is the
+    plan's probability under the constrained model, or a little less where the grammar allows tokens that are not
+    canonical.
     """
 
     text: str
@@ -36,7 +37,7 @@ class DecodedPlan:
 
 @dataclass(frozen=True)
 class DecodingProgress:
-    """How far the plan of request `index` has come; `decoded` when it is complete."""
+    """The text so far of request `index`; `decoded` once its plan is complete."""
 
     index: int
     text: str

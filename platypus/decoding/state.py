@@ -1,6 +1,6 @@
-"""A request under way: what its prompt has behind the prefix, and its plan as far as it has come.
+"""The state of one request that is being decoded.
 
-It knows what comes next without the model, drafts, takes in what the model says, and ends at a limit.
+It appends forced tokens, drafts, accepts the model's logits, and ends the plan at a limit. It never calls the model.
 """
 
 import itertools
@@ -16,13 +16,16 @@ from platypus.decoding.kv_cache import CacheSlots
 from platypus.decoding.results import DecodedPlan, DecodingProgress, EndedBy
 from platypus.decoding.speculation import PlanHistory, prompt_lookup, shared_prefix_length
 
-UNLIKELY = -4.6  # the logarithm of a hundredth: of such tokens none begins another plan worth reading
-COPIED = 8  # from a request at most: a value ends sooner
+UNLIKELY = -4.6  # log of 0.01: a beam search does not follow tokens that are less likely
+COPIED = 8  # the most tokens copied from a request: few values are longer
 
 
 @dataclass
 class DecodingState:
-    """A request under way: what its prompt has behind the prefix, its plan, and what it keeps of what was read."""
+    """The tokens of the prompt after the prefix (`request`), the plan so far, and the cache places of what was read.
+
+    `limit` is the most tokens of the plan; `deadline` is a time of `time.monotonic`.
+    """
 
     index: int
     request: list[int]
@@ -37,11 +40,11 @@ class DecodingState:
 
     @property
     def unread(self) -> list[int]:
-        """The tokens that the model has not read."""
+        """The tokens that the model has not read yet."""
         return [*self.request, *self.constraint.ids][len(self.slots.places) :]
 
     def append_forced(self) -> bool:
-        """Append what is forced; at a limit, all that is needed to end. Returns whether the plan is complete."""
+        """Append forced tokens, and at a limit all tokens up to a soon end. Returns whether the plan is complete."""
         self.constraint.forced()
         if not self.constraint.ended and len(self.constraint.ids) >= self.limit:
             self.ended_by = "length"
@@ -52,7 +55,7 @@ class DecodingState:
         return self.constraint.ended
 
     def draft(self, most: int, history: PlanHistory) -> list[int]:
-        """So many tokens at most that come next if the plan goes on as its request or an earlier plan does."""
+        """Up to `most` draft tokens: within free text from the request, elsewhere from earlier plans."""
         ids = self.constraint.ids
         most = max(0, min(most, self.limit - len(ids)))
         if len(self.constraint.candidates()) > FEW and (
@@ -61,10 +64,10 @@ class DecodingState:
             return list(copy[: min(most, COPIED)])
         return list(itertools.islice(history.continuation(ids), most))
 
-    def accept(self, logits: NDArray[np.float32], drafted: Sequence[int], temperature: float) -> None:
-        """Append the token that the model wants and what it forces; go on for as long as that was drafted.
+    def accept(self, logits: NDArray[np.float32], draft: Sequence[int], temperature: float) -> None:
+        """Append the model's token and the tokens that it forces; repeat for as long as these equal the draft.
 
-        The logits are those behind what was read: first behind the plan, then behind each drafted token.
+        `logits` are those after the plan so far, then those after each draft token.
         """
         at = 0
         while True:
@@ -72,7 +75,7 @@ class DecodingState:
             self._choose(logits[at], temperature)
             ended = self.append_forced()
             new = self.constraint.ids[start:]
-            hit = shared_prefix_length(new, drafted[at:])
+            hit = shared_prefix_length(new, draft[at:])
             if ended or hit < len(new):
                 read = len(self.request) + start + hit
                 self.slots = self.slots._replace(places=self.slots.places[:read])
@@ -80,7 +83,7 @@ class DecodingState:
             at += hit
 
     def _choose(self, logits: NDArray[np.float32], temperature: float) -> None:
-        """The best legal token, or one drawn (by Gumbel noise: the best of the legal ones counts)."""
+        """Append the best legal token, or one drawn by Gumbel noise (the legal token with the best noisy logit)."""
         scores = logits
         if temperature:
             scores = logits / temperature + self.rng.gumbel(size=len(logits)).astype(np.float32)
@@ -90,12 +93,12 @@ class DecodingState:
         self.decisions += 1
 
     def _log(self, logits: NDArray[np.float32], token: int) -> float:
-        """The logarithm of a token's probability among those that the grammar allows."""
+        """The token's log-probability among the tokens that the grammar allows."""
         allowed = logits[self.constraint.candidates()]
         return float(logits[token] - allowed.max() - np.log(np.exp(allowed - allowed.max()).sum()))
 
     def expand(self, logits: NDArray[np.float32], most: int) -> Iterator[tuple[float, "DecodingState", int]]:
-        """The likeliest legal tokens, each with what the plan's logarithm would be; but one, no unlikely ones."""
+        """The likeliest legal tokens, with the log-probability of the longer plan; only the first may be unlikely."""
         for place, token in enumerate(itertools.islice(self.constraint.ranked(logits), most)):
             log = self._log(logits, token)
             if place and log < UNLIKELY:
@@ -103,14 +106,14 @@ class DecodingState:
             yield self.log_probability + log, self, token
 
     def branch(self, token: int, log: float) -> "DecodingState":
-        """The same plan with another token; what was read is shared."""
+        """A copy with one more token, which shares the cache places."""
         state = self.constraint.copy()
         state.append(token)
         return replace(self, constraint=state, log_probability=log, decisions=self.decisions + 1)
 
     @property
     def progress(self) -> DecodingProgress:
-        """How far it has come."""
+        """The text so far, and the result once the plan is complete."""
         state, decoded = self.constraint, None
         if state.ended:
             decoded = DecodedPlan(

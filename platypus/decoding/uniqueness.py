@@ -1,9 +1,9 @@
-"""What a grammar cannot count: that elements of a set and keys of an object differ, and which markers there are.
+"""What a grammar cannot check: that elements of a set and keys of an object differ, and which markers exist.
 
-`UniquenessTracker` reads the text of a plan as it grows and reports when it holds two equal elements or keys. It
-assumes that the text is one that the catalogue's grammar allows. Elements are equal as in JSON Schema: 1 and 1.0 are,
-1 and true are not. Where a value may be one of several kinds of array, its elements are kept distinct if one of these
-asks for it. A marker counts as the text that it stands for in the request, and there are no others.
+`UniquenessTracker` reads the text of a plan as it grows and reports two equal elements or keys. It assumes that the
+catalogue's grammar allows the text. Elements are equal as in JSON Schema: 1 and 1.0 are equal, 1 and true are not. If a
+value may be one of several kinds of array, its elements must differ as soon as one of these kinds requires it. A marker
+counts as the text of the request that it stands for; any other marker is refused.
 """
 
 import json
@@ -19,9 +19,9 @@ _CLOSING = b"]})"
 
 
 class _Frame(NamedTuple):
-    """An open bracket: its kind, whether what it holds must differ, where its present part begins, its parts so far.
+    """An open bracket: its kind, whether its parts must differ, where the current part starts, and the parts so far.
 
-    `schemas` are those that the value may have, none where it may be anything; it has at least `least` elements.
+    `schemas` are the possible schemas of the value, none if it may be anything. It has at least `least` elements.
     """
 
     kind: int
@@ -34,14 +34,14 @@ class _Frame(NamedTuple):
 
 
 class UniquenessTracker:
-    """A reader of a growing plan, byte by byte."""
+    """Reads the text of a growing plan byte by byte."""
 
     def __init__(self, catalogue: Catalogue, notation: Notation) -> None:
         self._schemas: Mapping[tuple[str, str], Schema] = {
             (tool.name, argument.name): argument.schema for tool in catalogue for argument in tool.arguments
         }
         self._json = notation == "json"
-        self._base = 4 if self._json else 1  # brackets around an argument's value
+        self._base = 4 if self._json else 1  # open brackets around an argument's value
         self._text = bytearray()
         self._frames: list[_Frame] = []
         self._in_string = self._escaped = False
@@ -49,27 +49,27 @@ class UniquenessTracker:
         self._before = ""  # the string before the last one
         self._tool = self._argument = ""
         self._named: Sequence[str] = ()
-        self._number: int | None = None  # of the marker that is open, as far as it is written
+        self._number: int | None = None  # the digits so far of an open marker
 
     def copy(self) -> Self:
-        """A reader that goes on from here on its own."""
+        """An independent copy."""
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__)
         new._text, new._frames = self._text.copy(), self._frames.copy()
         return new
 
     def of(self, named: Sequence[str]) -> Self:
-        """A reader for a request whose markers stand for these texts."""
+        """A copy for a request whose markers stand for the texts `named`."""
         new = self.copy()
         new._named = named
         return new
 
     @property
     def is_settled(self) -> bool:
-        """Whether all that is begun can be ended without repeating anything.
+        """Whether everything that is begun can be completed without a repetition.
 
-        So it is where nothing has to differ, and before a further element of a set that has not its least number yet:
-        the grammar has only sets with as many different values.
+        True where nothing has to differ, and before the next element of a set that still has too few: the grammar only
+        has sets with enough different values.
         """
         watched = [frame for frame in self._frames if frame.distinct and frame.key]
         if not watched:
@@ -79,16 +79,16 @@ class UniquenessTracker:
 
     @property
     def seen(self) -> int:
-        """From how many elements and keys it has to differ."""
+        """The number of elements and keys from which the current ones must differ."""
         return sum(len(frame.seen) for frame in self._frames if frame.distinct and frame.key)
 
     @property
     def in_text(self) -> bool:
-        """Whether a string is open."""
+        """Whether the text is inside a string."""
         return self._in_string
 
     def read(self, more: bytes) -> bool:
-        """Go on with these bytes; False at an unknown marker, or when two equal elements or keys stand in one place."""
+        """Read these bytes; False at an unknown marker, or once two elements of a set or two keys are equal."""
         return all(self._byte(byte) for byte in more)
 
     def _byte(self, byte: int) -> bool:
@@ -112,7 +112,7 @@ class UniquenessTracker:
         return True
 
     def _mark(self, byte: int) -> bool:
-        """One more byte of a marker. At its end the text that it stands for takes its place."""
+        """Read one byte of a marker. At its end, the text that it stands for takes its place."""
         if byte == _MARKER:
             self._number, self._string = 0, len(self._text) - 1
             return bool(self._named)
@@ -155,7 +155,7 @@ class UniquenessTracker:
 
     def _end_part(self, byte: int) -> bool:
         if not self._frames:
-            return True  # the lead of the text
+            return True  # the text before the plan
         frame = self._frames.pop()
         if frame.kind == _ARRAY and frame.distinct:
             part = _canonical(self._text[frame.start : -1].decode().strip())
@@ -168,7 +168,7 @@ class UniquenessTracker:
 
 
 def _canonical(element: str) -> str:
-    """The same text for equal values: numbers and objects may be written in more than one way."""
+    """The same text for equal values; numbers and objects can be written in more than one way."""
     if element[:1] in ("{", "["):
         return json.dumps(_plain(json.loads(element)), sort_keys=True)
     return str(_plain(json.loads(element))) if element[:1] in "-0123456789" and element else element
@@ -183,12 +183,12 @@ def _plain(value: Any) -> Any:
 
 
 def _name(text: bytearray) -> str:
-    written = text.decode().strip()
-    return str(json.loads(written)) if written.startswith('"') else written
+    name = text.decode().strip()
+    return str(json.loads(name)) if name.startswith('"') else name
 
 
 def _parts(schema: Schema, key: str | None) -> Iterator[Schema]:
-    """What the value under the key of an object may be, or, without a key, an element of an array."""
+    """The possible schemas of an object's field, or, if `key` is None, of an array's element."""
     for variant in variants(schema):
         field = variant.get("properties", {}).get(key, variant.get("additionalProperties"))
         part = variant.get("items") if key is None else field

@@ -1,4 +1,4 @@
-"""What may follow: legal, distinct, in the canonical tokenisation; what must follow is appended at once."""
+"""Which tokens are legal next (valid, distinct, canonical), and which are forced."""
 
 from collections.abc import Callable
 from functools import cache
@@ -43,7 +43,7 @@ def constraint(kind: str, catalogue: Catalogue, notation: Notation, *, max_steps
 
 
 def wander(state: ConstraintState, rng: np.random.Generator, *, size: int, limit: int = 120) -> None:
-    """To the end with random scores that favour what ends a value."""
+    """Decode to the end with random scores that favour tokens which end a value."""
     while not state.ended:
         state.forced()
         if not state.ended and len(state.ids) < limit:
@@ -61,7 +61,7 @@ def wander(state: ConstraintState, rng: np.random.Generator, *, size: int, limit
 @both
 @pytest.mark.parametrize("notation", NOTATIONS)
 @pytest.mark.parametrize("seed", range(3))
-def test_every_walk_is_a_valid_plan_in_canonical_tokens(kind: str, notation: Notation, seed: int) -> None:
+def test_random_plans_are_valid_and_canonical(kind: str, notation: Notation, seed: int) -> None:
     rng, random = Random(seed), np.random.default_rng(seed)
     catalogue = random_tools(rng, 8) if seed else random_catalogue(rng, tools=10)
     tokenizer, constrained = TOKENIZERS[kind](), constraint(kind, catalogue, notation)
@@ -98,8 +98,8 @@ def test_every_generated_plan_is_legal_token_for_token_and_mostly_forced(kind: s
 
 
 @both
-def test_names_that_part_within_a_token_can_both_be_said(kind: str) -> None:
-    """What a grammar forces next is text, not the tokens that this text alone would have."""
+def test_names_that_differ_within_a_token_are_both_possible(kind: str) -> None:
+    """The grammar forces text; the tokens of that text depend on what follows."""
     names = ("getNeurologicalTestResults", "getNeuropsychiatricEvaluation")
     constrained = constraint(kind, catalogue_from_json([{"name": name} for name in names]), "calls", max_steps=2)
     assert [refusal(constrained, f"{first}()\n{then}()") for first in names for then in names] == [None] * 4
@@ -151,7 +151,7 @@ SETS = catalogue_from_json(
 
 @both
 @pytest.mark.parametrize("notation", NOTATIONS)
-def test_sets_of_few_values_are_filled_without_repeating_or_stranding(kind: str, notation: Notation) -> None:
+def test_sets_of_few_values_are_filled_without_repetition_or_dead_end(kind: str, notation: Notation) -> None:
     constrained, rng = constraint(kind, SETS, notation, max_steps=3), np.random.default_rng(0)
     seen = set()
     for _ in range(40):
@@ -179,7 +179,7 @@ FEW_VALUES: tuple[tuple[dict[str, Any], int], ...] = (
 
 @pytest.mark.parametrize(("items", "least"), FEW_VALUES, ids=str)
 def test_sets_are_filled_to_their_last_value(items: dict[str, Any], least: int) -> None:
-    """Against all odds: what ends a value, an array or a plan is all but never wanted."""
+    """Even if the scores disfavour every token that ends a value, an array or a plan."""
     schema = {"type": "array", "items": items, "uniqueItems": True, "minItems": least}
     inputs = {"type": "object", "properties": {"set": schema}, "required": ["set"]}
     catalogue = catalogue_from_json([{"name": "do", "inputSchema": inputs, "outputSchema": {"type": "null"}}])
@@ -205,8 +205,8 @@ def test_sets_are_filled_to_their_last_value(items: dict[str, Any], least: int) 
 
 @both
 @pytest.mark.parametrize("notation", NOTATIONS)
-def test_the_soonest_end_is_soon(kind: str, notation: Notation) -> None:
-    """From anywhere in a set of objects that could have a hundred elements."""
+def test_a_plan_can_be_ended_within_few_tokens(kind: str, notation: Notation) -> None:
+    """From any place in an array of objects that could have a hundred elements."""
     item = {"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": "string"}}, "required": ["id"]}
     many = {"type": "array", "items": item}
     inputs = {"type": "object", "properties": {"of": many, "to": {"type": "string"}}, "required": ["of", "to"]}
@@ -224,7 +224,7 @@ def test_the_soonest_end_is_soon(kind: str, notation: Notation) -> None:
 
 
 @both
-def test_where_no_token_is_canonical_plans_are_valid_and_it_is_counted(kind: str) -> None:
+def test_without_canonical_tokens_plans_are_valid_and_waivers_are_counted(kind: str) -> None:
     constrained = constraint(kind, SETS, "calls", max_steps=2)
     constrained.vocabulary.continues = lambda ids, token: False  # type: ignore[assignment]
     constrained.vocabulary.continuation = lambda ids, more: None  # type: ignore[method-assign]
@@ -235,8 +235,8 @@ def test_where_no_token_is_canonical_plans_are_valid_and_it_is_counted(kind: str
     assert state.copy().noncanonical_tokens == state.noncanonical_tokens
 
 
-def test_a_limit_of_the_engine_is_an_error_and_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In such a state llguidance allows the end token, whatever the plan so far."""
+def test_a_limit_of_the_grammar_engine_is_an_error_and_not_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a limit, llguidance allows the end token, whatever the plan so far."""
     catalogue = random_catalogue(Random(5), tools=100)
     for name, limit in (("max_grammar_size", 1000), ("step_max_items", 50), ("max_lexer_states", 10)):
         monkeypatch.setattr(
@@ -260,7 +260,7 @@ def test_a_grammar_is_compiled_once_for_the_same_catalogue() -> None:
     assert all(other is not compiled(first) for other in others)
 
 
-def test_copies_go_their_own_ways() -> None:
+def test_copies_are_independent() -> None:
     constrained = constraint("byte-level", catalogue_from_json([{"name": "a"}, {"name": "b"}]), "calls")
     state = constrained.start()
     state.append(TOKENIZERS["byte-level"]().encode("a", add_special_tokens=False)[0])

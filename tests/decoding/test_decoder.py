@@ -1,4 +1,4 @@
-"""The decoder says what a plain, slow one would say, faster; and its limits, batches, caches and searches hold."""
+"""The decoder gives the same plans as plain slow decoding, in fewer passes; limits, batches, caches and searches."""
 
 import itertools
 import math
@@ -12,7 +12,7 @@ import torch
 
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Catalogue
-from platypus.decoding import state as request
+from platypus.decoding import state as state_module
 from platypus.decoding.constraint import Constraint, ConstraintState
 from platypus.decoding.decoder import Decoder
 from platypus.decoding.kv_cache import CachedPrefix, weights_fingerprint
@@ -64,7 +64,7 @@ def logits_after(loaded: Loaded, ids: Sequence[int]) -> np.ndarray:
 
 
 def slowly(loaded: Loaded, constraint: Constraint, prompt: Sequence[int], limit: int) -> ConstraintState:
-    """One token at a time, nothing cached, nothing forced: of the legal tokens the one with the highest logit."""
+    """One token at a time, without cache and forced tokens: the legal token with the highest logit."""
     state = constraint.start()
     while not state.ended and len(state.ids) < limit:
         state.append(state.best(logits_after(loaded, [*prompt, *state.ids])))
@@ -72,7 +72,7 @@ def slowly(loaded: Loaded, constraint: Constraint, prompt: Sequence[int], limit:
 
 
 @pytest.mark.parametrize("notation", ["json", "calls"])
-def test_it_says_what_the_slow_way_says(loaded: Loaded, notation: Notation) -> None:
+def test_plans_equal_those_of_plain_decoding(loaded: Loaded, notation: Notation) -> None:
     prompt, constraint = parts(loaded, notation)
     quick = decoder(loaded, prompt, constraint)
     prompts = [prompt.ids(request) for request in REQUESTS]
@@ -87,7 +87,7 @@ def test_it_says_what_the_slow_way_says(loaded: Loaded, notation: Notation) -> N
             assert isinstance(read_plan(answer.text, notation, CATALOGUE), Plan)
 
 
-def test_forced_tokens_are_not_asked_for(loaded: Loaded) -> None:
+def test_forced_tokens_need_no_pass_of_the_model(loaded: Loaded) -> None:
     prompt, constraint = parts(loaded, "json")
     calls = 0
 
@@ -102,55 +102,55 @@ def test_forced_tokens_are_not_asked_for(loaded: Loaded) -> None:
     assert 0 < calls <= answer.decisions < 0.8 * answer.tokens
 
 
-class Told(Decoder):
-    """Says a given plan, and looks whether the model says the same at each of its tokens as without a cache."""
+class DictatedDecoder(Decoder):
+    """Decodes a given plan, and checks that the logits at each of its tokens are those without a cache."""
 
     plan: Sequence[int] = ()
     prompt: Sequence[int] = ()
-    passes = guessed = 0
+    passes = drafted = 0
 
-    def _logits(self, store: Any, rows: Any, guesses: Any) -> list[Any]:
-        (said,) = super()._logits(store, rows, guesses)
-        begun = len(rows[0].constraint.ids)
-        right = [a == b for a, b in zip(guesses[0], self.plan[begun:], strict=False)]
+    def _logits(self, store: Any, rows: Any, drafts: Any) -> list[Any]:
+        (logits,) = super()._logits(store, rows, drafts)
+        start = len(rows[0].constraint.ids)
+        right = [a == b for a, b in zip(drafts[0], self.plan[start:], strict=False)]
         for at in range(1 + len(list(itertools.takewhile(bool, right)))):
-            assert said[at] == pytest.approx(
-                logits_after(self._loaded, [*self.prompt, *self.plan[: begun + at]]), abs=1e-4
+            assert logits[at] == pytest.approx(
+                logits_after(self._loaded, [*self.prompt, *self.plan[: start + at]]), abs=1e-4
             )
-            said[at][self.plan[begun + at]] += 1e4
-        self.passes, self.guessed = self.passes + 1, self.guessed + len(guesses[0])
-        return [said]
+            logits[at][self.plan[start + at]] += 1e4
+        self.passes, self.drafted = self.passes + 1, self.drafted + len(drafts[0])
+        return [logits]
 
 
 @pytest.mark.parametrize("notation", ["json", "calls"])
-def test_values_that_are_copied_from_the_request_take_fewer_passes(loaded: Loaded, notation: Notation) -> None:
+def test_values_copied_from_the_request_take_fewer_passes(loaded: Loaded, notation: Notation) -> None:
     tools = catalogue_from_json([{"name": "say", "inputSchema": {"properties": {"text": {"type": "string"}}}}])
     prompt, constraint = parts(loaded, notation, tools)
-    said = "the tickets of ACME-123 (all of them!), in the current sprint"
-    wanted = print_plan(Plan((Step("say", {"text": said}), Step("say", {"text": "something else"}))), notation)
-    told = Told(loaded, constraint, [prompt.ids("List"), prompt.ids("sum")])
-    told.prompt = prompt.ids(f"Please say {said}, then something else.")
-    told.plan = [*constraint.vocabulary.encode(wanted), constraint.vocabulary.end]
-    (answer,) = told.decode([told.prompt], limits=DecodingLimits())
-    assert answer.text == wanted and answer.tokens == len(told.plan)
-    assert told.passes < 0.6 * answer.decisions and told.guessed > 0
+    text = "the tickets of ACME-123 (all of them!), in the current sprint"
+    wanted = print_plan(Plan((Step("say", {"text": text}), Step("say", {"text": "something else"}))), notation)
+    dictated = DictatedDecoder(loaded, constraint, [prompt.ids("List"), prompt.ids("sum")])
+    dictated.prompt = prompt.ids(f"Please say {text}, then something else.")
+    dictated.plan = [*constraint.vocabulary.encode(wanted), constraint.vocabulary.end]
+    (answer,) = dictated.decode([dictated.prompt], limits=DecodingLimits())
+    assert answer.text == wanted and answer.tokens == len(dictated.plan)
+    assert dictated.passes < 0.6 * answer.decisions and dictated.drafted > 0
 
 
-def test_what_earlier_plans_have_in_common_takes_fewer_passes(loaded: Loaded) -> None:
+def test_text_shared_with_earlier_plans_takes_fewer_passes(loaded: Loaded) -> None:
     tools = catalogue_from_json([
         {"name": name, "inputSchema": {"properties": {"text": {"type": "string"}, "loud": {"type": "boolean"}}}}
         for name in ("say", "sing")
     ])  # fmt: skip
     prompt, constraint = parts(loaded, "json", tools)
-    told = Told(loaded, constraint, [prompt.ids("List"), prompt.ids("sum")])
+    dictated = DictatedDecoder(loaded, constraint, [prompt.ids("List"), prompt.ids("sum")])
     passes = []
-    for said in ("12", "93", "57"):
-        wanted = print_plan(Plan((Step("sing", {"text": said, "loud": True}),)), "json")
-        told.passes, told.prompt = 0, prompt.ids("Nothing to copy.")
-        told.plan = [*constraint.vocabulary.encode(wanted), constraint.vocabulary.end]
-        (answer,) = told.decode([told.prompt], limits=DecodingLimits())
-        assert answer.text == wanted and answer.tokens == len(told.plan)
-        passes.append(told.passes)
+    for text in ("12", "93", "57"):
+        wanted = print_plan(Plan((Step("sing", {"text": text, "loud": True}),)), "json")
+        dictated.passes, dictated.prompt = 0, prompt.ids("Nothing to copy.")
+        dictated.plan = [*constraint.vocabulary.encode(wanted), constraint.vocabulary.end]
+        (answer,) = dictated.decode([dictated.prompt], limits=DecodingLimits())
+        assert answer.text == wanted and answer.tokens == len(dictated.plan)
+        passes.append(dictated.passes)
     assert passes[0] == passes[1] > 1.5 * passes[2]  # two must agree
 
 
@@ -165,7 +165,7 @@ def test_a_limit_ends_a_plan_at_the_soonest_valid_end(loaded: Loaded) -> None:
         assert isinstance(read_plan(answer.text, "json", CATALOGUE), Plan)
 
 
-def test_the_time_of_a_request_begins_when_its_turn_has_come(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_limit_of_a_request_counts_from_its_own_start(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     prompt, constraint = parts(loaded)
     quick = decoder(loaded, prompt, constraint)
     prompts = [prompt.ids(request) for request in REQUESTS]
@@ -173,14 +173,14 @@ def test_the_time_of_a_request_begins_when_its_turn_has_come(loaded: Loaded, mon
     looks = itertools.count()
     monkeypatch.setattr("platypus.decoding.decoder.time.monotonic", lambda: float(next(looks)))
     seconds = float(max(answer.decisions for answer in alone) + 2)
-    fresh = decoder(loaded, prompt, constraint)  # a decoder that said them before would guess, and round otherwise
+    fresh = decoder(loaded, prompt, constraint)  # the first one would draft from these plans, and round differently
     assert list(fresh.decode(prompts, limits=DecodingLimits(40, seconds), batch_size=1)) == alone
     assert any(
         answer.ended_by == "time" for answer in quick.decode(prompts, limits=DecodingLimits(40, 2.0), batch_size=1)
     )
 
 
-def test_two_streams_of_one_decoder_do_not_meet(loaded: Loaded) -> None:
+def test_two_streams_of_one_decoder_do_not_interfere(loaded: Loaded) -> None:
     prompt, constraint = parts(loaded)
     quick = decoder(loaded, prompt, constraint)
     prompts, limits = [prompt.ids("List"), prompt.ids("Sum up")], DecodingLimits(max_new_tokens=40)
@@ -204,7 +204,7 @@ def test_closing_the_stream_cancels(loaded: Loaded) -> None:
     assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(texts)) and len(texts) > 2
 
 
-def test_drawn_plans_are_valid_and_follow_from_the_seed(loaded: Loaded) -> None:
+def test_sampled_plans_are_valid_and_depend_on_the_seed_alone(loaded: Loaded) -> None:
     prompt, constraint = parts(loaded)
     quick = decoder(loaded, prompt, constraint)
     prompts = [prompt.ids(request) for request in REQUESTS]
@@ -220,19 +220,19 @@ def test_drawn_plans_are_valid_and_follow_from_the_seed(loaded: Loaded) -> None:
 
 
 def enumerated(loaded: Loaded, constraint: Constraint, prompt: Sequence[int]) -> dict[str, float]:
-    """Every plan with its probability, by following each legal token."""
-    found: dict[str, float] = {}
-    open_walks = [(0.0, constraint.start())]
-    while open_walks:
-        log, state = open_walks.pop()
+    """Every plan with its probability, by following every legal token."""
+    probabilities: dict[str, float] = {}
+    open_states = [(0.0, constraint.start())]
+    while open_states:
+        log, state = open_states.pop()
         if state.ended:
-            found[state.text] = math.exp(log)
+            probabilities[state.text] = math.exp(log)
             continue
         for token, more in zip(*state.distribution(logits_after(loaded, [*prompt, *state.ids])), strict=True):
             after = state.copy()
             after.append(token)
-            open_walks.append((log + float(more), after))
-    return found
+            open_states.append((log + float(more), after))
+    return probabilities
 
 
 def test_the_best_plans_are_those_of_an_enumeration(loaded: Loaded) -> None:
@@ -249,38 +249,41 @@ def test_the_best_plans_are_those_of_an_enumeration(loaded: Loaded) -> None:
 
 
 def test_beams_find_likely_plans(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of them where none is left behind; with one beam the plan that the best token each time makes."""
+    """All plans if none is pruned; with one beam, the greedy plan."""
     prompt, constraint = parts(loaded, "calls", TWO, max_steps=2)
     ids, limits = prompt.ids("a, then b"), DecodingLimits(max_new_tokens=60)
     every = enumerated(loaded, constraint, ids)
     with monkeypatch.context() as patched:
-        patched.setattr(request, "UNLIKELY", -math.inf)
-        found = decoder(loaded, prompt, constraint).likely(ids, len(every), limits=limits)
-    assert {plan.text for plan in found} == every.keys() and len(found) == len(every)
-    assert all(0 < plan.probability <= every[plan.text] * 1.001 for plan in found)  # less, beside what is not canonical
-    assert [plan.probability for plan in found] == sorted((plan.probability for plan in found), reverse=True)
+        patched.setattr(state_module, "UNLIKELY", -math.inf)
+        plans = decoder(loaded, prompt, constraint).likely(ids, len(every), limits=limits)
+    assert {plan.text for plan in plans} == every.keys() and len(plans) == len(every)
+    # a probability is lower where tokens are not canonical
+    assert all(0 < plan.probability <= every[plan.text] * 1.001 for plan in plans)
+    assert [plan.probability for plan in plans] == sorted((plan.probability for plan in plans), reverse=True)
     (one,) = decoder(loaded, prompt, constraint).likely(ids, 1, limits=limits)
     (greedy,) = decoder(loaded, prompt, constraint).decode([ids], limits=limits)
     assert (one.text, one.tokens, one.decisions) == (greedy.text, greedy.tokens, greedy.decisions)
     assert one.probability == pytest.approx(greedy.probability, rel=1e-4)
     two = decoder(loaded, prompt, constraint).likely(ids, 2, limits=limits)
     assert len(two) == 2 and {plan.text for plan in two} < every.keys()
-    assert two[0].probability >= 0.9999 * one.probability  # beams side by side differ from one in the last digits
+    assert two[0].probability >= 0.9999 * one.probability  # in a batch, the last digits differ
     short = decoder(loaded, prompt, constraint).likely(ids, 3, limits=DecodingLimits(max_new_tokens=2))
     assert short and {plan.text for plan in short} <= every.keys()
     assert "length" in {plan.ended_by for plan in short} <= {"model", "length"}
 
 
-def test_the_prefix_is_kept_on_disk_for_the_same_model_and_catalogue_alone(loaded: Loaded, tmp_path: Path) -> None:
+def test_a_prefix_on_disk_is_used_only_for_the_same_model_and_catalogue(loaded: Loaded, tmp_path: Path) -> None:
     prompt, constraint = parts(loaded)
     fresh = decoder(loaded, prompt, constraint, tmp_path)
     (path,) = tmp_path.iterdir()
-    kept = decoder(loaded, prompt, constraint, tmp_path)
-    assert kept.prefix.ids == fresh.prefix.ids
-    for a, b in zip(kept.prefix.layers, fresh.prefix.layers, strict=True):
+    reloaded = decoder(loaded, prompt, constraint, tmp_path)
+    assert reloaded.prefix.ids == fresh.prefix.ids
+    for a, b in zip(reloaded.prefix.layers, fresh.prefix.layers, strict=True):
         assert torch.equal(a[0], b[0]) and torch.equal(a[1], b[1])
     limits = DecodingLimits(max_new_tokens=40)
-    assert list(kept.decode([prompt.ids("x")], limits=limits)) == list(fresh.decode([prompt.ids("x")], limits=limits))
+    assert list(reloaded.decode([prompt.ids("x")], limits=limits)) == list(
+        fresh.decode([prompt.ids("x")], limits=limits)
+    )
     fingerprint = weights_fingerprint(loaded, fresh.prefix.ids)
     assert CachedPrefix.load(path, fingerprint="0" * 16, device=loaded.device) is None
     path.write_bytes(path.read_bytes()[:100])

@@ -1,4 +1,4 @@
-"""Requests side by side behind one prefix see what they would see alone, however they come, part, go and are moved."""
+"""Requests after a common prefix get the logits that they get alone, however they join, branch, leave and move."""
 
 from pathlib import Path
 from random import Random
@@ -28,46 +28,46 @@ def alone(loaded: Loaded, ids: list[int]) -> np.ndarray:
 def read(
     loaded: Loaded, store: BatchCache, owns: list[CacheSlots], chunks: list[list[int]]
 ) -> tuple[list[CacheSlots], np.ndarray]:
-    """One pass over a chunk of each row: what the rows have then, and the logits at the end of each."""
+    """One pass over a chunk of each row; returns the rows' new slots and the logits after each chunk."""
     counts = [len(chunk) for chunk in chunks]
     positions = [own.read + i for own, count in zip(owns, counts, strict=True) for i in range(count)]
-    taken = store.take(owns, counts)
+    reservation = store.take(owns, counts)
     output = loaded.model(
         input_ids=torch.tensor([[token for chunk in chunks for token in chunk]]),
         position_ids=torch.tensor([positions]),
-        attention_mask=taken.mask,
+        attention_mask=reservation.mask,
         past_key_values=store,
         use_cache=True,
     )
-    return taken.owns, np.asarray(output.logits[0, np.cumsum(counts) - 1])
+    return reservation.owns, np.asarray(output.logits[0, np.cumsum(counts) - 1])
 
 
-def test_rows_of_any_lengths_come_and_go_and_see_their_own_alone(loaded: Loaded) -> None:
+def test_rows_of_any_length_join_and_leave_and_see_only_themselves(loaded: Loaded) -> None:
     rng = Random(0)
     prefix = [rng.randrange(3, VOCABULARY) for _ in range(40)]
     store = BatchCache(CachedPrefix.compute(loaded, prefix))
     rows: list[tuple[CacheSlots, list[int]]] = []
     moved = 0
     for _ in range(30):
-        if len(rows) < 4:  # some leave the prefix early
+        if len(rows) < 4:  # some share only a part of the prefix
             begin = rng.choice((40, 40, 0, 17))
             rows.append((CacheSlots(begin), prefix[:begin]))
         chunks = [[rng.randrange(3, VOCABULARY) for _ in range(rng.choice((1, 1, 3, 20)))] for _ in rows]
         owns, logits = read(loaded, store, [own for own, _ in rows], chunks)
         rows = [(own, ids + chunk) for own, (_, ids), chunk in zip(owns, rows, chunks, strict=True)]
-        for (own, ids), said in zip(rows, logits, strict=True):
+        for (own, ids), row_logits in zip(rows, logits, strict=True):
             assert own.read == len(ids)
-            assert said == pytest.approx(alone(loaded, ids), abs=1e-4)
+            assert row_logits == pytest.approx(alone(loaded, ids), abs=1e-4)
         rng.shuffle(rows)
         rows = [row for row in rows if rng.random() < 0.8]
         if rows and store.waste([own for own, _ in rows]) > 0:
             moved += 1
-            kept = store.keep([own for own, _ in rows])
-            rows = [(own, ids) for own, (_, ids) in zip(kept, rows, strict=True)]
+            moved_owns = store.keep([own for own, _ in rows])
+            rows = [(own, ids) for own, (_, ids) in zip(moved_owns, rows, strict=True)]
     assert moved > 2
 
 
-def test_continuations_share_what_they_have_in_common(loaded: Loaded) -> None:
+def test_continuations_share_their_common_beginning(loaded: Loaded) -> None:
     prefix, common = list(range(10, 30)), [7, 8, 9]
     store = BatchCache(CachedPrefix.compute(loaded, prefix))
     (parent,), _ = read(loaded, store, [CacheSlots(20)], [common])
@@ -78,7 +78,7 @@ def test_continuations_share_what_they_have_in_common(loaded: Loaded) -> None:
     assert logits[1] == pytest.approx(alone(loaded, [*prefix, *common, 40, 45]), abs=1e-4)
 
 
-def test_the_prefix_is_stored_once_and_stays_as_it_is(loaded: Loaded) -> None:
+def test_the_prefix_stays_unchanged(loaded: Loaded) -> None:
     computed = CachedPrefix.compute(loaded, list(range(10, 30)))
     store = BatchCache(computed)
     for _ in range(3):

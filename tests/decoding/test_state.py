@@ -1,4 +1,4 @@
-"""One request, decoded with logits made up for each prefix: with drafts or without, and what its limits do."""
+"""One request, decoded with random logits instead of a model: drafts, limits, beams."""
 
 import math
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ def logits_after(ids: Sequence[int], seed: int) -> NDArray[np.float32]:
 
 
 def read(state: DecodingState, draft: Sequence[int], seed: int, *, temperature: float = 0.0) -> None:
-    """One pass of the made-up model over what is unread and the draft."""
+    """One pass of the random model over the unread tokens and the draft."""
     plan = state.constraint.ids.copy()
     state.slots = CacheSlots(0, np.arange(len(state.request) + len(plan) + len(draft)))
     logits = [logits_after([*plan, *draft[:count]], seed) for count in range(len(draft) + 1)]
@@ -71,10 +71,10 @@ def test_drafts_change_the_number_of_passes_and_nothing_else(seed: int, temperat
         rng, drafted, fewer = Random(seed), new_state(), 0
         drafted.append_forced()
         while not drafted.constraint.ended:
-            begun = len(drafted.constraint.ids)
+            start = len(drafted.constraint.ids)
             draft = [
                 token if rng.random() < right else rng.randrange(3, SIZE)
-                for token in plain.constraint.ids[begun : begun + rng.randint(0, 6)]
+                for token in plain.constraint.ids[start : start + rng.randint(0, 6)]
             ]
             read(drafted, draft, seed, temperature=temperature)
             fewer += 1

@@ -1,4 +1,4 @@
-"""Equal elements and keys are noticed as soon as they stand there, and nothing else is."""
+"""Equal elements and keys are noticed as soon as they are complete, and nothing else is."""
 
 from random import Random
 
@@ -44,7 +44,7 @@ BAD = (
 
 
 @pytest.mark.parametrize("notation", ["json", "calls"])
-def test_equal_elements_are_noticed_at_the_end_of_the_second(notation: Notation) -> None:
+def test_equal_elements_are_noticed_at_the_end_of_the_second_one(notation: Notation) -> None:
     first = step("do", "list", ["x", "y"])
     for good in GOOD:
         assert UniquenessTracker(TOOLS, notation).read(print_plan(Plan((first, good, good)), notation).encode()), str(
@@ -58,7 +58,7 @@ def test_equal_elements_are_noticed_at_the_end_of_the_second(notation: Notation)
 
 
 @pytest.mark.parametrize("notation", ["json", "calls"])
-def test_a_key_may_stand_once_in_an_object(notation: Notation) -> None:
+def test_a_key_may_occur_once_in_an_object(notation: Notation) -> None:
     value = '{"a": {"b": 1}, "b": 2, "a": 3}'
     plan = Plan((step("ns:do", "list", "VALUE"),))
     text = print_plan(plan, notation).replace('"VALUE"', value)
@@ -67,7 +67,7 @@ def test_a_key_may_stand_once_in_an_object(notation: Notation) -> None:
 
 
 @pytest.mark.parametrize("notation", ["json", "calls"])
-def test_copies_go_their_own_ways_and_pieces_may_be_of_any_size(notation: Notation) -> None:
+def test_copies_are_independent_and_pieces_may_have_any_size(notation: Notation) -> None:
     rng = Random(0)
     for value, verdict in ((["a", "b"], True), (["é", "é"], False)):
         text = print_plan(Plan((step("do", "list", value),)), notation).encode()
@@ -83,7 +83,7 @@ def test_copies_go_their_own_ways_and_pieces_may_be_of_any_size(notation: Notati
 
 
 @pytest.mark.parametrize("notation", ["json", "calls"])
-def test_only_the_arrays_that_ask_for_it_are_kept_distinct(notation: Notation) -> None:
+def test_only_arrays_with_unique_items_must_have_distinct_elements(notation: Notation) -> None:
     plain = {"type": "array"}
     box = {"type": "object", "properties": {"set": SET, "list": plain}, "additionalProperties": SET}
     arguments = {"box": box, "boxes": {"type": "array", "items": box}, "sets": {"anyOf": [{"type": "integer"}, SET]}}
@@ -102,20 +102,20 @@ def test_only_the_arrays_that_ask_for_it_are_kept_distinct(notation: Notation) -
 
 
 def settled(tools: Catalogue, *values: object) -> str:
-    """The text of a call, with a bar wherever all that is begun can be ended."""
+    """The text of a call, with a bar wherever everything that is begun can be completed."""
     text = print_plan(Plan((step("do", "list", list(values)),)), "calls")
-    reader, said = UniquenessTracker(tools, "calls"), ""
+    reader, marked = UniquenessTracker(tools, "calls"), ""
     for byte in text.encode():
         reader.read(bytes([byte]))
-        said += chr(byte) + ("|" if reader.is_settled else "")
-    return said.replace("|", "", text.index("["))  # before the set all is
+        marked += chr(byte) + ("|" if reader.is_settled else "")
+    return marked.replace("|", "", text.index("["))  # before the set that is always so
 
 
-def test_it_watches_within_a_set() -> None:
+def test_it_is_unsettled_within_a_set() -> None:
     assert settled(TOOLS, "a", "b") == 'do(list=["a", "b"]|)|'
 
 
-def test_before_an_element_that_a_set_must_have_nothing_has_to_be_shown() -> None:
+def test_it_is_settled_before_an_element_that_a_set_still_needs() -> None:
     least = {**SET, "minItems": 2}
     tools = catalogue_from_json([{"name": "do", "inputSchema": {"type": "object", "properties": {"list": least}}}])
     assert settled(tools, 1, 2, 3) == "do(list=[|1,| |2, 3]|)|"

@@ -1,4 +1,4 @@
-"""Tokens as bytes; which token continues the tokenisation that the tokenizer itself would give."""
+"""Tokens as bytes, and which tokens continue the tokenizer's own tokenisation of a text."""
 
 from collections.abc import Callable
 from functools import cache
@@ -41,7 +41,7 @@ both = pytest.mark.parametrize("kind", ["byte-level", "sentencepiece"])
 
 @both
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_tokenisation_continues_itself_and_few_tokens_decide_it(kind: str, text: str) -> None:
+def test_a_canonical_tokenisation_is_accepted_and_few_tokens_decide(kind: str, text: str) -> None:
     words = vocabulary(kind)
     ids, recent = words.encode(text), ()
     assert words.decode(ids).decode() == words.lead + text
@@ -53,8 +53,8 @@ def test_a_tokenisation_continues_itself_and_few_tokens_decide_it(kind: str, tex
 
 @both
 @pytest.mark.parametrize("text", TEXTS)
-def test_what_the_tokenizer_would_not_say_does_not_continue_it(kind: str, text: str) -> None:
-    """Against the plain way: the whole beginning is encoded again, with each token of whole characters after it."""
+def test_a_token_continues_a_tokenisation_only_if_the_tokenizer_gives_it(kind: str, text: str) -> None:
+    """Compare with the slow way: encode the whole beginning again with each token of whole characters after it."""
     words, rng = vocabulary(kind), Random(0)
     ids = words.encode(text)
     for place in sorted(rng.sample(range(1, len(ids)), min(12, len(ids) - 1))):
@@ -62,16 +62,16 @@ def test_what_the_tokenizer_would_not_say_does_not_continue_it(kind: str, text: 
         for token in ids[:place]:
             recent = words.recent((*recent, token))
         for token in rng.sample(range(3, words.tokens.vocab_size), 60):
-            said = words.decode((*ids[:place], token))
+            data = words.decode((*ids[:place], token))
             try:
-                whole = said.decode().removeprefix(words.lead)
+                text_so_far = data.decode().removeprefix(words.lead)
             except UnicodeDecodeError:
                 continue
-            assert words.continues(recent, token) is (words.encode(whole) == (*ids[:place], token)), (text, place)
+            assert words.continues(recent, token) is (words.encode(text_so_far) == (*ids[:place], token)), (text, place)
 
 
-def test_a_byte_that_no_text_needs_continues_nothing() -> None:
-    """`é` has a piece of its own, so its bytes are never said one by one; `ß` has none."""
+def test_a_byte_token_of_a_character_with_its_own_token_continues_nothing() -> None:
+    """`é` has its own token, so its bytes are never used one by one; `ß` has none."""
     words = vocabulary("sentencepiece")
     single = {words.token(token): token for token in range(words.tokens.vocab_size) if len(words.token(token)) == 1}
     begin = words.encode("gr")
@@ -81,16 +81,16 @@ def test_a_byte_that_no_text_needs_continues_nothing() -> None:
     assert [words.token(token) for token in words.encode("grß")[-2:]] == [b"\xc3", b"\x9f"]
 
 
-def test_of_tokens_with_the_same_bytes_the_one_that_is_given_is_usable() -> None:
+def test_of_tokens_with_the_same_bytes_only_the_canonical_one_is_usable() -> None:
     words = vocabulary("sentencepiece")
-    alike = [token for token in range(words.tokens.vocab_size) if words.token(token) == b"a"]
-    assert len(alike) == 2
-    assert [token for token in alike if words.usable[token]] == [words.encode("xa")[-1]]
+    same_bytes = [token for token in range(words.tokens.vocab_size) if words.token(token) == b"a"]
+    assert len(same_bytes) == 2
+    assert [token for token in same_bytes if words.usable[token]] == [words.encode("xa")[-1]]
     assert words.usable[words.end]
 
 
 @both
-def test_what_ends_most_comes_first(kind: str) -> None:
+def test_tokens_that_end_most_come_first(kind: str) -> None:
     words = vocabulary(kind)
     tokens = np.arange(words.tokens.vocab_size)
     outside = [words.token(token) for token in words.soonest(tokens, in_text=False)]
@@ -101,17 +101,17 @@ def test_what_ends_most_comes_first(kind: str) -> None:
 
 
 @both
-def test_words_begin_with_a_space_and_something_else(kind: str) -> None:
+def test_a_word_starts_with_a_space_and_something_else(kind: str) -> None:
     words = vocabulary(kind)
     ids = words.encode('a "b"  c')
-    begins = [
+    word_starts = [
         words.decode(ids[place:]).decode() for place in range(1, len(ids)) if words.last_word(ids[: place + 1]) == place
     ]
-    assert begins[0].startswith(' "') and begins[-1] == " c"
+    assert word_starts[0].startswith(' "') and word_starts[-1] == " c"
 
 
 @both
-def test_tokens_that_begin_alike_are_one_way_to_go_on(kind: str) -> None:
+def test_of_tokens_with_the_same_first_byte_one_is_taken(kind: str) -> None:
     words = vocabulary(kind)
     tokens = np.array([token for token in range(words.tokens.vocab_size) if words.token(token)[:1] in (b"t", b'"')])
     assert len(tokens) > 5

@@ -1,6 +1,6 @@
 """The grammar of a catalogue's valid plans, in parametric Lark for llguidance.
 
-Knows no tokenizer.
+This package knows no tokenizer.
 
     strings.py          strings with a pattern, a format or a length
     literals.py         a schema → the rules of its literals

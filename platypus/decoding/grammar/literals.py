@@ -1,11 +1,10 @@
-"""Grammar rules for the literals of a schema, as Lark for llguidance: what may stand as a value, in canonical JSON.
+"""Grammar rules for the literals that a schema allows, as Lark for llguidance, in canonical JSON.
 
-Text is what `json.dumps(…, ensure_ascii=False)` writes: one space after `,` and `:`, no needless escape. Everything
-that the rules derive is allowed by the schema, but for two equal elements or keys, which
-`platypus.decoding.constraint` forbids.
-Some allowed literals are left out: keys beside an object's declared ones, text with `"` or `\\` where there is a
-pattern or format, numbers with more than 15 digits before or 20 after the point, arrays of more than 100 elements,
-nesting in "anything" beyond 6 levels. Knows no references.
+Text is what `json.dumps(…, ensure_ascii=False)` writes: one space after `,` and `:`, no needless escape. The schema
+allows all that the rules derive, except two equal elements or keys, which `platypus.decoding.constraint` forbids.
+Some allowed literals are left out: keys that an object does not declare, text with `"` or `\\` if it has a pattern or
+format, numbers with more than 15 digits before or 20 after the point, arrays of more than 100 elements, nesting in
+"anything" beyond 6 levels. This module knows no references.
 """
 
 import json
@@ -26,7 +25,7 @@ from platypus.plan.plan import MARK
 MAX_ITEMS = 100
 MAX_ANY_DEPTH = 6
 LARGEST = 10**15
-MAX_SCHEMA_DEPTH = 20  # with the depth of "anything" still below the 32 that a plan allows
+MAX_SCHEMA_DEPTH = 20  # with the nesting of "anything", still below the 32 levels that a plan allows
 
 _INTEGER = r"-?[1-9][0-9]{0,14}|0"
 _FRACTION = r"(0|[0-9]{0,19}[1-9])"
@@ -36,11 +35,11 @@ _NUMBER = rf"0|-?(0\.{_FRACTION}|[1-9][0-9]{{0,14}}(\.{_FRACTION})?)|-?[1-9](\.[
 _OF_STRINGS = ("pattern", "minLength", "maxLength", "format")
 _OF_ARRAYS = ("minItems", "maxItems", "uniqueItems")
 _OF_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
-_SAID = ("title", "description", "default", "examples", "readOnly", "writeOnly", "deprecated", "$comment")
+_ANNOTATIONS = ("title", "description", "default", "examples", "readOnly", "writeOnly", "deprecated", "$comment")
 
 
 class Rules:
-    """The rules of a grammar under construction; the same body is written once."""
+    """The rules of a grammar under construction; equal bodies share one rule."""
 
     SELF = "\0"  # stands for the rule's own name in its body
 
@@ -49,9 +48,9 @@ class Rules:
         self._counted: set[str] = set()
 
     def add(self, kind: str, body: str, *, counted: bool = False) -> str:
-        """The name of the rule, or of the terminal if `kind` is upper case, with this body.
+        """The name of the rule with this body, or of the terminal if `kind` is upper case.
 
-        A counted rule has a parameter, `_` in its body.
+        A `counted` rule has a parameter, written `_` in its body.
         """
         name = self._names.setdefault(body, f"{kind}{len(self._names)}")
         if counted:
@@ -59,7 +58,7 @@ class Rules:
         return name
 
     def define(self, name: str, body: str) -> str:
-        """A counted rule of a chosen name, that other rules may use before."""
+        """Add a counted rule with a fixed name, which other rules may already use; returns the name."""
         self._counted.add(name)
         return self._names.setdefault(body, name)
 
@@ -77,21 +76,21 @@ def quoted(text: str) -> str:
 
 
 def meaning(schema: Schema) -> dict[str, Any]:
-    """The schema without what it says to people."""
-    return {key: value for key, value in schema.items() if key not in _SAID}
+    """The schema without its annotations, such as `title` and `description`."""
+    return {key: value for key, value in schema.items() if key not in _ANNOTATIONS}
 
 
 class Literals:
-    """The literals of schemas, as rules added to a grammar; with markers, one of these may stand for any text."""
+    """Adds the literals of schemas to a grammar. With `markers`, a marker may stand in place of free text."""
 
     def __init__(self, rules: Rules, *, markers: bool = False) -> None:
         self._rules, self._markers = rules, markers
         self._known: dict[str, str | None] = {}
 
     def rule(self, schema: Schema, where: str, *, depth: int = 0) -> str | None:
-        """The rule of the schema's literals; None when there are none.
+        """The name of the rule for the schema's literals; None if there are none.
 
-        Raises CatalogueError for a schema that no grammar can hold to.
+        Raises CatalogueError for a schema that a grammar cannot express.
         """
         if depth > MAX_SCHEMA_DEPTH:
             raise CatalogueError(f"is nested deeper than {MAX_SCHEMA_DEPTH}", where=where, remedy="Make it flatter.")
@@ -102,7 +101,7 @@ class Literals:
         return self._known[key]
 
     def items(self, schema: Schema, element: str | None) -> str | None:
-        """An array of such elements, within the schema's limits; `element` may be a rule with a parameter."""
+        """The body of an array of `element`s within the schema's limits, or None; `element` may have a parameter."""
         least, most = schema.get("minItems", 0), min(schema.get("maxItems", MAX_ITEMS), MAX_ITEMS)
         if least > most or (element is None and least):
             return None
@@ -159,7 +158,7 @@ class Literals:
         for key, others, bound in (("minimum", least, -LARGEST), ("maximum", most, LARGEST)):
             if not limits.keys() & set(others):
                 limits[key] = bound
-        if kind == "number":  # so that rounding does not move a text across a limit
+        if kind == "number":  # so that rounding cannot move a number across a limit
             limits.setdefault("multipleOf", 0.000001)
         body = f"%json {json.dumps({'type': kind, **limits})}"
         return None if LLMatcher.validate_grammar(f"start: {body}") else self._rules.add("v", body)
@@ -191,7 +190,7 @@ class Literals:
         return self._rules.add("v", f'"{{" {begin} "}}"')
 
     def _free_object(self, values: Any, where: str, depth: int) -> str:
-        """An object of any keys."""
+        """The rule of an object with any keys."""
         schema = values if isinstance(values, Mapping) else {} if values else None
         element = None if schema is None else self.rule(schema, where, depth=depth + 1)
         if element is None:
@@ -200,7 +199,7 @@ class Literals:
         return self._rules.add("v", f'"{{" ({field} (", " {field}){{0,{MAX_ITEMS}}})? "}}"')
 
     def _anything(self) -> str:
-        """Any JSON value; the parameter counts how deep it is nested."""
+        """The rule of any JSON value; its parameter counts the nesting."""
         own, deeper = Rules.SELF, f"%if lt(_, {MAX_ANY_DEPTH})"
         text, number = self._text(), self._number({}, "number")
         elements = self._rules.add("e", f'any::_ | any::_ ", " {own}::_', counted=True)
@@ -225,7 +224,7 @@ def disjunction(conditions: Sequence[str]) -> str:
 
 
 def _kind(schema: Schema) -> str | None:
-    """The type of a variant, or the one that its limits speak of."""
+    """The type of a variant, or the type that its limits imply."""
     if "type" in schema:
         return str(schema["type"])
     if any(key in schema for key in _OF_STRINGS):
@@ -236,30 +235,31 @@ def _kind(schema: Schema) -> str | None:
 
 
 def _exclusive(schema: Schema, where: str) -> list[Schema]:
-    """The variants; of a `oneOf` those whose type no other has, because a value must fit one alone.
+    """The variants; of a `oneOf`, only those whose type no other variant has, because a value must fit exactly one.
 
-    Raises CatalogueError where a variant contradicts what stands beside `anyOf`, since both would hold.
+    Raises CatalogueError where a variant contradicts a key beside `anyOf`, since both would apply.
     """
     branches = schema.get("anyOf") or schema.get("oneOf") or ()
     outer = {key: value for key, value in meaning(schema).items() if key not in ("anyOf", "oneOf")}
     for branch in branches:
-        twice = [key for key in outer if key != "type" and branch.get(key, outer[key]) != outer[key]]
-        if twice or branch.get("type", outer.get("type")) != outer.get("type", branch.get("type")):
+        contradicting = [key for key in outer if key != "type" and branch.get(key, outer[key]) != outer[key]]
+        if contradicting or branch.get("type", outer.get("type")) != outer.get("type", branch.get("type")):
             raise CatalogueError(
-                f"{(twice or ['type'])[0]!r} stands beside anyOf and differs within it",
+                f"{(contradicting or ['type'])[0]!r} differs between anyOf and the schema around it",
                 where=where,
-                remedy="Write it within the alternatives only.",
+                remedy="Write it only within the alternatives.",
             )
-    found = list(variants(schema))
+    all_variants = list(variants(schema))
     if "oneOf" not in schema or "anyOf" in schema:
-        return found
-    kinds = ["number" if _kind(variant) == "integer" else _kind(variant) for variant in found]
-    alone = [v for v, kind in zip(found, kinds, strict=True) if kinds.count(kind) == 1 and None not in kinds]
-    return [v for v in found if v in alone or "enum" in v or "const" in v]  # listed values are checked one by one
+        return all_variants
+    kinds = ["number" if _kind(variant) == "integer" else _kind(variant) for variant in all_variants]
+    alone = [v for v, kind in zip(all_variants, kinds, strict=True) if kinds.count(kind) == 1 and None not in kinds]
+    # listed values are checked one by one elsewhere
+    return [v for v in all_variants if v in alone or "enum" in v or "const" in v]
 
 
 def _capacity(schema: Schema, wanted: int) -> int:
-    """How many different values there are at least; `wanted` where there are more."""
+    """A lower bound on the number of different values, at most `wanted`."""
     by_kind: dict[str, int] = {}
     for variant in _exclusive(schema, ""):
         kind = _kind(variant) or "anything"
@@ -267,16 +267,16 @@ def _capacity(schema: Schema, wanted: int) -> int:
             values = variant["enum"] if "enum" in variant else [variant["const"]]
             plain = [float(value) if type(value) is int else value for value in values]
             allowed = {json.dumps(value, sort_keys=True) for value in plain if literal_problem(schema, value) is None}
-            found = sum(MARK not in text for text in allowed)
+            count = sum(MARK not in text for text in allowed)
         else:
-            found = _capacity_of(variant, kind, wanted)
+            count = _capacity_of(variant, kind, wanted)
         kind = "number" if kind == "integer" else kind
-        by_kind[kind] = max(by_kind.get(kind, 0), found)  # alternatives of one type may have values in common
+        by_kind[kind] = max(by_kind.get(kind, 0), count)  # alternatives of one type may share values
     return min(sum(by_kind.values()), wanted)
 
 
 def _capacity_of(schema: Schema, kind: str, wanted: int) -> int:
-    """The same for a schema of one type that lists no values."""
+    """The same for a schema of one type without listed values."""
     match kind:
         case "boolean" | "null":
             return 2 if kind == "boolean" else 1
@@ -287,10 +287,10 @@ def _capacity_of(schema: Schema, kind: str, wanted: int) -> int:
             return wanted if terminal is None else count_texts(terminal, wanted)
         case "array":
             least, most = schema.get("minItems", 0), min(schema.get("maxItems", MAX_ITEMS), MAX_ITEMS)
-            items, total, ways = _capacity(schema.get("items", {}), wanted), 0, 1
+            items, total, arrays = _capacity(schema.get("items", {}), wanted), 0, 1
             for length in range(most + 1):
-                total += ways if length >= least else 0
-                ways = min(ways * max(0, items - length if schema.get("uniqueItems") else items), wanted)
+                total += arrays if length >= least else 0
+                arrays = min(arrays * max(0, items - length if schema.get("uniqueItems") else items), wanted)
             return total
         case "object" if schema.get("properties"):
             optional = schema["properties"].keys() - set(schema.get("required", ()))
@@ -304,7 +304,7 @@ def _capacity_of(schema: Schema, kind: str, wanted: int) -> int:
 
 
 def _multiples(schema: Schema, *, whole: bool, most: int) -> int:
-    """How many numbers are within the limits, `most` if there are more."""
+    """How many numbers are within the limits, at most `most`."""
     step = Fraction(str(schema.get("multipleOf", 1 if whole else 0.000001)))
     step = Fraction(step.numerator) if whole else step
 

@@ -1,14 +1,14 @@
 """A catalogue as the grammar of exactly its valid plans, in parametric Lark for llguidance.
 
-The 64-bit parameter of the rules holds, for each step that is written, the class of its output in a field of its own.
-Outputs that fit the same arguments by the same paths are one class. So `$$PREV[s]` stands only where field s holds a
-class that fits, and a tool whose required argument has no literals only where some earlier output fits it: no prefix
-of a plan is a dead end. Arguments come in catalogue order. The syntax is that of
-github.com/guidance-ai/llguidance, docs/parametric.md.
+The rules have a 64-bit parameter, with one field for each step: the class of its output. Outputs that fit the same
+arguments by the same paths are one class. `$$PREV[s]` is allowed only where field s holds a class that fits. A tool
+whose required argument has no literals is allowed only after a step whose output fits it, so no prefix of a plan is a
+dead end. Arguments come in catalogue order. The syntax is that of github.com/guidance-ai/llguidance,
+docs/parametric.md.
 
-What no such grammar can count, equal elements of a `uniqueItems` array and equal keys, and which markers a request
-has, is left to `platypus.decoding.constraint`; an
-index in a reference has at most three digits, and a field name that no schema declares is ASCII.
+Such a grammar cannot check equal elements of a `uniqueItems` array, equal keys, or which markers a request has:
+`platypus.decoding.constraint` does. An index in a reference has at most three digits, and a field name that no schema
+declares is ASCII.
 """
 
 import json
@@ -26,7 +26,7 @@ from platypus.errors import CatalogueError
 from platypus.plan.notation import Notation, print_name
 
 PARAMETER_BITS = 64
-SECONDS = 60.0  # how long it may take to write a grammar: those of real catalogues take well under one
+SECONDS = 60.0  # time limit for writing a grammar; real catalogues take well under one second
 
 _FIELD = re.compile(r"[\w$-]+(?: [\w$-]+)*")
 _ANY_FIELD = r"[A-Za-z0-9_$-]+( [A-Za-z0-9_$-]+)*"
@@ -36,7 +36,7 @@ _INDEX = r"\.(0|[1-9][0-9]{0,2})"
 
 @dataclass(frozen=True)
 class Grammar:
-    """The Lark text, and the sizes that its parameter has to hold: steps, classes of outputs, bits for each step."""
+    """The Lark text, and what its parameter holds: the number of steps, of output classes, and of bits per step."""
 
     lark: str
     steps: int
@@ -45,14 +45,14 @@ class Grammar:
 
 
 class _Part(NamedTuple):
-    """A part of an output: the expression of the paths that lead to it, and its schema."""
+    """A part of an output: a regular expression for the paths that lead to it, and its schema."""
 
     path: str
     schema: Schema
 
 
 class _Marks(NamedTuple):
-    """What a notation writes around the parts of a plan."""
+    """The punctuation of a notation around the parts of a plan."""
 
     begin: str
     end: str
@@ -85,10 +85,10 @@ def plan_grammar(
 ) -> Grammar:
     """The grammar of the catalogue's valid plans of up to `max_steps` steps; `lead` is text before every plan.
 
-    With `markers`, text may be a marker of the request; which ones it has, no grammar of a catalogue can know.
+    With `markers`, a marker may stand in place of text; which markers a request has, the grammar does not know.
 
-    Raises CatalogueError when the parameter cannot hold so many steps, an argument has no possible value, or the
-    grammar is not written after so many seconds.
+    Raises CatalogueError if the parameter cannot hold so many steps, a required argument has no possible value, or
+    writing the grammar takes longer than `seconds`.
     """
     deadline = time.monotonic() + seconds
     return _Builder(catalogue, notation, max_steps, lead, deadline, markers=markers).grammar()
@@ -121,39 +121,39 @@ class _Builder:
     @cached_property
     def outputs(self) -> dict[str, list[_Part]]:
         """The distinct outputs, each with its parts."""
-        found = {_key(tool.output): tool.output for tool in self.catalogue}
-        return {key: list(_parts(output)) for key, output in found.items()}
+        by_key = {_key(tool.output): tool.output for tool in self.catalogue}
+        return {key: list(_parts(output)) for key, output in by_key.items()}
 
     @cached_property
     def slots(self) -> dict[str, Schema]:
         """The distinct schemas that a reference may have to fit: of arguments and of array elements."""
-        asked = [argument.schema for tool in self.catalogue for argument in tool.arguments]
-        return {_key(slot): slot for schema in asked for slot in (schema, _elements(schema)) if slot is not None}
+        schemas = [argument.schema for tool in self.catalogue for argument in tool.arguments]
+        return {_key(slot): slot for schema in schemas for slot in (schema, _elements(schema)) if slot is not None}
 
     @cached_property
     def paths(self) -> dict[str, dict[str, str]]:
-        """Output → slot → the expression of the paths by which it fits; slots that it does not fit are missing."""
+        """Output → slot → a regular expression for the paths by which it fits; slots that do not fit are absent."""
         table: dict[str, dict[str, str]] = {}
         for output, parts in self.outputs.items():
             self._keep_to_time(f"{len(self.outputs)} kinds of output, one of {len(parts)} parts")
             keyed = [(path, _key(schema), schema) for path, schema in parts]
             table[output] = {}
-            for slot, asked in self.slots.items():
-                fitting = [path for path, key, schema in keyed if self._does_fit(key, slot, schema, asked)]
+            for slot, slot_schema in self.slots.items():
+                fitting = [path for path, key, schema in keyed if self._does_fit(key, slot, schema, slot_schema)]
                 if fitting:
                     table[output][slot] = "|".join(dict.fromkeys(fitting))
         return table
 
     @cached_property
     def classes(self) -> dict[str, int]:
-        """Output → its class, from 1; outputs with the same table are one class, and alike ones are neighbours."""
+        """Output → its class, from 1. Outputs with equal paths are one class; similar ones are neighbours."""
         kinds = sorted({json.dumps(self.paths[output], sort_keys=True) for output in self.outputs})
         code = {kind: number for number, kind in enumerate(kinds, start=1)}
         return {output: code[json.dumps(self.paths[output], sort_keys=True)] for output in self.outputs}
 
     @cached_property
     def bits(self) -> int:
-        """The bits of a step's field. Raises CatalogueError when the parameter cannot hold all fields."""
+        """The number of bits of a step's field. Raises CatalogueError if the parameter cannot hold all fields."""
         count = max(self.classes.values(), default=1)
         bits = count.bit_length()
         if bits * self.steps > PARAMETER_BITS:
@@ -164,16 +164,16 @@ class _Builder:
             )
         return bits
 
-    def _does_fit(self, key: str, slot: str, schema: Schema, asked: Schema) -> bool:
+    def _does_fit(self, key: str, slot: str, schema: Schema, slot_schema: Schema) -> bool:
         if (key, slot) not in self._fits:
-            self._fits[key, slot] = fits(schema, asked)
+            self._fits[key, slot] = fits(schema, slot_schema)
         return self._fits[key, slot]
 
     def _field(self, step: int) -> str:
         return f"[{step * self.bits}:{(step + 1) * self.bits}]"
 
     def _one_of(self, step: int, codes: Sequence[int]) -> str:
-        """That the step's class is one of these."""
+        """The condition that the step's class is one of `codes`."""
         field = self._field(step)
         runs: list[list[int]] = []
         for code in sorted(codes):
@@ -189,7 +189,7 @@ class _Builder:
         )
 
     def _is_available(self, slot: str) -> str | None:
-        """The condition that some earlier output fits the slot; None when none ever does."""
+        """The condition that some earlier output fits the slot; None if no output ever does."""
         if slot not in self._available:
             self._available[slot] = self._availability(slot)
         return self._available[slot]
@@ -202,7 +202,7 @@ class _Builder:
     # ------------------------------------------------------------ values
 
     def reference(self, slot: str) -> str | None:
-        """The rule of the references that fit the slot; None when no output does."""
+        """The rule of the references that fit the slot; None if no output does."""
         if slot not in self._references:
             self._references[slot] = self._reference(slot)
         return self._references[slot]
@@ -221,7 +221,7 @@ class _Builder:
         return self._counted("r", " | ".join(alternatives)) if alternatives else None
 
     def value(self, argument: Argument, where: str) -> "_Value | None":
-        """What may stand as the argument; None when nothing may."""
+        """The values that the argument may have; None if there are none."""
         schema, key = argument.schema, _key(argument.schema)
         items = _elements(schema)
         array = None if items is None else self._array(schema, items, where)
@@ -241,7 +241,7 @@ class _Builder:
         """An array whose elements are literals or references."""
         literal, reference = self.literals.rule(items, f"{where}[]"), self.reference(_key(items))
         if reference is None and schema.get("type") != "array":
-            return None  # its literals are all there is
+            return None  # its literals are the only values
         available = None if literal or not reference else self._is_available(_key(items))
         elements = [choice for choice in (literal, reference) if choice]
         element = self._rule("e", " | ".join(elements), elements) if elements else None
@@ -258,7 +258,7 @@ class _Builder:
     # ------------------------------------------------------------ tools and plans
 
     def tool(self, tool: Tool) -> str:
-        """An alternative of the rule of a step: the call, and what may come after it."""
+        """An alternative of the rule of a step: the call, and what may follow it."""
         marks, where = self.marks, f"tool {tool.name!r}"
         self._keep_to_time(where)
         first = rest = self._counted("c", f"{_text(marks.close_tool)} n{self.classes[_key(tool.output)]}::_")
@@ -270,7 +270,7 @@ class _Builder:
                     raise CatalogueError(
                         f"no value can be given to the required argument {argument.name!r}",
                         where=where,
-                        remedy="Mend its schema: no literal is allowed, and no tool's output fits.",
+                        remedy="Correct its schema: no literal is allowed, and no tool's output fits.",
                     )
                 continue
             key = marks.argument.format(argument=self._name(argument.name))
@@ -298,7 +298,7 @@ class _Builder:
         return Grammar(lark, self.steps, max(self.classes.values(), default=1), self.bits)
 
     def _rule(self, kind: str, body: str, symbols: Sequence[str]) -> str:
-        """A rule that has a parameter if one of the symbols in its body has one."""
+        """A rule, with a parameter if one of the symbols in its body has one."""
         counted = any(symbol.endswith("::_") for symbol in symbols)
         return self._counted(kind, body) if counted else self.rules.add(kind, body)
 
@@ -306,7 +306,7 @@ class _Builder:
         return f"{self.rules.add(kind, body, counted=True)}::_"
 
     def _is_next(self, step: int) -> str:
-        """That this step is the first one that is not written yet."""
+        """The condition that this step is the next one to write."""
         empty = f"is_zeros({self._field(step)})"
         return f"and(not(is_zeros({self._field(step - 1)})), {empty})" if step else empty
 
@@ -315,7 +315,7 @@ class _Builder:
 
 
 class _Value(NamedTuple):
-    """The rule of a value, and the condition without which it has no text."""
+    """The rule of a value, and the condition that it needs to have any text (None: no condition)."""
 
     rule: str
     needs: str | None
@@ -330,12 +330,12 @@ def _key(schema: Schema) -> str:
 
 
 def _elements(schema: Schema) -> Schema | None:
-    """What an element must be that is a reference; None where the plan's check allows none."""
+    """The schema that a reference must fit as an array's element; None where plans allow no such reference."""
     return None if {"anyOf", "oneOf", "enum", "const"} & schema.keys() else array_items(schema)
 
 
 def _parts(output: Schema, path: str = "") -> Iterator[_Part]:
-    """The output and all parts of it, as `platypus.catalogue.schema.part` finds them."""
+    """The output and all its parts, as `platypus.catalogue.schema.part` resolves them."""
     kinds = list(variants(output))
     if kinds[0].get("type") is None:
         yield _Part(rf"{path}(\.{_ANY_FIELD})*", {})
@@ -354,11 +354,11 @@ def _parts(output: Schema, path: str = "") -> Iterator[_Part]:
 
 
 def plan_schema(catalogue: Catalogue, *, max_steps: int) -> dict[str, Any]:
-    """The JSON Schema of plans in `json`, for servers that know no parametric grammar.
+    """A JSON Schema for plans in the `json` notation, for servers without parametric grammars.
 
-    It promises known tools and arguments, allowed literals, and as many arguments as are required. It cannot promise
-    which ones, that none stands twice, or that a reference is to an earlier step whose output fits: read its answers
-    with `platypus.plan.plan.parse_plan`.
+    It ensures known tools and arguments, allowed literals, and as many arguments as are required. It cannot ensure that
+    the right ones are given, that none is repeated, or that a reference is to an earlier step whose output fits: read
+    the answers with `platypus.plan.plan.parse_plan`.
     """
     steps = "|".join(map(str, range(max(1, max_steps - 1))))
     reference = {"type": "string", "pattern": rf'^\$\$PREV\[({steps})\](\.[^."\\]+)*$'}
@@ -376,10 +376,10 @@ def plan_schema(catalogue: Catalogue, *, max_steps: int) -> dict[str, Any]:
 
     calls = []
     for tool in catalogue:
-        given = [entry(argument_name={"const": a.name}, argument_value=value(a.schema)) for a in tool.arguments]
+        entries = [entry(argument_name={"const": a.name}, argument_value=value(a.schema)) for a in tool.arguments]
         least = sum(argument.required for argument in tool.arguments)
-        arguments: dict[str, Any] = {"type": "array", "minItems": least, "maxItems": len(given)}
-        if given:
-            arguments["items"] = {"anyOf": given}
+        arguments: dict[str, Any] = {"type": "array", "minItems": least, "maxItems": len(entries)}
+        if entries:
+            arguments["items"] = {"anyOf": entries}
         calls.append(entry(tool_name={"const": tool.name}, arguments=arguments))
     return {"type": "array", "items": {"anyOf": calls}, "maxItems": max_steps}

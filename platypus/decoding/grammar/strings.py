@@ -1,7 +1,7 @@
-"""Text with a pattern, a format or a length, as a terminal in Lark for llguidance; how many texts match it.
+"""Lark terminals for strings with a pattern, a format or a length, and the number of strings that match one.
 
-Patterns are those of llguidance: no look-around, no back-references, no anchors within. Where there is a pattern or a
-format, text has no escapes and at most 100 letters. Knows no other types than text.
+Patterns are limited to those of llguidance: no look-around, no back-references, no anchors except at the ends. A string
+with a pattern or format has no escapes and at most 100 characters. This module knows no types but strings.
 """
 
 import re
@@ -16,7 +16,7 @@ from platypus.errors import CatalogueError
 from platypus.plan.plan import MARK
 
 MAX_SHAPED = 100
-EFFORT = 10_000  # how many beginnings of texts are looked at to count them
+EFFORT = 10_000  # beginnings of texts that are visited to count them
 
 CHARACTER = r'([^"\\\x00-\x1f]|\\(["\\bfnrt]|u00(0[0-7bef]|1[0-9a-f])))'
 _PLAIN = r'[^"\\\x00-\x1f$]|\$[^"\\\x00-\x1f$]'  # no escapes, no two dollars
@@ -43,14 +43,14 @@ FORMATS: Mapping[str, str] = {
 
 
 def text_terminal(schema: Schema) -> str | None:
-    """The expression of text that has limits, a pattern or a format, with its quotes; None for any text."""
+    """The terminal, with its quotes, of a string with limits, a pattern or a format; None for any string."""
     parts = []
     if "minLength" in schema or "maxLength" in schema:
         parts.append(f"/{CHARACTER}{{{schema.get('minLength', 0)},{schema.get('maxLength', '')}}}/")
     if schema.get("format") in FORMATS:
         parts.append(f"/{FORMATS[schema['format']]}/")
     if "pattern" in schema:
-        parts.append(f"/{_found(schema['pattern'])}/")
+        parts.append(f"/{_containing(schema['pattern'])}/")
     if not parts:
         return None
     if len(parts) > ("minLength" in schema or "maxLength" in schema):
@@ -64,32 +64,32 @@ def text_terminal(schema: Schema) -> str | None:
 
 @lru_cache(maxsize=1024)
 def count_texts(terminal: str, wanted: int) -> int:
-    """How many texts match, up to `wanted`, as far as they are found with the effort allowed."""
+    """How many texts match, at most `wanted`. With many beginnings to visit, a lower bound."""
     vocabulary = byte_vocabulary()
     matcher = LLMatcher(vocabulary, f"start: T\nT: {terminal}", log_level=0)
-    open_ways, found = [(matcher, byte) for byte in _bytes_after(matcher)], 0
+    beginnings, count = [(matcher, byte) for byte in _bytes_after(matcher)], 0
     for _ in range(EFFORT):
-        if not open_ways or found >= wanted:
+        if not beginnings or count >= wanted:
             break
-        before, byte = open_ways.pop()
+        before, byte = beginnings.pop()
         if byte == vocabulary.eos_token:
-            found += 1
+            count += 1
         else:
             matcher = before.deep_copy()
             matcher.consume_token(byte)
-            open_ways += ((matcher, more) for more in _bytes_after(matcher))
-    return found
+            beginnings += ((matcher, more) for more in _bytes_after(matcher))
+    return count
 
 
 def _bytes_after(matcher: LLMatcher) -> list[int]:
-    """What may come next, the end last, and before it the quote that is an end as well."""
+    """The allowed next bytes, with the closing quote and the end at the end of the list."""
     mask = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")
-    found = np.flatnonzero(mask).tolist()
-    return sorted(found, key=lambda byte: (byte == 0x22, byte == byte_vocabulary().eos_token, -byte))
+    allowed = np.flatnonzero(mask).tolist()
+    return sorted(allowed, key=lambda byte: (byte == 0x22, byte == byte_vocabulary().eos_token, -byte))
 
 
-def _found(pattern: str) -> str:
-    """The regular expression of all text in which the pattern is found: `^a|b` gives `(a)[^"]*|[^"]*(b)[^"]*`."""
+def _containing(pattern: str) -> str:
+    """A regular expression for all text that contains the pattern: `^a|b` gives `(a)[^"]*|[^"]*(b)[^"]*`."""
     parts, any_text = [], '[^"]*'
     for part in _alternatives(pattern):
         begins, ends = part.startswith("^"), part.endswith("$") and not part.endswith("\\$")
@@ -99,7 +99,7 @@ def _found(pattern: str) -> str:
 
 
 def _alternatives(pattern: str) -> list[str]:
-    """The pattern cut at each `|` that is in no group, class or escape."""
+    """The pattern, split at each `|` outside groups, classes and escapes."""
     symbols = re.findall(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", pattern, re.DOTALL)
     parts, depth = [""], 0
     for symbol in symbols:
@@ -112,7 +112,7 @@ def _alternatives(pattern: str) -> list[str]:
 
 
 class _Bytes:
-    """A tokenizer whose tokens are the 256 bytes, to ask a terminal whether it has any text."""
+    """A tokenizer whose tokens are the 256 bytes, for checking a terminal without a model."""
 
     eos_token_id, bos_token_id, special_token_ids = 256, None, (256,)
     tokens = (*(bytes([i]) for i in range(256)), b"</s>")
@@ -128,14 +128,14 @@ def byte_vocabulary() -> LLTokenizer:
 
 
 def is_possible(terminal: str, where: str) -> bool:
-    """Whether some text matches. Raises CatalogueError when llguidance does not know such an expression."""
+    """Whether some text matches. Raises CatalogueError if llguidance does not support the expression."""
     matcher = LLMatcher(byte_vocabulary(), f"start: T\nT: {terminal}", log_level=0)
     if matcher.is_error():
         fault = matcher.get_error().partition("\n")[0]
         raise CatalogueError(
             f"its pattern cannot be decoded by: {fault}",
             where=where,
-            remedy="Write it without look-around, back-references and anchors within, or leave it out.",
+            remedy="Write it without look-around, back-references and inner anchors, or leave it out.",
         )
     matcher.compute_bitmask()
     return not matcher.is_error()

@@ -1,4 +1,4 @@
-"""The literals that a grammar allows are those that the schema allows, in canonical JSON."""
+"""The grammar of a schema allows the literals that the schema allows, in canonical JSON."""
 
 import json
 from random import Random
@@ -28,11 +28,11 @@ def test_every_literal_is_allowed_and_canonical(schema: dict[str, Any]) -> None:
         value = json.loads(text)
         assert literal_problem(schema, value) is None, text
         assert "$$PREV[" not in text
-        if not isinstance(value, float | int):  # a number with limits may have needless zeros
+        if not isinstance(value, float | int):  # a number with limits may have redundant zeros
             assert json.dumps(value, ensure_ascii=False) == text or "multipleOf" in schema or not schema
 
 
-def test_nested_literals_are_allowed_but_for_equal_elements() -> None:
+def test_nested_literals_are_allowed_by_the_schema_except_for_equal_elements() -> None:
     rng = Random(1)
     for _ in range(60):
         schema = random_schema(rng, 3)
@@ -60,7 +60,7 @@ def test_nested_literals_are_allowed_but_for_equal_elements() -> None:
         ({}, '{"a": {"b": [[], {}, -1.5, "x"]}}'),
     ],
 )
-def test_what_people_write_is_allowed(schema: dict[str, Any], text: str) -> None:
+def test_usual_literals_are_allowed(schema: dict[str, Any], text: str) -> None:
     lark = grammar(schema)
     assert lark is not None and accepts(lark, text)
 
@@ -84,7 +84,7 @@ def test_what_people_write_is_allowed(schema: dict[str, Any], text: str) -> None
         ({"enum": ["p0"]}, '"p"'),
     ],
 )
-def test_what_a_schema_forbids_is_not_allowed(schema: dict[str, Any], text: str) -> None:
+def test_literals_that_the_schema_forbids_are_not_allowed(schema: dict[str, Any], text: str) -> None:
     lark = grammar(schema)
     assert lark is None or not accepts(lark, text)
 
@@ -124,7 +124,7 @@ BOOLEAN = {"type": "boolean"}
     ],
     ids=str,
 )
-def test_a_set_may_need_as_many_elements_as_there_are_values(items: dict[str, Any], count: int) -> None:
+def test_a_set_may_require_as_many_elements_as_there_are_values_but_not_more(items: dict[str, Any], count: int) -> None:
     least = {"type": "array", "items": items, "uniqueItems": True}
     assert Literals(Rules()).rule({**least, "minItems": count}, "test") is not None
     assert Literals(Rules()).rule({**least, "minItems": count + 1}, "test") is None
@@ -134,10 +134,10 @@ def test_a_set_may_need_as_many_elements_as_there_are_values(items: dict[str, An
     ("schema", "message"),
     [
         ({"type": "string", "pattern": "a(?=b)"}, "cannot be decoded by"),
-        ({"minLength": 3, "anyOf": [{"type": "string", "minLength": 1}]}, "'minLength' stands beside anyOf"),
-        ({"type": "string", "anyOf": [{"type": "integer"}]}, "'type' stands beside anyOf"),
+        ({"minLength": 3, "anyOf": [{"type": "string", "minLength": 1}]}, "'minLength' differs between anyOf"),
+        ({"type": "string", "anyOf": [{"type": "integer"}]}, "'type' differs between anyOf"),
     ],
 )
-def test_what_a_grammar_cannot_hold_to_is_refused(schema: dict[str, Any], message: str) -> None:
+def test_schemas_that_a_grammar_cannot_express_are_refused(schema: dict[str, Any], message: str) -> None:
     with pytest.raises(CatalogueError, match=message):
         Literals(Rules()).rule(schema, "test")

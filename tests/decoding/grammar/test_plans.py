@@ -1,4 +1,4 @@
-"""The grammar of a catalogue derives its valid plans and nothing else, and never strands."""
+"""The grammar of a catalogue derives its valid plans and nothing else, and has no dead ends."""
 
 import json
 from pathlib import Path
@@ -52,33 +52,33 @@ def lark(catalogue: Catalogue, notation: Notation = "json", *, max_steps: int = 
 
 
 def plans(catalogue: Catalogue, notation: Notation, rng: Random, count: int) -> list[Plan]:
-    """Random plans of the grammar; those with equal elements, which it does not count, are left out."""
+    """Random plans of the grammar, without those with equal elements, which it cannot exclude."""
     grammar = lark(catalogue, notation)
-    found = []
+    valid_plans = []
     for text in (random_text(grammar, rng) for _ in range(count)):
         plan = None if text is None else read_plan(text, notation, catalogue)
         if isinstance(plan, Malformed):
             assert any(word in plan.reason for word in ("non-unique", "twice")), (plan.reason, text)
         elif plan is not None:
             assert print_plan(plan.ordered(catalogue), notation).count(" ") <= text.count(" ")
-            found.append(plan)
-    return found
+            valid_plans.append(plan)
+    return valid_plans
 
 
 @pytest.mark.parametrize("notation", NOTATIONS)
 @pytest.mark.parametrize("seed", range(12))
-def test_random_walks_give_valid_plans(notation: Notation, seed: int) -> None:
+def test_random_texts_of_the_grammar_are_valid_plans(notation: Notation, seed: int) -> None:
     rng = Random(seed)
     catalogue = random_tools(rng, rng.randint(1, 12)) if seed % 3 else random_catalogue(rng, tools=rng.randint(2, 30))
     assert len(plans(catalogue, notation, rng, 12)) > 3
 
 
 @pytest.mark.parametrize("notation", NOTATIONS)
-def test_references_come_about(notation: Notation) -> None:
-    found = [
+def test_references_occur(notation: Notation) -> None:
+    references = [
         reference for plan in plans(CRM, notation, Random(5), 150) for step in plan for reference in step.references()
     ]
-    assert {reference.path for reference in found} >= {("orders",)}
+    assert {reference.path for reference in references} >= {("orders",)}
 
 
 @pytest.mark.parametrize("notation", NOTATIONS)
@@ -140,7 +140,7 @@ BAD = (
 
 
 @pytest.mark.parametrize("notation", NOTATIONS)
-def test_plans_by_hand(notation: Notation) -> None:
+def test_good_and_bad_plans_by_hand(notation: Notation) -> None:
     grammar = lark(CRM, notation)
     assert [plan for plan in GOOD if not accepts(grammar, print_plan(plan, notation))] == []
     assert [plan for plan in BAD if accepts(grammar, print_plan(plan, notation))] == []
@@ -161,8 +161,8 @@ def test_a_required_argument_without_any_value_is_refused() -> None:
 
 
 @pytest.mark.parametrize("notation", NOTATIONS)
-def test_a_tool_that_needs_a_reference_waits_for_one(notation: Notation) -> None:
-    """`undo` takes only what `find` returns; as a first step it would strand the decoder."""
+def test_a_tool_that_needs_a_reference_comes_after_a_step_that_fits(notation: Notation) -> None:
+    """`undo` takes only what `find` returns; as a first step it would be a dead end."""
     what = {"type": "object", "properties": {"what": {"type": "string", "enum": []}}, "required": ["what"]}
     catalogue = catalogue_from_json(
         [{"name": "undo", "inputSchema": what, "outputSchema": {"type": "null"}}, {"name": "find"}]
@@ -170,9 +170,9 @@ def test_a_tool_that_needs_a_reference_waits_for_one(notation: Notation) -> None
     grammar = lark(catalogue, notation)
     undo = Step("undo", {"what": Reference(0)})
     assert accepts(grammar, print_plan(Plan((Step("find"), undo)), notation))
-    found = plans(catalogue, notation, Random(0), 40)
-    assert all(plan.steps[0].tool == "find" for plan in found if plan.steps)
-    assert any(step.tool == "undo" for plan in found for step in plan)
+    random_plans = plans(catalogue, notation, Random(0), 40)
+    assert all(plan.steps[0].tool == "find" for plan in random_plans if plan.steps)
+    assert any(step.tool == "undo" for plan in random_plans for step in plan)
 
 
 def test_too_many_kinds_of_output_are_refused_with_the_numbers() -> None:
@@ -202,7 +202,7 @@ def test_outputs_that_fit_the_same_arguments_are_one_class() -> None:
 # ---------------------------------------------------------------- the schema
 
 
-def test_the_schema_takes_every_plan_of_a_catalogue() -> None:
+def test_the_schema_accepts_every_plan_of_a_catalogue() -> None:
     for seed in range(12):
         rng = Random(seed)
         catalogue = random_catalogue(rng, tools=rng.randint(3, 12))
@@ -213,7 +213,7 @@ def test_the_schema_takes_every_plan_of_a_catalogue() -> None:
         assert validator.is_valid([])
 
 
-def test_the_schema_refuses_what_it_can_and_lets_pass_what_it_says() -> None:
+def test_the_schema_refuses_most_mistakes_and_misses_the_documented_ones() -> None:
     tools = catalogue_from_json(
         [
             {"name": "me", "outputSchema": {"type": "string", "format": "user-id"}},
@@ -236,4 +236,4 @@ def test_the_schema_refuses_what_it_can_and_lets_pass_what_it_says() -> None:
     assert taken('list(limit=3, of="x")') and taken("me()\nlist(of=$0)") and taken("me()\nlist(limit=$0.age, of=$0)")
     for wrong in ("fly()", "list()", 'list(limit="many")', 'list(of="x", by=3)', "me()\nme()\nme()"):
         assert not taken(wrong), wrong
-    assert taken("list(limit=3)")  # not which arguments are required, but how many
+    assert taken("list(limit=3)")  # it knows how many arguments are required, not which

@@ -1,4 +1,4 @@
-"""Text with limits, patterns and formats, and how many different texts there are."""
+"""Strings with limits, patterns and formats, and how many different strings there are."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from tests.support.random_catalogues import accepts
 
 
 def terminal(schema: dict[str, Any]) -> str:
-    found = text_terminal({"type": "string", **schema})
-    assert found is not None
-    return found
+    expression = text_terminal({"type": "string", **schema})
+    assert expression is not None
+    return expression
 
 
 @pytest.mark.parametrize(
@@ -30,15 +30,15 @@ def test_texts_are_counted(schema: dict[str, Any], count: int) -> None:
 
 
 @pytest.mark.parametrize("schema", [{"minLength": 300}, {"format": "email"}, {"pattern": "^x{9,}$"}, {"maxLength": 2}])
-def test_of_many_texts_as_many_are_found_as_are_wanted(schema: dict[str, Any]) -> None:
+def test_counting_stops_at_the_wanted_number(schema: dict[str, Any]) -> None:
     assert count_texts(terminal(schema), 50) == 50
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
-def test_formats_meet_limits(name: str) -> None:
+def test_formats_and_limits_hold_together(name: str) -> None:
     lark = f"start: T\nT: {terminal({'format': name, 'maxLength': 10})}"
     assert accepts(lark, '"2024-02-29"') is (name in ("date", "date-time"))
 
 
-def test_text_without_limits_has_no_terminal_of_its_own() -> None:
+def test_a_string_without_limits_has_no_terminal_of_its_own() -> None:
     assert text_terminal({"type": "string", "format": "sprint-id"}) is None

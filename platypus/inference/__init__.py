@@ -2,9 +2,9 @@
 
 Torch is imported only when a model is opened.
 
-    calibration.py      a plan's probability → how likely it is right
+    calibration.py      a plan's probability → how likely it is to be right
     retrieval.py        the tools that a request is about
     sentence_encoder.py texts as vectors, for retrieval by meaning [torch]
     planner.py          Planner, Answer
-    opening.py          which model a run has, and a Planner for it
+    opening.py          a Planner with the model that a run has
 """

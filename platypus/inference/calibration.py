@@ -1,8 +1,8 @@
-"""How sure a plan is: the probability that a model gives it, calibrated on rows whose plans are known.
+"""Confidence in a plan: the model's probability, calibrated on rows whose right plans are known.
 
-A model's own probability of a whole plan says which of two plans is the surer one, but not how often such plans are
-right. Platt scaling makes that of it (Platt 1999, "Probabilistic Outputs for Support Vector Machines", with his targets
-for few rows): a logistic regression on the logit of the probability. Knows no plans.
+A model's probability of a whole plan ranks plans, but does not say how often such plans are right. Platt scaling does
+(Platt 1999, "Probabilistic Outputs for Support Vector Machines", with his targets for few rows): a logistic regression
+on the logit of the probability. This module knows no plans.
 """
 
 import json
@@ -19,9 +19,9 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Calibration:
-    """From a probability to how often plans of such a probability are right; `rows` is how many were looked at.
+    """Maps a plan's probability to how often such plans are right; `rows` is the number of rows it was fitted to.
 
-    The one of no rows changes nothing.
+    Without rows it is the identity.
     """
 
     slope: float = 1.0
@@ -29,23 +29,23 @@ class Calibration:
     rows: int = 0
 
     def confidence(self, probability: float) -> float:
-        """How likely it is that a plan of this probability is right, from 0 to 1."""
+        """How likely a plan of this probability is to be right, from 0 to 1."""
         return float(1 / (1 + np.exp(-self.slope * _logit([probability])[0] - self.intercept)))
 
     @classmethod
     def fit(cls, probabilities: Sequence[float], right: Sequence[bool]) -> "Calibration":
-        """What fits these rows best; without any, the one that changes nothing."""
+        """Fit to these rows; without rows, the identity."""
         if not probabilities:
             return cls()
         from sklearn.linear_model import LogisticRegression  # takes half a second to import
 
         positive = sum(right)
         targets = ((positive + 1) / (positive + 2), 1 / (len(right) - positive + 2))
-        wanted = np.array([targets[0] if one else targets[1] for one in right])
-        points = np.tile(_logit(probabilities), 2)[:, None]  # each row as right and as wrong, with the share of each
+        shares = np.array([targets[0] if one else targets[1] for one in right])
+        points = np.tile(_logit(probabilities), 2)[:, None]  # each row as right and as wrong, with weights
         labels = np.repeat([1, 0], len(right))
-        fitted = LogisticRegression().fit(points, labels, sample_weight=np.concatenate([wanted, 1 - wanted]))
-        return cls(float(fitted.coef_[0, 0]), float(fitted.intercept_[0]), len(right))
+        regression = LogisticRegression().fit(points, labels, sample_weight=np.concatenate([shares, 1 - shares]))
+        return cls(float(regression.coef_[0, 0]), float(regression.intercept_[0]), len(right))
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""
@@ -58,16 +58,16 @@ class Calibration:
 
 
 def brier(confidences: Sequence[float], right: Sequence[bool]) -> float:
-    """The mean squared distance of the confidences from what was the case: 0 is best, always 50% gives 0.25."""
+    """The mean squared difference of confidence and outcome (Brier score): 0 is best, always 50% gives 0.25."""
     return float(np.mean((np.asarray(confidences) - np.asarray(right)) ** 2))
 
 
 def calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> float:
-    """How far confidence and share of right plans are apart, on average over ten equal ranges of confidence (ECE)."""
-    said, was = np.asarray(confidences), np.asarray(right, dtype=float)
-    bins = np.minimum((said * BINS).astype(int), BINS - 1)
-    apart = [abs(said[bins == number].sum() - was[bins == number].sum()) for number in range(BINS)]
-    return float(sum(apart) / len(said))
+    """The mean gap between confidence and share of right plans over ten equal ranges of confidence (ECE)."""
+    confidence, correct = np.asarray(confidences), np.asarray(right, dtype=float)
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    gaps = [abs(confidence[bins == tenth].sum() - correct[bins == tenth].sum()) for tenth in range(BINS)]
+    return float(sum(gaps) / len(confidence))
 
 
 def _logit(probabilities: Sequence[float]) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """Opens a planner: finds out which model a run has, and how its prompts look.
 
-Torch takes seconds to import, so the modules that need it are imported only when a model is opened."""
+Torch takes seconds to import, so the modules that need it are imported only when a model is opened.
+"""
 
 import json
 from dataclasses import replace
@@ -18,15 +19,14 @@ from platypus.run.settings import PromptSettings
 if TYPE_CHECKING:
     from platypus.model.loading import Loaded
 
-
-CONFIDENCE = "confidence.json"  # what evaluate leaves: the calibration of the model that it scored
+CONFIDENCE = "confidence.json"  # written by `evaluate`: the calibration of the model that it scored
 
 
 def open_planner(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
-    """The run's merged model, else its adapter, else its base; `planner.loaded.source` says which.
+    """A planner with the run's merged model, else its adapter, else its base; `planner.loaded.source` says which.
 
-    It plans with the run's tools, or with those of another `catalogue`. Notation and cutoff are those of the training.
-    Raises ModelError when that was for another catalogue than the run's.
+    It plans with the run's tools, or with those of `catalogue`. Notation and cutoff are those of the training.
+    Raises ModelError if the adapter was trained for another catalogue than the run's.
     """
     from platypus.model.adapters import load_adapted
     from platypus.model.loading import load_merged
@@ -41,26 +41,26 @@ def open_planner(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
 
 
 def open_base(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
-    """The run's base without what was learned, with the same prompt."""
+    """A planner with the run's base, without its adapter, and with the same prompt."""
     from platypus.model.loading import load_base
 
     return _planner(run, load_base(run.recipe.base), catalogue)
 
 
 def open_untrained(catalogue: Catalogue, recipe: Recipe) -> Planner:
-    """The recipe's base with tools that it was never trained on, asked as it was in its own training, if that is known.
+    """A planner with the recipe's base, for tools that it was never trained on. Its prompt is that of `base_prompt`.
 
-    How far its confidence can be trusted, nobody has measured.
+    Its confidence is not calibrated.
     """
     from platypus.model.loading import load_base
 
-    loaded, table = load_base(recipe.base), base_prompt(recipe)
-    prompt = Prompt.of(loaded.tokenizer, catalogue, table, cutoff=loaded.context)
+    loaded, settings = load_base(recipe.base), base_prompt(recipe)
+    prompt = Prompt.of(loaded.tokenizer, catalogue, settings, cutoff=loaded.context)
     return Planner(loaded, prompt, recipe.decode)
 
 
 def base_prompt(recipe: Recipe) -> PromptSettings:
-    """How prompts look to the recipe's base: as in its own training, if that is known, else as the recipe says."""
+    """The prompt settings of the base's own training if its folder has a card (`base.json`), else the recipe's."""
     from platypus.model.bases import BASE_CARD, base_folder
 
     card = base_folder(recipe.base) / BASE_CARD
@@ -68,13 +68,13 @@ def base_prompt(recipe: Recipe) -> PromptSettings:
 
 
 def _planner(run: Run, loaded: "Loaded", catalogue: Catalogue | None) -> Planner:
-    table, settings = prompt_settings(run), run.recipe.decode
-    prompt = Prompt.of(loaded.tokenizer, catalogue or run.catalogue, table)
+    prompt = Prompt.of(loaded.tokenizer, catalogue or run.catalogue, prompt_settings(run))
+    settings = run.recipe.decode
     return Planner(loaded, prompt, settings, run.path / ".prefix" if settings.keep_prefix else None)
 
 
 def _calibration(run: Run) -> Calibration:
-    """What `evaluate` has found out about the run's present model; else the one that changes nothing."""
+    """The calibration of the run's present model if `evaluate` has scored it, else the identity."""
     if not run.is_done("evaluate") or not (run.path / "evaluate" / CONFIDENCE).exists():
         return Calibration()
     model = "merge" if is_merged(run) else "train"
@@ -89,9 +89,9 @@ def is_merged(run: Run) -> bool:
 
 
 def prompt_settings(run: Run) -> PromptSettings:
-    """How prompts look to the run's models: as in the training, if there was one.
+    """The prompt settings of the run's training, or the recipe's if nothing is trained yet.
 
-    Raises ModelError when that was for another catalogue.
+    Raises ModelError if the adapter was trained for another catalogue.
     """
     from platypus.model.adapters import read_card
 

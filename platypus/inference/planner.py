@@ -1,9 +1,8 @@
 """Planner: requests in, plans out. It joins a loaded model and the prompt that the model was trained with.
 
-How an answer is decoded is hidden behind `Planner.plan`: under the grammar of the catalogue's valid plans, or freely.
-Both ways the plan is checked against the catalogue afterwards, and what is wrong or has no end becomes `Malformed`.
-Tensors are the matter of `platypus.model` and `platypus.decoding.decoder`, which are imported only when a model is
-opened or asked, because torch takes seconds.
+`Planner.plan` decodes under the grammar of the catalogue's valid plans, or freely. In both cases, the plan is checked
+against the catalogue afterwards; an invalid or unfinished one becomes `Malformed`. Tensors are left to `platypus.model`
+and `platypus.decoding.decoder`, which are imported only when needed, because torch takes seconds to import.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,16 +31,16 @@ if TYPE_CHECKING:
     from platypus.model.completion import Completion
     from platypus.model.loading import Loaded
 
-LACKING = 2.0  # what a plan's logarithm loses for each value that its request names and it lacks
+MISSING_VALUE_COST = 2.0  # log-probability that a plan loses for each value of the request that it lacks
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model made of a request: the plan, the text that it was read from, and what ended it.
+    """A model's answer to a request: the plan, the text that it was read from, and what ended it.
 
-    `decisions` is how many of the tokens the model was asked for. `probability` is the model's own of the whole plan,
-    `confidence` how likely the plan is right, as far as that is known; None where nothing is said of them (free
-    decoding). A plan that a limit brought to its end is not what the model wanted to say: its confidence is 0.
+    `decisions` is how many of the tokens the model decided. `probability` is the model's probability of the whole plan,
+    `confidence` how likely the plan is right according to the calibration; both are None in free decoding. A plan that
+    a limit ended has confidence 0, since it is not the model's choice.
     """
 
     request: str
@@ -56,13 +55,13 @@ class Answer:
 
     @property
     def finished(self) -> bool:
-        """Whether the model ended it itself."""
+        """Whether the model ended the answer itself, before any limit."""
         return self.ended_by == "model"
 
 
 @dataclass(frozen=True)
 class Planner:
-    """A model and its prompt; `folder` is where the catalogue's keys and values are kept, if anywhere."""
+    """A model and its prompt. `folder`, if not None, is where keys and values of the prompt's prefix are stored."""
 
     loaded: "Loaded"
     prompt: Prompt
@@ -71,38 +70,41 @@ class Planner:
     calibration: Calibration = field(default_factory=Calibration)
 
     def plan(self, requests: Sequence[str], *, batch_size: int = 16, max_new_tokens: int = 512) -> Iterator[Answer]:
-        """The answer to each request, in order. Raises PromptError for a request that leaves no room for one."""
+        """The answer to each request, in order. Raises PromptError for a request that leaves no room for an answer."""
         if self.settings.decoding == "free":
-            return self._freely(requests, batch_size, max_new_tokens)
+            return self._plan_freely(requests, batch_size, max_new_tokens)
         if self.settings.beams > 1:
-            return (self._preferred(request, max_new_tokens) for request in requests)
+            return (self._plan_with_beams(request, max_new_tokens) for request in requests)
         if self._is_narrowed:
-            each = (self._constrained(*self._shown(request), [request], 1, max_new_tokens) for request in requests)
+            each = (
+                self._constrained(*self._prompt_and_decoder(request), [request], 1, max_new_tokens)
+                for request in requests
+            )
             return chain.from_iterable(each)
         return self._constrained(self.prompt, self.decoder, requests, batch_size, max_new_tokens)
 
     def watch(self, request: str, *, max_new_tokens: int = 512) -> Iterator[Plan | Answer]:
-        """The plan as it grows, whenever a step is complete, and at last the answer. Closing it cancels.
+        """The plan so far each time a step is complete, and finally the answer. Closing the iterator cancels.
 
-        Free decoding and several beams say nothing before the answer.
+        With free decoding or several beams, only the answer comes.
         """
         if self.settings.decoding == "free" or self.settings.beams > 1:
             yield from self.plan([request], batch_size=1, max_new_tokens=max_new_tokens)
             return
-        prompt, decoder = self._shown(request)
+        prompt, decoder = self._prompt_and_decoder(request)
         steps = 0
         texts, limits = [prompt.marked_texts(request)], self._limits(max_new_tokens)
         for progress in decoder.stream([prompt.ids(request)], limits=limits, named=texts):
-            begun = prompt.read_begun(progress.text, request)
-            while steps < len(begun):  # one pass may complete several
+            plan_so_far = prompt.read_begun(progress.text, request)
+            while steps < len(plan_so_far):  # one pass may complete several steps
                 steps += 1
-                yield Plan(begun.steps[:steps])
+                yield Plan(plan_so_far.steps[:steps])
             if progress.decoded is not None:
                 yield self._answer(prompt, request, progress.decoded)
 
     @cached_property
     def decoder(self) -> "Decoder":
-        """The model under the catalogue's grammar. Raises CatalogueError when there can be no such grammar."""
+        """The decoder for the whole catalogue. Raises CatalogueError if its grammar cannot be made."""
         return self._decoder(self.prompt, self._catalogue)
 
     @cached_property
@@ -119,7 +121,7 @@ class Planner:
 
     @property
     def _catalogue(self) -> Catalogue:
-        assert self.prompt.catalogue is not None  # without one there are no plans to ask for
+        assert self.prompt.catalogue is not None  # without one there are no plans
         return self.prompt.catalogue
 
     @property
@@ -135,8 +137,8 @@ class Planner:
         )
         return Decoder(self.loaded, constraint, [prompt.ids(probe) for probe in ("1", "Plan")], folder=self.folder)
 
-    def _shown(self, request: str) -> tuple[Prompt, "Decoder"]:
-        """The prompt and decoder of a request: with the tools that are most like it, where there are too many."""
+    def _prompt_and_decoder(self, request: str) -> tuple[Prompt, "Decoder"]:
+        """The prompt and decoder of a request; in a large catalogue with the tools most similar to it."""
         if not self._is_narrowed:
             return self.prompt, self.decoder
         assert self.settings.max_tools is not None
@@ -152,30 +154,32 @@ class Planner:
     ) -> Iterator[Answer]:
         prompts, texts = map(prompt.ids, requests), map(prompt.marked_texts, requests)
         limits = self._limits(max_new_tokens)
-        decoded = decoder.decode([*prompts], limits=limits, batch_size=batch_size, named=[*texts])
-        for request, said in zip(requests, decoded, strict=True):
-            yield self._answer(prompt, request, said)
+        plans = decoder.decode([*prompts], limits=limits, batch_size=batch_size, named=[*texts])
+        for request, decoded in zip(requests, plans, strict=True):
+            yield self._answer(prompt, request, decoded)
 
-    def _preferred(self, request: str, max_new_tokens: int) -> Answer:
-        """Of several likely plans the likeliest, where each value that the request names and the plan lacks counts."""
-        prompt, decoder = self._shown(request)
+    def _plan_with_beams(self, request: str, max_new_tokens: int) -> Answer:
+        """Of several likely plans, the one with the best `_beam_score`."""
+        prompt, decoder = self._prompt_and_decoder(request)
         limits, texts = self._limits(max_new_tokens), prompt.marked_texts(request)
-        found = decoder.likely(prompt.ids(request), self.settings.beams, limits=limits, named=texts)
-        return max((self._answer(prompt, request, said) for said in found), key=_worth)
+        plans = decoder.likely(prompt.ids(request), self.settings.beams, limits=limits, named=texts)
+        return max((self._answer(prompt, request, decoded) for decoded in plans), key=_beam_score)
 
-    def _answer(self, prompt: Prompt, request: str, said: DecodedPlan) -> Answer:
-        plan, least = prompt.read(said.text, request), self.settings.min_confidence
-        confidence = self.calibration.confidence(said.probability) if said.ended_by == "model" else 0.0
-        known = (said.probability, confidence, confidence >= least)
-        return Answer(request, plan, said.text, said.tokens, said.decisions, said.ended_by, *known)
+    def _answer(self, prompt: Prompt, request: str, decoded: DecodedPlan) -> Answer:
+        plan, least = prompt.read(decoded.text, request), self.settings.min_confidence
+        confidence = self.calibration.confidence(decoded.probability) if decoded.ended_by == "model" else 0.0
+        known = (decoded.probability, confidence, confidence >= least)
+        return Answer(request, plan, decoded.text, decoded.tokens, decoded.decisions, decoded.ended_by, *known)
 
-    def _freely(self, requests: Sequence[str], batch_size: int, max_new_tokens: int) -> Iterator[Answer]:
+    def _plan_freely(self, requests: Sequence[str], batch_size: int, max_new_tokens: int) -> Iterator[Answer]:
         from platypus.model.completion import complete
 
         prompts = [self.prompt.ids(request) for request in requests]
         seconds = self.settings.seconds
-        said = complete(self.loaded, prompts, max_new_tokens=max_new_tokens, batch_size=batch_size, seconds=seconds)
-        for request, completion in zip(requests, said, strict=True):
+        completions = complete(
+            self.loaded, prompts, max_new_tokens=max_new_tokens, batch_size=batch_size, seconds=seconds
+        )
+        for request, completion in zip(requests, completions, strict=True):
             plan, tokens = self._read(completion, request), completion.tokens
             ended_by: EndedBy = "model" if completion.finished else "length"
             yield Answer(request, plan, completion.text, tokens, tokens, ended_by)
@@ -183,27 +187,30 @@ class Planner:
     def respond(
         self, rows: Sequence[Row], *, batch_size: int = 16, max_new_tokens: int = 512
     ) -> Iterator["Completion"]:
-        """The answer to each row in words, in order: what Alpaca rows ask for."""
+        """The answer to each row as text, in order, as for Alpaca rows."""
         from platypus.model.completion import complete
 
         prompts = [self.prompt.row_ids(row) for row in rows]
         return complete(self.loaded, prompts, max_new_tokens=max_new_tokens, batch_size=batch_size)
 
     def _read(self, completion: "Completion", request: str) -> Plan | Malformed:
-        """The plan; an answer without its end is none, even if what there is of it looks like one."""
+        """The plan. An unfinished answer is malformed, even if its text so far is a plan."""
         if completion.finished:
             return self.prompt.read(completion.text, request)
         fault = Problem("unfinished", f"the answer was cut off after {completion.tokens} tokens")
         return Malformed(completion.text, (fault,))
 
 
-def _worth(answer: Answer) -> float:
-    """Its logarithmic probability less what its plan lacks of the request; a refusal must be likelier than not."""
+def _beam_score(answer: Answer) -> float:
+    """The log-probability, less a cost for each value of the request that the plan lacks.
+
+    A refusal counts only if its probability is above one half.
+    """
     probability = answer.probability or 0.0
     if answer.plan == Plan():
         return 0.0 if probability > 0.5 else -inf
-    lacking = 0
+    missing = 0
     if isinstance(answer.plan, Plan):
-        said = {text.casefold() for text in plan_literals(answer.plan)}
-        lacking = sum(text.casefold() not in said for text in marked_texts(answer.request))
-    return log(max(probability, LEAST)) - LACKING * lacking
+        literals = {text.casefold() for text in plan_literals(answer.plan)}
+        missing = sum(text.casefold() not in literals for text in marked_texts(answer.request))
+    return log(max(probability, LEAST)) - MISSING_VALUE_COST * missing

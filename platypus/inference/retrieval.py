@@ -1,8 +1,8 @@
-"""The tools of a large catalogue that a request is about: by statistics of words and letters, and an encoder on wish.
+"""Finds the tools of a large catalogue that a request is about, by TF-IDF and optionally a sentence encoder.
 
-Tools and requests are compared by TF-IDF over words and over groups of letters, so that "summarise" finds `summarize`
-and a plural its singular. What a tool is known by is its name, its description and those of its arguments. A sentence
-encoder adds what is said in other words; alone it is worse, as it overlooks names.
+TF-IDF covers words and groups of letters, so that "summarise" finds `summarize` and a plural its singular. A tool is
+described by its name, its description and those of its arguments. A sentence encoder adds requests in other words;
+alone it is worse, because it overlooks names.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,24 +21,24 @@ Encode = Callable[[Sequence[str]], NDArray[np.float64]]  # texts → unit vector
 
 
 class Retriever:
-    """Finds tools of one catalogue, by words, and with `encode` by meaning as well."""
+    """Finds tools of one catalogue by their words, and with `encode` by meaning as well."""
 
     def __init__(self, catalogue: Catalogue, encode: Encode | None = None) -> None:
         self.catalogue = catalogue
         self.encode = encode
 
     def subset(self, request: str, count: int) -> Catalogue:
-        """The `count` tools that are most like the request, in catalogue order."""
+        """The `count` tools most similar to the request, in catalogue order."""
         if len(self.catalogue) <= count:
             return self.catalogue
         best = np.argsort(-self.likeness(request), kind="stable")[:count]
         return self.catalogue.subset(self.catalogue.tools[place].name for place in best)
 
     def likeness(self, request: str) -> NDArray[np.float64]:
-        """How like the request each tool is, in catalogue order; only comparisons mean something."""
+        """The similarity of each tool to the request, in catalogue order. Only its order is meaningful."""
         vectorizer, tools = self._index
-        found: NDArray[np.float64] = (tools @ vectorizer.transform([request]).T).toarray()[:, 0]
-        return found if self.encode is None else found + self._vectors @ self.encode([request])[0]
+        similarity: NDArray[np.float64] = (tools @ vectorizer.transform([request]).T).toarray()[:, 0]
+        return similarity if self.encode is None else similarity + self._vectors @ self.encode([request])[0]
 
     @cached_property
     def _vectors(self) -> NDArray[np.float64]:
@@ -57,11 +57,11 @@ class Retriever:
 
 
 def known_by(tool: Tool) -> str:
-    """The words that a tool is found by; its name counts twice."""
+    """The text that TF-IDF finds a tool by; its name counts twice."""
     arguments = [f"{' '.join(words(argument.name))} {argument.description}" for argument in tool.arguments]
     return " ".join([*words(tool.name) * 2, tool.description, *arguments])
 
 
 def sentence(tool: Tool) -> str:
-    """The tool as an encoder reads it: its name in words, and what it does."""
+    """The tool as a sentence for the encoder: its name in words, and its description."""
     return f"{' '.join(words(tool.name))}: {tool.description or ', '.join(a.name for a in tool.arguments)}"

@@ -1,4 +1,4 @@
-"""Confidence: what it does to a probability, on rows worked out by hand and on rows drawn from a known truth."""
+"""Confidence: how it maps probabilities, on rows by hand and on rows drawn from a known calibration."""
 
 from pathlib import Path
 from random import Random
@@ -8,7 +8,7 @@ import pytest
 from platypus.inference.calibration import Calibration, brier, calibration_error
 
 
-def test_without_rows_a_probability_stays_as_it_is() -> None:
+def test_without_rows_a_probability_is_unchanged() -> None:
     unfitted = Calibration.fit([], [])
     assert unfitted == Calibration() and unfitted.rows == 0
     for probability in (1e-6, 0.1, 0.5, 0.93):
@@ -16,21 +16,26 @@ def test_without_rows_a_probability_stays_as_it_is() -> None:
     assert 0 <= unfitted.confidence(0.0) < 1e-8 and 1 - 1e-8 < unfitted.confidence(1.0) <= 1
 
 
-def test_a_model_that_is_too_sure_of_itself_is_put_right() -> None:
+def test_an_overconfident_model_is_corrected() -> None:
     """The truth: a plan of logit x is right with the logit x / 3 - 1."""
     rng, truth = Random(0), Calibration(1 / 3, -1.0)
-    drawn = [rng.random() ** 0.3 for _ in range(4000)]
-    right = [rng.random() < truth.confidence(p) for p in drawn]
-    fitted = Calibration.fit(drawn[:2000], right[:2000])
+    probabilities = [rng.random() ** 0.3 for _ in range(4000)]
+    right = [rng.random() < truth.confidence(p) for p in probabilities]
+    fitted = Calibration.fit(probabilities[:2000], right[:2000])
     assert (fitted.slope, fitted.intercept) == pytest.approx((truth.slope, truth.intercept), abs=0.2)
     assert fitted.rows == 2000
-    said = [fitted.confidence(p) for p in drawn[2000:]]
-    assert calibration_error(said, right[2000:]) < 0.05 < 0.3 < calibration_error(drawn[2000:], right[2000:])
-    assert brier(said, right[2000:]) < brier(drawn[2000:], right[2000:])
+    confidences = [fitted.confidence(p) for p in probabilities[2000:]]
+    assert (
+        calibration_error(confidences, right[2000:])
+        < 0.05
+        < 0.3
+        < calibration_error(probabilities[2000:], right[2000:])
+    )
+    assert brier(confidences, right[2000:]) < brier(probabilities[2000:], right[2000:])
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_rows_that_are_all_alike_leave_a_doubt(right: bool) -> None:
+def test_if_all_rows_are_right_or_all_wrong_confidence_is_not_certain(right: bool) -> None:
     fitted = Calibration.fit([0.2, 0.9, 0.6, 0.99], [right] * 4)
     assert 0 < fitted.confidence(0.6) < 1
     assert (fitted.confidence(0.6) > 0.7) is right
@@ -38,12 +43,12 @@ def test_rows_that_are_all_alike_leave_a_doubt(right: bool) -> None:
 
 def test_measures_by_hand() -> None:
     assert brier([1.0, 0.5, 0.0], [True, True, True]) == pytest.approx((0 + 0.25 + 1) / 3)
-    # 0.91 and 0.97 are in one tenth: 1.88 said, 1 was; 0.32 is in another: 0.32 said, 1 was; 1.0 joins the last tenth
+    # one tenth has 0.91 and 0.97, sum 1.88 against 1 right; another 0.32 against 1; 1.0 belongs to the last tenth
     assert calibration_error([0.91, 0.97, 0.32], [True, False, True]) == pytest.approx((0.88 + 0.68) / 3)
     assert calibration_error([0.95, 1.0], [True, True]) == pytest.approx(0.025)
 
 
-def test_it_is_kept(tmp_path: Path) -> None:
+def test_a_calibration_is_saved_and_loaded(tmp_path: Path) -> None:
     fitted = Calibration(0.7, -0.2, 31)
     fitted.save(tmp_path / "confidence.json")
     assert Calibration.load(tmp_path / "confidence.json") == fitted

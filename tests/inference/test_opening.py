@@ -26,7 +26,7 @@ TOOLS = '[{"name": "me"}, {"name": "list"}]'
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A new run of the recipe's defaults; its models are only named, not loaded."""
+    """A new run with the recipe's defaults; models are named but not loaded."""
     tokenizer = byte_bpe_tokenizer()
     for name in ("load_base", "load_merged"):
         monkeypatch.setattr(loading, name, lambda source: Opened(str(source), tokenizer))
@@ -54,7 +54,7 @@ def source(planner: Planner) -> str:
     return planner.loaded.source
 
 
-def test_the_base_answers_until_there_is_something_better(run: Run) -> None:
+def test_the_best_model_of_a_run_is_opened(run: Run) -> None:
     assert source(open_planner(run)) == source(open_base(run)) == "some/base"
     assert (open_planner(run).prompt.notation, open_planner(run).prompt.cutoff) == ("json", 4096)
     train(run)
@@ -64,7 +64,7 @@ def test_the_base_answers_until_there_is_something_better(run: Run) -> None:
     assert source(open_base(run)) == "some/base"
 
 
-def test_a_merged_model_of_an_older_adapter_is_passed_over(run: Run) -> None:
+def test_a_merged_model_of_an_older_adapter_is_not_used(run: Run) -> None:
     train(run)
     merge(run)
     assert is_merged(run)
@@ -88,7 +88,7 @@ def test_a_model_trained_for_another_catalogue_is_refused(run: Run) -> None:
         open_planner(run)
 
 
-def test_other_tools_can_be_planned_with(run: Run) -> None:
+def test_a_planner_may_have_other_tools_than_the_run(run: Run) -> None:
     other = catalogue_from_json([{"name": "fly"}])
     assert (
         open_planner(run, catalogue=other).prompt.catalogue == open_base(run, catalogue=other).prompt.catalogue == other
@@ -100,9 +100,9 @@ def test_other_tools_can_be_planned_with(run: Run) -> None:
     assert open_planner(run, catalogue=other).prompt.catalogue == other
 
 
-def test_the_kept_prefix_lies_in_the_run(run: Run) -> None:
-    kept = replace(run, recipe=run.recipe.model_copy(update={"decode": DecodeSettings(keep_prefix=True)}))
-    assert open_planner(kept).folder == run.path / ".prefix" and open_planner(run).folder is None
+def test_the_prefix_is_stored_in_the_run_if_the_recipe_says_so(run: Run) -> None:
+    storing_run = replace(run, recipe=run.recipe.model_copy(update={"decode": DecodeSettings(keep_prefix=True)}))
+    assert open_planner(storing_run).folder == run.path / ".prefix" and open_planner(run).folder is None
     assert open_planner(run).settings.decoding == "grammar"
     assert open_planner(run.decoded("free")).settings == FREE
 

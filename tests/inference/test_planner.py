@@ -1,4 +1,4 @@
-"""Which model answers, with which prompt; and that an answer is read for what it is."""
+"""Answers: how they are decoded, read, watched, and given a confidence."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ SEED = 4  # of random weights that do not refuse every request
 
 @dataclass(frozen=True)
 class Opened:
-    """What a model would be loaded from."""
+    """Stands for a loaded model."""
 
     source: str
     tokenizer: Any
@@ -52,7 +52,7 @@ def test_answers_are_read_and_unfinished_ones_are_malformed(monkeypatch: pytest.
 
     def answer(loaded: object, prompts: Sequence[Sequence[int]], **options: object) -> Iterator[Completion]:
         assert options == {"batch_size": 2, "max_new_tokens": 20, "seconds": None}
-        requests = {tuple(prompt.ids(request)): said for request, said in ANSWERS.items()}
+        requests = {tuple(prompt.ids(request)): completion_ for request, completion_ in ANSWERS.items()}
         return (requests[tuple(ids)] for ids in prompts)
 
     monkeypatch.setattr(completion, "complete", answer)
@@ -66,14 +66,14 @@ def test_answers_are_read_and_unfinished_ones_are_malformed(monkeypatch: pytest.
     assert [answer.tokens for answer in answers] == [9, 5, 4, 1]
 
 
-def test_a_real_model_is_asked_with_the_prompt_as_trained(tmp_path: Path) -> None:
+def test_a_real_model_gets_the_prompt_of_its_training(tmp_path: Path) -> None:
     loaded = load_base(str(tiny_llama(tmp_path / "base")))
     prompt = Prompt(loaded.tokenizer, CATALOGUE, "calls")
     planner, requests = Planner(loaded, prompt, FREE), ["List mine.", "Who am I, and what do I own?"]
-    said = list(complete(loaded, [prompt.ids(request) for request in requests], max_new_tokens=12, batch_size=2))
+    completions = list(complete(loaded, [prompt.ids(request) for request in requests], max_new_tokens=12, batch_size=2))
     answers = list(planner.plan(requests, batch_size=2, max_new_tokens=12))
     assert [(answer.text, answer.tokens, answer.finished) for answer in answers] == [
-        (completion.text, completion.tokens, completion.finished) for completion in said
+        (completion.text, completion.tokens, completion.finished) for completion in completions
     ]
     rows = [Instruction("Say hi.", "", "hi", {})]
     (spoken,) = planner.respond(rows, max_new_tokens=5)
@@ -83,7 +83,7 @@ def test_a_real_model_is_asked_with_the_prompt_as_trained(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("notation", ["json", "calls"])
-def test_under_the_grammar_even_a_random_model_answers_with_valid_plans(tmp_path: Path, notation: Notation) -> None:
+def test_under_the_grammar_even_a_random_model_gives_valid_plans(tmp_path: Path, notation: Notation) -> None:
     loaded = load_base(str(tiny_llama(tmp_path / "base")))
     prompt = Prompt(loaded.tokenizer, CATALOGUE, notation)
     planner, requests = Planner(loaded, prompt), ["List mine.", "Who am I, and what do I own?", "", "x"]
@@ -101,8 +101,8 @@ def test_markers_are_read_as_the_texts_of_their_own_request(tmp_path: Path) -> N
     name = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
     tools = catalogue_from_json([{"name": "find", "inputSchema": name}])
     loaded = load_base(str(tiny_llama(tmp_path / "base")))
-    said = map(loaded.tokenizer.decode, range(loaded.vocabulary))
-    bias = 100.0 * torch.tensor([("<" in token) - ("[" in token) for token in said])
+    texts = map(loaded.tokenizer.decode, range(loaded.vocabulary))
+    bias = 100.0 * torch.tensor([("<" in token) - ("[" in token) for token in texts])
     loaded.model.get_output_embeddings().register_forward_hook(lambda *passed: passed[-1] + bias)
     planner = Planner(loaded, Prompt(loaded.tokenizer, tools, "calls", markers=True))
     requests = [f"{verb} {thing}" for verb in ("Find", "What is", "Show") for thing in ("ISS-1", "Ann", "X-2", "it")]
@@ -114,7 +114,7 @@ def test_markers_are_read_as_the_texts_of_their_own_request(tmp_path: Path) -> N
     assert list(planner.watch(requests[0], max_new_tokens=40))[-1] == answers[0]
 
 
-def test_of_likely_plans_one_that_uses_what_the_request_names_is_preferred(
+def test_of_likely_plans_one_with_the_values_of_the_request_is_preferred(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner = {"type": "object", "properties": {"owner": {"type": "string"}}}
@@ -123,22 +123,22 @@ def test_of_likely_plans_one_that_uses_what_the_request_names_is_preferred(
     planner = Planner(loaded, Prompt(loaded.tokenizer, tools, "calls"), DecodeSettings(beams=3))
     likely = {"list()": 0.5, 'list(owner="ann")': 0.2, "[]": 0.01}
 
-    def found(ids: Sequence[int], width: int, **_: Any) -> list[DecodedPlan]:
+    def likely_plans(ids: Sequence[int], width: int, **_: Any) -> list[DecodedPlan]:
         assert width == 3
         return [DecodedPlan(text, 5, 4, "model", probability) for text, probability in likely.items()]
 
-    monkeypatch.setattr(planner.decoder, "likely", found)
+    monkeypatch.setattr(planner.decoder, "likely", likely_plans)
     (named,) = planner.plan(["What does Ann own?"])
-    assert named.text == 'list(owner="ann")' and named.probability == 0.2  # in any case
+    assert named.text == 'list(owner="ann")' and named.probability == 0.2  # whatever the case of the letters
     assert list(planner.watch("What does Ann own?")) == [named]
     (unnamed,) = planner.plan(["What is there?"])
     assert unnamed.text == "list()"
-    for refusal, said in ((0.45, 'list(owner="ann")'), (0.55, "[]")):
+    for refusal, text in ((0.45, 'list(owner="ann")'), (0.55, "[]")):
         likely |= {"list()": 0.2, "[]": refusal}
-        assert [answer.text for answer in planner.plan(["Phone Ann or ACME-1."])] == [said]
+        assert [answer.text for answer in planner.plan(["Phone Ann or ACME-1."])] == [text]
 
 
-def test_beams_are_asked_of_the_model(tmp_path: Path) -> None:
+def test_with_a_real_model_beams_are_at_least_as_likely_as_greedy_plans(tmp_path: Path) -> None:
     loaded = load_base(str(tiny_llama(tmp_path / "base", seed=SEED)))
     planner = Planner(loaded, Prompt(loaded.tokenizer, CATALOGUE, "calls"), DecodeSettings(beams=4, max_steps=3))
     greedy = replace(planner, settings=DecodeSettings(max_steps=3))
@@ -147,7 +147,7 @@ def test_beams_are_asked_of_the_model(tmp_path: Path) -> None:
         assert isinstance(several.plan, Plan) and (several.probability or 0) >= 0.999 * (one.probability or 0)
 
 
-def test_of_a_large_catalogue_a_request_is_shown_the_tools_that_it_is_about(tmp_path: Path) -> None:
+def test_with_a_large_catalogue_a_request_gets_the_most_similar_tools(tmp_path: Path) -> None:
     loaded = load_base(str(tiny_llama(tmp_path / "base")))
     tools = catalogue_from_json([{"name": f"tool_{i}"} for i in range(40)] + [{"name": "book_flight"}])
     planner = Planner(loaded, Prompt(loaded.tokenizer, tools, "calls"), DecodeSettings(max_tools=1, max_steps=2))
@@ -162,22 +162,22 @@ def test_of_a_large_catalogue_a_request_is_shown_the_tools_that_it_is_about(tmp_
 def test_a_plan_is_watched_as_it_grows(tmp_path: Path, notation: Notation) -> None:
     loaded = load_base(str(tiny_llama(tmp_path / "base", seed=SEED)))
     prompt, settings = Prompt(loaded.tokenizer, CATALOGUE, notation), DecodeSettings(max_steps=4)
-    planner, other = Planner(loaded, prompt, settings), Planner(loaded, prompt, settings)  # with the same past
+    planner, other = Planner(loaded, prompt, settings), Planner(loaded, prompt, settings)  # with the same history
     lengths = set()
     for request in ("List mine.", "Who am I, and what do I own?", "", "x", "list list", "me, then list"):
         *growing, answer = planner.watch(request, max_new_tokens=120)
         assert [answer] == list(other.plan([request], max_new_tokens=120))
         assert isinstance(answer, Answer) and isinstance(answer.plan, Plan)
         lengths.add(len(answer.plan))
-        for number, begun in enumerate(growing, start=1):
-            assert begun == Plan(answer.plan.steps[:number])
+        for number, plan_so_far in enumerate(growing, start=1):
+            assert plan_so_far == Plan(answer.plan.steps[:number])
         assert len(growing) >= len(answer.plan) - 1
     assert max(lengths) > 1
     free = Planner(loaded, planner.prompt, FREE)
     assert list(free.watch("x", max_new_tokens=9)) == list(free.plan(["x"], max_new_tokens=9))
 
 
-def test_an_interrupted_answer_leaves_no_trace_in_the_next(tmp_path: Path) -> None:
+def test_an_interrupted_answer_does_not_affect_the_next(tmp_path: Path) -> None:
     loaded = load_base(str(tiny_llama(tmp_path / "base", seed=SEED)))
     prompt = Prompt(loaded.tokenizer, CATALOGUE, "json")
     planner, other = Planner(loaded, prompt), Planner(loaded, prompt)  # the other is not interrupted
@@ -199,7 +199,7 @@ def test_an_interrupted_answer_leaves_no_trace_in_the_next(tmp_path: Path) -> No
     assert [wanted] == list(planner.plan(["List mine."], max_new_tokens=60))
 
 
-def test_confidence_decides_which_plans_stand(tmp_path: Path) -> None:
+def test_min_confidence_decides_which_plans_are_sure(tmp_path: Path) -> None:
     loaded = load_base(str(tiny_llama(tmp_path / "base", seed=SEED)))
     prompt = Prompt(loaded.tokenizer, CATALOGUE, "calls")
     doubtful = Calibration(slope=0.0, intercept=0.0, rows=9)  # 50%, whatever the model thinks

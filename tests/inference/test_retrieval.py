@@ -1,4 +1,4 @@
-"""The tools that a request is about are among those found for it."""
+"""Retrieval finds the tools that a request is about."""
 
 import json
 from collections.abc import Sequence
@@ -32,9 +32,9 @@ def test_tools_are_found_by_words_and_by_parts_of_words() -> None:
     assert retriever.subset("anything", 4) is TOOLS
 
 
-def test_an_encoder_adds_what_is_said_in_other_words() -> None:
+def test_an_encoder_finds_tools_that_are_named_in_other_words() -> None:
     def encode(texts: Sequence[str]) -> NDArray[np.float64]:
-        """Travel is one direction, all else the other."""
+        """Travel is one direction, everything else the other."""
         travels = [any(word in text.lower() for word in ("flight", "plane", "travel")) for text in texts]
         return np.array([[1.0, 0.0] if travel else [0.0, 1.0] for travel in travels])
 
@@ -46,16 +46,16 @@ def test_an_encoder_adds_what_is_said_in_other_words() -> None:
 
 
 def test_most_tools_of_real_plans_are_found_among_a_thousand(shared_data: Path) -> None:
-    """Recall over plans whose tools stand among those of a whole bank."""
+    """Recall over plans whose tools are among those of a whole bank."""
     lines = (shared_data / "nested" / "seal_tools_dev.jsonl").open(encoding="utf-8")
     rows = [json.loads(line) for line in lines][:60]
     bank = [json.loads(line) for line in (shared_data / "nested" / "tool_bank.jsonl").open(encoding="utf-8")]
     entries = {tool["name"]: tool for tool in [*bank[:800], *(tool for row in rows for tool in row["tools"])]}
     retriever = Retriever(catalogue_from_json(list(entries.values())))
     assert len(retriever.catalogue) > 900
-    wanted = found = 0
+    wanted = retrieved = 0
     for row in rows:
         gold = {step["tool_name"] for step in row["plan"]} & entries.keys()
         wanted += len(gold)
-        found += len(gold & set(names(retriever.subset(row["query"], 10))))
-    assert found / wanted > 0.8, f"{found} of {wanted}"
+        retrieved += len(gold & set(names(retriever.subset(row["query"], 10))))
+    assert retrieved / wanted > 0.8, f"{retrieved} of {wanted}"

@@ -1,4 +1,4 @@
-"""Texts as unit vectors: the means of their own tokens, whatever they are encoded with, and what is no encoder."""
+"""Texts as unit vectors: the means of their own tokens, whatever else is in the batch; other models are refused."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ TEXTS = ["List my tickets", "x", "Summarize what CustomerABC waits for, please",
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random encoder of BERT's kind."""
+    """A random BERT."""
     path = tmp_path_factory.mktemp("encoder")
     torch.manual_seed(0)
     sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
@@ -44,8 +44,8 @@ def test_a_vector_is_the_mean_of_the_texts_tokens_at_unit_length(folder: Path) -
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
-def test_what_is_no_such_encoder_is_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no sentence encoder.*\n.*`encoder` under \[decode\]"):
+def test_other_encoders_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"not a sentence encoder.*\n.*`encoder` under \[decode\]"):
         SentenceEncoder(str(tmp_path / "nothing"))
     other = tmp_path / "other"
     other.mkdir()
@@ -53,7 +53,7 @@ def test_what_is_no_such_encoder_is_refused(folder: Path, tmp_path: Path) -> Non
         (other / file.name).write_bytes(file.read_bytes())
     (other / "1_Pooling").mkdir()
     (other / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_mean_tokens": False}))
-    with pytest.raises(ModelError, match="does not take the mean"):
+    with pytest.raises(ModelError, match="does not use the mean"):
         SentenceEncoder(str(other))
 
 
@@ -65,7 +65,7 @@ def test_a_planner_finds_tools_with_it(folder: Path, tmp_path: Path) -> None:
     assert isinstance(answer.plan, Plan) and {step.tool for step in answer.plan} <= {"book_flight"}
 
 
-def test_an_encoder_with_nothing_to_find_is_refused(tmp_path: Path) -> None:
+def test_an_encoder_without_max_tools_is_refused(tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text('[decode]\nencoder = "some/encoder"\n')
     with pytest.raises(RecipeError, match=r"decode\.max_tools, which is not set"):
         read_recipe(tmp_path / "r.toml")

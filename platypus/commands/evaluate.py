@@ -1,8 +1,8 @@
-"""evaluate: every test row answered by the base and by the fine-tuned model, scored, and set side by side.
+"""evaluate: scores the base and the fine-tuned model on every test row.
 
-Writes `scores.jsonl` (each row and variant: request, gold, answer, plan or problems, score), `report.json`,
-`report.md`, and `confidence.json`, the calibration of the fine-tuned model, which is fitted to its answers to the
-validation rows. The denominator is always the whole test set. What the measures mean stands in docs/metrics.md.
+Writes `scores.jsonl` (for each row and variant: request, gold, answer, plan or problems, score), `report.json`,
+`report.md`, and `confidence.json`, the calibration of the fine-tuned model, fitted to its answers to the validation
+rows. The denominator is always the whole test set. docs/metrics.md defines the metrics.
 """
 
 import gc
@@ -23,12 +23,12 @@ from platypus.inference.opening import CONFIDENCE, is_merged, open_base, open_pl
 from platypus.plan.plan import Malformed
 from platypus.run.folder import Outcome, Run
 
-FITTED = 500  # validation rows that confidence is fitted to, at most
-SHOWN = 3  # requests that the report shows with gold and answers
+FITTED = 500  # the most validation rows that confidence is fitted to
+SHOWN = 3  # examples in the report
 
 
 def evaluate(run: Run, *, force: bool = False) -> Outcome:
-    """Score the run's fine-tuned model, merged if it is, and its base beside it, on refine/test.jsonl."""
+    """Score the run's fine-tuned model (merged, if there is a merged one) and its base on refine/test.jsonl."""
     model = "merge" if is_merged(run) else "train"
     return run.perform(
         "evaluate",
@@ -43,45 +43,47 @@ def evaluate(run: Run, *, force: bool = False) -> Outcome:
 
 
 def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
-    """Every variant's answers, scores and report, written into the folder. Returns the report without its groups."""
+    """Write the answers, scores and report of every variant; return the report without its groups."""
     settings = run.recipe.evaluate
     test = read_dataset(str(run.folder("refine") / "test.jsonl"), run.catalogue).rows
     rows = test[: settings.limit]
     openers = {"before": open_base, "after": open_planner} if settings.before else {"after": open_planner}
-    marked: dict[str, list[ScoredRow]] = {}
+    scored_rows: dict[str, list[ScoredRow]] = {}
     variants: dict[str, dict[str, Any]] = {}
     for variant, opener in openers.items():
         planner = opener(run)
-        begun = time.monotonic()
-        marked[variant] = answer_rows(planner, rows, settings, variant)
-        seconds = time.monotonic() - begun
+        started = time.monotonic()
+        scored_rows[variant] = answer_rows(planner, rows, settings, variant)
+        seconds = time.monotonic() - started
         variants[variant] = {
             "model": planner.loaded.source,
             "seconds": round(seconds, 3),
-            "tokens_per_second": round(sum(row.tokens for row in marked[variant]) / seconds, 1),
-            **_summary(marked[variant], settings.resamples, run.recipe.seed),
+            "tokens_per_second": round(sum(row.tokens for row in scored_rows[variant]) / seconds, 1),
+            **_summary(scored_rows[variant], settings.resamples, run.recipe.seed),
         }
-        if variant == "after" and any(row.probability is not None for row in marked[variant]):
+        if variant == "after" and any(row.probability is not None for row in scored_rows[variant]):
             valid = read_dataset(str(run.folder("refine") / "valid.jsonl"), run.catalogue).rows[: settings.limit]
             plans = [row for row in valid if isinstance(row, Example)][:FITTED]
             calibration = _calibration(answer_rows(planner, plans, settings, "confidence"))
             calibration.save(folder / CONFIDENCE)
             least = run.recipe.decode.min_confidence
-            variants[variant]["confidence"] = _confidence(marked[variant], calibration, least)
+            variants[variant]["confidence"] = _confidence(scored_rows[variant], calibration, least)
         del planner
-        gc.collect()  # two models need not fit at once, and a model holds cycles
-    report = {"rows": len(rows), "of": len(test), "variants": variants, "examples": _examples(marked)}
-    write_lines(folder / "scores.jsonl", ({"variant": v, **row.to_json()} for v in marked for row in marked[v]))
+        gc.collect()  # frees the model now: its reference cycles would keep it while the next is loaded
+    report = {"rows": len(rows), "of": len(test), "variants": variants, "examples": _examples(scored_rows)}
+    write_lines(
+        folder / "scores.jsonl", ({"variant": v, **row.to_json()} for v in scored_rows for row in scored_rows[v])
+    )
     (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "report.md").write_text(as_markdown(report), encoding="utf-8")
     slim = {name: {k: v for k, v in part.items() if not k.startswith("by_")} for name, part in variants.items()}
     return {**report, "variants": slim}
 
 
-def _summary(marked: Sequence[ScoredRow], resamples: int, seed: int) -> dict[str, Any]:
-    """The measures over all rows, by length and tool of the gold plan, and what was wrong with malformed answers."""
-    plans = [row.score for row in marked if isinstance(row.score, Score)]
-    texts = [row.score for row in marked if isinstance(row.score, TextScore)]
+def _summary(scored_rows: Sequence[ScoredRow], resamples: int, seed: int) -> dict[str, Any]:
+    """The metrics over all rows, by length and tool of the gold plan, and the first problems of malformed answers."""
+    plans = [row.score for row in scored_rows if isinstance(row.score, Score)]
+    texts = [row.score for row in scored_rows if isinstance(row.score, TextScore)]
 
     def measures(scores: Sequence[Scored]) -> dict[str, Any]:
         summary = summarise(scores, resamples=resamples, seed=seed)
@@ -89,50 +91,53 @@ def _summary(marked: Sequence[ScoredRow], resamples: int, seed: int) -> dict[str
 
     by_length = grouped(plans, lambda score: [str(score.length)])
     by_tool = grouped(plans, lambda score: score.uses)
-    faults = Counter(row.plan.problems[0].kind for row in marked if isinstance(row.plan, Malformed))
+    problems = Counter(row.plan.problems[0].kind for row in scored_rows if isinstance(row.plan, Malformed))
     return {
         "measures": measures(plans) | measures(texts),
         "by_length": {length: measures(scores) for length, scores in by_length.items()},
         "by_tool": {tool: measures(scores) for tool, scores in by_tool.items()},
-        "malformed": dict(faults.most_common()),
-        "cut": sum(row.cut for row in marked),
+        "malformed": dict(problems.most_common()),
+        "cut": sum(row.cut for row in scored_rows),
     }
 
 
 # ---------------------------------------------------------------- confidence
 
 
-def _calibration(marked: Sequence[ScoredRow]) -> Calibration:
-    """What these rows tell of the model's probabilities."""
-    known = [(row.probability, row.score.exact) for row in marked if row.probability is not None and not row.cut]
-    return Calibration.fit([probability for probability, _ in known], [exact for _, exact in known])
+def _calibration(scored_rows: Sequence[ScoredRow]) -> Calibration:
+    """The calibration of the model's probabilities, fitted to these rows."""
+    answers = [(row.probability, row.score.exact) for row in scored_rows if row.probability is not None and not row.cut]
+    return Calibration.fit([probability for probability, _ in answers], [exact for _, exact in answers])
 
 
-def _confidence(marked: Sequence[ScoredRow], calibration: Calibration, least: float) -> dict[str, Any]:
-    """How well probabilities and confidences foretell which plans are exact, and what abstaining below `least` does."""
-    known = [row for row in marked if row.probability is not None]
-    exact = [row.score.exact for row in known]
-    raw = [row.probability or 0.0 for row in known]
-    said = [0.0 if row.cut else calibration.confidence(p) for row, p in zip(known, raw, strict=True)]
-    sure = [right for right, confidence in zip(exact, said, strict=True) if confidence >= least]
+def _confidence(scored_rows: Sequence[ScoredRow], calibration: Calibration, least: float) -> dict[str, Any]:
+    """How well probability and confidence predict exact plans, and the effect of abstaining below `least`."""
+    rows = [row for row in scored_rows if row.probability is not None]
+    exact = [row.score.exact for row in rows]
+    probabilities = [row.probability or 0.0 for row in rows]
+    confidences = [0.0 if row.cut else calibration.confidence(p) for row, p in zip(rows, probabilities, strict=True)]
+    sure = [right for right, confidence in zip(exact, confidences, strict=True) if confidence >= least]
     return {
         "fitted_rows": calibration.rows,
-        "brier": {"probability": round(brier(raw, exact), 4), "confidence": round(brier(said, exact), 4)},
+        "brier": {
+            "probability": round(brier(probabilities, exact), 4),
+            "confidence": round(brier(confidences, exact), 4),
+        },
         "calibration_error": {
-            "probability": round(calibration_error(raw, exact), 4),
-            "confidence": round(calibration_error(said, exact), 4),
+            "probability": round(calibration_error(probabilities, exact), 4),
+            "confidence": round(calibration_error(confidences, exact), 4),
         },
         "min_confidence": least,
-        "not_sure": len(known) - len(sure),
+        "not_sure": len(rows) - len(sure),
         "exact_if_sure": round(sum(sure) / len(sure), 4) if sure else None,
     }
 
 
-def _examples(marked: Mapping[str, Sequence[ScoredRow]]) -> list[dict[str, Any]]:
-    """Some rows, evenly spread over the test set, with every variant's answer."""
-    first = next(iter(marked.values()))
+def _examples(scored_rows: Mapping[str, Sequence[ScoredRow]]) -> list[dict[str, Any]]:
+    """A few rows, evenly spread over the test set, with the answers of every variant."""
+    first = next(iter(scored_rows.values()))
     chosen = range(0, len(first), max(1, len(first) // SHOWN))[:SHOWN]
     return [
-        {**request_and_gold(first[i].row), **{variant: rows[i].text for variant, rows in marked.items()}}
+        {**request_and_gold(first[i].row), **{variant: rows[i].text for variant, rows in scored_rows.items()}}
         for i in chosen
     ]

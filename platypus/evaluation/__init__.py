@@ -1,8 +1,8 @@
-"""Answers scored against right plans, with intervals.
+"""Scores answers against gold plans, with intervals.
 
-What the measures mean: docs/metrics.md.
+docs/metrics.md defines the metrics.
 
-    metrics.py          plan against plan → numbers; bootstrap intervals
-    answering.py        rows answered and scored
+    metrics.py          predicted plan, gold plan → metrics; bootstrap intervals
+    answering.py        test rows → answers with their scores
     report.py           the report of an evaluation
 """

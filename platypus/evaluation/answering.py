@@ -1,4 +1,4 @@
-"""Test rows answered by a planner and scored."""
+"""Has a planner answer test rows, and scores the answers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -15,9 +15,9 @@ from platypus.run.settings import EvaluateSettings
 
 @dataclass(frozen=True)
 class ScoredRow:
-    """One row, answered and scored. `plan` is None where the answer is text; `cut` when a limit ended the answer.
+    """One row with its answer and score. `plan` is None if the answer is text; `cut` if a limit ended the answer.
 
-    `probability` is the model's own of the whole plan: None where nothing is known of it, 0 for a plan that was cut.
+    `probability` is the model's probability of the whole plan: None in free decoding, 0 for a plan that was cut.
     """
 
     row: Row
@@ -29,7 +29,7 @@ class ScoredRow:
     probability: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The line in `scores.jsonl`, but for the variant."""
+        """The line in `scores.jsonl`, without the variant."""
         plan = self.plan.to_json() if isinstance(self.plan, Plan) else None
         problems = list(map(str, self.plan.problems)) if isinstance(self.plan, Malformed) else []
         answered = {"answer": self.text, "plan": plan, "problems": problems, "tokens": self.tokens, "cut": self.cut}
@@ -37,9 +37,9 @@ class ScoredRow:
 
 
 def answer_rows(planner: Planner, rows: Sequence[Row], settings: EvaluateSettings, variant: str) -> list[ScoredRow]:
-    """The rows answered and scored, in their order.
+    """The answered and scored rows, in the order of `rows`.
 
-    Rows with long gold answers are answered first, so that the answers of a batch are about equally long.
+    Rows with long gold answers are answered first, so that the answers of a batch have similar lengths.
     """
     prompt = planner.prompt
     order = sorted(range(len(rows)), key=lambda i: (not _is_planned(rows[i], prompt), -len(prompt.answer(rows[i]))))
@@ -54,7 +54,7 @@ def _is_planned(row: Row, prompt: Prompt) -> bool:
 
 
 def _answered(planner: Planner, rows: Sequence[Row], settings: EvaluateSettings) -> Iterator[ScoredRow]:
-    """The rows answered: first those that ask for a plan, then those that ask for text."""
+    """Answers and scores the rows: first those that ask for a plan, then those that ask for text."""
     prompt, size, length = planner.prompt, settings.batch_size, settings.max_new_tokens
     if prompt.catalogue is not None:
         examples = [row for row in rows if isinstance(row, Example)]
@@ -63,14 +63,15 @@ def _answered(planner: Planner, rows: Sequence[Row], settings: EvaluateSettings)
             scored = score(answer.plan, row.plan, prompt.catalogue)
             probability = answer.probability if answer.finished or answer.probability is None else 0.0
             yield ScoredRow(row, answer.text, answer.plan, answer.tokens, scored, not answer.finished, probability)
-    texts = [row for row in rows if not _is_planned(row, prompt)]
-    for asked, said in zip(texts, planner.respond(texts, batch_size=size, max_new_tokens=length), strict=True):
-        scored_text = score_text(said.text, prompt.answer(asked))
-        yield ScoredRow(asked, said.text, None, said.tokens, scored_text, not said.finished)
+    text_rows = [row for row in rows if not _is_planned(row, prompt)]
+    completions = planner.respond(text_rows, batch_size=size, max_new_tokens=length)
+    for text_row, completion in zip(text_rows, completions, strict=True):
+        scored_text = score_text(completion.text, prompt.answer(text_row))
+        yield ScoredRow(text_row, completion.text, None, completion.tokens, scored_text, not completion.finished)
 
 
 def request_and_gold(row: Row) -> dict[str, Any]:
-    """What a row asks for and its right answer, as JSON."""
+    """A row's request and its gold answer, as JSON."""
     if isinstance(row, Instruction):
         return {"instruction": row.instruction, "input": row.input, "gold": row.output}
     return {"query": row.query, "gold": row.plan.to_json()}

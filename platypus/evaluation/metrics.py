@@ -1,7 +1,7 @@
-"""Two plans → numbers with intervals: pure functions. Every definition, with an example, stands in docs/metrics.md.
+"""Metrics of predicted plans against gold plans, with intervals. Pure functions; docs/metrics.md defines each metric.
 
-Each measure is a ratio of two sums over rows, so that any set of rows can be summed up and resampled alike. A malformed
-answer is wrong in every measure that its row counts in; no row is ever left out.
+Each metric is a ratio of two sums over rows, so that any set of rows can be summed up and resampled in the same way. A
+malformed answer counts as wrong in every metric that its row takes part in; no row is left out.
 """
 
 import json
@@ -19,7 +19,7 @@ from platypus.plan.plan import Malformed, Plan, Reference, Value
 
 
 class Ratio(NamedTuple):
-    """One row's part in a measure: how much it got right, out of how much. `of` is 0 where the row has no say."""
+    """One row's contribution to a metric: `hits` out of `of`. With `of = 0`, the row takes no part in it."""
 
     hits: float
     of: float
@@ -27,7 +27,7 @@ class Ratio(NamedTuple):
 
 @dataclass(frozen=True)
 class Overlap:
-    """Two multisets compared: the size of what they share, and of each."""
+    """A comparison of two multisets: the size of their intersection, and of each."""
 
     common: int
     predicted: int
@@ -45,11 +45,11 @@ class Overlap:
 
 
 class Scored(Protocol):
-    """What can be summed up: the ratios of one row, by measure. All rows name the same measures."""
+    """A row that can be summed up: its ratios by metric. All rows have the same metrics."""
 
     @property
     def ratios(self) -> Mapping[str, Ratio]:
-        """The row's part in each measure."""
+        """The row's contribution to each metric."""
 
 
 S = TypeVar("S", bound=Scored)
@@ -57,7 +57,7 @@ S = TypeVar("S", bound=Scored)
 
 @dataclass(frozen=True)
 class Score:
-    """One predicted plan against the gold plan. `length` and `uses` describe the gold plan."""
+    """One predicted plan against the gold plan. `length` and `uses` (its tools) describe the gold plan."""
 
     valid: bool
     exact: bool
@@ -71,7 +71,7 @@ class Score:
 
     @property
     def ratios(self) -> Mapping[str, Ratio]:
-        """The row's part in each measure."""
+        """The row's contribution to each metric."""
         refusal = self.length == 0
         return {
             "valid": Ratio(self.valid, 1),
@@ -87,20 +87,20 @@ class Score:
 
 @dataclass(frozen=True)
 class TextScore:
-    """One answer in words against the gold answer (Alpaca rows)."""
+    """One text answer against the gold answer (Alpaca rows)."""
 
     exact: bool
     words: Overlap
 
     @property
     def ratios(self) -> Mapping[str, Ratio]:
-        """The row's part in each measure."""
+        """The row's contribution to each metric."""
         return {"text_exact": Ratio(self.exact, 1), "word_f1": self.words.f1}
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A measure over `rows` rows that have a say in it: its value and the bootstrap's 95% interval."""
+    """A metric over the `rows` rows that take part in it: its value and its 95% bootstrap interval."""
 
     value: float
     low: float
@@ -114,7 +114,7 @@ class Interval:
 def score(predicted: Plan | Malformed, gold: Plan, catalogue: Catalogue) -> Score:
     """How the predicted plan compares with the gold plan."""
     valid = isinstance(predicted, Plan) and not predicted.problems(catalogue)
-    plan = predicted if isinstance(predicted, Plan) and valid else Plan()  # nothing of an invalid answer counts
+    plan = predicted if isinstance(predicted, Plan) and valid else Plan()  # an invalid answer counts as empty
     return Score(
         valid=valid,
         exact=valid and same(plan, gold, catalogue),
@@ -129,12 +129,12 @@ def score(predicted: Plan | Malformed, gold: Plan, catalogue: Catalogue) -> Scor
 
 
 def score_text(predicted: str, gold: str) -> TextScore:
-    """How an answer in words compares: equal but for outer white space; words shared, without case and punctuation."""
+    """How a text answer compares: equality without outer white space; shared words without case and punctuation."""
     return TextScore(exact=predicted.strip() == gold.strip(), words=_overlap(_words(predicted), _words(gold)))
 
 
 def summarise(scores: Sequence[Scored], *, resamples: int, seed: int) -> dict[str, Interval]:
-    """Each measure over all rows. A measure in which no row has a say is left out."""
+    """Each metric over all rows, without the metrics that no row takes part in."""
     ratios = [score.ratios for score in scores]
     names = ratios[0] if ratios else ()
     measured = {name: [row[name] for row in ratios if row[name].of] for name in names}
@@ -142,7 +142,7 @@ def summarise(scores: Sequence[Scored], *, resamples: int, seed: int) -> dict[st
 
 
 def grouped(scores: Iterable[S], keys: Callable[[S], Iterable[str]]) -> dict[str, list[S]]:
-    """The scores under each of their keys, keys in order: `grouped(scores, lambda score: score.uses)`."""
+    """The scores by key, with sorted keys: `grouped(scores, lambda score: score.uses)`."""
     groups: dict[str, list[S]] = {}
     for row in scores:
         for key in keys(row):
@@ -160,8 +160,8 @@ def _interval(rows: Sequence[Ratio], *, resamples: int, seed: int) -> Interval:
 
 
 def _overlap(predicted: Iterable[Hashable], gold: Iterable[Hashable]) -> Overlap:
-    ours, theirs = Counter(predicted), Counter(gold)
-    return Overlap((ours & theirs).total(), ours.total(), theirs.total())
+    predicted_counts, gold_counts = Counter(predicted), Counter(gold)
+    return Overlap((predicted_counts & gold_counts).total(), predicted_counts.total(), gold_counts.total())
 
 
 def _tools(plan: Plan) -> list[str]:
@@ -169,35 +169,35 @@ def _tools(plan: Plan) -> list[str]:
 
 
 def _can_run_as(gold: Plan, tools: Sequence[str]) -> bool:
-    """Whether the gold plan's steps, each after what it depends on, can run so that their tools come in this order."""
+    """Whether the gold plan's steps can run in an order that has these tools and respects the dependencies."""
     if len(tools) != len(gold):
         return False
     needs = gold.dependencies()
-    ways: set[frozenset[int]] = {frozenset()}  # the sets of gold steps that may have run so far
+    possible: set[frozenset[int]] = {frozenset()}  # the sets of gold steps that may have run so far
     for tool in tools:
-        ways = {
+        possible = {
             ran | {i}
-            for ran in ways
+            for ran in possible
             for i, step in enumerate(gold)
             if step.tool == tool and i not in ran and needs[i] <= ran
         }
-    return bool(ways)
+    return bool(possible)
 
 
 def _arguments(plan: Plan, catalogue: Catalogue) -> list[tuple[str, str, str]]:
-    """(tool, argument, value) of every argument; equal values are equal texts."""
-    found = []
+    """(tool, argument, value) of every argument; equal values have equal texts."""
+    arguments = []
     for step in plan:
         tool = catalogue.tool(step.tool)
         for name, value in step.arguments.items():
             argument = tool.argument(name) if tool else None
             is_set = argument is not None and bool(argument.schema.get("uniqueItems"))
-            found.append((step.tool, name, _value_text(value, plan, is_set=is_set)))
-    return found
+            arguments.append((step.tool, name, _value_text(value, plan, is_set=is_set)))
+    return arguments
 
 
 def _value_text(value: Value, plan: Plan, *, is_set: bool) -> str:
-    """References by the tool that they refer to, so that step numbers do not matter; 1.0 is 1; sets in order."""
+    """A value as text: references by tool name, so that step numbers do not matter; 1.0 as 1; sets sorted."""
     if isinstance(value, list):
         elements = [_value_text(element, plan, is_set=False) for element in value]
         return f"[{', '.join(sorted(elements) if is_set else elements)}]"

@@ -1,4 +1,4 @@
-"""The report of an evaluation: measures of all variants side by side, for the terminal and as Markdown."""
+"""The report of an evaluation: the metrics of all variants side by side, for the terminal and as Markdown."""
 
 import json
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ MEASURES = {
 
 
 def table(results: Mapping[str, Any]) -> Table:
-    """The measures of all variants side by side, for the terminal."""
+    """The metrics of all variants side by side, for the terminal."""
     shown = Table(title=f"{results['rows']} test requests, 95% intervals", title_justify="left")
     for heading in _measure_rows(results)[0]:
         shown.add_column(heading, justify="left" if heading == "measure" else "right")
@@ -52,27 +52,29 @@ def as_markdown(report: Mapping[str, Any]) -> str:
 
 
 def _remarks(variants: Mapping[str, Any]) -> list[str]:
-    """What is to be said of plans that were cut, and of the confidence in plans."""
+    """Remarks on answers that were cut, and on confidence."""
     remarks = [f"{name}: {part['cut']} answers were cut by a limit" for name, part in variants.items() if part["cut"]]
     for name, part in variants.items():
-        if found := part.get("confidence"):
-            score, apart = found["brier"], found["calibration_error"]
+        if confidence := part.get("confidence"):
+            score, errors = confidence["brier"], confidence["calibration_error"]
             remarks.append(
-                f"{name}: confidence, fitted to {found['fitted_rows']} validation rows: Brier score"
+                f"{name}: confidence, fitted to {confidence['fitted_rows']} validation rows: Brier score"
                 f" {score['probability']:.3f} → {score['confidence']:.3f},"
-                f" calibration error {apart['probability']:.1%} → {apart['confidence']:.1%}"
+                f" calibration error {errors['probability']:.1%} → {errors['confidence']:.1%}"
             )
-            if found["min_confidence"]:
-                others = "none is" if found["exact_if_sure"] is None else f"{found['exact_if_sure']:.1%} are exact"
+            if confidence["min_confidence"]:
+                others = (
+                    "none is" if confidence["exact_if_sure"] is None else f"{confidence['exact_if_sure']:.1%} are exact"
+                )
                 remarks.append(
-                    f"{name}: not sure of {found['not_sure']} plans (below {found['min_confidence']:.0%});"
+                    f"{name}: not sure of {confidence['not_sure']} plans (below {confidence['min_confidence']:.0%});"
                     f" of the others {others}"
                 )
     return remarks
 
 
 def _measure_rows(report: Mapping[str, Any]) -> list[list[str]]:
-    """A heading, then each measure that some row has a say in."""
+    """A heading, then one row for each metric that has rows."""
     parts = [part["measures"] for part in report["variants"].values()]
     named = [name for name in MEASURES if name in parts[0]]
     cells = [[MEASURES[name], *(_cell(part[name]) for part in parts), str(parts[0][name]["rows"])] for name in named]
@@ -99,6 +101,6 @@ def _cell(interval: Mapping[str, Any]) -> str:
 
 
 def _fenced(example: Mapping[str, Any]) -> str:
-    """One example as indented JSON in a code block: nothing that a model says can break out of it."""
+    """One example as JSON in an indented code block, which no text of a model can end."""
     text = json.dumps(example, indent=2, ensure_ascii=False)
     return "\n".join(f"    {line}" for line in text.split("\n"))

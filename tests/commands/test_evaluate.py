@@ -1,4 +1,4 @@
-"""Evaluation by hand: what two models said, the whole denominator, the report; and once with a real model."""
+"""Evaluation by hand: the answers of two models, the whole denominator, the report; and once with a real model."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -45,18 +45,18 @@ AFTER = {**GOLD, "Sum up the sprint.": "me()\nsum(of=$0)"}
 
 @dataclass
 class Oracle:
-    """A model that answers by request; it keeps what it was asked."""
+    """A model with a fixed answer for each request; it records the requests."""
 
     source: str
     answers: dict[str, str]
     tokenizer: Any = field(default_factory=byte_bpe_tokenizer)
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     def complete(self, prompts: Sequence[Sequence[int]]) -> Iterator[Completion]:
         for ids in prompts:
             text = str(self.tokenizer.decode(ids))
             (request,) = [request for request in self.answers if request in text]
-            self.asked.append(request)
+            self.requests.append(request)
             yield Completion(self.answers[request], len(self.answers[request]), finished=True)
 
 
@@ -67,7 +67,7 @@ def use(monkeypatch: pytest.MonkeyPatch, before: Oracle, after: Oracle) -> None:
 
 
 def new_run(folder: Path, rows: Sequence[Row], settings: str = "", *, planner: bool = True, base: str = "base") -> Run:
-    """A run whose test rows and adapter are there; answers are not constrained."""
+    """A run with test rows and an adapter; decoding is free."""
     (folder / "tools.json").write_text(json.dumps(TOOLS))
     catalogue = f'catalogue = "{folder}/tools.json"\n' if planner else ""
     decode = '[decode]\ndecoding = "free"\n'
@@ -112,7 +112,7 @@ def test_before_and_after_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "valid": 1 / 4,  # sum() is valid: its argument is optional
         "exact": 0,
         "tool_sequence": 0,
-        "tool_f1": 2 * 1 / (1 + 5),  # said sum; wanted me, me, sum, sprint, sum
+        "tool_f1": 2 * 1 / (1 + 5),  # answered sum; gold me, me, sum, sprint, sum
         "argument_f1": 0,
         "reference_accuracy": 0,
         "correct_refusals": 0,
@@ -132,10 +132,10 @@ def test_before_and_after_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert outcome.results["variants"]["before"]["model"] == "the base"
     assert outcome.results["variants"]["after"]["malformed"] == {}
     longest_first = ["Sum up the sprint.", "Sum me up.", "Who am I?", "Make tea."]
-    assert before.asked == after.asked == longest_first
+    assert before.requests == after.requests == longest_first
 
 
-def test_every_row_and_variant_is_written_down_in_the_order_of_the_file(
+def test_every_row_and_variant_is_written_in_the_order_of_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(monkeypatch, Oracle("the base", BEFORE), Oracle("the adapter", AFTER))
@@ -174,8 +174,8 @@ def test_the_report_has_groups_and_examples(tmp_path: Path, monkeypatch: pytest.
 
 def test_instruction_rows_are_compared_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [Instruction("Greet.", "", "Good day!", {}), Instruction("Name a river.", "", "The long Nile", {})]
-    said = {"Greet.": "Good day!", "Name a river.": "the Nile"}
-    use(monkeypatch, Oracle("the base", dict.fromkeys(said, "")), Oracle("the adapter", said))
+    texts = {"Greet.": "Good day!", "Name a river.": "the Nile"}
+    use(monkeypatch, Oracle("the base", dict.fromkeys(texts, "")), Oracle("the adapter", texts))
     results = evaluate(new_run(tmp_path, rows, planner=False)).results
     assert values(results, "before") == {"text_exact": 0, "word_f1": 0}
     assert values(results, "after") == {"text_exact": 1 / 2, "word_f1": 2 * 4 / (4 + 5)}
@@ -186,7 +186,7 @@ def test_limit_and_no_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     use(monkeypatch, before, after)
     results = evaluate(new_run(tmp_path, examples(), "limit = 2\nbefore = false\n")).results
     assert (results["rows"], results["of"], list(results["variants"])) == (2, 4, ["after"])
-    assert sorted(after.asked) == sorted(list(GOLD)[:2]) and not before.asked
+    assert sorted(after.requests) == sorted(list(GOLD)[:2]) and not before.requests
 
 
 def test_it_is_skipped_until_the_model_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +207,7 @@ def test_without_an_adapter_it_names_the_stage_to_run(tmp_path: Path) -> None:
         evaluate(run)
 
 
-def test_a_real_model_of_random_weights_scores_nothing_and_loses_nothing(
+def test_a_model_of_random_weights_scores_0_and_every_row_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = str(tiny_llama(tmp_path / "base"))
@@ -231,23 +231,29 @@ def test_under_the_grammar_every_plan_of_a_real_model_is_valid(tmp_path: Path, m
         assert results["variants"][variant]["malformed"] == {}
 
 
-def test_confidence_is_fitted_to_the_validation_rows_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_confidence_is_fitted_to_the_validation_rows_and_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     base = str(tiny_llama(tmp_path / "base", seed=8))
     monkeypatch.setattr(adapters, "load_adapted", lambda source, base: loading.load_base(base))
-    monkeypatch.setattr(decoder, "AHEAD", 0)  # guesses from the test would round the validation rows otherwise
+    monkeypatch.setattr(
+        decoder, "AHEAD", 0
+    )  # drafts from the test rows would change the rounding of the validation rows
     run = new_run(tmp_path, examples(), "batch_size = 3\nbefore = false\n", base=base).decoded("grammar")
     assert open_planner(run).calibration == Calibration()
     strict = DecodeSettings(min_confidence=0.9, max_steps=1)
     outcome = evaluate(replace(run, recipe=run.recipe.model_copy(update={"decode": strict})))
-    found = outcome.results["variants"]["after"]["confidence"]
+    confidence = outcome.results["variants"]["after"]["confidence"]
     lines = [json.loads(line) for line in (outcome.folder / "scores.jsonl").read_text().splitlines()]
-    raw = [line["probability"] for line in lines]
+    probabilities = [line["probability"] for line in lines]
     exact = [line["score"]["exact"] for line in lines]
     fitted = Calibration.load(outcome.folder / CONFIDENCE)
-    whole = [not line["cut"] for line in lines]  # the validation rows are the same four
-    assert fitted == Calibration.fit(list(compress(raw, whole)), list(compress(exact, whole)))
-    assert found["fitted_rows"] == sum(whole) > 0 and found["brier"]["probability"] == round(brier(raw, exact), 4)
-    assert found["not_sure"] == 4 and found["exact_if_sure"] is None
+    uncut = [not line["cut"] for line in lines]  # the validation rows are the same four
+    assert fitted == Calibration.fit(list(compress(probabilities, uncut)), list(compress(exact, uncut)))
+    assert confidence["fitted_rows"] == sum(uncut) > 0 and confidence["brier"]["probability"] == round(
+        brier(probabilities, exact), 4
+    )
+    assert confidence["not_sure"] == 4 and confidence["exact_if_sure"] is None
     assert "not sure of 4 plans (below 90%)" in (outcome.folder / "report.md").read_text()
     assert open_planner(run).calibration == fitted and open_base(run).calibration == Calibration()
     run.perform("train", inputs={}, settings={"other": 1}, work=lambda folder: copy_adapter(folder, base), force=True)
@@ -267,6 +273,6 @@ def test_plans_that_a_limit_cut_are_counted(tmp_path: Path, monkeypatch: pytest.
     run = new_run(tmp_path, examples(), "max_new_tokens = 1\nbefore = false\n", base=base)
     outcome = evaluate(run.decoded("grammar"))
     lines = [json.loads(line) for line in (outcome.folder / "scores.jsonl").read_text().splitlines()]
-    cut = [line["probability"] for line in lines if line["cut"]]
-    assert len(cut) == outcome.results["variants"]["after"]["cut"] > 0 and set(cut) == {0.0}
-    assert f"after: {len(cut)} answers were cut by a limit" in (outcome.folder / "report.md").read_text()
+    cut_probabilities = [line["probability"] for line in lines if line["cut"]]
+    assert len(cut_probabilities) == outcome.results["variants"]["after"]["cut"] > 0 and set(cut_probabilities) == {0.0}
+    assert f"after: {len(cut_probabilities)} answers were cut by a limit" in (outcome.folder / "report.md").read_text()

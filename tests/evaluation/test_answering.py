@@ -1,4 +1,4 @@
-"""Rows answered by a scripted planner: which rows are asked for what, in which order, and what is kept of an answer."""
+"""Rows answered by a scripted planner: the order of requests, plans or text, and the parts of a scored row."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -79,9 +79,9 @@ def test_a_plan_that_a_limit_cut_has_probability_0_and_free_decoding_has_none() 
         ("length", 0.25, True, 0.0),
         ("length", None, True, None),
     ]
-    for ended_by, probability, cut, kept in cases:
+    for ended_by, probability, cut, reported in cases:
         (row,) = answered([SHORT], ended_by=ended_by, probability=probability)
-        assert (row.cut, row.probability) == (cut, kept)
+        assert (row.cut, row.probability) == (cut, reported)
 
 
 def test_a_line_of_the_scores_by_hand() -> None:

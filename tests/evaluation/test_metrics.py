@@ -1,4 +1,4 @@
-"""The measures by hand (the examples of docs/metrics.md), and what must hold between them."""
+"""The metrics by hand (the examples of docs/metrics.md), and properties that they must have."""
 
 import doctest
 from collections.abc import Sequence
@@ -72,7 +72,7 @@ def test_the_order_of_a_list_that_is_no_set_counts() -> None:
     assert not scored.exact and scored.tool_sequence and scored.arguments == Overlap(0, 1, 1)
 
 
-def test_a_wrong_value_costs_the_argument_alone() -> None:
+def test_a_wrong_value_counts_only_against_the_argument() -> None:
     scored = against_gold(GOLD.replace('"b"', '"c"'))
     assert (scored.valid, scored.exact, scored.tool_sequence) == (True, False, True)
     assert scored.tools == Overlap(4, 4, 4)
@@ -80,7 +80,7 @@ def test_a_wrong_value_costs_the_argument_alone() -> None:
     assert scored.references == Overlap(3, 3, 3)
 
 
-def test_a_wrong_reference_costs_argument_and_reference() -> None:
+def test_a_wrong_reference_counts_against_argument_and_reference() -> None:
     scored = against_gold(GOLD.replace("to=$2", "to=$0"))
     assert not scored.exact and scored.tool_sequence
     assert scored.arguments == Overlap(3, 4, 4)
@@ -105,7 +105,7 @@ def test_a_tool_called_too_often_counts_once() -> None:
     assert score(plan("me()\nme()\nme()"), plan("me()"), CATALOGUE).tools == Overlap(1, 3, 1)
 
 
-def test_a_tool_before_what_it_needs_is_another_sequence() -> None:
+def test_a_tool_before_its_inputs_is_another_sequence() -> None:
     wrong = 'list(stages=["a", "b"])\nme()\nsprint()\nadd(items=$0, to=$2)'
     assert not against_gold(wrong).tool_sequence
     assert against_gold(wrong).tools == Overlap(4, 4, 4)
@@ -128,9 +128,9 @@ def test_an_invalid_answer_is_wrong_everywhere_and_still_counted(answer: Plan | 
 def test_refusals() -> None:
     rows = [
         score(Plan(), Plan(), CATALOGUE),  # rightly refused
-        score(plan("me()"), Plan(), CATALOGUE),  # answered what it could not
-        score(MALFORMED, Plan(), CATALOGUE),  # said neither
-        score(Plan(), plan("me()"), CATALOGUE),  # refused what it could have answered
+        score(plan("me()"), Plan(), CATALOGUE),  # answered although no tool fits
+        score(MALFORMED, Plan(), CATALOGUE),  # neither a plan nor a refusal
+        score(Plan(), plan("me()"), CATALOGUE),  # refused although a tool fits
         score(plan("me()"), plan("me()"), CATALOGUE),
     ]
     summary = summarise(rows, resamples=10, seed=0)
@@ -165,7 +165,7 @@ def valid_plans(draw: st.DrawFn) -> Plan:
 
 @settings(deadline=None)
 @given(predicted=valid_plans(), gold=valid_plans())
-def test_the_measures_agree_with_one_another(predicted: Plan, gold: Plan) -> None:
+def test_the_metrics_are_consistent(predicted: Plan, gold: Plan) -> None:
     scored = score(predicted, gold, CATALOGUE)
     if scored.exact:
         assert scored.valid and scored.tool_sequence
@@ -210,7 +210,7 @@ def test_intervals_depend_on_the_seed_alone() -> None:
     assert summarise(rows, resamples=100, seed=3) != summarise(rows, resamples=100, seed=4)
 
 
-def test_no_rows_give_no_measures() -> None:
+def test_without_rows_there_are_no_metrics() -> None:
     assert summarise([], resamples=10, seed=0) == {}
 
 
@@ -232,6 +232,6 @@ def test_text_by_hand() -> None:
     assert summarise([scored], resamples=10, seed=0)["word_f1"].value == 4 / 9
 
 
-def test_the_page_on_the_measures_is_true() -> None:
+def test_the_examples_of_the_page_on_metrics() -> None:
     result = doctest.testfile("../../docs/metrics.md", encoding="utf-8")
     assert result.attempted > 10 and result.failed == 0

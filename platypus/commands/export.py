@@ -1,9 +1,9 @@
-"""export: what a server needs so that a run's merged model says nothing but valid plans there either.
+"""export: the files that another server needs to answer with valid plans only.
 
-The grammar as a Lark file for servers that run llguidance (vLLM, SGLang, llama.cpp), the JSON schema for others, the
-text around a request, a request for each server, and a README with the commands. The grammar is compiled within the
-limits that servers have, and must take the run's test plans. Servers count no equal elements and offer tokens that are
-not canonical: what they answer is to be read as anyone's answer is.
+These are the grammar as a Lark file for servers with llguidance (vLLM, SGLang, llama.cpp), a JSON schema for others,
+the text around a request, an example request for each server, and a README with the commands. The grammar is compiled
+within the limits of such servers, and checked against the run's test plans. Servers do not check for equal elements and
+may choose tokens that are not canonical, so their answers have to be checked like those of any model.
 """
 
 import json
@@ -82,7 +82,7 @@ llama.cpp that was built without it ends itself at such a grammar.
 ## Reading an answer
 
     from pathlib import Path
-    from platypus.catalogue.tools import read_catalogue
+    from platypus.catalogue.reading import read_catalogue
     from platypus.plan.notation import read_plan
 {marked}
     catalogue = read_catalogue(Path("{catalogue}"))
@@ -92,9 +92,9 @@ Not held by `grammar.lark`: that elements of a `uniqueItems` array, and keys of 
 there are any, are the request's. An answer that was cut off at `max_tokens` is no plan. {checked}
 """
 MARKED = """\
-    from platypus.prompt.markers import named, with_markers
+    from platypus.prompt.markers import marked_texts, request_with_markers
 
-    with_markers(request)  # what to send for a request: the model was trained with markers
+    request_with_markers(request)  # what to send for a request: the model was trained with markers
 """
 SCHEMA_ROW = "| `schema.json` | a JSON schema of plans, for servers without llguidance |\n"
 SCHEMA_NOTE = """\
@@ -108,7 +108,7 @@ below; a model that is trained with `notation = "json"` under [prompt] gets a `s
 
 @dataclass(frozen=True)
 class GrammarCheck:
-    """How many plans there were, and which of them the grammar and the schema do not take, by their text."""
+    """The number of plans checked, and the texts of those that the grammar or the schema does not accept."""
 
     plans: int
     not_in_grammar: tuple[str, ...]
@@ -122,9 +122,9 @@ class GrammarCheck:
 
 
 def export(run: Run, *, force: bool = False) -> Outcome:
-    """Write export/ for the run's merged model.
+    """Write `export/` for the run's merged model.
 
-    Raises RunError where there is none or no catalogue, CatalogueError for a grammar that servers would refuse.
+    Raises RunError without a merged model or a catalogue, CatalogueError for a grammar that servers would refuse.
     """
     catalogue = run.catalogue
     if catalogue is None:
@@ -136,7 +136,9 @@ def export(run: Run, *, force: bool = False) -> Outcome:
     merged = run.fingerprint("merge")
     if not is_merged(run):
         raise RunError(
-            "the merged model is of an older adapter", where=str(run.path), remedy=f"Run: platypus merge {run.path}"
+            "the merged model was made from an older adapter",
+            where=str(run.path),
+            remedy=f"Run: platypus merge {run.path}",
         )
     return run.perform(
         "export",
@@ -150,7 +152,7 @@ def export(run: Run, *, force: bool = False) -> Outcome:
 def export_catalogue(
     catalogue: Catalogue, folder: Path, *, notation: Notation, max_steps: int, lead: str = "", markers: bool = False
 ) -> dict[str, Any]:
-    """Write grammar, schema (of `json` alone) and the text around a request; `lead` is text before every plan.
+    """Write the grammar, the schema (only for `json`) and the text around a request; `lead` is text before every plan.
 
     Raises CatalogueError for a grammar that servers would refuse.
     """
@@ -168,7 +170,7 @@ def export_catalogue(
 
 
 def compiled(lark: str, tokens: LLTokenizer) -> LLMatcher:
-    """The grammar as servers compile it, within llguidance's own limits. Raises CatalogueError when that fails."""
+    """The grammar, compiled as servers do, within llguidance's default limits. Raises CatalogueError if that fails."""
     matcher = LLMatcher(tokens, LLMatcher.grammar_from_lark(lark), log_level=0)
     if matcher.is_error():
         raise CatalogueError(
@@ -179,7 +181,7 @@ def compiled(lark: str, tokens: LLTokenizer) -> LLMatcher:
 
 
 def check(folder: Path, plans: Sequence[Plan], *, notation: Notation, vocabulary: Vocabulary) -> GrammarCheck:
-    """Whether the files that were written take these plans: the grammar in a model's own tokens, the schema as JSON."""
+    """Check these plans against the written files: the grammar token by token, the schema as JSON."""
     matcher = compiled((folder / "grammar.lark").read_text(encoding="utf-8"), vocabulary.tokens)
     schema = folder / "schema.json"
     validator = Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")) if schema.exists() else {})
@@ -192,23 +194,23 @@ def check(folder: Path, plans: Sequence[Plan], *, notation: Notation, vocabulary
 
 
 def _takes(matcher: LLMatcher, ids: Sequence[int]) -> bool:
-    walked = matcher.deep_copy()
-    return walked.try_consume_tokens(list(ids)) == len(ids) and walked.is_accepting()
+    probe = matcher.deep_copy()
+    return probe.try_consume_tokens(list(ids)) == len(ids) and probe.is_accepting()
 
 
 def _work(run: Run, catalogue: Catalogue, folder: Path) -> dict[str, Any]:
-    prompt, steps = prompt_settings(run), run.recipe.decode.max_steps
+    prompt, max_steps = prompt_settings(run), run.recipe.decode.max_steps
     notation, markers = prompt.notation, prompt.markers
     model = run.folder("merge") / "model"
     tokenizer: Any = AutoTokenizer.from_pretrained(model)
     size = max(len(tokenizer), AutoConfig.from_pretrained(model).vocab_size)
     vocabulary = Vocabulary(tokenizer, size=size)
     results = export_catalogue(
-        catalogue, folder, notation=notation, max_steps=steps, lead=vocabulary.lead, markers=markers
+        catalogue, folder, notation=notation, max_steps=max_steps, lead=vocabulary.lead, markers=markers
     )
     rows = read_dataset(str(run.folder("refine") / "test.jsonl"), catalogue).rows
     plans = [row.plan.ordered(catalogue) for row in rows if isinstance(row, Example)]
-    checked = check(folder, plans, notation=notation, vocabulary=vocabulary)
+    check_result = check(folder, plans, notation=notation, vocabulary=vocabulary)
     lark = (folder / "grammar.lark").read_text(encoding="utf-8")
     for server, field in SERVERS.items():
         request = {
@@ -219,13 +221,13 @@ def _work(run: Run, catalogue: Catalogue, folder: Path) -> dict[str, Any]:
             **_filled(field, lark),
         }
         (folder / f"{server}.json").write_text(json.dumps(request, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(_readme(run, prompt, steps, checked), encoding="utf-8")
+    (folder / "README.md").write_text(_readme(run, prompt, max_steps, check_result), encoding="utf-8")
     return {
         **results,
-        "test_plans": checked.plans,
-        "in_grammar": checked.plans - len(checked.not_in_grammar),
-        **({"in_schema": checked.plans - len(checked.not_in_schema)} if notation == "json" else {}),
-        "not_taken": list(dict.fromkeys((*checked.not_in_grammar, *checked.not_in_schema))),
+        "test_plans": check_result.plans,
+        "in_grammar": check_result.plans - len(check_result.not_in_grammar),
+        **({"in_schema": check_result.plans - len(check_result.not_in_schema)} if notation == "json" else {}),
+        "not_taken": list(dict.fromkeys((*check_result.not_in_grammar, *check_result.not_in_schema))),
     }
 
 
@@ -233,17 +235,17 @@ def _filled(field: Mapping[str, Any], lark: str) -> dict[str, Any]:
     return {name: _filled(inner, lark) if isinstance(inner, Mapping) else lark for name, inner in field.items()}
 
 
-def _readme(run: Run, prompt: PromptSettings, steps: int, checked: GrammarCheck) -> str:
+def _readme(run: Run, prompt: PromptSettings, max_steps: int, check_result: GrammarCheck) -> str:
     return README.format(
         model=run.path / "merge" / "model",
         catalogue=run.path / "catalogue.json",
         marked=MARKED if prompt.markers else "",
-        named=", named(request)" if prompt.markers else "",
+        named=", marked_texts(request)" if prompt.markers else "",
         notation=prompt.notation,
-        steps=steps,
+        steps=max_steps,
         version=LLGUIDANCE,
         request=REQUEST,
         schema_row=SCHEMA_ROW if prompt.notation == "json" else "",
         schema_note=SCHEMA_NOTE if prompt.notation == "json" else NO_SCHEMA_NOTE,
-        checked=checked,
+        checked=check_result,
     )

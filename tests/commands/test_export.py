@@ -1,4 +1,4 @@
-"""What is written for other servers takes the run's plans and no others, and says which server it is for."""
+"""The exported files accept the run's plans and no others, and name the server that they are for."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def merged_run(folder: Path, base: Path, notation: Notation, recipe: str = "", *, markers: bool = False) -> Run:
-    """A run whose adapter and merged model were never trained: export reads no weights."""
+    """A run with an adapter and a merged model that were never trained, since export reads no weights."""
     run = tiny_run(folder, base=base, rows=examples(6), recipe=f'[prompt]\nnotation = "{notation}"\n{recipe}')
 
     def train(partial: Path) -> dict[str, Any]:
@@ -65,8 +65,8 @@ def test_a_run_is_exported_with_a_request_for_each_server(base: Path, tmp_path: 
     requests = {name: json.loads((outcome.folder / f"{name}.json").read_text()) for name in ("vllm", "sglang")}
     assert requests["vllm"]["structured_outputs"] == {"grammar": lark} and requests["sglang"]["ebnf"] == lark
     assert json.loads((outcome.folder / "llama.cpp.json").read_text())["grammar"] == lark
-    assert lark.startswith("%llguidance")  # by which llama.cpp knows it
-    for kind in ("grammar", "ebnf"):  # as vLLM and SGLang name it, which take GBNF by the same name
+    assert lark.startswith("%llguidance")  # by which llama.cpp recognises it
+    for kind in ("grammar", "ebnf"):  # the names in vLLM and SGLang, which also mean GBNF
         assert LLMatcher.validate_grammar(grammar_from(kind, lark)) == ""
 
     readme = (outcome.folder / "README.md").read_text("utf-8")
@@ -79,12 +79,15 @@ def test_with_markers_the_readme_says_how_to_write_and_read_them(base: Path, tmp
     for markers in (True, False):
         folder = export(merged_run(tmp_path / str(markers), base, "calls", markers=markers)).folder
         readme, lark = ((folder / name).read_text("utf-8") for name in ("README.md", "grammar.lark"))
-        assert ("with_markers(request)" in readme and ", named(request))" in readme) == markers
+        assert ("request_with_markers(request)" in readme and ", marked_texts(request))" in readme) == markers
+        for line in readme.splitlines():
+            if line.strip().startswith(("from pathlib", "from platypus")):
+                exec(line.strip())  # the names that the page imports exist
         assert ("<1>" in (folder / "before.txt").read_text("utf-8")) == markers
         assert ("MARKER" in lark) == markers
 
 
-def test_the_exported_grammar_takes_valid_plans_alone(tmp_path: Path) -> None:
+def test_the_exported_grammar_accepts_only_valid_plans(tmp_path: Path) -> None:
     for notation in ("json", "calls"):
         export_catalogue(CATALOGUE, tmp_path / notation, notation=notation, max_steps=3)
         lark = (tmp_path / notation / "grammar.lark").read_text("utf-8")
@@ -97,7 +100,7 @@ def test_the_exported_grammar_takes_valid_plans_alone(tmp_path: Path) -> None:
         assert not any(takes(lark, text) for text in ["", "[", "no", *wrong])
 
 
-def test_a_sentencepiece_model_says_its_space_first(tmp_path: Path) -> None:
+def test_with_a_sentencepiece_tokenizer_plans_begin_with_a_space(tmp_path: Path) -> None:
     tokenizer = sentencepiece_tokenizer(tmp_path / "pieces")
     base = tiny_llama(tmp_path / "base", tokenizer=tokenizer)
     outcome = export(merged_run(tmp_path / "run", base, "calls"))
@@ -106,19 +109,19 @@ def test_a_sentencepiece_model_says_its_space_first(tmp_path: Path) -> None:
     assert takes(lark, " list()") and not takes(lark, "list()")
 
 
-def test_plans_that_cannot_be_said_there_are_named(base: Path, tmp_path: Path) -> None:
+def test_plans_that_the_grammar_does_not_accept_are_listed(base: Path, tmp_path: Path) -> None:
     outcome = export(merged_run(tmp_path, base, "calls", "[decode]\nmax_steps = 1\n"))
     longer = [print_plan(row.plan, "calls") for row in examples(6) if len(row.plan) > 1]
     assert outcome.results["not_taken"] == longer and len(longer) == 3
     assert "it takes 3." in (outcome.folder / "README.md").read_text("utf-8")
 
 
-def test_what_cannot_be_exported_is_refused(base: Path, tmp_path: Path) -> None:
+def test_a_run_that_cannot_be_exported_is_refused(base: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="platypus merge"):
         export(tiny_run(tmp_path / "new", base=base, rows=examples(2)))
     run = merged_run(tmp_path / "old", base, "json")
     run.perform("train", inputs={}, settings={"again": 1}, work=lambda partial: {})
-    with pytest.raises(RunError, match="of an older adapter"):
+    with pytest.raises(RunError, match="from an older adapter"):
         export(run)
     with pytest.raises(RunError, match="no catalogue"):
         export(tiny_run(tmp_path / "plain", base=base, rows=[Instruction("Say hi.", "", "hi", {})]))

@@ -1,9 +1,8 @@
-"""The command line: arguments in, one stage called, its outcome out. No logic of its own.
+"""The command line: parses arguments, calls one command and prints its outcome. It has no logic of its own.
 
-Results go to standard output (`--json`: one JSON object a line), all talk goes to standard error. Exit code 0: done;
-1: it could not be done, and one message says what, where and the remedy; 2: the command line itself was wrong;
-130: interrupted. A command imports its stage only once its run is open: torch takes seconds, `--help` and a mistake in
-a recipe must not.
+Results go to standard output (with `--json` one JSON object per line), all messages to standard error. Exit codes:
+0 done; 1 failed, with one message that says what, where and the remedy; 2 the command line was wrong; 130 interrupted.
+Commands are imported only once the run is open: torch takes seconds, and `--help` or a mistake in a recipe must not.
 """
 
 import json
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from platypus.run.folder import Outcome, Run
     from platypus.training.forecast import Forecast
 
-LISTEN = 10  # seconds in which torchrun ends the others when the first process has failed
+LISTEN = 10  # seconds within which torchrun ends the other processes once one has failed
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)]
 RecipeFile = Annotated[
@@ -56,7 +55,7 @@ app = typer.Typer(
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit. `--debug` may stand anywhere in it."""
+    """Run the command line and exit. `--debug` may be anywhere in it."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     try:
@@ -72,15 +71,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _rank() -> int:
-    """Which of the processes that torchrun started this is; the first one, or a process alone, is 0 and speaks."""
+    """The rank of this process under torchrun; 0 for the first or only process, which alone prints."""
     return int(os.environ.get("RANK", "0"))
 
 
 def _fail(message: str) -> NoReturn:
-    """Say what went wrong and exit.
+    """Print what went wrong and exit with code 1.
 
-    What stops one of several processes stops most of them. Torchrun ends all once the first one has, so the others are
-    heard only when it has nothing to say.
+    An error usually stops all processes of a run. The others wait, and torchrun ends them once the first one has
+    failed, so that the message appears once. They print it only if the first process does not fail.
     """
     if _rank() > 0:
         time.sleep(LISTEN)
@@ -101,7 +100,7 @@ def options(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Declare the options that stand before every command."""
+    """Declare the options that come before the command."""
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The command line: what it loads, where its words go, its exit codes, and which stages it calls."""
+"""The command line: what it imports, where its output goes, its exit codes, and which stages it calls."""
 
 import json
 import subprocess
@@ -59,7 +59,7 @@ Capture = pytest.CaptureFixture[str]
         (["train", "--nonsense"], {"pydantic"}),
     ],
 )
-def test_answering_for_itself_loads_nothing_heavy(words: list[str], unavoidable: set[str]) -> None:
+def test_help_version_and_usage_errors_import_nothing_heavy(words: list[str], unavoidable: set[str]) -> None:
     program = (
         "import sys\nfrom platypus.cli import main\n"
         "try:\n    main(sys.argv[1:])\nfinally:\n    print('modules', *sys.modules)"
@@ -93,13 +93,13 @@ def test_version(capsys: Capture) -> None:
         (["show", "run", "more"], "more"),
     ],
 )
-def test_a_wrong_command_line_is_2_and_named(capsys: Capture, words: list[str], named: str) -> None:
+def test_a_wrong_command_line_exits_with_2_and_names_the_mistake(capsys: Capture, words: list[str], named: str) -> None:
     ran = here(capsys, *words)
     assert (ran.code, ran.out) == (2, "")
     assert named in ran.err.partition("Error:")[2]
 
 
-def test_a_mistake_of_the_user_is_1_with_its_message_alone(tmp_path: Path) -> None:
+def test_a_mistake_of_the_user_exits_with_1_and_only_its_message(tmp_path: Path) -> None:
     ran = apart("show", tmp_path / "none")
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith(f"platypus: {tmp_path / 'none'}: ")
@@ -108,14 +108,14 @@ def test_a_mistake_of_the_user_is_1_with_its_message_alone(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("words", [["--debug", "show"], ["show", "--debug"]])
-def test_debug_shows_where_wherever_it_stands(tmp_path: Path, words: list[str]) -> None:
+def test_debug_shows_the_traceback_wherever_it_is_given(tmp_path: Path, words: list[str]) -> None:
     ran = apart(*words, tmp_path / "none")
     assert ran.code == 1
     assert ran.err.startswith("Traceback")
     assert "RunError" in ran.err
 
 
-def test_an_unexpected_error_is_1_and_one_line(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_exits_with_1_and_one_line(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> Run:
         raise ValueError("first\nsecond")
 
@@ -127,7 +127,7 @@ def test_an_unexpected_error_is_1_and_one_line(capsys: Capture, monkeypatch: pyt
         main(["show", "run", "--debug"])
 
 
-def test_an_interruption_is_130(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_exits_with_130(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object, **__: object) -> Run:
         raise KeyboardInterrupt
 
@@ -140,7 +140,7 @@ def test_an_interruption_is_130(capsys: Capture, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
-    """The stages that are called, with their `force`; none of them does anything."""
+    """Records the stages that are called, with their `force`; the stages do nothing."""
     calls: list[tuple[str, bool]] = []
     for name in ("generate", "refine", "train", "merge", "evaluate"):
 
@@ -177,7 +177,7 @@ def test_a_stage_command_calls_its_stage(
         (None, "", []),
     ],
 )
-def test_all_generates_only_where_there_is_something_to_generate(
+def test_all_generates_only_if_there_is_something_to_generate(
     capsys: Capture,
     tmp_path: Path,
     called: list[tuple[str, bool]],
@@ -221,16 +221,16 @@ def test_scores_are_a_table(capsys: Capture, tmp_path: Path, called: list[tuple[
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """What the model says to each request."""
-    said: dict[str, str] = {}
+    """The model's answer to each request."""
+    texts: dict[str, str] = {}
 
     def watch(request: str, **_: object) -> Iterator[Answer]:
-        text = said[request]
+        text = texts[request]
         yield Answer(request, parse_plan(text), text, tokens=9, decisions=3, ended_by="model")
 
     planner = SimpleNamespace(watch=watch, loaded=SimpleNamespace(source="the model"), settings=DecodeSettings())
     monkeypatch.setattr("platypus.commands.chat.open_planner", lambda _, catalogue: planner)
-    return said
+    return texts
 
 
 def test_plan_prints_the_plan_readable_or_as_canonical_json(
@@ -245,7 +245,7 @@ def test_plan_prints_the_plan_readable_or_as_canonical_json(
     assert (ran.code, ran.out) == (0, f"{PLAN}\n")
 
 
-def test_plan_fails_with_the_problems_when_the_answer_is_none(
+def test_plan_fails_with_the_problems_of_a_malformed_answer(
     capsys: Capture, tmp_path: Path, answers: dict[str, str]
 ) -> None:
     Run.open(tmp_path / "run", recipe=write_recipe(tmp_path))
@@ -264,20 +264,20 @@ def test_the_embedded_base_plans_without_a_run(capsys: Capture) -> None:
     assert "confidence" in ran.err + ran.out
 
 
-def test_without_a_run_four_beams_are_followed_up(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[Recipe] = []
+def test_without_a_run_there_are_four_beams(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipes: list[Recipe] = []
 
     def answered(request: str, catalogue: Catalogue, recipe: Recipe, *, as_json: bool) -> bool:
-        told.append(recipe)
+        recipes.append(recipe)
         return True
 
     monkeypatch.setattr("platypus.commands.chat.plan_untrained", answered)
     assert here(capsys, "plan", "Search", "--catalogue", CRM, "--time-limit", "3").code == 0
-    (recipe,) = told
+    (recipe,) = recipes
     assert (recipe.decode.beams, recipe.decode.seconds) == (4, 3.0)
 
 
-def test_a_time_limit_takes_the_place_of_the_recipes(
+def test_a_time_limit_overrides_that_of_the_recipe(
     capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Run.open(tmp_path / "run", recipe=write_recipe(tmp_path, tables="[decode]\nseconds = 5.0\n"))

@@ -1,17 +1,17 @@
-"""One file for each command: its whole story, from a run or a file to an outcome.
+"""One file for each command, which takes a run or a file and returns an outcome.
 
 Commands never import one another, and only `cli.py` imports them. A *stage* is a command that leaves a folder in the
 run: generate, refine, train, merge, evaluate, export.
 
-    generate.py         examples for the catalogue
-    refine.py           rows checked, deduplicated, split
-    overlap.py          how much two datasets overlap
-    train.py            an adapter fine-tuned [torch]
-    merge.py            the adapter merged into its base, and verified [torch]
-    evaluate.py         scores before and after fine-tuning
-    export.py           grammar, schema and requests for other servers [torch]
-    chat.py             a conversation, and single plans, in the terminal
-    check.py            the problems of a catalogue, recipe, plan or dataset
-    show.py             what a run holds
-    base.py             a base trained from random catalogues [torch]
+    generate.py         makes examples for the catalogue
+    refine.py           checks, deduplicates and splits rows
+    overlap.py          compares two datasets
+    train.py            fine-tunes an adapter [torch]
+    merge.py            merges the adapter into its base, and verifies the result [torch]
+    evaluate.py         scores the model before and after fine-tuning
+    export.py           writes grammar, schema and requests for other servers [torch]
+    chat.py             answers single requests and conversations in the terminal
+    check.py            lists the problems of a catalogue, recipe, plan or dataset
+    show.py             shows a run's stages and results
+    base.py             trains a base on random catalogues [torch]
 """

@@ -1,9 +1,9 @@
 """plan and chat: one request, or a conversation in the terminal, with the model of a run.
 
-A planner answers each request with a plan, whose steps are shown as they are complete. A model without a catalogue
-(fine-tuned on instructions) answers in text, token by token, and is given what was said before as the input of its next
-instruction, as far as the context allows. Lines come from standard input, a terminal or a pipe; answers go to standard
-output, all else to standard error, a plan of which the planner is not sure among it.
+A planner answers each request with a plan, whose steps are shown as soon as they are complete. A model without a
+catalogue (fine-tuned on instructions) answers in text, token by token; it gets the conversation so far as the input of
+its next instruction, as far as the context allows. Requests are read from standard input, a terminal or a pipe. Answers
+go to standard output; everything else goes to standard error, including a plan that the planner is not sure of.
 """
 
 import sys
@@ -28,13 +28,13 @@ from platypus.run.recipe import Recipe
 HELP = """\
 Type a request and press Enter.
   /json     show plans as JSON, or readable again; the last plan is shown once more
-  /history  list what was asked and answered
+  /history  list requests and answers
   /help     this list
   /quit     leave (so does the end of input)"""
 
 
 def chat(run: Run, *, catalogue: Catalogue | None = None) -> None:
-    """Answer line after line until `/quit` or the end of input, with the run's tools or those of another catalogue."""
+    """Answer each line until `/quit` or the end of input, with the run's tools or those of `catalogue`."""
     planner = open_planner(run, catalogue=catalogue)
     conversation = Conversation(planner, run.recipe.evaluate.max_new_tokens)
     conversation.say(f"{planner.loaded.source} (/help lists the commands)", style="dim")
@@ -45,7 +45,7 @@ def chat(run: Run, *, catalogue: Catalogue | None = None) -> None:
 
 
 def plan(run: Run, request: str, *, catalogue: Catalogue | None = None, as_json: bool = False) -> bool:
-    """Answer one request with a plan, as `chat` would. Returns whether there is one, and the planner is sure of it.
+    """Answer one request with a plan, as `chat` does. Returns whether there is a plan that the planner is sure of.
 
     Raises RunError when the run has no catalogue.
     """
@@ -54,28 +54,30 @@ def plan(run: Run, request: str, *, catalogue: Catalogue | None = None, as_json:
             "the run has no catalogue to plan with", where=str(run.path), remedy=f"Ask it: platypus chat {run.path}"
         )
     planner = open_planner(run, catalogue=catalogue)
-    return _answered(planner, request, f"answered by {planner.loaded.source}", recipe=run.recipe, as_json=as_json)
+    return _ask_once(planner, request, f"answered by {planner.loaded.source}", recipe=run.recipe, as_json=as_json)
 
 
 def plan_untrained(request: str, catalogue: Catalogue, recipe: Recipe, *, as_json: bool = False) -> bool:
-    """Answer one request with the recipe's base, as it is. Returns whether there is a plan that it is sure of."""
-    said = f"answered by the base {recipe.base!r} as it is; fine-tuned for these tools it plans better (platypus all)"
-    return _answered(open_untrained(catalogue, recipe), request, said, recipe=recipe, as_json=as_json)
+    """Answer one request with the recipe's base, not fine-tuned. Returns whether there is a plan that it is sure of."""
+    source_note = (
+        f"answered by the base {recipe.base!r} as it is; fine-tuned for these tools it plans better (platypus all)"
+    )
+    return _ask_once(open_untrained(catalogue, recipe), request, source_note, recipe=recipe, as_json=as_json)
 
 
-def _answered(planner: Planner, request: str, said: str, *, recipe: Recipe, as_json: bool) -> bool:
+def _ask_once(planner: Planner, request: str, source_note: str, *, recipe: Recipe, as_json: bool) -> bool:
     conversation = Conversation(planner, recipe.evaluate.max_new_tokens, as_json)
-    conversation.say(said, style="dim")
+    conversation.say(source_note, style="dim")
     answer = conversation.ask(request)
     return isinstance(answer.plan, Plan) and answer.sure
 
 
 def _lines() -> Iterator[str]:
-    """What is typed, until the end of input; empty lines are nothing said."""
+    """The lines that are typed, until the end of input, without empty ones."""
     prompt = ""
     if sys.stdin.isatty():
         prompt = "> "
-        with suppress(ImportError):  # Windows has none, and its console no need of it
+        with suppress(ImportError):  # Windows has no readline, and its console needs none
             import readline  # noqa: F401  (gives input() line editing and history)
     with suppress(EOFError):
         while True:
@@ -85,7 +87,7 @@ def _lines() -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Turn:
-    """One request and what the model answered."""
+    """One request and the model's answer."""
 
     request: str
     answer: Plan | Malformed | str
@@ -93,7 +95,7 @@ class Turn:
 
 @dataclass
 class Conversation:
-    """What has been said so far, and how plans are shown."""
+    """The turns so far, and how plans are shown."""
 
     planner: Planner
     max_new_tokens: int
@@ -102,11 +104,11 @@ class Conversation:
     talk: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
 
     def say(self, text: str, *, style: str = "") -> None:
-        """Talk to the user, beside the answers."""
+        """Print a message to standard error."""
         self.talk.print(Text(text, style=style))
 
     def hear(self, line: str) -> None:
-        """Do a command or answer a request. A request that fails leaves the conversation as it was."""
+        """Carry out a command or answer a request. A request that fails leaves the conversation unchanged."""
         match line:
             case "/help":
                 self.say(HELP)
@@ -129,39 +131,45 @@ class Conversation:
         if self.planner.prompt.catalogue is None:
             self.turns.append(Turn(request, self._stream(request)))
         else:
-            said = self.ask(request)
-            self.turns.append(Turn(request, said.plan if said.sure else f"not sure: {self._text(said.plan)}"))
+            answer = self.ask(request)
+            self.turns.append(Turn(request, answer.plan if answer.sure else f"not sure: {self._text(answer.plan)}"))
 
     def ask(self, request: str) -> Answer:
-        """Show the plan of a request, step by step as far as it is sure to stand, and what is to be said of it."""
+        """Answer a request and print its plan and notes; step by step, unless the whole plan may still be withheld."""
         by_step = not self.as_json and not self.planner.settings.min_confidence
         shown = 0
         with self.talk.status("planning …") as status:
-            for said in self.planner.watch(request, max_new_tokens=self.max_new_tokens):
-                if isinstance(said, Answer):
+            for update in self.planner.watch(request, max_new_tokens=self.max_new_tokens):
+                if isinstance(update, Answer):
                     break
                 if by_step:
-                    status.stop()  # it would take what is printed to its own stream
-                    print("\n".join(readable(said).split("\n")[shown:]), flush=True)
-                    shown = len(said)
-        assert isinstance(said, Answer)  # the last thing that a planner says
-        if not said.sure:
-            self.say(f"not sure: {_doubt(said, self.planner.settings.min_confidence)}; it might be", style="yellow")
-            self.say(self._text(said.plan))
-        elif isinstance(said.plan, Malformed) or not shown:
-            self._show(said.plan)
+                    status.stop()  # a running status would redirect what is printed
+                    print("\n".join(readable(update).split("\n")[shown:]), flush=True)
+                    shown = len(update)
+        assert isinstance(update, Answer)  # a planner yields the answer last
+        if not update.sure:
+            self.say(
+                f"not sure: {_reason_for_doubt(update, self.planner.settings.min_confidence)}; it might be",
+                style="yellow",
+            )
+            self.say(self._text(update.plan))
+        elif isinstance(update.plan, Malformed) or not shown:
+            self._show(update.plan)
         else:
-            print("".join(f"{line}\n" for line in readable(said.plan).split("\n")[shown:]), end="", flush=True)
-        for note, style in self._notes(said):
+            print("".join(f"{line}\n" for line in readable(update.plan).split("\n")[shown:]), end="", flush=True)
+        for note, style in self._notes(update):
             self.say(note, style=style)
-        return said
+        return update
 
     def _notes(self, answer: Answer) -> Iterator[tuple[str, str]]:
-        """What is to be said beside an answer, and how it looks."""
+        """Notes on an answer, each with its style."""
         if answer.ended_by == "length" and isinstance(answer.plan, Plan):
-            yield f"cut after {self.max_new_tokens} tokens: valid, but not all that was to be said", "yellow"
+            yield f"cut after {self.max_new_tokens} tokens: a valid plan, but perhaps not a complete one", "yellow"
         elif answer.ended_by == "time":
-            yield f"cut after {self.planner.settings.seconds:g} s: valid, but not all that was to be said", "yellow"
+            yield (
+                f"cut after {self.planner.settings.seconds:g} s: a valid plan, but perhaps not a complete one",
+                "yellow",
+            )
         elif answer.sure and answer.confidence is not None:
             known = self.planner.calibration.rows
             yield (
@@ -173,18 +181,18 @@ class Conversation:
         from platypus.model.completion import stream  # torch
 
         pieces: list[str] = []
-        begun, limit = time.monotonic(), self.planner.settings.seconds
+        started, limit = time.monotonic(), self.planner.settings.seconds
         for piece in stream(self.planner.loaded, self._prompt_ids(request), max_new_tokens=self.max_new_tokens):
             print(piece, end="", flush=True)
             pieces.append(piece)
-            if limit is not None and time.monotonic() - begun > limit:
+            if limit is not None and time.monotonic() - started > limit:
                 self.say(f"\ncut after {limit:g} s", style="yellow")
                 break
         print(flush=True)
         return "".join(pieces).strip()
 
     def _prompt_ids(self, request: str) -> list[int]:
-        """The prompt with as many of the last turns as leave room for an answer."""
+        """The prompt with as many of the latest turns as leave room for an answer."""
         prompt = self.planner.prompt
         context = min(prompt.cutoff, self.planner.loaded.context)
         roomy = replace(prompt, cutoff=context - self.max_new_tokens)
@@ -218,12 +226,12 @@ class Conversation:
 
 
 def _instruction(turns: Sequence[Turn], request: str) -> Instruction:
-    """The request as an instruction whose input, Alpaca's place for further context, is the conversation so far."""
-    said = "\n".join(f"Request: {turn.request}\nAnswer: {turn.answer}" for turn in turns)
-    return Instruction(instruction=request, input=said, output="", origin={})
+    """The request as an instruction, with the conversation so far as its input (Alpaca's field for context)."""
+    conversation = "\n".join(f"Request: {turn.request}\nAnswer: {turn.answer}" for turn in turns)
+    return Instruction(instruction=request, input=conversation, output="", origin={})
 
 
-def _doubt(answer: Answer, least: float) -> str:
+def _reason_for_doubt(answer: Answer, least: float) -> str:
     if not answer.finished:
         return "the plan was cut by a limit"
-    return f"the confidence is {answer.confidence:.0%}, and {least:.0%} are wanted"
+    return f"the confidence is {answer.confidence:.0%}, and at least {least:.0%} is required"

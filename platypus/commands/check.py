@@ -1,7 +1,7 @@
-"""check: what a catalogue, recipe, plan or dataset file is, and every problem in it with its place.
+"""check: recognises a catalogue, recipe, plan or dataset file, and lists every problem in it with its place.
 
-What kind of file it is shows in its suffix (`.toml` a recipe, `.jsonl` a dataset) or, in JSON, in its keys. A catalogue
-or recipe with a mistake raises its error; bad rows and bad plans are listed.
+The kind of file is recognised by its suffix (`.toml` is a recipe, `.jsonl` a dataset) or, in JSON, by its keys. A
+mistake in a catalogue or recipe raises its error; bad rows and bad plans are listed.
 """
 
 import re
@@ -26,7 +26,7 @@ KINDS = "A catalogue is a JSON list of tools, a plan a JSON list of steps, a dat
 
 @dataclass(frozen=True)
 class FileProblem:
-    """One problem: the file, the line where that is known, and the reason."""
+    """One problem: the file, the line if it is known, and the reason."""
 
     file: str
     line: int | None
@@ -38,7 +38,7 @@ class FileProblem:
 
 @dataclass(frozen=True)
 class Report:
-    """What the file is, in a few words, and its problems."""
+    """The kind of the file, a short summary, and its problems."""
 
     file: str
     kind: str
@@ -49,7 +49,7 @@ class Report:
         return "\n".join([*map(str, self.problems), f"{self.file}: {self.kind}, {self.summary}"])
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, for `--json`."""
+        """All fields, for `--json`."""
         return asdict(self)
 
 

@@ -1,10 +1,10 @@
-"""generate: examples for a catalogue from the catalogue alone, offline.
+"""generate: makes examples for a catalogue from the catalogue alone, offline.
 
-Plans are drawn along the catalogue's edges, first those that are still seen too seldom, and put into words; some
-requests are added that these tools cannot answer. Writes `examples.jsonl`, and what the examples cover of the
-catalogue, with what cannot be covered and why, to `report.json` and `report.md`. A teacher, where the recipe names one,
-adds requests; what is not kept of them goes to `rejected.jsonl`, its replies to `teacher/` in the run's folder, which
-outlives this stage's.
+Plans are drawn along the catalogue's edges, first those with parts that are still too rare, and put into words. Some
+requests that the tools cannot answer are added. Writes `examples.jsonl`, and to `report.json` and `report.md` the parts
+of the catalogue that the examples cover, and why others cannot be covered. If the recipe names a teacher, it adds
+requests; those not used go to `rejected.jsonl`, and its replies to `teacher/` in the run's folder, which is kept when
+this stage is done again.
 """
 
 import json
@@ -27,7 +27,10 @@ from platypus.run.settings import GenerateSettings
 
 
 def generate(run: Run, *, force: bool = False) -> Outcome:
-    """Generate the recipe's number of examples. Raises RunError without a catalogue, CatalogueError for a poor one."""
+    """Generate the recipe's number of examples.
+
+    Raises RunError without a catalogue, CatalogueError if the catalogue cannot give so many.
+    """
     catalogue = run.catalogue
     if catalogue is None:
         raise RunError(
@@ -40,9 +43,9 @@ def generate(run: Run, *, force: bool = False) -> Outcome:
     def work(folder: Path) -> Mapping[str, Any]:
         wanted = generate_examples(catalogue, settings, seed=run.recipe.seed)
         made = list(track(wanted, "generate", total=settings.examples))
-        taught = _taught(run, catalogue, made, style, folder) if run.recipe.teacher.model else {}
+        taught = _add_teacher_examples(run, catalogue, made, style, folder) if run.recipe.teacher.model else {}
         write_rows(folder / "examples.jsonl", made)
-        return {**_reported(folder, catalogue, settings, made), **taught}
+        return {**_write_report(folder, catalogue, settings, made), **taught}
 
     teacher = run.recipe.teacher
     style = read_style(Path(teacher.style)) if teacher.style else ()
@@ -55,10 +58,10 @@ def generate(run: Run, *, force: bool = False) -> Outcome:
     )
 
 
-def _taught(
+def _add_teacher_examples(
     run: Run, catalogue: Catalogue, made: list[Example], style: tuple[str, ...], folder: Path
 ) -> dict[str, Any]:
-    """Add what the teacher has to add to the examples made so far; the stage's results of it."""
+    """Add the teacher's examples to those made so far; returns the teacher's part of the stage's results."""
     settings, console = run.recipe.teacher, Console(stderr=True)
     with Progress("teacher", jobs(made, settings), console=console) as progress:
         taught = teach(
@@ -78,16 +81,18 @@ def _taught(
     return {"teacher": taught.results}
 
 
-def _reported(folder: Path, catalogue: Catalogue, settings: GenerateSettings, made: list[Example]) -> Mapping[str, Any]:
-    """Write the report; returns what the console and `stage.json` say of it."""
-    report = coverage_report(catalogue, settings, made)
+def _write_report(
+    folder: Path, catalogue: Catalogue, settings: GenerateSettings, examples: list[Example]
+) -> Mapping[str, Any]:
+    """Write the report; returns the results for the console and `stage.json`."""
+    report = coverage_report(catalogue, settings, examples)
     page = as_markdown(report, least=settings.coverage, catalogue=catalogue)
     (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "report.md").write_text(page, encoding="utf-8")
     return {
-        "examples": len(made),
-        "lengths": {str(k): v for k, v in sorted(Counter(len(example.plan) for example in made).items())},
+        "examples": len(examples),
+        "lengths": {str(k): v for k, v in sorted(Counter(len(example.plan) for example in examples).items())},
         "covered": {kind: f"{report[kind]['covered']} of {report[kind]['total']}" for kind in KINDS},
-        "refusals": dict(sorted(Counter(e.origin["refusal"] for e in made if "refusal" in e.origin).items())),
+        "refusals": dict(sorted(Counter(e.origin["refusal"] for e in examples if "refusal" in e.origin).items())),
         "uncovered": [entry["what"] for kind in KINDS for entry in report[kind]["uncovered"]],
     }

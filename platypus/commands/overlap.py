@@ -1,7 +1,8 @@
-"""overlap: how much two datasets say the same: nearest neighbours, shared requests, templates and plan shapes.
+"""overlap: how much two datasets overlap: nearest neighbours, shared requests, templates and plan shapes.
 
-What two fine-tunes learned from such datasets overlaps as much; so this tells which are worth merging. Writes nothing.
-Of more than SAMPLE rows of a dataset a sample is compared; requests, templates and shapes are counted over all.
+Models fine-tuned on overlapping datasets learn the same, so this helps to decide which are worth merging. Writes
+nothing. Of a dataset with more than SAMPLE rows, a sample is compared; requests, templates and shapes are counted over
+all rows.
 """
 
 from collections import Counter
@@ -30,20 +31,20 @@ TENTHS = 10
 
 @dataclass(frozen=True)
 class Distribution:
-    """How much the rows of one dataset are alike to their nearest neighbour in the other (1: the same)."""
+    """The similarity of one dataset's rows to their nearest neighbours in the other dataset (1: equal)."""
 
     mean: float
     quantiles: dict[str, float]
     tenths: list[int]  # rows from 0 to 0.1, from 0.1 to 0.2, …
 
     def __str__(self) -> str:
-        named = ", ".join(f"{name} {value:.2f}" for name, value in self.quantiles.items())
-        return f"mean {self.mean:.3f} ({named})"
+        quantiles = ", ".join(f"{name} {value:.2f}" for name, value in self.quantiles.items())
+        return f"mean {self.mean:.3f} ({quantiles})"
 
 
 @dataclass(frozen=True)
 class Shared:
-    """Of one kind of key: how many are in both datasets, and the share of each one's rows that have such a key."""
+    """How many keys of one kind are in both datasets, and the share of each dataset's rows that have one of them."""
 
     keys: int
     of_first: float
@@ -55,7 +56,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class DatasetOverlap:
-    """The report. `letters` compares trigrams, `words` the embedding; each for the first's rows, then the second's."""
+    """The report. `letters` compares trigrams, `words` embeddings; pairs are first dataset, second dataset."""
 
     files: tuple[str, str]
     rows: tuple[int, int]
@@ -68,13 +69,13 @@ class DatasetOverlap:
     skeletons: Shared
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, for `--json`."""
+        """All fields, for `--json`."""
         return asdict(self)
 
     def __str__(self) -> str:
         lines = []
         for which, file in enumerate(self.files):
-            lines += [f"{file}: {self.rows[which]} rows, {self.left_out[which]} left out as no valid rows"]
+            lines += [f"{file}: {self.rows[which]} rows, {self.left_out[which]} left out as invalid"]
             lines += [f"  nearest in the other, by letters: {self.letters[which]}"]
             lines += [f"  nearest in the other, by words: {self.words[which]}"]
         lines += [f"the same requests: {self.requests}", f"the same templates: {self.templates}"]
@@ -84,25 +85,25 @@ class DatasetOverlap:
 def overlap(
     first: str, second: str, *, catalogue: Path | None = None, embedding: str = TFIDF, seed: int = 0
 ) -> DatasetOverlap:
-    """The overlap of two sources as `[refine]` names them. Raises DatasetError for one that cannot be read."""
+    """The overlap of two sources, named as in `[refine]`. Raises DatasetError for one that cannot be read."""
     tools = read_catalogue(catalogue) if catalogue is not None else None
     reading = ReadingOptions(tools, True, RequestBounds(1, 10**9))
     a, b = gather([first], reading), gather([second], reading)
-    for source, found in ((first, a), (second, b)):
-        if not found.candidates:
-            raise DatasetError("holds no valid row", where=source, remedy=f"See: platypus check {source}")
+    for source, candidates in ((first, a), (second, b)):
+        if not candidates.candidates:
+            raise DatasetError("has no valid row", where=source, remedy=f"See: platypus check {source}")
     rng = Random(seed)
-    some, others = (_sample(found.candidates, rng) for found in (a, b))
-    sets = trigrams([*some, *others])
+    first_sample, second_sample = (_sample(candidates.candidates, rng) for candidates in (a, b))
+    sets = trigrams([*first_sample, *second_sample])
     letters = diags_array(1 / np.sqrt(sets.sizes)) @ sets.rows
-    words = embed([*some, *others], embedding)
+    words = embed([*first_sample, *second_sample], embedding)
     return DatasetOverlap(
         files=(first, second),
         rows=(len(a.candidates), len(b.candidates)),
         left_out=(len(a.rejected), len(b.rejected)),
-        compared=(len(some), len(others)),
-        letters=_both(letters.tocsr(), len(some)),
-        words=_both(words, len(some)),
+        compared=(len(first_sample), len(second_sample)),
+        letters=_both(letters.tocsr(), len(first_sample)),
+        words=_both(words, len(first_sample)),
         requests=_shared(
             [normalised(one.question) for one in a.candidates], [normalised(one.question) for one in b.candidates]
         ),
@@ -112,25 +113,26 @@ def overlap(
 
 
 def _sample(candidates: Sequence[Candidate], rng: Random) -> list[str]:
-    some = rng.sample(candidates, SAMPLE) if len(candidates) > SAMPLE else candidates
-    return [one.question for one in some]
+    sample = rng.sample(candidates, SAMPLE) if len(candidates) > SAMPLE else candidates
+    return [one.question for one in sample]
 
 
-def _both(vectors: Any, first: int) -> tuple[Distribution, Distribution]:
-    """The likeness of the first rows to their nearest among the others, and of the others to theirs."""
-    left, right = vectors[:first], vectors[first:]
-    return _distribution(nearest(left, right).likeness), _distribution(nearest(right, left).likeness)
+def _both(vectors: Any, first_count: int) -> tuple[Distribution, Distribution]:
+    """Similarities of the first dataset's rows to their nearest neighbours in the second, and the reverse."""
+    first_vectors, second_vectors = vectors[:first_count], vectors[first_count:]
+    first, second = nearest(first_vectors, second_vectors), nearest(second_vectors, first_vectors)
+    return _distribution(first.likeness), _distribution(second.likeness)
 
 
 def _distribution(likeness: NDArray[np.float64]) -> Distribution:
-    found = np.clip(likeness, 0, 1)
-    quantiles = {f"{share:.0%}": round(float(np.quantile(found, share)), 4) for share in QUANTILES}
-    tenths = np.bincount(np.minimum((found * TENTHS).astype(int), TENTHS - 1), minlength=TENTHS)
-    return Distribution(round(float(found.mean()), 4), quantiles, tenths.tolist())
+    clipped = np.clip(likeness, 0, 1)
+    quantiles = {f"{share:.0%}": round(float(np.quantile(clipped, share)), 4) for share in QUANTILES}
+    tenths = np.bincount(np.minimum((clipped * TENTHS).astype(int), TENTHS - 1), minlength=TENTHS)
+    return Distribution(round(float(clipped.mean()), 4), quantiles, tenths.tolist())
 
 
 def _shared(first: Sequence[Any], second: Sequence[Any]) -> Shared:
     a, b = Counter(first), Counter(second)
-    both = a.keys() & b.keys()
-    of_first, of_second = (sum(found[key] for key in both) / found.total() for found in (a, b))
-    return Shared(len(both), round(of_first, 4), round(of_second, 4))
+    common = a.keys() & b.keys()
+    of_first, of_second = (sum(counts[key] for key in common) / counts.total() for counts in (a, b))
+    return Shared(len(common), round(of_first, 4), round(of_second, 4))

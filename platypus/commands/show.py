@@ -1,6 +1,6 @@
-"""show: what a run holds, for people and as JSON: its stages, when they were done, from what, with which results.
+"""show: an overview of a run, as text and as JSON: its stages, when they were done, their inputs and results.
 
-Only reads; whether a stage would be done again is for `Run.perform` to say.
+Only reads. `Run.perform` decides whether a stage has to be done again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,13 +14,13 @@ STAGES = ("generate", "refine", "train", "merge", "evaluate", "export")
 
 @dataclass(frozen=True)
 class Overview:
-    """A run at a glance: its definition and the record of each stage; None where it is not done."""
+    """A run and the record of each of its stages; None for a stage that is not done."""
 
     run: Run
     stages: Mapping[str, Mapping[str, Any] | None]
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, for `--json`: a stage that is not done is null."""
+        """All fields, for `--json`; a stage that is not done is null."""
         tools = self.run.catalogue
         return {
             "run": str(self.run.path),
@@ -34,8 +34,8 @@ class Overview:
 
     def _lines(self) -> Iterator[str]:
         tools = self.run.catalogue
-        named = "none, plain instruction data" if tools is None else f"{len(tools)} tools ({tools.fingerprint})"
-        yield f"{self.run.path}: base {self.run.recipe.base}, seed {self.run.recipe.seed}, catalogue {named}"
+        catalogue = "none, plain instruction data" if tools is None else f"{len(tools)} tools ({tools.fingerprint})"
+        yield f"{self.run.path}: base {self.run.recipe.base}, seed {self.run.recipe.seed}, catalogue {catalogue}"
         for name, record in self.stages.items():
             if record is None:
                 yield f"{name}: not done"
@@ -53,13 +53,13 @@ def show(run: Run) -> Overview:
 
 
 def headline(outcome: Outcome) -> str:
-    """What became of a stage, on one line."""
-    did = "skipped, nothing has changed" if outcome.skipped else f"done in {outcome.seconds:.1f} s"
-    return f"{outcome.stage}: {did} → {outcome.folder}"
+    """The outcome of a stage on one line."""
+    result = "skipped, nothing has changed" if outcome.skipped else f"done in {outcome.seconds:.1f} s"
+    return f"{outcome.stage}: {result} → {outcome.folder}"
 
 
 def result_lines(results: Mapping[str, Any], *, indent: str = "  ") -> Iterator[str]:
-    """Results as indented lines, a group of plain values on one; lists of groups (examples) are left to the reports."""
+    """Results as indented lines, with a group of plain values on one line. Lists of groups (examples) are left out."""
     for name, value in results.items():
         if isinstance(value, Mapping) and any(isinstance(part, Mapping | list) for part in value.values()):
             yield f"{indent}{name}:"

@@ -1,4 +1,4 @@
-"""The chat: plans readable and as JSON, its commands, streamed text with what was said before, a pipe as terminal."""
+"""The chat: readable plans and JSON, its commands, streamed text with the conversation so far, input from a pipe."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class Loaded:
 
 @dataclass
 class Scripted:
-    """A planner that says what it was told to."""
+    """A planner with scripted answers."""
 
     says: dict[str, str]
     prompt: Prompt = field(
@@ -68,7 +68,7 @@ def talk(planner: Any, *lines: str) -> Conversation:
 # ---------------------------------------------------------------- a planner
 
 
-def test_plans_go_to_standard_output_and_talk_does_not(capsys: Capture) -> None:
+def test_plans_go_to_standard_output_and_messages_do_not(capsys: Capture) -> None:
     talk(Scripted({"Sum up": str(SUMMARY)}), "/help", "Sum up", "/history", "/fly")
     captured = capsys.readouterr()
     assert captured.out == readable(SUMMARY) + "\n"
@@ -84,7 +84,7 @@ def test_json_shows_the_last_plan_again_and_stays_until_switched_back(capsys: Ca
     assert out == f"{readable(SUMMARY)}\n{SUMMARY}\n[]\n{readable(REFUSAL)}\n"
 
 
-def test_what_is_no_plan_is_shown_with_every_reason(capsys: Capture) -> None:
+def test_a_malformed_answer_is_shown_with_every_problem(capsys: Capture) -> None:
     text = '[{"tool_name": "fly", "arguments": []}, {"tool_name": "swim", "arguments": []}]'
     conversation = talk(Scripted({"Go": text}), "Go", "/json")
     captured = capsys.readouterr()
@@ -95,7 +95,7 @@ def test_what_is_no_plan_is_shown_with_every_reason(capsys: Capture) -> None:
     assert isinstance(conversation.turns[0].answer, Malformed)
 
 
-def test_a_request_that_fails_leaves_the_conversation_going(capsys: Capture) -> None:
+def test_after_a_request_that_fails_the_conversation_goes_on(capsys: Capture) -> None:
     conversation = talk(Scripted({"Fly": "[]"}), "much too long", "Fly")
     captured = capsys.readouterr()
     assert "much too long: too long" in captured.err
@@ -103,7 +103,7 @@ def test_a_request_that_fails_leaves_the_conversation_going(capsys: Capture) -> 
     assert [turn.request for turn in conversation.turns] == ["Fly"]
 
 
-def test_an_interruption_stops_the_answer_alone(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_stops_only_the_answer(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     planner = Scripted({"Fly": "[]"})
 
     def interrupted(request: str, **_: object) -> Iterator[Answer]:
@@ -117,51 +117,51 @@ def test_an_interruption_stops_the_answer_alone(capsys: Capture, monkeypatch: py
     assert len(conversation.turns) == 1
 
 
-def test_steps_are_shown_as_they_are_complete_but_not_before_the_planner_is_sure(capsys: Capture) -> None:
+def test_steps_are_shown_when_complete_but_not_before_the_planner_is_sure(capsys: Capture) -> None:
     planner = Scripted({"Sum up": str(SUMMARY)})
-    seen: list[str] = []
-    whole = planner.watch
+    printed: list[str] = []
+    scripted_watch = planner.watch
 
     def watch(request: str, **_: object) -> Iterator[Plan | Answer]:
-        for said in whole(request):
-            yield said
-            seen.append(capsys.readouterr().out)
+        for update in scripted_watch(request):
+            yield update
+            printed.append(capsys.readouterr().out)
 
     planner.watch = watch  # type: ignore[method-assign]
     first, second = readable(SUMMARY).splitlines(keepends=True)
     conversation = talk(planner, "Sum up")
-    assert [*seen, capsys.readouterr().out] == [first, f"{second}\n"]
+    assert [*printed, capsys.readouterr().out] == [first, f"{second}\n"]
     for wary in (True, False):
-        seen.clear()
+        printed.clear()
         conversation.as_json, planner.settings = not wary, DecodeSettings(min_confidence=0.5 if wary else 0)
         conversation.hear("Sum up")
-        assert seen == [""]
+        assert printed == [""]
         assert capsys.readouterr().out == (f"{readable(SUMMARY)}\n" if wary else f"{SUMMARY}\n")
 
 
-def test_what_the_planner_is_not_sure_of_is_no_answer(capsys: Capture) -> None:
+def test_a_plan_that_the_planner_is_not_sure_of_is_not_printed_as_an_answer(capsys: Capture) -> None:
     planner = Scripted({"Sum up": str(SUMMARY)}, settings=DecodeSettings(min_confidence=0.5), confidence=0.314)
     conversation = talk(planner, "Sum up", "/json", "/history")
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "not sure: the confidence is 31%, and 50% are wanted; it might be\n1. search(" in captured.err
+    assert "not sure: the confidence is 31%, and at least 50% is required; it might be\n1. search(" in captured.err
     assert "> Sum up\nnot sure: 1. search(" in captured.err
     assert conversation.ask("Sum up").sure is False
 
 
-def test_limits_and_confidence_are_told_beside_the_plan(capsys: Capture) -> None:
-    said = {"Sum up": str(SUMMARY)}
-    talk(Scripted(said, confidence=0.876), "Sum up")
+def test_limits_and_confidence_are_reported_with_the_plan(capsys: Capture) -> None:
+    texts = {"Sum up": str(SUMMARY)}
+    talk(Scripted(texts, confidence=0.876), "Sum up")
     assert "confidence 88% (`platypus evaluate` calibrates it)\n" in capsys.readouterr().err
-    talk(Scripted(said, confidence=0.876, calibration=Calibration(1, 0, 40)), "Sum up")
+    talk(Scripted(texts, confidence=0.876, calibration=Calibration(1, 0, 40)), "Sum up")
     assert "confidence 88%\n" in capsys.readouterr().err
-    talk(Scripted(said, confidence=0.0, ended_by="length"), "Sum up")
-    assert "cut after 100 tokens: valid, but not all that was to be said" in capsys.readouterr().err
-    talk(Scripted(said, confidence=0.0, ended_by="time", settings=DecodeSettings(seconds=1.5)), "Sum up")
+    talk(Scripted(texts, confidence=0.0, ended_by="length"), "Sum up")
+    assert "cut after 100 tokens: a valid plan, but perhaps not a complete one" in capsys.readouterr().err
+    talk(Scripted(texts, confidence=0.0, ended_by="time", settings=DecodeSettings(seconds=1.5)), "Sum up")
     captured = capsys.readouterr()
-    assert "cut after 1.5 s: valid" in captured.err and captured.out == readable(SUMMARY) + "\n"
+    assert "cut after 1.5 s: a valid plan" in captured.err and captured.out == readable(SUMMARY) + "\n"
     unsure = DecodeSettings(min_confidence=0.1)
-    talk(Scripted(said, confidence=0.0, ended_by="length", settings=unsure), "Sum up")
+    talk(Scripted(texts, confidence=0.0, ended_by="length", settings=unsure), "Sum up")
     assert "not sure: the plan was cut by a limit" in capsys.readouterr().err
 
 
@@ -181,18 +181,18 @@ def test_typed_lines_are_answered_until_quit(capsys: Capture, monkeypatch: pytes
 
 @pytest.fixture
 def prompts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The prompts that a text model is given; it answers "one", "two", … in two pieces."""
+    """The prompts of a text model that answers "one", "two", … in two pieces."""
     tokenizer = byte_bpe_tokenizer()
-    given: list[str] = []
+    prompt_texts: list[str] = []
 
     def stream(_: object, prompt: list[int], *, max_new_tokens: int) -> Iterator[str]:
-        given.append(tokenizer.decode(prompt, skip_special_tokens=True))
-        answer = ("one", "two", "three", "four")[len(given) - 1]
+        prompt_texts.append(tokenizer.decode(prompt, skip_special_tokens=True))
+        answer = ("one", "two", "three", "four")[len(prompt_texts) - 1]
         yield answer[:1]
         yield answer[1:]
 
     monkeypatch.setattr("platypus.model.completion.stream", stream)
-    return given
+    return prompt_texts
 
 
 def text_model(cutoff: int = 4096) -> Scripted:
@@ -208,8 +208,8 @@ def test_text_is_streamed_and_the_conversation_goes_into_the_next_prompt(capsys:
     assert "Request: Count\nAnswer: one\nRequest: Go on\nAnswer: two\n\n" in prompts[2]
 
 
-def test_the_oldest_turns_give_way_where_the_context_ends(capsys: Capture, prompts: list[str]) -> None:
-    free = len(text_model().prompt.ids("x")) + 100  # room for the answer of 100 tokens, and hardly more
+def test_the_oldest_turns_are_left_out_if_the_context_is_full(capsys: Capture, prompts: list[str]) -> None:
+    free = len(text_model().prompt.ids("x")) + 100  # room for an answer of 100 tokens, and little more
     planner = text_model(cutoff=free + 200)
     talk(planner, "a" * 60, "b" * 60, "c" * 10, "d" * 10)
     assert "Request: aaa" in prompts[1]
@@ -235,15 +235,15 @@ def test_a_text_that_takes_too_long_is_cut(capsys: Capture, prompts: list[str]) 
     assert captured.out == "o\n" and "cut after 1e-09 s" in captured.err
 
 
-# ---------------------------------------------------------------- the real thing, through a pipe
+# ---------------------------------------------------------------- a real model, through a pipe
 
 
-def test_a_pipe_is_a_terminal_and_its_end_leaves(tmp_path: Path) -> None:
+def test_input_may_come_from_a_pipe_and_its_end_quits(tmp_path: Path) -> None:
     base = tiny_llama(tmp_path / "base")
     recipe = write_recipe(tmp_path, base=base, catalogue=None, tables="[evaluate]\nmax_new_tokens = 5\n")
     run = Run.open(tmp_path / "run", recipe=recipe)
     ran = apart("chat", run.path, typed="Sum up CustomerABC\n/history\n")
     assert ran.code == 0, ran.err
-    said = ran.out.strip()
-    assert said
-    assert f"> Sum up CustomerABC\n{said}\n" in ran.err
+    answer = ran.out.strip()
+    assert answer
+    assert f"> Sum up CustomerABC\n{answer}\n" in ran.err

@@ -1,4 +1,4 @@
-"""check: what a file is, and every problem in it with its place."""
+"""check: the kind of a file, and every problem in it with its place."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ def write(path: Path, text: str) -> Path:
         ("a.json", '[{"input": "", "instruction": "Say hi", "output": "hi"}]', "dataset"),
     ],
 )
-def test_check_knows_what_a_file_is(capsys: Capture, tmp_path: Path, name: str, text: str, kind: str) -> None:
+def test_check_recognises_the_kind_of_a_file(capsys: Capture, tmp_path: Path, name: str, text: str, kind: str) -> None:
     file = write(tmp_path / name, text)
     ran = here(capsys, "check", file, "--json")
     report = json.loads(ran.out)
@@ -58,7 +58,7 @@ def test_check_lists_bad_rows_with_file_line_and_reason(capsys: Capture, tmp_pat
     assert [(problem["file"], problem["line"]) for problem in report["problems"]] == [(str(file), 2), (str(file), 3)]
 
 
-def test_check_reads_a_plan_against_the_catalogue_only_where_one_is_given(capsys: Capture, tmp_path: Path) -> None:
+def test_check_compares_a_plan_with_a_catalogue_only_if_one_is_given(capsys: Capture, tmp_path: Path) -> None:
     file = write(tmp_path / "plan.json", '[{"tool_name": "fly", "arguments": []}]')
     assert here(capsys, "check", file).code == 0
     ran = here(capsys, "check", file, "--catalogue", CRM)

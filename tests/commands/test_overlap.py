@@ -1,4 +1,4 @@
-"""overlap: by hand on small files, and the command."""
+"""overlap: worked out by hand on small files, and the command."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from platypus.commands import overlap as module
+from platypus.commands import overlap as overlap_module
 from platypus.commands.overlap import overlap
 from platypus.errors import DatasetError
 from tests.support.command import ROOT, here
@@ -15,8 +15,8 @@ TRACKER = ROOT / "examples" / "worktracker" / "catalogue.json"
 
 
 def row(query: str, **filters: Any) -> dict[str, Any]:
-    given = [{"argument_name": name, "argument_value": value} for name, value in filters.items()]
-    return {"query": query, "plan": [{"tool_name": "works_list", "arguments": given}]}
+    arguments = [{"argument_name": name, "argument_value": value} for name, value in filters.items()]
+    return {"query": query, "plan": [{"tool_name": "works_list", "arguments": arguments}]}
 
 
 FIRST = [row("List my tasks", type=["task"]), row("What does DEVU-7 own?", owned_by=["DEVU-7"])]
@@ -36,34 +36,34 @@ def files(tmp_path: Path) -> tuple[str, str]:
 
 
 def test_what_two_small_files_share(files: tuple[str, str]) -> None:
-    found = overlap(*files, catalogue=TRACKER)
-    assert (found.rows, found.left_out, found.compared) == ((2, 4), (0, 1), (2, 4))
-    assert (found.requests.keys, found.requests.of_first, found.requests.of_second) == (1, 0.5, 0.25)
-    assert (found.templates.keys, found.templates.of_first, found.templates.of_second) == (2, 1.0, 0.5)
-    assert (found.skeletons.keys, found.skeletons.of_first, found.skeletons.of_second) == (2, 1.0, 0.5)
-    of_first, of_second = found.letters
+    report = overlap(*files, catalogue=TRACKER)
+    assert (report.rows, report.left_out, report.compared) == ((2, 4), (0, 1), (2, 4))
+    assert (report.requests.keys, report.requests.of_first, report.requests.of_second) == (1, 0.5, 0.25)
+    assert (report.templates.keys, report.templates.of_first, report.templates.of_second) == (2, 1.0, 0.5)
+    assert (report.skeletons.keys, report.skeletons.of_first, report.skeletons.of_second) == (2, 1.0, 0.5)
+    of_first, of_second = report.letters
     assert sum(of_first.tenths) == 2 and sum(of_second.tenths) == 4
     assert of_first.tenths[9] + of_first.tenths[8] == 2
     assert of_second.tenths[0] == 2
     assert of_first.mean > 0.8 > of_second.mean
 
 
-def test_the_same_file_twice_is_all_the_same(files: tuple[str, str]) -> None:
-    found = overlap(files[0], files[0])
-    assert [one.mean for one in (*found.letters, *found.words)] == [1, 1, 1, 1]
-    assert found.skeletons.of_first == 1
+def test_a_file_overlaps_completely_with_itself(files: tuple[str, str]) -> None:
+    report = overlap(files[0], files[0])
+    assert [one.mean for one in (*report.letters, *report.words)] == [1, 1, 1, 1]
+    assert report.skeletons.of_first == 1
 
 
-def test_of_great_files_a_sample_is_compared(files: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SAMPLE", 3)
-    found = overlap(*files, catalogue=TRACKER)
-    assert (found.rows, found.compared) == ((2, 4), (2, 3))
-    assert found == overlap(*files, catalogue=TRACKER)
+def test_of_large_files_a_sample_is_compared(files: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overlap_module, "SAMPLE", 3)
+    report = overlap(*files, catalogue=TRACKER)
+    assert (report.rows, report.compared) == ((2, 4), (2, 3))
+    assert report == overlap(*files, catalogue=TRACKER)
 
 
 def test_a_file_without_valid_rows(tmp_path: Path, files: tuple[str, str]) -> None:
     (tmp_path / "c.jsonl").write_text('{"query": "Fly", "plan": [{"tool_name": "fly"}]}', encoding="utf-8")
-    with pytest.raises(DatasetError, match="holds no valid row"):
+    with pytest.raises(DatasetError, match="has no valid row"):
         overlap(files[0], str(tmp_path / "c.jsonl"), catalogue=TRACKER)
 
 

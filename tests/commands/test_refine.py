@@ -1,4 +1,4 @@
-"""refine: nothing is lost, no family stands on both sides, and every row left out says why."""
+"""refine: no row is lost, no group is in two splits, and every rejected row has a reason."""
 
 import json
 import os
@@ -79,7 +79,7 @@ def queries(rows: list[Row]) -> list[str]:
 # ---------------------------------------------------------------- the split
 
 
-def test_no_template_stands_on_both_sides_and_the_fractions_are_met(tmp_path: Path) -> None:
+def test_no_template_is_in_two_splits_and_the_fractions_are_met(tmp_path: Path) -> None:
     run = start(tmp_path, many(), near_duplicate=1.0, valid_fraction=0.1, test_fraction=0.2)
     outcome = refine(run)
     splits = split_of(run)
@@ -94,7 +94,7 @@ def test_no_template_stands_on_both_sides_and_the_fractions_are_met(tmp_path: Pa
 
 
 @pytest.mark.parametrize("threshold", [0.7, 0.8, 0.85])
-def test_no_near_duplicate_stands_on_both_sides(tmp_path: Path, threshold: float) -> None:
+def test_no_near_duplicates_are_in_different_splits(tmp_path: Path, threshold: float) -> None:
     run = start(tmp_path, many(), near_duplicate=threshold, valid_fraction=0.1, test_fraction=0.2)
     refine(run)
     splits = {name: queries(rows) for name, rows in split_of(run).items()}
@@ -107,11 +107,13 @@ def test_no_near_duplicate_stands_on_both_sides(tmp_path: Path, threshold: float
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_great_family_does_not_fill_the_test(tmp_path: Path, seed: int) -> None:
-    alike = [
+def test_a_large_group_does_not_fill_the_test_set(tmp_path: Path, seed: int) -> None:
+    one_template = [
         example(f"Summarize ISS-{n}.", Plan((Step("summarize_objects", {"objects": [f"ISS-{n}"]}),))) for n in range(60)
     ]
-    run = start(tmp_path, [*alike, *many()], seed=seed, near_duplicate=1.0, valid_fraction=0.0, test_fraction=0.5)
+    run = start(
+        tmp_path, [*one_template, *many()], seed=seed, near_duplicate=1.0, valid_fraction=0.0, test_fraction=0.5
+    )
     refine(run)
     test = split_of(run)["test"]
     assert len(test) == 135
@@ -153,7 +155,7 @@ def test_duplicates_are_removed_and_the_first_stays(tmp_path: Path) -> None:
     assert duplicate["row"]["query"] == "My tasks  and issues in triage "
 
 
-def test_near_duplicates_go_when_the_plan_is_the_same_and_stay_when_it_differs(tmp_path: Path) -> None:
+def test_near_duplicates_are_removed_only_if_their_plans_are_equal(tmp_path: Path) -> None:
     p1, p2 = works(**{"issue.priority": ["p1"]}), works(**{"issue.priority": ["p2"]})
     rows = [
         example("Would you list all the issues of priority p1 for me?", p1),
@@ -211,7 +213,7 @@ def test_skipped_bad_rows_are_listed_and_nothing_is_lost(tmp_path: Path) -> None
     assert not (run.path / "refine-rejected.jsonl").exists()
 
 
-def test_mended_rows_are_used_and_reported(tmp_path: Path) -> None:
+def test_repaired_rows_are_used_and_reported(tmp_path: Path) -> None:
     text = (
         r'[{"tool_name": "search_object_by_name", "arguments": [{"argument_name": "query", "argument_value": "\$5"}]}]'
     )
@@ -243,10 +245,10 @@ def test_a_recipe_without_examples_is_an_error(tmp_path: Path) -> None:
         refine(Run.open(tmp_path / "run", recipe=tmp_path / "recipe.toml"))
 
 
-# ---------------------------------------------------------------- given tests, other kinds of rows, lineage
+# ---------------------------------------------------------------- test files, other kinds of rows, inputs
 
 
-def test_a_given_test_stays_as_it_is_and_what_resembles_it_is_not_trained_on(tmp_path: Path) -> None:
+def test_a_test_file_is_unchanged_and_rows_that_resemble_it_are_not_trained_on(tmp_path: Path) -> None:
     test = [
         example("Show me the tasks in blocked today", works(**{"stage.name": ["blocked"]}, type=["task"])),
         example("Which tickets await our answer right now?", works(**{"ticket.needs_response": True})),
@@ -262,8 +264,8 @@ def test_a_given_test_stays_as_it_is_and_what_resembles_it_is_not_trained_on(tmp
     }  # fmt: skip
     assert contaminated[-1]["reason"].startswith(f"nearly the same as the test row {tmp_path / 'test.jsonl'}:2")
     assert contaminated[-1]["evidence"] == [f"{tmp_path / 'test.jsonl'}:2: {test[1]['query']}"]
-    taught = {request_template(row) for row in (*splits["train"], *splits["valid"])}
-    assert taught and not taught & {request_template(row) for row in splits["test"]}
+    training_templates = {request_template(row) for row in (*splits["train"], *splits["valid"])}
+    assert training_templates and not training_templates & {request_template(row) for row in splits["test"]}
 
 
 def test_alpaca_rows_are_split_and_only_equal_answers_are_duplicates(tmp_path: Path) -> None:
@@ -279,7 +281,7 @@ def test_alpaca_rows_are_split_and_only_equal_answers_are_duplicates(tmp_path: P
     assert len(set(rivers)) == 1
 
 
-def test_done_again_only_when_the_data_changed(tmp_path: Path) -> None:
+def test_it_is_done_again_only_if_the_data_changes(tmp_path: Path) -> None:
     run = start(tmp_path, many())
     assert not refine(run).skipped
     assert refine(run).skipped
@@ -304,15 +306,19 @@ def test_generated_examples_are_read_from_their_stage(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not SEED.exists(), reason="needs the seed data")
 @pytest.mark.parametrize("name", ["raw", "train", "test"])
-def test_the_seed_data_runs_through_and_every_row_is_accounted_for(tmp_path: Path, name: str) -> None:
+def test_every_row_of_the_seed_data_is_kept_or_rejected(tmp_path: Path, name: str) -> None:
     rows = (SEED / f"{name}.jsonl").read_text("utf-8").splitlines()
     run = start(tmp_path, [json.loads(row) for row in rows], bad_rows="skip", repairs="refuse")
     refine(run)
     splits = split_of(run)
     left_out = rejected(run)
     assert sum(map(len, splits.values())) + len(left_out) == len(rows)
-    held = {split: {request_template(row) for row in some} for split, some in splits.items()}
-    assert not held["train"] & held["test"] and not held["train"] & held["valid"] and not held["valid"] & held["test"]
+    templates = {split: {request_template(row) for row in some} for split, some in splits.items()}
+    assert (
+        not templates["train"] & templates["test"]
+        and not templates["train"] & templates["valid"]
+        and not templates["valid"] & templates["test"]
+    )
     assert len(splits["test"]) == pytest.approx(0.1 * sum(map(len, splits.values())), abs=1)
     known_bad = [row for row in left_out if row["row"].get("valid") is False]
     assert all(row["kind"] not in ("duplicate", "near-duplicate", "contamination") for row in known_bad)

@@ -1,4 +1,4 @@
-"""refine's options: strict reading, further test sets, rejected doubts, what stands apart, balance."""
+"""refine's options: strict reading, further test sets, rejected doubts, tools and plan shapes apart, balance."""
 
 import doctest
 import json
@@ -29,7 +29,7 @@ def report(run: Run) -> dict[str, Any]:
     return json.loads((run.folder("refine") / "report.json").read_text("utf-8"))  # type: ignore[no-any-return]
 
 
-def test_mess_is_mended_and_each_repair_named(tmp_path: Path) -> None:
+def test_messy_rows_are_repaired_and_each_repair_is_named(tmp_path: Path) -> None:
     run = start(tmp_path, [*many(), *MESSY])
     assert refine(run).results["repaired"] == 2
     assert report(run)["repairs_by_name"] == {
@@ -39,7 +39,7 @@ def test_mess_is_mended_and_each_repair_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("by", ["argument", "recipe"])
-def test_strict_refuses_instead(by: str, tmp_path: Path) -> None:
+def test_strict_refuses_rows_that_need_repair(by: str, tmp_path: Path) -> None:
     run = start(tmp_path, [*many(), *MESSY], **({"repairs": "refuse"} if by == "recipe" else {}))
     with pytest.raises(DatasetError) as caught:
         refine(run, strict=by == "argument")
@@ -50,29 +50,32 @@ def test_the_strict_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     run = start(tmp_path, [*many(), *MESSY])
     assert here(capsys, "refine", run.path, "--strict").code == 1
     assert here(capsys, "refine", run.path).code == 0
-    assert here(capsys, "refine", run.path, "--strict").code == 1  # what was mended before is no answer
+    assert here(capsys, "refine", run.path, "--strict").code == 1  # the repaired result of before does not count
 
 
-def test_what_resembles_a_further_test_set_is_not_learned_and_counted_by_set(tmp_path: Path) -> None:
+def test_rows_that_resemble_a_further_test_set_are_removed_and_counted_by_set(tmp_path: Path) -> None:
     avoided = tmp_path / "other.jsonl"
-    foreign = {"query": "Show the tasks in blocked to my team", "plan": [{"tool_name": "todo.list", "arguments": []}]}
-    avoided.write_text(f'{json.dumps(many()[0])}\n{json.dumps(foreign)}\n{{"query": "broken', encoding="utf-8")
+    other_tools = {
+        "query": "Show the tasks in blocked to my team",
+        "plan": [{"tool_name": "todo.list", "arguments": []}],
+    }
+    avoided.write_text(f'{json.dumps(many()[0])}\n{json.dumps(other_tools)}\n{{"query": "broken', encoding="utf-8")
     near = example("Show the tasks in blocked to my teams", works(**{"stage.name": ["blocked"]}, type=["task"]))
     test = example("Which tickets await our answer right now?", works(**{"ticket.needs_response": True}))
     run = start(tmp_path, [*many(), test, near], test=[test], avoid=[str(avoided)], bad_rows="skip")
     refine(run)
     assert queries(split_of(run)["test"]) == [test["query"]]
-    taken = report(run)["contamination"]
-    assert taken[str(tmp_path / "test.jsonl")] == 1
-    assert taken[str(avoided)] > len(STAGES)
-    gone = [row for row in rejected(run) if row["kind"] == "contamination"]
-    assert sum(taken.values()) == len(gone)
-    assert gone[-1]["reason"].startswith(f"nearly the same as the test row {avoided}:2")
+    contamination = report(run)["contamination"]
+    assert contamination[str(tmp_path / "test.jsonl")] == 1
+    assert contamination[str(avoided)] > len(STAGES)
+    removed = [row for row in rejected(run) if row["kind"] == "contamination"]
+    assert sum(contamination.values()) == len(removed)
+    assert removed[-1]["reason"].startswith(f"nearly the same as the test row {avoided}:2")
     assert [(row["file"], row["line"]) for row in rejected(run) if row["kind"] == "json"] == [(str(avoided), 3)]
-    assert all(row["evidence"] for row in gone)
+    assert all(row["evidence"] for row in removed)
 
 
-def test_doubts_are_listed_and_rejected_only_on_wish(tmp_path: Path) -> None:
+def test_doubts_are_listed_and_rejected_only_if_the_recipe_says_so(tmp_path: Path) -> None:
     odd = [
         example("Everything urgent, please", works(**{"issue.priority": ["p0"]})),
         example("Write to ann.lee@example.org about it", Plan()),
@@ -94,7 +97,7 @@ def test_doubts_are_listed_and_rejected_only_on_wish(tmp_path: Path) -> None:
 
 
 def chains() -> list[dict[str, Any]]:
-    """60 requests: 40 with plans of six shapes, 20 that no tool can do."""
+    """60 requests: 40 with plans of four shapes, 20 that no tool can do."""
     rows = []
     for i, word in enumerate(("alpha", "beta", "gamma", "delta", "omega", "sigma", "kappa", "lambda", "theta", "zeta")):
         find = Step("search_object_by_name", {"query": word})
@@ -110,7 +113,7 @@ def chains() -> list[dict[str, Any]]:
     return rows
 
 
-def test_plan_shapes_stand_on_one_side_where_the_recipe_says_so(tmp_path: Path) -> None:
+def test_plan_shapes_are_in_one_split_if_the_recipe_says_so(tmp_path: Path) -> None:
     run = start(tmp_path, chains(), apart=["skeleton"], valid_fraction=0.2, test_fraction=0.2)
     refine(run)
     shapes = {name: {plan_skeleton(row.plan) for row in rows} for name, rows in split_of(run).items()}  # type: ignore[union-attr]
@@ -118,7 +121,7 @@ def test_plan_shapes_stand_on_one_side_where_the_recipe_says_so(tmp_path: Path) 
     assert not shapes["train"] & shapes["test"] and not shapes["train"] & shapes["valid"]
 
 
-def test_a_paraphrase_stands_on_the_side_of_its_original(tmp_path: Path) -> None:
+def test_a_paraphrase_is_in_the_split_of_its_original(tmp_path: Path) -> None:
     words = ("red", "green", "blue", "white", "black", "grey", "pink", "brown", "gold", "cyan")
     pairs = [(a, b) for a in words for b in words if a < b]
     rows = [example(f"{a} {b} work: list the {b} {a} tasks", works(type=["task"])) for a, b in pairs]
@@ -136,7 +139,7 @@ def test_a_paraphrase_stands_on_the_side_of_its_original(tmp_path: Path) -> None
     assert not colours["train"] & colours["test"] and not colours["train"] & colours["valid"]
 
 
-def test_tools_are_held_out_where_the_recipe_says_so(tmp_path: Path) -> None:
+def test_tools_are_held_out_if_the_recipe_says_so(tmp_path: Path) -> None:
     run = start(tmp_path, chains(), apart=["tool"], valid_fraction=0.0, test_fraction=0.2)
     refine(run)
     tools = {
@@ -146,7 +149,7 @@ def test_tools_are_held_out_where_the_recipe_says_so(tmp_path: Path) -> None:
     assert len(tools["test"]) == 1 and not tools["train"] & tools["test"]
     (tmp_path / "few").mkdir()
     run = start(tmp_path / "few", chains()[:12], apart=["tool"], test_fraction=0.05)
-    with pytest.raises(DatasetError, match="no row can be held out so that no tool stands on both sides"):
+    with pytest.raises(DatasetError, match="no rows can be held out: in every split some tool would be on both sides"):
         refine(run)
 
 
@@ -158,26 +161,26 @@ def test_tools_are_held_out_where_the_recipe_says_so(tmp_path: Path) -> None:
         ("most_per_tool", lambda row: [step.tool for step in row.plan]),
     ],
 )
-def test_no_kind_of_row_prevails_where_the_recipe_says_so(option: str, key: Any, tmp_path: Path) -> None:
+def test_no_kind_of_row_is_overrepresented_if_the_recipe_says_so(option: str, key: Any, tmp_path: Path) -> None:
     run = start(tmp_path, chains(), near_duplicate=1.0, valid_fraction=0.0, test_fraction=0.0, **{option: 0.2})
     refine(run)
-    kept = Counter(one for row in split_of(run)["train"] for one in key(row))
-    assert max(kept.values()) == 0.2 * 60
-    gone = [row for row in rejected(run) if row["kind"] == "balance"]
-    assert len(gone) + len(split_of(run)["train"]) == 60
-    assert all("at most 20% of 60 stay" in row["reason"] for row in gone)
+    counts = Counter(one for row in split_of(run)["train"] for one in key(row))
+    assert max(counts.values()) == 0.2 * 60
+    removed = [row for row in rejected(run) if row["kind"] == "balance"]
+    assert len(removed) + len(split_of(run)["train"]) == 60
+    assert all("at most 20% of 60 stay" in row["reason"] for row in removed)
 
 
-def test_paraphrases_are_duplicates_where_the_recipe_says_so(tmp_path: Path) -> None:
+def test_paraphrases_are_duplicates_if_the_recipe_says_so(tmp_path: Path) -> None:
     twice = example("who am I, the tool that knows it is asked", Plan((Step("who_am_i"),)))
     other = {**twice, "query": "the tool that knows it is asked, who am I"}
     run = start(tmp_path, [*many(), twice, other], semantic_duplicate=0.8, near_duplicate=1.0)
     refine(run)
-    gone = {row["line"]: row for row in rejected(run) if row["kind"] == "semantic-duplicate"}
-    assert 211 not in gone and gone[212]["reason"].startswith(f"says the same as {tmp_path / 'data.jsonl'}:211")
+    removed = {row["line"]: row for row in rejected(run) if row["kind"] == "semantic-duplicate"}
+    assert 211 not in removed and removed[212]["reason"].startswith(f"says the same as {tmp_path / 'data.jsonl'}:211")
 
 
-def test_text_answers_are_neither_shaped_nor_balanced(tmp_path: Path) -> None:
+def test_text_answers_have_no_plan_shape_and_are_not_balanced(tmp_path: Path) -> None:
     rows = [{"instruction": f"Tell {i * 'very '} much", "input": "", "output": str(i)} for i in range(20)]
     run = start(tmp_path, rows, valid_fraction=0.0, test_fraction=0.0, most_per_length=0.1, most_per_skeleton=0.1)
     refine(run)
@@ -185,10 +188,17 @@ def test_text_answers_are_neither_shaped_nor_balanced(tmp_path: Path) -> None:
     assert "balance" not in report(run)["rejected"]
 
 
-def test_every_option_stands_in_the_docs() -> None:
+def test_every_option_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "refining.md").read_text(encoding="utf-8")
-    told = {"data", "valid_fraction", "test_fraction", "bad_rows"}  # in docs/data-formats.md, or their names say it
-    assert not [name for name in RefineSettings.model_fields if name not in told and f"`{name}" not in page]
+    documented_elsewhere = {
+        "data",
+        "valid_fraction",
+        "test_fraction",
+        "bad_rows",
+    }  # in docs/data-formats.md, or clear by their names
+    assert not [
+        name for name in RefineSettings.model_fields if name not in documented_elsewhere and f"`{name}" not in page
+    ]
 
 
 def test_the_examples_of_the_page_on_refining() -> None:

@@ -1,4 +1,4 @@
-"""show: the stages of a run, from what they were made, and their results as lines."""
+"""show: the stages of a run, their inputs, and their results as lines."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.support.command import here, write_recipe
 Capture = pytest.CaptureFixture[str]
 
 
-def test_show_tells_done_from_not_done(capsys: Capture, tmp_path: Path) -> None:
+def test_show_says_which_stages_are_done(capsys: Capture, tmp_path: Path) -> None:
     run = Run.open(tmp_path / "run", recipe=write_recipe(tmp_path))
     assert run.catalogue is not None
     tools = run.catalogue.fingerprint
@@ -33,7 +33,7 @@ def test_show_tells_done_from_not_done(capsys: Capture, tmp_path: Path) -> None:
     assert data["recipe"] == run.recipe.model_dump()
 
 
-def test_show_tells_what_was_made_from_something_older(capsys: Capture, tmp_path: Path) -> None:
+def test_show_says_which_inputs_have_changed_since(capsys: Capture, tmp_path: Path) -> None:
     run = Run.open(tmp_path / "run", recipe=write_recipe(tmp_path))
 
     def write_rows(folder: Path) -> dict[str, int]:
@@ -41,11 +41,11 @@ def test_show_tells_what_was_made_from_something_older(capsys: Capture, tmp_path
         return {}
 
     run.perform("generate", inputs={}, settings={}, work=write_rows)
-    made_from = run.fingerprint("generate")
-    run.perform("refine", inputs={"generate": made_from}, settings={}, work=lambda _: {})
-    assert f"  from generate {made_from}\n" in here(capsys, "show", run.path).out
+    old_fingerprint = run.fingerprint("generate")
+    run.perform("refine", inputs={"generate": old_fingerprint}, settings={}, work=lambda _: {})
+    assert f"  from generate {old_fingerprint}\n" in here(capsys, "show", run.path).out
     (run.path / "generate" / "examples.jsonl").write_text("{}\n{}\n", encoding="utf-8")
-    assert f"  from generate {made_from}, which has changed since\n" in here(capsys, "show", run.path).out
+    assert f"  from generate {old_fingerprint}, which has changed since\n" in here(capsys, "show", run.path).out
 
 
 def test_results_as_lines_by_hand() -> None:

@@ -1,11 +1,11 @@
-"""What a base comes to: short runs from nothing of several shapes and seeds, with other settings on wish.
+"""Short pretraining runs of bases with several shapes and seeds, optionally with other settings.
 
     python benchmarks/base.py runs/shapes --shapes 128x6 160x6 192x6 --steps 600
     python benchmarks/base.py runs/bare --steps 600 --seeds 0 1 2 --set prompt.markers=false
 
-Runs `platypus base` for each with the settings of recipes/embedded-base.toml and prints, as one JSON object a line, how
-it had come along at each evaluation: tokens, seconds, the loss a token, exact plans on unseen catalogues. What was
-broken off goes on with the same command; then the seconds are those of the last part.
+Runs `platypus base` for each with the settings of recipes/embedded-base.toml, and prints one JSON object per line for
+each evaluation: tokens, seconds, loss per token, exact plans on unseen catalogues. The same command continues an
+interrupted run; its seconds are then those of the last part only.
 """
 
 import argparse
@@ -25,17 +25,17 @@ RECIPE = ROOT / "recipes" / "embedded-base.toml"
 
 
 def recipe(shape: str, seed: int, steps: int, every: int, settings: list[str]) -> str:
-    """The shipped recipe with another shape (WIDTHxLAYERS), so many steps, and the settings."""
+    """The shipped recipe with another shape (WIDTHxLAYERS), another number of steps, and the settings."""
     width, layers = (int(number) for number in shape.split("x"))
-    told = {
+    values = {
         "hidden_size": width,
         "layers": layers,
         "intermediate_size": 3 * width,
         "steps": steps,
         "evaluate_every": every,
-        "rows": [],  # so that it needs no other data
+        "rows": [],  # so that no other data is needed
     }
-    shaped = [f"pretrain.{key}={json.dumps(value)}" for key, value in told.items()]
+    shaped = [f"pretrain.{key}={json.dumps(value)}" for key, value in values.items()]
     return toml(with_settings(RECIPE, [*shaped, *settings]) | {"seed": seed})
 
 
@@ -51,16 +51,16 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for shape, seed in product(options.shapes, options.seeds):
-        told, made = options.out / f"{shape}-{seed}.toml", options.out / f"{shape}-{seed}"
-        told.write_text(recipe(shape, seed, options.steps, options.every, options.settings), encoding="utf-8")
-        begun = time.monotonic()
-        command = [sys.executable, "-m", "platypus", "base", "--recipe", str(told), "--out", str(made)]
+        recipe_file, model_folder = options.out / f"{shape}-{seed}.toml", options.out / f"{shape}-{seed}"
+        recipe_file.write_text(recipe(shape, seed, options.steps, options.every, options.settings), encoding="utf-8")
+        started = time.monotonic()
+        command = [sys.executable, "-m", "platypus", "base", "--recipe", str(recipe_file), "--out", str(model_folder)]
         subprocess.run(command, check=True, stdout=sys.stderr)
-        seconds = time.monotonic() - begun
-        size = (made / "model.safetensors").stat().st_size
-        for at in json.loads((made / "base.json").read_text(encoding="utf-8"))["history"]:
-            spent = round(seconds * at["step"] / options.steps)
-            print(json.dumps({"shape": shape, "seed": seed, "bytes": size, "seconds": spent, **at}), flush=True)
+        seconds = time.monotonic() - started
+        size = (model_folder / "model.safetensors").stat().st_size
+        for entry in json.loads((model_folder / "base.json").read_text(encoding="utf-8"))["history"]:
+            elapsed = round(seconds * entry["step"] / options.steps)
+            print(json.dumps({"shape": shape, "seed": seed, "bytes": size, "seconds": elapsed, **entry}), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""How well does a planner plan when its tools have changed since the training, and does shuffling them help?
+"""How well does a planner work when its tools change after training, and does shuffling them in training help?
 
     python benchmarks/changed_tools.py FOLDER --epochs 3 > changed.json
 
-Two planners of the demo's tools and recipe, but for the epochs: one always sees the catalogue as it is (`plain`), one
-sees other orders (`shuffled`: shuffle_tools, drop_tools = 0.3). Then the same test requests with the tools as they
-were, in other orders, with new tools among them, and with other names; and requests that need a new tool. Runs in
-FOLDER that are trained already are used again.
+Trains two planners with the demo's tools and recipe, except for the epochs: one always sees the catalogue as it is
+(`plain`), the other in random orders and with tools left out (`shuffled`: shuffle_tools, drop_tools = 0.3). Both answer
+the same test requests with the original tools, in another order, with new tools added, and with renamed tools; and
+requests that need a new tool. Runs in FOLDER that are already trained are used again.
 """
 
 import argparse
@@ -68,14 +68,14 @@ NEW = catalogue_from_json(
 
 @dataclass(frozen=True)
 class Case:
-    """Requests with their plans, and the tools that there are."""
+    """Requests with their plans, and the tools to plan with."""
 
     catalogue: Catalogue
     rows: Sequence[Example]
 
 
 def main() -> None:
-    """Train what is missing, and print one JSON object a planner and case."""
+    """Train what is missing, and print one JSON object for each planner and case."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--epochs", type=int, default=3)
@@ -83,15 +83,15 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=96)
     options = parser.parse_args()
     for name in options.planners:
-        run = trained(options.folder, name, options.epochs)
-        tested = read_dataset(str(run.folder("refine") / "test.jsonl"), run.catalogue).rows
-        rows = [row for row in tested if isinstance(row, Example)][: options.requests]
+        run = trained_run(options.folder, name, options.epochs)
+        test_rows = read_dataset(str(run.folder("refine") / "test.jsonl"), run.catalogue).rows
+        rows = [row for row in test_rows if isinstance(row, Example)][: options.requests]
         assert run.catalogue is not None
         for label, case in cases(run.catalogue, rows).items():
-            print(json.dumps({"planner": name, "tools": label, **measured(run, case)}), flush=True)
+            print(json.dumps({"planner": name, "tools": label, **measures_of(run, case)}), flush=True)
 
 
-def trained(folder: Path, name: str, epochs: int) -> Run:
+def trained_run(folder: Path, name: str, epochs: int) -> Run:
     """The run of this name, trained."""
     folder.mkdir(parents=True, exist_ok=True)
     recipe = (ROOT / "recipes" / "demo.toml").read_text(encoding="utf-8")
@@ -105,7 +105,7 @@ def trained(folder: Path, name: str, epochs: int) -> Run:
 
 
 def cases(catalogue: Catalogue, rows: Sequence[Example]) -> Mapping[str, Case]:
-    """The tools as they were, and as they may be later."""
+    """The original tools, and changes of them."""
     extended = shuffled((*catalogue, *NEW), seed=1)
     return {
         "as they were": Case(catalogue, rows),
@@ -114,7 +114,7 @@ def cases(catalogue: Catalogue, rows: Sequence[Example]) -> Mapping[str, Case]:
         "by other names": Case(
             Catalogue(tuple(replace(tool, name=NAMES[tool.name]) for tool in catalogue)), list(renamed(rows))
         ),
-        "requests for the new ones": Case(extended, asking(extended, len(rows))),
+        "requests for the new ones": Case(extended, requests_for_new_tools(extended, len(rows))),
     }
 
 
@@ -124,31 +124,31 @@ def shuffled(tools: Sequence[Tool], *, seed: int) -> Catalogue:
 
 
 def renamed(rows: Sequence[Example]) -> Iterator[Example]:
-    """The rows with the tools' other names."""
+    """The rows with the new names of the tools."""
     for row in rows:
         yield replace(row, plan=Plan(tuple(replace(step, tool=NAMES[step.tool]) for step in row.plan)))
 
 
-def asking(catalogue: Catalogue, count: int) -> list[Example]:
-    """Requests of the generator that need a new tool."""
+def requests_for_new_tools(catalogue: Catalogue, count: int) -> list[Example]:
+    """Generated requests that need a new tool."""
     rng, sampler, phraser = Random("asking"), Sampler(catalogue, 3), Phraser(catalogue)
-    made: dict[str, Example] = {}
-    while len(made) < count:
+    examples: dict[str, Example] = {}
+    while len(examples) < count:
         plan = sampler.plan(rng)
         request = phraser.request(rng, plan) if any(NEW.tool(step.tool) for step in plan) else None
         if request and literals_said(plan, request):
-            made.setdefault(request, Example(request, plan, catalogue.fingerprint, {}))
-    return list(made.values())
+            examples.setdefault(request, Example(request, plan, catalogue.fingerprint, {}))
+    return list(examples.values())
 
 
-def measured(run: Run, case: Case) -> dict[str, object]:
-    """The measures over the case's requests, with their intervals."""
-    planner, begun = open_planner(run, catalogue=case.catalogue), time.monotonic()
+def measures_of(run: Run, case: Case) -> dict[str, object]:
+    """The metrics over the case's requests, with their intervals."""
+    planner, started = open_planner(run, catalogue=case.catalogue), time.monotonic()
     answers = planner.plan([row.query for row in case.rows], max_new_tokens=160)
     scores = [score(answer.plan, row.plan, case.catalogue) for answer, row in zip(answers, case.rows, strict=True)]
-    found = summarise(scores, resamples=1000, seed=0)
-    shown = {name: str(found[name]) for name in ("valid", "exact", "tool_sequence", "argument_f1")}
-    return {"requests": len(scores), **shown, "seconds": round(time.monotonic() - begun, 1)}
+    summary = summarise(scores, resamples=1000, seed=0)
+    measures = {name: str(summary[name]) for name in ("valid", "exact", "tool_sequence", "argument_f1")}
+    return {"requests": len(scores), **measures, "seconds": round(time.monotonic() - started, 1)}
 
 
 if __name__ == "__main__":

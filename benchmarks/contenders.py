@@ -1,9 +1,9 @@
-"""What the decoding benchmark measures: a model, requests with their plans, and each way of decoding them.
+"""The parts of the decoding benchmark: a model, requests with their plans, and each way of decoding them.
 
-Every way gets the same prompts and, computed before, the keys and values of what they have in common; transformers'
-`generate` takes a copy of them, once for each row, with the padding behind them. The constrained peers are held to the
-JSON Schema of plans, which is the most that they can be held to. Where a model knows no plans, the plans are dictated:
-the wanted token's logit is raised before the constraint is applied, so that all ways say the same and do the same work.
+Every way gets the same prompts, and keys and values of their common prefix that were computed before; transformers'
+`generate` gets a copy of them for each row, with the padding after them. The constrained peers use the JSON Schema of
+plans, the strongest constraint that they support. For a model that knows no plans, the plans are dictated: the logit of
+the wanted token is raised before the constraint is applied, so that all ways give the same text and do the same work.
 """
 
 import copy
@@ -39,8 +39,8 @@ from platypus.prompt.prompt import Prompt
 from platypus.run.settings import GenerateSettings
 from tests.support.tiny_models import byte_bpe_tokenizer
 
-MAX_STEPS = 4  # Outlines' automaton grows with it
-RAISED = 1e4  # on a dictated token's logit
+MAX_STEPS = 4  # Outlines' automaton grows with the number of steps
+DICTATION_BONUS = 1e4  # added to the logit of a dictated token
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,18 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a way made of a request."""
+class DecodedText:
+    """The text that a way gives for a request, and its number of tokens."""
 
     text: str
     tokens: int
 
 
-Way = Callable[[Sequence[Task], int], list[Said]]  # tasks, and how many at once
+Way = Callable[[Sequence[Task], int], list[DecodedText]]  # tasks, batch size
 
 
 def random_model(shape: str, *, context: int = 8192) -> Loaded:
-    """A Llama of random weights, float32: `384x6` is 6 layers of width 384, with 8,192 tokens learned from plans."""
+    """A Llama of random weights, float32: `384x6` is 6 layers of width 384, with 8,192 tokens trained on plans."""
     hidden, layers = (int(number) for number in shape.split("x"))
     tokenizer = byte_bpe_tokenizer(vocabulary=8192, texts=_texts())
     config = LlamaConfig(
@@ -87,7 +87,7 @@ def _texts() -> Iterator[str]:
     """Prompts and plans over random catalogues."""
     for seed in range(150):
         catalogue = random_catalogue(Random(seed), tools=6)
-        prompt = Prompt(None, catalogue, "json")  # type: ignore[arg-type]  # for its texts alone
+        prompt = Prompt(None, catalogue, "json")  # type: ignore[arg-type]  # only its texts are used
         for example in generate_examples(catalogue, GenerateSettings(examples=8, refusals=0), seed=seed):
             yield prompt.text(example.query) + prompt.answer(example)
 
@@ -103,16 +103,16 @@ def tasks(prompt: Prompt, rows: Sequence[Example], vocabulary: Vocabulary) -> li
 
 
 class Dictated(Decoder):
-    """A decoder that is told what to say, at the cost of finding it out."""
+    """A decoder that gives dictated plans, at the cost of decoding them."""
 
     plans: Sequence[Sequence[int]] = ()
 
-    def _logits(self, store: BatchCache, rows: Any, guesses: Any) -> list[NDArray[np.float32]]:
-        said = super()._logits(store, rows, guesses)
-        for row, logits in zip(rows, said, strict=True):
+    def _logits(self, store: BatchCache, rows: Any, drafts: Any) -> list[NDArray[np.float32]]:
+        row_logits = super()._logits(store, rows, drafts)
+        for row, logits in zip(rows, row_logits, strict=True):
             wanted = self.plans[row.index][len(row.constraint.ids) :][: len(logits)]
-            logits[np.arange(len(wanted)), wanted] += RAISED
-        return said
+            logits[np.arange(len(wanted)), wanted] += DICTATION_BONUS
+        return row_logits
 
 
 def platypus(loaded: Loaded, prompt: Prompt, vocabulary: Vocabulary, *, tokens: int, dictated: bool) -> Way:
@@ -122,11 +122,11 @@ def platypus(loaded: Loaded, prompt: Prompt, vocabulary: Vocabulary, *, tokens: 
     kind = Dictated if dictated else Decoder
     decoder = kind(loaded, constraint, [prompt.ids("1"), prompt.ids("Plan")])
 
-    def way(asked: Sequence[Task], batch: int) -> list[Said]:
+    def way(tasks_: Sequence[Task], batch: int) -> list[DecodedText]:
         if isinstance(decoder, Dictated):
-            decoder.plans = [task.plan for task in asked]
-        decoded = decoder.decode([task.prompt for task in asked], limits=DecodingLimits(tokens), batch_size=batch)
-        return [Said(plan.text, plan.tokens) for plan in decoded]
+            decoder.plans = [task.plan for task in tasks_]
+        decoded = decoder.decode([task.prompt for task in tasks_], limits=DecodingLimits(tokens), batch_size=batch)
+        return [DecodedText(plan.text, plan.tokens) for plan in decoded]
 
     return way
 
@@ -134,23 +134,25 @@ def platypus(loaded: Loaded, prompt: Prompt, vocabulary: Vocabulary, *, tokens: 
 def peers(
     loaded: Loaded, prompt: Prompt, vocabulary: Vocabulary, wanted: Sequence[str], *, tokens: int, dictated: bool
 ) -> dict[str, Way]:
-    """transformers' `generate`, free and with the wanted constraints, as far as their packages are installed."""
+    """transformers' `generate`, free and with the wanted constraints whose packages are installed."""
     constraints: dict[str, Callable[[], list[Any]]] = {"generate": list}
     assert prompt.catalogue is not None
     if prompt.notation == "json":
         schema = json.dumps(plain(plan_schema(prompt.catalogue, max_steps=MAX_STEPS)))
         for package, build in (("xgrammar", xgrammar_constraint), ("outlines", outlines_constraint)):
             if package in wanted and find_spec(package):
-                begun = time.perf_counter()
+                started = time.perf_counter()
                 constraints[f"generate + {package}"] = build(loaded, schema)
-                print(f"{package} compiled the schema in {time.perf_counter() - begun:.2f} s", file=sys.stderr)
+                print(f"{package} compiled the schema in {time.perf_counter() - started:.2f} s", file=sys.stderr)
     one, other = prompt.ids("1"), prompt.ids("Plan")
     shared = next(i for i, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1])
-    kept: Any = DynamicCache()
+    prefix_cache: Any = DynamicCache()
     with torch.inference_mode():
-        loaded.model(input_ids=torch.tensor([one[:shared]]), past_key_values=kept, use_cache=True, logits_to_keep=1)
+        loaded.model(
+            input_ids=torch.tensor([one[:shared]]), past_key_values=prefix_cache, use_cache=True, logits_to_keep=1
+        )
     return {
-        name: generate(loaded, vocabulary, kept, tokens=tokens, processors=processors, dictated=dictated)
+        name: generate(loaded, vocabulary, prefix_cache, tokens=tokens, processors=processors, dictated=dictated)
         for name, processors in constraints.items()
     }
 
@@ -158,16 +160,16 @@ def peers(
 def generate(
     loaded: Loaded,
     vocabulary: Vocabulary,
-    kept: Any,
+    prefix_cache: Any,
     *,
     tokens: int,
     processors: Callable[[], list[Any]],
     dictated: bool,
 ) -> Way:
-    """transformers' `generate` behind kept keys and values, with fresh logits processors for each batch."""
-    shared = kept.get_seq_length()
+    """transformers' `generate` after a cached prefix, with fresh logits processors for each batch."""
+    shared = prefix_cache.get_seq_length()
 
-    def some(batch: Sequence[Task]) -> list[Said]:
+    def answer_batch(batch: Sequence[Task]) -> list[DecodedText]:
         longest = max(len(task.prompt) for task in batch)
         gaps = [longest - len(task.prompt) for task in batch]
         pad = loaded.tokenizer.pad_token_id
@@ -175,7 +177,7 @@ def generate(
             task.prompt[:shared] + [pad] * gap + task.prompt[shared:] for task, gap in zip(batch, gaps, strict=True)
         ]
         mask = [[1] * shared + [0] * gap + [1] * (longest - shared - gap) for gap in gaps]
-        cache = copy.deepcopy(kept)
+        cache = copy.deepcopy(prefix_cache)
         cache.batch_repeat_interleave(len(batch))
         dictation = [dictate([task.plan for task in batch], longest)] if dictated else []
         with torch.inference_mode():
@@ -186,29 +188,29 @@ def generate(
                 max_new_tokens=tokens,
                 logits_processor=LogitsProcessorList([*dictation, *processors()]),
             )
-        return [_said(vocabulary, row) for row in output[:, longest:].tolist()]
+        return [_decoded_text(vocabulary, row) for row in output[:, longest:].tolist()]
 
-    def way(asked: Sequence[Task], batch: int) -> list[Said]:
-        return [said for start in range(0, len(asked), batch) for said in some(asked[start : start + batch])]
+    def way(tasks_: Sequence[Task], batch: int) -> list[DecodedText]:
+        return [text for start in range(0, len(tasks_), batch) for text in answer_batch(tasks_[start : start + batch])]
 
     return way
 
 
 def dictate(plans: Sequence[Sequence[int]], begin: int) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """A logits processor that raises the wanted tokens; after a plan's end, its end token."""
+    """A logits processor that raises the logit of the wanted token; after a plan, that of its end token."""
 
     def process(ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         at = ids.shape[1] - begin
         wanted = torch.tensor([plan[min(at, len(plan) - 1)] for plan in plans])
-        scores[torch.arange(len(plans)), wanted] += RAISED
+        scores[torch.arange(len(plans)), wanted] += DICTATION_BONUS
         return scores
 
     return process
 
 
-def _said(vocabulary: Vocabulary, row: Sequence[int]) -> Said:
-    said = row[: row.index(vocabulary.end)] if vocabulary.end in row else row
-    return Said(vocabulary.decode(said).decode(errors="replace"), len(said) + 1)
+def _decoded_text(vocabulary: Vocabulary, row: Sequence[int]) -> DecodedText:
+    ids = row[: row.index(vocabulary.end)] if vocabulary.end in row else row
+    return DecodedText(vocabulary.decode(ids).decode(errors="replace"), len(ids) + 1)
 
 
 def xgrammar_constraint(loaded: Loaded, schema: str) -> Callable[[], list[Any]]:
@@ -237,7 +239,7 @@ def outlines_constraint(loaded: Loaded, schema: str) -> Callable[[], list[Any]]:
 
 
 def plain(schema: Any) -> Any:
-    """The schema without what Outlines refuses: formats of one's own, and sets."""
+    """The schema without what Outlines refuses: custom formats, and sets."""
     if isinstance(schema, dict):
         return {key: plain(value) for key, value in schema.items() if key not in ("format", "uniqueItems")}
     return [plain(value) for value in schema] if isinstance(schema, list) else schema

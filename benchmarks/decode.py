@@ -1,4 +1,4 @@
-"""Seconds and forward passes per plan beside transformers' `generate`, free, with XGrammar and with Outlines; and more.
+"""Compares decoding with transformers' `generate` (free, with XGrammar, with Outlines) in seconds and passes; and more.
 
     pip install '.[bench]'   (peers; those that are not installed are left out)
     python benchmarks/decode.py plans --model runs/demo/merge/model --notation json
@@ -7,10 +7,10 @@
     python benchmarks/decode.py grammar
     python benchmarks/decode.py equal --requests 500
 
-`plans` decodes the same requests in every way in turn, greedily, in one process; `--shape` takes random weights and
-dictates the plans. `first` times the first decision and step with the catalogue's keys and values computed, read from
-the disk, or in memory. `grammar` times compilation and masks. `equal` compares with the plain way: no cache, one token
-after another, the mask applied. Prints one JSON object a line.
+`plans` decodes the same requests greedily in every way in turn, in one process; `--shape` takes random weights and
+dictates the plans. `first` times the first decision and step when the catalogue's keys and values are computed, read
+from disk, or in memory. `grammar` times compilation and masks. `equal` compares with plain decoding: no cache, one
+token after another, with the mask applied. Prints one JSON object per line.
 """
 
 import argparse
@@ -30,7 +30,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.contenders import Dictated, Said, Task, Way, peers, platypus, random_model, requests, tasks
+from benchmarks.contenders import DecodedText, Dictated, Task, Way, peers, platypus, random_model, requests, tasks
 from platypus.catalogue.reading import read_catalogue
 from platypus.catalogue.tools import Catalogue
 from platypus.decoding.constraint import Constraint, ConstraintState
@@ -44,7 +44,7 @@ from platypus.prompt.prompt import Prompt
 
 
 def main() -> None:
-    """Measure what is asked for."""
+    """Run the chosen measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["plans", "first", "grammar", "equal"])
     parser.add_argument("--model", default="embedded", help="a folder, a hub name, or `embedded`")
@@ -82,53 +82,56 @@ def report(**values: Any) -> None:
 
 
 def plans(loaded: Loaded, catalogue: Catalogue, options: argparse.Namespace) -> None:
-    """Every way on the same batches in turn, so that what else the machine does falls on all alike."""
+    """Run every way on the same batches in turn, so that other load on the machine affects all equally."""
     prompt = Prompt(loaded.tokenizer, catalogue, options.notation)
     vocabulary = Vocabulary(loaded.tokenizer, size=loaded.vocabulary)
     count = options.requests * options.repeats
-    *asked, other = tasks(prompt, requests(catalogue, count + 1), vocabulary)
-    told: dict[str, Any] = {"tokens": options.tokens, "dictated": options.dictated or options.shape is not None}
-    others = peers(loaded, prompt, vocabulary, options.peers, **told)
+    *timed_tasks, warm_up_task = tasks(prompt, requests(catalogue, count + 1), vocabulary)
+    way_options: dict[str, Any] = {
+        "tokens": options.tokens,
+        "dictated": options.dictated or options.shape is not None,
+    }
+    others = peers(loaded, prompt, vocabulary, options.peers, **way_options)
     for batch in options.batches:
-        # ours anew, for a plan that it has said is guessed the next time
-        ways = {"platypus": platypus(loaded, prompt, vocabulary, **told)} | others
+        # a new decoder of ours each time, since plans that it has decoded become its drafts
+        ways = {"platypus": platypus(loaded, prompt, vocabulary, **way_options)} | others
         for way in ways.values():
-            way([other], 1)  # what is compiled or cached once is not timed
-        compare(loaded, prompt, ways, asked, batch, options.repeats)
+            way([warm_up_task], 1)  # so that one-time compilation and caching are not timed
+        compare(loaded, prompt, ways, timed_tasks, batch, options.repeats)
 
 
 def compare(
-    loaded: Loaded, prompt: Prompt, ways: dict[str, Way], asked: Sequence[Task], batch: int, repeats: int
+    loaded: Loaded, prompt: Prompt, ways: dict[str, Way], timed_tasks: Sequence[Task], batch: int, repeats: int
 ) -> None:
-    """One batch size: request after request in turn where it is 1, else as many as there are for each round."""
+    """Compare one batch size: single requests in turn if it is 1, else all requests split into rounds."""
     if batch == 1:
-        rounds = [[task] for task in asked[: 4 * repeats]]
+        rounds = [[task] for task in timed_tasks[: 4 * repeats]]
     else:
-        each = len(asked) // repeats
-        rounds = [list(asked[start : start + each]) for start in range(0, each * repeats, each)]
+        each = len(timed_tasks) // repeats
+        rounds = [list(timed_tasks[start : start + each]) for start in range(0, each * repeats, each)]
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     cpu: dict[str, list[float]] = {name: [] for name in ways}
-    said: dict[str, list[Said]] = {name: [] for name in ways}
+    texts: dict[str, list[DecodedText]] = {name: [] for name in ways}
     passes = dict.fromkeys(ways, 0)
     load = os.getloadavg()[0]
     for tasks_ in rounds:
         for name, way in ways.items():
             counter = Counter(loaded)
-            begun, used = time.perf_counter(), time.process_time()
-            said[name] += way(tasks_, batch)
-            seconds[name].append((time.perf_counter() - begun) / len(tasks_))
-            cpu[name].append((time.process_time() - used) / len(tasks_))
+            started, cpu_started = time.perf_counter(), time.process_time()
+            texts[name] += way(tasks_, batch)
+            seconds[name].append((time.perf_counter() - started) / len(tasks_))
+            cpu[name].append((time.process_time() - cpu_started) / len(tasks_))
             passes[name] += counter.stop()
     ours, ours_cpu = statistics.median(seconds["platypus"]), statistics.median(cpu["platypus"])
     for name in ways:
-        plans, median, cpu_median = len(said[name]), statistics.median(seconds[name]), statistics.median(cpu[name])
+        plans, median, cpu_median = len(texts[name]), statistics.median(seconds[name]), statistics.median(cpu[name])
         report(
             what="plans", model=loaded.source, way=name, notation=prompt.notation, batch=batch, plans=plans,
-            prompt=len(asked[0].prompt), seconds_per_plan=round(median, 4), times=round(median / ours, 2),
+            prompt=len(timed_tasks[0].prompt), seconds_per_plan=round(median, 4), times=round(median / ours, 2),
             cpu_seconds_per_plan=round(cpu_median, 4), times_cpu=round(cpu_median / ours_cpu, 2),
-            tokens=round(sum(one.tokens for one in said[name]) / plans, 1), passes=round(passes[name] / plans, 1),
-            valid=sum(isinstance(prompt.read(one.text), Plan) for one in said[name]),
-            as_platypus=sum(a.text == b.text for a, b in zip(said[name], said["platypus"], strict=True)),
+            tokens=round(sum(one.tokens for one in texts[name]) / plans, 1), passes=round(passes[name] / plans, 1),
+            valid=sum(isinstance(prompt.read(one.text), Plan) for one in texts[name]),
+            as_platypus=sum(a.text == b.text for a, b in zip(texts[name], texts["platypus"], strict=True)),
             load=round(load, 1),
         )  # fmt: skip
 
@@ -154,7 +157,7 @@ class Counter:
 def first(loaded: Loaded) -> None:
     """Seconds to the first decision and to the first complete step (dictated): medians of ten requests.
 
-    The grammar is compiled before. What is in memory has answered sixteen other requests.
+    The grammar is compiled before. The decoder in memory has already answered sixteen other requests.
     """
     tools = list(random_catalogue(Random(1), tools=300))
     vocabulary = Vocabulary(loaded.tokenizer, size=loaded.vocabulary)
@@ -164,28 +167,28 @@ def first(loaded: Loaded) -> None:
         assert prompt.catalogue is not None
         rows = [row for row in requests(prompt.catalogue, 200) if len(row.plan) == 2]
         all_ = tasks(prompt, rows[:26], vocabulary)
-        asked, earlier = all_[:10], all_[10:]
-        if max(len(task.prompt) + len(task.plan) for task in asked) > loaded.context:
+        timed_tasks, earlier_tasks = all_[:10], all_[10:]
+        if max(len(task.prompt) + len(task.plan) for task in timed_tasks) > loaded.context:
             continue
         constraint = Constraint.compile(vocabulary, prompt.catalogue, "json", max_steps=2)
         probes = [prompt.ids("1"), prompt.ids("Plan")]
         timed: dict[str, list[Reached]] = {"computed": [], "disk": [], "memory": []}
         with tempfile.TemporaryDirectory() as folder:
-            kept = Dictated(loaded, constraint, probes, folder=Path(folder))
-            for task in earlier:
-                kept.plans = [task.plan]
-                list(kept.decode([task.prompt], limits=DecodingLimits(300)))
-            for task in asked:
-                for name, reached in timed.items():
-                    begun = time.perf_counter()
+            warm_decoder = Dictated(loaded, constraint, probes, folder=Path(folder))
+            for task in earlier_tasks:
+                warm_decoder.plans = [task.plan]
+                list(warm_decoder.decode([task.prompt], limits=DecodingLimits(300)))
+            for task in timed_tasks:
+                for name, timings in timed.items():
+                    started = time.perf_counter()
                     where = Path(folder) if name == "disk" else None
-                    decoder = kept if name == "memory" else Dictated(loaded, constraint, probes, folder=where)
-                    reached.append(reach(decoder, prompt, task, begun))
+                    decoder = warm_decoder if name == "memory" else Dictated(loaded, constraint, probes, folder=where)
+                    timings.append(reach(decoder, prompt, task, started))
         for what in ("decision", "step"):
             medians = {
-                name: statistics.median(getattr(one, what) for one in reached) for name, reached in timed.items()
+                name: statistics.median(getattr(one, what) for one in timings) for name, timings in timed.items()
             }
-            report(what=f"first {what}", model=loaded.source, prompt=len(asked[0].prompt), tools=count,
+            report(what=f"first {what}", model=loaded.source, prompt=len(timed_tasks[0].prompt), tools=count,
                    **{name: round(median, 4) for name, median in medians.items()},
                    times=round(medians["computed"] / medians["memory"], 1))  # fmt: skip
 
@@ -197,15 +200,15 @@ class Reached(NamedTuple):
     step: float
 
 
-def reach(decoder: Dictated, prompt: Prompt, task: Task, begun: float) -> Reached:
+def reach(decoder: Dictated, prompt: Prompt, task: Task, started: float) -> Reached:
     """Decode until the first step is complete."""
     decoder.plans = [task.plan]
     decision = 0.0
     for progress in decoder.stream([task.prompt], limits=DecodingLimits(300)):
-        decision = decision or time.perf_counter() - begun
+        decision = decision or time.perf_counter() - started
         if len(prompt.read_begun(progress.text)):
             break
-    return Reached(decision, time.perf_counter() - begun)
+    return Reached(decision, time.perf_counter() - started)
 
 
 def _prompt(loaded: Loaded, tools: Sequence[Any]) -> Prompt:
@@ -216,32 +219,32 @@ def _prompt(loaded: Loaded, tools: Sequence[Any]) -> Prompt:
 
 
 def grammar(loaded: Loaded) -> None:
-    """On random walks: seconds to compile a grammar, for one mask, for all of a decision that is no forward pass."""
+    """On random plans: seconds to compile a grammar, for one mask, and for a decision without its forward pass."""
     vocabulary = Vocabulary(loaded.tokenizer, size=loaded.vocabulary)
     for tools in (10, 100, 1000):
         catalogue = Catalogue(tuple(random_catalogue(Random(0), tools=5 * tools))[:tools])
-        begun = time.perf_counter()
+        started = time.perf_counter()
         constraint = Constraint.compile(
             vocabulary, catalogue, "json", max_steps=8
-        )  # what 64 bits hold with 1,000 tools
-        compiled, masks, decisions = time.perf_counter() - begun, [], []
+        )  # as many steps as 64 bits hold with 1,000 tools
+        compiled, masks, decisions = time.perf_counter() - started, [], []
         rng = np.random.default_rng(0)
         for _ in range(20):
             state = constraint.start()
             while not state.ended and len(state.ids) < 100:
-                begun = time.perf_counter()
+                started = time.perf_counter()
                 state.forced()
                 if state.ended:
                     break
                 token = state.best(rng.random(loaded.vocabulary, np.float32))
-                decisions.append(time.perf_counter() - begun)
+                decisions.append(time.perf_counter() - started)
                 state.append(token)
-                begun = time.perf_counter()
+                started = time.perf_counter()
                 state.candidates()
-                masks.append(time.perf_counter() - begun)
-        kept = np.array(masks)
-        report(what="grammar", tools=len(catalogue), masks=len(kept), compile=round(compiled, 4),
-               mask_mean=round(float(kept.mean()), 6), mask_99=round(float(np.quantile(kept, 0.99)), 6),
+                masks.append(time.perf_counter() - started)
+        mask_seconds = np.array(masks)
+        report(what="grammar", tools=len(catalogue), masks=len(mask_seconds), compile=round(compiled, 4),
+               mask_mean=round(float(mask_seconds.mean()), 6), mask_99=round(float(np.quantile(mask_seconds, 0.99)), 6),
                decision_mean=round(statistics.mean(decisions), 6))  # fmt: skip
 
 
@@ -249,7 +252,7 @@ def grammar(loaded: Loaded) -> None:
 
 
 def equal(loaded: Loaded, count: int, limit: int) -> None:
-    """Requests over small random catalogues, both notations, batches of eight: the same plans as the plain way?"""
+    """Compare with plain decoding on small random catalogues, in both notations and batches of eight."""
     vocabulary = Vocabulary(loaded.tokenizer, size=loaded.vocabulary)
     same = cut = 0
     differing: list[dict[str, str]] = []
@@ -257,27 +260,27 @@ def equal(loaded: Loaded, count: int, limit: int) -> None:
         catalogue = random_catalogue(Random(number), tools=3)
         prompt = Prompt(loaded.tokenizer, catalogue, "calls" if number % 2 else "json")
         constraint = Constraint.compile(vocabulary, catalogue, prompt.notation, max_steps=4)
-        asked = tasks(prompt, requests(catalogue, min(8, count - start)), vocabulary)
+        tasks_ = tasks(prompt, requests(catalogue, min(8, count - start)), vocabulary)
         decoder = Decoder(loaded, constraint, [prompt.ids("1"), prompt.ids("Plan")])
-        prompts = [task.prompt for task in asked]
-        for ids, quick in zip(
+        prompts = [task.prompt for task in tasks_]
+        for ids, decoded in zip(
             prompts, decoder.decode(prompts, limits=DecodingLimits(limit), batch_size=8), strict=True
         ):
-            whole = quick.ended_by == "model"  # then forced tokens may have gone beyond the limit
-            slow = plainly(loaded, constraint, ids, quick.tokens if whole else limit)
+            whole = decoded.ended_by == "model"  # then forced tokens may exceed the limit
+            plain_result = plainly(loaded, constraint, ids, decoded.tokens if whole else limit)
             cut += not whole
-            length = None if whole else len(slow.text) - 8  # the limit falls within forced text
-            if quick.text[:length] == slow.text[:length]:
+            length = None if whole else len(plain_result.text) - 8  # the limit is within forced text
+            if decoded.text[:length] == plain_result.text[:length]:
                 same += 1
             else:
-                differing.append({"quick": quick.text, "plain": slow.text})
+                differing.append({"quick": decoded.text, "plain": plain_result.text})
         done = min(count, start + 8)
         report(what="equal", model=loaded.source, requests=done, same=same, cut=cut, differing=differing)
 
 
 @torch.inference_mode()
 def plainly(loaded: Loaded, constraint: Constraint, prompt: Sequence[int], limit: int) -> ConstraintState:
-    """One token at a time, nothing cached: of the legal tokens the one with the highest logit."""
+    """Decode one token at a time without a cache: the legal token with the highest logit."""
     state = constraint.start()
     while not state.ended and len(state.ids) < limit:
         candidates = state.candidates()

@@ -1,11 +1,12 @@
-"""The forecast against what a training then takes: memory (VmHWM of its process) and the time of its steps.
+"""Compares the forecast with the training itself: memory (VmHWM of its process) and the time of its steps.
 
-    python benchmarks/forecast.py     # some minutes. Needs Linux
+    python benchmarks/forecast.py     # takes some minutes; needs Linux
 
-Each line is a random Llama, trained by `platypus train` on 32 examples behind examples/worktracker's catalogue, and the
-`--dry-run` before it. Memory should be within 15%, time within 20%; other work on the machine spoils the time.
+Each line is a random Llama, trained by `platypus train` on 32 examples with the catalogue of examples/worktracker,
+after a `--dry-run`. Memory should be within 15%, time within 20%; other load on the machine distorts the time.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from rich.table import Table
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 ROOT = Path(__file__).parents[1]
-SETTINGS = (  # width, layers, and what stands under [train] besides the defaults
+SETTINGS = (  # width, layers, and settings under [train] that differ from the defaults
     (384, 6, ""),
     (384, 6, 'target_modules = "all-linear"\ndropout = 0.0'),
     (512, 8, 'checkpointing = "always"'),
@@ -49,7 +50,7 @@ finally:
 
 
 class Ran(NamedTuple):
-    """What a command printed as JSON, and the most bytes that its process had."""
+    """What a command printed as JSON, and its process's peak memory in bytes."""
 
     result: dict[str, Any]
     peak: int
@@ -88,20 +89,21 @@ def compare(width: int, layers: int, settings: str, folder: Path) -> list[str]:
     run = folder / "run"
     platypus("generate", run, "--recipe", folder / "recipe.toml")
     platypus("refine", run)
-    foreseen = platypus("train", run, "--dry-run").result
-    trained = platypus("train", run)
-    seconds = trained.result["results"]["tokens"] / trained.result["results"]["tokens_per_second"]
-    total = foreseen["memory"]["total"]
+    forecast = platypus("train", run, "--dry-run").result
+    outcome = platypus("train", run)
+    seconds = outcome.result["results"]["tokens"] / outcome.result["results"]["tokens_per_second"]
+    total = forecast["memory"]["total"]
     return [
         f"{width}x{layers} {' '.join(settings.split())}",
-        str(foreseen["cut"]["micro_batch_size"]),
-        *(decimal(total), decimal(trained.peak), f"{total / trained.peak - 1:+.0%}"),
-        *(f"{foreseen['seconds']:.1f}", f"{seconds:.1f}", f"{foreseen['seconds'] / seconds - 1:+.0%}"),
+        str(forecast["cut"]["micro_batch_size"]),
+        *(decimal(total), decimal(outcome.peak), f"{total / outcome.peak - 1:+.0%}"),
+        *(f"{forecast['seconds']:.1f}", f"{seconds:.1f}", f"{forecast['seconds'] / seconds - 1:+.0%}"),
     ]
 
 
 def main() -> None:
     """Print the table."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     table = Table("model", "at once", "memory foreseen", "measured", "", "seconds foreseen", "measured", "")
     for width, layers, settings in SETTINGS:
         with tempfile.TemporaryDirectory() as folder:

@@ -1,19 +1,20 @@
-"""Decode a great many plans without a mind behind them, and ask for a great many plans that must be sayable.
+"""Fuzz the decoder: many random plans must be valid, and many valid plans must be accepted.
 
     python benchmarks/fuzz_decoder.py sound --plans 100000 --catalogues 250 --file fuzz.jsonl
     python benchmarks/fuzz_decoder.py complete --generated 1000 --data ../shared/data
     python benchmarks/fuzz_decoder.py compile
 
 `sound`: catalogues of 1 to 1,000 tools, with every schema feature or like those that a base is trained on; both
-notations, `calls` with markers or without; a byte-level and a sentencepiece tokenizer; choices by chance, for and
-against what ends a value, or by a tiny model of random weights. Counted: invalid plans, dead ends and other exceptions,
-plans that are not in canonical tokens (apart: those where the state waived it). All must be 0. Each catalogue's counts
-go into the file when it is done; the same command goes on where it was stopped, and `--first` starts at another seed.
+notations, `calls` with and without markers; a byte-level and a sentencepiece tokenizer; random choices, with different
+preferences for tokens that end a value, or choices of a tiny model with random weights. Counts invalid plans, dead
+ends, other exceptions, and plans that are not in canonical tokens (those with a waiver separately). All must be 0. The
+counts of each finished catalogue are appended to the file; the same command continues after an interruption, and
+`--first` starts at another seed.
 
-`complete`: each plan that a generator draws, and each valid row of real data, is followed token by token in canonical
-encoding; those that are refused are listed.
+`complete`: plans of the generator and valid rows of real data are followed token by token in canonical encoding; those
+that the constraint refuses are printed.
 
-`compile`: the processor seconds in which grammars of such catalogues are written and compiled.
+`compile`: processor seconds for writing and compiling the grammars of such catalogues.
 """
 
 import argparse
@@ -51,7 +52,7 @@ from platypus.prompt.prompt import Prompt
 from tests.support.random_catalogues import random_tools, refusal
 from tests.support.tiny_models import byte_bpe_tokenizer, sentencepiece_tokenizer, tiny_llama
 
-NAMED = ("Ann", "ISS-1", 'a "b"', "x", "Zoë")  # of which requests have some, where there are markers
+NAMED = ("Ann", "ISS-1", 'a "b"', "x", "Zoë")  # texts that requests name, with markers
 SIZES = (1, 2, 3, 5, 8, 10, 10, 15, 20, 30, 50, 100, 200, 500)
 NOTATIONS: tuple[Notation, ...] = ("json", "calls")
 FAILURES = ("invalid", "dead ends", "exceptions", "not canonical")
@@ -59,7 +60,7 @@ FEATURES = ("format", "pattern", "minLength", "maxLength", "minimum", "multipleO
 
 
 def main() -> int:
-    """Fuzz, and print one JSON object with the counts. Returns 1 when something was found."""
+    """Fuzz, and print one JSON object with the counts. Returns 1 if there was a failure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     modes = parser.add_subparsers(dest="mode", required=True)
     sound = modes.add_parser("sound")
@@ -91,16 +92,16 @@ def main() -> int:
 
 
 def soundness(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """The counts over all catalogues, those in the file included."""
+    """The counts over all catalogues, including those in the file."""
     models = tiny_models(folder)
     done = {}
     if options.file and options.file.exists():
         done = {row["number"]: row for row in map(json.loads, options.file.open())}
-    begun, rows, each = time.monotonic(), [], -(-options.plans // options.catalogues)
+    started, rows, plans_each = time.monotonic(), [], -(-options.plans // options.catalogues)
     for number in range(options.first, options.first + options.catalogues):
-        if number not in done and time.monotonic() - begun > options.seconds:
+        if number not in done and time.monotonic() - started > options.seconds:
             break
-        row = done.get(number) or fuzz(number, models, each, options.models)
+        row = done.get(number) or fuzz(number, models, plans_each, options.models)
         rows.append(row)
         if number not in done and options.file:
             with options.file.open("a") as file:
@@ -113,7 +114,7 @@ def soundness(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """All catalogues' counts in one."""
+    """The counts of all catalogues, summed up."""
     total, features = Counter[str](), Counter[str]()
     for row in rows:
         total.update(row["counts"])
@@ -144,7 +145,7 @@ class Subject(NamedTuple):
 
 
 def tiny_models(folder: Path) -> dict[str, Subject]:
-    """One for each kind of tokenizer."""
+    """One model for each kind of tokenizer."""
     tokenizers = {"bytes": byte_bpe_tokenizer(), "pieces": sentencepiece_tokenizer(folder / "pieces")}
     models = {}
     for kind, tokenizer in tokenizers.items():
@@ -155,8 +156,8 @@ def tiny_models(folder: Path) -> dict[str, Subject]:
 
 
 def fuzz(number: int, models: dict[str, Subject], count: int, share: float) -> dict[str, Any]:
-    """The counts over so many plans of the catalogue of this number."""
-    rng, begun = Random(number), time.monotonic()
+    """The counts over `count` plans of catalogue `number`, with the `share` of them decided by a model."""
+    rng, started = Random(number), time.monotonic()
     size = 1000 if number % 25 == 24 else rng.choice(SIZES)
     kind, notation = rng.choice(sorted(models)), rng.choice(NOTATIONS)
     (loaded, vocabulary), steps = models[kind], rng.choice((1, 3, 6))
@@ -166,7 +167,7 @@ def fuzz(number: int, models: dict[str, Subject], count: int, share: float) -> d
         try:
             constraint = Constraint.compile(vocabulary, catalogue, notation, max_steps=steps, markers=markers)
             break
-        except CatalogueError as error:  # 1,000 tools of every kind may be too much for one grammar
+        except CatalogueError as error:  # 1,000 tools with every feature may be too much for one grammar
             print(f"catalogue {number}, {size} tools: {error}", file=sys.stderr)
             size = size * 2 // 3
     counts = Counter[str]()
@@ -180,29 +181,29 @@ def fuzz(number: int, models: dict[str, Subject], count: int, share: float) -> d
         "counts": counts,
         "features": sorted(features(catalogue)),
         "slowest": round(slowest, 2),
-        "seconds": time.monotonic() - begun,
+        "seconds": time.monotonic() - started,
     }
 
 
 def features(catalogue: Catalogue) -> set[str]:
-    """What the schemas of its arguments have."""
-    found: set[str] = set()
+    """The features of its arguments' schemas."""
+    names: set[str] = set()
     open_schemas: list[Schema] = [argument.schema for tool in catalogue for argument in tool.arguments]
     while open_schemas:
         schema = open_schemas.pop()
-        found |= {key for key in FEATURES if key in schema}
+        names |= {key for key in FEATURES if key in schema}
         for variant in variants(schema):
-            found.add(str(variant.get("type", "anything")))
-            found |= {"a set"} if variant.get("uniqueItems") else set()
+            names.add(str(variant.get("type", "anything")))
+            names |= {"a set"} if variant.get("uniqueItems") else set()
             parts = [variant.get("items"), variant.get("additionalProperties"), *variant.get("properties", {}).values()]
             open_schemas += [part for part in parts if isinstance(part, dict) and part]
-    return found
+    return names
 
 
 def by_chance(constraint: Constraint, count: int, rng: Random, counts: Counter[str]) -> float:
-    """Plans by chance. What ends a value, and what begins a reference, is likelier than text, or less likely.
+    """Decode random plans; tokens that end a value or begin a reference are made likelier or less likely than text.
 
-    Returns the processor seconds of the slowest one.
+    Returns the processor seconds of the slowest plan.
     """
     vocabulary, random = constraint.vocabulary, np.random.default_rng(rng.randrange(2**32))
     size, slowest = vocabulary.tokens.vocab_size, 0.0
@@ -210,18 +211,18 @@ def by_chance(constraint: Constraint, count: int, rng: Random, counts: Counter[s
     ends = np.array([text[:1] in (b'"', b"]", b"}", b")", b"$", b"<", b"") for text in texts])
     empty = np.array([text in (b"[", b"[]", b"]") for text in texts])
     for number in range(count):
-        push, limit = rng.choice((4, 4, 4, 2, 1, 0, -2)), rng.choice((10, 40, 90, 90, 200))
-        named, begun = NAMED[: rng.randrange(len(NAMED) + 1)], time.process_time()
+        end_bonus, limit = rng.choice((4, 4, 4, 2, 1, 0, -2)), rng.choice((10, 40, 90, 90, 200))
+        named, started = NAMED[: rng.randrange(len(NAMED) + 1)], time.process_time()
         state = constraint.start(named)
         try:
             while not state.ended:
                 state.forced()
                 if not state.ended:
-                    cut, scores = len(state.ids) >= limit, random.gumbel(size=size) + push * ends
-                    scores -= 6 * empty * (len(state.text) < 2)  # most plans should hold something
-                    state.append(state.shortest() if cut else state.best(scores.astype(np.float32)))
+                    over_limit, scores = len(state.ids) >= limit, random.gumbel(size=size) + end_bonus * ends
+                    scores -= 6 * empty * (len(state.text) < 2)  # so that most plans have steps
+                    state.append(state.shortest() if over_limit else state.best(scores.astype(np.float32)))
                     counts["decisions"] += 1
-        except Exception as error:  # what is looked for
+        except Exception as error:  # the failures that fuzzing looks for
             counts["dead ends" if "dead end" in str(error) else "exceptions"] += 1
             counts["plans"] += 1
             print(f"{error!r} in plan {number} after {state.text!r}", file=sys.stderr)
@@ -232,12 +233,12 @@ def by_chance(constraint: Constraint, count: int, rng: Random, counts: Counter[s
         if list(state.ids) != [*vocabulary.encode(state.text), vocabulary.end] and not state.noncanonical_tokens:
             counts["not canonical"] += 1
             print(f"not canonical: {[vocabulary.token(token) for token in state.ids]}", file=sys.stderr)
-        slowest = max(slowest, time.process_time() - begun)
+        slowest = max(slowest, time.process_time() - started)
     return slowest
 
 
 def by_models(loaded: Loaded, constraint: Constraint, count: int, counts: Counter[str]) -> None:
-    """Plans of a model with random weights, drawn at a high temperature so that they differ."""
+    """Decode plans of a model with random weights, at a high temperature so that they differ."""
     prompt = Prompt(loaded.tokenizer, None)
     decoder = Decoder(loaded, constraint, [prompt.ids("1"), prompt.ids("Plan")])
     prompts = [prompt.ids(f"Request {number}") for number in range(count)]
@@ -250,7 +251,7 @@ def by_models(loaded: Loaded, constraint: Constraint, count: int, counts: Counte
 
 
 def judge(constraint: Constraint, text: str, named: Sequence[str], counts: Counter[str]) -> None:
-    """Count a plan and what it holds, or that it is none."""
+    """Count a plan and its parts, or that it is invalid."""
     plan = read_plan(text, constraint.notation, constraint.catalogue, named)
     counts["plans"] += 1
     counts["with a marker"] += bool(re.search(r"[=\[ ]<\d+>", text))
@@ -269,7 +270,7 @@ def judge(constraint: Constraint, text: str, named: Sequence[str], counts: Count
 
 
 def completeness(folder: Path, generated: int, data: Path, every: int) -> dict[str, int]:
-    """How many plans there were of each source, and how many of them cannot be said."""
+    """The number of plans of each source, and the number of them that are refused."""
     sources = {"generated": drawn(generated)}
     if data.is_dir():
         sources |= {"seed": seed_rows(data / "seed", every), "nested": nested_rows(data / "nested", every)}
@@ -279,9 +280,9 @@ def completeness(folder: Path, generated: int, data: Path, every: int) -> dict[s
 
 
 def followed(folder: Path, sources: dict[str, Iterator[tuple[Catalogue, Plan]]]) -> Counter[str]:
-    """The plans of each source, followed in each notation and by each tokenizer; those refused are printed.
+    """Follow the plans of each source in each notation with each tokenizer; print those that are refused.
 
-    Apart are plans that are longer than the catalogue's state can count.
+    Plans that are longer than the grammar's state allows are counted separately.
     """
     tokenizers = (byte_bpe_tokenizer(), sentencepiece_tokenizer(folder / "pieces"))
     vocabularies = [Vocabulary(tokenizer, size=len(tokenizer)) for tokenizer in tokenizers]
@@ -297,15 +298,15 @@ def followed(folder: Path, sources: dict[str, Iterator[tuple[Catalogue, Plan]]])
                     print(f"{source}: {error}", file=sys.stderr)
                     continue
                 counts["followed"] += 1
-                fault = refusal(constraint, print_plan(plan.ordered(catalogue), notation))
-                if fault:
+                reason = refusal(constraint, print_plan(plan.ordered(catalogue), notation))
+                if reason:
                     counts["refused"] += 1
-                    print(f"{source}, {notation}: {fault}", file=sys.stderr)
+                    print(f"{source}, {notation}: {reason}", file=sys.stderr)
     return counts
 
 
 def drawn(count: int) -> Iterator[tuple[Catalogue, Plan]]:
-    """Plans that the generator draws, 20 of a catalogue."""
+    """Plans of the generator, 20 for each catalogue."""
     for seed in range(-(-count // 20)):
         rng = Random(seed)
         sampler = Sampler(random_catalogue(rng, tools=rng.randint(2, 40)))
@@ -314,21 +315,21 @@ def drawn(count: int) -> Iterator[tuple[Catalogue, Plan]]:
 
 
 def seed_rows(folder: Path, every: int) -> Iterator[tuple[Catalogue, Plan]]:
-    """The rows that fit their catalogue, of the training and of the test data."""
+    """The valid rows of the training and test data."""
     catalogue = read_catalogue(folder / "catalogue.json")
     lines = [line for name in ("train", "test") for line in (folder / f"{name}.jsonl").open()]
     yield from valid_rows((catalogue, json.loads(line)) for line in lines[::every])
 
 
 def nested_rows(folder: Path, every: int) -> Iterator[tuple[Catalogue, Plan]]:
-    """The rows that fit the catalogues they bring."""
+    """The rows that are valid for the catalogues that they bring."""
     lines = [line for file in sorted(folder.glob("*_[0-9d]*.jsonl")) for line in file.open()]
     rows = (json.loads(line) for line in lines[::every])
     yield from valid_rows((catalogue_from_json(row["tools"]), row) for row in rows)
 
 
 def valid_rows(rows: Iterator[tuple[Catalogue, Any]]) -> Iterator[tuple[Catalogue, Plan]]:
-    """Those whose plan is one and fits."""
+    """The rows with a valid plan."""
     for catalogue, row in rows:
         plan = plan_from_json(row["plan"], catalogue)
         if isinstance(plan, Plan):
@@ -339,7 +340,7 @@ def valid_rows(rows: Iterator[tuple[Catalogue, Any]]) -> Iterator[tuple[Catalogu
 
 
 def compile_times() -> None:
-    """One line of JSON for each kind and size of catalogue, in milliseconds; as many steps as there is room for."""
+    """Print one line of JSON for each kind and size of catalogue, in milliseconds, with as many steps as fit."""
     tokenizer = byte_bpe_tokenizer()
     vocabulary = Vocabulary(tokenizer, size=len(tokenizer))
     for size, notation in product((10, 100, 300, 1000), NOTATIONS):

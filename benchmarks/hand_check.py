@@ -1,10 +1,10 @@
-"""The pairs that are read one by one for docs/hand-check.md: 50 of worktracker, 50 of a catalogue from the tool bank.
+"""Prints the pairs that are checked by hand for docs/hand-check.md: 50 of worktracker, 50 of a tool-bank catalogue.
 
     python benchmarks/hand_check.py                     # the sample of the page, numbered as there
     python benchmarks/hand_check.py --seed 3 --bank ""  # other pairs, worktracker alone
     python benchmarks/hand_check.py --catalogue 20 > tools.json
 
-The bank's catalogues are drawn from ../shared/data/nested/tool_bank.jsonl; nothing of them is kept in the project.
+The bank's catalogues are drawn from ../shared/data/nested/tool_bank.jsonl; they are not stored in the project.
 """
 
 import argparse
@@ -23,23 +23,23 @@ ROOT = Path(__file__).parents[1]
 BANK = ROOT.parent / "shared" / "data" / "nested" / "tool_bank.jsonl"
 
 
-def drawn(bank: Path, *, tools: int, seed: int) -> Catalogue:
-    """A catalogue of so many tools of the bank, always the same for a seed."""
+def bank_catalogue(bank: Path, *, tools: int, seed: int) -> Catalogue:
+    """A catalogue of `tools` tools drawn from the bank; it depends only on the seed."""
     rows = [json.loads(line) for line in bank.read_text(encoding="utf-8").splitlines()]
-    kept: dict[str, dict] = {}
+    tools_by_name: dict[str, dict] = {}
     for row in Random(seed).sample(rows, len(rows)):
         try:
             catalogue_from_json([row])
         except CatalogueError:
             continue
-        kept.setdefault(row["name"], {key: value for key, value in row.items() if key != "sources"})
-        if len(kept) == tools:
+        tools_by_name.setdefault(row["name"], {key: value for key, value in row.items() if key != "sources"})
+        if len(tools_by_name) == tools:
             break
-    return catalogue_from_json(list(kept.values()))
+    return catalogue_from_json(list(tools_by_name.values()))
 
 
 def sample(catalogue: Catalogue, *, seed: int, count: int = 50) -> list[Example]:
-    """So many of 1,000 examples, drawn at random."""
+    """`count` examples, drawn at random from 1,000."""
     return Random(seed).sample(list(generate_examples(catalogue, GenerateSettings(), seed=seed)), count)
 
 
@@ -52,12 +52,14 @@ def main() -> None:
     options = parser.parse_args()
     if options.catalogue:
         print(
-            json.dumps(drawn(Path(options.bank), tools=options.catalogue, seed=options.catalogue).to_json(), indent=1)
+            json.dumps(
+                bank_catalogue(Path(options.bank), tools=options.catalogue, seed=options.catalogue).to_json(), indent=1
+            )
         )
         return
     catalogues = [read_catalogue(ROOT / "examples" / "worktracker" / "catalogue.json")]
     if options.bank:
-        catalogues.append(drawn(Path(options.bank), tools=options.tools, seed=options.seed))
+        catalogues.append(bank_catalogue(Path(options.bank), tools=options.tools, seed=options.seed))
     pairs = [example for catalogue in catalogues for example in sample(catalogue, seed=options.seed)]
     for number, example in enumerate(pairs, 1):
         calls = "; ".join(

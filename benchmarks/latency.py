@@ -1,4 +1,4 @@
-"""Seconds that a run's planner takes for each of its test requests, one by one, after five for warming up.
+"""Measures the seconds that a run's planner takes for each test request, one by one, after five warm-up requests.
 
 python benchmarks/latency.py runs/demo
 """
@@ -13,12 +13,12 @@ import numpy as np
 from platypus.inference.opening import open_planner
 from platypus.run.folder import Run
 
-WARMING_UP = 5
-AIM = 0.15
+WARM_UP = 5
+TARGET = 0.15
 
 
 def main() -> None:
-    """Ask, and print median, mean, 90% quantile and the share within the aim as JSON."""
+    """Measure, and print median, mean, 90% quantile and the share within the target time as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     run = Run.open(parser.parse_args().run)
@@ -26,13 +26,13 @@ def main() -> None:
     lines = (run.folder("refine") / "test.jsonl").read_text(encoding="utf-8").splitlines()
     requests = [json.loads(line)["query"] for line in lines]
     seconds = []
-    for request in [*requests[:WARMING_UP], *requests]:
-        begun = time.perf_counter()
+    for request in [*requests[:WARM_UP], *requests]:
+        started = time.perf_counter()
         list(planner.plan([request]))
-        seconds.append(time.perf_counter() - begun)
-    measured = np.array(seconds[WARMING_UP:])
-    told = {"median": np.median(measured), "mean": measured.mean(), "90%": np.quantile(measured, 0.9)}
-    print(json.dumps({**told, f"within {AIM} s": (measured <= AIM).mean()}))
+        seconds.append(time.perf_counter() - started)
+    timings = np.array(seconds[WARM_UP:])
+    summary = {"median": np.median(timings), "mean": timings.mean(), "90%": np.quantile(timings, 0.9)}
+    print(json.dumps({**summary, f"within {TARGET} s": (timings <= TARGET).mean()}))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What the training benchmark measures: a random Llama, a step's examples, and each way of taking the optimizer step.
+"""The parts of the training benchmark: a random Llama, a step's examples, and each way of taking the optimizer step.
 
-All contenders train the very same parameters, those of one base and one adapter; a learning rate of zero leaves them as
-they are. Each step is forward and backward of all examples, the norm of the gradients, and AdamW. Nothing is padded,
-truncated or in half precision that need not be, so the peers are shown at their best: the defaults of TRL that would
-change the task (truncation at 1,024 tokens, bfloat16) are switched off. Knows nothing of tables and options.
+All contenders train the same parameters, those of one base and one adapter; a learning rate of zero leaves them
+unchanged. A step is forward and backward over all examples, the norm of the gradients, and AdamW. Padding, truncation
+and half precision are avoided where possible, so the peers are shown at their best: TRL's defaults that would change
+the task (truncation at 1,024 tokens, bfloat16) are switched off. This module knows no tables and options.
 """
 
 import copy
@@ -41,8 +41,8 @@ from platypus.training.shared_prefix.loss import accumulate, answer_length
 
 RANK = 16
 REQUEST, ANSWER = (32, 48), (88, 132)  # tokens: 40 and 110, give or take 20%
-NO_CLIPPING = 1e9  # the norm is computed, and the gradients stay comparable
-REFERENCE = "peft-answers"  # whose gradients the others must have
+NO_CLIPPING = 1e9  # so high that the norm is computed but nothing is clipped
+REFERENCE = "peft-answers"  # the others' gradients must equal its
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,14 @@ class Shape:
 
 @dataclass(frozen=True)
 class Models:
-    """The adapted model as Platypus prepares it, and with stock attention for its peers: the same parameters."""
+    """The adapted model as Platypus prepares it, and with stock attention for the peers; they share parameters."""
 
     platypus: Loaded
     plain: Loaded
 
 
 def build(shape: Shape, *, device: str, seed: int) -> Models:
-    """Random weights, float32 on a CPU and bfloat16 on CUDA, and a float32 adapter of the MLPs away from its start."""
+    """Random weights (float32 on a CPU, bfloat16 on CUDA) and a float32 adapter of the MLPs with nonzero `lora_B`."""
     words = {"<pad>": 0, "</s>": 1}
     tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=Tokenizer(WordLevel(words, unk_token="<pad>")), pad_token="<pad>", eos_token="</s>"
@@ -96,7 +96,7 @@ def build(shape: Shape, *, device: str, seed: int) -> Models:
     settings = TrainSettings(rank=RANK, alpha=RANK, dropout=0.0, target_modules="mlp")
     adapted = adapt(Loaded(model=base, tokenizer=tokenizer, source="random", fingerprint=""), settings, seed=seed)
     for name, parameter in adapted.model.named_parameters():
-        if "lora_B" in name:  # zero at the start, which would leave lora_A without gradients to compare
+        if "lora_B" in name:  # zero initially, which would leave lora_A without gradients to compare
             torch.nn.init.normal_(parameter, std=0.02)
     plain = _twin(adapted.model)
     plain.set_attn_implementation("sdpa")
@@ -104,18 +104,18 @@ def build(shape: Shape, *, device: str, seed: int) -> Models:
 
 
 def examples(count: int, *, prefix: int, vocabulary: int, seed: int) -> list[EncodedExample]:
-    """Random examples that share their first `prefix` tokens, each with a request and an answer of its own."""
+    """Random examples that share their first `prefix` tokens, each with its own request and answer."""
     draw = random.Random(seed)
 
     def tokens(length: int) -> tuple[int, ...]:
         return tuple(draw.randrange(2, vocabulary) for _ in range(length))
 
     shared = tokens(prefix)
-    made = []
+    rows = []
     for number in range(count):
         request, answer = draw.randint(*REQUEST), draw.randint(*ANSWER)
-        made.append(EncodedExample((*shared, *tokens(request + answer)), prefix + request, f"row {number}"))
-    return made
+        rows.append(EncodedExample((*shared, *tokens(request + answer)), prefix + request, f"row {number}"))
+    return rows
 
 
 # ---------------------------------------------------------------- one step
@@ -127,9 +127,9 @@ class Watch:
     def __init__(self, model: torch.nn.Module, device: torch.device) -> None:
         self.trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
         self.cuda = device.type == "cuda"
-        self.begun = self.seconds = 0.0
-        self.cpu_begun = self.cpu_seconds = 0.0  # of all threads
-        self.held = self.growth = 0  # bytes at the peak over those before the step
+        self.started = self.seconds = 0.0
+        self.cpu_started = self.cpu_seconds = 0.0  # of all threads
+        self.held = self.growth = 0  # bytes before the step; peak minus these
         self.gradients: dict[str, torch.Tensor] = {}
 
     def start(self) -> None:
@@ -139,10 +139,10 @@ class Watch:
             torch.cuda.reset_peak_memory_stats()
             self.held = torch.cuda.memory_allocated()
         else:
-            with suppress(PermissionError):  # then the peak is an upper bound: that of the process so far
+            with suppress(PermissionError):  # then the peak is that of the whole process so far, an upper bound
                 Path("/proc/self/clear_refs").write_text("5")
             self.held = _resident("VmRSS")
-        self.begun, self.cpu_begun = time.perf_counter(), time.process_time()
+        self.started, self.cpu_started = time.perf_counter(), time.process_time()
 
     def keep(self) -> None:
         """The gradients are complete; nothing is applied yet."""
@@ -152,7 +152,7 @@ class Watch:
         """The step is done."""
         if self.cuda:
             torch.cuda.synchronize()
-        self.seconds, self.cpu_seconds = time.perf_counter() - self.begun, time.process_time() - self.cpu_begun
+        self.seconds, self.cpu_seconds = time.perf_counter() - self.started, time.process_time() - self.cpu_started
         self.growth = (torch.cuda.max_memory_allocated() if self.cuda else _resident("VmHWM")) - self.held
 
 
@@ -164,7 +164,7 @@ def _resident(field: str) -> int:
 
 @dataclass(frozen=True)
 class Contender:
-    """A way of taking a step. `micro_batch` is 0 where no part of a batch can stand for the whole."""
+    """A way of taking a step. `micro_batch` is 0 if a part of the batch cannot represent the whole."""
 
     title: str
     micro_batch: int
@@ -177,7 +177,7 @@ class Contender:
 
     def step(self, models: Models, batch: Sequence[EncodedExample]) -> Watch:
         """Take one step with these examples."""
-        gc.collect()  # what the contender before has left
+        gc.collect()  # frees what the previous contender left
         watch = Watch(models.plain.model, models.plain.device)
         self.take(models, batch, watch)
         return watch
@@ -191,7 +191,7 @@ def contender(name: str) -> Contender:
 
 
 def _loop(compute: Callable[[Models, Sequence[EncodedExample], int], None]) -> Callable[..., None]:
-    """A plain training loop around the computation of gradients, which is told the number of answer tokens."""
+    """A plain training loop around `compute`, which gets the number of answer tokens."""
 
     def take(models: Models, batch: Sequence[EncodedExample], watch: Watch) -> None:
         parameters = list(watch.trainable.values())
@@ -210,7 +210,7 @@ def _loop(compute: Callable[[Models, Sequence[EncodedExample], int], None]) -> C
 
 
 def _platypus(group: int | None) -> Contender:
-    """With groups of a given size, or of the one that the trainer chooses where memory is plenty."""
+    """Platypus with groups of a given size, or of the size that the trainer chooses with enough memory."""
 
     def compute(models: Models, batch: Sequence[EncodedExample], answer_tokens: int) -> None:
         size = group or cuts(batch, TrainSettings(), whole=False)[0].micro_batch_size
@@ -235,7 +235,7 @@ def _answers_only(models: Models, batch: Sequence[EncodedExample], answer_tokens
 
 
 class Timing(TrainerCallback):
-    """Tells a watch when the trainer begins and ends its step."""
+    """Starts and stops a watch with the trainer's step."""
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
@@ -261,7 +261,7 @@ def _trainer(models: Models, batch: Sequence[EncodedExample], watch: Watch) -> N
 
 
 def _trl(micro_batch: int, **settings: Any) -> Callable[[Models, Sequence[EncodedExample], Watch], None]:
-    """TRL's SFTTrainer; it needs rows with labels, and gives the model a head of its own that spares the logits."""
+    """TRL's SFTTrainer; it needs rows with labels, and replaces the model's head by one that saves logits."""
 
     def take(models: Models, batch: Sequence[EncodedExample], watch: Watch) -> None:
         # Platypus can be measured without TRL, whose lazy module shows mypy no names.
@@ -312,7 +312,7 @@ def _train(trainer: Trainer) -> None:
 
 
 def _twin(model: Any) -> Any:
-    """A copy with modules and config of its own, for trainers change these, and the very same parameters."""
+    """A copy with the same parameters but its own modules and config, because trainers change these."""
     return copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
 
 

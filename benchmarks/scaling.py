@@ -1,12 +1,13 @@
-"""What Llama-2-13b and Llama-2-70b need on 48 and 80 GB cards: arithmetic by the forecast, without weights or a GPU.
+"""Calculates what Llama-2-13b and Llama-2-70b need on 48 and 80 GB cards, by the forecast, without weights or a GPU.
 
-    python benchmarks/scaling.py          # the tables of docs/scaling.md, in five minutes or so
+    python benchmarks/scaling.py          # prints the tables of docs/scaling.md, in about five minutes
 
-A step is 16 examples behind a catalogue of 1,536 tokens, each 150 tokens of its own, of which 110 are learned; LoRA of
-rank 16 on the MLP, base in bfloat16. Nothing here is measured: bytes are counted as `platypus/forecast.py` does, and
-CUDA's share of slack is assumed.
+A step has 16 examples after a catalogue of 1,536 tokens, each with 150 tokens of its own, of which 110 are learned;
+LoRA of rank 16 on the MLP, base in bfloat16. Nothing here is measured: bytes are counted as in
+`platypus.training.forecast`, and CUDA's share of slack is assumed.
 """
 
+import argparse
 from dataclasses import dataclass
 
 import torch
@@ -24,13 +25,13 @@ STEP = [
     EncodedExample(tuple(range(PREFIX)) + (row,) * SUFFIX, PREFIX + SUFFIX - ANSWER, f"{row}")
     for row in range(3, 3 + ROWS)
 ]
-CARDS = {"48 GB": 47.4 * 2**30, "80 GB": 79.2 * 2**30}  # what a card shows as its memory
+CARDS = {"48 GB": 47.4 * 2**30, "80 GB": 79.2 * 2**30}  # the memory that a card reports
 CUDA = torch.device("cuda")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A model on so many cards of a kind."""
+    """A model on a number of cards of one kind."""
 
     model: str
     card: str
@@ -74,7 +75,7 @@ JOBS = [
 
 
 def bare(job: Job) -> Loaded:
-    """The model without weights, with its adapter, to compute on CUDA."""
+    """The model without weights, with its adapter, as if on CUDA."""
     with torch.device("meta"):
         model = LlamaForCausalLM(SHAPES[job.model]).to(torch.bfloat16)
     loaded = Loaded(model, PreTrainedTokenizerFast, source=job.model, fingerprint="")  # type: ignore[arg-type]
@@ -83,23 +84,24 @@ def bare(job: Job) -> Loaded:
 
 
 def row(job: Job) -> list[str]:
-    """A line of the table: the cut and the memory by part, or why it does not fit."""
+    """A line of the table: how the step is split and the memory by part, or why it does not fit."""
     name = f"{job.world_size} of {job.card}" if job.world_size > 1 else job.card
     start = [job.model, name, job.quantise, "flash" if job.prefix == "flash" else "dense"]
     forecast.free_memory = lambda *others, **named: int(CARDS[job.card] - forecast.CONTEXT)  # type: ignore[assignment]
     try:
-        found = forecast.make_forecast(
+        result = forecast.make_forecast(
             bare(job), [STEP], settings=job.settings, epochs=1, world_size=job.world_size, device=CUDA
         )
     except TrainingError as error:
         return [*start, error.what]
-    parts = [f"{size / 2**30:.2f}" for size in vars(found.memory).values()]
-    again = "yes" if found.cut.checkpointing else "no"
-    return [*start, str(found.cut.micro_batch_size), again, *parts, f"{found.memory.total / 2**30:.1f}"]
+    parts = [f"{size / 2**30:.2f}" for size in vars(result.memory).values()]
+    checkpointing = "yes" if result.cut.checkpointing else "no"
+    return [*start, str(result.cut.micro_batch_size), checkpointing, *parts, f"{result.memory.total / 2**30:.1f}"]
 
 
 def main() -> None:
-    """Print what docs/scaling.md says."""
+    """Print the tables and figures of docs/scaling.md."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     head = ["model", "cards", "quantise", "attention", "at once", "checkpointing", "program", "base", "adapter"]
     head += ["optimizer", "prefix", "activations", "allocator", "total"]
     for line in (head, ["---"] * len(head), *map(row, JOBS)):

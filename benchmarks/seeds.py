@@ -1,13 +1,13 @@
-"""A recipe over several seeds, with other settings on wish: means, and intervals over the test rows.
+"""Runs a recipe with several seeds, optionally with other settings; prints means and intervals over the test rows.
 
     python benchmarks/seeds.py runs/generated --recipe recipes/seed-generated.toml
     python benchmarks/seeds.py runs/more --recipe recipes/seed-generated.toml --set generate.examples=6000
     python benchmarks/seeds.py runs/own --recipe recipes/seed-data.toml --where clean=../shared/data/seed/test.jsonl
 
-Runs `platypus all` for each seed in the given folder (what is complete there is not done again) and prints, as JSON,
-the means of the measures before and after, with 95% bootstrap intervals over the test rows of each row's mean, and the
-exact plans of each seed. `--where FLAG=FILE` counts only the requests whose row in the file has that flag, and with
-`--but-for ARGUMENT` a plan is exact whatever it gives that argument, or if it lacks it.
+Runs `platypus all` for each seed in the given folder (complete stages are skipped) and prints, as JSON, the mean
+metrics before and after, with 95% bootstrap intervals over the test rows (each row's mean over the seeds), and the
+exact plans of each seed. `--where FLAG=FILE` counts only requests whose row in the file has that flag. With
+`--but-for ARGUMENT`, that argument is ignored when plans are compared.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def with_settings(recipe: Path, settings: list[str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run all seeds and print what they make together."""
+    """Run all seeds and print their common figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--recipe", type=Path, required=True)
@@ -62,50 +62,52 @@ def main() -> None:
     parser.add_argument("--but-for", metavar="ARGUMENT")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    counted = flagged(*options.where.split("=", 1)) if options.where else None
-    scored: dict[str, list[dict[str, list[float]]]] = {"before": [], "after": []}
+    counted_requests = requests_with_flag(*options.where.split("=", 1)) if options.where else None
+    scores_by_variant: dict[str, list[dict[str, list[float]]]] = {"before": [], "after": []}
     for seed in options.seeds:
         run = options.out.resolve() / str(seed)
         recipe = run.with_suffix(".toml")
         recipe.write_text(toml(with_settings(options.recipe, options.settings) | {"seed": seed}), encoding="utf-8")
         command = [sys.executable, "-m", "platypus", "all", str(run), "--recipe", str(recipe)]
         subprocess.run(command, check=True, stdout=sys.stderr, cwd=ROOT)
-        for variant, seeds in scored.items():
-            seeds.append(measured(run, variant, counted, options.but_for))
-    for variant, seeds in scored.items():
+        for variant, seeds in scores_by_variant.items():
+            seeds.append(row_measures(run, variant, counted_requests, options.but_for))
+    for variant, seeds in scores_by_variant.items():
         if not seeds[0]["exact"]:  # evaluate.before = false
             continue
-        told = {measure: interval([seed[measure] for seed in seeds]) for measure in MEASURES}
+        intervals = {measure: interval([seed[measure] for seed in seeds]) for measure in MEASURES}
         exact = [round(100 * float(np.mean(seed["exact"])), 1) for seed in seeds]
-        asked = {"run": str(options.out), "variant": variant, "where": options.where, "but for": options.but_for}
-        row = {**asked, "rows": len(seeds[0]["exact"]), **told, "exact of each seed": exact}
+        settings = {"run": str(options.out), "variant": variant, "where": options.where, "but for": options.but_for}
+        row = {**settings, "rows": len(seeds[0]["exact"]), **intervals, "exact of each seed": exact}
         print(json.dumps(row), flush=True)
 
 
-def flagged(flag: str, file: str) -> set[str]:
+def requests_with_flag(flag: str, file: str) -> set[str]:
     """The requests of the rows that have the flag."""
     rows = map(json.loads, Path(file).read_text(encoding="utf-8").splitlines())
     return {row["query"] for row in rows if row[flag]}
 
 
-def measured(run: Path, variant: str, counted: set[str] | None, but_for: str | None = None) -> dict[str, list[float]]:
-    """Each measure of each test row, in the test's order; exactness but for an argument, if one is named."""
+def row_measures(
+    run: Path, variant: str, counted_requests: set[str] | None, but_for: str | None = None
+) -> dict[str, list[float]]:
+    """Each metric of each test row, in the order of the test set; `exact` ignores the argument `but_for`."""
     lines = (run / "evaluate" / "scores.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [row for row in map(json.loads, lines) if row["variant"] == variant]
-    rows = [row for row in rows if counted is None or row["query"] in counted]
-    found = {measure: [float(row["score"][measure]) for row in rows] for measure in MEASURES}
+    rows = [row for row in rows if counted_requests is None or row["query"] in counted_requests]
+    values = {measure: [float(row["score"][measure]) for row in rows] for measure in MEASURES}
     if but_for:
         catalogue = read_catalogue(run / "catalogue.json")
-        found["exact"] = [float(exact_but_for(but_for, row, catalogue)) for row in rows]
-    return found
+        values["exact"] = [float(exact_without(but_for, row, catalogue)) for row in rows]
+    return values
 
 
-def exact_but_for(argument: str, row: dict[str, Any], catalogue: Catalogue) -> bool:
-    """Whether a row's plan is the gold plan when the argument is left out of both."""
-    wanted, given = plan_from_json(row["gold"]), plan_from_json(row["plan"])
-    if isinstance(wanted, Malformed) or isinstance(given, Malformed):
+def exact_without(argument: str, row: dict[str, Any], catalogue: Catalogue) -> bool:
+    """Whether a row's plan equals the gold plan when the argument is removed from both."""
+    gold, answer = plan_from_json(row["gold"]), plan_from_json(row["plan"])
+    if isinstance(gold, Malformed) or isinstance(answer, Malformed):
         return False
-    return same(_without(argument, wanted), _without(argument, given), catalogue)
+    return same(_without(argument, gold), _without(argument, answer), catalogue)
 
 
 def _without(argument: str, plan: Plan) -> Plan:
@@ -114,10 +116,10 @@ def _without(argument: str, plan: Plan) -> Plan:
 
 
 def interval(seeds: list[list[float]]) -> str:
-    """Mean and interval in percent. Seeds with tests of their own are laid end to end."""
+    """Mean and interval in percent. If the seeds have different test sets, their rows are concatenated."""
     rows = np.mean(seeds, axis=0) if len(set(map(len, seeds))) == 1 else np.concatenate(seeds)
-    drawn = np.random.default_rng(0).choice(rows, (5000, len(rows))).mean(axis=1)
-    low, high = np.quantile(drawn, (0.025, 0.975))
+    resampled_means = np.random.default_rng(0).choice(rows, (5000, len(rows))).mean(axis=1)
+    low, high = np.quantile(resampled_means, (0.025, 0.975))
     return f"{100 * rows.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 

@@ -1,9 +1,9 @@
-"""Two catalogues that nobody here made: generate, fine-tune, and 30 requests each that were written by hand beforehand.
+"""Tests two catalogues from elsewhere: generates, fine-tunes, and asks 30 handwritten requests for each.
 
     python benchmarks/strangers.py runs/strangers
 
-Reads strangers.toml; the tools are taken from ../shared/data/nested/tool_bank.jsonl, and nothing of them is kept in the
-project. Runs `platypus all` for each catalogue in the given folder and prints the table of docs/strangers.md.
+Reads strangers.toml; the tools come from ../shared/data/nested/tool_bank.jsonl and are not stored in the project. Runs
+`platypus all` for each catalogue in the given folder and prints the tables of docs/strangers.md.
 """
 
 import argparse
@@ -28,18 +28,18 @@ BANK = ROOT.parent / "shared" / "data" / "nested" / "tool_bank.jsonl"
 RECIPE = ROOT / "recipes" / "seed-generated.toml"
 
 
-def taken(names: list[str]) -> Catalogue:
+def tools_from_bank(names: list[str]) -> Catalogue:
     """The first tool of each name in the bank."""
-    found: dict[str, dict[str, Any]] = {}
+    tools: dict[str, dict[str, Any]] = {}
     for line in BANK.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        found.setdefault(row["name"], {key: value for key, value in row.items() if key != "sources"})
-    return catalogue_from_json([found[name] for name in names])
+        tools.setdefault(row["name"], {key: value for key, value in row.items() if key != "sources"})
+    return catalogue_from_json([tools[name] for name in names])
 
 
 def prepare(folder: Path, table: dict[str, Any]) -> None:
-    """The folder's catalogue, its test and its recipe: the one of seed-generated.toml with other files."""
-    catalogue = taken(table["tools"])
+    """Write the folder's catalogue, test set and recipe: seed-generated.toml with these files."""
+    catalogue = tools_from_bank(table["tools"])
     rows = []
     for request, *calls in table["asked"]:
         plan = read_plan("\n".join(calls), "calls", catalogue)
@@ -59,19 +59,19 @@ def prepare(folder: Path, table: dict[str, Any]) -> None:
 
 
 def lines(run: Path) -> Iterator[str]:
-    """The table: each request with what was said, and the right plan where it was wrong."""
+    """The table: each request with its plan, and the right plan if that differs."""
     rows = [json.loads(line) for line in (run / "evaluate" / "scores.jsonl").read_text(encoding="utf-8").splitlines()]
-    told = {variant: [row for row in rows if row["variant"] == variant] for variant in ("before", "after")}
-    for variant, scored in told.items():
-        yield f"{variant}: {sum(bool(row['score']['exact']) for row in scored)} of {len(scored)} right\n"
+    rows_by_variant = {variant: [row for row in rows if row["variant"] == variant] for variant in ("before", "after")}
+    for variant, variant_rows in rows_by_variant.items():
+        yield f"{variant}: {sum(bool(row['score']['exact']) for row in variant_rows)} of {len(variant_rows)} right\n"
     yield "| request | plan | right plan, where another |\n|---|---|---|"
-    for row in told["after"]:
-        right = "" if row["score"]["exact"] else shown(row["gold"])
-        yield f"| {row['query']} | {shown(row['plan'])} | {right} |"
+    for row in rows_by_variant["after"]:
+        right_plan = "" if row["score"]["exact"] else plan_text(row["gold"])
+        yield f"| {row['query']} | {plan_text(row['plan'])} | {right_plan} |"
 
 
-def shown(plan: list[dict[str, Any]]) -> str:
-    """A plan in one line; under the grammar each answer is one."""
+def plan_text(plan: list[dict[str, Any]]) -> str:
+    """A plan on one line; under the grammar every answer is a plan."""
     return f"`{'; '.join(print_plan(plan_from_json(plan), 'calls').splitlines())}`"
 
 
@@ -92,9 +92,9 @@ def main() -> None:
             "--recipe",
             str(folder / "recipe.toml"),
         ]
-        done = subprocess.run(command, check=False, stdout=sys.stderr).returncode == 0
+        succeeded = subprocess.run(command, check=False, stdout=sys.stderr).returncode == 0
         print(f"\n## {name}\n")
-        print("\n".join(lines(folder / "run")) if done else "refused; the reason stands above")
+        print("\n".join(lines(folder / "run")) if succeeded else "refused; the reason stands above")
 
 
 if __name__ == "__main__":

@@ -1,34 +1,34 @@
-"""Seconds, memory and arithmetic of an optimizer step: Platypus and its peers on the same weights, examples, threads.
+"""Measures time, memory and FLOPs of an optimizer step: Platypus and peers on the same weights, examples and threads.
 
     python benchmarks/train_step.py prefixes                             # against all peers, by model and prefix
     python benchmarks/train_step.py prefixes --model 768x12 --timed 2    # peers on 2 of the 16 examples, scaled
     python benchmarks/train_step.py batches                              # against the strongest peer, by batch size
     python benchmarks/train_step.py prefixes --device cuda               # Llama-2-13b's sizes. Never run so far
 
-Needs Linux and the extra `bench`. For each model and prefix one process takes the steps of all contenders in turn,
-`--repeats` times; then each contender takes one step in a process of its own, whose growth in memory is read. Each
-contender's gradients are compared with those of a plain loop over single examples (`error`): who differs does another
-task, and the exit status is 1.
+Needs Linux and the extra `bench`. For each model and prefix, one process takes the steps of all contenders in turn,
+`--repeats` times; then each contender takes one step in a process of its own, whose growth in memory is measured. Each
+contender's gradients are compared with those of a plain loop over single examples (`error`); if they differ, the
+contender does another task, and the exit status is 1.
 
-Scaling. `--timed N` lets contenders which compute examples independently compute only N of a batch, evenly from
-the longest to the shortest; seconds are multiplied by the ratio of tokens. For a loop over single examples that is
-exact, but that attention is not linear in the spread of lengths (some percent), and that the optimizer's milliseconds
-are multiplied, too. Platypus always computes the whole batch.
+Scaling. With `--timed N`, contenders that compute examples independently compute only N of a batch, evenly from the
+longest to the shortest; seconds are multiplied by the ratio of tokens. For a loop over single examples that is exact,
+except that attention is not linear in the lengths (some percent), and that the optimizer's milliseconds are multiplied,
+too. Platypus always computes the whole batch.
 
-Load. `CPU s` is the CPU time of a step per thread, scaled alike; much less than `s/step` says that other jobs had the
-cores, and that speed-ups need a quieter hour. The first contender of the first round meets cold caches: repeat.
+Load. `CPU s` is the CPU time of a step per thread, scaled in the same way; if it is much less than `s/step`, other jobs
+used the cores, and speed-ups are unreliable. The first contender of the first round has cold caches: repeat.
 
-Bound. B examples of P common and S own tokens each: without sharing B(P + S) tokens, with it P + B·S. Their ratio
-bounds the speed-up when every token costs the same; a peer that computes logits of prompts can be beaten by more.
+Bound. B examples with P common and S own tokens each: without sharing B(P + S) tokens, with it P + B·S. Their ratio
+bounds the speed-up if every token costs the same; against a peer that computes logits of prompts it can be higher.
 
-FLOPs of a step, the least that its way of computing needs (recomputation and padding don't count), per token:
+FLOPs of a step: the least that its way of computing needs, without recomputation and padding, per token:
     frozen layers   2·n forward, 2·n for the gradient of the input, with n = 4h² + 3hi weights in each layer
     adapters        6·r·(in + out) on gate, up and down: forward, both factors' gradients, the input's
     attention       4h a pair of tokens that see each other, forward; twice that backward
     head            4·h·vocabulary for each answer token only
-Backward ends at the first layer's MLP: nothing below learns, so its attention, and gate and up, have no gradient of the
-input. With a shared prefix the last layer needs only keys and values of the prefix, and its MLP only for tokens that
-predict. `of peak` divides by the seconds and by the best rate of products of 2,048 by h and h by 4h, same process.
+Backward ends at the first layer's MLP: nothing below is trained, so its attention, gate and up need no gradient of the
+input. With a shared prefix, the last layer needs only keys and values of the prefix, and its MLP only for tokens that
+predict. `of peak` divides by the seconds and by the best rate of products of 2,048 by h and h by 4h in that process.
 """
 
 import json
@@ -57,10 +57,10 @@ from platypus.training.shared_prefix.loss import answer_length
 
 OURS = ("platypus", "platypus-16")
 ALL, STRONGEST = ",".join((*OURS, *PEERS)), ",".join((*OURS, REFERENCE))
-BASELINES = ("trainer", REFERENCE)  # of the speed-ups: the original's recipe, or else the strongest peer
+BASELINES = ("trainer", REFERENCE)  # for speed-ups: the original's recipe, else the strongest peer
 TOLERANCE = {"cpu": 1e-4, "cuda": 5e-2}  # float32, and bfloat16 with another order of sums
 QUIET = {
-    "HF_HUB_OFFLINE": "1",  # TRL counts its users otherwise
+    "HF_HUB_OFFLINE": "1",  # else TRL reports its use
     "TRANSFORMERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",
     "PYTHONWARNINGS": "ignore::FutureWarning",  # TRL sets options that transformers renames
@@ -83,7 +83,7 @@ Output = Annotated[Path | None, typer.Option("--json", help="Write all measureme
 
 @dataclass(frozen=True)
 class Job:
-    """What one process measures: steps of the contenders in turn. `timed` of a batch stand for all where they can."""
+    """What one process measures: steps of the contenders in turn, on `timed` examples of a batch where possible."""
 
     model: str
     prefix: int
@@ -94,12 +94,12 @@ class Job:
     device: str
     threads: int
     seed: int
-    fresh: bool = False  # other examples in each repeat
+    fresh: bool = False  # new examples in each repeat
 
 
 @dataclass
 class Measured:
-    """A contender's steps: seconds, and CPU seconds a thread, scaled to the batch; bytes; the gradients' error."""
+    """A contender's steps: seconds, and CPU seconds per thread, scaled to the batch; bytes; error of the gradients."""
 
     timed: int
     seconds: list[float] = field(default_factory=list)
@@ -124,7 +124,7 @@ def measure(job: Job) -> tuple[float, dict[str, Measured]]:
     results = {name: Measured(len(_part(batches[0], job.timed, it))) for name, it in contenders.items()}
     for it in contenders.values():
         it.step(models, examples(2, prefix=32, vocabulary=shape.vocabulary, seed=job.seed))
-    kept: dict[str, dict[str, torch.Tensor]] = {}
+    gradients_by_name: dict[str, dict[str, torch.Tensor]] = {}
     for batch in batches:
         for name, it in contenders.items():
             part = _part(batch, job.timed, it)
@@ -141,33 +141,33 @@ def measure(job: Job) -> tuple[float, dict[str, Measured]]:
             result.seconds.append(scale * watch.seconds)
             result.cpu.append(scale * watch.cpu_seconds / job.threads)
             result.growth = max(result.growth, watch.growth)
-            kept.setdefault(name, watch.gradients)
-    if REFERENCE in kept:
-        _compare(models, batches[0], kept, results, job.timed)
+            gradients_by_name.setdefault(name, watch.gradients)
+    if REFERENCE in gradients_by_name:
+        _compare(models, batches[0], gradients_by_name, results, job.timed)
     return max(rate, matmul_rate(shape, models.plain.device)), results
 
 
 def _compare(
     models: Models,
     batch: Sequence[EncodedExample],
-    kept: dict[str, dict[str, torch.Tensor]],
+    gradients_by_name: dict[str, dict[str, torch.Tensor]],
     results: dict[str, Measured],
     timed: int,
 ) -> None:
-    """Fill in the errors. Who was timed on other examples than the reference takes one more step, on the same."""
+    """Fill in the errors. A contender timed on other examples than the reference takes one more step on those."""
     part = _part(batch, timed, contender(REFERENCE))
-    for name, gradients in kept.items():
+    for name, gradients in gradients_by_name.items():
         if _part(batch, timed, contender(name)) != part:
             gradients = contender(name).step(models, part).gradients
-        results[name].error = relative_error(gradients, kept[REFERENCE])
+        results[name].error = relative_error(gradients, gradients_by_name[REFERENCE])
 
 
 def relative_error(gradients: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> float:
-    """The norm of the difference over the norm of what is expected, over all parameters together."""
+    """The norm of the difference over the norm of the expected gradients, over all parameters together."""
     if gradients.keys() != expected.keys():
         return float("inf")
-    off = torch.cat([(gradients[name] - expected[name]).flatten().double() for name in expected]).norm()
-    return float(off / torch.cat([gradient.flatten().double() for gradient in expected.values()]).norm())
+    difference = torch.cat([(gradients[name] - expected[name]).flatten().double() for name in expected]).norm()
+    return float(difference / torch.cat([gradient.flatten().double() for gradient in expected.values()]).norm())
 
 
 def _part(batch: Sequence[EncodedExample], timed: int, it: Contender) -> list[EncodedExample]:
@@ -184,21 +184,21 @@ def _tokens(batch: Sequence[EncodedExample]) -> int:
 
 
 def matmul_rate(shape: Shape, device: torch.device) -> float:
-    """FLOP/s of the best of thirty products of 2,048 by h and h by 4h, in the type of the model's weights."""
+    """FLOP/s of the best of thirty products of 2,048 by h and h by 4h, in the dtype of the model's weights."""
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     left = torch.randn(2048, shape.hidden, device=device, dtype=dtype)
     right = torch.randn(shape.hidden, 4 * shape.hidden, device=device, dtype=dtype)
     best = float("inf")
     for _ in range(30):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         left @ right
         if device.type == "cuda":
             torch.cuda.synchronize()
-        best = min(best, time.perf_counter() - begun)
+        best = min(best, time.perf_counter() - started)
     return 2 * 2048 * shape.hidden * 4 * shape.hidden / best
 
 
-# ---------------------------------------------------------------- what it comes to
+# ---------------------------------------------------------------- results
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ class Line:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """The contender's name for the table."""
         return contender(self.contender).title
 
     @property
@@ -225,12 +225,12 @@ class Line:
 
     @property
     def share_of_peak(self) -> float:
-        """The FLOPs of a step over what the matmul rate would have done in its time."""
+        """The FLOPs of a step over those that the matmul rate allows in its time."""
         return self.flops / self.seconds / self.rate
 
 
 def flops(shape: Shape, rows: Sequence[EncodedExample], prefix: int) -> int:
-    """The least FLOPs of a step, by the module's formula; the first `prefix` tokens of all rows are computed once."""
+    """The least FLOPs of a step, by this module's formula; the first `prefix` tokens of all rows are computed once."""
     own = [len(row.ids) - prefix for row in rows]
     tokens = prefix + sum(own)
     answers = sum(answer_length(row) for row in rows)
@@ -291,7 +291,7 @@ def prefixes(
     for shape in models.split(","):
         for length in lengths.split(","):
             job = Job(shape, int(length), 16, names, repeats, timed, device, threads, seed)
-            lines += _shown(run(job))
+            lines += _print_lines(run(job))
     _finish(lines, output)
 
 
@@ -314,7 +314,7 @@ def batches(
     lines: list[Line] = []
     for size in batch.split(","):
         job = Job(model, prefix, int(size), names, repeats, timed, device, threads, seed, fresh=True)
-        lines += _shown(run(job))
+        lines += _print_lines(run(job))
     table = Table(
         title=f"Seconds for so many examples, {model}, prefix {prefix}", box=box.MARKDOWN, title_justify="left"
     )
@@ -330,7 +330,7 @@ def batches(
 
 
 def _prepare(threads: int) -> None:
-    """What the measuring processes find in their environment before they import anything."""
+    """Set the environment that the measuring processes see before they import anything."""
     os.environ.update(QUIET, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
 
 
@@ -344,7 +344,7 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _shown(lines: list[Line]) -> list[Line]:
+def _print_lines(lines: list[Line]) -> list[Line]:
     """Print the table of one job."""
     job, rate, bound = lines[0].job, lines[0].rate, lines[0].bound
     baseline = min(lines, key=lambda line: BASELINES.index(line.contender) if line.contender in BASELINES else 2)
@@ -385,7 +385,7 @@ def _shown(lines: list[Line]) -> list[Line]:
 
 
 def _finish(lines: Sequence[Line], output: Path | None) -> None:
-    """Write the measurements, and fail if somebody's gradients are others."""
+    """Write the measurements, and fail if a contender's gradients differ."""
     if output:
         versions = {name: version(name) for name in ("torch", "transformers", "peft", "trl", "accelerate")}
         measured = [{**asdict(line), "median": line.seconds, "of_peak": line.share_of_peak} for line in lines]

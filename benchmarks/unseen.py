@@ -1,11 +1,11 @@
-"""What bases know, before any fine-tuning, of random catalogues that no training draws.
+"""Measures bases, before any fine-tuning, on random catalogues that are in no training.
 
     python benchmarks/unseen.py platypus/embedded runs/base --seeds 2 --catalogues 96
 
-Asks four requests a catalogue in the prompt that a base was trained with; prints one JSON object a base and seed: exact
-plans, answered greedily and freely, and the nats that saying a right plan costs, which also compare bases of other
-notations. With `--beams 4` the plans are those under the grammar, with so many beams. The seed of a base's own recipe,
-with 24 catalogues, asks what its training asked again and again.
+Asks four requests per catalogue in the prompt that a base was trained with; prints one JSON object per base and seed:
+exact plans with greedy free decoding, and the negative log-likelihood of a right plan in nats, which also compares
+bases of other notations. With `--beams 4`, plans are decoded under the grammar with four beams. The seed of a base's
+own recipe with 24 catalogues gives the requests that its training evaluated on.
 """
 
 import argparse
@@ -34,12 +34,12 @@ from platypus.training.shared_prefix.loss import summed_loss
 def tasks(base: Loaded, recipe: Recipe, catalogues: int) -> Iterator[tuple[Task, Prompt]]:
     """Unseen tasks, each with its prompt."""
     for number in range(catalogues):
-        drawn = unseen_task(recipe.seed, number)
-        yield drawn, prompt_of(recipe, base.tokenizer, drawn)
+        task = unseen_task(recipe.seed, number)
+        yield task, prompt_of(recipe, base.tokenizer, task)
 
 
 def nats(base: Loaded, recipe: Recipe, catalogues: int) -> float:
-    """What a right plan costs, on average."""
+    """The mean negative log-likelihood of a right plan, in nats."""
     total, plans = 0.0, 0
     for task, prompt in tasks(base, recipe, catalogues):
         rows = prompt.encode_all(task.examples)
@@ -48,19 +48,19 @@ def nats(base: Loaded, recipe: Recipe, catalogues: int) -> float:
     return total / plans
 
 
-def planned(base: Loaded, recipe: Recipe, catalogues: int, beams: int) -> float:
+def exact_share(base: Loaded, recipe: Recipe, catalogues: int, beams: int) -> float:
     """The share of exact plans under the grammar."""
-    right: list[bool] = []
+    exact: list[bool] = []
     for task, prompt in tasks(base, recipe, catalogues):
         planner = Planner(base, prompt, DecodeSettings(beams=beams))
         answers = planner.plan([example.query for example in task.examples], max_new_tokens=160)
         for example, answer in zip(task.examples, answers, strict=True):
-            right.append(score(answer.plan, example.plan, task.catalogue).exact)
-    return sum(right) / len(right)
+            exact.append(score(answer.plan, example.plan, task.catalogue).exact)
+    return sum(exact) / len(exact)
 
 
 def main() -> None:
-    """Ask each base."""
+    """Measure each base."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bases", nargs="+", metavar="BASE")
     parser.add_argument("--seeds", type=int, nargs="+", default=[2])
@@ -73,14 +73,17 @@ def main() -> None:
             loaded = load_base(base, dtype="float32")
             prompt = base_prompt(recipe.model_copy(update={"base": base}))
             for seed in options.seeds:
-                asked = recipe.model_copy(update={"seed": seed, "prompt": prompt})
+                seeded_recipe = recipe.model_copy(update={"seed": seed, "prompt": prompt})
                 if options.beams:
-                    exact = planned(loaded, asked, options.catalogues, options.beams)
+                    exact = exact_share(loaded, seeded_recipe, options.catalogues, options.beams)
                 else:
-                    exact = unseen_accuracy(loaded, asked, processes, catalogues=options.catalogues)
+                    exact = unseen_accuracy(loaded, seeded_recipe, processes, catalogues=options.catalogues)
                 if processes.is_main:
-                    said = {"exact": round(exact, 4), "nats": round(nats(loaded, asked, options.catalogues), 3)}
-                    print(json.dumps({"base": base, "seed": seed, **said}), flush=True)
+                    result = {
+                        "exact": round(exact, 4),
+                        "nats": round(nats(loaded, seeded_recipe, options.catalogues), 3),
+                    }
+                    print(json.dumps({"base": base, "seed": seed, **result}), flush=True)
 
 
 if __name__ == "__main__":

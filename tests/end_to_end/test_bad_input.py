@@ -1,4 +1,4 @@
-"""What users do wrong, through the real command: one clear error, exit code 1, no traceback, nothing lost."""
+"""Mistakes of users, through the real command: one clear error, exit code 1, no traceback, no file changed."""
 
 import json
 import signal
@@ -37,7 +37,7 @@ def files(folder: Path) -> dict[Path, bytes]:
 
 
 def assert_refused(ran: Ran, *named: object) -> None:
-    """One error, on standard error, that names these; exit code 1."""
+    """Exactly one error, on standard error, that contains all of `named`; exit code 1."""
     assert ran.code == 1
     assert ran.out == ""
     assert "Traceback" not in ran.err
@@ -68,7 +68,7 @@ def assert_refused(ran: Ran, *named: object) -> None:
         ('[{"name": "go", "inputSchema": {"type": "object", "required": ["to"]}}]', ["'go'", "'to'", "properties"]),
     ],
 )
-def test_a_catalogue_that_is_none(capsys: Capture, tmp_path: Path, text: str, named: list[str]) -> None:
+def test_a_bad_catalogue(capsys: Capture, tmp_path: Path, text: str, named: list[str]) -> None:
     catalogue = tmp_path / "catalogue.json"
     catalogue.write_text(text, encoding="utf-8")
     recipe = write_recipe(tmp_path, catalogue=catalogue)
@@ -94,7 +94,7 @@ def refine(capsys: Capture, data: Path, text: str, *, bad_rows: str = "refuse") 
 
 
 def rows(count: int) -> str:
-    """Good rows of as many templates."""
+    """Good rows, each with its own template."""
     requests = (f"{'please ' * (i // 10)}find number {'abcdefghij'[i % 10] * 3} of CustomerABC" for i in range(count))
     return "".join(SEARCH.replace("Find CustomerABC", request) + "\n" for request in requests)
 
@@ -153,7 +153,7 @@ def test_a_file_that_does_not_exist(capsys: Capture, data: Path) -> None:
         ("[train\n", ["TOML", "line 3"]),
     ],
 )
-def test_a_recipe_that_cannot_be(capsys: Capture, tmp_path: Path, tables: str, named: list[str]) -> None:
+def test_a_bad_recipe(capsys: Capture, tmp_path: Path, tables: str, named: list[str]) -> None:
     recipe = write_recipe(tmp_path, tables=tables)
     before = files(tmp_path)
     assert_refused(here(capsys, "all", tmp_path / "run", "--recipe", recipe), recipe, *named)
@@ -218,7 +218,7 @@ def test_an_adapter_for_another_base_at_merge(capsys: Capture, tmp_path: Path) -
     assert not run.is_done("merge")
 
 
-def test_a_base_does_not_replace_a_folder_of_other_things(capsys: Capture, tmp_path: Path) -> None:
+def test_a_base_does_not_replace_a_folder_with_other_files(capsys: Capture, tmp_path: Path) -> None:
     tables = "[pretrain]\nhidden_size = 16\nlayers = 1\nsteps = 1\nmax_tools = 3\nrequests_per_catalogue = 1\n"
     recipe = write_recipe(tmp_path, catalogue=None, tables=tables)
     before = files(tmp_path)
@@ -230,7 +230,7 @@ def test_a_base_does_not_replace_a_folder_of_other_things(capsys: Capture, tmp_p
 
 
 @pytest.mark.parametrize("command", ["train", "merge", "evaluate"])
-def test_a_stage_before_its_time_names_the_command_to_run(capsys: Capture, tmp_path: Path, command: str) -> None:
+def test_a_stage_without_its_inputs_names_the_command_to_run(capsys: Capture, tmp_path: Path, command: str) -> None:
     run = Run.open(tmp_path / "run", recipe=write_recipe(tmp_path, tables=SMALL))
     assert_refused(here(capsys, command, run.path), run.path, "Run first: platypus ")
 
@@ -242,7 +242,7 @@ def test_a_folder_that_is_no_run(capsys: Capture, tmp_path: Path) -> None:
 
 
 def test_a_run_left_by_a_killed_process(capsys: Capture, tmp_path: Path) -> None:
-    """Killed in the middle of `generate`, the run is whole: the stage is not done, and the same command finishes it."""
+    """If `generate` is killed, the run stays intact: the stage is not done, and the same command finishes it."""
     run = tmp_path / "run"
     recipe = write_recipe(tmp_path, tables=SMALL.replace("examples = 40", "examples = 1000000"))
     command = [sys.executable, "-m", "platypus", "generate", str(run), "--recipe", str(recipe)]
@@ -261,7 +261,7 @@ def test_a_run_left_by_a_killed_process(capsys: Capture, tmp_path: Path) -> None
     assert not list(run.glob(".*.partial"))
 
 
-def test_a_half_written_stage_folder_counts_as_none(capsys: Capture, tmp_path: Path) -> None:
+def test_a_half_written_stage_folder_counts_as_not_done(capsys: Capture, tmp_path: Path) -> None:
     run = Run.open(tmp_path / "run", recipe=write_recipe(tmp_path, tables=SMALL))
     (run.path / "generate").mkdir()
     (run.path / "generate" / "examples.jsonl").write_text('{"query": "Fi', encoding="utf-8")
@@ -270,7 +270,7 @@ def test_a_half_written_stage_folder_counts_as_none(capsys: Capture, tmp_path: P
     assert here(capsys, "refine", run.path).code == 0
 
 
-def test_debug_shows_the_traceback_of_each(tmp_path: Path) -> None:
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, tables="[train]\nrank = 0\n")
     quiet = apart("all", tmp_path / "run", "--recipe", recipe)
     assert_refused(quiet, "rank")

@@ -1,4 +1,4 @@
-"""A whole small job through the command: from a catalogue and a random base to scores, plans and a conversation."""
+"""A whole small job on the command line: from a catalogue and a random base to scores, plans and a conversation."""
 
 import io
 import json
@@ -42,9 +42,9 @@ class Job:
     first: Ran
 
     def files(self) -> dict[Path, tuple[bytes, int]]:
-        """Content and time of everything that the stages made."""
-        made = (path for stage in STAGES for path in (self.run / stage).rglob("*") if path.is_file())
-        return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in made}
+        """Content and modification time of every file that the stages wrote."""
+        files = (path for stage in STAGES for path in (self.run / stage).rglob("*") if path.is_file())
+        return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_every_stage_is_done_in_order_and_only_results_are_on_standard_output(jo
     assert job.first.err.strip()
 
 
-def test_the_run_directory_holds_what_was_promised(job: Job) -> None:
+def test_the_run_folder_has_all_documented_files(job: Job) -> None:
     promised = [
         "recipe.toml",
         "catalogue.json",
@@ -99,7 +99,7 @@ def test_the_second_time_everything_is_skipped_and_untouched(job: Job, capsys: C
     assert job.files() == before
 
 
-def test_a_changed_table_redoes_its_stage_and_what_follows(job: Job, capsys: Capture) -> None:
+def test_a_changed_setting_redoes_its_stage_and_what_follows(job: Job, capsys: Capture) -> None:
     recipe = write_recipe(job.folder, base=job.folder / "base", tables=TABLES.replace("limit = 4", "limit = 3"))
     ran = here(capsys, "all", job.run, "--recipe", recipe, "--json")
     assert {o["stage"] for o in outcomes(ran) if not o["skipped"]} == {"evaluate"}
@@ -109,13 +109,13 @@ def test_a_changed_table_redoes_its_stage_and_what_follows(job: Job, capsys: Cap
 
 def test_every_test_row_is_scored_before_and_after(job: Job) -> None:
     scores = [json.loads(line) for line in (job.run / "evaluate" / "scores.jsonl").read_text("utf-8").splitlines()]
-    tested = [json.loads(line) for line in (job.run / "refine" / "test.jsonl").read_text("utf-8").splitlines()]
-    asked = [row["query"] for row in tested[: Run.open(job.run).recipe.evaluate.limit]]
+    test_rows = [json.loads(line) for line in (job.run / "refine" / "test.jsonl").read_text("utf-8").splitlines()]
+    requests = [row["query"] for row in test_rows[: Run.open(job.run).recipe.evaluate.limit]]
     for variant in ("before", "after"):
-        assert [row["query"] for row in scores if row["variant"] == variant] == asked
+        assert [row["query"] for row in scores if row["variant"] == variant] == requests
 
 
-def test_show_knows_all_of_it(job: Job, capsys: Capture) -> None:
+def test_show_lists_every_stage(job: Job, capsys: Capture) -> None:
     shown = json.loads(here(capsys, "show", job.run, "--json").out)
     assert [stage for stage, record in shown["stages"].items() if record] == STAGES
     readable = here(capsys, "show", job.run).out
@@ -123,7 +123,7 @@ def test_show_knows_all_of_it(job: Job, capsys: Capture) -> None:
     assert "changed since" not in readable
 
 
-def test_a_random_model_is_asked_and_its_answer_is_shown_for_what_it_is(job: Job, capsys: Capture) -> None:
+def test_plan_shows_the_answer_of_a_random_model_or_its_problems(job: Job, capsys: Capture) -> None:
     ran = here(capsys, "plan", job.run, "Sum up the matters of CustomerABC", "--json")
     assert "merge" in ran.err
     if ran.code == 0:
@@ -133,7 +133,7 @@ def test_a_random_model_is_asked_and_its_answer_is_shown_for_what_it_is(job: Job
         assert "not a valid plan" in ran.err
 
 
-def test_other_tools_need_no_training(job: Job, capsys: Capture) -> None:
+def test_plan_with_other_tools_needs_no_training(job: Job, capsys: Capture) -> None:
     tools = job.folder / "other.json"
     tools.write_text('[{"name": "fly", "inputSchema": {"properties": {"to": {"enum": ["Oslo", "Rome"]}}}}]', "utf-8")
     ran = here(capsys, "plan", job.run, "Fly to Rome", "--catalogue", tools, "--json")

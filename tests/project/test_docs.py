@@ -1,4 +1,4 @@
-"""The README: its commands exist and take these options."""
+"""The commands in the README exist and have these options."""
 
 import re
 import shlex
@@ -18,7 +18,7 @@ def readme() -> str:
 
 
 def commands(text: str) -> list[list[str]]:
-    """The words of each command in `sh` blocks, and of what follows `$ ` in `console` blocks."""
+    """The words of each command in `sh` blocks, and of the lines after `$ ` in `console` blocks."""
     lines = []
     for language, block in FENCE.findall(text):
         whole = block.replace("\\\n", " ").splitlines()
@@ -31,7 +31,7 @@ def commands(text: str) -> list[list[str]]:
 
 
 def _unpiped(line: str) -> list[list[str]]:
-    """`a x | b "y z" && c  # why` → a x, b y z, c. What is written into a file is no word of the command."""
+    """`a x | b "y z" && c  # why` → a x, b y z, c. A redirection into a file is left out."""
     parts: list[list[str]] = [[]]
     lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
@@ -44,7 +44,7 @@ def _unpiped(line: str) -> list[list[str]]:
 
 
 def parse(words: list[str]) -> None:
-    """Parse as the command line would, and do nothing. Raises what the user would be told."""
+    """Parse as the command line does, without running anything. Raises the user's error."""
     group: Any = get_command(app)
     context = group.make_context("platypus", list(words), resilient_parsing=words[0].startswith("-"))
     if "--help" in words or words[0].startswith("-"):
@@ -69,21 +69,21 @@ def test_the_commands_of_a_text_are_found() -> None:
 
 
 @pytest.mark.parametrize("words", [["fly"], ["train", "run", "--fast"], ["plan"], ["show"], ["check", "a", "b"]])
-def test_a_command_that_would_be_refused_is_noticed(words: list[str]) -> None:
+def test_a_wrong_command_is_noticed(words: list[str]) -> None:
     with pytest.raises(Exception, match=r"No such command|No such option|Missing parameter|unexpected extra"):
         parse(words)
 
 
-def test_the_commands_of_the_readme_are_commands() -> None:
+def test_the_commands_of_the_readme_exist() -> None:
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    found = commands(readme())
-    assert any(words[0] == "platypus" for words in found)
-    for words in found:
+    readme_commands = commands(readme())
+    assert any(words[0] == "platypus" for words in readme_commands)
+    for words in readme_commands:
         match words:
             case ["platypus" | ".venv/bin/platypus", *rest]:
                 parse(rest)
-            case ["make", *named]:
-                assert {word for word in named if "=" not in word} <= targets
+            case ["make", *make_words]:
+                assert {word for word in make_words if "=" not in word} <= targets
             case ["python" | "python3" | ".venv/bin/python", script, *_] if not script.startswith("-"):
                 assert (ROOT / script).is_file()
             case [name, *_]:

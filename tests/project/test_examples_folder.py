@@ -1,4 +1,4 @@
-"""The example catalogues and their tools: they agree with each other, and the tools give hand-worked answers."""
+"""The example catalogues and their tools agree with each other, and the tools give the answers worked out by hand."""
 
 import importlib.util
 import inspect
@@ -43,23 +43,23 @@ def crm() -> Any:
 
 
 def execute(plan: Plan, tools: dict[str, Any]) -> list[Any]:
-    """Every step's output, the slow plain way."""
+    """The output of every step."""
     outputs: list[Any] = []
 
-    def value(given: Any) -> Any:
-        if isinstance(given, list):
-            return [value(element) for element in given]
-        return outputs[given.step] if isinstance(given, Reference) else given
+    def value(argument: Any) -> Any:
+        if isinstance(argument, list):
+            return [value(element) for element in argument]
+        return outputs[argument.step] if isinstance(argument, Reference) else argument
 
     for step in plan:
         outputs.append(
-            tools[step.tool](**{name.replace(".", "_"): value(given) for name, given in step.arguments.items()})
+            tools[step.tool](**{name.replace(".", "_"): value(argument) for name, argument in step.arguments.items()})
         )
     return outputs
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_file_is_canonical(name: str) -> None:
+def test_the_catalogue_file_is_canonical(name: str) -> None:
     written = json.loads((EXAMPLES / name / "catalogue.json").read_text(encoding="utf-8"))
     assert catalogue(name).to_json() == written
 
@@ -143,7 +143,7 @@ def test_created_tasks_are_work_items_of_the_current_user(tracker: Any) -> None:
     assert set(created) <= set(tracker.works_list(owned_by=["DEVU-184"], type=["task"]))
 
 
-def test_what_is_not_there_is_named(tracker: Any, crm: Any) -> None:
+def test_an_unknown_id_is_named_in_the_error(tracker: Any, crm: Any) -> None:
     for call in (
         lambda: tracker.get_similar_work_items(work_id="ISS-999"),
         lambda: tracker.summarize_objects(objects=["ISS-999"]),
@@ -163,8 +163,8 @@ def test_crm_plan_runs(crm: Any) -> None:
       {"tool_name": "summarize", "arguments": [{"argument_name": "objects", "argument_value": "$$PREV[1]"}]}]"""
     plan = parse_plan(text, catalogue("crm"))
     assert isinstance(plan, Plan)
-    found, noted, summary = execute(plan, crm.tools())
-    assert found == noted == crm.action_items == ["MAT-3", "MAT-12"]
+    matters, noted, summary = execute(plan, crm.tools())
+    assert matters == noted == crm.action_items == ["MAT-3", "MAT-12"]
     assert summary == "CustomerABC: wants an offer for twenty seats. CustomerABC: cannot reach support."
 
 

@@ -1,4 +1,4 @@
-"""The scripts of the original's job: they run it or another recipe, on one device or several, and stop at a failure."""
+"""The scripts run the original's job or another recipe, on one device or several, and stop at a failure."""
 
 import os
 import subprocess
@@ -27,16 +27,20 @@ dtype = "float32"
 
 
 def script(name: str, *words: str, **variables: object) -> subprocess.CompletedProcess[str]:
-    """Run a script from another folder, with these variables."""
-    kept = {key: value for key, value in os.environ.items() if key not in ("RUN", "RECIPE", "GPUS", "PYTHON")}
-    given = {"PYTHON": sys.executable, "OMP_NUM_THREADS": "1"} | {key: str(value) for key, value in variables.items()}
+    """Run a script from another folder, with these environment variables."""
+    inherited = {key: value for key, value in os.environ.items() if key not in ("RUN", "RECIPE", "GPUS", "PYTHON")}
+    variables_given = {"PYTHON": sys.executable, "OMP_NUM_THREADS": "1"} | {
+        key: str(value) for key, value in variables.items()
+    }
     command = [str(ROOT / "scripts" / name), *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd="/", env=kept | given, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd="/", env=inherited | variables_given, check=False
+    )
 
 
 @pytest.mark.slow
-def test_they_train_and_merge_on_two_devices(tmp_path: Path) -> None:
-    """On one, the command is that of test_pipeline."""
+def test_the_scripts_train_and_merge_on_two_devices(tmp_path: Path) -> None:
+    """With one device, the commands are those of test_pipeline."""
     run, base = tmp_path / "run", tiny_llama(tmp_path / "base", context=4096)
     recipe = write_recipe(tmp_path, base=base, tables=SMALL)
     trained = script("fine-tuning.sh", RUN=run, RECIPE=recipe, GPUS=2)
@@ -59,14 +63,14 @@ def test_a_stage_that_fails_stops_the_script(tmp_path: Path) -> None:
 
 
 def echo(folder: Path) -> Path:
-    """A Python that only writes down its words."""
+    """A stand-in for Python that prints its arguments."""
     python = folder / "python"
     python.write_text('#!/bin/sh\necho "$@"\n', encoding="utf-8")
     python.chmod(0o755)
     return python
 
 
-def test_unasked_they_run_the_original_job(tmp_path: Path) -> None:
+def test_by_default_the_scripts_run_the_original_job(tmp_path: Path) -> None:
     job = "runs/llama-2-13b --recipe recipes/llama-2-13b.toml"
     python = echo(tmp_path)
     trained = script("fine-tuning.sh", PYTHON=python).stdout.splitlines()
@@ -74,10 +78,10 @@ def test_unasked_they_run_the_original_job(tmp_path: Path) -> None:
     assert script("merge.sh", PYTHON=python).stdout == "-m platypus merge runs/llama-2-13b\n"
 
 
-def test_several_devices_share_the_training_alone(tmp_path: Path) -> None:
+def test_only_the_training_runs_on_several_devices(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, catalogue=None)
     ran = script("fine-tuning.sh", "--force", RUN="R", RECIPE=recipe, GPUS=3, PYTHON=echo(tmp_path))
     assert ran.stdout.splitlines() == [
-        f"-m platypus refine R --recipe {recipe}",  # and nothing to generate without a catalogue
+        f"-m platypus refine R --recipe {recipe}",  # without a catalogue there is nothing to generate
         f"-m torch.distributed.run --standalone --nproc-per-node=3 -m platypus train R --recipe {recipe} --force",
     ]

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# The original's job: a planner for nine tools from Llama 2 13b. Makes and refines the examples, then trains the adapter.
+# Trains a planner for nine tools from Llama 2 13b, the original project's job: generates and refines examples, then trains
+# the adapter.
 #
 #   scripts/fine-tuning.sh                                       one device
 #   GPUS=4 scripts/fine-tuning.sh                                four devices of this machine
-#   RUN=runs/mine RECIPE=mine.toml scripts/fine-tuning.sh        another job
-#   scripts/fine-tuning.sh --force                               what stands behind it goes to `platypus train`
+#   RUN=runs/mine RECIPE=mine.toml scripts/fine-tuning.sh        another recipe
+#   scripts/fine-tuning.sh --force                               arguments go to `platypus train`
 #
-# From the environment: RUN, RECIPE, GPUS, and PYTHON, where platypus is installed (`make lint` sets up .venv); paths are
-# relative to the project. What is done already is skipped. scripts/merge.sh goes on from here.
+# Environment variables: RUN, RECIPE, GPUS, and PYTHON, in which platypus is installed (`make lint` sets up .venv). Paths
+# are relative to the project. Stages that are done are skipped. Next: scripts/merge.sh.
 #
-# Several machines that see the same RUN: run the first lines on one of them, then on each, with its own NODE = 0, 1, …
+# Several machines with a shared RUN: run generate and refine on one of them, then this on each, with NODE = 0, 1, …
 #   torchrun --nnodes=2 --node-rank=NODE --nproc-per-node=8 --rdzv-backend=c10d --rdzv-endpoint=FIRST_MACHINE:29500 \
 #     -m platypus train RUN
 set -euo pipefail
@@ -20,12 +21,12 @@ RECIPE=${RECIPE:-recipes/llama-2-13b.toml}
 GPUS=${GPUS:-1}
 PYTHON=${PYTHON:-.venv/bin/python}
 
-if grep -q '^catalogue *=' "$RECIPE"; then # without one there are only the recipe's own examples
+if grep -q '^catalogue *=' "$RECIPE"; then # without a catalogue there are only the recipe's data files
   "$PYTHON" -m platypus generate "$RUN" --recipe "$RECIPE"
 fi
 "$PYTHON" -m platypus refine "$RUN" --recipe "$RECIPE"
 
-if [ "$GPUS" -gt 1 ]; then # `torchrun` by its module, so that it is PYTHON's own
+if [ "$GPUS" -gt 1 ]; then # the module of `torchrun`, so that PYTHON's own is used
   "$PYTHON" -m torch.distributed.run --standalone --nproc-per-node="$GPUS" \
     -m platypus train "$RUN" --recipe "$RECIPE" "$@"
 else

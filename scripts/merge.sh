@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Merge what scripts/fine-tuning.sh has trained into its base: a plain Hugging Face folder, RUN/merge/model.
+# Merges the adapter of scripts/fine-tuning.sh into its base; the result is a plain Hugging Face folder, RUN/merge/model.
 #
-#   scripts/merge.sh                     the job of the original
-#   RUN=runs/mine scripts/merge.sh       another one; the run has its own copy of the recipe
-#   scripts/merge.sh --force             what stands behind it goes to `platypus merge`
+#   scripts/merge.sh                     the run of scripts/fine-tuning.sh
+#   RUN=runs/mine scripts/merge.sh       another run; it has its own copy of the recipe
+#   scripts/merge.sh --force             arguments go to `platypus merge`
 #
-# From the environment: RUN, relative to the project, and PYTHON, where platypus is installed.
+# Environment variables: RUN, relative to the project, and PYTHON, in which platypus is installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,7 +1,7 @@
-"""The tools of `catalogue.json` over a small customer list in memory, for plans to be executed against.
+"""The tools of `catalogue.json` on a small customer list in memory, so that plans can be executed.
 
-Each tool is a method of `Crm` with the tool's name. A matter that is not there raises LookupError; a customer without
-open matters has none, whether known or not. Nothing is kept on disk, and nothing here knows what a plan is.
+Each tool is a method of `Crm` with the tool's name. An unknown matter raises LookupError; for an unknown customer the
+list of matters is empty. Nothing is stored on disk, and nothing here knows what a plan is.
 """
 
 from collections.abc import Callable, Collection
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Matter:
-    """Something that a customer waits for."""
+    """A concern that a customer waits for."""
 
     id: str
     customer: str
@@ -20,7 +20,7 @@ class Matter:
 
 @dataclass
 class Crm:
-    """Matters by id, and the ids of those noted for action, in the order in which they were noted."""
+    """Matters by id, and the ids of those noted for action, in order."""
 
     matters: dict[str, Matter]
     action_items: list[str] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Crm:
         return [matter.id for matter in self.matters.values() if matter.customer.lower() == customer.lower()]
 
     def action_item(self, *, objects: Collection[str]) -> list[str]:
-        """Note each matter for action; the ids that were noted."""
+        """Note each matter for action; returns their ids."""
         noted = [self._matter(matter_id).id for matter_id in objects]
         self.action_items.extend(noted)
         return noted

@@ -1,8 +1,8 @@
-"""The tools of `catalogue.json` over a small tracker in memory, for plans to be executed against.
+"""The tools of `catalogue.json` on a small tracker in memory, so that plans can be executed.
 
 Each tool is a method of `Tracker` with the tool's name; dots in argument names become underscores
 (`issue.priority` → `issue_priority`). An id or name that the tracker does not know raises LookupError.
-Nothing is kept on disk, and nothing here knows what a plan is.
+Nothing is stored on disk, and nothing here knows what a plan is.
 """
 
 import csv
@@ -55,13 +55,13 @@ class WorkItem:
         return URGENCY[self.priority or self.severity]
 
     def words(self) -> set[str]:
-        """The words of the title, in small letters."""
+        """The words of the title, in lower case."""
         return set(re.findall(r"\w+", self.title.lower()))
 
 
 @dataclass
 class Tracker:
-    """A work tracker in memory: `names` calls parts, users and customers by name, `sprints` holds what is in each."""
+    """A work tracker in memory. `names` maps names of parts, users and customers to ids, `sprints` sprints to items."""
 
     items: dict[str, WorkItem]
     names: Mapping[str, str]
@@ -112,11 +112,11 @@ class Tracker:
         return " ".join(f"{item.title} ({item.id}, in {item.stage})." for item in map(self._item, objects))
 
     def prioritize_objects(self, *, objects: Collection[str]) -> list[str]:
-        """The items by urgency; equally urgent ones stay in their order."""
+        """The items by urgency; equally urgent ones keep their order."""
         return sorted(objects, key=lambda work_id: self._item(work_id).urgency)
 
     def add_work_items_to_sprint(self, *, work_ids: Collection[str], sprint_id: str) -> None:
-        """Put the items into the sprint; those that are in it stay where they are."""
+        """Add the items to the sprint, without those already in it."""
         if sprint_id not in self.sprints:
             raise LookupError(f"no sprint {sprint_id!r}")
         known = [self._item(work_id).id for work_id in work_ids]
@@ -134,7 +134,7 @@ class Tracker:
         return sorted((other for other, count in shared.items() if count), key=lambda other: -shared[other])
 
     def search_object_by_name(self, *, query: str) -> str:
-        """The id of the part, user or customer whose name is most like the query."""
+        """The id of the part, user or customer whose name is most similar to the query."""
 
         def likeness(name: str) -> float:
             return SequenceMatcher(None, query.lower(), name.lower()).ratio()
@@ -145,7 +145,7 @@ class Tracker:
         return self.names[best]
 
     def create_actionable_tasks_from_text(self, *, text: str) -> list[str]:
-        """A new task for each sentence, owned by the current user; their ids."""
+        """Create a task for each sentence, owned by the current user; returns the ids."""
         sentences = [sentence.strip() for sentence in re.split(r"[.!?]+(?:\s+|$)|\n+", text)]
         return [self._new_task(sentence) for sentence in sentences if sentence]
 

@@ -25,6 +25,7 @@ ENTRY = re.compile(r"^    (?P<name>\w+)(?P<kind>\.py|/) .*?(?P<torch>\[torch\])?
 
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "tokenizers", "sentencepiece", "tensorboard"}
 HEAVY |= {"openai", "tenacity"}
+MIRRORED = 40  # lines from which a module has a test file of its own
 
 
 def module(path: Path) -> str:
@@ -153,6 +154,13 @@ def test_functions_are_short_and_public_names_documented(source: Path) -> None:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             assert ast.get_docstring(node), node.name
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=module)
+def test_a_module_has_a_test_file_at_the_same_place(source: Path) -> None:
+    if len(source.read_text(encoding="utf-8").splitlines()) > MIRRORED and not source.stem.startswith("__"):
+        place = source.relative_to(PACKAGE)
+        assert (ROOT / "tests" / place.parent / f"test_{place.name}").is_file()
 
 
 def test_there_are_recipes() -> None:

@@ -136,7 +136,7 @@ def save_checkpoint(folder: Path, *, state: TrainingState, keep: int = 2) -> Pat
         raise TrainingError(
             f"the checkpoint could not be saved: {error.strerror}",
             where=str(final),
-            remedy=f"Free space there, check that it is writable, and run the same command again: it {then}.",
+            remedy=f"Make room there, check that it is writable, then run the same command again: it {then}.",
         ) from error
     return final
 

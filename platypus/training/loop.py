@@ -378,5 +378,5 @@ def _full_disk(keeper: _CheckpointKeeper) -> Iterator[None]:
         raise TrainingError(
             f"the training could not be written: {error}",
             where=str(keeper.folder),
-            remedy=f"Free space there, then run the same command again: it {then}.",
+            remedy=f"Make room there, then run the same command again: it {then}.",
         ) from error

@@ -72,11 +72,12 @@ def _without_conflicts(candidates: Sequence[Candidate], places: Sequence[int], r
     for group in by_request.values():
         some = [candidates[i] for i in group]
         undoubted = [one for one in some if not one.findings]
+        answers = {one.answer for one in undoubted}
         if not some[0].is_example or len({one.answer for one in some}) == 1:
             indices += group
-        elif len({one.answer for one in undoubted}) == 1:
-            indices += [i for i in group if not candidates[i].findings]
-            rejected += _conflicts([one for one in some if one.findings], against=undoubted)
+        elif len(answers) == 1:
+            indices += [i for i in group if candidates[i].answer in answers]
+            rejected += _conflicts([one for one in some if one.answer not in answers], against=undoubted)
         else:
             rejected += _conflicts(some, against=some)
     return indices

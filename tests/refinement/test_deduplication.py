@@ -73,6 +73,20 @@ def test_the_only_plan_without_doubts_wins_a_conflict() -> None:
     assert [(one.line, one.kind) for one in left.rejected] == [(1, "conflict"), (3, "duplicate")]
 
 
+def test_a_doubted_row_with_the_plan_that_wins_a_conflict_is_its_duplicate() -> None:
+    rows = [
+        row("My tasks", 1, line=1),
+        row("My tasks", 1, line=2, findings=(DOUBT,)),
+        row("My tasks", 2, line=3, findings=(DOUBT,)),
+    ]
+    left = without_repetitions(rows)
+    assert kept(left) == [1]
+    assert sorted((one.line, one.kind, one.evidence) for one in left.rejected) == [
+        (2, "duplicate", ("a:1: My tasks",)),
+        (3, "conflict", ("a:1: [1]",)),
+    ]
+
+
 def test_plans_may_differ_if_the_case_of_the_request_does() -> None:
     assert kept(without_repetitions([row("Find ART", 1, line=1), row("find art", 2, line=2)])) == [1, 2]
 

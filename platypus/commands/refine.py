@@ -7,18 +7,17 @@ go into the same split. The user's own test files become the test set unchanged;
 from the training data. This stage does not know whether a plan does what its request asks for.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from random import Random
 from typing import Any, get_args
 
 import numpy as np
 from rich.console import Console
 
 from platypus.data.dataset import Rejected, write_lines
+from platypus.data.fingerprints import source_fingerprint
 from platypus.errors import DatasetError
 from platypus.refinement.candidates import Candidate, Candidates, Mapped, ReadingOptions, gather, on_cores
 from platypus.refinement.deduplication import (
@@ -28,19 +27,25 @@ from platypus.refinement.deduplication import (
     without_paraphrases,
     without_repetitions,
 )
-from platypus.refinement.grouping import Ints, families, numbered, tied
+from platypus.refinement.distinct_text import distinct_text
+from platypus.refinement.drawing import draw, originals
+from platypus.refinement.grouping import Ints, numbered, tied
+from platypus.refinement.lengths import TOO_LONG, Limits, short_rows
+from platypus.refinement.losses import check_loss, counts_by_kind, counts_text, loss_warnings
 from platypus.refinement.quality import RequestBounds
 from platypus.refinement.report import write_reports
-from platypus.refinement.similarity import connected, trigrams
-from platypus.refinement.splits import overrepresented, split, split_by_tool
+from platypus.refinement.similarity import connected
 from platypus.run.folder import Outcome, Run
+from platypus.run.recipe import Recipe
 from platypus.run.settings import DoubtKind, RefineSettings
 
 NOT_BAD = {  # the row itself is not at fault, or the recipe asks for the rejection
-    *("duplicate", "near-duplicate", "semantic-duplicate", "contamination", "balance"),
+    *("duplicate", "near-duplicate", "semantic-duplicate", "contamination", "balance", TOO_LONG),
     *get_args(DoubtKind),
 }
 SHOWN_BAD_ROWS = 5  # bad rows listed in the error message
+REJECTED = "refine-rejected.jsonl"  # in the run's folder: the rejected rows when the stage was refused
+PERMISSIONS = {"min_kept", "long_rows"}  # settings that allow or refuse a result, and do not change it
 
 
 def refine(run: Run, *, force: bool = False, strict: bool = False, mapped: Mapped = on_cores) -> Outcome:
@@ -53,7 +58,9 @@ def refine(run: Run, *, force: bool = False, strict: bool = False, mapped: Mappe
     if strict:
         settings = settings.model_copy(update={"repairs": "refuse"})
     generated = run.recipe.generate.examples > 0 and run.catalogue is not None
-    inputs = {source: _fingerprint(source) for source in (*settings.data, *settings.test, *settings.avoid)}
+    known = run.record("refine")["inputs"] if run.is_done("refine") else {}
+    sources = (*settings.data, *settings.test, *settings.avoid)
+    inputs = {source: source_fingerprint(source) or known.get(source, source) for source in sources}
     inputs["catalogue"] = run.catalogue.fingerprint if run.catalogue else ""
     if generated:
         inputs["generate"] = run.fingerprint("generate")
@@ -66,19 +73,18 @@ def refine(run: Run, *, force: bool = False, strict: bool = False, mapped: Mappe
     return run.perform(
         "refine",
         inputs=inputs,
-        settings=settings.model_dump(),
+        settings=_settings(run.recipe, settings),
         work=lambda folder: _refine(run, settings, folder, generated=generated, mapped=mapped),
         force=force,
     )
 
 
-def _fingerprint(source: str) -> str:
-    """The hash of a file; for a dataset on the hub, its name."""
-    path = Path(source)
-    if not path.is_file():
-        return source
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+def _settings(recipe: Recipe, settings: RefineSettings) -> dict[str, Any]:
+    """The settings that determine the result."""
+    table = settings.model_dump(exclude=PERMISSIONS)
+    if settings.long_rows == "drop":
+        table |= {"long_rows": "drop", "base": recipe.base, "prompt": recipe.prompt.model_dump()}
+    return table
 
 
 def _refine(run: Run, settings: RefineSettings, folder: Path, *, generated: bool, mapped: Mapped) -> Mapping[str, Any]:
@@ -89,78 +95,87 @@ def _refine(run: Run, settings: RefineSettings, folder: Path, *, generated: bool
         data = gather([*sources, *settings.data], reading, mapped=mapped)
         test = gather(settings.test, reading, mapped=mapped)
         avoid = gather(settings.avoid, replace(reading, catalogue=None), mapped=mapped)  # whatever their tools are
+    read, limits = len(data.candidates) + len(data.rejected), Limits(run.recipe.prompt, run.catalogue, run.recipe.base)
+    if settings.long_rows == "drop":
+        data, test = _without_long_rows(data, limits), _without_long_rows(test, limits, prompts=True)
     with Console(stderr=True).status("looking for duplicates and contradictions"):
         cleaned = _clean(data, [*test.candidates, *avoid.candidates], settings)
     rejected = [*test.rejected, *avoid.rejected, *cleaned.rejected]
     if settings.bad_rows == "refuse":
         _refuse(run.path, [row for row in rejected if row.kind not in NOT_BAD], rejected)
-    rng = Random(run.recipe.seed)
-    rows = _split(cleaned.groups, cleaned.candidates, settings, rng)
-    if settings.apart and settings.test_fraction and not settings.test and not rows["test"]:
-        message = f"no rows can be held out: in every split some {' or '.join(settings.apart)} would be on both sides"
-        raise DatasetError(
-            message, where=str(run.path), remedy="Remove an entry of `apart` under [refine], or give more examples."
-        )
-    surplus = _surplus(rows["train"], cleaned.candidates, settings, rng)
-    rejected += surplus.values()
-    rows["train"] = [i for i in rows["train"] if i not in surplus]
-    splits = {name: [cleaned.candidates[i] for i in indices] for name, indices in rows.items()}
+    _check_loss(run.path, cleaned, rejected, settings)
+    drawn = draw(cleaned.groups, cleaned.candidates, settings, seed=run.recipe.seed, where=str(run.path))
+    rejected += drawn.surplus
+    splits = {name: [cleaned.candidates[i] for i in indices] for name, indices in drawn.rows.items()}
+    warnings = [*loss_warnings(read, [*cleaned.rejected, *drawn.surplus]), *drawn.warnings]
+    if settings.long_rows == "refuse":
+        warnings += _refuse_long_rows(run.path, splits, test.candidates, limits)
     splits["test"] += test.candidates
     if not splits["train"]:
-        message = f"no row is left to train on ({_counts_text(rejected)})"
+        message = f"no row is left to train on ({counts_text(rejected)})"
         raise DatasetError(message, where=str(run.path), remedy="Give more examples.")
     rejected.sort(key=lambda row: (row.file, row.line))
     repaired = [*data.repaired, *test.repaired]
     report = _report(splits, cleaned.groups) | {
-        "rejected": _kind_counts(rejected),
+        "rejected": counts_by_kind(rejected),
         "doubts": dict(Counter(doubt.kind for one in _all_rows(splits) for doubt in one.findings).most_common()),
         "contamination": _contamination_by_test(rejected, [*settings.test, *settings.avoid]),
         "repairs": [*map(str, repaired)],
         "repairs_by_name": _repair_counts(repair for row in repaired for repair in row.repairs),
+        **({"shared_text": cleaned.shared_text} if any(cleaned.shared_text.values()) else {}),
+        **({"split_by_rows": drawn.by_rows} if drawn.by_rows else {}),
+        **({"warnings": warnings} if warnings else {}),
     }
     _write(folder, splits, rejected)
     write_reports(folder, report, splits=splits, rejected=rejected, recipe=run.recipe)
-    (run.path / "refine-rejected.jsonl").unlink(missing_ok=True)
+    (run.path / REJECTED).unlink(missing_ok=True)
     counts = ("train", "valid", "test", "rejected", "doubts")
-    return {name: report[name] for name in counts} | {"repaired": len(repaired)}
+    results = {name: report[name] for name in counts} | {"repaired": len(repaired)}
+    return results | ({"warnings": warnings} if warnings else {})
 
 
 @dataclass(frozen=True)
 class _Cleaned:
-    """The rows that may be used, the group of each (a group must stay together), and the rejected rows."""
+    """The rows that may be used, the group of each (a group must stay together), and the rejected rows.
+
+    `compared` rows were left to be compared with each other; `shared_text` counts those of which a part was not.
+    """
 
     candidates: list[Candidate]
     groups: Ints
     rejected: list[Rejected]
+    compared: int
+    shared_text: dict[str, int]
 
 
 def _clean(data: Candidates, tests: Sequence[Candidate], settings: RefineSettings) -> _Cleaned:
     candidates, rejected = _without_doubts(data.candidates, settings)
     rejected += data.rejected
     unrepeated = without_repetitions(candidates)
-    sets = trigrams([one.question for one in (*unrepeated.kept, *tests)])
+    all_texts = distinct_text([*unrepeated.kept, *tests])
     uncontaminated = without_contamination(
         unrepeated.kept,
         tests,
-        sets,
+        all_texts,
         near_duplicate=settings.near_duplicate,
         model=settings.embedding,
         embedding=settings.contamination,
     )
-    candidates, sets = uncontaminated.kept, sets[uncontaminated.places]
+    candidates, texts = uncontaminated.kept, all_texts[uncontaminated.places]
     rejected += [*unrepeated.rejected, *uncontaminated.rejected]
     if settings.semantic_duplicate < 1:
         without_paraphrase = without_paraphrases(
-            candidates, model=settings.embedding, threshold=settings.semantic_duplicate
+            candidates, texts, model=settings.embedding, threshold=settings.semantic_duplicate
         )
-        candidates, sets = without_paraphrase.kept, sets[without_paraphrase.places]
+        candidates, texts = without_paraphrase.kept, texts[without_paraphrase.places]
         rejected += without_paraphrase.rejected
-    distinct = without_near_copies(candidates, sets, threshold=settings.near_duplicate)
+    distinct = without_near_copies(candidates, texts, threshold=settings.near_duplicate)
     templates = numbered(one.template for one in distinct.kept)
-    groups = connected(sets[distinct.places], templates, threshold=settings.near_duplicate)
+    groups = connected(texts[distinct.places].wide.sets, templates, threshold=settings.near_duplicate)
     if any(one.original != one.line for one in distinct.kept):
-        groups = tied(groups, numbered((one.file, one.original) for one in distinct.kept))
-    return _Cleaned(distinct.kept, groups, [*rejected, *distinct.rejected])
+        groups = tied(groups, originals(distinct.kept))
+    rejected += distinct.rejected
+    return _Cleaned(distinct.kept, groups, rejected, len(unrepeated.kept), all_texts.counts)
 
 
 def _without_doubts(
@@ -178,56 +193,69 @@ def _without_doubts(
     return without_doubt, rejected
 
 
-def _split(
-    groups: Ints, candidates: Sequence[Candidate], settings: RefineSettings, rng: Random
-) -> dict[str, list[int]]:
-    fractions = {"test": 0.0 if settings.test else settings.test_fraction, "valid": settings.valid_fraction}
-    if "skeleton" in settings.apart:
-        groups = tied(groups, numbered(one.skeleton for one in candidates))
-    if "tool" in settings.apart:
-        return split_by_tool(families(groups), [one.tools for one in candidates], fractions=fractions, rng=rng)
-    return split(families(groups), fractions=fractions, rng=rng)
-
-
-def _surplus(
-    rows: Sequence[int], candidates: Sequence[Candidate], settings: RefineSettings, rng: Random
-) -> dict[int, Rejected]:
-    """The training rows to drop because there are too many of one kind, by index."""
-    shares = {
-        "plan shape": (settings.most_per_skeleton, [(one.skeleton,) * one.is_example for one in candidates]),
-        "tool": (settings.most_per_tool, [one.tools for one in candidates]),
-        "plan length": (settings.most_per_length, [(str(one.steps),) * one.is_example for one in candidates]),
-    }
-    surplus: dict[int, Rejected] = {}
-    for name, (share, keys) in shares.items():
-        remaining = [i for i in rows if i not in surplus]
-        for i in overrepresented(remaining, keys, share=share, rng=rng) if share < 1 else ():
-            reason = f"too many rows of one {name}: at most {share:.0%} of {len(remaining)} stay"
-            surplus[i] = rejection(candidates[i], "balance", reason, *keys[i])
-    return surplus
-
-
 def _refuse(path: Path, bad_rows: Sequence[Rejected], rejected: Sequence[Rejected]) -> None:
     """If there are bad rows, write all rejected rows to a file in the run, and raise DatasetError."""
     if not bad_rows:
         return
-    list_file = path / "refine-rejected.jsonl"
-    write_lines(list_file, (row.to_json() for row in sorted(rejected, key=lambda row: (row.file, row.line))))
-    bad_rows = sorted(bad_rows, key=lambda row: (row.file, row.line))
-    first_rows = "\n  ".join([*map(str, bad_rows[:SHOWN_BAD_ROWS]), *(["…"] if len(bad_rows) > SHOWN_BAD_ROWS else [])])
+    _list(path, rejected)
     raise DatasetError(
-        f"{len(bad_rows)} bad rows ({_counts_text(bad_rows)}):\n  {first_rows}",
-        where=str(list_file),
+        f"{len(bad_rows)} bad rows ({counts_text(bad_rows)}):\n  {_first_rows(bad_rows)}",
+        where=str(path / REJECTED),
         remedy='Correct them, or leave them out: bad_rows = "skip" under [refine]. This file lists them all.',
     )
 
 
-def _kind_counts(rejected: Iterable[Rejected]) -> dict[str, int]:
-    return dict(Counter(row.kind for row in rejected).most_common())
+def _first_rows(rows: Sequence[Rejected]) -> str:
+    """The first rows in the order of their places, a line each."""
+    ordered = sorted(rows, key=lambda row: (row.file, row.line))
+    return "\n  ".join([*map(str, ordered[:SHOWN_BAD_ROWS]), *(["…"] if len(rows) > SHOWN_BAD_ROWS else [])])
 
 
-def _counts_text(rejected: Iterable[Rejected]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in _kind_counts(rejected).items())
+def _list(path: Path, rejected: Iterable[Rejected]) -> None:
+    """Write rejected rows to the file in the run that explains why the stage was refused."""
+    write_lines(path / REJECTED, (row.to_json() for row in sorted(rejected, key=lambda row: (row.file, row.line))))
+
+
+def _check_loss(path: Path, cleaned: _Cleaned, rejected: Sequence[Rejected], settings: RefineSettings) -> None:
+    """If hardly any row is kept, write all rejected rows to a file in the run, and raise DatasetError."""
+    near, where = settings.near_duplicate, str(path / REJECTED)
+    try:
+        check_loss(cleaned.compared, cleaned.rejected, least=settings.min_kept, near=near, where=where)
+    except DatasetError:
+        _list(path, rejected)
+        raise
+
+
+# ---------------------------------------------------------------- rows longer than the cutoff
+
+
+def _without_long_rows(rows: Candidates, limits: Limits, *, prompts: bool = False) -> Candidates:
+    short = short_rows(rows.candidates, limits, prompts=prompts, fetch=True)
+    return Candidates(short.kept, [*rows.rejected, *short.rejected], rows.repaired)
+
+
+def _refuse_long_rows(
+    path: Path, splits: Mapping[str, Sequence[Candidate]], tests: Sequence[Candidate], limits: Limits
+) -> list[str]:
+    """Raise DatasetError if rows are too long for the training. Return a warning if that is not known."""
+    drawn = short_rows([*_all_rows(splits)], limits, fetch=False)
+    given = short_rows(tests, limits, prompts=True, fetch=False)
+    long, unknown = [*drawn.rejected, *given.rejected], drawn.unknown + given.unknown
+    if unknown:
+        return [
+            f"{unknown:,} rows may be longer than the cutoff of {limits.prompt.cutoff:,} tokens: the tokenizer of"
+            f" {limits.base} is not on this machine, so `train` will check them."
+        ]
+    if not long:
+        return []
+    _list(path, long)
+    total, longest = sum(map(len, splits.values())) + len(tests), max(int(row.evidence[0]) for row in long)
+    raise DatasetError(
+        f"{len(long):,} of {total:,} rows are too long:\n  {_first_rows(long)}",
+        where=str(path / REJECTED),
+        remedy='Leave them out: long_rows = "drop" under [refine]. Or raise `cutoff` under [prompt] to more than'
+        f" {longest}, if the base has such a context. This file lists them all.",
+    )
 
 
 # ---------------------------------------------------------------- files and report

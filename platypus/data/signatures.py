@@ -21,7 +21,14 @@ LIST = re.compile(r"@(?: (?:(?:and|or) )?@)+")
 
 def one_line_request(row: Row) -> str:
     """The request on one line; of an Alpaca row, the instruction and its input."""
-    return one_line(row.query if isinstance(row, Example) else f"{row.instruction} {row.input}")
+    return one_line(" ".join(request_parts(row)))
+
+
+def request_parts(row: Row) -> tuple[str, str]:
+    """The request in two parts, either of which other rows may share: an instruction, "" for none, and its input."""
+    if isinstance(row, Example):
+        return "", row.query
+    return (row.instruction, row.input) if row.input.strip() else ("", row.instruction)
 
 
 def one_line(text: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import PARAPHRASED, Example, Rejected, Repaired, Row, is_alpaca, parse_rows
-from platypus.data.signatures import one_line_request, plan_skeleton, request_template
+from platypus.data.signatures import one_line, one_line_request, plan_skeleton, request_parts, request_template
 from platypus.data.sources import RawLine, RawRow, read_raw_rows
 from platypus.parallel import cores, in_order
 from platypus.plan.equality import fingerprint
@@ -32,6 +32,7 @@ class Candidate:
     """One row. `template` and `answer` are hashes; `steps` is -1 and `tools` empty if the answer is text.
 
     `original` is the line of the original of a teacher's paraphrase, in the same file; otherwise the row's own line.
+    `input_at` is where in `question` the input begins, behind its instruction; 0 if the two are not apart.
     """
 
     file: str
@@ -46,6 +47,7 @@ class Candidate:
     steps: int
     grounded: float
     findings: tuple[Doubt, ...]
+    input_at: int = 0
 
     @property
     def place(self) -> str:
@@ -54,6 +56,16 @@ class Candidate:
 
     def __str__(self) -> str:
         return f"{self.place}: {self.question}"
+
+    @property
+    def instruction(self) -> str:
+        """What is to be done with the input; "" if the two are not apart."""
+        return self.question[: self.input_at]
+
+    @property
+    def input(self) -> str:
+        """The input of an instruction, or the whole question if the two are not apart."""
+        return self.question[self.input_at :].strip()
 
     @property
     def is_example(self) -> bool:
@@ -161,6 +173,7 @@ def _candidate(row: Row, file: str, line: int, reading: ReadingOptions) -> Candi
         steps=len(row.plan) if isinstance(row, Example) else -1,
         grounded=checked.grounded,
         findings=checked.findings,
+        input_at=len(one_line(request_parts(row)[0])),
     )
 
 

@@ -14,9 +14,10 @@ import numpy as np
 from platypus.data.dataset import Rejected
 from platypus.data.signatures import normalised
 from platypus.refinement.candidates import Candidate
+from platypus.refinement.distinct_text import DistinctText
 from platypus.refinement.embedding import embed, nearest
 from platypus.refinement.grouping import numbered
-from platypus.refinement.similarity import BUCKET, EPSILON, Sets, alike, repeated
+from platypus.refinement.similarity import BUCKET, EPSILON, alike, repeated
 
 
 class Kept(NamedTuple):
@@ -90,11 +91,11 @@ def _conflicts(members: Sequence[Candidate], *, against: Sequence[Candidate]) ->
         yield rejection(one, "conflict", reason, *(f"{other.place}: {other.answer_text}" for other in others))
 
 
-def without_near_copies(candidates: Sequence[Candidate], sets: Sets, *, threshold: float) -> Kept:
+def without_near_copies(candidates: Sequence[Candidate], texts: DistinctText, *, threshold: float) -> Kept:
     """Keep the rows that are not nearly the same as a better one with the same answer."""
     order = np.array(sorted(range(len(candidates)), key=lambda i: quality(candidates[i])), np.int64)
-    answers = numbered(candidates[i].answer for i in order.tolist())
-    pairs = repeated(sets[order], answers, threshold=threshold)
+    answers = numbered((candidates[i].answer, int(texts.shared[i])) for i in order.tolist())
+    pairs = repeated(texts.own.sets[order], answers, threshold=threshold)
     rejected = {}
     for first, second, likeness in zip(order[pairs.first], order[pairs.second], pairs.likeness, strict=True):
         earlier, later = candidates[first], candidates[second]
@@ -103,12 +104,12 @@ def without_near_copies(candidates: Sequence[Candidate], sets: Sets, *, threshol
     return _keep_others(candidates, rejected)
 
 
-def without_paraphrases(candidates: Sequence[Candidate], *, model: str, threshold: float) -> Kept:
+def without_paraphrases(candidates: Sequence[Candidate], texts: DistinctText, *, model: str, threshold: float) -> Kept:
     """Keep the rows whose embedding has a similarity below `threshold` to every better row with the same answer."""
-    answers: dict[int, list[int]] = defaultdict(list)
+    answers: dict[tuple[int, int], list[int]] = defaultdict(list)
     for i, candidate in enumerate(candidates):
-        answers[candidate.answer].append(i)
-    vectors = embed([candidate.question for candidate in candidates], model)
+        answers[candidate.answer, int(texts.shared[i])].append(i)
+    vectors = embed(texts.own.texts, model)
     rejected: dict[int, Rejected] = {}
     for places in answers.values():
         staying: list[int] = []
@@ -134,7 +135,7 @@ def _keep_others(candidates: Sequence[Candidate], rejected: Mapping[int, Rejecte
 def without_contamination(
     candidates: Sequence[Candidate],
     tests: Sequence[Candidate],
-    sets: Sets,
+    texts: DistinctText,
     *,
     near_duplicate: float,
     model: str,
@@ -142,7 +143,8 @@ def without_contamination(
 ) -> Kept:
     """Keep the rows that share no template with a test row and are not nearly the same by letters or embedding.
 
-    `sets` are those of the candidates, then of the tests.
+    `texts` are those of the candidates, then of the tests. If the answers are text, a template alone proves nothing:
+    "What is 2 plus 2?" has the template of every other sum. The answer must be that of the test row as well.
     """
     if not tests:
         return _keep_others(candidates, {})
@@ -152,17 +154,23 @@ def without_contamination(
         reason = f"{how} the test row {test.place}{likeness}"
         rejected.setdefault(i, rejection(candidates[i], "contamination", reason, str(test)))
 
-    templates = {test.template: test for test in reversed(tests)}
+    templates = {_template(test): test for test in reversed(tests)}
     for i, candidate in enumerate(candidates):
-        if candidate.template in templates:
-            reject(i, templates[candidate.template], "has the template of")
+        if _template(candidate) in templates:
+            reject(i, templates[_template(candidate)], "has the template of")
+    sets = texts.wide.sets
     own_sets, test_sets = sets[: len(candidates)], sets[len(candidates) :]
     for pairs in alike(own_sets, test_sets, threshold=near_duplicate):
         for i, test, likeness in zip(*(column.tolist() for column in pairs), strict=True):
             reject(i, tests[test], "nearly the same as", f" ({likeness:.2f} alike)")
-    vectors = embed([one.question for one in (*candidates, *tests)], model)
+    vectors = embed(texts.wide.texts, model)
     closest = nearest(vectors[: len(candidates)], vectors[len(candidates) :])
     for i in np.flatnonzero(closest.likeness >= embedding - EPSILON).tolist():
         likeness = f" ({closest.likeness[i]:.2f} alike, {model})"
         reject(i, tests[closest.place[i]], "speaks of nearly the same as", likeness)
     return _keep_others(candidates, rejected)
+
+
+def _template(candidate: Candidate) -> tuple[int, int | None]:
+    """The template of a row, with its answer if that is text."""
+    return candidate.template, None if candidate.is_example else candidate.answer

@@ -56,7 +56,7 @@ class Sets:
     def sketches(self) -> NDArray[np.uint64]:
         """Each text's trigrams as BITS bits; several trigrams may share a bit."""
         words = np.zeros((self.rows.shape[0], BITS // 64), np.uint64)
-        bits = (_scrambled(self.grams) % np.uint64(BITS)).astype(np.uint16)
+        bits = (scrambled(self.grams) % np.uint64(BITS)).astype(np.uint16)
         for start in range(0, len(words), PAIRS):
             ends = self.rows.indptr[start : start + PAIRS + 1]
             bit = bits[self.rows.indices[ends[0] : ends[-1]]]
@@ -216,7 +216,7 @@ def _signatures(sets: Sets, threshold: float) -> _Signatures:
     width = max(width for width, count in bands.items() if width == 1 or width * count <= 96)
     count = width * bands[width]
     seeds = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    hashes = (_scrambled(sets.grams[:, None] ^ _scrambled(seeds)) >> np.uint64(32)).astype(np.uint32)
+    hashes = (scrambled(sets.grams[:, None] ^ scrambled(seeds)) >> np.uint64(32)).astype(np.uint32)
     values = np.empty((sets.rows.shape[0], count), np.uint32)
     step = max(1, CELLS // (count * max(1, int(sets.sizes.mean()))))
     for start in range(0, len(values), step):
@@ -226,7 +226,7 @@ def _signatures(sets: Sets, threshold: float) -> _Signatures:
     return _Signatures(values, width)
 
 
-def _scrambled(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def scrambled(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """SplitMix64's finaliser (Steele, Lea, Flood, OOPSLA 2014)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -237,7 +237,7 @@ def _mixed(band: NDArray[np.uint32]) -> NDArray[np.uint64]:
     """One hash for each row of a band."""
     key = np.zeros(len(band), np.uint64)
     for column in band.T:
-        key = _scrambled(key ^ column)
+        key = scrambled(key ^ column)
     return key
 
 

@@ -35,6 +35,30 @@ def _draw(families: Sequence[Sequence[int]], wanted: int) -> set[int]:
     return held_out
 
 
+def fill_by_rows(
+    splits: dict[str, list[int]], units: Sequence[int], *, fractions: Mapping[str, float], rng: Random
+) -> list[str]:
+    """Draw the splits that are empty although they should not be, as every family is too large, from single rows.
+
+    `units` is a number for each row; rows with the same number stay together all the same. Returns the names of the
+    splits that were drawn so.
+    """
+    total, filled = sum(map(len, splits.values())), []
+    for name, fraction in fractions.items():
+        wanted = round(fraction * total)
+        if splits[name] or not 0 < wanted < len(splits["train"]):
+            continue
+        together: dict[int, list[int]] = {}
+        for i in splits["train"]:
+            together.setdefault(units[i], []).append(i)
+        held_out = _draw(rng.sample([*together.values()], len(together)), wanted)
+        if held_out:
+            splits[name] = sorted(held_out)
+            splits["train"] = [i for i in splits["train"] if i not in held_out]
+            filled.append(name)
+    return filled
+
+
 def split_by_tool(
     families: Sequence[Sequence[int]], tools: Sequence[Sequence[str]], *, fractions: Mapping[str, float], rng: Random
 ) -> dict[str, list[int]]:

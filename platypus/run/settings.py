@@ -156,6 +156,10 @@ class RefineSettings(Settings):
     """Whether text that is nearly JSON, or nearly a plan, is repaired and reported, or is a bad row."""
     bad_rows: Literal["refuse", "skip"] = "refuse"
     """Whether a row that is not a valid example stops the run or is left out. It is listed in both cases."""
+    long_rows: Literal["refuse", "drop"] = "refuse"
+    """Whether a row longer than the cutoff stops the run, or is dropped and listed. Needs the base's tokenizer."""
+    min_kept: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """The smallest share of the different rows that may be kept when those that resemble another row are removed."""
     reject: list[DoubtKind] = []
     """The doubts for which a valid row is left out. Rows with other doubts are only counted and listed."""
     min_words: Count = 2

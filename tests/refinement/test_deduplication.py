@@ -14,8 +14,8 @@ from platypus.refinement.deduplication import (
     without_paraphrases,
     without_repetitions,
 )
+from platypus.refinement.distinct_text import distinct_text
 from platypus.refinement.quality import Doubt
-from platypus.refinement.similarity import trigrams
 
 DOUBT = Doubt("ungrounded", "'p0' is not in the request")
 
@@ -97,7 +97,7 @@ def test_alpaca_answers_are_no_conflict() -> None:
 
 
 def near_copies(rows: list[Candidate], threshold: float = 0.8) -> Kept:
-    return without_near_copies(rows, trigrams([one.question for one in rows]), threshold=threshold)
+    return without_near_copies(rows, distinct_text(rows), threshold=threshold)
 
 
 def test_of_near_duplicates_the_best_stays_and_not_the_longest() -> None:
@@ -126,15 +126,15 @@ def test_paraphrases_with_a_similar_embedding_are_removed(monkeypatch: pytest.Mo
     )
     rows = [row("get some milk", line=1, findings=(DOUBT,)), row("buy milk", line=2), row("sing", line=3)]
     rows.append(row("milk, please", 2, line=4))
-    left = without_paraphrases(rows, model="any", threshold=0.9)
+    left = without_paraphrases(rows, distinct_text(rows), model="any", threshold=0.9)
     assert kept(left) == [2, 3, 4]
     assert rejected(left) == [(1, "semantic-duplicate", "says the same as a:2 (0.96 alike)")]
 
 
 def contaminated(rows: list[Candidate], tests: list[Candidate], **limits: float) -> Kept:
-    sets = trigrams([one.question for one in (*rows, *tests)])
+    texts = distinct_text([*rows, *tests])
     given = {"near_duplicate": 0.9, "embedding": 0.95, **limits}
-    return without_contamination(rows, tests, sets, model="tfidf", **given)
+    return without_contamination(rows, tests, texts, model="tfidf", **given)
 
 
 def test_rows_that_leak_a_test_row_are_removed_with_evidence() -> None:

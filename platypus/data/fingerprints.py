@@ -1,0 +1,48 @@
+"""Fingerprints of sources of rows: equal as long as the content is, whatever its name."""
+
+import hashlib
+from pathlib import Path
+
+from platypus.data.sources import HUB_NAME
+
+TIMEOUT = 10.0  # seconds for the hub's answer
+
+
+def source_fingerprint(source: str) -> str | None:
+    """Return 16 hex digits for a file or folder: of a folder, all files count with their names, but hidden ones.
+
+    For a data set on the hub, the commit that `main` is at: the present one, else that of the copy on this machine.
+    None if nothing is known of the content, as there is no such file or folder, or no connection.
+    """
+    path = Path(source)
+    if path.is_file():
+        return _digest(path)[:16]
+    if path.is_dir():
+        return _folder_fingerprint(path)
+    return _hub_revision(source) if HUB_NAME.fullmatch(source) else None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _folder_fingerprint(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") for part in name.parts):
+            digest.update(f"{name.as_posix()}\0{_digest(path)}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()[:16]
+
+
+def _hub_revision(name: str) -> str | None:
+    from huggingface_hub import HfApi
+    from huggingface_hub.constants import HF_HUB_CACHE
+    from huggingface_hub.file_download import repo_folder_name
+
+    try:
+        return HfApi().dataset_info(name, timeout=TIMEOUT).sha
+    except Exception:  # no connection, no such data set, no access: reading it says which
+        main = Path(HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="dataset") / "refs" / "main"
+        return main.read_text(encoding="utf-8").strip() if main.is_file() else None

@@ -1,0 +1,210 @@
+"""Rows that are longer, in tokens, than the training allows: found before it, where the base's tokenizer is there.
+
+A token stands for at least one byte, so most rows are known to be short enough without a tokenizer. Only for the others
+is it opened, which takes seconds. The count is that of `train`: prompt, answer and special tokens.
+"""
+
+import json
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from platypus.catalogue.tools import Catalogue
+from platypus.data.dataset import Rejected, Row, parse_rows
+from platypus.data.sources import RawRow
+from platypus.errors import DatasetError
+from platypus.prompt.markers import request_with_markers
+from platypus.prompt.prompt import Prompt, Tokenizer
+from platypus.prompt.templates import WITH_INPUT, frame
+from platypus.refinement.candidates import Candidate
+from platypus.run.settings import PromptSettings
+
+TOO_LONG = "too-long"
+UNLIMITED = 2**31
+CONTEXT = ("max_position_embeddings", "n_positions", "seq_length")  # its names in config.json
+SPECIAL = 16  # tokens: begin, end, word markers, and words that part otherwise where texts are joined
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the length of a row depends on: the prompt, its tools, and the base with its tokenizer."""
+
+    prompt: PromptSettings
+    catalogue: Catalogue | None
+    base: str
+
+
+class ShortRows(NamedTuple):
+    """The rows that are short enough, the rejections of the others, and how many rows were not measured."""
+
+    kept: list[Candidate]
+    rejected: list[Rejected]
+    unknown: int
+
+
+def short_rows(candidates: Sequence[Candidate], limits: Limits, *, prompts: bool = False, fetch: bool) -> ShortRows:
+    """Return the rows that are no longer than the cutoff and the context of the base.
+
+    With `prompts` the answer does not count, if there is room for one. `fetch` downloads the tokenizer of a base on the
+    hub. Raises DatasetError when it cannot be had although it is needed; without `fetch`, rows that may be too long are
+    kept and counted.
+    """
+    found = _long_rows(candidates, limits, prompts=prompts, fetch=fetch)
+    rejected = [
+        Rejected(
+            candidates[i].file,
+            candidates[i].line,
+            f"{'its prompt has ' * prompts}{tokens:,} tokens, {found.of} is {found.limit:,}",
+            candidates[i].row,
+            TOO_LONG,
+            (str(tokens),),
+        )
+        for i, tokens in found.tokens.items()
+    ]
+    return ShortRows([one for i, one in enumerate(candidates) if i not in found.tokens], rejected, found.unknown)
+
+
+class _LongRows(NamedTuple):
+    """The rows that are too long, by index, with their tokens; and how many more may be, as there is no tokenizer."""
+
+    tokens: dict[int, int]
+    limit: int
+    of: str
+    unknown: int
+
+
+def _long_rows(candidates: Sequence[Candidate], limits: Limits, *, prompts: bool, fetch: bool) -> _LongRows:
+    context = _context(limits.base)
+    limit, of = limits.prompt.cutoff, "the cutoff"
+    if context is not None and context < limit:
+        limit, of = context, "the context of the base"
+    bounds = _bounds(candidates, limits)
+    possible = [i for i, bytes_ in enumerate(bounds) if len(_frame(limits).encode()) + bytes_ > limit]
+    lengths = _lengths([candidates[i] for i in possible], limits, _Bytes())
+    possible = [i for i, found in zip(possible, lengths, strict=True) if found.all > limit]
+    tokenizer = _tokenizer(limits.base, fetch=fetch) if possible else None
+    if tokenizer is None:
+        return _LongRows({}, limit, of, len(possible))
+    around = len(tokenizer.encode(_frame(limits), add_special_tokens=False, split_special_tokens=True))
+    possible = [i for i in possible if around + bounds[i] > limit]
+    lengths = _lengths([candidates[i] for i in possible], limits, tokenizer)
+    tokens = {
+        i: found.prompt if prompts else found.all
+        for i, found in zip(possible, lengths, strict=True)
+        if (found.prompt >= limit if prompts else found.all > limit)
+    }
+    return _LongRows(tokens, limit, of, 0)
+
+
+# ---------------------------------------------------------------- without a tokenizer
+
+
+def _frame(limits: Limits) -> str:
+    """The text around a row in its prompt."""
+    if limits.catalogue is None:
+        return WITH_INPUT
+    return "".join(frame(limits.catalogue, limits.prompt.notation, markers=limits.prompt.markers))
+
+
+def _bounds(candidates: Sequence[Candidate], limits: Limits) -> list[int]:
+    """More tokens than each row has besides its frame: the bytes of the row as JSON."""
+    bounds = []
+    for one in candidates:
+        row = one.row if one.row.isascii() else _decomposed(one.row.decode())
+        marked = len(request_with_markers(one.question)) - len(one.question) if limits.prompt.markers else 0
+        bounds.append(len(row) + marked + SPECIAL)
+    return bounds
+
+
+def _decomposed(text: str) -> bytes:
+    """The bytes of the text in the longest form that a tokenizer may bring it to."""
+    return unicodedata.normalize("NFKD", text).encode("utf-8", "backslashreplace")
+
+
+class _Bytes:
+    """A tokenizer with a token for each byte: no other one gives more."""
+
+    bos_token_id = 0
+    eos_token_id = 0
+
+    def encode(self, text: str, *, add_special_tokens: bool, split_special_tokens: bool) -> list[int]:
+        """The bytes of the text, and one for a word marker that may stand in front."""
+        return [0, *_decomposed(text)]
+
+
+# ---------------------------------------------------------------- with the tokenizer of the base
+
+
+class _Length(NamedTuple):
+    prompt: int
+    all: int
+
+
+def _lengths(candidates: Sequence[Candidate], limits: Limits, tokenizer: Tokenizer) -> list[_Length]:
+    """The tokens of each row as it is trained on."""
+    prompt = Prompt.of(tokenizer, limits.catalogue, limits.prompt, cutoff=UNLIMITED)
+    encoded = (prompt.encode(_row(one, limits.catalogue)) for one in candidates)
+    return [_Length(example.prompt_length, len(example.ids)) for example in encoded]
+
+
+def _row(candidate: Candidate, catalogue: Catalogue | None) -> Row:
+    data = candidate.to_json()
+    raw = RawRow(candidate.line, data, data)
+    return parse_rows([raw], candidate.file, catalogue, alpaca=not candidate.is_example).rows[0]
+
+
+def _folder(base: str) -> Path | None:
+    """The local folder of the base; None for a base on the hub."""
+    folder = Path(str(files("platypus") / "embedded")) if base == "embedded" else Path(base).expanduser()
+    return folder if folder.is_dir() else None
+
+
+def _context(base: str) -> int | None:
+    """The most tokens that the base was made for, if its config is on this machine and says so."""
+    folder = _folder(base)
+    config = folder / "config.json" if folder else _cached(base)
+    if config is None or not config.is_file():
+        return None
+    try:
+        known = json.loads(config.read_text(encoding="utf-8"))
+    except ValueError:
+        return None  # opening the base says what is wrong with it
+    return next((known[name] for name in CONTEXT if isinstance(known.get(name), int)), None)
+
+
+def _cached(base: str) -> Path | None:
+    """The config of a base on the hub, if it was downloaded before."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(base, "config.json")
+    except HFValidationError:
+        return None
+    return Path(found) if isinstance(found, str) else None
+
+
+def _tokenizer(base: str, *, fetch: bool) -> Tokenizer | None:
+    """The tokenizer of the base as `train` opens it; None if it is not on this machine and need not be fetched."""
+    folder = _folder(base)
+    if folder is None and not fetch and _cached(base) is None:
+        return None
+    from transformers import AutoConfig, AutoTokenizer
+
+    source: Any = folder or base
+    try:
+        config = AutoConfig.from_pretrained(source, local_files_only=not fetch)
+        opened: Tokenizer = AutoTokenizer.from_pretrained(source, config=config, local_files_only=not fetch)
+    except Exception as error:  # whatever a tokenizer's files, the network and the hub bring up
+        if not fetch:
+            return None
+        reason = str(error).strip().split("\n")[0]
+        raise DatasetError(
+            f"the tokenizer of the base cannot be opened: {reason}",
+            where=base,
+            remedy='Check `base` and the connection, or set long_rows = "refuse" under [refine]: `train` then checks.',
+        ) from error
+    return opened

@@ -354,8 +354,11 @@ def _print_outcome(outcome: "Outcome", *, as_json: bool) -> None:
 
     if _rank() > 0:
         return
-    readable = "\n".join([headline(outcome), *result_lines(outcome.results)])
+    others = {name: value for name, value in outcome.results.items() if name != "warnings"}
+    readable = "\n".join([headline(outcome), *result_lines(others)])
     typer.echo(json.dumps(outcome.to_json()) if as_json else readable)
+    for warning in outcome.results.get("warnings", ()):
+        typer.secho(f"warning: {warning}", fg="yellow", err=True)
 
 
 def _print_forecast(forecast: "Forecast", *, as_json: bool) -> None:

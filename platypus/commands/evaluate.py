@@ -28,7 +28,10 @@ SHOWN = 3  # examples in the report
 
 
 def evaluate(run: Run, *, force: bool = False) -> Outcome:
-    """Score the run's fine-tuned model (merged, if there is a merged one) and its base on refine/test.jsonl."""
+    """Score the run's fine-tuned model (merged, if there is a merged one) and its base on refine/test.jsonl.
+
+    Without test rows there is nothing to score, and the results say so.
+    """
     model = "merge" if is_merged(run) else "train"
     return run.perform(
         "evaluate",
@@ -45,7 +48,10 @@ def evaluate(run: Run, *, force: bool = False) -> Outcome:
 def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
     """Write the answers, scores and report of every variant; return the report without its groups."""
     settings = run.recipe.evaluate
-    test = read_dataset(str(run.folder("refine") / "test.jsonl"), run.catalogue).rows
+    test_file = run.folder("refine") / "test.jsonl"
+    if not test_file.stat().st_size:
+        return _nothing_to_score(folder)
+    test = read_dataset(str(test_file), run.catalogue).rows
     rows = test[: settings.limit]
     openers = {"before": open_base, "after": open_planner} if settings.before else {"after": open_planner}
     scored_rows: dict[str, list[ScoredRow]] = {}
@@ -71,13 +77,25 @@ def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
         del planner
         gc.collect()  # frees the model now: its reference cycles would keep it while the next is loaded
     report = {"rows": len(rows), "of": len(test), "variants": variants, "examples": _examples(scored_rows)}
+    _write_report(folder, report, scored_rows)
+    slim = {name: {k: v for k, v in part.items() if not k.startswith("by_")} for name, part in variants.items()}
+    return {**report, "variants": slim}
+
+
+def _nothing_to_score(folder: Path) -> Mapping[str, Any]:
+    """The files of an evaluation without test rows."""
+    reason = "There is nothing to score: refine/test.jsonl has no rows. See test_fraction and test under [refine]."
+    report = {"rows": 0, "of": 0, "variants": {}, "examples": [], "reason": reason}
+    _write_report(folder, report, {})
+    return report
+
+
+def _write_report(folder: Path, report: Mapping[str, Any], scored_rows: Mapping[str, Sequence[ScoredRow]]) -> None:
     write_lines(
         folder / "scores.jsonl", ({"variant": v, **row.to_json()} for v in scored_rows for row in scored_rows[v])
     )
     (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "report.md").write_text(as_markdown(report), encoding="utf-8")
-    slim = {name: {k: v for k, v in part.items() if not k.startswith("by_")} for name, part in variants.items()}
-    return {**report, "variants": slim}
 
 
 def _summary(scored_rows: Sequence[ScoredRow], resamples: int, seed: int) -> dict[str, Any]:

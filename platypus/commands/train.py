@@ -193,6 +193,7 @@ def dataset_of(run: Run, rows: Sequence[Row], loaded: Loaded) -> TrainingDataset
         raise PromptError(
             f"{longest.name} has {len(longest.ids)} tokens, but the context of the base is {loaded.context}",
             where=loaded.source,
-            remedy='Use a base with a longer context, notation = "calls", fewer tools, or leave long rows out.',
+            remedy='Use a base with a longer context, notation = "calls", or fewer tools; or leave long rows out:'
+            ' long_rows = "drop" under [refine].',
         )
     return dataset

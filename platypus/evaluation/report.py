@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from platypus.evaluation.metrics import Interval
 from platypus.reports import markdown_table
@@ -23,8 +24,10 @@ MEASURES = {
 }
 
 
-def table(results: Mapping[str, Any]) -> Table:
-    """The metrics of all variants side by side, for the terminal."""
+def table(results: Mapping[str, Any]) -> Table | Text:
+    """The metrics of all variants side by side, for the terminal; without test rows, that there are none."""
+    if not results["rows"]:
+        return Text(results["reason"])
     shown = Table(title=f"{results['rows']} test requests, 95% intervals", title_justify="left")
     for heading in _measure_rows(results)[0]:
         shown.add_column(heading, justify="left" if heading == "measure" else "right")
@@ -36,6 +39,8 @@ def table(results: Mapping[str, Any]) -> Table:
 
 def as_markdown(report: Mapping[str, Any]) -> str:
     """The report as a Markdown page."""
+    if not report["rows"]:
+        return f"# Evaluation\n\n{report['reason']}\n"
     variants: Mapping[str, Any] = report["variants"]
     models = [f"- {name}: {part['model']}, {part['tokens_per_second']} tokens/s" for name, part in variants.items()]
     rows = f"{report['rows']} of {report['of']} test rows. Brackets hold 95% bootstrap intervals, in percent."

@@ -18,6 +18,7 @@ from platypus.plan.plan import Malformed, Plan
 from platypus.prompt.markers import marked_texts, plan_with_markers, request_with_markers
 from platypus.prompt.templates import WITH_INPUT, WITHOUT_INPUT, Frame, frame
 
+LISTED = 10  # rows that are too long, in an error message
 NO_LABEL = -100  # the target that torch's cross entropy ignores
 
 
@@ -137,15 +138,18 @@ class Prompt:
         return self.encode_all([row])[0]
 
     def encode_all(self, rows: Sequence[Row]) -> list[EncodedExample]:
-        """The rows as tokens to train on. Raises PromptError with the name and length of each that is too long."""
+        """The rows as tokens to train on. Raises PromptError with names and lengths if some are too long."""
         encoded = [self._encode(row) for row in rows]
         too_long = [row for row in encoded if len(row.ids) > self.cutoff]
         if too_long:
-            listed = "".join(f"\n  {row.name}: {len(row.ids)} tokens" for row in too_long)
+            listed = "".join(f"\n  {row.name}: {len(row.ids)} tokens" for row in too_long[:LISTED])
+            if len(too_long) > LISTED:
+                listed += f"\n  … and {len(too_long) - LISTED} more"
             longest = max(len(row.ids) for row in too_long)
             raise PromptError(
                 f"{len(too_long)} of {len(rows)} rows are longer than the cutoff of {self.cutoff} tokens:{listed}",
-                remedy=f"Set `cutoff` under [prompt] to {longest} or more, or leave these rows out.",
+                remedy=f"Set `cutoff` under [prompt] to {longest} or more, or leave these rows out:"
+                ' long_rows = "drop" under [refine].',
             )
         return encoded
 

@@ -41,12 +41,21 @@ def write_reports(
 def _sections(
     report: Mapping[str, Any], splits: Mapping[str, Sequence[Candidate]], rejected: Sequence[Rejected]
 ) -> Iterator[Section]:
+    if warnings := report.get("warnings"):
+        yield Section("Warnings", samples=warnings)
     counted = ("templates", "skeletons")
     rows = [["split", "rows", "templates", "plan shapes"]]
     rows += [[name, f"{report[name]:,}", *(f"{report[key][name]:,}" for key in counted)] for name in SPLITS]
     families = report["families"]
     text = f"{families['count']:,} groups of rows that stand on one side; the largest has {families['largest']:,}."
+    if by_rows := report.get("split_by_rows"):
+        text += f" The rows of {' and '.join(by_rows)} were drawn singly all the same."
     yield Section("Splits", text, rows)
+    if shared := report.get("shared_text"):
+        parts = {"instructions": "instruction", "inputs": "input", "runs": "long run of text"}
+        text = "Rows, those of the tests too, of which a part was not compared, because other rows have it as well."
+        table = [["part", "rows"], *([parts[name], f"{count:,}"] for name, count in shared.items())]
+        yield Section("Shared text", text, table)
     if report["rejected"]:
         by_kind = {kind: _of_kind(rejected, kind) for kind in report["rejected"]}
         yield Section("Left out", "Each row, with its reason, is in rejected.jsonl.", bars=report["rejected"])
@@ -135,7 +144,7 @@ def _card(report: Mapping[str, Any], splits: Mapping[str, Sequence[Candidate]], 
         Section("Rows", f"{kind}. Made by `platypus refine`, seed {recipe.seed}.", rows),
         Section("Source", f"Data: {sources}. Given tests: {', '.join(recipe.refine.test) or 'none'}."),
         Section("Quality", f"Left out: {left_out}. Doubts about rows that stayed: {doubts}. See report.md."),
-        Section("Splits", _apart(recipe)),
+        Section("Splits", _apart(recipe, report.get("split_by_rows", ()))),
         Section("Samples", samples=_samples(splits["train"])),
         Section("Licence", "That of the sources; Platypus adds no claim of its own."),
     ]
@@ -153,6 +162,8 @@ def _features(is_plans: bool) -> list[str]:
     return [f"  - name: {name}\n    dtype: {kind}" for name, kind in types.items()]
 
 
-def _apart(recipe: Recipe) -> str:
+def _apart(recipe: Recipe, by_rows: Sequence[str]) -> str:
+    if by_rows:
+        return f"The rows of {' and '.join(by_rows)} were drawn singly: similar rows stand on both sides of the split."
     apart = ["template", "near-duplicate", *recipe.refine.apart]
     return f"No {', '.join(apart)} stands on both sides of a split; near means {recipe.refine.near_duplicate} alike."

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-from rich.console import Console
 
 from platypus.data.dataset import Rejected, write_lines
 from platypus.data.fingerprints import source_fingerprint
 from platypus.errors import DatasetError
-from platypus.refinement.candidates import Candidate, Candidates, Mapped, ReadingOptions, gather, on_cores
+from platypus.progress import Progress
+from platypus.refinement.candidates import Batch, Candidate, Candidates, Mapped, ReadingOptions, gather, on_cores
 from platypus.refinement.deduplication import (
     rejection,
     without_contamination,
@@ -44,6 +44,7 @@ NOT_BAD = {  # the row itself is not at fault, or the recipe asks for the reject
     *get_args(DoubtKind),
 }
 SHOWN_BAD_ROWS = 5  # bad rows listed in the error message
+MANY = 100_000  # rows whose comparison takes so long that it is announced
 REJECTED = "refine-rejected.jsonl"  # in the run's folder: the rejected rows when the stage was refused
 PERMISSIONS = {"min_kept", "long_rows"}  # settings that allow or refuse a result, and do not change it
 
@@ -91,14 +92,17 @@ def _refine(run: Run, settings: RefineSettings, folder: Path, *, generated: bool
     bounds = RequestBounds(settings.min_words, settings.max_words, tuple(settings.languages))
     reading = ReadingOptions(run.catalogue, settings.repairs == "mend", bounds)
     sources = [str(run.folder("generate") / "examples.jsonl")] if generated else []
-    with Console(stderr=True).status("reading and checking"):
-        data = gather([*sources, *settings.data], reading, mapped=mapped)
-        test = gather(settings.test, reading, mapped=mapped)
-        avoid = gather(settings.avoid, replace(reading, catalogue=None), mapped=mapped)  # whatever their tools are
+    with Progress("refine: rows read", None) as progress:
+        counted = _counted(mapped, progress)
+        data = gather([*sources, *settings.data], reading, mapped=counted)
+        test = gather(settings.test, reading, mapped=counted)
+        avoid = gather(settings.avoid, replace(reading, catalogue=None), mapped=counted)  # whatever their tools are
     read, limits = len(data.candidates) + len(data.rejected), Limits(run.recipe.prompt, run.catalogue, run.recipe.base)
     if settings.long_rows == "drop":
         data, test = _without_long_rows(data, limits), _without_long_rows(test, limits, prompts=True)
-    with Console(stderr=True).status("looking for duplicates and contradictions"):
+    if read >= MANY:
+        progress.say(f"refine: looking for duplicates and contradictions among {read:,} rows")
+    with progress.console.status("looking for duplicates and contradictions"):
         cleaned = _clean(data, [*test.candidates, *avoid.candidates], settings)
     rejected = [*test.rejected, *avoid.rejected, *cleaned.rejected]
     if settings.bad_rows == "refuse":
@@ -132,6 +136,17 @@ def _refine(run: Run, settings: RefineSettings, folder: Path, *, generated: bool
     counts = ("train", "valid", "test", "rejected", "doubts")
     results = {name: report[name] for name in counts} | {"repaired": len(repaired)}
     return results | ({"warnings": warnings} if warnings else {})
+
+
+def _counted(mapped: Mapped, progress: Progress) -> Mapped:
+    """The same reading, with its progress."""
+
+    def read(batches: Iterator[Batch], options: ReadingOptions) -> Iterator[Candidates]:
+        for part in mapped(batches, options):
+            progress.advance(len(part.candidates) + len(part.rejected))
+            yield part
+
+    return read
 
 
 @dataclass(frozen=True)

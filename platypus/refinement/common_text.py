@@ -7,7 +7,7 @@ their text is not common. Works on characters, so that it needs no words and no 
 
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +35,10 @@ class Distinct(NamedTuple):
 
 
 def without_common_text(texts: Sequence[str], answers: Ints) -> Distinct:
-    """Return the texts without common runs. A text that is nothing else stays whole. `answers` are equal numbers for
-    equal answers.
+    """Return the texts without common runs. `answers` are equal numbers for equal answers.
 
-    Runs are sought in a sample of the texts, evenly spread.
+    A text that is nothing else stays whole; its run tells it apart. Runs are sought in a sample of the texts, evenly
+    spread.
     """
     common = _common_windows(texts, answers)
     distinct = Distinct([*texts], [""] * len(texts))
@@ -91,8 +91,8 @@ def _hashes(texts: Sequence[str]) -> _Hashes:
 
 
 def normalised(text: str) -> str:
-    """The text as windows see it: in lower case, with single spaces."""
-    return " ".join(text.lower().split())
+    """The text as windows see it: in lower case, with single spaces between and around words."""
+    return f" {' '.join(text.lower().split())} "
 
 
 def _shorten(distinct: Distinct, start: int, common: Words) -> None:
@@ -103,27 +103,38 @@ def _shorten(distinct: Distinct, start: int, common: Words) -> None:
     starts = hashes.start[common[place] == hashes.window]
     plain = [*map(normalised, texts)]
     ends = np.cumsum([len(text) + 1 for text in plain])
-    edges = np.zeros(int(ends[-1]) + WINDOW, np.int64)
-    np.add.at(edges, starts, 1)
-    np.add.at(edges, starts + WINDOW, -1)
-    covered = np.cumsum(edges) > 0
+    before = np.zeros(int(ends[-1]) + 1, np.int64)  # how many common windows start before each position
+    before[starts + 1] = 1
+    before = before.cumsum()
     for i in np.unique(np.searchsorted(ends, starts, side="right")).tolist():
         begin = int(ends[i]) - len(plain[i]) - 1
-        left, removed = _parted(plain[i], covered[begin : begin + len(plain[i])])
-        if left:
-            distinct.texts[start + i], distinct.common[start + i] = left, removed
+        left, removed = _parted(plain[i], before[begin : int(ends[i])])
+        distinct.texts[start + i], distinct.common[start + i] = left or texts[i], removed
 
 
-def _parted(text: str, covered: Any) -> tuple[str, str]:
-    """The words that are not covered as a whole, and the others; a word longer than a window, as in Chinese, is cut."""
+def _parted(text: str, before: Ints) -> tuple[str, str]:
+    """The words that no common window holds with the spaces around them, and the others.
+
+    A word longer than a window, as in Chinese, is cut.
+    """
     left, removed = [], []
     for word in re.finditer(r"\S+", text):
-        inside, letters = covered[word.start() : word.end()], word.group()
-        if inside.all():
+        letters = word.group()
+        if len(letters) + 2 > WINDOW:
+            kept, cut = _cut(letters, before[word.start() : word.end() + 1])
+            left += [kept] if kept else []
+            removed.append(cut)
+        elif before[word.start()] > before[max(0, word.end() + 1 - WINDOW)]:
             removed.append(letters)
-        elif len(letters) > WINDOW:
-            left.append("".join(letters[i] for i in np.flatnonzero(~inside)))
-            removed.append("".join(letters[i] for i in np.flatnonzero(inside)))
         else:
             left.append(letters)
     return " ".join(left), " ".join(removed)
+
+
+def _cut(letters: str, before: Ints) -> tuple[str, str]:
+    """The letters that no common window covers, and the others."""
+    covered = np.zeros(len(letters), bool)
+    for place in np.flatnonzero(np.diff(before)).tolist():
+        covered[place : place + WINDOW] = True
+    kept = "".join(letters[i] for i in np.flatnonzero(~covered))
+    return kept, "".join(letters[i] for i in np.flatnonzero(covered))

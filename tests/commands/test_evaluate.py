@@ -24,6 +24,7 @@ from platypus.plan.notation import read_plan
 from platypus.plan.plan import Plan
 from platypus.run.folder import Run
 from platypus.run.settings import DecodeSettings
+from tests.support.command import here
 from tests.support.tiny_models import byte_bpe_tokenizer, tiny_llama
 
 TOOLS = [{"name": "me"}, {"name": "sprint"}, {"name": "sum", "inputSchema": {"properties": {"of": {}}}}]
@@ -133,6 +134,19 @@ def test_before_and_after_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert outcome.results["variants"]["after"]["malformed"] == {}
     longest_first = ["Sum up the sprint.", "Sum me up.", "Who am I?", "Make tea."]
     assert before.requests == after.requests == longest_first
+
+
+def test_without_test_rows_there_is_nothing_to_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = new_run(tmp_path, [])
+    outcome = evaluate(run)
+    assert (outcome.results["rows"], outcome.results["variants"]) == (0, {})
+    assert outcome.results["reason"].startswith("There is nothing to score: refine/test.jsonl has no rows")
+    assert (outcome.folder / "scores.jsonl").read_text() == ""
+    assert outcome.results["reason"] in (outcome.folder / "report.md").read_text()
+    said = here(capsys, "evaluate", run.path)
+    assert said.code == 0 and "skipped" in said.out and "There is nothing to score" in " ".join(said.out.split())
+    assert here(capsys, "show", run.path).code == 0
+    assert json.loads(here(capsys, "evaluate", run.path, "--json").out)["results"]["rows"] == 0
 
 
 def test_every_row_and_variant_is_written_in_the_order_of_the_file(

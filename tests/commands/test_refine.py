@@ -289,6 +289,31 @@ def test_it_is_done_again_only_if_the_data_changes(tmp_path: Path) -> None:
     assert not refine(run).skipped
 
 
+def test_done_without_the_data_as_long_as_nothing_else_changed(tmp_path: Path) -> None:
+    run = start(tmp_path, many())
+    refine(run)
+    (tmp_path / "data.jsonl").unlink()
+    assert refine(run).skipped
+    with pytest.raises(DatasetError, match="no such file"):
+        refine(run, force=True)
+
+
+def test_a_folder_whose_files_changed_is_read_again(tmp_path: Path) -> None:
+    start(tmp_path, many())
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "data.jsonl").rename(folder / "train.jsonl")
+    recipe = (tmp_path / "recipe.toml").read_text("utf-8").replace(str(tmp_path / "data.jsonl"), str(folder))
+    (tmp_path / "recipe.toml").write_text(recipe, encoding="utf-8")
+    run = Run.open(tmp_path / "run", recipe=tmp_path / "recipe.toml")
+    rows = refine(run).results["train"]
+    assert refine(run).skipped
+    lines = (folder / "train.jsonl").read_text("utf-8").splitlines(keepends=True)
+    (folder / "train.jsonl").write_text("".join(lines[:100]), encoding="utf-8")
+    again = refine(run)
+    assert not again.skipped and again.results["train"] < rows
+
+
 def test_generated_examples_are_read_from_their_stage(tmp_path: Path) -> None:
     run = start(tmp_path, many())
     (tmp_path / "recipe.toml").write_text(f"catalogue = {json.dumps(str(CATALOGUE))}", encoding="utf-8")

@@ -180,6 +180,63 @@ def test_paraphrases_are_duplicates_if_the_recipe_says_so(tmp_path: Path) -> Non
     assert 211 not in removed and removed[212]["reason"].startswith(f"says the same as {tmp_path / 'data.jsonl'}:211")
 
 
+def long_and_short(folder: Path, *, cutoff: int = 200, test: list[Any] | None = None, **settings: Any) -> Run:
+    """A run with 24 rows, every fourth of more than 200 tokens; also where the recipe has another cutoff."""
+    words = (f"{word} {number}" for word in ("sea", "hill", "road", "wood", "rain", "moon") for number in range(4))
+    rows = [
+        {"instruction": f"Describe the {word}", "input": "so " * (200 if i % 4 == 3 else 1), "output": f"As {word}."}
+        for i, word in enumerate(words)
+    ]
+    run = start(folder, rows, test=test, **settings)
+    recipe = (folder / "recipe.toml").read_text(encoding="utf-8")
+    (folder / "recipe.toml").write_text(f"{recipe}\n[prompt]\ncutoff = {cutoff}\n", encoding="utf-8")
+    return Run.open(run.path, recipe=folder / "recipe.toml")
+
+
+def test_rows_longer_than_the_cutoff_are_refused_before_the_training(tmp_path: Path) -> None:
+    run = long_and_short(tmp_path)
+    with pytest.raises(DatasetError) as caught:
+        refine(run)
+    first = f"{tmp_path / 'data.jsonl'}:4: "
+    assert caught.value.what.startswith(f"6 of 24 rows are too long:\n  {first}")
+    assert len(caught.value.what.splitlines()) == 7
+    assert 'long_rows = "drop"' in caught.value.remedy and "`cutoff`" in caught.value.remedy
+    listed = [json.loads(line) for line in (run.path / "refine-rejected.jsonl").read_text("utf-8").splitlines()]
+    assert [row["line"] for row in listed] == [4, 8, 12, 16, 20, 24]
+    assert all(re.fullmatch(r"\d{3} tokens, the cutoff is 200", row["reason"]) for row in listed)
+
+
+def test_rows_longer_than_the_cutoff_are_dropped_and_listed_where_the_recipe_says_so(tmp_path: Path) -> None:
+    test = [
+        {"instruction": "Describe", "input": "so " * 200, "output": "A."},
+        {"instruction": "Praise", "input": "", "output": "so " * 200},
+    ]
+    run = long_and_short(tmp_path, test=test, long_rows="drop")
+    results = refine(run).results
+    assert results["rejected"] == {"too-long": 7}
+    assert (results["train"] + results["valid"], results["test"]) == (18, 1)
+    assert {(Path(row["file"]).name, row["line"]) for row in rejected(run)} == {
+        *(("data.jsonl", line) for line in (4, 8, 12, 16, 20, 24)), ("test.jsonl", 1)
+    }  # fmt: skip
+
+
+def test_another_cutoff_brings_dropped_rows_back(tmp_path: Path) -> None:
+    assert refine(long_and_short(tmp_path, long_rows="drop")).results["rejected"] == {"too-long": 6}
+    again = refine(long_and_short(tmp_path, long_rows="drop", cutoff=4096))
+    assert not again.skipped and again.results["rejected"] == {}
+    allowed = refine(long_and_short(tmp_path, cutoff=4096))
+    assert not allowed.skipped  # dropping and refusing are different work
+    assert refine(long_and_short(tmp_path, cutoff=4000, min_kept=0.0)).skipped  # what only allows changes nothing
+
+
+def test_a_base_that_is_not_here_leaves_the_length_to_the_training(tmp_path: Path) -> None:
+    run = long_and_short(tmp_path)
+    recipe = (tmp_path / "recipe.toml").read_text(encoding="utf-8")
+    (tmp_path / "recipe.toml").write_text(f'base = "nobody/has-this"\n{recipe}', encoding="utf-8")
+    (warning,) = refine(Run.open(run.path, recipe=tmp_path / "recipe.toml")).results["warnings"]
+    assert warning.startswith("6 rows may be longer than the cutoff of 200 tokens: the tokenizer of nobody/has-this")
+
+
 def test_text_answers_have_no_plan_shape_and_are_not_balanced(tmp_path: Path) -> None:
     rows = [{"instruction": f"Tell {i * 'very '} much", "input": "", "output": str(i)} for i in range(20)]
     run = start(tmp_path, rows, valid_fraction=0.0, test_fraction=0.0, most_per_length=0.1, most_per_skeleton=0.1)

@@ -109,6 +109,15 @@ def test_rows_longer_than_the_cutoff_are_named_with_their_lengths() -> None:
     assert f"`cutoff` under [prompt] to {max(lengths)}" in message
 
 
+def test_of_many_long_rows_a_screen_is_named() -> None:
+    rows = [Instruction("a", "", "b" * 300, {"source": "data.jsonl", "line": line}) for line in range(1, 201)]
+    with pytest.raises(PromptError) as raised:
+        Prompt(byte_bpe_tokenizer(), None, cutoff=100).encode_all(rows)
+    lines = str(raised.value).splitlines()
+    assert len(lines) == 13 and lines[0].startswith("200 of 200 rows")
+    assert lines[-2] == "  … and 190 more" and 'long_rows = "drop"' in lines[-1]
+
+
 def test_a_request_that_leaves_no_room_for_an_answer_is_refused() -> None:
     roomy = Prompt(byte_bpe_tokenizer(), CATALOGUE)
     length = len(roomy.ids("List mine"))

@@ -1,4 +1,4 @@
-"""The splits that a recipe asks for: by groups or tools, by single rows if there is only one group, and balanced.
+"""The splits that a recipe asks for: by groups or tools, by single rows if groups are too large, and balanced.
 
 Raises DatasetError when the settings cannot be met. Reads and writes no files.
 """
@@ -14,7 +14,7 @@ from platypus.errors import DatasetError
 from platypus.refinement.candidates import Candidate
 from platypus.refinement.deduplication import rejection
 from platypus.refinement.grouping import Ints, families, numbered, tied
-from platypus.refinement.splits import fill_by_rows, overrepresented, split, split_by_tool
+from platypus.refinement.splits import fill, overrepresented, split, split_by_tool
 from platypus.run.settings import RefineSettings
 
 
@@ -31,7 +31,7 @@ class Drawn(NamedTuple):
 
 
 def draw(groups: Ints, candidates: Sequence[Candidate], settings: RefineSettings, *, seed: int, where: str) -> Drawn:
-    """Draw the splits; rows of a group stay together, as long as not all rows are one group.
+    """Draw the splits; rows of a group stay together, unless the groups are too large for that.
 
     `where` is named in errors. Raises DatasetError if `apart` leaves no test.
     """
@@ -44,7 +44,7 @@ def draw(groups: Ints, candidates: Sequence[Candidate], settings: RefineSettings
     else:
         rows = split(families(groups), fractions=fractions, rng=rng)
     if not settings.apart:
-        by_rows = fill_by_rows(rows, originals(candidates).tolist(), fractions=fractions, rng=rng)
+        by_rows = fill(rows, groups.tolist(), originals(candidates).tolist(), fractions=fractions, rng=rng)
     elif fractions["test"] and not rows["test"]:
         message = f"no rows can be held out: in every split some {' or '.join(settings.apart)} would be on both sides"
         raise DatasetError(
@@ -64,9 +64,10 @@ def originals(candidates: Sequence[Candidate]) -> Ints:
 def _warnings(rows: dict[str, list[int]], by_rows: list[str], groups: Ints, test_fraction: float) -> Iterator[str]:
     if by_rows:
         yield (
-            f"rows of {' and '.join(by_rows)} were drawn singly, because {np.bincount(groups).max():,} of"
-            f" {len(groups):,} rows are one group (the same template, or nearly the same text). Rows much like them are"
-            " also trained on, so scores will be too high. For a stricter test, name a file as `test` under [refine]."
+            f"rows of {' and '.join(by_rows)} were drawn singly, because the groups of rows with the same template or"
+            f" nearly the same text are too large (the largest has {np.bincount(groups).max():,} of {len(groups):,}"
+            " rows). Rows much like them are also trained on, so scores will be too high. For a stricter test, name a file as"
+            " `test` under [refine]."
         )
     if test_fraction and not rows["test"]:
         yield (

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 
 LARGEST = 10  # families of at most 1/LARGEST of a held-out split are drawn first
+LARGER = 3  # times as large as wanted may a family be that is the whole held-out split
 
 
 def split(families: Sequence[Sequence[int]], *, fractions: Mapping[str, float], rng: Random) -> dict[str, list[int]]:
@@ -35,28 +36,42 @@ def _draw(families: Sequence[Sequence[int]], wanted: int) -> set[int]:
     return held_out
 
 
-def fill_by_rows(
-    splits: dict[str, list[int]], units: Sequence[int], *, fractions: Mapping[str, float], rng: Random
+def fill(
+    splits: dict[str, list[int]],
+    groups: Sequence[int],
+    units: Sequence[int],
+    *,
+    fractions: Mapping[str, float],
+    rng: Random,
 ) -> list[str]:
-    """Draw the splits that are empty although they should not be, as every family is too large, from single rows.
+    """Draw the splits that are empty although they should not be, because every family is too large.
 
-    `units` is a number for each row; rows with the same number stay together all the same. Returns the names of the
-    splits that were drawn so.
+    The smallest family is taken whole if it is at most LARGER times what is wanted, and leaves the larger part of the
+    rows for training. Otherwise single rows are drawn, and the names of such splits are returned. `groups` has the
+    family of each row; rows with the same number in `units` stay together in any case.
     """
-    total, filled = sum(map(len, splits.values())), []
+    total, by_rows = sum(map(len, splits.values())), []
     for name, fraction in fractions.items():
         wanted = round(fraction * total)
         if splits[name] or not 0 < wanted < len(splits["train"]):
             continue
-        together: dict[int, list[int]] = {}
-        for i in splits["train"]:
-            together.setdefault(units[i], []).append(i)
-        held_out = _draw(rng.sample([*together.values()], len(together)), wanted)
-        if held_out:
-            splits[name] = sorted(held_out)
-            splits["train"] = [i for i in splits["train"] if i not in held_out]
-            filled.append(name)
-    return filled
+        smallest = min(_together(splits["train"], groups), key=len)
+        held_out = {*smallest}
+        if len(smallest) > min(LARGER * wanted, len(splits["train"]) // 2):
+            together = _together(splits["train"], units)
+            held_out = _draw(rng.sample(together, len(together)), wanted)
+            by_rows += [name] if held_out else []
+        splits[name] = sorted(held_out)
+        splits["train"] = [i for i in splits["train"] if i not in held_out]
+    return by_rows
+
+
+def _together(rows: Sequence[int], labels: Sequence[int]) -> list[list[int]]:
+    """The rows of each label."""
+    together: dict[int, list[int]] = {}
+    for i in rows:
+        together.setdefault(labels[i], []).append(i)
+    return [*together.values()]
 
 
 def split_by_tool(

@@ -1,4 +1,4 @@
-"""The splits of a recipe: by groups; by single rows where all are one group, which is said; never against `apart`."""
+"""The splits of a recipe: by groups, else by single rows, which is said, but never against `apart`."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,9 @@ def test_a_set_of_one_group_is_split_by_rows_and_that_is_said() -> None:
     assert sorted(i for some in found.rows.values() for i in some) == list(range(60))
     assert found.by_rows == ["test", "valid"]
     (warning,) = found.warnings
-    assert warning.startswith("rows of test and valid were drawn singly, because 60 of 60 rows are one group")
+    assert warning.startswith("rows of test and valid were drawn singly, because the groups of rows")
+    assert "the largest has 60 of 60 rows" in warning
+    assert warning.endswith("name a file as `test` under [refine].")
 
 
 def test_a_row_and_its_paraphrase_stay_together_all_the_same() -> None:

@@ -6,6 +6,7 @@ base is in full precision, even if it was quantised in training; then the differ
 with a warning.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -49,7 +50,8 @@ def _work(run: Run, folder: Path) -> dict[str, Any]:
     prompt_table = prompt_settings(run)
     adapter = run.folder("train") / "adapter"
     model = folder / "model"
-    model.mkdir(exist_ok=True)
+    shutil.rmtree(model, ignore_errors=True)  # of an interrupted merge: no shard, index or template may stay
+    model.mkdir()
     adapted = load_adapted(adapter, base=run.recipe.base, quantise="none")
     prompt = Prompt.of(adapted.tokenizer, run.catalogue, prompt_table)
     rows = read_dataset(str(run.folder("refine") / "train.jsonl"), run.catalogue).rows[: settings.verify]
@@ -60,7 +62,11 @@ def _work(run: Run, folder: Path) -> dict[str, Any]:
     with adapted.model.disable_adapter():  # type: ignore[operator]
         bare = answer_logits(adapted, examples)
     requests = [row.query if isinstance(row, Example) else row.instruction for row in rows]
-    write_settings(adapted, prompt, model, dtype=settings.dtype, requests=requests)
+    unreadable = write_settings(adapted, prompt, model, dtype=settings.dtype, requests=requests)
+    for problem in unreadable:
+        Console(stderr=True).print(
+            f"Serve the merged model with transformers 5 or later: for earlier releases, {problem}.", style="yellow"
+        )
     del adapted  # the memory is needed for the merged model
     trained = _quantised_logits(adapter, run.recipe.base, examples)
     written = merge_weights(
@@ -79,6 +85,7 @@ def _work(run: Run, folder: Path) -> dict[str, Any]:
         "tolerance": tolerance,
         "adapter_effect": agreement.effect,
         "same_token": agreement.same_token,
+        **({"unreadable_before_transformers_5": list(unreadable)} if unreadable else {}),
         **({} if trained is None else asdict(shift(merged, trained))),
     }
 

@@ -16,6 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from platypus.errors import ModelError
+from platypus.merging.compatibility import write_both_spellings
 from platypus.model.adapters import ADAPTER_WEIGHTS, read_card
 from platypus.model.bases import base_folder, weight_files
 from platypus.model.loading import DTYPES, Loaded
@@ -45,10 +46,11 @@ def merge_adapter(
 
 def write_settings(
     adapted: Loaded, prompt: Prompt, folder: Path, *, dtype: str, requests: Sequence[str] = ("1", "Plan")
-) -> None:
+) -> tuple[str, ...]:
     """Write config, generation config, tokenizer and chat template, with the same special tokens in each.
 
-    Raises ModelError when the chat template does not give the prompt's tokens for these requests.
+    Returns what transformers before release 5 will not read as it is meant. Raises ModelError when
+    the chat template does not give the prompt's tokens for these requests.
     """
     generation = adapted.model.generation_config
     config = adapted.model.config
@@ -58,10 +60,14 @@ def write_settings(
     config.save_pretrained(folder)
     generation.save_pretrained(folder)
     write_tokenizer(prompt, adapted.tokenizer, folder, requests=requests)
+    return write_both_spellings(folder, texts=requests)
 
 
 def merge_weights(base: Path, adapter: Path, folder: Path, *, dtype: str, max_shard_size: str) -> MergedWeights:
-    """Write the base's tensors with the adapter added, shard by shard. Raises ModelError if the two don't fit."""
+    """Write the base's tensors with the adapter added, shard by shard, in place of any weights in the folder.
+
+    Raises ModelError if base and adapter don't fit.
+    """
     deltas = _read_deltas(adapter)
     shapes: dict[str, list[int]] = {}
     files: dict[str, Path] = {}
@@ -77,6 +83,10 @@ def merge_weights(base: Path, adapter: Path, folder: Path, *, dtype: str, max_sh
             remedy="Set `target_modules` under [train] to layers that the base stores separately, and train again.",
         )
     empty = {name: torch.empty(shape, dtype=DTYPES[dtype], device="meta") for name, shape in shapes.items()}
+    if folder.resolve() == base.resolve():
+        raise ModelError("a base cannot be merged in its own folder", where=str(base), remedy="Name another folder.")
+    for stale in (*weight_files(folder), *folder.glob("*.safetensors.index.json")):
+        stale.unlink()
     split = split_torch_state_dict_into_shards(empty, max_shard_size=max_shard_size)
     for filename, names in split.filename_to_tensors.items():
         shard = {name: _merge_tensor(files[name], name, deltas.get(name), dtype=dtype) for name in names}

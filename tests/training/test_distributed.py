@@ -322,7 +322,7 @@ class Several:
     [
         ({"batch_size": 5}, 2, "batch_size = 5 does not divide over 2 devices"),
         ({"batch_size": 2}, 3, "does not divide over 3 devices"),
-        ({"parallel": "layers"}, 2, "one process that uses all devices"),
+        ({"parallel": "layers"}, 2, "one process for all devices of its host"),
         ({"parallel": "fsdp"}, 1, "shards the base over several processes"),
     ],
 )

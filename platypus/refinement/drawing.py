@@ -66,8 +66,8 @@ def _warnings(rows: dict[str, list[int]], by_rows: list[str], groups: Ints, test
         yield (
             f"rows of {' and '.join(by_rows)} were drawn singly, because the groups of rows with the same template or"
             f" nearly the same text are too large (the largest has {np.bincount(groups).max():,} of {len(groups):,}"
-            " rows). Rows much like them are also trained on, so scores will be too high. For a stricter test, name a file as"
-            " `test` under [refine]."
+            " rows). Rows much like them are also trained on, so scores will be too high. For a stricter test, name a"
+            " file as `test` under [refine]."
         )
     if test_fraction and not rows["test"]:
         yield (

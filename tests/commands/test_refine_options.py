@@ -230,11 +230,11 @@ def test_another_cutoff_brings_dropped_rows_back(tmp_path: Path) -> None:
 
 
 def test_a_base_that_is_not_here_leaves_the_length_to_the_training(tmp_path: Path) -> None:
-    run = long_and_short(tmp_path)
+    run = long_and_short(tmp_path, cutoff=400)
     recipe = (tmp_path / "recipe.toml").read_text(encoding="utf-8")
     (tmp_path / "recipe.toml").write_text(f'base = "nobody/has-this"\n{recipe}', encoding="utf-8")
     warning = refine(Run.open(run.path, recipe=tmp_path / "recipe.toml")).results["warnings"][-1]
-    assert warning.startswith("6 rows may be longer than the cutoff of 200 tokens: the tokenizer of nobody/has-this")
+    assert warning.startswith("6 rows may be longer than the cutoff of 400 tokens: the tokenizer of nobody/has-this")
 
 
 def test_text_answers_have_no_plan_shape_and_are_not_balanced(tmp_path: Path) -> None:

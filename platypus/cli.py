@@ -269,12 +269,17 @@ def check(
     catalogue: Annotated[
         Path | None, typer.Option("--catalogue", metavar="FILE", help="Check plans against these tools as well.")
     ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--columns", metavar="KEY=COLUMN", help="What a dataset calls a key: query=question. Repeatable."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List the problems of a file. Exit code 1 when there is one."""
     from platypus.commands.check import check
+    from platypus.data.columns import parse_columns
 
-    report = check(file, catalogue=catalogue)
+    report = check(file, catalogue=catalogue, columns=parse_columns(columns or ()))
     typer.echo(json.dumps(report.to_json(), ensure_ascii=False) if as_json else str(report))
     if report.problems:
         raise typer.Exit(1)

@@ -1,18 +1,22 @@
 """check: recognises a catalogue, recipe, plan or dataset file, and lists every problem in it with its place.
 
-The kind of file is recognised by its suffix (`.toml` is a recipe, `.jsonl` a dataset) or, in JSON, by its keys. A
-mistake in a catalogue or recipe raises its error; bad rows and bad plans are listed.
+What kind of file it is shows in its suffix (`.toml` a recipe, `.jsonl` a dataset) or in what it holds. A dataset may
+also be a folder or a name on the hub; it is read as `refine` reads it, but nothing is repaired. A catalogue or recipe
+with a mistake raises its error; bad rows and bad plans are listed.
 """
 
+import json
 import re
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from platypus.catalogue.reading import read_catalogue
 from platypus.catalogue.tools import Catalogue
+from platypus.data.columns import Columns
 from platypus.data.dataset import read_dataset
+from platypus.data.sources import holds_rows
 from platypus.errors import PlatypusError
 from platypus.files import read_text
 from platypus.plan.plan import Malformed, parse_plan
@@ -21,7 +25,8 @@ from platypus.run.recipe import read_recipe
 KEY = re.compile(r'"((?:[^"\\]|\\.)*)"\s*:')
 ROW_KEYS = {"query", "instruction", "input", "output"}
 PLAN_KEYS = {"tool_name", "arguments", "argument_name", "argument_value"}
-KINDS = "A catalogue is a JSON list of tools, a plan a JSON list of steps, a dataset JSON or JSONL rows, a recipe TOML."
+TOOL_KEYS = {"name", "tool_name", "function", "inputSchema", "parameters"}
+KINDS = "A catalogue is a JSON list of tools, a plan a JSON list of steps, a dataset rows, a recipe TOML."
 
 
 @dataclass(frozen=True)
@@ -38,39 +43,62 @@ class FileProblem:
 
 @dataclass(frozen=True)
 class Report:
-    """The kind of the file, a short summary, and its problems."""
+    """What the file is, in a few words, and its problems.
+
+    `unused` counts the rows of a dataset that hold something under a key or column that is not used.
+    """
 
     file: str
     kind: str
     summary: str
     problems: tuple[FileProblem, ...] = ()
+    unused: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return "\n".join([*map(str, self.problems), f"{self.file}: {self.kind}, {self.summary}"])
+        others = ", ".join(f"`{key}` ({count})" for key, count in self.unused.items())
+        lines = [*map(str, self.problems), *([f"{self.file}: not used: {others}"] if others else [])]
+        return "\n".join([*lines, f"{self.file}: {self.kind}, {self.summary}"])
 
     def to_json(self) -> dict[str, Any]:
         """All fields, for `--json`."""
         return asdict(self)
 
 
-def check(file: Path, *, catalogue: Path | None = None) -> Report:
-    """The report on one file. Raises the error of a catalogue, recipe or dataset that cannot be read at all."""
+def check(file: Path, *, catalogue: Path | None = None, columns: Columns | None = None) -> Report:
+    """The report on one file. Raises the error of a catalogue, recipe or dataset that cannot be read at all.
+
+    `columns` has other names for the keys of a dataset, and so says that it is one.
+    """
     tools = read_catalogue(catalogue) if catalogue is not None else None
+    if columns or _is_dataset(file):
+        return _check_dataset(file, tools, columns or {})
     return _check_of(file)(file, tools)
+
+
+def _is_dataset(file: Path) -> bool:
+    """Whether it can only be a dataset: by its suffix, or as it is a folder, or a name on the hub."""
+    return holds_rows(file) or file.is_dir() or (not file.is_file() and file.suffix not in (".json", ".toml", ".txt"))
 
 
 def _check_of(file: Path) -> Callable[[Path, Catalogue | None], Report]:
     if file.suffix == ".toml":
         return _check_recipe
-    if file.suffix == ".jsonl":
-        return _check_dataset
     text = _read(file)
     keys = KEY.findall(text)
     if keys and keys[0] in ROW_KEYS:
-        return _check_dataset
+        return _check_rows
     if "argument_value" in keys or (PLAN_KEYS.issuperset(keys) and text.lstrip().startswith("[")):
         return _check_plan
-    return _check_catalogue
+    return _check_rows if _is_list_of_others(text) else _check_catalogue
+
+
+def _is_list_of_others(text: str) -> bool:
+    """Whether it is a JSON list of objects that are no tools."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(data, list) and all(isinstance(one, dict) and not TOOL_KEYS & one.keys() for one in data)
 
 
 def _read(file: Path) -> str:
@@ -95,7 +123,12 @@ def _check_plan(file: Path, catalogue: Catalogue | None) -> Report:
     return Report(str(file), "plan", f"{len(plan)} steps")
 
 
-def _check_dataset(file: Path, catalogue: Catalogue | None) -> Report:
-    dataset = read_dataset(str(file), catalogue)
+def _check_rows(file: Path, catalogue: Catalogue | None) -> Report:
+    return _check_dataset(file, catalogue, {})
+
+
+def _check_dataset(file: Path, catalogue: Catalogue | None, columns: Columns) -> Report:
+    dataset = read_dataset(str(file), catalogue, columns=columns)
     problems = tuple(FileProblem(bad.file, bad.line, bad.reason) for bad in dataset.rejected)
-    return Report(str(file), "dataset", f"{len(dataset.rows)} good rows, {len(problems)} bad", problems)
+    summary = f"{len(dataset.rows)} good rows, {len(problems)} bad"
+    return Report(str(file), "dataset", summary, problems, dataset.unused)

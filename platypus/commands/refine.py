@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from platypus.data.columns import Columns, check_found
 from platypus.data.dataset import Rejected, write_lines
 from platypus.data.fingerprints import source_fingerprint
 from platypus.errors import DatasetError
@@ -82,7 +83,7 @@ def refine(run: Run, *, force: bool = False, strict: bool = False, mapped: Mappe
 
 def _settings(recipe: Recipe, settings: RefineSettings) -> dict[str, Any]:
     """The settings that determine the result."""
-    table = settings.model_dump(exclude=PERMISSIONS)
+    table = settings.model_dump(exclude=PERMISSIONS if settings.columns else PERMISSIONS | {"columns"})
     if settings.long_rows == "drop":
         table |= {"long_rows": "drop", "base": recipe.base, "prompt": recipe.prompt.model_dump()}
     return table
@@ -90,13 +91,14 @@ def _settings(recipe: Recipe, settings: RefineSettings) -> dict[str, Any]:
 
 def _refine(run: Run, settings: RefineSettings, folder: Path, *, generated: bool, mapped: Mapped) -> Mapping[str, Any]:
     bounds = RequestBounds(settings.min_words, settings.max_words, tuple(settings.languages))
-    reading = ReadingOptions(run.catalogue, settings.repairs == "mend", bounds)
+    reading = ReadingOptions(run.catalogue, settings.repairs == "mend", bounds, settings.columns)
     sources = [str(run.folder("generate") / "examples.jsonl")] if generated else []
     with Progress("refine: rows read", None) as progress:
         counted = _counted(mapped, progress)
         data = gather([*sources, *settings.data], reading, mapped=counted)
         test = gather(settings.test, reading, mapped=counted)
         avoid = gather(settings.avoid, replace(reading, catalogue=None), mapped=counted)  # whatever their tools are
+    others = _unused(settings.columns, (data, test, avoid), run.path)
     read, limits = len(data.candidates) + len(data.rejected), Limits(run.recipe.prompt, run.catalogue, run.recipe.base)
     if settings.long_rows == "drop":
         data, test = _without_long_rows(data, limits), _without_long_rows(test, limits, prompts=True)
@@ -116,18 +118,18 @@ def _refine(run: Run, settings: RefineSettings, folder: Path, *, generated: bool
         warnings += _refuse_long_rows(run.path, splits, test.candidates, limits)
     splits["test"] += test.candidates
     if not splits["train"]:
-        message = f"no row is left to train on ({counts_text(rejected)})"
-        raise DatasetError(message, where=str(run.path), remedy="Give more examples.")
+        raise _nothing_left(run.path, rejected)
     rejected.sort(key=lambda row: (row.file, row.line))
     repaired = [*data.repaired, *test.repaired]
     report = _report(splits, cleaned.groups) | {
         "rejected": counts_by_kind(rejected),
         "doubts": dict(Counter(doubt.kind for one in _all_rows(splits) for doubt in one.findings).most_common()),
-        "contamination": _contamination_by_test(rejected, [*settings.test, *settings.avoid]),
+        "contamination": _contamination_by_test(rejected, test.files | avoid.files),
         "repairs": [*map(str, repaired)],
         "repairs_by_name": _repair_counts(repair for row in repaired for repair in row.repairs),
         **({"shared_text": cleaned.shared_text} if any(cleaned.shared_text.values()) else {}),
         **({"split_by_rows": drawn.by_rows} if drawn.by_rows else {}),
+        **({"unused": others} if others else {}),
         **({"warnings": warnings} if warnings else {}),
     }
     _write(folder, splits, rejected)
@@ -135,7 +137,20 @@ def _refine(run: Run, settings: RefineSettings, folder: Path, *, generated: bool
     (run.path / REJECTED).unlink(missing_ok=True)
     counts = ("train", "valid", "test", "rejected", "doubts")
     results = {name: report[name] for name in counts} | {"repaired": len(repaired)}
-    return results | ({"warnings": warnings} if warnings else {})
+    return results | {name: report[name] for name in ("unused", "warnings") if name in report}
+
+
+def _nothing_left(path: Path, rejected: Sequence[Rejected]) -> DatasetError:
+    first = f"; the first: {rejected[0]}" if rejected else ""
+    message = f"no row is left to train on ({counts_text(rejected)}){first}"
+    return DatasetError(message, where=str(path), remedy="Give more examples.")
+
+
+def _unused(columns: Columns, read: Iterable[Candidates], path: Path) -> dict[str, dict[str, int]]:
+    """By source, the keys that are not used, with the rows that hold them. Raises DatasetError for a missing column."""
+    sources = [*read]
+    check_found(columns, {name for some in sources for name in some.found}, where=str(path))
+    return {source: dict(counts.most_common()) for some in sources for source, counts in some.unused.items()}
 
 
 def _counted(mapped: Mapped, progress: Progress) -> Mapped:
@@ -246,7 +261,7 @@ def _check_loss(path: Path, cleaned: _Cleaned, rejected: Sequence[Rejected], set
 
 def _without_long_rows(rows: Candidates, limits: Limits, *, prompts: bool = False) -> Candidates:
     short = short_rows(rows.candidates, limits, prompts=prompts, fetch=True)
-    return Candidates(short.kept, [*rows.rejected, *short.rejected], rows.repaired)
+    return replace(rows, candidates=short.kept, rejected=[*rows.rejected, *short.rejected])
 
 
 def _refuse_long_rows(
@@ -302,10 +317,11 @@ def _write(folder: Path, splits: Mapping[str, Sequence[Candidate]], rejected: It
     write_lines(folder / "doubts.jsonl", doubts)
 
 
-def _contamination_by_test(rejected: Iterable[Rejected], tests: Iterable[str]) -> dict[str, int]:
-    """The number of training rows rejected because of each test set."""
+def _contamination_by_test(rejected: Iterable[Rejected], tests: Mapping[str, Iterable[str]]) -> dict[str, int]:
+    """The number of training rows rejected because of each test set, which may have several files."""
     evidence = [row.evidence[0] for row in rejected if row.kind == "contamination"]
-    return {test: sum(text.startswith(f"{test}:") for text in evidence) for test in dict.fromkeys(tests)}
+    places = {test: tuple(f"{file}:" for file in files) for test, files in tests.items()}
+    return {test: sum(text.startswith(files) for text in evidence) for test, files in places.items()}
 
 
 def _repair_counts(names: Iterable[str]) -> dict[str, int]:

@@ -1,22 +1,34 @@
 """Example, Instruction, Rejected, Dataset: rows in and out of files, each with its origin.
 
 A file's rows are either planner examples, `{"query": …, "plan": [...]}`, or Alpaca rows, `{"instruction": …,
-"input": …, "output": …}`; other keys are allowed. Reading is strict and drops nothing: what is not a row becomes
+"input": …, "output": …}`; other keys are counted. Reading is strict and drops nothing: what is not a row becomes
 `Rejected`, with file, line and reason. Rows are not compared with one another: that is done in `platypus.refinement`.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from platypus.catalogue.tools import Catalogue
+from platypus.data.columns import (
+    Columns,
+    check_found,
+    lost_companion,
+    numbers_as_text,
+    renamed,
+    unknown_keys,
+    unused,
+)
 from platypus.data.sources import RawLine, RawRow, decode_row, read_raw_rows
+from platypus.data.tables import Padded, without_padding
 from platypus.errors import DatasetError
 from platypus.plan.plan import Malformed, Plan, parse_plan, plan_from_json
 from platypus.plan.repair import mend_plan
 
+LOOKED_AT = 100  # rows whose keys are listed if no row is of a known kind
 PARAPHRASED = "teacher:paraphrase"  # `source` in the origin of a paraphrase; its `of` is the line of the original
 
 
@@ -96,22 +108,36 @@ class Repaired:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The content of a file, in order: usable rows and the line of each, rejected rows, repaired rows."""
+    """The content of a source, in order: usable rows and the line of each, rejected rows, repaired rows.
+
+    `files` has the file of each usable row. `unused` counts the rows that hold something under a key that is not used.
+    `found` has those of the user's own column names that occur.
+    """
 
     rows: tuple[Row, ...]
     lines: tuple[int, ...]
     rejected: tuple[Rejected, ...]
     repaired: tuple[Repaired, ...]
+    files: tuple[str, ...] = ()
+    unused: Mapping[str, int] = field(default_factory=dict)
+    found: frozenset[str] = frozenset()
 
 
-def read_dataset(source: str, catalogue: Catalogue | None, *, lenient: bool = False) -> Dataset:
-    """The rows of a JSONL, JSON, CSV or Parquet file, or of a data set on the hub ("owner/name", its `train` split).
+def read_dataset(
+    source: str, catalogue: Catalogue | None, *, lenient: bool = False, columns: Columns | None = None
+) -> Dataset:
+    """The rows of a file, a folder or a data set on the hub, as `platypus.data.locations` describes their names.
 
     With a catalogue every plan is checked against it. `lenient` repairs what `platypus.plan.repair` can, and says so.
-    Raises DatasetError if the source does not exist, is empty, or holds no rows of a known kind.
+    `columns` has other names of keys. Raises DatasetError if the source does not exist, is empty, or holds no rows of a
+    known kind.
     """
+    columns = columns or {}
     raw_rows = list(read_raw_rows(source, lenient=lenient))
-    return parse_rows(raw_rows, source, catalogue, alpaca=is_alpaca(raw_rows, source, lenient=lenient), lenient=lenient)
+    alpaca = is_alpaca(raw_rows, source, lenient=lenient, columns=columns)
+    dataset = parse_rows(raw_rows, source, catalogue, alpaca=alpaca, lenient=lenient, columns=columns)
+    check_found(columns, dataset.found, where=source)
+    return dataset
 
 
 def parse_rows(
@@ -121,46 +147,76 @@ def parse_rows(
     *,
     alpaca: bool,
     lenient: bool = False,
+    columns: Columns | None = None,
 ) -> Dataset:
     """Some of a source's raw rows as rows of one kind: Alpaca rows or examples."""
     rows: list[Row] = []
-    lines: list[int] = []
+    places: list[tuple[str, int]] = []
     rejected: list[Rejected] = []
     repaired: list[Repaired] = []
+    others: Counter[str] = Counter()
+    found: set[str] = set()
+    columns = columns or {}
     for entry in (decode_row(entry, lenient=lenient) for entry in raw_rows):
-        place = {"source": source, "line": entry.line}
+        if columns and isinstance(entry.data, Mapping):
+            found.update(name for name in columns.values() if name in entry.data)
+        entry = _prepared(entry, catalogue, columns, lenient)
+        others.update(unused(entry.data) if isinstance(entry.data, Mapping) else ())
+        file = entry.file or source
+        place = {"source": file, "line": entry.line}
         try:
             result = _instruction(entry, place) if alpaca else _example(entry, place, catalogue, lenient)
         except _Unusable as fault:
-            rejected.append(Rejected(source, entry.line, fault.reason, entry.raw, fault.kind, fault.evidence))
+            rejected.append(Rejected(file, entry.line, fault.reason, entry.raw, fault.kind, fault.evidence))
             continue
         rows.append(result.row)
-        lines.append(entry.line)
+        places.append((file, entry.line))
         if result.repairs:
-            repaired.append(Repaired(source, entry.line, result.repairs))
-    return Dataset(tuple(rows), tuple(lines), tuple(rejected), tuple(repaired))
+            repaired.append(Repaired(file, entry.line, result.repairs))
+    files, lines = (tuple(file for file, _ in places), tuple(line for _, line in places))
+    return Dataset(tuple(rows), lines, tuple(rejected), tuple(repaired), files, dict(others), frozenset(found))
 
 
-def is_alpaca(raw_rows: Iterable[RawLine | RawRow], source: str, *, lenient: bool = False) -> bool:
+def is_alpaca(
+    raw_rows: Iterable[RawLine | RawRow], source: str, *, lenient: bool = False, columns: Columns | None = None
+) -> bool:
     """Whether the first row of a known kind is an Alpaca row; all rows of a source must be of the same kind.
 
     Raises DatasetError if no row is of a known kind.
     """
-    faults: list[str | None] = []
+    faults: list[str] = []
+    unknown: list[Mapping[str, Any]] = []
     first = 0
     for entry in (decode_row(entry, lenient=lenient) for entry in raw_rows):
         first = first or entry.line
+        keys = entry.data
+        entry = _prepared(entry, None, columns or {}, lenient)
         if isinstance(entry.data, Mapping):
             if entry.data.keys() >= {"query", "plan"}:
                 return False
             if entry.data.keys() >= {"instruction", "output"}:
                 return True
-        faults.append(entry.data.reason if isinstance(entry.data, Malformed) else None)
+            unknown += [keys] * (len(unknown) < LOOKED_AT)
+        elif isinstance(entry.data, Malformed):
+            faults.append(entry.data.reason)
+    what, remedy = unknown_keys(unknown)
     raise DatasetError(
-        faults[0] if faults[0] and None not in faults else "holds no rows of a known kind",
+        faults[0] if faults and not unknown else what if unknown else "holds no rows: a row is a JSON object",
         where=f"{source}:{first}",
-        remedy='A row is {"query": …, "plan": [...]} or {"instruction": …, "input": …, "output": …}, one a line.',
+        remedy=remedy,
     )
+
+
+def _prepared(entry: RawRow, catalogue: Catalogue | None, columns: Columns, lenient: bool) -> RawRow:
+    """The row under the known names, without what a table adds to it; `lenient` writes numbers as text."""
+    if not isinstance(entry.data, Mapping):
+        return entry
+    data = renamed(entry.data, columns)
+    data = without_padding(Padded(data), catalogue) if isinstance(entry.data, Padded) else data
+    as_text = numbers_as_text(data) if lenient else data
+    changed = sum(data[key] is not as_text[key] for key in data) if as_text is not data else 0
+    repairs = (*entry.repairs, f"number as text ({changed})") if changed else entry.repairs
+    return entry._replace(data=as_text, repairs=repairs)
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
@@ -213,10 +269,8 @@ def _example(entry: RawRow, place: Mapping[str, Any], catalogue: Catalogue | Non
 
 def _instruction(entry: RawRow, place: Mapping[str, Any]) -> _Result:
     data = _fields(entry, "instruction", "output")
-    instruction = _text(data, "instruction", needed=True)
-    return _Result(
-        Instruction(instruction, _text(data, "input"), _text(data, "output"), _origin(data, place)), entry.repairs
-    )
+    instruction, output = (_text(data, key, needed=True) for key in ("instruction", "output"))
+    return _Result(Instruction(instruction, _text(data, "input"), output, _origin(data, place)), entry.repairs)
 
 
 def _fields(entry: RawRow, *needed: str) -> Mapping[str, Any]:
@@ -228,6 +282,8 @@ def _fields(entry: RawRow, *needed: str) -> Mapping[str, Any]:
     missing = [key for key in needed if key not in entry.data]
     if missing:
         raise _Unusable(f"has no `{missing[0]}`")
+    if lost := lost_companion(entry.data):
+        raise _Unusable(lost)
     return entry.data
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from platypus.data.sources import HUB_NAME
+from platypus.data.locations import Address, parse_address, say_on_hub
 
 TIMEOUT = 10.0  # seconds for the hub's answer
 
@@ -11,15 +11,20 @@ TIMEOUT = 10.0  # seconds for the hub's answer
 def source_fingerprint(source: str) -> str | None:
     """Return 16 hex digits for a file or folder: of a folder, all files count with their names, but hidden ones.
 
-    For a data set on the hub, the commit that `main` is at: the present one, else that of the copy on this machine.
+    For a data set on the hub, the commit of its revision: the present one, else that of the copy on this machine.
     None if nothing is known of the content, as there is no such file or folder, or no connection.
     """
-    path = Path(source)
+    path = Path(source).expanduser()
     if path.is_file():
         return _digest(path)[:16]
-    if path.is_dir():
-        return _folder_fingerprint(path)
-    return _hub_revision(source) if HUB_NAME.fullmatch(source) else None
+    address = parse_address(source)
+    folder = Path(address.name).expanduser()
+    if not address.on_hub and folder.is_dir():
+        return _folder_fingerprint(folder)
+    if not address.may_be_on_hub:
+        return None
+    say_on_hub(source, "asking the hub for its revision")
+    return _hub_revision(address)
 
 
 def _digest(path: Path) -> str:
@@ -36,13 +41,15 @@ def _folder_fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _hub_revision(name: str) -> str | None:
+def _hub_revision(address: Address) -> str | None:
     from huggingface_hub import HfApi
     from huggingface_hub.constants import HF_HUB_CACHE
     from huggingface_hub.file_download import repo_folder_name
 
+    revision = address.revision or "main"
     try:
-        return HfApi().dataset_info(name, timeout=TIMEOUT).sha
+        return HfApi().dataset_info(address.name, revision=revision, timeout=TIMEOUT).sha
     except Exception:  # no connection, no such data set, no access: reading it says which
-        main = Path(HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="dataset") / "refs" / "main"
-        return main.read_text(encoding="utf-8").strip() if main.is_file() else None
+        folder = Path(HF_HUB_CACHE) / repo_folder_name(repo_id=address.name, repo_type="dataset")
+        known = folder / "refs" / revision
+        return known.read_text(encoding="utf-8").strip() if known.is_file() else None

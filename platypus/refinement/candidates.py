@@ -8,6 +8,7 @@ import hashlib
 import json
 import multiprocessing
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from itertools import chain, islice
 from typing import Any
 
 from platypus.catalogue.tools import Catalogue
+from platypus.data.columns import Columns
 from platypus.data.dataset import PARAPHRASED, Example, Rejected, Repaired, Row, is_alpaca, parse_rows
 from platypus.data.signatures import one_line, one_line_request, plan_skeleton, request_parts, request_template
 from platypus.data.sources import RawLine, RawRow, read_raw_rows
@@ -90,21 +92,34 @@ class ReadingOptions:
     catalogue: Catalogue | None
     lenient: bool
     bounds: RequestBounds
+    columns: Columns = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """The rows of some sources, in order."""
+    """The rows of some sources, in order.
+
+    `unused` counts, by source, the rows that hold something under a key that is not used. `found` has those of the
+    user's own column names that occur. `files` has the files that the usable rows of a source are from.
+    """
 
     candidates: list[Candidate] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     repaired: list[Repaired] = field(default_factory=list)
+    unused: dict[str, Counter[str]] = field(default_factory=dict)
+    found: set[str] = field(default_factory=set)
+    files: dict[str, set[str]] = field(default_factory=dict)
 
     def extend(self, other: "Candidates") -> None:
         """Add the rows of another one."""
         self.candidates.extend(other.candidates)
         self.rejected.extend(other.rejected)
         self.repaired.extend(other.repaired)
+        for source, counts in other.unused.items():
+            self.unused.setdefault(source, Counter()).update(counts)
+        self.found.update(other.found)
+        for source, files in other.files.items():
+            self.files.setdefault(source, set()).update(files)
 
 
 @dataclass(frozen=True)
@@ -135,7 +150,7 @@ def row_batches(source: str, reading: ReadingOptions) -> Iterator[Batch]:
     """Yield the rows of a source in batches. Raises DatasetError when it cannot be read or holds no rows."""
     entries = read_raw_rows(source, lenient=reading.lenient)
     first: list[RawLine | RawRow] = []
-    alpaca = is_alpaca(_recording(entries, first), source, lenient=reading.lenient)
+    alpaca = is_alpaca(_recording(entries, first), source, lenient=reading.lenient, columns=reading.columns)
     entries = chain(first, entries)
     while some := list(islice(entries, BATCH)):
         yield Batch(source, alpaca, some)
@@ -150,10 +165,23 @@ def _recording(entries: Iterable[RawLine | RawRow], seen: list[RawLine | RawRow]
 
 def check_batch(batch: Batch, reading: ReadingOptions) -> Candidates:
     """Return the rows of a batch as candidates, with the rejected and the repaired rows."""
-    dataset = parse_rows(batch.entries, batch.source, reading.catalogue, alpaca=batch.alpaca, lenient=reading.lenient)
-    rows = zip(dataset.rows, dataset.lines, strict=True)
-    candidates = [_candidate(row, batch.source, line, reading) for row, line in rows]
-    return Candidates(candidates, list(dataset.rejected), list(dataset.repaired))
+    dataset = parse_rows(
+        batch.entries,
+        batch.source,
+        reading.catalogue,
+        alpaca=batch.alpaca,
+        lenient=reading.lenient,
+        columns=reading.columns,
+    )
+    rows = zip(dataset.rows, dataset.files, dataset.lines, strict=True)
+    return Candidates(
+        [_candidate(row, file, line, reading) for row, file, line in rows],
+        list(dataset.rejected),
+        list(dataset.repaired),
+        {batch.source: Counter(dataset.unused)} if dataset.unused else {},
+        set(dataset.found),
+        {batch.source: set(dataset.files)},
+    )
 
 
 def _candidate(row: Row, file: str, line: int, reading: ReadingOptions) -> Candidate:

@@ -69,6 +69,10 @@ def _sections(
         yield Section("Doubts", text, bars=report["doubts"])
         for kind in report["doubts"]:
             yield Section(f"Doubts: {kind}", samples=list(_doubts(splits, kind)))
+    if report.get("unused"):
+        table = [["source", "key or column", "rows that hold it"]]
+        table += [[source, key, f"{n:,}"] for source, counts in report["unused"].items() for key, n in counts.items()]
+        yield Section("Not used", "Keys and columns that were read, but are not learned.", table)
     if report["repairs_by_name"]:
         yield Section("Repairs", "What was mended while reading.", bars=report["repairs_by_name"])
     if report["tools"]["train"]:

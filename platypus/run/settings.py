@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
+from platypus.data.columns import check_columns
 from platypus.plan.notation import Notation
 
 Count = Annotated[int, Field(ge=1)]
@@ -135,11 +136,13 @@ class RefineSettings(Settings):
     """`[refine]`: which examples are used, and how they are split."""
 
     data: list[Text] = []
-    """The user's own examples: files (`.jsonl`, `.json`, `.csv`, `.tsv`, `.parquet`) or names of hub datasets."""
+    """The user's own examples: files (`.jsonl`, `.json`, `.csv`, `.tsv`, `.parquet`), folders, or hub datasets."""
     test: list[Text] = []
     """The same, used for the test only."""
     avoid: list[Text] = []
     """Further test sets, such as other benchmarks: rows that resemble theirs are not used for training."""
+    columns: dict[Text, Text] = {}
+    """What keys and columns are called in these sources: `{query = "question", plan = "steps"}`."""
     valid_fraction: Share = 0.05
     """The share of the rows for validation during training."""
     test_fraction: Share = 0.1
@@ -176,6 +179,12 @@ class RefineSettings(Settings):
     """The maximum share of rows that call one tool."""
     most_per_length: Likeness = 1.0
     """The maximum share of plans of one length."""
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_are_known(cls, columns: dict[str, str]) -> dict[str, str]:
+        check_columns(columns)
+        return columns
 
     @model_validator(mode="after")
     def _leaves_training_rows(self) -> Self:

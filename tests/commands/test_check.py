@@ -1,80 +1,97 @@
-"""check: the kind of a file, and every problem in it with its place."""
+"""`check` reads a dataset as `refine` does, whatever its format, and names what it does not use."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from platypus.plan.plan import Plan, Reference, Step
-from tests.support.command import CRM, here
+from platypus.commands.check import Report, check
+from platypus.errors import DatasetError, PlatypusError
+from tests.support.command import ROOT
 
-PLAN = Plan((Step("search", {"customer": "CustomerABC"}), Step("summarize", {"objects": Reference(0)})))
+ROWS = [{"instruction": f"Name bird {n}", "input": "", "output": f"Bird {n} is grey."} for n in range(4)]
+CASES = ROOT.parent / "shared" / "cases" / "finetuning"
 
-Capture = pytest.CaptureFixture[str]
+
+def table(rows: list[dict[str, Any]], mark: str = ",") -> str:
+    return "\n".join([mark.join(rows[0]), *(mark.join(map(str, row.values())) for row in rows)]) + "\n"
 
 
-def write(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8")
-    return path
+def summary(report: Report) -> tuple[str, str]:
+    return report.kind, report.summary
+
+
+GOOD = ("dataset", "4 good rows, 0 bad")
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "kind"),
+    ("name", "text"),
     [
-        ("a.json", CRM.read_text(encoding="utf-8"), "catalogue"),
-        ("a.json", '{"tools": [{"tool_name": "go", "arguments": []}]}', "catalogue"),
-        (
-            "a.json",
-            '[{"tool_name": "go", "arguments": [{"argument_name": "query", "argument_type": "string"}]}]',
-            "catalogue",
-        ),
-        ("a.toml", "seed = 3\n", "recipe"),
-        ("a.json", "[]", "plan"),
-        ("a.json", str(PLAN), "plan"),
-        ("a.txt", '[{"tool_name": "who_am_i", "arguments": []}]', "plan"),
-        ("a.jsonl", '{"query": "Go", "plan": []}\n', "dataset"),
-        ("a.json", '[{"instruction": "Say hi", "input": "", "output": "hi"}]', "dataset"),
-        ("a.json", '[{"input": "", "instruction": "Say hi", "output": "hi"}]', "dataset"),
+        ("rows.csv", table(ROWS)),
+        ("rows.csv", table(ROWS, ";")),
+        ("rows.tsv", table([{key.title(): value for key, value in row.items()} for row in ROWS], "\t")),
+        ("rows.ndjson", "\n".join(map(json.dumps, ROWS))),
+        ("rows.json", json.dumps(ROWS)),
+        ("folder/rows.json", json.dumps(ROWS)),
+        ("folder/a.csv", table(ROWS)),
     ],
 )
-def test_check_recognises_the_kind_of_a_file(capsys: Capture, tmp_path: Path, name: str, text: str, kind: str) -> None:
-    file = write(tmp_path / name, text)
-    ran = here(capsys, "check", file, "--json")
-    report = json.loads(ran.out)
-    assert (ran.code, report["kind"], report["file"], report["problems"]) == (0, kind, str(file), [])
+def test_a_dataset_in_every_format(name: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    assert summary(check(path)) == GOOD
+    if path.parent != tmp_path:
+        assert summary(check(path.parent)) == GOOD
 
 
-def test_check_lists_bad_rows_with_file_line_and_reason(capsys: Capture, tmp_path: Path) -> None:
-    unknown = '{"query": "Fly", "plan": [{"tool_name": "fly", "arguments": []}]}'
-    file = write(tmp_path / "a.jsonl", f'{{"query": "Go", "plan": []}}\n{unknown}\n{{"query": \n')
-    ran = here(capsys, "check", file, "--catalogue", CRM)
-    assert ran.code == 1
-    lines = ran.out.splitlines()
-    assert lines[0].startswith(f"{file}:2: ")
-    assert "'fly'" in lines[0]
-    assert lines[1].startswith(f"{file}:3: ")
-    assert lines[-1] == f"{file}: dataset, 1 good rows, 2 bad"
-    report = json.loads(here(capsys, "check", file, "--catalogue", CRM, "--json").out)
-    assert [(problem["file"], problem["line"]) for problem in report["problems"]] == [(str(file), 2), (str(file), 3)]
+def test_a_table_that_is_not_text(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet").write_table(pyarrow.Table.from_pylist(ROWS), tmp_path / "rows.parquet")
+    assert summary(check(tmp_path / "rows.parquet")) == GOOD
+    (tmp_path / "rows.parquet").rename(tmp_path / "rows")
+    assert summary(check(tmp_path / "rows")) == GOOD
 
 
-def test_check_compares_a_plan_with_a_catalogue_only_if_one_is_given(capsys: Capture, tmp_path: Path) -> None:
-    file = write(tmp_path / "plan.json", '[{"tool_name": "fly", "arguments": []}]')
-    assert here(capsys, "check", file).code == 0
-    ran = here(capsys, "check", file, "--catalogue", CRM)
-    assert ran.code == 1
-    assert f"{file}: step 0: no tool is named 'fly'" in ran.out
+def test_what_is_not_used_is_named_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(json.dumps({**row, "text": "x", "score": n or None}) for n, row in enumerate(ROWS)))
+    report = check(path)
+    assert report.unused == {"text": 4, "score": 3}
+    assert str(report).splitlines() == [
+        f"{path}: not used: `text` (4), `score` (3)",
+        f"{path}: dataset, 4 good rows, 0 bad",
+    ]
 
 
-def test_check_gives_the_position_in_a_plan_that_is_not_json(capsys: Capture, tmp_path: Path) -> None:
-    text = str(PLAN).replace("}, {", "} {", 1)
-    ran = here(capsys, "check", write(tmp_path / "plan.txt", text))
-    assert ran.code == 1
-    assert f"character {text.index('} {') + 2}" in ran.out
+def test_other_names_of_columns(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([{"question": row["instruction"], "answer": row["output"]} for row in ROWS]))
+    with pytest.raises(DatasetError, match="the keys of its rows are: question, answer"):
+        check(path)
+    assert summary(check(path, columns={"instruction": "question", "output": "answer"})) == GOOD
+    with pytest.raises(DatasetError, match="no row has the column `context`"):
+        check(path, columns={"instruction": "question", "output": "answer", "input": "context"})
 
 
-@pytest.mark.parametrize("name", ["none.json", "none.jsonl", "none.toml"])
-def test_check_of_a_missing_file_is_one_error(capsys: Capture, tmp_path: Path, name: str) -> None:
-    ran = here(capsys, "check", tmp_path / name)
-    assert (ran.code, ran.out) == (1, "")
-    assert str(tmp_path / name) in ran.err
+@pytest.mark.parametrize("name", ["none.jsonl", "none.json", "none.toml", "none.csv", "none", "none/there.parquet"])
+def test_what_is_missing(name: str, tmp_path: Path) -> None:
+    with pytest.raises(PlatypusError) as caught:
+        check(tmp_path / name)
+    assert str(tmp_path / name) in caught.value.where
+    assert "No such file" in caught.value.what or "no such file" in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [
+        *(("check-of-tables/" + name, 20) for name in ("bigcell.csv", "caps.csv", "semicolon.csv", "nullcol.parquet")),
+        ("empty-outputs/null.jsonl", 15),
+        ("empty-outputs/rows.jsonl", 10),
+    ],
+)
+def test_the_cases_of_others(name: str, good: int) -> None:
+    if not CASES.is_dir():
+        pytest.skip("no cases here: ../shared/cases is not beside this checkout")
+    assert summary(check(CASES / name)) == ("dataset", f"{good} good rows, {20 - good} bad")

@@ -30,7 +30,7 @@ LONGER_PLAN = st.builds(
 EXAMPLE = st.builds(
     Example, SOME_TEXT, st.one_of(st.just(Plan()), CUSTOMER_PLAN, LONGER_PLAN), st.just(CRM.fingerprint), ORIGIN
 )
-INSTRUCTION = st.builds(Instruction, SOME_TEXT, TEXT, TEXT, ORIGIN)
+INSTRUCTION = st.builds(Instruction, SOME_TEXT, TEXT, SOME_TEXT, ORIGIN)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
@@ -158,21 +158,85 @@ def test_a_row_without_a_catalogue_gets_that_of_the_reader_if_there_is_one(tmp_p
     assert [row.catalogue for row in read_dataset(source, None).rows] == ["", "of another"]  # type: ignore[union-attr]
 
 
-def test_other_keys_are_allowed(tmp_path: Path) -> None:
-    source = written(tmp_path, lines({**GOOD, "clean": True, "issues": [1], "origin": "web"}))
-    assert read_dataset(source, CRM).rows[0].origin == {"source": source, "line": 1}
+def test_other_keys_are_allowed_and_counted_where_they_hold_something(tmp_path: Path) -> None:
+    rows = [
+        {**GOOD, "clean": True, "issues": [1], "origin": "web", "note": ""},
+        {**GOOD, "clean": False, "note": None},
+        {"query": "", "plan": [], "clean": 0},
+    ]
+    source = written(tmp_path, lines(*rows))
+    dataset = read_dataset(source, CRM)
+    assert dataset.rows[0].origin == {"source": source, "line": 1}
+    assert dataset.unused == {"clean": 3, "issues": 1, "origin": 1}
+    assert read_dataset(written(tmp_path, lines(GOOD, {**GOOD, "origin": {"source": "web"}})), CRM).unused == {}
+
+
+@pytest.mark.parametrize("output", ["", " \n", None])
+@pytest.mark.parametrize("key", ["instruction", "output"])
+def test_a_text_that_is_needed_is_not_empty(tmp_path: Path, key: str, output: str | None) -> None:
+    (rejected,) = read_dataset(written(tmp_path, lines(ALPACA, {**ALPACA, key: output})), None).rejected
+    assert (rejected.line, rejected.reason) == (2, f"`{key}` is empty")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({**ALPACA, "system": "Be brief."}, "`system` holds a system prompt"),
+        ({**ALPACA, "history": [["Hi", "Hello"]]}, "`history` holds earlier turns"),
+        ({**ALPACA, "images": ["moss.png"]}, "`images` holds pictures"),
+        ({**GOOD, "history": [["Hi", "Hello"]]}, "`history` holds earlier turns"),
+    ],
+)
+def test_a_row_is_not_used_without_what_belongs_to_it(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
+    empty = {key: type(value)() if key in ("system", "history", "images") else value for key, value in row.items()}
+    (rejected,) = read_dataset(written(tmp_path, lines(empty, row)), CRM).rejected
+    assert rejected.line == 2
+    assert reason in rejected.reason
+
+
+def test_a_number_is_text_only_for_the_lenient_reader(tmp_path: Path) -> None:
+    numbers = [{"instruction": 7, "input": 2.5, "output": 3}, {**ALPACA, "output": True}, {**ALPACA, "output": ["a"]}]
+    source = written(tmp_path, lines(ALPACA, *numbers))
+    assert [row.line for row in read_dataset(source, None).rejected] == [2, 3, 4]
+    dataset = read_dataset(source, None, lenient=True)
+    assert [(row.line, row.reason) for row in dataset.rejected] == [
+        (3, "`output` is bool, not text"),
+        (4, "`output` is list, not text"),
+    ]
+    assert dataset.rows[1] == Instruction("7", "2.5", "3", {"source": source, "line": 2})
+    assert dataset.repaired == (Repaired(source, 2, ("number as text (3)",)),)
+
+
+def test_rows_under_other_names(tmp_path: Path) -> None:
+    rows = [{"question": "Hi", "answer": "Hello", "id": 1}, {"instruction": "Go", "answer": "Gone"}]
+    source = written(tmp_path, lines(*rows))
+    dataset = read_dataset(source, None, columns={"instruction": "question", "output": "answer"})
+    assert [(row.instruction, row.output) for row in dataset.rows if isinstance(row, Instruction)] == [
+        ("Hi", "Hello"),
+        ("Go", "Gone"),
+    ]
+    assert dataset.unused == {"id": 1}
+    with pytest.raises(DatasetError, match="no row has the column `contxt`, which `columns` gives for `input`"):
+        read_dataset(source, None, columns={"instruction": "question", "output": "answer", "input": "contxt"})
+
+
+def test_rows_of_no_known_kind_say_which_keys_they_have(tmp_path: Path) -> None:
+    source = written(tmp_path, lines({"Question": "Hi", "context": "x"}, {"Question": "Hi", "response": "Hello"}))
+    with pytest.raises(DatasetError, match="the keys of its rows are: Question, context, response") as caught:
+        read_dataset(source, None)
+    assert 'columns = {instruction = "Question", output = "response"}' in caught.value.remedy
 
 
 def test_alpaca_rows(tmp_path: Path) -> None:
     rows = [
         ALPACA,
         {"instruction": "Add.", "input": "1 2", "output": "3", "text": "…"},
-        {"instruction": "x", "output": None},
+        {"instruction": "x", "input": None, "output": "y"},
     ]
     for source in (written(tmp_path, lines(*rows)), written(tmp_path, json.dumps(rows), "rows.json")):
         dataset = read_dataset(source, None)
         assert [(r.instruction, r.input, r.output) for r in dataset.rows if isinstance(r, Instruction)] == [
-            *(("Name a colour.", "", "Blue"), ("Add.", "1 2", "3"), ("x", "", ""))
+            *(("Name a colour.", "", "Blue"), ("Add.", "1 2", "3"), ("x", "", "y"))
         ]
     assert read_dataset(written(tmp_path, lines(ALPACA, GOOD)), CRM).rejected[0].reason == "has no `instruction`"
 
@@ -218,14 +282,14 @@ def test_a_missing_file_is_an_error(tmp_path: Path, name: str) -> None:
         read_dataset(str(tmp_path / name), CRM)
 
 
-def test_a_data_set_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_whose_name_could_be_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
     (tmp_path / "owner" / "name").mkdir(parents=True)
     written(tmp_path / "owner" / "name", lines(ALPACA, ALPACA), "train.jsonl")
     dataset = read_dataset("owner/name", None)
     assert dataset.lines == (1, 2)
-    assert dataset.rows[1] == Instruction("Name a colour.", "", "Blue", {"source": "owner/name", "line": 2})
+    place = {"source": "owner/name/train.jsonl", "line": 2}
+    assert dataset.rows[1] == Instruction("Name a colour.", "", "Blue", place)
 
 
 def test_a_data_set_that_cannot_be_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

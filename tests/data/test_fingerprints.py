@@ -1,5 +1,6 @@
 """Fingerprints of sources: of content, whatever it is called and wherever it lies."""
 
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -40,9 +41,11 @@ def test_a_folder_counts_by_its_files(tmp_path: Path) -> None:
 
 
 def test_a_set_on_the_hub_counts_by_its_revision(monkeypatch: pytest.MonkeyPatch) -> None:
-    present = SimpleNamespace(dataset_info=lambda name, timeout: SimpleNamespace(sha=f"{name}@1"))
+    present = SimpleNamespace(dataset_info=lambda name, revision, timeout: SimpleNamespace(sha=f"{name} {revision}"))
     monkeypatch.setattr(huggingface_hub, "HfApi", lambda: present)
-    assert source_fingerprint("owner/name") == "owner/name@1"
+    assert source_fingerprint("owner/name") == "owner/name main"
+    assert source_fingerprint("owner/name:subset@test#v1") == "owner/name v1"
+    assert source_fingerprint("hf://datasets/owner/name@test") == "owner/name main"
 
 
 def test_without_a_connection_the_revision_of_the_copy_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,3 +57,24 @@ def test_without_a_connection_the_revision_of_the_copy_counts(tmp_path: Path, mo
 
 def test_of_a_missing_file_nothing_is_known() -> None:
     assert source_fingerprint("no/such/rows.jsonl") is None
+
+
+def test_a_split_of_a_folder_counts_by_all_its_files(tmp_path: Path) -> None:
+    known = source_fingerprint(str(folder(tmp_path / "first", train_jsonl="1", test_jsonl="2")))
+    assert known == source_fingerprint(f"{tmp_path}/first@test") == source_fingerprint(f"{tmp_path}/first:x@y")
+
+
+def test_only_a_name_on_the_hub_is_asked_for_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    with caplog.at_level(logging.WARNING):
+        assert {source_fingerprint(name) for name in ("none", "none.jsonl", "here/none", "/none/x", "a/b.csv")} == {
+            None
+        }
+        assert not caplog.records
+        assert source_fingerprint("owner/there-is-none#v1") is None
+    assert [record.getMessage() for record in caplog.records] == [
+        "owner/there-is-none#v1: no such file or folder here; asking the hub for its revision"
+    ]

@@ -64,8 +64,8 @@ def test_only_the_ragged_lines_of_a_table_are_rejected(tmp_path: Path) -> None:
     dataset = read_dataset(str(path), None)
     assert dataset.lines == (2, 5)
     assert [(row.line, row.kind, row.reason) for row in dataset.rejected] == [
-        (3, "row", "has more or fewer cells than the header"),
-        (4, "row", "has more or fewer cells than the header"),
+        (3, "row", "has more or fewer cells than the header: 1, not 2"),
+        (4, "row", "has more or fewer cells than the header: 3, not 2"),
     ]
 
 
@@ -104,6 +104,13 @@ def test_a_list_that_is_nearly_json_is_repaired_only_by_the_lenient_reader(tmp_p
         ("rows.parquet", b"", "is not Parquet"),
         ("rows.json", b"[1", "is not JSON"),
         ("rows.jsonl", b"\n", "is empty"),
+        ("rows.csv", b"query,plan,query\na,b,c\n", "two columns named `query`"),
+        ("rows.json", b'{\n"version": 1,\n"data": []\n}', r"is one JSON object \(its keys: version, data\)"),
+        ("rows.jsonl", b"PK\x03\x04abc", "is a zip archive"),
+        ("rows.jsonl.zst", b"\x28\xb5\x2f\xfdabc", "is compressed by zstd"),
+        ("rows.jsonl.gz", b"\x1f\x8b\x08\x00abc", "cannot be read"),
+        ("rows.jsonl.xz", b"\xfd7zXZ\x00abc", "cannot be read"),
+        ("rows.feather", b"ARROW1abc", "is not Arrow"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_why(name: str, content: bytes, message: str, tmp_path: Path) -> None:
@@ -127,3 +134,36 @@ def test_parquet_needs_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(DatasetError, match="needs the package `pyarrow`"):
         read(path)
+
+
+@pytest.mark.parametrize("module", ["gzip", "bz2", "lzma"])
+@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".csv", ".parquet"])
+def test_a_compressed_file_is_unpacked_whatever_its_name(module: str, suffix: str, tmp_path: Path) -> None:
+    plain = write(tmp_path / f"rows{suffix}", ROWS)
+    packed = tmp_path / f"packed{suffix}"
+    packed.write_bytes(__import__(module).compress(plain.read_bytes()))
+    assert [entry.data for entry in read(packed)] == ROWS
+
+
+def test_tables_are_recognised_by_what_they_hold(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.parquet", ROWS)
+    assert [entry.data for entry in read(path.rename(tmp_path / "rows"))] == ROWS
+    table = pytest.importorskip("pyarrow").Table.from_pylist(ROWS)
+    feather = pytest.importorskip("pyarrow.feather")
+    feather.write_feather(table, str(tmp_path / "rows.feather"))
+    assert [entry.data for entry in read(tmp_path / "rows.feather")] == ROWS
+
+
+def test_values_of_json_stay_as_they_are(tmp_path: Path) -> None:
+    """`datasets` settles a type for each column by the first rows and the first file, and changes what does not fit."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    first = {"query": "2024-05-01", "plan": json.dumps(PLAN), "value": "text", "number": 1}
+    late = {"query": "2024-05-02T10:00:00Z", "plan": PLAN, "value": ["a", 1, None], "number": 1.5}
+    write(folder / "a.jsonl", [first] * 3)
+    (folder / "b.json").write_text(json.dumps([late, {**late, "value": 7, "number": "007"}]), encoding="utf-8")
+    assert [entry.data for entry in read(folder)] == [first] * 3 + [late, {**late, "value": 7, "number": "007"}]
+    assert [(entry.file, entry.line) for entry in read(folder)][2:4] == [
+        (str(folder / "a.jsonl"), 3),
+        (str(folder / "b.json"), 1),
+    ]

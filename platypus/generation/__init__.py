@@ -1,4 +1,4 @@
-"""Examples from a catalogue alone: `examples(catalogue, settings, seed=…)`.
+"""Examples from a catalogue alone: `generate_examples(catalogue, settings, seed=…)`.
 
 Plans are sampled from the catalogue, then written as English requests. Knows no particular catalogue: all words come
 from the catalogue's own names and descriptions and from a general grammar. Uses no model, except a teacher behind an

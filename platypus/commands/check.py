@@ -89,16 +89,17 @@ def _check_of(file: Path) -> Callable[[Path, Catalogue | None], Report]:
         return _check_rows
     if "argument_value" in keys or (PLAN_KEYS.issuperset(keys) and text.lstrip().startswith("[")):
         return _check_plan
-    return _check_rows if _is_list_of_others(text) else _check_catalogue
+    return _check_rows if _is_no_catalogue(text) else _check_catalogue
 
 
-def _is_list_of_others(text: str) -> bool:
-    """Whether it is a JSON list of objects that are no tools."""
+def _is_no_catalogue(text: str) -> bool:
+    """Whether it is JSON, but neither tools nor a list of them."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return isinstance(data, list) and all(isinstance(one, dict) and not TOOL_KEYS & one.keys() for one in data)
+    entries = data if isinstance(data, list) else [data]
+    return all(isinstance(entry, dict) and not {"tools", *TOOL_KEYS} & entry.keys() for entry in entries)
 
 
 def _read(file: Path) -> str:

@@ -67,15 +67,15 @@ def parse_columns(texts: Iterable[str]) -> dict[str, str]:
     return columns
 
 
-def check_found(columns: Columns, found: Iterable[str], *, where: str) -> None:
-    """Raise DatasetError for a column that no row has."""
+def check_found(columns: Columns, found: Iterable[str], *, where: str, keys: Iterable[str] = ()) -> None:
+    """Raise DatasetError for a column that no row has. `keys` are those of the rows, for the remedy."""
     missing = sorted({*columns.values()} - {*found})
     if missing:
         name = next(name for name, own in columns.items() if own == missing[0])
         raise DatasetError(
             f"no row has the column `{missing[0]}`, which `columns` gives for `{name}`",
             where=where,
-            remedy="Correct its name under `columns`, or take it out.",
+            remedy="Correct its name, or take it out." + (f" The rows have: {_listed(keys)}." if keys else ""),
         )
 
 
@@ -125,7 +125,6 @@ def numbers_as_text(row: Mapping[str, Any]) -> Mapping[str, Any]:
 def unknown_keys(rows: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
     """For rows of no known kind: which keys they have, and what to do."""
     keys = [*dict.fromkeys(str(key) for row in rows for key in row)]
-    listed = ", ".join(keys[:SHOWN]) + (", …" if len(keys) > SHOWN else "")
     lowered = {key.strip().casefold(): key for key in keys}
     best: dict[str, str] = {}
     for needed, _ in KINDS:
@@ -137,7 +136,12 @@ def unknown_keys(rows: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
         'A row is {"query": …, "plan": [...]} or {"instruction": …, "input": …, "output": …}, one a line. '
         f"Other names are given under [refine]: columns = {{{named}}}."
     )
-    return f"holds no rows of a known kind; the keys of its rows are: {listed}", remedy
+    return f"holds no rows of a known kind; the keys of its rows are: {_listed(keys)}", remedy
+
+
+def _listed(keys: Iterable[str]) -> str:
+    names = [*keys]
+    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
 
 
 def _guess(needed: Iterable[str], lowered: Mapping[str, str]) -> dict[str, str]:

@@ -189,16 +189,19 @@ def is_alpaca(
     first = 0
     for entry in (decode_row(entry, lenient=lenient) for entry in raw_rows):
         first = first or entry.line
-        keys = entry.data
+        row = entry.data
         entry = _prepared(entry, None, columns or {}, lenient)
         if isinstance(entry.data, Mapping):
             if entry.data.keys() >= {"query", "plan"}:
                 return False
             if entry.data.keys() >= {"instruction", "output"}:
                 return True
-            unknown += [keys] * (len(unknown) < LOOKED_AT)
+            unknown += [row] * (len(unknown) < LOOKED_AT)
         elif isinstance(entry.data, Malformed):
             faults.append(entry.data.reason)
+    if unknown and columns:
+        keys = dict.fromkeys(str(key) for row in unknown for key in row)
+        check_found(columns, keys, where=source, keys=keys)
     what, remedy = unknown_keys(unknown)
     raise DatasetError(
         faults[0] if faults and not unknown else what if unknown else "holds no rows: a row is a JSON object",

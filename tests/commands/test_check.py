@@ -75,6 +75,17 @@ def test_other_names_of_columns(tmp_path: Path) -> None:
         check(path, columns={"instruction": "question", "output": "answer", "input": "context"})
 
 
+def test_a_column_that_is_misspelt_and_rows_in_an_object(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([{"question": "a", "answer": "b"}]))
+    with pytest.raises(DatasetError, match="no row has the column `anser`") as caught:
+        check(path, columns={"instruction": "question", "output": "anser"})
+    assert caught.value.remedy == "Correct its name, or take it out. The rows have: question, answer."
+    path.write_text(json.dumps({"version": 1, "data": ROWS}, indent=1))
+    with pytest.raises(DatasetError, match=r"is one JSON object \(its keys: version, data\)"):
+        check(path)
+
+
 @pytest.mark.parametrize("name", ["none.jsonl", "none.json", "none.toml", "none.csv", "none", "none/there.parquet"])
 def test_what_is_missing(name: str, tmp_path: Path) -> None:
     with pytest.raises(PlatypusError) as caught:

@@ -46,6 +46,7 @@ def test_a_set_on_the_hub_counts_by_its_revision(monkeypatch: pytest.MonkeyPatch
     assert source_fingerprint("owner/name") == "owner/name main"
     assert source_fingerprint("owner/name:subset@test#v1") == "owner/name v1"
     assert source_fingerprint("hf://datasets/owner/name@test") == "owner/name main"
+    assert source_fingerprint(str(Path("hf://datasets/owner/name"))) == "owner/name main"
 
 
 def test_without_a_connection_the_revision_of_the_copy_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ Does not know plans, prompts or models.
     schema.py           the JSON-Schema subset: check, inline, parts, what fits what
     tools.py            Argument, Tool, Catalogue
     argument_lists.py   the original task's lists → MCP definitions
+    foreign_types.py    tools of public data sets: Python's type names, arguments listed by name → JSON Schema
     reading.py          a catalogue file → Catalogue; recognises its format
     words.py            words of identifiers, and forms of English words
     dataflow.py         which outputs are sensible for which arguments

@@ -47,11 +47,13 @@ def chat(run: Run, *, catalogue: Catalogue | None = None) -> None:
 def plan(run: Run, request: str, *, catalogue: Catalogue | None = None, as_json: bool = False) -> bool:
     """Answer one request with a plan, as `chat` does. Returns whether there is a plan that the planner is sure of.
 
-    Raises RunError when the run has no catalogue.
+    Raises RunError when neither the run has a catalogue nor another is given.
     """
-    if run.catalogue is None:
+    if run.catalogue is None and catalogue is None:
         raise RunError(
-            "the run has no catalogue to plan with", where=str(run.path), remedy=f"Ask it: platypus chat {run.path}"
+            "the run has no catalogue to plan with",
+            where=str(run.path),
+            remedy=f"Give one: --catalogue FILE; or ask it for text: platypus chat {run.path}",
         )
     planner = open_planner(run, catalogue=catalogue)
     return _ask_once(planner, request, f"answered by {planner.loaded.source}", recipe=run.recipe, as_json=as_json)

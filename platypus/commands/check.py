@@ -7,6 +7,7 @@ with a mistake raises its error; bad rows and bad plans are listed.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 from platypus.catalogue.reading import read_catalogue
 from platypus.catalogue.tools import Catalogue
 from platypus.data.columns import Columns
-from platypus.data.dataset import read_dataset
+from platypus.data.dataset import Dataset, read_dataset
 from platypus.data.sources import holds_rows
 from platypus.errors import PlatypusError
 from platypus.files import read_text
@@ -131,5 +132,14 @@ def _check_rows(file: Path, catalogue: Catalogue | None) -> Report:
 def _check_dataset(file: Path, catalogue: Catalogue | None, columns: Columns) -> Report:
     dataset = read_dataset(str(file), catalogue, columns=columns)
     problems = tuple(FileProblem(bad.file, bad.line, bad.reason) for bad in dataset.rejected)
-    summary = f"{len(dataset.rows)} good rows, {len(problems)} bad"
+    summary = f"{len(dataset.rows)} good rows, {len(problems)} bad{_conversions(dataset)}"
     return Report(str(file), "dataset", summary, problems, dataset.unused)
+
+
+def _conversions(dataset: Dataset) -> str:
+    """Which foreign formats the good rows had, and what of them was left out or changed, with counts."""
+    formats = Counter(row.origin["format"] for row in dataset.rows if "format" in row.origin)
+    notes = Counter(note.rpartition(" (")[0] for row in dataset.repaired for note in row.repairs)
+    read = ", ".join(f"{count} as {name}" for name, count in formats.items())
+    changed = ", ".join(f"{note} ({count})" for note, count in notes.items())
+    return (f"; read {read}" if read else "") + (f"; {changed}" if changed else "")

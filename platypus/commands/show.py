@@ -34,7 +34,11 @@ class Overview:
 
     def _lines(self) -> Iterator[str]:
         tools = self.run.catalogue
-        catalogue = "none, plain instruction data" if tools is None else f"{len(tools)} tools ({tools.fingerprint})"
+        catalogue = (
+            "none (instructions, or rows with their own tools)"
+            if tools is None
+            else f"{len(tools)} tools ({tools.fingerprint})"
+        )
         yield f"{self.run.path}: base {self.run.recipe.base}, seed {self.run.recipe.seed}, catalogue {catalogue}"
         for name, record in self.stages.items():
             if record is None:

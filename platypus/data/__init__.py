@@ -8,6 +8,8 @@ Does not compare rows with one another: that is done in `platypus.refinement`.
     tables.py           rows of CSV and Arrow; null members that Arrow adds
     sources.py          raw rows of a source, whatever its format
     columns.py          other names of keys, and what is not used
+    formats/            rows of public data sets → canonical rows
+    row_tools.py        the tools that a row brings
     dataset.py          Example, Instruction, Rejected, Dataset: rows in and out
     signatures.py       a row's request template and plan skeleton
 """

@@ -18,7 +18,7 @@ KINDS = (  # the keys that make a row one of this kind, and those that are used
     (frozenset({"instruction", "output"}), frozenset({"instruction", "input", "output", "origin"})),
 )
 FOREIGN = {"messages", "conversations", "conversation", "answers", "functions", "system", "history"}
-FOREIGN |= {"prompt", "completion", "chat", "id"}
+FOREIGN |= {"prompt", "completion", "chat", "sample", "id"}
 KNOWN = frozenset(FOREIGN.union(*(used for _, used in KINDS)))
 COMPANIONS = {  # keys without which a row says something else
     "system": "a system prompt",

@@ -1,8 +1,10 @@
 """Example, Instruction, Rejected, Dataset: rows in and out of files, each with its origin.
 
 A file's rows are either planner examples, `{"query": …, "plan": [...]}`, or Alpaca rows, `{"instruction": …,
-"input": …, "output": …}`; other keys are counted. Reading is strict and drops nothing: what is not a row becomes
-`Rejected`, with file, line and reason. Rows are not compared with one another: that is done in `platypus.refinement`.
+"input": …, "output": …}`; other keys are counted. An example may bring its own `tools`, for which its plan is then
+checked. Rows of public formats are converted first (`platypus.data.formats`). Reading is strict and drops nothing: what
+is not a row becomes `Rejected`, with file, line and reason. Rows are not compared with one another: that is done in
+`platypus.refinement`.
 """
 
 import json
@@ -22,9 +24,12 @@ from platypus.data.columns import (
     unknown_keys,
     unused,
 )
+from platypus.data.formats.conversion import Format
+from platypus.data.formats.formats import converted, format_of
+from platypus.data.row_tools import tools_of
 from platypus.data.sources import RawLine, RawRow, decode_row, read_raw_rows
 from platypus.data.tables import Padded, without_padding
-from platypus.errors import DatasetError
+from platypus.errors import CatalogueError, DatasetError
 from platypus.plan.plan import Malformed, Plan, parse_plan, plan_from_json
 from platypus.plan.repair import mend_plan
 
@@ -34,12 +39,16 @@ PARAPHRASED = "teacher:paraphrase"  # `source` in the origin of a paraphrase; it
 
 @dataclass(frozen=True)
 class Example:
-    """A request and its plan. `catalogue` is the catalogue's fingerprint ("" if unknown), `origin` the row's source."""
+    """A request and its plan. `catalogue` is the catalogue's fingerprint ("" if unknown), `origin` the row's source.
+
+    `tools` are the row's own, where it brings some that are not those of the run; the plan is then made for them.
+    """
 
     query: str
     plan: Plan
     catalogue: str
     origin: Mapping[str, Any]
+    tools: Catalogue | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The row as it is written to files."""
@@ -47,8 +56,13 @@ class Example:
             "query": self.query,
             "plan": self.plan.to_json(),
             "catalogue": self.catalogue,
+            **({"tools": self.tools.to_json()} if self.tools else {}),
             "origin": dict(self.origin),
         }
+
+    def known_tools(self, catalogue: Catalogue | None) -> Catalogue | None:
+        """The tools that the plan is made for: the row's own, else those of this catalogue."""
+        return self.tools or catalogue
 
 
 @dataclass(frozen=True)
@@ -145,11 +159,11 @@ def parse_rows(
     source: str,
     catalogue: Catalogue | None,
     *,
-    alpaca: bool,
+    alpaca: bool | None,
     lenient: bool = False,
     columns: Columns | None = None,
 ) -> Dataset:
-    """Some of a source's raw rows as rows of one kind: Alpaca rows or examples."""
+    """Some of a source's raw rows as rows of one kind: Alpaca rows or examples; None: each of its own kind."""
     rows: list[Row] = []
     places: list[tuple[str, int]] = []
     rejected: list[Rejected] = []
@@ -161,11 +175,13 @@ def parse_rows(
         if columns and isinstance(entry.data, Mapping):
             found.update(name for name in columns.values() if name in entry.data)
         entry = _prepared(entry, catalogue, columns, lenient)
-        others.update(unused(entry.data) if isinstance(entry.data, Mapping) else ())
+        foreign = format_of(entry.data)
+        used = foreign.keys if foreign else None
+        others.update(unused(entry.data, used=used) if isinstance(entry.data, Mapping) else ())
         file = entry.file or source
         place = {"source": file, "line": entry.line}
         try:
-            result = _instruction(entry, place) if alpaca else _example(entry, place, catalogue, lenient)
+            result = _row(entry, place, catalogue, alpaca, lenient, foreign)
         except _Unusable as fault:
             rejected.append(Rejected(file, entry.line, fault.reason, entry.raw, fault.kind, fault.evidence))
             continue
@@ -179,10 +195,11 @@ def parse_rows(
 
 def is_alpaca(
     raw_rows: Iterable[RawLine | RawRow], source: str, *, lenient: bool = False, columns: Columns | None = None
-) -> bool:
+) -> bool | None:
     """Whether the first row of a known kind is an Alpaca row; all rows of a source must be of the same kind.
 
-    Raises DatasetError if no row is of a known kind.
+    None if it is of a foreign format: each row is then of the kind that it is converted to. Raises DatasetError if no
+    row is of a known kind.
     """
     faults: list[str] = []
     unknown: list[Mapping[str, Any]] = []
@@ -192,6 +209,8 @@ def is_alpaca(
         row = entry.data
         entry = _prepared(entry, None, columns or {}, lenient)
         if isinstance(entry.data, Mapping):
+            if format_of(entry.data):
+                return None
             if entry.data.keys() >= {"query", "plan"}:
                 return False
             if entry.data.keys() >= {"instruction", "output"}:
@@ -252,9 +271,49 @@ class _Unusable(Exception):
         self.evidence = evidence
 
 
+def _row(
+    entry: RawRow,
+    place: Mapping[str, Any],
+    catalogue: Catalogue | None,
+    alpaca: bool | None,
+    lenient: bool,
+    foreign: Format | None,
+) -> _Result:
+    """The row, converted first if it is of a foreign format, which its origin then names."""
+    if foreign:
+        entry = _canonical(entry, foreign)
+        place = {**place, "format": foreign.name}
+        if "messages" in entry.data:
+            raise _Unusable(f"read as {foreign.name}: a dialogue in text, which no training takes yet", kind="conversion")
+    if foreign or alpaca is None:
+        alpaca = isinstance(entry.data, Mapping) and "instruction" in entry.data
+    try:
+        return _instruction(entry, place) if alpaca else _example(entry, place, catalogue, lenient)
+    except _Unusable as fault:
+        if not foreign:
+            raise
+        raise _Unusable(f"read as {foreign.name}: {fault.reason}", kind=fault.kind, evidence=fault.evidence) from fault
+
+
+def _canonical(entry: RawRow, foreign: Format) -> RawRow:
+    """The row in a canonical form; what was left out of it is named among its repairs."""
+    if lost := lost_companion({key: value for key, value in entry.data.items() if key not in foreign.keys}):
+        raise _Unusable(f"{foreign.name}: {lost}", kind="conversion")
+    try:
+        made = converted(entry.data, foreign)
+    except DatasetError as error:
+        raise _Unusable(error.what, kind="conversion") from error
+    return entry._replace(data=made.row, repairs=entry.repairs + made.notes)
+
+
 def _example(entry: RawRow, place: Mapping[str, Any], catalogue: Catalogue | None, lenient: bool) -> _Result:
     data = _fields(entry, "query", "plan")
     query = _text(data, "query", needed=True)
+    try:
+        own = tools_of(data, catalogue)
+    except CatalogueError as error:
+        raise _Unusable(f"{error.where}: {error.what}", kind="tools") from error
+    catalogue = own or catalogue
     fingerprint = catalogue.fingerprint if catalogue else ""
     row_catalogue = _text(data, "catalogue") or fingerprint
     if catalogue and row_catalogue != fingerprint:
@@ -267,7 +326,7 @@ def _example(entry: RawRow, place: Mapping[str, Any], catalogue: Catalogue | Non
             plan, repairs = plan_from_json(repaired.data, catalogue), repairs + repaired.repairs
     if isinstance(plan, Malformed):
         raise _Unusable(plan.reason, kind=plan.problems[0].kind, evidence=tuple(map(str, plan.problems)))
-    return _Result(Example(query, plan, row_catalogue, _origin(data, place)), repairs)
+    return _Result(Example(query, plan, row_catalogue, _origin(data, place), own), repairs)
 
 
 def _instruction(entry: RawRow, place: Mapping[str, Any]) -> _Result:

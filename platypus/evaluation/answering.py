@@ -1,10 +1,15 @@
 """Has a planner answer test rows, and scores the answers."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from typing import Any
 
+from rich.console import Console
+
+from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, Instruction, Row
+from platypus.errors import CatalogueError
 from platypus.evaluation.metrics import Score, TextScore, score, score_text
 from platypus.inference.planner import Planner
 from platypus.plan.plan import Malformed, Plan
@@ -37,37 +42,71 @@ class ScoredRow:
 
 
 def answer_rows(planner: Planner, rows: Sequence[Row], settings: EvaluateSettings, variant: str) -> list[ScoredRow]:
-    """The answered and scored rows, in the order of `rows`.
+    """The answered and scored rows, in the order of `rows`. Rows that bring their own tools are answered with these.
 
-    Rows with long gold answers are answered first, so that the answers of a batch have similar lengths.
+    Rows with the same tools stand together. Of these, rows with long gold answers are answered first, so that the
+    answers of a batch have similar lengths.
     """
     prompt = planner.prompt
-    order = sorted(range(len(rows)), key=lambda i: (not _is_planned(rows[i], prompt), -len(prompt.answer(rows[i]))))
+    catalogues: dict[Catalogue | None, int] = {}
+    places = [catalogues.setdefault(_tools(row, prompt), len(catalogues)) for row in rows]
+
+    def place(i: int) -> tuple[bool, int, int]:
+        return _tools(rows[i], prompt) is None, places[i], -len(prompt.answer(rows[i]))
+
+    order = sorted(range(len(rows)), key=place)
     answered = _answered(planner, [rows[i] for i in order], settings)
     watched = track(answered, f"evaluate ({variant})", total=len(rows))
     marked = dict(zip(order, watched, strict=True))
     return [marked[i] for i in range(len(rows))]
 
 
-def _is_planned(row: Row, prompt: Prompt) -> bool:
-    return isinstance(row, Example) and prompt.catalogue is not None
+def _tools(row: Row, prompt: Prompt) -> Catalogue | None:
+    """The tools that a row's answer plans with; None if its answer is text."""
+    return row.known_tools(prompt.catalogue) if isinstance(row, Example) else None
 
 
 def _answered(planner: Planner, rows: Sequence[Row], settings: EvaluateSettings) -> Iterator[ScoredRow]:
-    """Answers and scores the rows: first those that ask for a plan, then those that ask for text."""
+    """Answers and scores the rows: plans, one catalogue after the other, then texts."""
     prompt, size, length = planner.prompt, settings.batch_size, settings.max_new_tokens
-    if prompt.catalogue is not None:
-        examples = [row for row in rows if isinstance(row, Example)]
-        answers = planner.plan([row.query for row in examples], batch_size=size, max_new_tokens=length)
-        for row, answer in zip(examples, answers, strict=True):
-            scored = score(answer.plan, row.plan, prompt.catalogue)
-            probability = answer.probability if answer.finished or answer.probability is None else 0.0
-            yield ScoredRow(row, answer.text, answer.plan, answer.tokens, scored, not answer.finished, probability)
-    text_rows = [row for row in rows if not _is_planned(row, prompt)]
+    text_rows: list[Row] = []
+    for tools, some in groupby(rows, key=lambda row: _tools(row, prompt)):
+        if tools is None:
+            text_rows += some
+        else:
+            examples = [row for row in some if isinstance(row, Example)]
+            yield from _planned(_with_tools(planner, tools), tools, examples, settings)
     completions = planner.respond(text_rows, batch_size=size, max_new_tokens=length)
     for text_row, completion in zip(text_rows, completions, strict=True):
         scored_text = score_text(completion.text, prompt.answer(text_row))
         yield ScoredRow(text_row, completion.text, None, completion.tokens, scored_text, not completion.finished)
+
+
+def _planned(
+    planner: Planner, tools: Catalogue, rows: Sequence[Example], settings: EvaluateSettings
+) -> Iterator[ScoredRow]:
+    requests = [row.query for row in rows]
+    answers = planner.plan(requests, batch_size=settings.batch_size, max_new_tokens=settings.max_new_tokens)
+    for row, answer in zip(rows, answers, strict=True):
+        scored = score(answer.plan, row.plan, tools)
+        probability = answer.probability if answer.finished or answer.probability is None else 0.0
+        yield ScoredRow(row, answer.text, answer.plan, answer.tokens, scored, not answer.finished, probability)
+
+
+def _with_tools(planner: Planner, tools: Catalogue) -> Planner:
+    """The planner for these tools. Tools that no grammar can hold to are planned with freely, and it is said."""
+    if tools is planner.prompt.catalogue:
+        return planner
+    other, most = planner.with_tools(tools), planner.settings.max_tools
+    if other.settings.decoding == "free" or (most is not None and len(tools) > most):
+        return other
+    try:
+        assert other.decoder
+        return other
+    except CatalogueError as error:
+        said = f"{error.where}: {error.what}; rows with these tools are answered without a grammar"
+        Console(stderr=True).print(said, style="yellow", markup=False)
+        return replace(other, settings=other.settings.model_copy(update={"decoding": "free"}))
 
 
 def request_and_gold(row: Row) -> dict[str, Any]:

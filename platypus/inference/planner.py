@@ -61,13 +61,23 @@ class Answer:
 
 @dataclass(frozen=True)
 class Planner:
-    """A model and its prompt. `folder`, if not None, is where keys and values of the prompt's prefix are stored."""
+    """A model and its prompt. `folder`, if not None, is where keys and values of the prompt's prefix are stored.
+
+    `vocabulary` is that of the tokenizer, if it is known already: making one takes seconds.
+    """
 
     loaded: "Loaded"
     prompt: Prompt
     settings: DecodeSettings = field(default_factory=DecodeSettings)
     folder: Path | None = None
     calibration: Calibration = field(default_factory=Calibration)
+    vocabulary: Vocabulary | None = None
+
+    def with_tools(self, catalogue: Catalogue) -> "Planner":
+        """The same model with other tools, for rows that bring their own; nothing of them is kept on the disk."""
+        prompt = replace(self.prompt, catalogue=catalogue)
+        vocabulary = None if self.settings.decoding == "free" else self._vocabulary
+        return replace(self, prompt=prompt, folder=None, vocabulary=vocabulary)
 
     def plan(self, requests: Sequence[str], *, batch_size: int = 16, max_new_tokens: int = 512) -> Iterator[Answer]:
         """The answer to each request, in order. Raises PromptError for a request that leaves no room for an answer."""
@@ -117,7 +127,7 @@ class Planner:
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
-        return Vocabulary(self.loaded.tokenizer, size=self.loaded.vocabulary)
+        return self.vocabulary or Vocabulary(self.loaded.tokenizer, size=self.loaded.vocabulary)
 
     @property
     def _catalogue(self) -> Catalogue:

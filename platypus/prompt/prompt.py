@@ -6,7 +6,7 @@ text. Prompt and answer are encoded separately and then joined, so that no token
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -44,6 +44,7 @@ class EncodedExample:
     ids: tuple[int, ...]
     prompt_length: int
     name: str
+    catalogue: str = ""  # the fingerprint of the tools that the row brings
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -93,6 +94,11 @@ class Prompt:
         """The prompt with these options; `cutoff` replaces theirs."""
         return cls(tokenizer, catalogue, options.notation, cutoff or options.cutoff, options.markers)
 
+    def for_row(self, row: Row) -> "Prompt":
+        """This prompt with the tools that the row brings, if it brings some."""
+        own = row.tools if isinstance(row, Example) else None
+        return self if own is None else replace(self, catalogue=own)
+
     def text(self, query: str) -> str:
         """The prompt of a request."""
         return self.request_text(query).join(self.frame)
@@ -104,7 +110,7 @@ class Prompt:
     def row_text(self, row: Row) -> str:
         """The prompt of a row, without its answer."""
         if isinstance(row, Example):
-            return self.text(row.query)
+            return self.for_row(row).text(row.query)
         template = WITH_INPUT if row.input else WITHOUT_INPUT
         return template.format(instruction=row.instruction, input=row.input)
 
@@ -117,9 +123,10 @@ class Prompt:
         """The answer to learn: the plan with its arguments in catalogue order, or the row's output."""
         if isinstance(row, Instruction):
             return row.output
-        plan = row.plan.ordered(self.catalogue) if self.catalogue else row.plan
-        if self.markers and self.catalogue:
-            plan = plan_with_markers(plan, self.catalogue, row.query)
+        catalogue = row.known_tools(self.catalogue)
+        plan = row.plan.ordered(catalogue) if catalogue else row.plan
+        if self.markers and catalogue:
+            plan = plan_with_markers(plan, catalogue, row.query)
         return print_plan(plan, self.notation)
 
     def ids(self, query: str) -> list[int]:
@@ -168,7 +175,8 @@ class Prompt:
     def _encode(self, row: Row) -> EncodedExample:
         prompt = self._prompt_ids(self.row_text(row))
         answer = [*self._plain_ids(self.answer(row)), *_present(self.tokenizer.eos_token_id)]
-        return EncodedExample((*prompt, *answer), len(prompt), name_of(row))
+        own = row.tools.fingerprint if isinstance(row, Example) and row.tools else ""
+        return EncodedExample((*prompt, *answer), len(prompt), name_of(row), catalogue=own)
 
     def _prompt_ids(self, text: str) -> list[int]:
         return [*_present(self.tokenizer.bos_token_id), *self._plain_ids(text)]

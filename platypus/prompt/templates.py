@@ -5,6 +5,7 @@ The template is Stanford Alpaca's (`PROMPT_DICT` in github.com/tatsu-lab/stanfor
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from platypus.catalogue.tools import Catalogue
@@ -54,8 +55,12 @@ def shared_frame(notation: Notation, *, markers: bool = False) -> tuple[str, str
     return f"{begin}{rules}\n\nTools:\n", between, after
 
 
+@lru_cache(maxsize=64)
 def frame(catalogue: Catalogue | None, notation: Notation, *, markers: bool = False) -> Frame:
-    """The text around a request: rules and tools before it; without a catalogue, the request is the instruction."""
+    """The text around a request: rules and tools before it; without a catalogue, the request is the instruction.
+
+    Cached, because rows that bring the same tools often stand together.
+    """
     if catalogue is None:
         return Frame(*WITHOUT_INPUT.split("{instruction}"))
     before, between, after = shared_frame(notation, markers=markers)

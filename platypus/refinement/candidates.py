@@ -34,7 +34,9 @@ class Candidate:
     """One row. `template` and `answer` are hashes; `steps` is -1 and `tools` empty if the answer is text.
 
     `original` is the line of the original of a teacher's paraphrase, in the same file; otherwise the row's own line.
-    `input_at` is where in `question` the input begins, behind its instruction; 0 if the two are not apart.
+    `input_at` is where in `question` the input begins, behind its instruction; 0 if the two are not apart. `catalogue`
+    is the fingerprint of the tools that the row brings, "" if it brings none: rows with other tools neither repeat nor
+    contradict each other.
     """
 
     file: str
@@ -50,6 +52,7 @@ class Candidate:
     grounded: float
     findings: tuple[Doubt, ...]
     input_at: int = 0
+    catalogue: str = ""
 
     @property
     def place(self) -> str:
@@ -127,7 +130,7 @@ class Batch:
     """Some rows of one source, all of the same kind."""
 
     source: str
-    alpaca: bool
+    alpaca: bool | None
     entries: Sequence[RawLine | RawRow]
 
 
@@ -185,9 +188,10 @@ def check_batch(batch: Batch, reading: ReadingOptions) -> Candidates:
 
 
 def _candidate(row: Row, file: str, line: int, reading: ReadingOptions) -> Candidate:
-    if isinstance(row, Example) and reading.catalogue is not None:
-        row = replace(row, plan=row.plan.ordered(reading.catalogue))
-    checked = check_row(row, reading.catalogue, reading.bounds)
+    tools = row.known_tools(reading.catalogue) if isinstance(row, Example) else None
+    if isinstance(row, Example) and tools is not None:
+        row = replace(row, plan=row.plan.ordered(tools))
+    checked = check_row(row, tools, reading.bounds)
     return Candidate(
         file=file,
         line=line,
@@ -195,13 +199,14 @@ def _candidate(row: Row, file: str, line: int, reading: ReadingOptions) -> Candi
         row=json.dumps(row.to_json(), ensure_ascii=False, default=str).encode("utf-8", "backslashreplace"),
         question=one_line_request(row),
         template=_hashed(request_template(row)),
-        answer=_answer(row, reading.catalogue),
+        answer=_answer(row, tools),
         skeleton=plan_skeleton(row.plan) if isinstance(row, Example) else "",
         tools=tuple({sys.intern(step.tool): None for step in row.plan}) if isinstance(row, Example) else (),
         steps=len(row.plan) if isinstance(row, Example) else -1,
         grounded=checked.grounded,
         findings=checked.findings,
         input_at=len(one_line(request_parts(row)[0])),
+        catalogue=sys.intern(row.tools.fingerprint) if isinstance(row, Example) and row.tools else "",
     )
 
 
@@ -213,7 +218,8 @@ def _original(row: Row, line: int) -> int:
 def _answer(row: Row, catalogue: Catalogue | None) -> int:
     """A hash that is equal for equal answers."""
     if isinstance(row, Example):
-        return _hashed(f"plan {fingerprint(row.plan, catalogue) if catalogue else row.plan}")
+        own = f"{row.tools.fingerprint} " if row.tools else ""
+        return _hashed(f"plan {own}{fingerprint(row.plan, catalogue) if catalogue else row.plan}")
     return _hashed(f"text {row.output}")
 
 

@@ -41,12 +41,13 @@ def quality(candidate: Candidate) -> tuple[int, float]:
 def without_repetitions(candidates: Sequence[Candidate]) -> Kept:
     """Keep the best of rows with the same request, up to case and a full stop; none of them when their plans differ.
 
-    A plan without doubts wins against plans with doubts. Plans may differ if the case of the requests does. Different
-    answers to an Alpaca instruction are no contradiction: general questions have more than one answer.
+    Rows that bring other tools are other rows. A plan without doubts wins against plans with doubts. Plans may differ
+    if the case of the requests does. Different answers to an Alpaca instruction are no contradiction: general questions
+    have more than one answer.
     """
-    by_request: dict[str, list[int]] = defaultdict(list)
+    by_request: dict[tuple[str, str], list[int]] = defaultdict(list)
     for i, candidate in enumerate(candidates):
-        by_request[normalised(candidate.question)].append(i)
+        by_request[candidate.catalogue, normalised(candidate.question)].append(i)
     indices: list[int] = []
     rejected: list[Rejected] = []
     for same in by_request.values():

@@ -18,7 +18,7 @@ from platypus.data.sources import RawRow
 from platypus.errors import DatasetError
 from platypus.prompt.markers import request_with_markers
 from platypus.prompt.prompt import Prompt, Tokenizer
-from platypus.prompt.templates import WITH_INPUT, frame
+from platypus.prompt.templates import WITH_INPUT, frame, shared_frame
 from platypus.refinement.candidates import Candidate
 from platypus.run.settings import PromptSettings
 
@@ -82,14 +82,16 @@ def _long_rows(candidates: Sequence[Candidate], limits: Limits, *, prompts: bool
     if context is not None and context < limit:
         limit, of = context, "the context of the base"
     bounds = _bounds(candidates, limits)
-    possible = [i for i, bytes_ in enumerate(bounds) if len(_frame(limits).encode()) + bytes_ > limit]
+    framed = [0 if one.catalogue else 1 for one in candidates]  # rows that bring their own tools have theirs with them
+    size = len(_frame(limits).encode())
+    possible = [i for i, bytes_ in enumerate(bounds) if framed[i] * size + bytes_ > limit]
     lengths = _lengths([candidates[i] for i in possible], limits, _Bytes())
     possible = [i for i, found in zip(possible, lengths, strict=True) if found.all > limit]
     tokenizer = _tokenizer(limits.base, fetch=fetch) if possible else None
     if tokenizer is None:
         return _LongRows({}, limit, of, len(possible))
     around = len(tokenizer.encode(_frame(limits), add_special_tokens=False, split_special_tokens=True))
-    possible = [i for i in possible if around + bounds[i] > limit]
+    possible = [i for i in possible if framed[i] * around + bounds[i] > limit]
     lengths = _lengths([candidates[i] for i in possible], limits, tokenizer)
     tokens = {
         i: found.prompt if prompts else found.all
@@ -110,12 +112,16 @@ def _frame(limits: Limits) -> str:
 
 
 def _bounds(candidates: Sequence[Candidate], limits: Limits) -> list[int]:
-    """More tokens than each row has besides its frame: the bytes of the row as JSON."""
+    """More tokens than each row has besides its frame: the bytes of the row as JSON.
+
+    A row that brings its own tools has them in its JSON, which is longer than their text in the prompt.
+    """
     bounds = []
+    rules = len("".join(shared_frame(limits.prompt.notation, markers=limits.prompt.markers)).encode())
     for one in candidates:
         row = one.row if one.row.isascii() else _decomposed(one.row.decode())
         marked = len(request_with_markers(one.question)) - len(one.question) if limits.prompt.markers else 0
-        bounds.append(len(row) + marked + SPECIAL)
+        bounds.append(len(row) + marked + SPECIAL + (rules + len(row) // 2 if one.catalogue else 0))
     return bounds
 
 

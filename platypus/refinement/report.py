@@ -123,7 +123,9 @@ def _card(report: Mapping[str, Any], splits: Mapping[str, Sequence[Candidate]], 
     """The dataset card, with the YAML header that the Hugging Face hub reads."""
     total = sum(report[name] for name in SPLITS)
     size = next((name for most, name in SIZES if total < most), "n>10M")
-    is_plans = recipe.catalogue is not None
+    rows_of_all = [one for rows in splits.values() for one in rows]
+    is_plans = recipe.catalogue is not None or any(one.is_example for one in rows_of_all)
+    own_tools = any(one.catalogue for one in rows_of_all)
     files = [f"  - split: {NAMES[name]}\n    path: {name}.jsonl" for name in SPLITS if report[name]]
     tags = ["platypus", *(["function-calling", "tool-use", "planning"] if is_plans else ["instruction"])]
     head = [
@@ -133,7 +135,7 @@ def _card(report: Mapping[str, Any], splits: Mapping[str, Sequence[Candidate]], 
         *("size_categories:", f"- {size}"),
         *("tags:", *(f"- {tag}" for tag in tags)),
         *("configs:", "- config_name: default", "  data_files:", *files),
-        *("dataset_info:", "  features:", *_features(is_plans)),
+        *("dataset_info:", "  features:", *_features(is_plans, own_tools=own_tools)),
         "---",
     ]
     left_out = ", ".join(f"{count:,} {kind}" for kind, count in report["rejected"].items()) or "none"
@@ -157,12 +159,12 @@ def _card(report: Mapping[str, Any], splits: Mapping[str, Sequence[Candidate]], 
     )
 
 
-def _features(is_plans: bool) -> list[str]:
+def _features(is_plans: bool, *, own_tools: bool = False) -> list[str]:
     """The columns with their types; `json` for plans, whose values have any type."""
     columns = (
         {"query": "string", "plan": "json", "catalogue": "string"} if is_plans else dict.fromkeys(ALPACA, "string")
     )
-    types = {**columns, "origin": "json"}
+    types = {**columns, **({"tools": "json"} if own_tools else {}), "origin": "json"}
     return [f"  - name: {name}\n    dtype: {kind}" for name, kind in types.items()]
 
 

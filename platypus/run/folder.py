@@ -60,7 +60,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Run:
-    """An open run folder with its recipe and its catalogue (None for plain instruction data)."""
+    """An open run folder with its recipe and its catalogue (None for instructions, or rows with their own tools)."""
 
     path: Path
     recipe: Recipe

@@ -34,7 +34,7 @@ class Recipe(Settings):
     """A whole recipe."""
 
     catalogue: Text | None = None
-    """The file with the tools; without one, the run learns plain instruction data."""
+    """The file with the tools; without one, the run learns instructions, or rows with their own tools."""
     base: Text = "embedded"
     """The model to fine-tune: `embedded` (comes with Platypus), a local folder, or a hub name."""
     seed: Annotated[int, Field(ge=0)] = 0

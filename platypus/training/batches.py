@@ -18,19 +18,23 @@ SORTED_TOGETHER = 50  # batches per span that group_by_length sorts by length, a
 def batches(examples: Sequence[EncodedExample], *, settings: TrainSettings, seed: int, epoch: int) -> list[list[int]]:
     """The row numbers of each optimizer step of an epoch: every row once, and only the last step may have fewer.
 
-    With group_by_length, the rows of a step are also of similar length.
+    Of rows that bring their own tools, those with the same ones stand together, and what fills no step of its own
+    stands beside other rows in each epoch. With group_by_length, the rows of a step are also of similar length.
     """
     rng = random.Random(f"{seed}/{epoch}")
     size = settings.batch_size
     whole: list[list[int]] = []
-    rest: list[int] = []
+    rests: list[list[int]] = []
     for family in _families(examples):
         rng.shuffle(family)
         if settings.group_by_length:
             family = _sorted_in_spans(family, examples, span=SORTED_TOGETHER * size)
         full = len(family) - len(family) % size
         whole += [family[start : start + size] for start in range(0, full, size)]
-        rest += family[full:]
+        rests.append(family[full:])
+    if any(example.catalogue for example in examples):
+        rng.shuffle(rests)
+    rest = [number for some in rests for number in some]
     steps = whole + [rest[start : start + size] for start in range(0, len(rest), size)]
     last = [steps.pop()] if len(steps[-1]) < size else []
     rng.shuffle(steps)
@@ -53,9 +57,10 @@ def share(step: Sequence[EncodedExample], *, rank: int, world_size: int, even: b
 def _families(examples: Sequence[EncodedExample]) -> list[list[int]]:
     """The rows in families: neighbours in sorted order that share at least half of the shorter prompt.
 
-    Rows of one catalogue are a family. All rows without relatives make up one more family, though they share nothing.
+    Rows of one catalogue are a family, and rows that bring their own tools are one only with the same tools. All rows
+    without relatives make up one more family, though they share nothing.
     """
-    order = sorted(range(len(examples)), key=lambda number: examples[number].ids)
+    order = sorted(range(len(examples)), key=lambda number: (examples[number].catalogue, examples[number].ids))
     families: list[list[int]] = []
     for number in order:
         if families and _begin_alike(examples[families[-1][-1]], examples[number]):
@@ -68,7 +73,7 @@ def _families(examples: Sequence[EncodedExample]) -> list[list[int]]:
 
 def _begin_alike(one: EncodedExample, other: EncodedExample) -> bool:
     half = min(one.prompt_length, other.prompt_length) // 2
-    return one.ids[:half] == other.ids[:half]
+    return one.catalogue == other.catalogue and one.ids[:half] == other.ids[:half]
 
 
 def _sorted_in_spans(order: Sequence[int], examples: Sequence[EncodedExample], *, span: int) -> list[int]:

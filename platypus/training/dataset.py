@@ -8,7 +8,7 @@ answer remains one when there are fewer tools.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -47,13 +47,18 @@ class TrainingDataset:
     def pool(self) -> list[EncodedExample]:
         """What steps are drawn from: the examples, followed by placeholders for rehearsed requests."""
         steps, share = math.ceil(len(self.rows) / self.settings.batch_size), self.settings.rehearsal
-        number = round(steps * share / (1 - share)) if self.prompt.catalogue else 0
+        number = round(steps * share / (1 - share)) if self._plans else 0
         return self.examples + number * self._rehearsed("pool") if number else self.examples
 
     @property
     def vary(self) -> bool:
         """Whether each step has its own variation of the catalogue."""
-        return self.prompt.catalogue is not None and (self.settings.shuffle_tools or self.settings.drop_tools > 0)
+        return self._plans and (self.settings.shuffle_tools or self.settings.drop_tools > 0)
+
+    @cached_property
+    def _plans(self) -> bool:
+        """Whether there are tools to plan with: the run's, or some that rows bring."""
+        return self.prompt.catalogue is not None or any(map(brought_by, self.rows))
 
     def step_examples(self, rows: Sequence[int], step: int) -> list[EncodedExample]:
         """The examples of step `step`, counted from 1, for these rows of the pool. Each rehearsal has a new catalogue.
@@ -63,12 +68,13 @@ class TrainingDataset:
         own = self._own(rows)
         if not own:
             return self._rehearsed(str(step))[: len(rows)]
-        catalogue = self.catalogue(own, step)
-        if catalogue is self.prompt.catalogue:
+        if not self.vary:
             return [self.pool[row] for row in rows]
-        prompt = replace(self.prompt, catalogue=catalogue, cutoff=2 * self.prompt.cutoff)
+        shown = {tools: self._sampled(tools, own, step) for tools in {brought_by(self.rows[row]) for row in own}}
+        prompt = replace(self.prompt, catalogue=shown.get(None), cutoff=2 * self.prompt.cutoff)
+        examples = [_with_tools(self.rows[row], shown) for row in own]
         others = [self.pool[row] for row in rows if row >= len(self.rows)]
-        return encode(prompt, [self.rows[row] for row in own], self.settings) + others
+        return encode(prompt, examples, self.settings) + others
 
     def _own(self, rows: Sequence[int]) -> list[int]:
         """Those rows of the pool that are not rehearsal."""
@@ -76,7 +82,8 @@ class TrainingDataset:
 
     def _rehearsed(self, key: str) -> list[EncodedExample]:
         """A step's worth of requests for the random catalogue of this key. Raises PromptError if all are too long."""
-        size, most = self.settings.batch_size, min(REHEARSAL_TOOLS, max(2, len(self.prompt.catalogue or ())))
+        usual = len(self.prompt.catalogue or max(map(brought_by, self.rows), key=lambda tools: len(tools or ())) or ())
+        size, most = self.settings.batch_size, min(REHEARSAL_TOOLS, max(2, usual))
         for attempt in range(TRIES):
             task = random_task(f"rehearsal/{self.seed}/{key}/{attempt}", tools=most, requests=size)
             try:
@@ -89,13 +96,18 @@ class TrainingDataset:
         raise PromptError("no random catalogue is short enough to rehearse", where="train.rehearsal", remedy=remedy)
 
     def catalogue(self, rows: Sequence[int], step: int) -> Catalogue | None:
-        """The catalogue of a step with these rows."""
-        if self.prompt.catalogue is None or not self.vary:
-            return self.prompt.catalogue
+        """The catalogue of a step with these rows; of it, rows that bring their own tools need nothing."""
+        return self._sampled(None, rows, step)
+
+    def _sampled(self, brought: Catalogue | None, rows: Sequence[int], step: int) -> Catalogue | None:
+        """What a step shows of the tools that some of its rows bring, or of the run's catalogue to those without."""
+        catalogue = brought or self.prompt.catalogue
+        if catalogue is None or not self.vary:
+            return catalogue
         examples = [row for row in map(self.rows.__getitem__, rows) if isinstance(row, Example)]
-        needed = {call.tool for example in examples for call in example.plan}
-        rng = Random(f"{self.seed}/{step}/tools")
-        return sample_tools(self.prompt.catalogue, needed, settings=self.settings, rng=rng)
+        needed = {call.tool for example in examples if example.tools == brought for call in example.plan}
+        key = f"{self.seed}/{step}/tools" + (f"/{brought.fingerprint}" if brought else "")
+        return sample_tools(catalogue, needed, settings=self.settings, rng=Random(key))
 
     def results(self) -> dict[str, float]:
         """How many rehearsed requests an epoch has, and how many tools a step of the first epoch shows on average."""
@@ -103,13 +115,29 @@ class TrainingDataset:
         results: dict[str, float] = {"rehearsed": others} if others else {}
         if self.vary:
             own = map(self._own, self.first_epoch())
-            counts = [len(self.catalogue(rows, step) or ()) for step, rows in enumerate(own, 1) if rows]
+            counts = [self._shown(rows, step) for step, rows in enumerate(own, 1) if rows]
             results["tools_shown"] = round(sum(counts) / len(counts), 2)
         return results
+
+    def _shown(self, rows: Sequence[int], step: int) -> float:
+        """How many tools a step shows to one of these rows, on average."""
+        brought = [brought_by(self.rows[row]) for row in rows]
+        counts = {tools: len(self._sampled(tools, rows, step) or ()) for tools in set(brought)}
+        return sum(counts[tools] for tools in brought) / len(rows)
 
     def first_epoch(self) -> list[list[int]]:
         """The rows of each step of the first epoch, by their number in the pool; the first is step 1."""
         return batches(self.pool, settings=self.settings, seed=self.seed, epoch=1)
+
+
+def brought_by(row: Row) -> Catalogue | None:
+    """The tools that a row brings, if it brings some."""
+    return row.tools if isinstance(row, Example) else None
+
+
+def _with_tools(row: Row, shown: Mapping[Catalogue | None, Catalogue | None]) -> Row:
+    """The row with what is shown of the tools that it brings."""
+    return replace(row, tools=shown[row.tools]) if isinstance(row, Example) and row.tools else row
 
 
 def sample_tools(catalogue: Catalogue, needed: AbstractSet[str], *, settings: TrainSettings, rng: Random) -> Catalogue:

@@ -99,3 +99,73 @@ def test_every_real_catalogue_is_read(shared_data: Path) -> None:
     for name in ("nestools_400", "seal_tools_dev", "bfcl_irrelevance_200"):
         for line in (shared_data / "nested" / f"{name}.jsonl").read_text().splitlines():
             assert isinstance(catalogue_from_json(json.loads(line)["tools"]), Catalogue)
+
+
+BOAT = {
+    "type": "object",
+    "properties": {"harbour": {"type": "string", "description": "Where"}, "berths": {"type": "integer"}},
+    "required": ["harbour"],
+}
+SAME = [  # one tool in many formats
+    [{"name": "find_boat", "description": "Finds.", "inputSchema": BOAT}],
+    [{"name": "find_boat", "description": "Finds.", "input_schema": BOAT}],
+    [{"type": "function", "name": "find_boat", "description": "Finds.", "parameters": BOAT, "strict": True}],
+    [
+        {
+            "function_declarations": [
+                {"name": "find_boat", "description": "Finds.", "parameters": {**BOAT, "type": "OBJECT"}}
+            ]
+        }
+    ],
+    {"functionDeclarations": [{"name": "find_boat", "description": "Finds.", "parameters": BOAT}]},
+    {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "result": {"tools": [{"name": "find_boat", "description": "Finds.", "inputSchema": BOAT}]},
+    },
+    {"tools": json.dumps([{"name": "find_boat", "description": "Finds.", "inputSchema": BOAT}])},
+    json.dumps([{"type": "function", "function": {"name": "find_boat", "description": "Finds.", "parameters": BOAT}}]),
+    [
+        {
+            "name": "find_boat",
+            "description": "Finds.",
+            "parameters": {
+                "harbour": {"type": "str", "description": "Where"},
+                "berths": {"type": "int, optional"},
+            },
+            "required": None,
+        }
+    ],
+]
+
+
+@pytest.mark.parametrize("data", SAME)
+def test_the_formats_of_public_sets_are_the_same_catalogue(data: Any) -> None:
+    assert catalogue_from_json(data).fingerprint == catalogue_from_json(SAME[0]).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("tool", "what"),
+    [
+        ({"name": "a", "args_schema": BOAT}, "tool 'a': the key 'args_schema' is not known and may hold arguments"),
+        ({"name": "a", "params": [{"name": "x", "type": "string"}]}, "the key 'params' is not known"),
+        (
+            {"name": "a", "parameters": {"type": "object", "harbour": {"type": "string"}}},
+            "`parameters`: the key 'harbour' is not known",
+        ),
+        ({"name": "a", "inputSchema": {"anyOf": [BOAT, BOAT]}}, "`inputSchema`: the key 'anyOf' is not known"),
+        (
+            {"name": "a", "inputSchema": BOAT, "parameters": {"type": "object"}},
+            "under 'inputSchema' and under 'parameters'",
+        ),
+    ],
+)
+def test_a_key_that_would_lose_arguments_is_refused_by_name(tool: dict[str, Any], what: str) -> None:
+    with pytest.raises(CatalogueError, match=what) as caught:
+        catalogue_from_json([tool])
+    assert caught.value.remedy
+
+
+def test_a_text_of_tools_that_is_not_json() -> None:
+    with pytest.raises(CatalogueError, match="tools in a text that is not JSON"):
+        catalogue_from_json({"tools": "[{"})

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platypus.catalogue.reading import read_catalogue
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, Instruction, Rejected, Repaired, Row, read_dataset, write_lines, write_rows
 from platypus.errors import DatasetError
@@ -312,3 +312,67 @@ def test_half_a_surrogate_pair_is_written_as_an_escape(tmp_path: Path) -> None:
 def test_the_examples_of_the_page_on_formats() -> None:
     result = doctest.testfile("../../docs/data-formats.md", encoding="utf-8")
     assert result.failed == 0 and result.attempted > 10
+
+
+# ---------------------------------------------------------------- rows with their own tools
+
+SAIL = [{"name": "sail", "parameters": {"to": {"type": "str"}, "n": {"type": "int, optional"}}}]
+SAIL_PLAN = [{"tool_name": "sail", "arguments": [{"argument_name": "to", "argument_value": "Wyk"}]}]
+
+
+@pytest.mark.parametrize("catalogue", [None, CRM])
+@pytest.mark.parametrize("tools", [SAIL, json.dumps(SAIL)])
+def test_a_plan_is_checked_for_the_tools_of_its_row(tmp_path: Path, tools: Any, catalogue: Catalogue | None) -> None:
+    rows = [
+        {"query": "To Wyk", "plan": SAIL_PLAN, "tools": tools},
+        {"query": "Find it", "plan": SEARCH, "tools": tools},
+    ]
+    dataset = read_dataset(written(tmp_path, lines(*rows)), catalogue)
+    (row,) = dataset.rows
+    assert isinstance(row, Example) and row.tools is not None
+    assert row.tools.fingerprint == catalogue_from_json(SAIL).fingerprint == row.catalogue
+    assert [(bad.line, bad.kind) for bad in dataset.rejected] == [(2, "unknown-tool")]
+    write_rows(tmp_path / "again.jsonl", [row])
+    assert read_dataset(str(tmp_path / "again.jsonl"), catalogue).rows == (row,)
+
+
+def test_rows_with_the_tools_of_the_run_are_like_rows_without(tmp_path: Path) -> None:
+    rows = [{**GOOD, "tools": CRM.to_json()}, {**GOOD, "tools": ["search", "summarize"]}, {**GOOD, "tools": []}, GOOD]
+    dataset = read_dataset(written(tmp_path, lines(*rows)), CRM)
+    assert dataset.rejected == ()
+    assert all(isinstance(row, Example) and row.tools is None for row in dataset.rows)
+    assert all("tools" not in row.to_json() for row in dataset.rows)
+
+
+@pytest.mark.parametrize(
+    ("row", "kind", "reason"),
+    [
+        (
+            {**GOOD, "tools": [{"name": "a", "parameters": {"x": {"type": "ndarray"}}}]},
+            "tools",
+            "unknown type 'ndarray'",
+        ),
+        ({**GOOD, "tools": "[{"}, "tools", "`tools`: tools in a text that is not JSON"),
+        ({**GOOD, "tools": SAIL, "catalogue": CRM.fingerprint}, "other-catalogue", "made for catalogue"),
+    ],
+)
+def test_tools_that_cannot_be_used_say_why(tmp_path: Path, row: Any, kind: str, reason: str) -> None:
+    rejected = only_rejected(written(tmp_path, lines(GOOD, row)))
+    assert rejected.kind == kind and reason in rejected.reason
+
+
+def test_repairs_know_the_tools_of_the_row(tmp_path: Path) -> None:
+    row = {"query": "To Wyk", "plan": [{"name": "Sail", "arguments": {"to": "Wyk", "n": "2"}}], "tools": SAIL}
+    source = written(tmp_path, lines({**row, "plan": SAIL_PLAN}, {**row, "plan": str(row["plan"])}))
+    dataset = read_dataset(source, None, lenient=True)
+    assert isinstance(dataset.rows[1], Example)
+    assert dataset.rows[1].plan == Plan((Step("sail", {"to": "Wyk", "n": 2}),))
+    assert "tool name (1)" in dataset.repaired[0].repairs
+
+
+def test_a_source_of_a_foreign_format_may_have_rows_of_several_kinds(tmp_path: Path) -> None:
+    foreign = {"query": "To Wyk", "answers": [{"name": "sail", "arguments": {"to": "Wyk"}}], "tools": SAIL}
+    dataset = read_dataset(written(tmp_path, lines(foreign, ALPACA, {**GOOD, "tools": CRM.to_json()}, {"a": 1})), None)
+    assert [type(row) for row in dataset.rows] == [Example, Instruction, Example]
+    assert [row.origin.get("format") for row in dataset.rows] == ["xLAM", None, None]
+    assert [bad.line for bad in dataset.rejected] == [4]

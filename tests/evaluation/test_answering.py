@@ -1,21 +1,25 @@
 """Rows answered by a scripted planner: the order of requests, plans or text, and the parts of a scored row."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, Instruction, Row
 from platypus.decoding.results import EndedBy
 from platypus.evaluation.answering import ScoredRow, answer_rows, request_and_gold
-from platypus.evaluation.metrics import score, score_text
-from platypus.inference.planner import Answer
+from platypus.evaluation.metrics import TextScore, score, score_text
+from platypus.inference.planner import Answer, Planner
 from platypus.model.completion import Completion
-from platypus.plan.plan import Plan, Step
+from platypus.model.loading import load_base
+from platypus.plan.plan import Malformed, Plan, Step
 from platypus.prompt.prompt import Prompt
-from platypus.run.settings import EvaluateSettings
-from tests.support.tiny_models import byte_bpe_tokenizer
+from platypus.run.settings import DecodeSettings, EvaluateSettings
+from tests.support.tiny_models import byte_bpe_tokenizer, tiny_llama
 
 CATALOGUE: Catalogue = catalogue_from_json([{"name": "me"}, {"name": "sprint"}])
 SHORT = Example("Who am I?", Plan((Step("me"),)), CATALOGUE.fingerprint, {})
@@ -106,3 +110,60 @@ def test_without_a_catalogue_every_row_is_answered_in_words() -> None:
     (row,) = answered([GREET], catalogue=None)
     assert row.plan is None and row.tokens == 7
     assert request_and_gold(GREET) == {"instruction": "Greet.", "input": "", "gold": GREET.output}
+
+
+# ---------------------------------------------------------------- rows with their own tools
+
+BOATS = catalogue_from_json([{"name": "sail", "parameters": {"to": {"type": "str"}}}])
+ISLES = catalogue_from_json([{"name": "isles"}])
+FAR = [
+    Example(f"To isle {n}", Plan((Step("sail", {"to": f"isle {n}"}),)), BOATS.fingerprint, {}, BOATS) for n in (1, 2)
+]
+LISTED = [Example(f"Isles {n}", Plan((Step("isles"),)), ISLES.fingerprint, {}, ISLES) for n in (1, 2)]
+
+
+@dataclass
+class WithTools(Scripted):
+    """A scripted planner that is given other tools; `opened` has the catalogues that planners were made for."""
+
+    settings: DecodeSettings = field(default_factory=lambda: DecodeSettings(decoding="free"))
+    opened: list[Catalogue] = field(default_factory=list)
+
+    def with_tools(self, catalogue: Catalogue) -> "WithTools":
+        self.opened.append(catalogue)
+        return replace(self, prompt=replace(self.prompt, catalogue=catalogue))
+
+
+def test_rows_are_answered_with_the_tools_that_they_bring_one_catalogue_after_the_other() -> None:
+    texts = {
+        **TEXTS,
+        "To isle 1": 'sail(to="isle 1")',
+        "To isle 2": "me()",
+        **{row.query: "isles()" for row in LISTED},
+    }
+    rows = [LISTED[0], FAR[0], GREET, SHORT, LISTED[1], FAR[1]]
+    for catalogue in (CATALOGUE, None):
+        planner = WithTools(texts, Prompt(byte_bpe_tokenizer(), catalogue, "calls"))
+        scored = answer_rows(planner, rows, EvaluateSettings(), "after")  # type: ignore[arg-type]
+        assert [row.row for row in scored] == rows
+        assert planner.opened == [ISLES, BOATS]
+        exact = [scored[i].score.exact for i in (0, 1, 4, 5)]
+        assert exact == [True, True, True, False]
+        assert isinstance(scored[5].plan, Malformed) and "no tool is named 'me'" in scored[5].plan.reason
+        assert isinstance(scored[2].score, TextScore)
+        assert isinstance(scored[3].score, TextScore) == (catalogue is None)
+
+
+def test_tools_without_a_grammar_are_answered_freely_and_it_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = catalogue_from_json(
+        [{"name": "code", "inputSchema": {"properties": {"x": {"type": "string", "pattern": "a(?=b)"}}}}]
+    )
+    loaded = load_base(str(tiny_llama(tmp_path / "base")))
+    planner = Planner(loaded, Prompt(loaded.tokenizer, None, "calls"))
+    rows = [Example("Code", Plan((Step("code"),)), odd.fingerprint, {}, odd), FAR[0]]
+    code, far = answer_rows(planner, rows, EvaluateSettings(max_new_tokens=8), "after")
+    assert "rows with these tools are answered without a grammar" in " ".join(capsys.readouterr().err.split())
+    assert code.probability is None
+    assert isinstance(far.plan, Plan) and not far.plan.problems(BOATS)

@@ -1,10 +1,13 @@
 """The prompt as text and tokens: one BOS, one EOS, prompt and answer encoded separately."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
+from platypus.catalogue.reading import catalogue_from_json
 from platypus.data.dataset import Example, Instruction
 from platypus.errors import PromptError
 from platypus.plan.notation import Notation
@@ -124,3 +127,17 @@ def test_a_request_that_leaves_no_room_for_an_answer_is_refused() -> None:
     assert Prompt(roomy.tokenizer, CATALOGUE, cutoff=length + 1).ids("List mine")
     with pytest.raises(PromptError, match=f"has {length} tokens.*\n.*cutoff"):
         Prompt(roomy.tokenizer, CATALOGUE, cutoff=length).ids("List mine")
+
+
+def test_a_row_that_brings_its_own_tools_is_asked_with_them() -> None:
+    tools = catalogue_from_json([{"name": "sail", "parameters": {"to": {"type": "str"}, "by": {"type": "str"}}}])
+    row = Example("To Wyk", Plan((Step("sail", {"by": "noon", "to": "Wyk"}),)), tools.fingerprint, {}, tools)
+    for catalogue in (None, CATALOGUE):
+        prompt, own = Prompt(byte_bpe_tokenizer(), catalogue, "calls"), Prompt(byte_bpe_tokenizer(), tools, "calls")
+        assert prompt.row_text(row) == own.text("To Wyk")
+        assert prompt.answer(row) == 'sail(to="Wyk", by="noon")'
+        assert prompt.encode(row) == replace(own.encode(replace(row, tools=None)), catalogue=tools.fingerprint)
+        assert prompt.row_ids(row) == own.ids("To Wyk")
+        assert prompt.for_row(Instruction("a", "", "b", {})) is prompt
+    with pytest.raises(PromptError, match="longer than the cutoff of 100 tokens"):
+        Prompt(byte_bpe_tokenizer(), None, "calls", 100).encode(row)

@@ -76,3 +76,22 @@ def test_an_error_in_a_source_names_it(tmp_path: Path) -> None:
     late = written(tmp_path, ["?"] * 1500 + [tasks("My tasks", type=["task"])])
     found = gather([late], READING)
     assert (len(found.candidates), len(found.rejected)) == (1, 1500)
+
+
+def test_a_row_that_brings_its_own_tools_is_checked_and_hashed_with_them(tmp_path: Path) -> None:
+    def sail(*others: str, plan: dict[str, Any] | None = None) -> dict[str, Any]:
+        tools = [
+            {"name": name, "parameters": {"to": {"type": "str"}, "by": {"type": "str"}}} for name in ("sail", *others)
+        ]
+        given = [{"argument_name": name, "argument_value": value} for name, value in (plan or {"to": "Wyk"}).items()]
+        given += [] if "by" in (plan or {}) else [{"argument_name": "by", "argument_value": "noon"}]
+        return {"query": "Sail to Wyk", "plan": [{"tool_name": "sail", "arguments": given}], "tools": tools}
+
+    rows = [sail(), sail("row"), sail(plan={"by": "noon", "to": "Wyk"}), tasks("Sail to Wyk", type=["task"])]
+    for reading in (READING, ReadingOptions(None, True, READING.bounds)):
+        one, other, same, plain = gather([written(tmp_path, rows)], reading).candidates
+        assert one.answer == same.answer != other.answer  # arguments in the order of the row's tools
+        assert len({one.catalogue, other.catalogue, ""}) == 3 and same.catalogue == one.catalogue
+        assert plain.catalogue == ""
+        assert [finding.what for finding in one.findings] == ["'noon' (by) is not in the request"]
+        assert list(one.to_json()) == ["query", "plan", "catalogue", "tools", "origin"]

@@ -163,3 +163,17 @@ def test_rows_that_leak_a_test_row_are_removed_with_evidence() -> None:
 def test_without_tests_nothing_is_contaminated() -> None:
     rows = [row("a task", line=1)]
     assert contaminated(rows, []).kept == rows
+
+
+def test_rows_with_other_tools_neither_repeat_nor_contradict_each_other() -> None:
+    rows = [
+        row("My tasks", 1, line=1, catalogue="a"),
+        row("My tasks", 2, line=2, catalogue="b"),
+        row("my tasks.", 1, line=3, catalogue="a"),
+        row("My tasks", 3, line=4),
+        row("My tasks", 4, line=5, catalogue="c"),
+        row("My tasks", 5, line=6, catalogue="c"),
+    ]
+    left = without_repetitions(rows)
+    assert kept(left) == [1, 2, 4]
+    assert [(line, kind) for line, kind, _ in rejected(left)] == [(3, "duplicate"), (5, "conflict"), (6, "conflict")]

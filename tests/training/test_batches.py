@@ -151,3 +151,29 @@ def test_even_shares_are_equally_long_and_added_rows_are_not_learned(world_size:
     added = [row for part in parts for row in part if row.prompt_length == len(row.ids)]
     assert len(added) == -count % world_size
     assert all(row.ids == step[0].ids for row in added)
+
+
+def test_rows_with_the_same_tools_of_their_own_stand_together_however_short_the_tools_are() -> None:
+    """Prompts that share the rules, which are more than half of them, are one family only if the tools are the same."""
+    examples = [
+        EncodedExample((*[5] * 30, *[100 + own] * 10, number, 7), 41, f"{own}/{number}", catalogue=f"tools {own}")
+        for own in range(6)
+        for number in range(10)
+    ]
+    random.Random(1).shuffle(examples)
+    steps = [batches(examples, settings=TrainSettings(batch_size=5), seed=0, epoch=epoch) for epoch in (1, 2)]
+    for cut in steps:
+        assert all(len({examples[number].catalogue for number in step}) == 1 for step in cut)
+        assert sorted(number for step in cut for number in step) == list(range(60))
+
+
+def test_rows_that_fill_no_step_with_their_own_tools_stand_beside_others_in_each_epoch() -> None:
+    examples = [
+        EncodedExample((*[5] * 30, *[100 + own] * 10, number, 7), 41, "", catalogue=f"tools {own}")
+        for own in range(20)
+        for number in range(2)
+    ]
+    first, again = (batches(examples, settings=TrainSettings(batch_size=4), seed=0, epoch=epoch) for epoch in (1, 2))
+    for cut in (first, again):
+        assert all(len({examples[number].catalogue for number in step}) == 2 for step in cut)
+    assert len({frozenset(step) for step in first} & {frozenset(step) for step in again}) < 3

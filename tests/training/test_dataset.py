@@ -192,3 +192,42 @@ def test_a_cutoff_too_short_for_any_catalogue_is_refused() -> None:
     assert drawn.examples
     with pytest.raises(PromptError, match="no random catalogue"):
         _ = drawn.pool
+
+
+# ---------------------------------------------------------------- rows with their own tools
+
+BOATS = catalogue_from_json([{"name": f"boat_{number}"} for number in range(8)])
+BOAT_ROWS: list[Row] = [
+    Example(f"Take {n}", Plan((Step(f"boat_{n}"),)), BOATS.fingerprint, {}, BOATS) for n in range(8)
+]
+
+
+def test_without_options_rows_with_their_own_tools_are_read_with_them() -> None:
+    plain = TrainingDataset(BOAT_ROWS, Prompt(byte_bpe_tokenizer(), None, "calls"), TrainSettings(), 0)
+    own = Prompt(byte_bpe_tokenizer(), BOATS, "calls")
+    assert [row.ids for row in plain.step_examples([3, 1], 7)] == [own.encode(BOAT_ROWS[n]).ids for n in (3, 1)]
+    assert not plain.vary
+
+
+@pytest.mark.parametrize("run", [None, TOOLS])
+def test_a_step_varies_the_tools_that_its_rows_bring(run: Catalogue | None) -> None:
+    rows = [*ROWS[:4], *BOAT_ROWS]
+    varied = TrainingDataset(rows, Prompt(byte_bpe_tokenizer(), run, "calls"), DRAWN, 0)
+    tokenizer = byte_bpe_tokenizer()
+    texts = [tokenizer.decode(row.ids) for row in varied.step_examples([4, 5, 0, 6], 3)]
+    shown = [{name for name in names(BOATS) if f"{name}()" in text.split("### Input")[0]} for text in texts]
+    assert shown[0] == shown[1] == shown[3] >= {"boat_0", "boat_1", "boat_2"} and len(shown[0]) < 8
+    assert shown[2] == set()
+    again = [tokenizer.decode(row.ids) for row in varied.step_examples([4, 5, 0, 6], 3)]
+    assert again == texts
+    assert varied.step_examples([4, 5, 6], 4) != varied.step_examples([4, 5, 6], 3)
+    few = DRAWN.model_copy(update={"drop_tools": 0.9})
+    own = TrainingDataset(BOAT_ROWS, Prompt(byte_bpe_tokenizer(), run, "calls"), few, 0).results()
+    assert 4 <= own["tools_shown"] < 7
+
+
+def test_a_training_on_rows_with_their_own_tools_can_rehearse() -> None:
+    settings = TrainSettings(rehearsal=0.5, batch_size=4)
+    rehearsing = TrainingDataset(BOAT_ROWS, Prompt(byte_bpe_tokenizer(), None, "calls"), settings, 0)
+    assert rehearsing.results() == {"rehearsed": 8}
+    assert len(rehearsing.step_examples([8, 9], 1)) == 2

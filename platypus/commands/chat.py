@@ -1,14 +1,15 @@
 """plan and chat: one request, or a conversation in the terminal, with the model of a run.
 
 A planner answers each request with a plan, whose steps are shown as soon as they are complete. A model without a
-catalogue (fine-tuned on instructions) answers in text, token by token; it gets the conversation so far as the input of
-its next instruction, as far as the context allows. Requests are read from standard input, a terminal or a pipe. Answers
-go to standard output; everything else goes to standard error, including a plan that the planner is not sure of.
+catalogue (fine-tuned on instructions) answers in text, token by token. It gets the conversation so far, as far as the
+context allows: as turns if it was trained through its base's chat template, otherwise as the input of its next
+instruction. Requests are read from standard input, a terminal or a pipe. Answers go to standard output; everything else
+goes to standard error, including a plan that the planner is not sure of.
 """
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from platypus.catalogue.tools import Catalogue
+from platypus.data.conversation import Message
 from platypus.data.dataset import Instruction
 from platypus.errors import PlatypusError, PromptError, RunError
 from platypus.inference.opening import open_planner, open_untrained
@@ -29,6 +31,7 @@ HELP = """\
 Type a request and press Enter.
   /json     show plans as JSON, or readable again; the last plan is shown once more
   /history  list requests and answers
+  /system   set the system message of a model with a chat template: /system Answer briefly.
   /help     this list
   /quit     leave (so does the end of input)"""
 
@@ -103,6 +106,7 @@ class Conversation:
     max_new_tokens: int
     as_json: bool = False
     turns: list[Turn] = field(default_factory=list)
+    system: str = ""
     talk: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
 
     def say(self, text: str, *, style: str = "") -> None:
@@ -119,6 +123,8 @@ class Conversation:
             case "/history":
                 for turn in self.turns:
                     self.say(f"> {turn.request}\n{self._text(turn.answer)}")
+            case _ if line == "/system" or line.startswith("/system "):
+                self._set_system(line.removeprefix("/system").strip())
             case _ if line.startswith("/"):
                 self.say(f"no command {line} (/help lists them)", style="red")
             case _:
@@ -184,7 +190,8 @@ class Conversation:
 
         pieces: list[str] = []
         started, limit = time.monotonic(), self.planner.settings.seconds
-        for piece in stream(self.planner.loaded, self._prompt_ids(request), max_new_tokens=self.max_new_tokens):
+        streamed = stream(self.planner.loaded, self._prompt_ids(request), max_new_tokens=self.max_new_tokens)
+        for piece in _without_lead(streamed, self.planner.prompt.lead):
             print(piece, end="", flush=True)
             pieces.append(piece)
             if limit is not None and time.monotonic() - started > limit:
@@ -200,8 +207,27 @@ class Conversation:
         roomy = replace(prompt, cutoff=context - self.max_new_tokens)
         for start in range(len(self.turns)):
             with suppress(PromptError):
+                if prompt.template == "chat":
+                    return roomy.message_ids(self._messages(self.turns[start:], request))
                 return roomy.row_ids(_instruction(self.turns[start:], request))
-        return prompt.ids(request)
+        return prompt.message_ids(self._messages((), request)) if prompt.template == "chat" else prompt.ids(request)
+
+    def _messages(self, turns: Sequence[Turn], request: str) -> list[Message]:
+        """The request as the last of these turns, after the system message, if there is one."""
+        said = [
+            message
+            for turn in turns
+            for message in (Message("user", turn.request), Message("assistant", str(turn.answer)))
+        ]
+        system = [Message("system", self.system)] if self.system else []
+        return [*system, *said, Message("user", request)]
+
+    def _set_system(self, text: str) -> None:
+        if self.planner.prompt.template != "chat" or self.planner.prompt.catalogue is not None:
+            self.say('a system message needs a model that was trained with template = "chat"', style="red")
+        else:
+            self.system = text
+            self.say(f"the system message is now {text!r}" if text else "there is no system message now", style="dim")
 
     def _switch_notation(self) -> None:
         self.as_json = not self.as_json
@@ -231,6 +257,21 @@ def _instruction(turns: Sequence[Turn], request: str) -> Instruction:
     """The request as an instruction, with the conversation so far as its input (Alpaca's field for context)."""
     conversation = "\n".join(f"Request: {turn.request}\nAnswer: {turn.answer}" for turn in turns)
     return Instruction(instruction=request, input=conversation, output="", origin={})
+
+
+def _without_lead(pieces: Iterable[str], lead: str) -> Iterator[str]:
+    """The pieces of an answer without the text that its chat template puts before each answer."""
+    start: str | None = ""
+    for piece in pieces:
+        if start is None:
+            yield piece
+            continue
+        start += piece
+        if not lead.startswith(start):
+            yield start.removeprefix(lead)
+            start = None
+    if start:
+        yield start.removeprefix(lead)
 
 
 def _reason_for_doubt(answer: Answer, least: float) -> str:

@@ -24,7 +24,7 @@ from platypus.plan.plan import Malformed, parse_plan
 from platypus.run.recipe import read_recipe
 
 KEY = re.compile(r'"((?:[^"\\]|\\.)*)"\s*:')
-ROW_KEYS = {"query", "instruction", "input", "output"}
+ROW_KEYS = {"query", "instruction", "input", "output", "messages"}
 PLAN_KEYS = {"tool_name", "arguments", "argument_name", "argument_value"}
 TOOL_KEYS = {"name", "tool_name", "function", "inputSchema", "parameters"}
 KINDS = "A catalogue is a JSON list of tools, a plan a JSON list of steps, a dataset rows, a recipe TOML."

@@ -140,6 +140,12 @@ def export(run: Run, *, force: bool = False) -> Outcome:
             where=str(run.path),
             remedy=f"Run: platypus merge {run.path}",
         )
+    if prompt_settings(run).template == "chat":
+        raise RunError(
+            "its merged model keeps the chat template of its base, which does not render the requests of a planner",
+            where=str(run.path),
+            remedy='Train it with template = "alpaca" under [prompt].',
+        )
     return run.perform(
         "export",
         inputs={"merge": merged, "refine": run.fingerprint("refine")},

@@ -22,7 +22,7 @@ from platypus.merging.parity import answer_logits, check_agreement, compare, shi
 from platypus.model.adapters import load_adapted, read_card
 from platypus.model.bases import base_fingerprint, base_folder
 from platypus.model.loading import DTYPES, load_merged
-from platypus.prompt.prompt import EncodedExample, Prompt
+from platypus.prompt.prompt import EncodedExample, Prompt, messages_of
 from platypus.run.folder import Outcome, Run
 
 # How far merged logits may be from those of base and adapter, in epsilons of the coarser of the two dtypes. Rounding
@@ -61,7 +61,7 @@ def _work(run: Run, folder: Path) -> dict[str, Any]:
     tolerance = max(TOLERANCE * coarser, 1e-4)
     with adapted.model.disable_adapter():  # type: ignore[operator]
         bare = answer_logits(adapted, examples)
-    requests = [row.query if isinstance(row, Example) else row.instruction for row in rows]
+    requests = [row.query if isinstance(row, Example) else messages_of(row)[-2].content for row in rows]
     unreadable = write_settings(adapted, prompt, model, dtype=settings.dtype, requests=requests)
     for problem in unreadable:
         Console(stderr=True).print(

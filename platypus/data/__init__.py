@@ -10,6 +10,7 @@ Does not compare rows with one another: that is done in `platypus.refinement`.
     columns.py          other names of keys, and what is not used
     formats/            rows of public data sets → canonical rows
     row_tools.py        the tools that a row brings
+    conversation.py     Conversation: turns of a user and an assistant
     dataset.py          Example, Instruction, Rejected, Dataset: rows in and out
     signatures.py       a row's request template and plan skeleton
 """

@@ -15,6 +15,7 @@ Columns = Mapping[str, str]  # known name → the name in the rows
 
 KINDS = (  # the keys that make a row one of this kind, and those that are used
     (frozenset({"query", "plan"}), frozenset({"query", "plan", "catalogue", "tools", "origin"})),
+    (frozenset({"messages"}), frozenset({"messages", "origin"})),
     (frozenset({"instruction", "output"}), frozenset({"instruction", "input", "output", "origin"})),
 )
 FOREIGN = {"messages", "conversations", "conversation", "answers", "functions", "system", "history"}
@@ -32,6 +33,7 @@ TEXTS = ("query", "instruction", "input", "output")
 GUESSES = {  # what other data sets call them
     "query": ("question", "request", "prompt", "user", "task"),
     "plan": ("answer", "answers", "steps", "calls"),
+    "messages": ("chat", "dialog", "dialogue", "turns"),
     "instruction": ("question", "prompt", "query", "request", "task", "user"),
     "input": ("context", "passage", "document"),
     "output": ("answer", "response", "completion", "target", "reply", "assistant"),
@@ -133,7 +135,8 @@ def unknown_keys(rows: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
     example = best or {"query": "…", "plan": "…"}
     named = ", ".join(f'{name} = "{own}"' for name, own in example.items())
     remedy = (
-        'A row is {"query": …, "plan": [...]} or {"instruction": …, "input": …, "output": …}, one a line. '
+        'A row is {"query": …, "plan": [...]}, {"instruction": …, "input": …, "output": …} or '
+        '{"messages": [{"role": …, "content": …}, …]}, one a line. '
         f"Other names are given under [refine]: columns = {{{named}}}."
     )
     return f"holds no rows of a known kind; the keys of its rows are: {_listed(keys)}", remedy

@@ -1,10 +1,10 @@
 """Example, Instruction, Rejected, Dataset: rows in and out of files, each with its origin.
 
-A file's rows are either planner examples, `{"query": …, "plan": [...]}`, or Alpaca rows, `{"instruction": …,
-"input": …, "output": …}`; other keys are counted. An example may bring its own `tools`, for which its plan is then
-checked. Rows of public formats are converted first (`platypus.data.formats`). Reading is strict and drops nothing: what
-is not a row becomes `Rejected`, with file, line and reason. Rows are not compared with one another: that is done in
-`platypus.refinement`.
+A file's rows are either planner examples, `{"query": …, "plan": [...]}`, or rows that are answered in text: Alpaca
+rows, `{"instruction": …, "input": …, "output": …}`, and conversations, `{"messages": [...]}`. Other keys are counted.
+An example may bring its own `tools`, for which its plan is then checked. Rows of public formats are converted first
+(`platypus.data.formats`). Reading is strict and drops nothing: what is not a row becomes `Rejected`, with file, line
+and reason. Rows are not compared with one another: that is done in `platypus.refinement`.
 """
 
 import json
@@ -24,6 +24,7 @@ from platypus.data.columns import (
     unknown_keys,
     unused,
 )
+from platypus.data.conversation import Conversation, read_messages
 from platypus.data.formats.conversion import Format
 from platypus.data.formats.formats import converted, format_of
 from platypus.data.row_tools import tools_of
@@ -79,7 +80,7 @@ class Instruction:
         return asdict(self)
 
 
-Row = Example | Instruction
+Row = Example | Instruction | Conversation
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def parse_rows(
     lenient: bool = False,
     columns: Columns | None = None,
 ) -> Dataset:
-    """Some of a source's raw rows as rows of one kind: Alpaca rows or examples; None: each of its own kind."""
+    """Some of a source's raw rows as rows: examples, or with `alpaca` text rows; None: each of its own kind."""
     rows: list[Row] = []
     places: list[tuple[str, int]] = []
     rejected: list[Rejected] = []
@@ -196,7 +197,7 @@ def parse_rows(
 def is_alpaca(
     raw_rows: Iterable[RawLine | RawRow], source: str, *, lenient: bool = False, columns: Columns | None = None
 ) -> bool | None:
-    """Whether the first row of a known kind is an Alpaca row; all rows of a source must be of the same kind.
+    """Whether the first row of a known kind is answered in text, not by a plan; then all rows of the source must be.
 
     None if it is of a foreign format: each row is then of the kind that it is converted to. Raises DatasetError if no
     row is of a known kind.
@@ -213,7 +214,7 @@ def is_alpaca(
                 return None
             if entry.data.keys() >= {"query", "plan"}:
                 return False
-            if entry.data.keys() >= {"instruction", "output"}:
+            if entry.data.keys() >= {"instruction", "output"} or "messages" in entry.data:
                 return True
             unknown += [row] * (len(unknown) < LOOKED_AT)
         elif isinstance(entry.data, Malformed):
@@ -283,12 +284,10 @@ def _row(
     if foreign:
         entry = _canonical(entry, foreign)
         place = {**place, "format": foreign.name}
-        if "messages" in entry.data:
-            raise _Unusable(f"read as {foreign.name}: a dialogue in text, which no training takes yet", kind="conversion")
     if foreign or alpaca is None:
-        alpaca = isinstance(entry.data, Mapping) and "instruction" in entry.data
+        alpaca = isinstance(entry.data, Mapping) and bool({"instruction", "messages"} & entry.data.keys())
     try:
-        return _instruction(entry, place) if alpaca else _example(entry, place, catalogue, lenient)
+        return _text_row(entry, place) if alpaca else _example(entry, place, catalogue, lenient)
     except _Unusable as fault:
         if not foreign:
             raise
@@ -327,6 +326,22 @@ def _example(entry: RawRow, place: Mapping[str, Any], catalogue: Catalogue | Non
     if isinstance(plan, Malformed):
         raise _Unusable(plan.reason, kind=plan.problems[0].kind, evidence=tuple(map(str, plan.problems)))
     return _Result(Example(query, plan, row_catalogue, _origin(data, place), own), repairs)
+
+
+def _text_row(entry: RawRow, place: Mapping[str, Any]) -> _Result:
+    is_conversation = isinstance(entry.data, Mapping) and "messages" in entry.data
+    return _conversation(entry, place) if is_conversation else _instruction(entry, place)
+
+
+def _conversation(entry: RawRow, place: Mapping[str, Any]) -> _Result:
+    data = _fields(entry, "messages")
+    if data.get("tools"):
+        raise _Unusable("has `tools`, which a conversation in text cannot call")
+    try:
+        messages = read_messages(data["messages"])
+    except ValueError as error:
+        raise _Unusable(str(error)) from error
+    return _Result(Conversation(messages, _origin(data, place)), entry.repairs)
 
 
 def _instruction(entry: RawRow, place: Mapping[str, Any]) -> _Result:

@@ -9,7 +9,8 @@ import unicodedata
 from collections.abc import Iterator
 from itertools import starmap
 
-from platypus.data.dataset import Example, Row
+from platypus.data.conversation import Conversation
+from platypus.data.dataset import Example, Instruction, Row
 from platypus.plan.plan import MARK, Plan, Reference, Value
 
 MASK = "@"  # stands for a value in a template
@@ -20,15 +21,28 @@ LIST = re.compile(r"@(?: (?:(?:and|or) )?@)+")
 
 
 def one_line_request(row: Row) -> str:
-    """The request on one line; of an Alpaca row, the instruction and its input."""
+    """The request on one line: an Alpaca row's instruction and input, a conversation's turns before the last one."""
     return one_line(" ".join(request_parts(row)))
 
 
 def request_parts(row: Row) -> tuple[str, str]:
-    """The request in two parts, either of which other rows may share: an instruction, "" for none, and its input."""
-    if isinstance(row, Example):
-        return "", row.query
-    return (row.instruction, row.input) if row.input.strip() else ("", row.instruction)
+    """The request in two parts, either of which other rows may share: an instruction, "" for none, and its input.
+
+    Of a conversation these are the system turn, and the turns after it but the last one.
+    """
+    match row:
+        case Example():
+            return "", row.query
+        case Instruction():
+            return (row.instruction, row.input) if row.input.strip() else ("", row.instruction)
+        case Conversation():
+            system = "".join(message.content for message in row.question if message.role == "system")
+            return system, " ".join(message.content for message in row.question if message.role != "system")
+
+
+def answer_text(row: Instruction | Conversation) -> str:
+    """The answer of a row that is answered in text; of a conversation, its last turn."""
+    return row.output if isinstance(row, Instruction) else row.answer
 
 
 def one_line(text: str) -> str:

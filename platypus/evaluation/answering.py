@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from platypus.catalogue.tools import Catalogue
+from platypus.data.conversation import Conversation
 from platypus.data.dataset import Example, Instruction, Row
 from platypus.errors import CatalogueError
 from platypus.evaluation.metrics import Score, TextScore, score, score_text
@@ -111,6 +112,10 @@ def _with_tools(planner: Planner, tools: Catalogue) -> Planner:
 
 def request_and_gold(row: Row) -> dict[str, Any]:
     """A row's request and its gold answer, as JSON."""
-    if isinstance(row, Instruction):
-        return {"instruction": row.instruction, "input": row.input, "gold": row.output}
-    return {"query": row.query, "gold": row.plan.to_json()}
+    match row:
+        case Instruction():
+            return {"instruction": row.instruction, "input": row.input, "gold": row.output}
+        case Conversation():
+            return {"messages": [message.to_json() for message in row.question], "gold": row.answer}
+        case Example():
+            return {"query": row.query, "gold": row.plan.to_json()}

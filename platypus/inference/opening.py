@@ -69,6 +69,8 @@ def base_prompt(recipe: Recipe) -> PromptSettings:
 
 def _planner(run: Run, loaded: "Loaded", catalogue: Catalogue | None) -> Planner:
     prompt = Prompt.of(loaded.tokenizer, catalogue or run.catalogue, prompt_settings(run))
+    if prompt.template == "chat":
+        loaded.end_answers_with(prompt.chat.end)
     settings = run.recipe.decode
     return Planner(loaded, prompt, settings, run.path / ".prefix" if settings.keep_prefix else None)
 
@@ -107,4 +109,6 @@ def prompt_settings(run: Run) -> PromptSettings:
             remedy=f"Train it again: platypus train {run.path}; or keep the run's catalogue and plan with other tools:"
             f" platypus plan {run.path} --catalogue FILE",
         )
-    return PromptSettings(notation=card.notation, cutoff=card.cutoff, markers=card.markers)
+    return PromptSettings(
+        notation=card.notation, cutoff=card.cutoff, markers=card.markers, template=card.template, turns=card.turns
+    )

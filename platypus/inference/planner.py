@@ -197,11 +197,12 @@ class Planner:
     def respond(
         self, rows: Sequence[Row], *, batch_size: int = 16, max_new_tokens: int = 512
     ) -> Iterator["Completion"]:
-        """The answer to each row as text, in order, as for Alpaca rows."""
+        """The answer to each row as text, in order, as for Alpaca rows and conversations."""
         from platypus.model.completion import complete
 
         prompts = [self.prompt.row_ids(row) for row in rows]
-        return complete(self.loaded, prompts, max_new_tokens=max_new_tokens, batch_size=batch_size)
+        said = complete(self.loaded, prompts, max_new_tokens=max_new_tokens, batch_size=batch_size)
+        return (replace(completion, text=completion.text.removeprefix(self.prompt.lead)) for completion in said)
 
     def _read(self, completion: "Completion", request: str) -> Plan | Malformed:
         """The plan. An unfinished answer is malformed, even if its text so far is a plan."""

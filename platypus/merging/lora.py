@@ -49,9 +49,11 @@ def write_settings(
 ) -> tuple[str, ...]:
     """Write config, generation config, tokenizer and chat template, with the same special tokens in each.
 
-    Returns what transformers before release 5 will not read as it is meant. Raises ModelError when
-    the chat template does not give the prompt's tokens for these requests.
+    A base that was trained through its own chat template keeps it. Returns what transformers before release 5 will not
+    read as it is meant. Raises ModelError when the chat template does not give the prompt's tokens for these requests.
     """
+    if prompt.template == "chat":
+        adapted.end_answers_with(prompt.chat.end)
     generation = adapted.model.generation_config
     config = adapted.model.config
     config.dtype = DTYPES[dtype]

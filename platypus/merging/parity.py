@@ -14,7 +14,7 @@ from torch.nn.functional import kl_div
 
 from platypus.errors import ModelError
 from platypus.model.loading import Loaded
-from platypus.prompt.prompt import EncodedExample
+from platypus.prompt.prompt import NO_LABEL, EncodedExample
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,9 @@ def answer_logits(loaded: Loaded, examples: Sequence[EncodedExample]) -> torch.T
         for example in examples:
             ids = torch.tensor([example.ids], device=loaded.device)
             count = len(example.ids) - example.prompt_length + 1
-            parts.append(model(input_ids=ids, use_cache=False, logits_to_keep=count).logits[0, :-1].float().cpu())
+            logits = model(input_ids=ids, use_cache=False, logits_to_keep=count).logits[0, :-1].float().cpu()
+            learned = [label != NO_LABEL for label in example.labels[example.prompt_length :]]
+            parts.append(logits[torch.tensor(learned, dtype=torch.bool)])
     return torch.cat(parts)
 
 

@@ -12,7 +12,9 @@ from platypus.errors import ModelError
 from platypus.model.bases import base_fingerprint
 from platypus.model.loading import DType, Loaded, load_base
 from platypus.plan.notation import Notation
+from platypus.prompt.conversations import Turns
 from platypus.prompt.prompt import Prompt
+from platypus.prompt.templates import Template
 from platypus.run.settings import Quantisation
 
 ADAPTER_CARD = "platypus.json"
@@ -30,6 +32,8 @@ class AdapterCard:
     cutoff: int
     markers: bool = False
     quantisation: Quantisation = "none"
+    template: Template = "alpaca"
+    turns: Turns = "all"
 
     @classmethod
     def of(cls, loaded: Loaded, prompt: Prompt, *, quantisation: Quantisation = "none") -> "AdapterCard":
@@ -42,11 +46,15 @@ class AdapterCard:
             cutoff=prompt.cutoff,
             markers=prompt.markers,
             quantisation=quantisation,
+            template=prompt.template,
+            turns=prompt.turns,
         )
 
     def write(self, adapter: Path) -> None:
-        """Save the card into the adapter's folder."""
-        (adapter / ADAPTER_CARD).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        """Save the card into the adapter's folder; template and turns stand there only if they are not the default."""
+        default = {"template": "alpaca", "turns": "all"}
+        card = {key: value for key, value in asdict(self).items() if value != default.get(key, ...)}
+        (adapter / ADAPTER_CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
 def load_adapted(

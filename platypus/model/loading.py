@@ -66,6 +66,11 @@ class Loaded:
         """The ids of the tokens that end an answer."""
         return frozenset(_as_list(self.model.generation_config.eos_token_id))
 
+    def end_answers_with(self, token: int) -> None:
+        """Let this token end answers too: the EOS of many bases is not what ends a turn in their chat template."""
+        ends = _as_list(self.model.generation_config.eos_token_id)
+        self.model.generation_config.eos_token_id = ends if token in ends else [*ends, token]
+
 
 def load_base(source: str, *, dtype: DType = "auto", device: str = "auto", quantise: Quantisation = "none") -> Loaded:
     """Load a base model. dtype "auto" is bfloat16 on CUDA, else float32. Raises ModelError with the remedy.

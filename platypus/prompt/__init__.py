@@ -6,6 +6,7 @@ models: any tokenizer with the methods of a Hugging Face tokenizer will do.
     catalogue_text.py   a catalogue as the text in a prompt
     templates.py        Alpaca's template, the rules of each notation, the frame around a request
     markers.py          numbers after values of a request, which plans use in place of the values
+    conversations.py    a base's own chat template: conversations → ids, and which of them are learned
     prompt.py           request → prompt ids; example → ids and labels; text → Plan | Malformed
     chat_template.py    the same prompt as a Jinja template in a saved tokenizer
 """

@@ -2,24 +2,29 @@
 
 Training, evaluation, chat and export all use `Prompt`. In the Alpaca template (`platypus.prompt.templates`) a planner's
 rules and catalogue are the instruction and the request is the input, so all prompts of a catalogue begin with the same
-text. Prompt and answer are encoded separately and then joined, so that no token spans the boundary.
+text. Prompt and answer are encoded separately and then joined, so that no token spans the boundary. With
+`template = "chat"` all rows but plans go through the base's own chat template (`platypus.prompt.conversations`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import starmap, zip_longest
 from typing import Protocol
 
 from platypus.catalogue.tools import Catalogue
+from platypus.data.conversation import Conversation, Message
 from platypus.data.dataset import Example, Instruction, Row
+from platypus.data.signatures import answer_text
 from platypus.errors import PromptError
 from platypus.plan.notation import Notation, print_plan, read_begun, read_plan
 from platypus.plan.plan import Malformed, Plan
+from platypus.prompt.conversations import ChatTemplate, EncodedChat, Turns
 from platypus.prompt.markers import marked_texts, plan_with_markers, request_with_markers
-from platypus.prompt.templates import WITH_INPUT, WITHOUT_INPUT, Frame, frame
+from platypus.prompt.templates import WITH_INPUT, WITHOUT_INPUT, Frame, Template, frame
 
-LISTED = 10  # rows that are too long, in an error message
 NO_LABEL = -100  # the target that torch's cross entropy ignores
+LISTED = 10  # rows in an error message
 
 
 class Tokenizer(Protocol):
@@ -39,17 +44,33 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True)
 class EncodedExample:
-    """A training row: the prompt's ids, then the answer's, which end with EOS. `name` is the row's name in messages."""
+    """A training row: the prompt's ids, then the answer's, which end with EOS. `name` is the row's name in messages.
+
+    In a conversation several answers are learned: `gaps` are the places after the first one that are not.
+    """
 
     ids: tuple[int, ...]
     prompt_length: int
     name: str
     catalogue: str = ""  # the fingerprint of the tools that the row brings
+    gaps: tuple[range, ...] = ()
+
+    @classmethod
+    def of_chat(cls, chat: EncodedChat, name: str) -> "EncodedExample":
+        """The row of a conversation."""
+        first = chat.learned.index(True)
+        starts = [at for at in range(first + 1, len(chat.ids)) if chat.learned[at - 1] and not chat.learned[at]]
+        ends = [at for at in range(first + 1, len(chat.ids)) if not chat.learned[at - 1] and chat.learned[at]]
+        gaps = starmap(range, zip_longest(starts, ends, fillvalue=len(chat.ids)))
+        return cls(chat.ids, first, name, gaps=tuple(gaps))
 
     @property
     def labels(self) -> tuple[int, ...]:
-        """The ids to learn: -100 for each token of the prompt, then the ids of the answer and EOS."""
-        return (NO_LABEL,) * self.prompt_length + self.ids[self.prompt_length :]
+        """The ids to learn: -100 for each token of the prompt and of the gaps, else the id."""
+        labels = [*(NO_LABEL,) * self.prompt_length, *self.ids[self.prompt_length :]]
+        for gap in self.gaps:
+            labels[gap.start : gap.stop] = [NO_LABEL] * len(gap)
+        return tuple(labels)
 
 
 class PromptOptions(Protocol):
@@ -67,13 +88,21 @@ class PromptOptions(Protocol):
     def markers(self) -> bool:
         """Whether values of a request are numbered."""
 
+    @property
+    def template(self) -> Template:
+        """How rows without a plan look."""
+
+    @property
+    def turns(self) -> Turns:
+        """Which answers of a conversation are learned."""
+
 
 @dataclass(frozen=True)
 class Prompt:
     """How rows look to a model: its tokenizer, the planner's catalogue, the notation of plans, the maximum row length.
 
-    Without a catalogue a request is an Alpaca instruction. Special tokens that occur as text in a request or an answer
-    ("</s>") are encoded as text.
+    Without a catalogue a request is an Alpaca instruction or, with the template "chat", a user's message. Special
+    tokens that occur as text in a request or an answer ("</s>") are encoded as text.
     """
 
     tokenizer: Tokenizer
@@ -81,6 +110,8 @@ class Prompt:
     notation: Notation = "json"
     cutoff: int = 4096
     markers: bool = False
+    template: Template = "alpaca"
+    turns: Turns = "all"
 
     @classmethod
     def of(
@@ -92,7 +123,8 @@ class Prompt:
         cutoff: int | None = None,
     ) -> "Prompt":
         """The prompt with these options; `cutoff` replaces theirs."""
-        return cls(tokenizer, catalogue, options.notation, cutoff or options.cutoff, options.markers)
+        known = (options.notation, cutoff or options.cutoff, options.markers, options.template, options.turns)
+        return cls(tokenizer, catalogue, *known)
 
     def for_row(self, row: Row) -> "Prompt":
         """This prompt with the tools that the row brings, if it brings some."""
@@ -108,9 +140,17 @@ class Prompt:
         return request_with_markers(query) if self.markers else query
 
     def row_text(self, row: Row) -> str:
-        """The prompt of a row, without its answer."""
+        """The prompt of a row, without its answer. Raises PromptError for a conversation in Alpaca's template."""
+        if self._is_chat(row):
+            return self.chat.text(messages_of(row)[:-1], answer=True)
         if isinstance(row, Example):
             return self.for_row(row).text(row.query)
+        if isinstance(row, Conversation):
+            raise PromptError(
+                "is a conversation, for which Alpaca's template has no place",
+                where=name_of(row),
+                remedy='Set template = "chat" under [prompt]: then rows go through the chat template of the base.',
+            )
         template = WITH_INPUT if row.input else WITHOUT_INPUT
         return template.format(instruction=row.instruction, input=row.input)
 
@@ -120,9 +160,9 @@ class Prompt:
         return frame(self.catalogue, self.notation, markers=self.markers)
 
     def answer(self, row: Row) -> str:
-        """The answer to learn: the plan with its arguments in catalogue order, or the row's output."""
-        if isinstance(row, Instruction):
-            return row.output
+        """The answer to learn: the plan with its arguments in catalogue order, or the row's (last) answer in text."""
+        if not isinstance(row, Example):
+            return answer_text(row)
         catalogue = row.known_tools(self.catalogue)
         plan = row.plan.ordered(catalogue) if catalogue else row.plan
         if self.markers and catalogue:
@@ -134,19 +174,40 @@ class Prompt:
 
         Raises PromptError if no room is left for an answer.
         """
+        if self.catalogue is None and self.template == "chat":
+            return self.message_ids((Message("user", query),))
         return self._with_room(self._prompt_ids(self.text(query)), f"the request {query[:60]!r}")
+
+    def message_ids(self, messages: Sequence[Message]) -> list[int]:
+        """The prompt of the assistant's next turn after these messages as tokens, in the base's chat template."""
+        return self._with_room(self.chat.ids(messages, answer=True), f"the message {messages[-1].content[:60]!r}")
+
+    @cached_property
+    def chat(self) -> ChatTemplate:
+        """The base's own chat template. Raises PromptError if it has none that can be used."""
+        return ChatTemplate.of(self.tokenizer)
 
     def row_ids(self, row: Row) -> list[int]:
         """The prompt of a row as tokens, like `ids`."""
+        if self._is_chat(row):
+            return self._with_room(self.chat.ids(messages_of(row)[:-1], answer=True), name_of(row))
         return self._with_room(self._prompt_ids(self.row_text(row)), name_of(row))
+
+    @property
+    def lead(self) -> str:
+        """What the chat template puts before each answer in text; "" in Alpaca's."""
+        return self.chat.lead if self.template == "chat" else ""
 
     def encode(self, row: Row) -> EncodedExample:
         """The row as tokens to train on. Raises PromptError if it is longer than the cutoff."""
         return self.encode_all([row])[0]
 
     def encode_all(self, rows: Sequence[Row]) -> list[EncodedExample]:
-        """The rows as tokens to train on. Raises PromptError with names and lengths if some are too long."""
-        encoded = [self._encode(row) for row in rows]
+        """The rows as tokens to train on.
+
+        Raises PromptError with names and lengths if some are too long, or if the template cannot hold some.
+        """
+        encoded = self._encoded(rows)
         too_long = [row for row in encoded if len(row.ids) > self.cutoff]
         if too_long:
             listed = "".join(f"\n  {row.name}: {len(row.ids)} tokens" for row in too_long[:LISTED])
@@ -172,7 +233,31 @@ class Prompt:
         """The texts of a request that have markers."""
         return marked_texts(query) if self.markers else ()
 
+    def _is_chat(self, row: Row) -> bool:
+        return self.template == "chat" and not isinstance(row, Example)
+
+    def _encoded(self, rows: Sequence[Row]) -> list[EncodedExample]:
+        if any(map(self._is_chat, rows)):
+            _ = self.chat  # what is wrong with the template itself is no fault of a row
+        encoded: list[EncodedExample] = []
+        faults: list[PromptError] = []
+        for row in rows:
+            try:
+                encoded.append(self._encode(row))
+            except PromptError as fault:
+                faults.append(PromptError(fault.what, where=name_of(row), remedy=fault.remedy))
+        if faults:
+            listed = "".join(f"\n  {fault.where}: {fault.what}" for fault in faults[:LISTED])
+            more = f"\n  … and {len(faults) - LISTED} more" if len(faults) > LISTED else ""
+            raise PromptError(
+                f"{len(faults)} of {len(rows)} rows do not fit the prompt's template:{listed}{more}",
+                remedy=faults[0].remedy,
+            )
+        return encoded
+
     def _encode(self, row: Row) -> EncodedExample:
+        if self._is_chat(row):
+            return EncodedExample.of_chat(self.chat.encode(messages_of(row), turns=self.turns), name_of(row))
         prompt = self._prompt_ids(self.row_text(row))
         answer = [*self._plain_ids(self.answer(row)), *_present(self.tokenizer.eos_token_id)]
         own = row.tools.fingerprint if isinstance(row, Example) and row.tools else ""
@@ -199,7 +284,18 @@ def name_of(row: Row) -> str:
     source, line = row.origin.get("source", row.origin.get("file")), row.origin.get("line")
     if source is not None and line is not None:
         return f"{source}:{line}"
-    return repr((row.query if isinstance(row, Example) else row.instruction)[:60])
+    return repr((row.query if isinstance(row, Example) else messages_of(row)[0].content)[:60])
+
+
+def messages_of(row: Row) -> tuple[Message, ...]:
+    """A row as turns: of an Alpaca row the user's, instruction and input on lines of their own, and the assistant's."""
+    match row:
+        case Conversation():
+            return row.messages
+        case Instruction():
+            asked = f"{row.instruction}\n{row.input}" if row.input else row.instruction
+            return Message("user", asked), Message("assistant", row.output)
+    raise TypeError("a plan is no conversation")
 
 
 def _present(token: int | None) -> tuple[int, ...]:

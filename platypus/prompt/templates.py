@@ -6,11 +6,13 @@ The template is Stanford Alpaca's (`PROMPT_DICT` in github.com/tatsu-lab/stanfor
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from platypus.catalogue.tools import Catalogue
 from platypus.plan.notation import Notation
 from platypus.prompt.catalogue_text import render_catalogue
+
+Template = Literal["alpaca", "chat"]
 
 WITH_INPUT = (
     "Below is an instruction that describes a task, paired with an input that provides further context. "

@@ -19,7 +19,14 @@ from typing import Any
 from platypus.catalogue.tools import Catalogue
 from platypus.data.columns import Columns
 from platypus.data.dataset import PARAPHRASED, Example, Rejected, Repaired, Row, is_alpaca, parse_rows
-from platypus.data.signatures import one_line, one_line_request, plan_skeleton, request_parts, request_template
+from platypus.data.signatures import (
+    answer_text,
+    one_line,
+    one_line_request,
+    plan_skeleton,
+    request_parts,
+    request_template,
+)
 from platypus.data.sources import RawLine, RawRow, read_raw_rows
 from platypus.parallel import cores, in_order
 from platypus.plan.equality import fingerprint
@@ -78,10 +85,17 @@ class Candidate:
         return self.steps >= 0
 
     @property
+    def is_conversation(self) -> bool:
+        """Whether the row has turns."""
+        return self.row.startswith(b'{"messages"')
+
+    @property
     def answer_text(self) -> str:
         """The answer as text."""
         row = self.to_json()
-        return json.dumps(row["plan"], ensure_ascii=False) if self.is_example else str(row["output"])
+        if self.is_example:
+            return json.dumps(row["plan"], ensure_ascii=False)
+        return str(row["messages"][-1]["content"] if self.is_conversation else row["output"])
 
     def to_json(self) -> Any:
         """Return the row as in the project's files."""
@@ -220,7 +234,7 @@ def _answer(row: Row, catalogue: Catalogue | None) -> int:
     if isinstance(row, Example):
         own = f"{row.tools.fingerprint} " if row.tools else ""
         return _hashed(f"plan {own}{fingerprint(row.plan, catalogue) if catalogue else row.plan}")
-    return _hashed(f"text {row.output}")
+    return _hashed(f"text {answer_text(row)}")
 
 
 def _hashed(text: str) -> int:

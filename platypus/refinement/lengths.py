@@ -1,7 +1,8 @@
 """Rows that are longer, in tokens, than the training allows: found before it, where the base's tokenizer is there.
 
-A token stands for at least one byte, so most rows are known to be short enough without a tokenizer. Only for the others
-is it opened, which takes seconds. The count is that of `train`: prompt, answer and special tokens.
+So are rows that the recipe's prompt template cannot hold. A token stands for at least one byte, so most rows are known
+to be short enough without a tokenizer. It is opened, which takes seconds, only for the others and for rows that go
+through the base's own chat template. The count is that of `train`: prompt, answer and special tokens.
 """
 
 import json
@@ -17,7 +18,7 @@ from platypus.data.dataset import Rejected, Row, parse_rows
 from platypus.data.sources import RawRow
 from platypus.errors import DatasetError
 from platypus.prompt.markers import request_with_markers
-from platypus.prompt.prompt import Prompt, Tokenizer
+from platypus.prompt.prompt import EncodedExample, Prompt, Tokenizer
 from platypus.prompt.templates import WITH_INPUT, frame, shared_frame
 from platypus.refinement.candidates import Candidate
 from platypus.run.settings import PromptSettings
@@ -82,16 +83,17 @@ def _long_rows(candidates: Sequence[Candidate], limits: Limits, *, prompts: bool
     if context is not None and context < limit:
         limit, of = context, "the context of the base"
     bounds = _bounds(candidates, limits)
+    chats = _chats(candidates, limits)
     framed = [0 if one.catalogue else 1 for one in candidates]  # rows that bring their own tools have theirs with them
     size = len(_frame(limits).encode())
-    possible = [i for i, bytes_ in enumerate(bounds) if framed[i] * size + bytes_ > limit]
+    possible = [i for i, bytes_ in enumerate(bounds) if i not in chats and framed[i] * size + bytes_ > limit]
     lengths = _lengths([candidates[i] for i in possible], limits, _Bytes())
     possible = [i for i, found in zip(possible, lengths, strict=True) if found.all > limit]
-    tokenizer = _tokenizer(limits.base, fetch=fetch) if possible else None
+    tokenizer = _tokenizer(limits.base, fetch=fetch) if possible or chats else None
     if tokenizer is None:
-        return _LongRows({}, limit, of, len(possible))
+        return _LongRows({}, limit, of, len(possible) + len(chats))
     around = len(tokenizer.encode(_frame(limits), add_special_tokens=False, split_special_tokens=True))
-    possible = [i for i in possible if framed[i] * around + bounds[i] > limit]
+    possible = sorted([*(i for i in possible if framed[i] * around + bounds[i] > limit), *chats])
     lengths = _lengths([candidates[i] for i in possible], limits, tokenizer)
     tokens = {
         i: found.prompt if prompts else found.all
@@ -150,10 +152,23 @@ class _Length(NamedTuple):
 
 
 def _lengths(candidates: Sequence[Candidate], limits: Limits, tokenizer: Tokenizer) -> list[_Length]:
-    """The tokens of each row as it is trained on."""
+    """The tokens of each row as it is trained on. Raises PromptError for rows that the template cannot hold."""
     prompt = Prompt.of(tokenizer, limits.catalogue, limits.prompt, cutoff=UNLIMITED)
-    encoded = (prompt.encode(_row(one, limits.catalogue)) for one in candidates)
-    return [_Length(example.prompt_length, len(example.ids)) for example in encoded]
+    encoded = prompt.encode_all([_row(one, limits.catalogue) for one in candidates])
+    return [_Length(_asked(example), len(example.ids)) for example in encoded]
+
+
+def _asked(example: EncodedExample) -> int:
+    """The tokens before the (last) answer."""
+    return max([example.prompt_length, *(gap.stop for gap in example.gaps if gap.stop < len(example.ids))])
+
+
+def _chats(candidates: Sequence[Candidate], limits: Limits) -> set[int]:
+    """The rows that go through the base's chat template. Raises PromptError if it is not used though rows need it."""
+    if limits.prompt.template == "chat":
+        return {i for i, one in enumerate(candidates) if not one.is_example}
+    _lengths([one for one in candidates if one.is_conversation], limits, _Bytes())
+    return set()
 
 
 def _row(candidate: Candidate, catalogue: Catalogue | None) -> Row:

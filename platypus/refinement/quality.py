@@ -14,8 +14,8 @@ from platypus.catalogue.dataflow import affinity, likely_output
 from platypus.catalogue.schema import allowed_values, array_items, fits, is_nothing, part
 from platypus.catalogue.tools import Argument, Catalogue, Tool
 from platypus.catalogue.words import words
-from platypus.data.dataset import Example, Instruction, Row
-from platypus.data.signatures import literal_texts, one_line, one_line_request, plan_literals
+from platypus.data.dataset import Example, Row
+from platypus.data.signatures import answer_text, literal_texts, one_line, one_line_request, plan_literals
 from platypus.errors import DatasetError
 from platypus.plan.plan import Plan, Reference, Value
 from platypus.run.settings import DoubtKind
@@ -111,7 +111,7 @@ def check_row(row: Row, catalogue: Catalogue | None, bounds: RequestBounds) -> R
     """Return all doubts about a row. Raises DatasetError when the package that detects languages is not installed."""
     request = one_line_request(row)
     doubts = [*_bounds(request, bounds), *_private(request, row)]
-    if isinstance(row, Instruction) or catalogue is None:
+    if not isinstance(row, Example) or catalogue is None:
         return RowCheck(tuple(doubts), 1.0)
     literals = list(_literals(row.plan, catalogue))
     request_words = _RequestWords(request)
@@ -250,9 +250,10 @@ def _language(text: str) -> str:
 
 def _private(request: str, row: Row) -> Iterator[Doubt]:
     """Doubts about secrets and personal data in the request or the answer. Only their first characters are shown."""
-    text = request if isinstance(row, Example) else f"{request} {row.output}"
     if isinstance(row, Example):
         text = " ".join([request, *map(one_line, plan_literals(row.plan))])
+    else:
+        text = f"{request} {answer_text(row)}"
     if not HINT.search(text):
         return
     kinds: tuple[tuple[DoubtKind, dict[str, re.Pattern[str]]], ...] = (("secret", SECRETS), ("personal-data", PERSONAL))

@@ -18,6 +18,12 @@ SAMPLE_LENGTH = 300  # characters
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
 SPLITS = ("train", "valid", "test")
 ALPACA = ("instruction", "input", "output")
+MESSAGES = """  - name: messages
+    list:
+    - name: role
+      dtype: string
+    - name: content
+      dtype: string"""
 NAMES = {"train": "train", "valid": "validation", "test": "test"}
 
 
@@ -135,7 +141,8 @@ def _card(report: Mapping[str, Any], splits: Mapping[str, Sequence[Candidate]], 
         *("size_categories:", f"- {size}"),
         *("tags:", *(f"- {tag}" for tag in tags)),
         *("configs:", "- config_name: default", "  data_files:", *files),
-        *("dataset_info:", "  features:", *_features(is_plans, own_tools=own_tools)),
+        *("dataset_info:", "  features:"),
+        *_features(is_plans, [one for name in SPLITS for one in splits[name]], own_tools=own_tools),
         "---",
     ]
     left_out = ", ".join(f"{count:,} {kind}" for kind, count in report["rejected"].items()) or "none"
@@ -159,13 +166,15 @@ def _card(report: Mapping[str, Any], splits: Mapping[str, Sequence[Candidate]], 
     )
 
 
-def _features(is_plans: bool, *, own_tools: bool = False) -> list[str]:
+def _features(is_plans: bool, rows: Sequence[Candidate], *, own_tools: bool) -> list[str]:
     """The columns with their types; `json` for plans, whose values have any type."""
-    columns = (
-        {"query": "string", "plan": "json", "catalogue": "string"} if is_plans else dict.fromkeys(ALPACA, "string")
-    )
-    types = {**columns, **({"tools": "json"} if own_tools else {}), "origin": "json"}
-    return [f"  - name: {name}\n    dtype: {kind}" for name, kind in types.items()]
+    if is_plans:
+        types = {"query": "string", "plan": "json", "catalogue": "string"} | ({"tools": "json"} if own_tools else {})
+    else:
+        types = dict.fromkeys(ALPACA if not all(row.is_conversation for row in rows) else (), "string")
+    text = [f"  - name: {name}\n    dtype: {kind}" for name, kind in types.items()]
+    turns = [MESSAGES] if any(row.is_conversation for row in rows) else []
+    return [*text, *turns, "  - name: origin\n    dtype: json"]
 
 
 def _apart(recipe: Recipe, by_rows: Sequence[str]) -> str:

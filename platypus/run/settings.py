@@ -5,12 +5,23 @@ run, a prompt longer than the context) is checked by the stages. Paths are relat
 """
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from platypus.data.columns import check_columns
 from platypus.plan.notation import Notation
+from platypus.prompt.conversations import Turns
+from platypus.prompt.templates import Template
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -39,6 +50,23 @@ class PromptSettings(Settings):
     """The maximum length of a prompt with its answer, in tokens. A longer row is an error; it is never cut."""
     markers: bool = False
     """Whether values in requests get numbers, `ISS-12<1>`, that plans use in place of the values; only in `calls`."""
+
+    template: Template = "alpaca"
+    """How rows without a plan look: in Alpaca's template, or in the base's own chat template (`chat`)."""
+    turns: Turns = "all"
+    """Which answers of a conversation are learned, if the template is `chat`: `all`, or only the `last` one."""
+
+    @model_serializer(mode="wrap")
+    def _without_defaults_of_later_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Recipes without these keys keep the fingerprints of their stages."""
+        later = {"template": "alpaca", "turns": "all"}
+        return {key: value for key, value in handler(self).items() if value != later.get(key, ...)}
+
+    @model_validator(mode="after")
+    def _turns_need_chat(self) -> Self:
+        if self.turns != "all" and self.template != "chat":
+            raise ValueError("prompt.turns is for conversations in the chat template", 'Set prompt.template to "chat".')
+        return self
 
     @model_validator(mode="after")
     def _markers_need_calls(self) -> Self:

@@ -152,4 +152,4 @@ def sample_tools(catalogue: Catalogue, needed: AbstractSet[str], *, settings: Tr
 def encode(prompt: Prompt, rows: Sequence[Row], settings: TrainSettings) -> list[EncodedExample]:
     """The rows as tokens. With train_on_inputs, every token is learned except the first, which nothing can predict."""
     examples = prompt.encode_all(rows)
-    return [replace(example, prompt_length=1) for example in examples] if settings.train_on_inputs else examples
+    return [replace(row, prompt_length=1, gaps=()) for row in examples] if settings.train_on_inputs else examples

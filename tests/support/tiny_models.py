@@ -22,7 +22,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, LlamaTokenizer, PreTrain
 
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.commands.train import train
-from platypus.data.dataset import Example, Instruction, Row, write_rows
+from platypus.data.dataset import Example, Row, write_rows
 from platypus.model.loading import Loaded, load_base
 from platypus.plan.plan import Plan, Reference, Step
 from platypus.prompt.prompt import EncodedExample
@@ -174,7 +174,7 @@ def tiny_run(
     """A run whose refine stage is done and holds these rows; `recipe` is TOML below `base` and `catalogue`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tools.json").write_text(json.dumps(CATALOGUE.to_json()))
-    tools = "" if isinstance(rows[0], Instruction) else f'catalogue = "{folder}/tools.json"\n'
+    tools = f'catalogue = "{folder}/tools.json"\n' if isinstance(rows[0], Example) else ""
     (folder / "recipe.toml").write_text(f'base = "{base}"\n{tools}{recipe}')
     run = Run.open(folder / "run", recipe=folder / "recipe.toml")
 

@@ -19,7 +19,7 @@ from platypus.training.shared_prefix.prefix import DENSE, FLASH, common_prefix, 
 
 def answer_length(example: EncodedExample) -> int:
     """The number of tokens of an example that are learned."""
-    return len(example.ids) - example.prompt_length
+    return len(example.ids) - example.prompt_length - sum(map(len, example.gaps))
 
 
 def shares(adapted: Loaded) -> bool:

@@ -209,7 +209,8 @@ def suffix_pass(rows: Sequence[EncodedExample], prefix: SharedPrefix | None) -> 
     predicting: list[int] = []
     targets: list[int] = []
     for row in rows:
-        places = [i for i in range(shared, len(row.ids) - 1) if row.labels[i + 1] != NO_LABEL]
+        labels = row.labels
+        places = [i for i in range(shared, len(row.ids) - 1) if labels[i + 1] != NO_LABEL]
         predicting += [len(ids) + i - shared for i in places]
         targets += [row.ids[i + 1] for i in places]
         ids += row.ids[shared:]

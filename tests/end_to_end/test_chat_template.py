@@ -16,7 +16,7 @@ from platypus.commands.refine import refine
 from platypus.commands.train import train
 from platypus.data.conversation import Conversation, Message
 from platypus.data.dataset import Instruction, Row, read_dataset
-from platypus.errors import PromptError, RunError
+from platypus.errors import DatasetError, PromptError, RunError
 from platypus.inference.opening import open_planner
 from platypus.run.folder import Run
 from tests.support.chat_templates import CHATML, NO_SYSTEM, THINKING, chat_tokenizer
@@ -124,21 +124,58 @@ def test_the_oldest_turns_give_way(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert len(chat._prompt_ids("Who?")) < room - 10
 
 
+def refining(folder: Path, rows: list[Row], recipe: str, *, template: str | None = CHATML, **refining: Any) -> Run:
+    base = tiny_llama(folder / "base", tokenizer=chat_tokenizer(template))
+    (folder / "rows.jsonl").write_text("\n".join(json.dumps(row.to_json()) for row in rows))
+    table = {"data": [str(folder / "rows.jsonl")], "valid_fraction": 0, "test_fraction": 0} | refining
+    keys = "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
+    (folder / "recipe.toml").write_text(f'base = "{base}"\n{recipe}[generate]\nexamples = 0\n[refine]\n{keys}')
+    return Run.open(folder / "run", recipe=folder / "recipe.toml")
+
+
+@pytest.mark.parametrize(
+    ("template", "recipe", "what"),
+    [
+        (CHATML, "", r"2 of 2 rows .*\n.*is a conversation, for which Alpaca's"),
+        (None, CHAT, "the base has no chat template"),
+        (THINKING, CHAT, r"2 of 4 rows .*\n.*message 2: its chat template rewrites"),
+    ],
+)
+def test_refine_already_says_what_the_template_cannot_hold(
+    tmp_path: Path, template: str | None, recipe: str, what: str
+) -> None:
+    rows = [ROWS[0], ROWS[1], *ROWS[3:], Instruction("Name a river.", "", "The Nile", {})]
+    with pytest.raises(PromptError, match=what):
+        refine(refining(tmp_path, rows, recipe, template=template))
+
+
+def test_conversations_that_are_too_long_are_known_to_refine(tmp_path: Path) -> None:
+    rows = [turns("Count", "one"), turns("Say it often", "Platypus, " * 200)]
+    recipe = CHAT + "cutoff = 300\n"
+    with pytest.raises(DatasetError, match="1 of 2 rows are too long"):
+        refine(refining(tmp_path, rows, recipe))
+    assert refine(refining(tmp_path, rows, recipe, long_rows="drop", min_kept=0.1)).results["train"] == 1
+    tests = [turns("Count " * 200, "one", "Go on", "two"), turns("Go", "Platypus, " * 200)]
+    (tmp_path / "test.jsonl").write_text("\n".join(json.dumps(row.to_json()) for row in tests))
+    options = {"long_rows": "drop", "test": [str(tmp_path / "test.jsonl")], "min_kept": 0.1}
+    results = refine(refining(tmp_path, rows, recipe, **options)).results
+    assert (results["train"], results["test"]) == (1, 1)  # of a test row the prompt alone counts
+
+
 def test_rows_are_refined_with_their_turns(tmp_path: Path) -> None:
     words = ("river", "cloud", "engine", "paper", "lantern", "orchard", "violin", "harbour", "comet", "saddle")
-    rows = [turns(f"Tell me of a {word}.", f"The {word}!", "More?", f"No more {word}s.") for word in words]
+    rows: list[Row] = [turns(f"Tell me of a {word}.", f"The {word}!", "More?", f"No more {word}s.") for word in words]
     secret = turns("Who are you, please?", "Write to ann.lee@example.org.")
-    lines = [json.dumps(row.to_json()) for row in (*rows, rows[0], secret)]
-    lines.append(json.dumps({"messages": [{"role": "user", "content": "Hm"}]}))
-    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
-    recipe = f'[generate]\nexamples = 0\n[refine]\nbad_rows = "skip"\ndata = ["{tmp_path}/rows.jsonl"]\n'
-    (tmp_path / "recipe.toml").write_text(recipe + "valid_fraction = 0.2\ntest_fraction = 0.2\n")
-    run = Run.open(tmp_path / "run", recipe=tmp_path / "recipe.toml")
+    run = refining(tmp_path, [*rows, rows[0], secret], CHAT, bad_rows="skip", valid_fraction=0.2, test_fraction=0.2)
+    with (tmp_path / "rows.jsonl").open("a") as file:
+        file.write('\n{"messages": [{"role": "user", "content": "Hm"}]}')
     results = refine(run).results
     assert results["rejected"] == {"duplicate": 1, "row": 1}
     assert results["doubts"] == {"personal-data": 1}
     kept = [row for name in ("train", "valid", "test") for row in read_dataset(str(part(run, name)), None).rows]
-    assert {row.messages for row in kept if isinstance(row, Conversation)} == {row.messages for row in (*rows, secret)}
+    assert {row.messages for row in kept if isinstance(row, Conversation)} == {
+        row.messages for row in (*rows, secret) if isinstance(row, Conversation)
+    }
 
 
 def part(run: Run, name: str) -> Path:
@@ -151,10 +188,7 @@ def test_a_hub_loader_reads_the_card(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path))
     rows: list[Row] = [turns(f"Tell me of {number} {'x' * number}s.", "No.") for number in range(10)]
     rows += [Instruction(f"Sing of the {'la' * number}", "", "La", {}) for number in range(10)] if mixed else []
-    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(row.to_json()) for row in rows))
-    recipe = f'[generate]\nexamples = 0\n[refine]\nnear_duplicate = 1\ndata = ["{tmp_path}/rows.jsonl"]\n'
-    (tmp_path / "recipe.toml").write_text(recipe)
-    run = Run.open(tmp_path / "run", recipe=tmp_path / "recipe.toml")
+    run = refining(tmp_path, rows, CHAT, near_duplicate=1, test_fraction=0.1)
     train_rows = refine(run).results["train"]
     loaded = datasets.load_dataset(str(run.folder("refine")), cache_dir=str(tmp_path))["train"]
     assert len(loaded) == train_rows

@@ -146,20 +146,31 @@ class ChatTemplate:
         turn = list(ids) if last else self.ids(messages[: place + 1])
         turn = turn[: len(turn) - self.after]
         if turn[: len(prompt)] != prompt or len(turn) <= len(prompt) or turn[-1] != self.end:
-            border = f"{self._shown(prompt)} in the prompt, {self._shown(turn[: len(prompt)])} in the conversation"
-            raise PromptError(
-                f"message {place + 1}: a token goes over the border between prompt and answer: {border}",
-                remedy=f"The base's chat template does not fit its tokenizer: correct it, {OTHERWISE}",
-            )
+            raise self._no_beginning(messages[: place + 1], prompt, turn)
         if list(ids[: len(turn)]) != turn:
-            at = next((at for at, pair in enumerate(zip(turn, ids, strict=False)) if pair[0] != pair[1]), len(turn))
-            now, later = self._shown(turn[at:], end=False), self._shown(ids[at : len(turn)], end=False)
+            now, later = _difference(self._decoded(turn), self._decoded(ids[: len(turn)]))
             raise PromptError(
-                f"message {place + 1}: its chat template rewrites earlier turns: {now} at the end of a conversation"
-                f" becomes {later} when more follows",
+                f"message {place + 1}: its chat template rewrites earlier turns: {now!r} at the end of a conversation"
+                f" becomes {later!r} when more follows",
                 remedy='Set turns = "last" under [prompt]: only the last answer of each conversation is learned then.',
             )
         return range(len(prompt), len(turn))
+
+    def _no_beginning(self, messages: Sequence[Message], prompt: Sequence[int], turn: Sequence[int]) -> PromptError:
+        """Why the last of these messages does not continue its prompt: another text, or the same in other tokens."""
+        asked, answered = self.text(messages[:-1], answer=True), self.text(messages)
+        if not answered.startswith(asked):
+            before, after = _difference(asked, answered)
+            return PromptError(
+                f"message {len(messages)}: its chat template rewrites the question once it is answered: {before!r}"
+                f" becomes {after!r}",
+                remedy=f"Leave such rows out, correct the template, {OTHERWISE}",
+            )
+        border = f"{self._decoded(prompt)[-SHOWN:]!r} in the prompt, {self._decoded(turn[: len(prompt)])[-SHOWN:]!r}"
+        return PromptError(
+            f"message {len(messages)}: a token goes over the border between prompt and answer: {border} in both",
+            remedy=f"The base's chat template does not fit its tokenizer: correct it, {OTHERWISE}",
+        )
 
     def _marked(self, messages: Sequence[Message]) -> Sequence[int]:
         """transformers' own mask of the assistant's tokens."""
@@ -187,6 +198,11 @@ class ChatTemplate:
                 remedy=f"Leave such rows out, {OTHERWISE}",
             ) from error
 
-    def _shown(self, ids: Sequence[int], *, end: bool = True) -> str:
-        text = str(self.tokenizer.decode(list(ids)))
-        return repr(text[-SHOWN:] if end else text[:SHOWN])
+    def _decoded(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(ids)))
+
+
+def _difference(one: str, other: str) -> tuple[str, str]:
+    """Both texts from where they differ, for a message."""
+    at = next((at for at, letters in enumerate(zip(one, other, strict=False)) if letters[0] != letters[1]), len(one))
+    return one[at : at + SHOWN], other[at : at + SHOWN]

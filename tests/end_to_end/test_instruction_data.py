@@ -1,4 +1,4 @@
-"""General fine-tuning with recipes/alpaca.toml: thousands of questions about Python's own library, answered by its texts.
+"""General fine-tuning with recipes/alpaca.toml: thousands of questions about Python, answered by its own texts.
 
 What each function and class of the standard library does, in the first paragraph of its docstring, and what each page
 of Python's reference says first. The base is tiny and random; so what is asserted is that no row is lost without a
@@ -28,7 +28,19 @@ from tests.support.tiny_models import TEXTS, byte_bpe_tokenizer, tiny_llama
 MODULES = ("argparse", "ast", "calendar", "csv", "datetime", "decimal", "difflib", "fractions", "ftplib", "functools")
 MODULES += ("inspect", "ipaddress", "locale", "mailbox", "os", "pathlib", "pickle", "pydoc", "random", "shutil")
 MODULES += ("smtplib", "socket", "statistics", "string", "subprocess", "tarfile", "tempfile", "textwrap", "threading")
-MODULES += ("turtle", "typing", "uuid", "zipfile", "asyncio", "concurrent", "email", "http", "json", "logging", "urllib")
+MODULES += (
+    "turtle",
+    "typing",
+    "uuid",
+    "zipfile",
+    "asyncio",
+    "concurrent",
+    "email",
+    "http",
+    "json",
+    "logging",
+    "urllib",
+)
 MODULES += ("importlib", "multiprocessing", "unittest", "xml", "tkinter", "collections")
 
 

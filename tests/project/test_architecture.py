@@ -173,6 +173,7 @@ def test_there_are_recipes() -> None:
         "embedded-base",
         "embedded-base-further",
         "alpaca",
+        "chat",
         "teacher",
     } <= {recipe.stem for recipe in RECIPES}
 

@@ -18,6 +18,7 @@ from tests.support.chat_templates import (
     HALF_MARKED,
     INST,
     MARKED,
+    MOVED,
     NO_SYSTEM,
     SPACE,
     THINKING,
@@ -172,9 +173,18 @@ def test_a_border_that_the_tokenizer_joins_is_refused() -> None:
     own = prompt(SPACE)
     row = Conversation((Message("user", "Hi"), Message("assistant", "hello there")), {})
     with pytest.raises(
-        PromptError, match=r"message 2: a token goes over the border .*assistant: ' in the prompt, .*assistant: hello'"
+        PromptError,
+        match=r"message 2: a token goes over the border .*assistant: ' in the prompt, .*assistant: hello' in both",
     ):
         own.encode(row)
+
+
+def test_a_question_that_an_answer_changes_is_refused() -> None:
+    """Some published templates show the system turn with the last user's turn only, if that is the last of all."""
+    own = prompt(MOVED)
+    assert own.encode(TWO).ids
+    with pytest.raises(PromptError, match=r"message 3: its chat template rewrites the question once .*'Be brief"):
+        own.encode(BRIEF)
 
 
 def test_a_mark_that_leaves_out_a_turn_is_refused() -> None:

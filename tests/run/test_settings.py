@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from platypus.run.recipe import Recipe
-from platypus.run.settings import Settings, TrainSettings
+from platypus.run.settings import PromptSettings, Settings, TrainSettings
 from tests.run.test_recipe import error_of
 
 TABLES = [type(field.default) for field in Recipe.model_fields.values() if isinstance(field.default, Settings)]
@@ -42,6 +42,11 @@ def test_every_default_is_within_its_own_limits(table: type[Settings]) -> None:
             "refine.valid_fraction and refine.test_fraction leave nothing to train on",
             "Their sum must be below 1.",
         ),
+        (
+            "[prompt]\nturns = 'last'",
+            "prompt.turns is for conversations in the chat template",
+            'Set prompt.template to "chat".',
+        ),
         ("train = 3", "train is a table", "Write [train] and its keys below that line."),
         ("[pretrain]\nheads = 5", "pretrain.hidden_size = 128 does not divide", "Choose a multiple of twice"),
     ],
@@ -49,6 +54,14 @@ def test_every_default_is_within_its_own_limits(table: type[Settings]) -> None:
 def test_contradictions_are_refused(tmp_path: Path, text: str, what: str, remedy: str) -> None:
     error = error_of(tmp_path, text)
     assert error.what.startswith(what) and error.remedy.startswith(remedy)
+
+
+def test_recipes_without_a_chat_template_keep_the_fingerprints_of_their_stages() -> None:
+    plain = {"notation": "json", "cutoff": 4096, "markers": False}
+    assert PromptSettings().model_dump() == plain
+    chat = PromptSettings(template="chat", turns="last").model_dump()
+    assert chat == {**plain, "template": "chat", "turns": "last"}
+    assert PromptSettings(**chat).model_dump() == chat
 
 
 MINE = "catalogue = 'tools.json'\n[teacher]\nmodel = 'm'\n"

@@ -30,6 +30,13 @@ THINKING = (  # an empty thought before the last answer, and none before earlier
     "{% if loop.last and message.role == 'assistant' %}<think>\n\n</think>\n\n{% endif %}"
     "{{ message.content }}<|im_end|>\n{% endfor %}" + ASK
 )
+MOVED = (  # the system's text before the last question, if nothing follows it
+    "{% if messages[0].role == 'system' %}{% set system = messages[0].content + '\n' %}{% set turns = messages[1:] %}"
+    "{% else %}{% set system = '' %}{% set turns = messages %}{% endif %}{% for message in turns %}"
+    "{% if message.role == 'assistant' %}{{ message.content }}</s>"
+    "{% else %}<|im_start|>{% if loop.last %}{{ system }}{% endif %}{{ message.content }}<|im_end|>{% endif %}"
+    "{% endfor %}"
+)
 ENDLESS = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}"
 SPACE = (  # what asks for an answer ends with a space, which tokenizers join with the first word
     "{% for message in messages %}{{ message.role }}: {{ message.content }}"

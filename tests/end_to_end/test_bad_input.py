@@ -190,10 +190,9 @@ def test_a_base_that_does_not_exist(capsys: Capture, tmp_path: Path) -> None:
 
 def test_a_prompt_longer_than_the_context(capsys: Capture, tmp_path: Path) -> None:
     run = trainable(tmp_path, tiny_llama(tmp_path / "base", context=64))
-    for stage in ("generate", "refine"):
-        assert here(capsys, stage, run.path).code == 0
-    assert_refused(here(capsys, "train", run.path), "64")
-    assert not run.is_done("train")
+    assert here(capsys, "generate", run.path).code == 0
+    assert_refused(here(capsys, "refine", run.path), "64")
+    assert not run.is_done("refine")
     ran = here(capsys, "plan", run.path, "Find CustomerABC")
     assert ran.code == 1
     assert "the model's context is 64" in ran.err
@@ -201,10 +200,9 @@ def test_a_prompt_longer_than_the_context(capsys: Capture, tmp_path: Path) -> No
 
 def test_a_row_longer_than_the_cutoff(capsys: Capture, tmp_path: Path) -> None:
     run = trainable(tmp_path, tiny_llama(tmp_path / "base"), tables=SMALL.replace("2048", "32"))
-    for stage in ("generate", "refine"):
-        assert here(capsys, stage, run.path).code == 0
-    assert_refused(here(capsys, "train", run.path), "cutoff", "32")
-    assert not run.is_done("train")
+    assert here(capsys, "generate", run.path).code == 0
+    assert_refused(here(capsys, "refine", run.path), "cutoff", "32")
+    assert not run.is_done("refine")
 
 
 def test_an_adapter_for_another_base_at_merge(capsys: Capture, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from platypus.catalogue.reading import read_catalogue
+from platypus.catalogue.reading import TOOL_LISTS, read_catalogue
 from platypus.catalogue.tools import Catalogue
 from platypus.data.columns import Columns
 from platypus.data.dataset import Dataset, read_dataset
@@ -26,7 +26,7 @@ from platypus.run.recipe import read_recipe
 KEY = re.compile(r'"((?:[^"\\]|\\.)*)"\s*:')
 ROW_KEYS = {"query", "instruction", "input", "output", "messages"}
 PLAN_KEYS = {"tool_name", "arguments", "argument_name", "argument_value"}
-TOOL_KEYS = {"name", "tool_name", "function", "inputSchema", "parameters"}
+TOOL_KEYS = {"name", "tool_name", "function", "inputSchema", "parameters", "result", *TOOL_LISTS}
 KINDS = "A catalogue is a JSON list of tools, a plan a JSON list of steps, a dataset rows, a recipe TOML."
 
 
@@ -100,7 +100,7 @@ def _is_no_catalogue(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     entries = data if isinstance(data, list) else [data]
-    return all(isinstance(entry, dict) and not {"tools", *TOOL_KEYS} & entry.keys() for entry in entries)
+    return all(isinstance(entry, dict) and not TOOL_KEYS & entry.keys() for entry in entries)
 
 
 def _read(file: Path) -> str:

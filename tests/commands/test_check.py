@@ -106,3 +106,17 @@ def test_the_cases_of_others(name: str, good: int) -> None:
     if not CASES.is_dir():
         pytest.skip("no cases here: ../shared/cases is not beside this checkout")
     assert summary(check(CASES / name)) == ("dataset", f"{good} good rows, {20 - good} bad")
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda tools: [{"function_declarations": tools}],
+        lambda tools: {"jsonrpc": "2.0", "id": 1, "result": {"tools": tools}},
+        lambda tools: {"functions": tools},
+    ],
+)
+def test_tools_in_the_shapes_of_other_programs_are_a_catalogue(wrapped: Any, tmp_path: Path) -> None:
+    path = tmp_path / "tools.json"
+    path.write_text(json.dumps(wrapped([{"name": "tides", "parameters": {"type": "object"}}])), encoding="utf-8")
+    assert check(path).kind == "catalogue"

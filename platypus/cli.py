@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from platypus import __version__
-from platypus.errors import PlatypusError
+from platypus.errors import PlatypusError, RunError
 
 if TYPE_CHECKING:
     from platypus.catalogue.tools import Catalogue
     from platypus.run.folder import Outcome, Run
     from platypus.training.forecast import Forecast
 
+SHARED = ("train", "base")  # commands that several processes, started by torchrun, work on together
 LISTEN = 10  # seconds within which torchrun ends the other processes once one has failed
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)]
@@ -95,12 +96,20 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Declare the options that come before the command."""
+    """Declare the options of every command; refuse a command that several processes cannot share."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if processes > 1 and context.invoked_subcommand not in SHARED:
+        raise RunError(
+            f"`{context.invoked_subcommand}` is for one process, but {processes} were started",
+            remedy="Run it without torchrun. The stage for several processes is train, after generate and refine:"
+            " torchrun --nproc-per-node=N -m platypus train RUN",
+        )
 
 
 @app.command()
@@ -213,6 +222,7 @@ def all_stages(run: RunFolder, recipe: RecipeFile = None, force: Force = False, 
     from platypus.commands.refine import refine
     from platypus.commands.train import train
 
+    opened.check_sources()
     generates = opened.catalogue is not None and opened.recipe.generate.examples > 0
     for stage in (*([generate] if generates else []), refine, train, merge):
         _print_outcome(stage(opened, force=force), as_json=as_json)
@@ -325,9 +335,9 @@ def base(
     as_json: Json = False,
 ) -> None:
     """Train the small base that the demo fine-tunes."""
-    from platypus.run.recipe import read_recipe
+    from platypus.run.places import read_located_recipe
 
-    read = read_recipe(recipe)
+    read = read_located_recipe(recipe)
     from platypus.commands.base import base
     from platypus.commands.show import result_lines
     from platypus.model.bases import EMBEDDED

@@ -1,6 +1,8 @@
-"""Read a user's text file; write a file completely or not at all; flush files to disk."""
+"""Read a user's text file; write a file completely or not at all; flush files to disk; say what else is to be known."""
 
 import os
+import sys
+from functools import lru_cache
 from pathlib import Path
 
 from platypus.errors import PlatypusError
@@ -34,3 +36,15 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def say(text: str) -> None:
+    """Tell the user, on standard error. Of several processes, only the first one speaks."""
+    if os.environ.get("RANK", "0") == "0":
+        print(text, file=sys.stderr, flush=True)
+
+
+@lru_cache
+def say_hub(name: str) -> None:
+    """Tell the user, once, that a name is looked up on the hub since there is no file or folder of this name."""
+    say(f"{name}: there is no such file or folder, so it is looked up on the hub")

@@ -185,7 +185,7 @@ def test_all_generates_only_if_there_is_something_to_generate(
     tables: str,
     first: list[str],
 ) -> None:
-    recipe = write_recipe(tmp_path, catalogue=catalogue, tables=tables)
+    recipe = write_recipe(tmp_path, base="embedded", catalogue=catalogue, tables=tables)
     ran = here(capsys, "all", tmp_path / "run", "--recipe", recipe, "--force")
     assert ran.code == 0
     assert called == [(name, True) for name in [*first, "refine", "train", "merge", "evaluate"]]
@@ -287,3 +287,21 @@ def test_a_time_limit_overrides_that_of_the_recipe(
         assert here(capsys, "chat", tmp_path / "run", *words).code == 0
     assert limits == [5.0, 1.5]
     assert here(capsys, "chat", tmp_path / "run", "--time-limit", "-1").code == 2
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("train", "base")])
+def test_a_command_for_one_process_refuses_several(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    ran = here(capsys, command, tmp_path / "run", "x")
+    assert ran.code == 1 and ran.out == ""
+    assert f"`{command}` is for one process, but 2 were started" in ran.err
+    assert "torchrun --nproc-per-node=N -m platypus train" in ran.err
+
+
+def test_all_says_what_is_missing_before_it_begins(tmp_path: Path, capsys: Capture) -> None:
+    recipe = write_recipe(tmp_path, base="embedded", tables="[refine]\ndata = ['none.jsonl']\n")
+    ran = here(capsys, "all", tmp_path / "run", "--recipe", recipe)
+    assert ran.code == 1 and "none.jsonl: there is no such file" in ran.err and str(tmp_path) in ran.err
+    assert not (tmp_path / "run" / "generate").exists()

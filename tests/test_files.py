@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from platypus.errors import CatalogueError
-from platypus.files import read_text, write_whole
+from platypus.files import read_text, say, say_hub, write_whole
 
 
 def test_a_file_is_written_whole_and_read_back(tmp_path: Path) -> None:
@@ -41,3 +41,18 @@ def test_a_file_that_cannot_be_read_is_an_error_of_the_kind_asked_for(tmp_path: 
     with pytest.raises(CatalogueError, match="is not UTF-8 text") as caught:
         read_text(tmp_path / "latin", error=CatalogueError, remedy="Name another one.", resave="Save it anew.")
     assert caught.value.remedy == "Save it anew."
+
+
+def test_of_several_processes_the_first_speaks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say("first")
+    monkeypatch.setenv("RANK", "1")
+    say("second")
+    assert capsys.readouterr().err == "first\n"
+
+
+def test_a_name_on_the_hub_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    say_hub("owner/of-this-test")
+    say_hub("owner/of-this-test")
+    assert capsys.readouterr().err.count("owner/of-this-test: there is no such file or folder") == 1

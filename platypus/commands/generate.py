@@ -38,24 +38,32 @@ def generate(run: Run, *, force: bool = False) -> Outcome:
             where=str(run.path),
             remedy='Set `catalogue = "FILE"` in the recipe.',
         )
-    settings = run.recipe.generate
+    settings, teacher = run.recipe.generate, run.recipe.teacher
 
     def work(folder: Path) -> Mapping[str, Any]:
+        style = read_style(Path(teacher.style)) if teacher.style else ()
         wanted = generate_examples(catalogue, settings, seed=run.recipe.seed)
         made = list(track(wanted, "generate", total=settings.examples))
         taught = _add_teacher_examples(run, catalogue, made, style, folder) if run.recipe.teacher.model else {}
         write_rows(folder / "examples.jsonl", made)
         return {**_write_report(folder, catalogue, settings, made), **taught}
 
-    teacher = run.recipe.teacher
-    style = read_style(Path(teacher.style)) if teacher.style else ()
+    inputs = {"catalogue": catalogue.fingerprint}
+    if teacher.style:
+        inputs["style"] = run.source_fingerprint(
+            "generate", teacher.style, _style_fingerprint, name="style", force=force
+        )
     return run.perform(
         "generate",
-        inputs={"catalogue": catalogue.fingerprint} | ({"style": style_fingerprint(style)} if style else {}),
+        inputs=inputs,
         settings=settings.model_dump() | ({"teacher": teacher.model_dump()} if teacher.model else {}),
         work=work,
         force=force,
     )
+
+
+def _style_fingerprint(file: str) -> str:
+    return style_fingerprint(read_style(Path(file)))
 
 
 def _add_teacher_examples(

@@ -35,11 +35,14 @@ def merge(run: Run, *, force: bool = False) -> Outcome:
 
     Raises ModelError if the adapter belongs to another base or catalogue, or if the merged model gives other logits.
     """
-    settings = run.recipe.merge
+    settings, base = run.recipe.merge, run.recipe.base
     return run.perform(
         "merge",
-        inputs={"train": run.fingerprint("train"), "base": base_fingerprint(run.recipe.base)},
-        settings={"base": run.recipe.base, **settings.model_dump()},
+        inputs={
+            "train": run.fingerprint("train"),
+            "base": run.source_fingerprint("merge", base, base_fingerprint, name="base", force=force),
+        },
+        settings={"base": base, **settings.model_dump()},
         work=lambda folder: _work(run, folder),
         force=force,
     )

@@ -60,9 +60,8 @@ def refine(run: Run, *, force: bool = False, strict: bool = False, mapped: Mappe
     if strict:
         settings = settings.model_copy(update={"repairs": "refuse"})
     generated = run.recipe.generate.examples > 0 and run.catalogue is not None
-    known = run.record("refine")["inputs"] if run.is_done("refine") else {}
     sources = (*settings.data, *settings.test, *settings.avoid)
-    inputs = {source: source_fingerprint(source) or known.get(source, source) for source in sources}
+    inputs = {source: run.source_fingerprint("refine", source, source_fingerprint, force=force) for source in sources}
     inputs["catalogue"] = run.catalogue.fingerprint if run.catalogue else ""
     if generated:
         inputs["generate"] = run.fingerprint("generate")

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from platypus.data.dataset import Row, read_dataset
 from platypus.errors import DatasetError, PromptError
+from platypus.files import say
 from platypus.model.adapters import AdapterCard
 from platypus.model.bases import base_fingerprint
 from platypus.model.loading import Loaded, load_base
@@ -46,7 +47,10 @@ def _train_in_main(run: Run, processes: ProcessGroup, *, force: bool) -> Outcome
     recipe = run.recipe
     outcome = run.perform(
         "train",
-        inputs={"refine": run.fingerprint("refine"), "base": base_fingerprint(recipe.base)},
+        inputs={
+            "refine": run.fingerprint("refine"),
+            "base": run.source_fingerprint("train", recipe.base, base_fingerprint, name="base", force=force),
+        },
         settings={"base": recipe.base, "prompt": recipe.prompt.model_dump(), "train": recipe.train.model_dump()},
         work=lambda folder: _work(run, processes.broadcast(folder) or folder, processes),
         force=force,
@@ -70,6 +74,7 @@ def forecast(run: Run) -> Forecast:
     with init_processes() as processes:
         check_processes(run.recipe, processes)
         job = _prepare(run, processes)
+        say(f"train: {processes.describe()}")
         adapted = load_adapted_for_training(run.recipe, processes)
         set_checkpointing(adapted, job.forecast.cut.checkpointing)
         return replace(
@@ -139,6 +144,7 @@ def _dtype(recipe: Recipe, processes: ProcessGroup) -> Any:
 def _work(run: Run, folder: Path, processes: ProcessGroup) -> dict[str, Any]:
     recipe = run.recipe
     job = _prepare(run, processes)
+    say(f"train: {processes.describe()}")
     adapted = load_adapted_for_training(recipe, processes)
     outcome = fit(
         adapted,

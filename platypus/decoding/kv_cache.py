@@ -24,6 +24,7 @@ from safetensors.torch import save_file
 from transformers import DynamicCache
 from transformers.cache_utils import Cache
 
+from platypus.files import say
 from platypus.model.loading import Loaded
 
 ROOM = 256  # tokens after the prefix for which a cache makes room at least
@@ -81,7 +82,10 @@ def load_or_compute_prefix(loaded: Loaded, ids: Sequence[int], folder: Path | No
     prefix = CachedPrefix.load(path, fingerprint=fingerprint, device=loaded.device)
     if prefix is None:
         prefix = CachedPrefix.compute(loaded, ids)
-        prefix.save(path, fingerprint=fingerprint)
+        try:
+            prefix.save(path, fingerprint=fingerprint)
+        except OSError as error:  # a run that can only be read is answered all the same
+            say(f"{path}: the prefix cannot be kept there ({error.strerror}), so the next process computes it again")
     return prefix
 
 

@@ -36,7 +36,8 @@ def open_planner(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
     if is_merged(run):
         tuned = load_merged(run.folder("merge") / "model")
     else:
-        tuned = load_adapted(run.folder("train") / "adapter", base=run.recipe.base)
+        with run.explained():
+            tuned = load_adapted(run.folder("train") / "adapter", base=run.recipe.base)
     return replace(_planner(run, tuned, catalogue), calibration=_calibration(run))
 
 
@@ -44,7 +45,9 @@ def open_base(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
     """A planner with the run's base, without its adapter, and with the same prompt."""
     from platypus.model.loading import load_base
 
-    return _planner(run, load_base(run.recipe.base), catalogue)
+    with run.explained():
+        loaded = load_base(run.recipe.base)
+    return _planner(run, loaded, catalogue)
 
 
 def open_untrained(catalogue: Catalogue, recipe: Recipe) -> Planner:

@@ -15,6 +15,7 @@ from huggingface_hub.errors import HFValidationError
 from safetensors import safe_open
 
 from platypus.errors import ModelError
+from platypus.files import say_hub
 
 EMBEDDED = Path(str(files("platypus") / "embedded"))  # the base that `base = "embedded"` in a recipe means
 BASE_CARD = "base.json"  # in the folder of a base that Platypus made
@@ -76,6 +77,7 @@ def _download(source: str) -> Path:
             where=source,
             remedy='Set `base` in the recipe to "embedded", a folder with a Hugging Face model, or a hub name.',
         )
+    say_hub(source)
     try:
         return Path(snapshot_download(source, allow_patterns=list(FILE_PATTERNS), ignore_patterns=["original/*"]))
     except (OSError, HFValidationError) as error:

@@ -5,5 +5,8 @@ Does not know what a stage does.
 
     settings.py         one frozen class for each table of a recipe, with all defaults
     recipe.py           TOML → Recipe, strict
-    folder.py           Run: stages, fingerprints, completion marks, locks
+    places.py           where the files and folders are that a recipe names
+    lock.py             one process at a time
+    definition.py       what defines a run: recipe, catalogue, places
+    folder.py           Run: stages, fingerprints, completion marks
 """

@@ -8,16 +8,14 @@ same work continues in its partial folder. Does not know which stages there are.
 """
 
 import errno
-import fcntl
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,13 +25,14 @@ from typing import Any
 from platypus import __version__
 from platypus.catalogue.reading import read_catalogue
 from platypus.catalogue.tools import Catalogue
-from platypus.errors import RunError
-from platypus.files import sync, write_whole
+from platypus.errors import PlatypusError, RunError
+from platypus.files import say, sync, write_whole
+from platypus.run.definition import CATALOGUE, RECIPE, keep_definition
+from platypus.run.lock import is_writable, locked
+from platypus.run.places import Places
 from platypus.run.recipe import Recipe, read_recipe
 from platypus.run.settings import Decoding
 
-RECIPE = "recipe.toml"
-CATALOGUE = "catalogue.json"
 RECORD = "stage.json"
 
 
@@ -60,26 +59,32 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Run:
-    """An open run folder with its recipe and its catalogue (None for instructions, or rows with their own tools)."""
+    """An open run folder with its recipe and its catalogue (None for instructions, or rows with their own tools).
+
+    The recipe's names of files and folders are their places now; keys of stages contain them as the recipe spells them.
+    """
 
     path: Path
     recipe: Recipe
     catalogue: Catalogue | None
+    places: Places = field(default_factory=Places)
+    spelled: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: Path, *, recipe: Path | None = None) -> "Run":
         """The run in this folder. A new run needs a recipe; in an existing run, a new recipe replaces the old one.
 
-        The run keeps copies of the recipe and of its catalogue. Raises RecipeError, CatalogueError, RunError.
+        The run keeps copies of the recipe and of its catalogue, and remembers where the files are that the recipe
+        names. Raises RecipeError, CatalogueError, RunError.
         """
-        if recipe is not None:
-            _keep_definition(path, recipe)
+        places = Places.read(path) if recipe is None else keep_definition(path, recipe)
         if not (path / RECIPE).exists():
             raise RunError(
                 "is not a run yet", where=str(path), remedy="Give --recipe FILE; the folder recipes/ holds some."
             )
-        current = read_recipe(path / RECIPE)
-        run = cls(path, current, None if current.catalogue is None else read_catalogue(path / CATALOGUE))
+        written = read_recipe(path / RECIPE)
+        catalogue = None if written.catalogue is None else read_catalogue(path / CATALOGUE)
+        run = cls(path, places.located(written), catalogue, places, places.spelled(written))
         run._recover()
         return run
 
@@ -119,6 +124,53 @@ class Run:
         files = _digests(self.folder(stage), known=record["files"])
         return _hash([record["key"], {name: file["digest"] for name, file in files.items()}])
 
+    def source_fingerprint(
+        self,
+        stage: str,
+        source: str,
+        fingerprint: Callable[[str], str | None],
+        *,
+        name: str | None = None,
+        force: bool = False,
+    ) -> str:
+        """The fingerprint of a source; if it is gone, what the finished stage recorded of it.
+
+        So a stage that is done needs no sources. `name` is that of the input in the record, if not the source's own.
+        Without a record, a source whose fingerprint is None goes by its name. `force` uses no record.
+        """
+        spelled = self.spelled.get(source, source)
+        known = self.record(stage)["inputs"].get(name or spelled) if self.is_done(stage) and not force else None
+        gone = self.places.is_missing(spelled)
+        try:
+            with self.explained():
+                found = fingerprint(source)
+        except PlatypusError:
+            if known is None:
+                raise
+            found, gone = None, True
+        if found is None and known is not None and gone:
+            say(f"{source}: is not there, so it is taken to be what the stage {stage} was made from")
+        return found or known or source
+
+    def check_sources(self) -> None:
+        """Raise RunError if a stage that is not done yet will need a file or folder that is not there."""
+        needed = {"train": [self.recipe.base], "refine": [], "generate": []}
+        needed["refine"] += [*self.recipe.refine.data, *self.recipe.refine.test, *self.recipe.refine.avoid]
+        needed["generate"] += [self.recipe.teacher.style] if self.recipe.teacher.style else []
+        for stage, sources in needed.items():
+            for source in sources:
+                name = self.spelled.get(source, source)
+                if not self.is_done(stage) and self.places.is_missing(name):
+                    raise RunError(
+                        f"there is no such file or folder, and the stage {stage} needs it",
+                        where=source,
+                        remedy=self.places.explanation(name),
+                    )
+
+    def explained(self) -> AbstractContextManager[None]:
+        """In the block, an error about a file or folder that the recipe names says where it was looked for."""
+        return self.places.explained(self.spelled)
+
     def perform(
         self,
         stage: str,
@@ -133,8 +185,11 @@ class Run:
         `work` returns its results (JSON). If the same work was interrupted, it gets its old folder and is finished,
         even if the stage is done; `force` starts from the beginning. Raises RunError while another process works here.
         """
+        inputs, settings = _renamed(inputs, self.spelled), _renamed(settings, self.spelled)
         key = _hash([stage, inputs, settings, self.recipe.seed])
-        with _locked(self.path):
+        if not force and not is_writable(self.path) and self.is_done(stage) and self.record(stage)["key"] == key:
+            return self.outcome(stage, skipped=True)
+        with locked(self.path), self.explained():
             self._restore()
             partial = self.path / f".{stage}.{key}.partial"
             if self.is_done(stage) and not force and not partial.exists():
@@ -158,8 +213,9 @@ class Run:
 
     def _recover(self) -> None:
         """Complete what a killed process left undone, unless another process works here, which does it itself."""
-        if any(self.path.glob(".*.old")) or any(self.path.glob(f".*.partial/{RECORD}")):
-            with suppress(RunError), _locked(self.path):
+        unfinished = any(self.path.glob(".*.old")) or any(self.path.glob(f".*.partial/{RECORD}"))
+        if unfinished and is_writable(self.path):
+            with suppress(RunError), locked(self.path):
                 self._restore()
 
     def _restore(self) -> None:
@@ -185,49 +241,17 @@ class Run:
             shutil.rmtree(old)
 
 
-def _keep_definition(folder: Path, recipe: Path) -> None:
-    """Copy the recipe and its catalogue into the run.
-
-    The old recipe is removed first and the new one written last, so that no recipe is ever beside the wrong catalogue.
-    """
-    name = read_recipe(recipe).catalogue
-    text = recipe.read_text(encoding="utf-8")
-    tools = None if name is None else json.dumps(read_catalogue(Path(name)).to_json(), indent=2, ensure_ascii=False)
-    if _text(folder / RECIPE) == text and _text(folder / CATALOGUE) == tools:
-        return
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise RunError(
-            "several processes cannot give a run a new recipe",
-            where=str(folder),
-            remedy=f"Do it first with one process: platypus refine {folder} --recipe {recipe}",
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot be created: {error.strerror}", where=str(folder), remedy="Name another one.") from error
-    with _locked(folder):
-        (folder / RECIPE).unlink(missing_ok=True)
-        (folder / CATALOGUE).unlink(missing_ok=True)
-        if tools is not None:
-            write_whole(folder / CATALOGUE, tools)
-        write_whole(folder / RECIPE, text)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Lock the run for this process. The system releases the lock when the process ends, however it ends."""
-    with (folder / ".lock").open("a+", encoding="ascii") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            raise RunError(
-                f"process {file.read()} is working on this run", where=str(folder), remedy="Wait for it, or stop it."
-            ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+def _renamed(data: Any, names: Mapping[str, str]) -> Any:
+    """JSON data with each text that is in `names` replaced, as a key or a value."""
+    match data:
+        case str():
+            return names.get(data, data)
+        case Mapping():
+            return {names.get(key, key): _renamed(value, names) for key, value in data.items()}
+        case list() | tuple():
+            return [_renamed(value, names) for value in data]
+        case _:
+            return data
 
 
 @contextmanager
@@ -275,10 +299,6 @@ def _digests(folder: Path, *, known: Mapping[str, Any]) -> dict[str, Any]:
 
 def _hash(data: Any) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _text(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 def _versions() -> dict[str, str | None]:

@@ -5,6 +5,7 @@ gradients are added up once per step. The frozen base is whole in each process, 
 when it computes, and released afterwards), or one process spreads its layers over the devices of a host.
 """
 
+import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -57,6 +58,19 @@ class ProcessGroup:
     def is_main(self) -> bool:
         """Whether this is the main process."""
         return bool(self.accelerator.is_main_process)
+
+    def describe(self) -> str:
+        """How many processes there are, on which device, and whether fewer than a launcher was asked for."""
+        device, count = self.accelerator.device, self.world_size
+        if count > 1:
+            return f"{count} processes, this one on {device}"
+        said = f"1 process on {device}"
+        if device.type == "cpu" and "ACCELERATE_MIXED_PRECISION" in os.environ:  # set by `accelerate launch`
+            said += (
+                "; without GPUs, `accelerate launch` starts one whatever --num_processes says:"
+                " for several, use torchrun --nproc-per-node=N -m platypus train RUN"
+            )
+        return said
 
     def broadcast(self, message: Message) -> Message:
         """The main process's message, in all processes. Each waits until it has arrived."""

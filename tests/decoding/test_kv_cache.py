@@ -105,3 +105,12 @@ def test_a_prefix_on_disk_is_read_instead_of_computed(
     shorter = load_or_compute_prefix(loaded, ids[:-1], tmp_path)  # another prefix is not mistaken for it
     assert shorter.layers[0][0].shape[2] == 19
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_prefix_that_cannot_be_kept_is_used_all_the_same(
+    loaded: Loaded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    computed = load_or_compute_prefix(loaded, list(range(10, 30)), tmp_path / "file" / "folder")
+    assert computed.ids == tuple(range(10, 30))
+    assert "cannot be kept" in capsys.readouterr().err

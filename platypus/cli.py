@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from platypus import __version__
-from platypus.errors import PlatypusError, RunError
+from platypus.errors import PlatypusError
+from platypus.run.lock import check_processes
 
 if TYPE_CHECKING:
     from platypus.catalogue.tools import Catalogue
     from platypus.run.folder import Outcome, Run
     from platypus.training.forecast import Forecast
 
-SHARED = ("train", "base")  # commands that several processes, started by torchrun, work on together
 LISTEN = 10  # seconds within which torchrun ends the other processes once one has failed
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)]
@@ -103,13 +103,7 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Declare the options of every command; refuse a command that several processes cannot share."""
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    if processes > 1 and context.invoked_subcommand not in SHARED:
-        raise RunError(
-            f"`{context.invoked_subcommand}` is for one process, but {processes} were started",
-            remedy="Run it without torchrun. The stage for several processes is train, after generate and refine:"
-            " torchrun --nproc-per-node=N -m platypus train RUN",
-        )
+    check_processes(context.invoked_subcommand)
 
 
 @app.command()

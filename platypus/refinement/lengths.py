@@ -1,11 +1,7 @@
 """Rows that are longer, in tokens, than the training allows: found before it, where the base's tokenizer is there.
 
 So are rows that the recipe's prompt template cannot hold. A token stands for at least one byte, so most rows are known
-<<<<<<< HEAD
-to be short enough without a tokenizer. It is opened, which takes seconds, only for the others and for rows that go
-=======
 to be short enough without a tokenizer. It is opened, which takes seconds, only for the others, and for rows that go
->>>>>>> 001c6c5 (Refuse in refine what the prompt's template cannot hold; run recipes/alpaca.toml on real instructions)
 through the base's own chat template. The count is that of `train`: prompt, answer and special tokens.
 """
 

@@ -1,4 +1,4 @@
-"""The lock of a run's folder: one process at a time works in it. Reading needs no lock."""
+"""One process at a time works in a run's folder; a few commands are for several. Reading needs no lock."""
 
 import fcntl
 import os
@@ -9,6 +9,18 @@ from pathlib import Path
 from platypus.errors import RunError
 
 LOCK = ".lock"
+SHARED = ("train", "base")  # commands that processes started by torchrun work on together
+
+
+def check_processes(command: str | None) -> None:
+    """Raise RunError if several processes were started for a command that is for one."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count > 1 and command not in SHARED:
+        raise RunError(
+            f"`{command}` is for one process, but {count} were started",
+            remedy="Run it without torchrun. The stage for several processes is train, after generate and refine:"
+            " torchrun --nproc-per-node=N -m platypus train RUN",
+        )
 
 
 @contextmanager

@@ -5,24 +5,29 @@ device, and an adapter on it. With several processes, the main process holds the
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.filesize import decimal
 from rich.table import Table
 
-from platypus.data.dataset import Row, read_dataset
+from platypus.data.dataset import Example, Row, read_dataset
+from platypus.decoding.kv_cache import check_keys_and_values
 from platypus.errors import DatasetError, PromptError
 from platypus.files import say
 from platypus.model.adapters import AdapterCard
 from platypus.model.bases import base_fingerprint
-from platypus.model.loading import Loaded, load_base
+from platypus.model.loading import Loaded, check_tokens, load_base
+from platypus.prompt.chat_template import write_tokenizer
 from platypus.prompt.prompt import EncodedExample, Prompt
 from platypus.run.folder import Outcome, Run
 from platypus.run.recipe import Recipe
-from platypus.training.adapter import adapt, load_adapted_for_training
+from platypus.training.adapter import adapt, check_mergeable, load_adapted_for_training
 from platypus.training.dataset import TrainingDataset
 from platypus.training.distributed import ProcessGroup, check_processes, init_processes
 from platypus.training.forecast import Forecast, make_forecast, measure_seconds, set_checkpointing
@@ -120,9 +125,14 @@ def _prepare(run: Run, processes: ProcessGroup) -> _Job:
     first = dataset.first_epoch()
     warmup_steps(recipe.train, steps=recipe.train.epochs * len(first))
     steps = [dataset.step_examples(step, number) for number, step in enumerate(first, 1)]
+    for example in chain(*steps):
+        check_tokens(bare, example.ids, what=example.name)
+    _check_what_follows(recipe, bare, dataset)
     device = processes.accelerator.device
+    adapted = adapt(bare, recipe.train, seed=recipe.seed, device=device)
+    check_mergeable(adapted)
     needs = make_forecast(
-        adapt(bare, recipe.train, seed=recipe.seed, device=device),
+        adapted,
         steps,
         settings=recipe.train,
         epochs=recipe.train.epochs,
@@ -131,6 +141,15 @@ def _prepare(run: Run, processes: ProcessGroup) -> _Job:
         whole=[[dataset.pool[row] for row in step] for step in first] if dataset.vary else (),
     )
     return _Job(dataset, dataset_of(run, _rows(run, "valid"), bare).examples, steps, needs)
+
+
+def _check_what_follows(recipe: Recipe, bare: Loaded, dataset: TrainingDataset) -> None:
+    """Raises ModelError if the base cannot answer as the recipe says, or `merge` would refuse its tokenizer."""
+    requests = [row.query for row in dataset.rows[: recipe.merge.verify] if isinstance(row, Example)]
+    if requests and recipe.decode.decoding == "grammar":
+        check_keys_and_values(bare)
+    with TemporaryDirectory() as folder:
+        write_tokenizer(dataset.prompt, deepcopy(bare.tokenizer), Path(folder), requests=requests or ["1", "Plan"])
 
 
 def _dtype(recipe: Recipe, processes: ProcessGroup) -> Any:
@@ -191,7 +210,7 @@ def _rows(run: Run, split: str) -> tuple[Row, ...]:
 
 
 def dataset_of(run: Run, rows: Sequence[Row], loaded: Loaded) -> TrainingDataset:
-    """The rows as the run's training reads them. Raises PromptError for rows longer than the cutoff or the context."""
+    """The rows as the run's training reads them. Raises PromptError for rows that it cannot read."""
     prompt = Prompt.of(loaded.tokenizer, run.catalogue, run.recipe.prompt)
     dataset = TrainingDataset(rows, prompt, run.recipe.train, run.recipe.seed)
     longest = max(dataset.examples, key=lambda example: len(example.ids), default=None)
@@ -202,4 +221,6 @@ def dataset_of(run: Run, rows: Sequence[Row], loaded: Loaded) -> TrainingDataset
             remedy='Use a base with a longer context, notation = "calls", or fewer tools; or leave long rows out:'
             ' long_rows = "drop" under [refine].',
         )
+    for example in dataset.examples:
+        check_tokens(loaded, example.ids, what=example.name)
     return dataset

@@ -20,12 +20,18 @@ import torch
 from numpy.typing import NDArray
 
 from platypus.decoding.constraint import Constraint
-from platypus.decoding.kv_cache import BatchCache, CachedPrefix, CacheSlots, load_or_compute_prefix
+from platypus.decoding.kv_cache import (
+    BatchCache,
+    CachedPrefix,
+    CacheSlots,
+    check_keys_and_values,
+    load_or_compute_prefix,
+)
 from platypus.decoding.results import DecodedPlan, DecodingLimits, DecodingProgress
 from platypus.decoding.speculation import PlanHistory, shared_prefix_length
 from platypus.decoding.state import DecodingState
 from platypus.errors import PromptError
-from platypus.model.loading import Loaded
+from platypus.model.loading import Loaded, check_tokens
 
 AHEAD = 32  # draft tokens in one pass, of all requests together: so few cost hardly any time
 
@@ -48,6 +54,7 @@ class Decoder:
     def __init__(
         self, loaded: Loaded, constraint: Constraint, probes: Sequence[Sequence[int]], *, folder: Path | None = None
     ) -> None:
+        check_keys_and_values(loaded)
         self._loaded, self._constraint = loaded, constraint
         self._ids = tuple(probes[0][: shared_prefix_length(*probes)])
         self._cache = BatchCache(load_or_compute_prefix(loaded, self._ids, folder))
@@ -228,6 +235,7 @@ class Decoder:
                 where=self._loaded.source,
                 remedy="Use a smaller catalogue, a shorter request, or a base with a longer context.",
             )
+        check_tokens(self._loaded, prompt, what="the prompt")
 
     def _row(self, index: int, prompt: Sequence[int], named: Sequence[str], limits: DecodingLimits) -> DecodingState:
         """A new request, which starts from the part of the prefix that its prompt shares."""

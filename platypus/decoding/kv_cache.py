@@ -19,15 +19,33 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from peft import PeftModel
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from transformers import DynamicCache
 from transformers.cache_utils import Cache
 
+from platypus.errors import ModelError
 from platypus.files import say
 from platypus.model.loading import Loaded
 
 ROOM = 256  # tokens after the prefix for which a cache makes room at least
+
+
+def check_keys_and_values(loaded: Loaded) -> None:
+    """Raises ModelError for a model that does not compute its logits from keys, values and a mask alone."""
+    model: Any = loaded.model.get_base_model() if isinstance(loaded.model, PeftModel) else loaded.model
+    reason = ""
+    if model._is_stateful:  # as transformers marks them
+        reason = "some of its layers keep a state instead of keys and values"
+    elif model.config.model_type == "bloom" or model.config.to_dict().get("alibi"):
+        reason = "the biases of its attention (ALiBi) leave no room for a mask for each request"
+    if reason:
+        raise ModelError(
+            f"{model.config.model_type} models cannot plan under a grammar: {reason}",
+            where=loaded.source,
+            remedy='Set decoding = "free" under [decode], or use another base.',
+        )
 
 
 @dataclass(frozen=True)

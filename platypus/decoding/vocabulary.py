@@ -6,6 +6,7 @@ of a word on, since no token of an answer spans a space, or, in long text withou
 module knows no grammar.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import product
@@ -14,6 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 from llguidance import LLTokenizer
 from numpy.typing import NDArray
+
+from platypus.errors import ModelError
 
 WINDOW = 4  # the least number of recent tokens that decide whether a token is canonical
 LONGEST = 24  # the most, if there is a place to cut
@@ -39,7 +42,7 @@ class Vocabulary:
     """A tokenizer's tokens as bytes, for a model whose logits have `size` entries."""
 
     def __init__(self, tokenizer: FastTokenizer, *, size: int) -> None:
-        backend = type(tokenizer.backend_tokenizer).from_str(tokenizer.backend_tokenizer.to_str())
+        backend = _within(tokenizer.backend_tokenizer, size)
         backend.no_padding()
         backend.no_truncation()
         backend.encode_special_tokens = True  # "</s>" in a text is plain text
@@ -191,3 +194,20 @@ def _closing(text: bytes) -> int:
     """The rank of a token that ends something: best if it ends an array or a call and starts nothing new."""
     goes_on = b"," in text or b"\n" in text
     return goes_on if b"]" in text or b")" in text else 2 + goes_on
+
+
+def _within(backend: Any, size: int) -> Any:
+    """A copy of a tokenizer without added tokens that the model has no logits for: it can neither read nor write them.
+
+    Raises ModelError if it has other tokens beyond these.
+    """
+    state = json.loads(backend.to_str())
+    beyond = [token["content"] for token in state["added_tokens"] if token["id"] >= size]
+    state["added_tokens"] = [token for token in state["added_tokens"] if token["id"] < size]
+    if len(beyond) < backend.get_vocab_size() - size:
+        raise ModelError(
+            f"the tokenizer has {backend.get_vocab_size()} tokens, the model {size}: they do not belong together",
+            where="decoding",
+            remedy='Use the tokenizer that belongs to these weights, or set decoding = "free" under [decode].',
+        )
+    return type(backend).from_str(json.dumps(state) if beyond else backend.to_str())

@@ -4,22 +4,25 @@ Weights are read, merged in float32 and written one shard after another, so merg
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import torch
 from huggingface_hub import split_torch_state_dict_into_shards
-from peft import LoraConfig
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from platypus.errors import ModelError
 from platypus.merging.compatibility import write_both_spellings
+from platypus.model.adapted_weights import AdaptedWeight, stored_parts, with_adapter_structure
 from platypus.model.adapters import ADAPTER_WEIGHTS, read_card
-from platypus.model.bases import base_folder, weight_files
-from platypus.model.loading import DTYPES, Loaded
+from platypus.model.bases import base_folder
+from platypus.model.loading import DTYPES, Loaded, read_config
+from platypus.model.stored_weights import StoredWeights
 from platypus.prompt.chat_template import write_tokenizer
 from platypus.prompt.prompt import Prompt
 from platypus.run.settings import MergeSettings
@@ -70,63 +73,62 @@ def merge_weights(base: Path, adapter: Path, folder: Path, *, dtype: str, max_sh
 
     Raises ModelError if base and adapter don't fit.
     """
-    deltas = _read_deltas(adapter)
-    shapes: dict[str, list[int]] = {}
-    files: dict[str, Path] = {}
-    for file in weight_files(base):
-        with safe_open(file, framework="pt") as tensors:
-            for name in tensors.keys():  # noqa: SIM118  # not a mapping
-                shapes[name], files[name] = tensors.get_slice(name).get_shape(), file
-    missing = sorted(deltas.keys() - files.keys())
-    if missing:
-        raise ModelError(
-            f"{len(missing)} of its layers are not stored in the base under their names, the first: {missing[0]}",
-            where=str(adapter),
-            remedy="Set `target_modules` under [train] to layers that the base stores separately, and train again.",
-        )
-    empty = {name: torch.empty(shape, dtype=DTYPES[dtype], device="meta") for name, shape in shapes.items()}
+    stored = StoredWeights.of(base)
+    changes = _Changes.of(base, stored, adapter)
+    empty = {name: torch.empty(shape, dtype=DTYPES[dtype], device="meta") for name, shape in stored.shapes.items()}
     if folder.resolve() == base.resolve():
         raise ModelError("a base cannot be merged in its own folder", where=str(base), remedy="Name another folder.")
-    for stale in (*weight_files(folder), *folder.glob("*.safetensors.index.json")):
+    for stale in (*folder.glob("*.safetensors"), *folder.glob("*.safetensors.index.json")):
         stale.unlink()
     split = split_torch_state_dict_into_shards(empty, max_shard_size=max_shard_size)
     for filename, names in split.filename_to_tensors.items():
-        shard = {name: _merge_tensor(files[name], name, deltas.get(name), dtype=dtype) for name in names}
+        shard = {name: _merge_tensor(stored.files[name], name, changes, dtype=dtype) for name in names}
         save_file(shard, folder / filename, metadata={"format": "pt"})
     if split.is_sharded:
         index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
-    return MergedWeights(len(split.filename_to_tensors), int(split.metadata["total_size"]), len(deltas))
+    layers = len(set(changes.parts.values()))
+    return MergedWeights(len(split.filename_to_tensors), int(split.metadata["total_size"]), layers)
 
 
-@dataclass(frozen=True)
-class _Delta:
-    """What an adapter adds to a weight: scale · up @ down, with up (out, rank) and down (rank, in)."""
+class _Changes:
+    """What an adapter adds to the tensors of its base's files."""
 
-    down: torch.Tensor
-    up: torch.Tensor
-    scale: float
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        stored: StoredWeights,
+        parts: Mapping[str, AdaptedWeight],
+        tensors: Mapping[str, torch.Tensor],
+    ) -> None:
+        self.parts = parts
+        self._model, self._stored, self._tensors = model, stored, tensors
+        # The parts of a layer's experts come one after another, and two stacks of them by turns.
+        self._of_weight = lru_cache(maxsize=2)(self._compute)
+
+    @classmethod
+    def of(cls, base: Path, stored: StoredWeights, adapter: Path) -> Self:
+        """The changes of a saved adapter. Raises ModelError if the base stores an adapted weight in another way."""
+        config = read_config(base)
+        model = AutoModelForCausalLM.from_pretrained(base, config=config, device_map="meta", dtype=torch.float32)
+        parts = stored_parts(with_adapter_structure(model, adapter), stored, where=str(adapter))
+        return cls(model, stored, parts, load_file(adapter / ADAPTER_WEIGHTS))
+
+    def get(self, name: str) -> torch.Tensor | None:
+        """What is added to a stored tensor, in float32; None for one that stays as it is."""
+        return self._of_weight(self.parts[name])[name] if name in self.parts else None
+
+    def _compute(self, weight: AdaptedWeight) -> dict[str, torch.Tensor]:
+        return self._stored.parts(self._model, weight.parameter, weight.change(self._tensors)) or {}
 
 
-def _read_deltas(adapter: Path) -> dict[str, _Delta]:
-    """What the adapter adds to each weight, by the name of that weight in the base."""
-    config: Any = LoraConfig.from_pretrained(str(adapter))
-    weights = load_file(adapter / ADAPTER_WEIGHTS)
-    layers = [name.removesuffix(".lora_A.weight") for name in weights if name.endswith(".lora_A.weight")]
-    return {
-        f"{layer.removeprefix('base_model.model.')}.weight": _Delta(
-            weights[f"{layer}.lora_A.weight"], weights[f"{layer}.lora_B.weight"], config.lora_alpha / config.r
-        )
-        for layer in layers
-    }
-
-
-def _merge_tensor(file: Path, name: str, delta: _Delta | None, *, dtype: str) -> torch.Tensor:
+def _merge_tensor(file: Path, name: str, changes: _Changes, *, dtype: str) -> torch.Tensor:
     """One tensor of the merged model. Raises ModelError if a value does not fit into the dtype."""
     with safe_open(file, framework="pt") as tensors:
         weight: torch.Tensor = tensors.get_tensor(name)
-    if delta is not None:
-        weight = weight.float() + delta.scale * (delta.up.float() @ delta.down.float())
+    change = changes.get(name)
+    if change is not None:
+        weight = weight.float() + change
     merged = weight.to(DTYPES[dtype])
     if not merged.isfinite().all():
         raise ModelError(

@@ -19,7 +19,8 @@ from platypus.files import say_hub
 
 EMBEDDED = Path(str(files("platypus") / "embedded"))  # the base that `base = "embedded"` in a recipe means
 BASE_CARD = "base.json"  # in the folder of a base that Platypus made
-FILE_PATTERNS = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.txt", "*.model")
+WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
+SMALL_FILES = ("*.json", "*.jinja", "*.txt", "*.model")  # config, tokenizer and index of a base on the hub
 SAMPLES = 64  # about how many values of each tensor go into a fingerprint
 # Keys of config.json that may change when the same weights are saved again. They are not part of a fingerprint.
 INCIDENTAL = frozenset({"transformers_version", "dtype", "torch_dtype", "_name_or_path", "use_cache"})
@@ -33,15 +34,44 @@ def base_folder(source: str) -> Path:
     if not (folder / "config.json").is_file():
         raise ModelError("there is no config.json, so it is not a Hugging Face model", where=str(folder))
     if not weight_files(folder):
+        others = sorted(path.name for path in folder.glob("*.safetensors"))
         raise ModelError(
-            "there are no .safetensors weights", where=str(folder), remedy="Save the model as safetensors first."
+            f"there are no .safetensors weights: transformers would load {WEIGHTS}, or what {WEIGHTS_INDEX} names"
+            + (f", and there are only {', '.join(others[:3])}" if others else ""),
+            where=str(folder),
+            remedy="Save the model with `save_pretrained`.",
         )
     return folder
 
 
 def weight_files(folder: Path) -> tuple[Path, ...]:
-    """The safetensors files of a model, sorted by name, without those of an adapter in the same folder."""
-    return tuple(sorted(path for path in folder.glob("*.safetensors") if not path.name.startswith("adapter_")))
+    """The safetensors files of a model, sorted by name: those that transformers would load, and no others.
+
+    These are model.safetensors, else the files that its index names, unless config.json names another file or index.
+    Others may lie beside them: an adapter, or the same weights in another format (Mistral's consolidated.safetensors).
+    Raises ModelError if a file that the index names is missing.
+    """
+    config = folder / "config.json"
+    named = json.loads(config.read_text(encoding="utf-8")).get("transformers_weights") if config.is_file() else None
+    whole, index = folder / (named or WEIGHTS), folder / (named or WEIGHTS_INDEX)
+    if whole.is_file() and not whole.name.endswith(".index.json"):
+        return (whole,)
+    if not index.is_file():
+        return ()
+    files = sorted({folder / name for name in _indexed(index)})
+    missing = [path.name for path in files if not path.is_file()]
+    if missing:
+        raise ModelError(
+            f"{len(missing)} of the {len(files)} files that its index names are missing, the first: {missing[0]}",
+            where=str(index),
+            remedy="Copy or download them again.",
+        )
+    return tuple(files)
+
+
+def _indexed(index: Path) -> set[str]:
+    """The files that an index names."""
+    return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
 
 
 def base_fingerprint(source: str) -> str:
@@ -79,10 +109,18 @@ def _download(source: str) -> Path:
         )
     say_hub(source)
     try:
-        return Path(snapshot_download(source, allow_patterns=list(FILE_PATTERNS), ignore_patterns=["original/*"]))
+        folder = _snapshot(source, [*SMALL_FILES, WEIGHTS])
+        index = folder / WEIGHTS_INDEX
+        if not (folder / WEIGHTS).is_file() and index.is_file():
+            folder = _snapshot(source, [*SMALL_FILES, *sorted(_indexed(index))])
+        return folder
     except (OSError, HFValidationError) as error:
         raise ModelError(
             f"the base doesn't exist: there is no such folder, and it could not be downloaded ({error})",
             where=source,
             remedy="Check its name and the connection. A gated model needs its licence accepted and `hf auth login`.",
         ) from error
+
+
+def _snapshot(source: str, patterns: list[str]) -> Path:
+    return Path(snapshot_download(source, allow_patterns=patterns, ignore_patterns=["original/*"]))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from platypus.errors import PromptError
-from platypus.model.loading import Loaded
+from platypus.model.loading import Loaded, check_tokens
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,15 @@ def complete(
     """The greedy answer to each prompt, in order; prompts of a batch are padded on the left.
 
     An answer ends at an end token, after `max_new_tokens`, at the end of the context, or once its batch has taken
-    `seconds`. Raises PromptError for a prompt that fills the context.
+    `seconds`. Raises PromptError for a prompt that fills the context, or with a
+    token that the model has no embedding for.
     """
     for start in range(0, len(prompts), batch_size):
         batch = prompts[start : start + batch_size]
         longest = max(len(prompt) for prompt in batch)
         limit = min(max_new_tokens, _room(loaded, longest))
+        for prompt in batch:
+            check_tokens(loaded, prompt, what="the prompt")
         pad = loaded.tokenizer.pad_token_id
         ids = torch.tensor([[pad] * (longest - len(prompt)) + list(prompt) for prompt in batch])
         mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in batch])
@@ -51,6 +54,7 @@ def complete(
 
 def stream(loaded: Loaded, prompt: Sequence[int], *, max_new_tokens: int) -> Iterator[str]:
     """The greedy answer to one prompt, yielded in pieces as it is generated. Raises PromptError like `complete`."""
+    check_tokens(loaded, prompt, what="the prompt")
     ids = torch.tensor([list(prompt)], device=loaded.device)
     cache = None
     answer: list[int] = []

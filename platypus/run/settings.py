@@ -252,9 +252,12 @@ class TrainSettings(Settings):
     alpha: Rate = 16
     """The adapter is scaled by alpha / rank."""
     dropout: Share = 0.05
-    """Dropout of the adapter's input. All examples of a step share the dropout of their common prefix."""
+    """Dropout of the adapter's input. All examples of a step share the dropout of their common prefix. Must be 0 where
+    the experts of a base stand in one tensor."""
     target_modules: Literal["mlp", "attention", "all-linear"] | Annotated[list[Text], Field(min_length=1)] = "mlp"
-    """The layers that get an adapter. `mlp`: gate_proj, up_proj and down_proj. A list names layers."""
+    """The layers that get an adapter, under whatever names the base has them. `mlp`: all layers of the feed-forward
+    blocks, with all experts (gate_proj, up_proj and down_proj of a Llama). `attention`: all layers of the attention.
+    `all-linear`: every linear layer but the output layer, routers too. A list names layers (docs/bases.md)."""
     max_grad_norm: Rate = 1.0
     train_on_inputs: bool = False
     """Whether the loss includes the prompt, not only the answer."""

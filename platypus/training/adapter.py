@@ -4,21 +4,18 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 
 from platypus.errors import ModelError
+from platypus.model.adapted_weights import adapted_weights, stored_parts
+from platypus.model.bases import base_folder
+from platypus.model.linear_layers import Targets, find_targets, linear_layers
 from platypus.model.loading import Loaded
+from platypus.model.stored_weights import StoredWeights
 from platypus.run.recipe import Recipe
 from platypus.run.settings import TrainSettings
 from platypus.training.distributed import ProcessGroup, load_for_training, shard
 from platypus.training.shared_prefix.prefix import prefix_support
-
-# Our names for the layers of Llama-like models. "all-linear" is PEFT's name for every linear layer except the output.
-TARGETS: dict[str, str | list[str]] = {
-    "mlp": ["gate_proj", "up_proj", "down_proj"],
-    "attention": ["q_proj", "k_proj", "v_proj", "o_proj"],
-    "all-linear": "all-linear",
-}
 
 
 def load_adapted_for_training(recipe: Recipe, processes: ProcessGroup) -> Loaded:
@@ -32,29 +29,66 @@ def load_adapted_for_training(recipe: Recipe, processes: ProcessGroup) -> Loaded
 def adapt(loaded: Loaded, settings: TrainSettings, *, seed: int, device: torch.device | None = None) -> Loaded:
     """The base with a new float32 LoRA adapter, which does not change its outputs yet.
 
-    `device` is where it will compute, if not where it is now. Raises ModelError for unknown layers.
+    `device` is where it will compute, if not where it is now. Raises ModelError for layers that are unknown, not clear,
+    or that PEFT cannot adapt.
     """
-    target = settings.target_modules if isinstance(settings.target_modules, list) else TARGETS[settings.target_modules]
+    base: Any = loaded.model
+    targets = find_targets(base, settings.target_modules, where=loaded.source)
+    stacked = [layer.name for layer in linear_layers(base) if layer.part == "mlp" and layer.tensor]
+    if stacked and settings.quantise != "none":
+        raise ModelError(
+            f'quantise = "{settings.quantise}", but the experts of this base stand in one tensor each ({stacked[0]}):'
+            " bitsandbytes quantises linear modules only, so most of the base would stay as it is",
+            where=loaded.source,
+            remedy='Set quantise = "none" under [train].',
+        )
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=settings.rank,
         lora_alpha=settings.alpha,  # type: ignore[arg-type]  # a float works as well
         lora_dropout=settings.dropout,
-        target_modules=target,
+        target_modules=targets.modules,
+        target_parameters=list(targets.parameters) or None,
+        fan_in_fan_out=targets.transposed,
     )
     torch.manual_seed(seed)
-    base: Any = loaded.model
     support = prefix_support(base, device=device or loaded.device, wanted=settings.prefix)
     if support.attention:
         base.set_attn_implementation(support.attention)
     try:
         model = get_peft_model(base, config)
-    except ValueError as error:
-        layers = {name.split(".")[-1] for name, layer in base.named_modules() if isinstance(layer, torch.nn.Linear)}
+    except (ValueError, TypeError) as error:
         raise ModelError(
-            f"it has no layers named {target}",
+            f"PEFT puts no adapter on {_named(targets)}: {error}",
             where=loaded.source,
-            remedy=f'Set `target_modules` under [train] to "all-linear" or some of {sorted(layers)}.',
+            remedy='Set dropout = 0.0 under [train], or target_modules = "attention".'
+            if targets.parameters and settings.dropout
+            else "Set `target_modules` under [train] to other layers.",
         ) from error
+    _check_all_adapted(model, targets, where=loaded.source)
     model.peft_config["default"].base_model_name_or_path = loaded.source
     return replace(loaded, model=model)
+
+
+def check_mergeable(adapted: Loaded) -> None:
+    """Raises ModelError if `merge` would find adapted layers stored in the base in another way than it can change."""
+    stored = StoredWeights.of(base_folder(adapted.source))
+    stored_parts(adapted.model, stored, where=adapted.source)  # type: ignore[arg-type]
+
+
+def _check_all_adapted(model: PeftModel, targets: Targets, *, where: str) -> None:
+    """Raises ModelError if PEFT has put adapters on fewer or other layers than it was told."""
+    wanted = {layer.parameter for layer in targets.layers}
+    found = {weight.parameter for weight in adapted_weights(model)}
+    if wanted == found:
+        return
+    raise ModelError(
+        f"PEFT puts no adapter on {sorted(wanted - found)[:3]}, and one on {sorted(found - wanted)[:3]}",
+        where=where,
+        remedy="Name other layers in `target_modules` under [train].",
+    )
+
+
+def _named(targets: Targets) -> str:
+    modules = [targets.modules] if isinstance(targets.modules, str) else targets.modules
+    return ", ".join([*modules, *targets.parameters])

@@ -19,7 +19,7 @@ from accelerate.utils import broadcast_object_list
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
-from platypus.errors import RecipeError
+from platypus.errors import ModelError, RecipeError
 from platypus.model.loading import Loaded, load_base
 from platypus.run.recipe import Recipe
 from platypus.run.settings import TrainSettings
@@ -173,7 +173,14 @@ def shard(adapted: Loaded, settings: TrainSettings, processes: ProcessGroup) -> 
     if settings.parallel != "fsdp":
         return
     model, inner = adapted.model, inner_model(adapted.model)
-    layers: Any = inner.layers
+    lists = [name for name, part in inner.named_children() if isinstance(part, torch.nn.ModuleList)]
+    if not lists:
+        raise ModelError(
+            'parallel = "fsdp": the layers of this architecture cannot be found',
+            where=adapted.source,
+            remedy='Set parallel = "data" or "layers" under [train].',
+        )
+    layers: Any = inner.get_submodule(lists[0])  # "layers", or "h" in GPT-2
     mesh = init_device_mesh(processes.accelerator.device.type, (processes.world_size,))
     for layer in layers:
         if _distributes(settings):
@@ -181,7 +188,8 @@ def shard(adapted: Loaded, settings: TrainSettings, processes: ProcessGroup) -> 
         fully_shard(layer, mesh=mesh, ignored_params={part for part in layer.parameters() if part.requires_grad})
     if _distributes(settings):
         _distribute(model, processes, {parameter: parameter for parameter in layers.parameters()})
-    whole = {part for name, part in inner.named_parameters() if part.requires_grad or not name.startswith("layers.")}
+    inside = f"{lists[0]}."
+    whole = {part for name, part in inner.named_parameters() if part.requires_grad or not name.startswith(inside)}
     fully_shard(inner, mesh=mesh, ignored_params=whole)
 
 

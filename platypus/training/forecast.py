@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 import psutil
 import torch
 from rich.filesize import decimal
+from transformers.pytorch_utils import Conv1D
 
 from platypus.errors import TrainingError
 from platypus.model.loading import Loaded
 from platypus.prompt.prompt import EncodedExample
 from platypus.run.settings import TrainSettings
 from platypus.training.batches import share
-from platypus.training.peak_memory import PeakCounter
+from platypus.training.peak_memory import PeakCounter, no_autocast
 from platypus.training.shared_prefix.loss import accumulate, answer_length, shares
 from platypus.training.shared_prefix.prefix import common_prefix, prefix_support
 
@@ -176,7 +177,7 @@ def set_checkpointing(adapted: Loaded, wanted: bool) -> None:
 
 def peak_bytes(bare: Loaded, step: Sequence[EncodedExample], cut: StepSplit) -> int:
     """The most bytes alive at once in a step's forward and backward passes, beyond weights and their gradients."""
-    with _as_in_training(bare, cut) as known, PeakCounter(known) as counter:
+    with _as_in_training(bare, cut) as known, no_autocast(), PeakCounter(known) as counter:
         count = max(1, sum(map(answer_length, step)))
         accumulate(bare, step, answer_tokens=count, micro_batch_size=cut.micro_batch_size)
     return int(counter.peak)
@@ -240,13 +241,14 @@ def _frozen(bare: Loaded) -> list[tuple[str, torch.Tensor]]:
 
 
 def _base_bytes(bare: Loaded, settings: TrainSettings, *, world_size: int) -> int:
-    """Bytes of the frozen weights on one device. Only matrices in layers are quantised; only layers are sharded."""
+    """Bytes of the frozen weights on one device. Only linear modules of layers are quantised, only layers sharded."""
+    linear = {id(module.weight) for module in bare.model.modules() if isinstance(module, torch.nn.Linear | Conv1D)}
     inside = whole = largest = 0.0
     for name, tensor in _frozen(bare):
         full = tensor.numel() * tensor.element_size()
-        if ".layers." not in name:
+        if not any(part.isdecimal() for part in name.split(".")):  # layers have numbers
             whole += full
-        elif settings.quantise == "none" or tensor.dim() < 2:
+        elif settings.quantise == "none" or id(tensor) not in linear:
             inside += full
         else:
             inside += tensor.numel() * (NF4_BYTES if settings.quantise == "nf4" else 1)

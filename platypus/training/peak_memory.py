@@ -1,12 +1,13 @@
 """Count the memory of torch code that runs without data, on the "meta" device.
 
-Attention is counted as real devices compute it, in one fused kernel. (Without data, torch would use the plain
-implementation, which keeps all scores.) Knows nothing of models. What kernels need internally and what allocators keep
-is not counted.
+Attention and experts are counted as real devices compute them, in one kernel each. (Without data, torch would use the
+plain attention, which keeps all scores, and has no kernel for experts in all dtypes.) Knows nothing of models. What
+kernels need internally and what allocators keep is not counted.
 """
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -64,10 +65,42 @@ def _attention(
     mask = attn_mask if attn_mask is None else attn_mask.to(query.dtype)  # as torch does with boolean masks
     if enable_gqa:
         key, value = (part.repeat_interleave(query.shape[1] // part.shape[1], 1) for part in (key, value))
+    if value.shape[-1] != query.shape[-1]:  # then torch has no fused kernel on a CPU either
+        plain = _aten._scaled_dot_product_attention_math
+        kept: torch.Tensor = plain(query, key, value, mask, dropout_p, is_causal, scale=scale)[0]
+        return kept
     fused = _aten._scaled_dot_product_flash_attention_for_cpu
     output: torch.Tensor = fused(query, key, value, dropout_p, is_causal, attn_mask=mask, scale=scale)[0]
     return output
 
 
+def _grouped(
+    rows: torch.Tensor,
+    weights: torch.Tensor,
+    offs: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    out_dtype: torch.dtype | None = None,
+) -> torch.Tensor:
+    """The product of each row with the matrix of its expert; without data, with that of the first one."""
+    return rows @ weights[0]
+
+
+@contextmanager
+def no_autocast() -> Iterator[None]:
+    """In the block, torch.autocast does nothing on the meta device, where it otherwise raises an error.
+
+    PEFT turns autocast off around experts, on whichever device they are.
+    """
+    real: Any = torch.autocast
+    torch.autocast = lambda device_type, *args, **options: (  # type: ignore[assignment, misc]
+        nullcontext() if device_type == "meta" else real(device_type, *args, **options)
+    )
+    try:
+        yield
+    finally:
+        torch.autocast = real  # type: ignore[misc]
+
+
 _META = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]  # in effect as long as this object lives
 _META.impl("scaled_dot_product_attention", _attention, "AutogradMeta")  # type: ignore[no-untyped-call]
+_META.impl("_grouped_mm", _grouped, "AutogradMeta")  # type: ignore[no-untyped-call]

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from platypus.data.dataset import Instruction, Row
 from platypus.errors import ModelError, RunError
 from platypus.inference.opening import open_planner
 from platypus.merging import lora
+from platypus.model.adapted_weights import AdaptedWeight
 from platypus.model.adapters import load_adapted
 from platypus.model.loading import load_merged
 from platypus.prompt.prompt import Prompt
@@ -160,17 +162,17 @@ def test_a_merge_with_other_logits_is_refused(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     run = quick_run(tmp_path, base=base)
-    real = lora._read_deltas
+    real = lora.stored_parts
 
-    def faulty(adapter: Path) -> dict[str, Any]:
-        deltas = real(adapter)
+    def faulty(*arguments: Any, **options: Any) -> dict[str, AdaptedWeight]:
+        parts = real(*arguments, **options)
         if fault == "no adapter":
             return {}
         if fault == "one layer less":
-            return dict(list(deltas.items())[1:])
-        return {name: lora._Delta(delta.down, delta.up, 2 * delta.scale) for name, delta in deltas.items()}
+            return dict(list(parts.items())[1:])
+        return {name: replace(weight, scale=2 * weight.scale) for name, weight in parts.items()}
 
-    monkeypatch.setattr(lora, "_read_deltas", faulty)
+    monkeypatch.setattr(lora, "stored_parts", faulty)
     with pytest.raises(ModelError, match="does not give the logits of base and adapter"):
         merge(run)
     assert not run.is_done("merge")

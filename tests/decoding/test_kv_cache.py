@@ -1,15 +1,34 @@
 """Requests after a common prefix get the logits that they get alone, however they join, branch, leave and move."""
 
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from transformers import (
+    BloomConfig,
+    BloomForCausalLM,
+    FalconConfig,
+    FalconForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
+)
 
-from platypus.decoding.kv_cache import ROOM, BatchCache, CachedPrefix, CacheSlots, load_or_compute_prefix
+from platypus.decoding.kv_cache import (
+    ROOM,
+    BatchCache,
+    CachedPrefix,
+    CacheSlots,
+    check_keys_and_values,
+    load_or_compute_prefix,
+)
+from platypus.errors import ModelError
 from platypus.model.loading import Loaded, load_base
-from tests.support.tiny_models import tiny_llama
+from tests.support.tiny_bases import falcon, gpt2, mixtral, phi3, pythia, qwen3_moe, tiny
+from tests.support.tiny_models import byte_bpe_tokenizer, tiny_llama
 
 VOCABULARY = 300
 
@@ -114,3 +133,36 @@ def test_a_prefix_that_cannot_be_kept_is_used_all_the_same(
     computed = load_or_compute_prefix(loaded, list(range(10, 30)), tmp_path / "file" / "folder")
     assert computed.ids == tuple(range(10, 30))
     assert "cannot be kept" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- other architectures
+
+
+@pytest.mark.parametrize("make", [gpt2, pythia, falcon, phi3, mixtral, qwen3_moe], ids=lambda make: str(make.__name__))
+def test_other_architectures_see_only_their_own_row_too(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    loaded = load_base(str(make(tmp_path / "base")), device="cpu", dtype="float32")
+    check_keys_and_values(loaded)
+    prefix = list(range(10, 30))
+    store = BatchCache(CachedPrefix.compute(loaded, prefix))
+    owns, _ = read(loaded, store, [CacheSlots(20), CacheSlots(7), CacheSlots(0)], [[40, 41, 42], [43], [44, 45]])
+    _, logits = read(loaded, store, owns, [[50], [51, 52], [53]])
+    expected = [[*prefix, 40, 41, 42, 50], [*prefix[:7], 43, 51, 52], [44, 45, 53]]
+    for row_logits, ids in zip(logits, expected, strict=True):
+        assert row_logits == pytest.approx(alone(loaded, ids), rel=1e-4, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "options", "why"),
+    [
+        (BloomForCausalLM, BloomConfig, {"n_layer": 1, "n_head": 2}, "ALiBi"),
+        (FalconForCausalLM, FalconConfig, {"alibi": True}, "ALiBi"),
+        (MambaForCausalLM, MambaConfig, {}, "keep a state"),
+    ],
+)
+def test_a_model_that_cannot_compute_so_is_refused_by_name(
+    tmp_path: Path, model: Any, config: Any, options: dict[str, Any], why: str
+) -> None:
+    loaded = load_base(str(tiny(tmp_path / "base", model, config, byte_bpe_tokenizer(), **options)), device="meta")
+    with pytest.raises(ModelError, match=f"cannot plan under a grammar: .*{why}") as raised:
+        check_keys_and_values(loaded)
+    assert "free" in raised.value.remedy

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from platypus.decoding.vocabulary import LONGEST, Vocabulary
+from platypus.errors import ModelError
 from tests.support.tiny_models import byte_bpe_tokenizer, sentencepiece_tokenizer
 
 TEXTS = (
@@ -116,3 +117,16 @@ def test_of_tokens_with_the_same_first_byte_one_is_taken(kind: str) -> None:
     tokens = np.array([token for token in range(words.tokens.vocab_size) if words.token(token)[:1] in (b"t", b'"')])
     assert len(tokens) > 5
     assert sorted(words.token(token) for token in words.by_first_byte(tokens)) == [b'"', b"t"]
+
+
+def test_added_tokens_without_a_logit_are_left_out() -> None:
+    """A word that was added to the tokenizer alone: the model can write it in other tokens only."""
+    tokenizer = byte_bpe_tokenizer()
+    tokenizer.add_tokens(["heron"])
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    words, plain = Vocabulary(tokenizer, size=512), Vocabulary(byte_bpe_tokenizer(), size=512)
+    assert tokenizer.encode("heron", add_special_tokens=False) == [512]
+    assert words.encode("a heron") == plain.encode("a heron")
+    assert words.tokens.vocab_size == len(words.usable) == 512
+    with pytest.raises(ModelError, match="has 514 tokens, the model 511"):
+        Vocabulary(tokenizer, size=511)

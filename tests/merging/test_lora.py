@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,14 @@ from safetensors.torch import load_file, save_file
 from platypus.commands.merge import merge
 from platypus.errors import ModelError
 from platypus.merging.lora import merge_weights
-from platypus.model.adapters import load_adapted
+from platypus.model.adapters import AdapterCard, load_adapted, save_adapter
 from platypus.model.bases import weight_files
 from platypus.model.loading import load_merged
-from tests.support.tiny_models import tiny_llama
+from platypus.model.stored_weights import StoredWeights
+from platypus.prompt.prompt import Prompt
+from platypus.run.settings import TrainSettings
+from tests.support.tiny_bases import gpt2, llama, mixtral, qwen2_moe
+from tests.support.tiny_models import adapted, tiny_llama
 from tests.support.trainings import quick_run
 
 
@@ -82,29 +87,41 @@ def test_layers_that_the_base_stores_under_other_names_are_refused(base: Path, t
     run = quick_run(tmp_path, base=base)
     weights = load_file(base / "model.safetensors")
     renamed = {name.replace("gate_proj", "gate"): weight for name, weight in weights.items()}
-    (tmp_path / "renamed").mkdir()
-    save_file(renamed, tmp_path / "renamed" / "model.safetensors")
+    shutil.copytree(base, tmp_path / "renamed")
+    save_file(renamed, tmp_path / "renamed" / "model.safetensors", metadata={"format": "pt"})
     adapter = run.folder("train") / "adapter"
-    with pytest.raises(ModelError, match=r"2 of its layers .* model\.layers\.0\.mlp\.gate_proj\.weight"):
+    with pytest.raises(ModelError, match=r"2 of the layers .* model\.layers\.0\.mlp\.gate_proj\.weight"):
         merge_weights(tmp_path / "renamed", adapter, tmp_path, dtype="float32", max_shard_size="5GB")
 
 
-def test_a_merge_by_hand(tmp_path: Path) -> None:
-    """alpha / r = 6 / 2 = 3; up @ down = [[2, 0], [0, 1]]. A weight without an adapter stays as it is."""
-    for name in ("base", "adapter", "merged"):
-        (tmp_path / name).mkdir()
-    save_file(
-        {"w.weight": torch.tensor([[1.0, 2.0], [3.0, 4.0]]), "v.weight": torch.ones(3)},
-        tmp_path / "base" / "model.safetensors",
-    )
-    LoraConfig(r=2, lora_alpha=6, target_modules=["w"]).save_pretrained(str(tmp_path / "adapter"))
-    down, up = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[2.0, 0.0], [0.0, 1.0]])
-    lora = {"base_model.model.w.lora_A.weight": down, "base_model.model.w.lora_B.weight": up}
+def test_a_merge_by_hand(base: Path, tmp_path: Path) -> None:
+    """One layer, alpha / r = 3, up @ down = 1 in row 1, column 0. A weight without an adapter stays as it is."""
+    layer = "model.layers.0.self_attn.k_proj"
+    (tmp_path / "adapter").mkdir()
+    LoraConfig(r=1, lora_alpha=3, target_modules=[layer]).save_pretrained(str(tmp_path / "adapter"))
+    down, up = torch.eye(64)[:1], torch.eye(32)[:, 1:2]
+    lora = {f"base_model.model.{layer}.lora_A.weight": down, f"base_model.model.{layer}.lora_B.weight": up.contiguous()}
     save_file(lora, tmp_path / "adapter" / "adapter_model.safetensors")
-    written = merge_weights(
-        tmp_path / "base", tmp_path / "adapter", tmp_path / "merged", dtype="float32", max_shard_size="5GB"
-    )
-    assert (written.shards, written.size, written.layers) == (1, 4 * (4 + 3), 1)
-    merged = load_file(tmp_path / "merged" / "model.safetensors")
-    assert merged["w.weight"].tolist() == [[7, 2], [3, 7]]
-    assert merged["v.weight"].tolist() == [1, 1, 1]
+    (tmp_path / "merged").mkdir()
+    written = merge_weights(base, tmp_path / "adapter", tmp_path / "merged", dtype="float32", max_shard_size="5GB")
+    before, merged = (load_file(folder / "model.safetensors") for folder in (base, tmp_path / "merged"))
+    assert (written.shards, written.size, written.layers) == (1, sum(weight.nbytes for weight in merged.values()), 1)
+    before[f"{layer}.weight"][1, 0] += 3
+    torch.testing.assert_close(merged, before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("make", [gpt2, mixtral, qwen2_moe, llama], ids=lambda make: str(make.__name__))
+def test_transposed_layers_experts_and_embeddings_are_merged_as_peft_does(
+    tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    """Against PEFT's own merging in memory, in shards of which none holds all experts of a layer."""
+    base = make(tmp_path / "base")
+    targets: Any = "all-linear" if make is not llama else ["embed_tokens", "lm_head", "v_proj"]
+    loaded = adapted(base, TrainSettings(rank=3, alpha=6, dropout=0.0, target_modules=targets))
+    save_adapter(loaded, tmp_path / "adapter", card=AdapterCard.of(loaded, Prompt(loaded.tokenizer, None)))
+    shutil.copytree(base, tmp_path / "merged")
+    merge_weights(base, tmp_path / "adapter", tmp_path / "merged", dtype="float32", max_shard_size="10KB")
+    found = load_merged(tmp_path / "merged", dtype="float32").model.state_dict()
+    model: Any = loaded.model
+    torch.testing.assert_close(dict(found), dict(model.merge_and_unload().state_dict()), rtol=1e-5, atol=1e-6)
+    assert StoredWeights.of(tmp_path / "merged").shapes == StoredWeights.of(base).shapes

@@ -1,8 +1,12 @@
 """Bases on disk: a folder without a model is refused, and a fingerprint does not depend on how a model was saved."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from huggingface_hub.utils import filter_repo_objects
 from safetensors.torch import load_file, save_file
 from transformers import GenerationConfig
 
@@ -70,3 +74,64 @@ def test_an_adapter_beside_the_weights_is_no_part_of_a_base(base: Path, tmp_path
     save_file(load_file(base / "model.safetensors"), same / "adapter_model.safetensors")
     assert [path.name for path in weight_files(same)] == ["model.safetensors"]
     assert base_fingerprint(str(same)) == base_fingerprint(str(base))
+
+
+# ---------------------------------------------------------------- which files count
+
+
+def test_only_the_files_that_transformers_would_load_count(base: Path, tmp_path: Path) -> None:
+    """Other formats of the same weights, and what an earlier save has left, are no part of a base."""
+    whole = tiny_llama(tmp_path / "whole", context=128)
+    sharded = tmp_path / "sharded"
+    load_base(str(base), dtype="float32").model.save_pretrained(sharded, max_shard_size="100KB")
+    shards = weight_files(sharded)
+    assert len(shards) > 1
+    for folder, others in ((whole, ("consolidated", "model-00001-of-00002")), (sharded, ("consolidated", "old"))):
+        before = weight_files(folder)
+        for name in others:
+            save_file({"tok_embeddings.weight": torch.ones(2, 2)}, folder / f"{name}.safetensors")
+        assert weight_files(folder) == before
+        assert base_fingerprint(str(folder)) == base_fingerprint(str(base))
+    shutil.copy(sharded / "model.safetensors.index.json", whole)
+    assert [path.name for path in weight_files(whole)] == ["model.safetensors"]
+    shards[0].unlink()
+    with pytest.raises(ModelError, match=f"are missing, the first: {shards[0].name}"):
+        weight_files(sharded)
+
+
+def test_a_config_may_name_another_file(base: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(base, tmp_path / "named")
+    (folder / "model.safetensors").rename(folder / "best.safetensors")
+    with pytest.raises(ModelError, match=r"only best\.safetensors"):
+        base_folder(str(folder))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "transformers_weights": "best.safetensors"}))
+    assert [path.name for path in weight_files(folder)] == ["best.safetensors"]
+    assert load_base(str(folder)).vocabulary == 512
+
+
+@pytest.mark.parametrize("stored", ["model.safetensors", "two shards"])
+def test_only_these_files_are_downloaded(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: str
+) -> None:
+    hub, cache = tmp_path / "hub", tmp_path / "cache"
+    if stored == "two shards":
+        load_base(str(base), dtype="float32").model.save_pretrained(hub, max_shard_size="100KB")
+    else:
+        shutil.copytree(base, hub)
+    wanted = {path.name for path in weight_files(hub)}
+    for name in ("consolidated.safetensors", "original/consolidated.00.safetensors", "pytorch_model.bin"):
+        (hub / name).parent.mkdir(exist_ok=True)
+        (hub / name).write_bytes(b"other weights")
+
+    def snapshot(source: str, *, allow_patterns: list[str], ignore_patterns: list[str]) -> str:
+        names = [str(path.relative_to(hub)) for path in hub.rglob("*") if path.is_file()]
+        for name in filter_repo_objects(names, allow_patterns=allow_patterns, ignore_patterns=ignore_patterns):
+            (cache / name).parent.mkdir(exist_ok=True, parents=True)
+            shutil.copy(hub / name, cache / name)
+        return str(cache)
+
+    monkeypatch.setattr("platypus.model.bases.snapshot_download", snapshot)
+    assert base_folder("owner/model") == cache
+    assert {path.name for path in cache.iterdir() if path.suffix in (".safetensors", ".bin")} == wanted
+    assert weight_files(cache) == tuple(cache / path.name for path in weight_files(hub))

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from platypus.training.shared_prefix.loss import accumulate
 from platypus.training.shared_prefix.prefix import inner_model
 from tests.support.command import ROOT
 from tests.support.processes import together
+from tests.support.tiny_bases import gpt2, mixtral
 from tests.support.tiny_models import EXACT, examples, gradients, some_examples, tiny_llama, tiny_run
 from tests.support.trainings import related
 
@@ -83,7 +84,8 @@ def compute(recipe: Recipe, steps: Sequence[list[EncodedExample]], checkpointing
     validation = _valid_loss(loaded, some_examples(5), StepSplit(2, checkpointing), recipe.train, processes)
     if saved and processes.is_main:
         save_adapter(loaded, saved, card=AdapterCard(recipe.base, loaded.fingerprint, None, "calls", 99))
-    layers: Any = inner_model(loaded.model).layers
+    inner = inner_model(loaded.model)
+    layers = next(part for part in inner.children() if isinstance(part, torch.nn.ModuleList))
     frozen = [parameter for parameter in layers.parameters() if not parameter.requires_grad]
     sharded = [parameter for parameter in frozen if isinstance(parameter, DTensor)]
     held = sum((p.to_local() if isinstance(p, DTensor) else p).nbytes for p in frozen)
@@ -130,6 +132,19 @@ def test_a_quantised_base_can_be_sharded(base: Path, checkpointing: bool) -> Non
     for computed in together(
         compute, recipe(base, quantise="nf4", parallel="fsdp"), STEPS, checkpointing, None, ranks=2
     ):
+        for found, expected in zip(computed.losses, one.losses, strict=True):
+            assert found == pytest.approx(expected, rel=1e-5)
+        for first, second in zip(computed.gradients, one.gradients, strict=True):
+            torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-6)
+        assert computed.sharded and computed.held < 0.6 * one.held
+
+
+@pytest.mark.parametrize("make", [gpt2, mixtral], ids=["gpt2", "mixtral"])
+def test_other_architectures_can_be_sharded(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    """GPT-2's layers have another name; the adapters of stacked experts are no modules."""
+    base, steps = make(tmp_path / "base"), [related(4), some_examples(6)]
+    one = compute(recipe(base), steps, False, None)
+    for computed in together(compute, recipe(base, parallel="fsdp"), steps, True, None, ranks=2):
         for found, expected in zip(computed.losses, one.losses, strict=True):
             assert found == pytest.approx(expected, rel=1e-5)
         for first, second in zip(computed.gradients, one.gradients, strict=True):

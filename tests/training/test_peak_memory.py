@@ -2,7 +2,7 @@
 
 import torch
 
-from platypus.training.peak_memory import PeakCounter
+from platypus.training.peak_memory import PeakCounter, no_autocast
 
 
 def test_a_chain_of_products_by_hand() -> None:
@@ -50,3 +50,25 @@ def test_attention_keeps_no_scores() -> None:
     with PeakCounter(parts) as counted:
         torch.nn.functional.scaled_dot_product_attention(*parts, is_causal=True).sum().backward()
     assert 4 * 64_000 <= counted.peak < 1_000_000
+
+
+def test_values_may_have_another_width_than_keys() -> None:
+    """As in DeepSeek's attention; no fused kernel takes that, so the scores (2 * 100 * 100 floats) are kept."""
+    query, key = (torch.empty(1, 2, 100, 8, device="meta", requires_grad=True) for _ in range(2))
+    value = torch.empty(1, 2, 100, 4, device="meta", requires_grad=True)
+    with PeakCounter([query, key, value]) as counted:
+        output = torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        assert output.shape == (1, 2, 100, 4)
+    assert counted.peak >= 80_000
+
+
+def test_experts_are_counted_by_the_rows_that_they_compute() -> None:
+    """Six rows of 16 values for two experts, whose matrices are known: 6 * 8 floats. Autocast does nothing."""
+    rows = torch.empty(6, 16, device="meta", requires_grad=True)
+    experts = torch.empty(2, 16, 8, device="meta")
+    ends = torch.empty(2, dtype=torch.int32, device="meta")
+    with no_autocast(), PeakCounter([rows, experts, ends]) as counted, torch.autocast("meta", enabled=False):
+        output = torch.nn.functional.grouped_mm(rows, experts, offs=ends)
+        assert (output.shape, counted.live) == ((6, 8), 6 * 8 * 4)
+    with no_autocast(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16

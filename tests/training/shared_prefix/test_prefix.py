@@ -148,6 +148,11 @@ def test_gradients_are_the_same_with_checkpointing_and_with_a_dense_mask(kind: s
     assert_close(shared(kind, examples, group=2, checkpointing=True), expected, 1e-5)
 
 
+def test_an_adapter_of_the_embedding_and_the_head_gets_its_gradients() -> None:
+    targets = ["embed_tokens", "lm_head", "q_proj"]
+    assert_close(shared("llama", rows(), group=2, targets=targets), separate("llama", rows(), targets=targets), 1e-7)
+
+
 @pytest.mark.parametrize("layers", [[0], [1], [2]])
 def test_an_adapter_of_one_layer_gets_its_gradients(layers: list[int]) -> None:
     """Of the last layer nothing flows back into the prefix; below the first one nothing is computed backwards."""

@@ -28,7 +28,7 @@ from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example
 from platypus.decoding.constraint import Constraint
 from platypus.decoding.decoder import Decoder
-from platypus.decoding.grammar.plans import plan_schema
+from platypus.decoding.grammar.schemas import plan_schema
 from platypus.decoding.kv_cache import BatchCache
 from platypus.decoding.results import DecodingLimits
 from platypus.decoding.vocabulary import Vocabulary

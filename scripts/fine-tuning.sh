@@ -6,20 +6,41 @@
 #   GPUS=4 scripts/fine-tuning.sh                                four devices of this machine
 #   RUN=runs/mine RECIPE=mine.toml scripts/fine-tuning.sh        another recipe
 #   scripts/fine-tuning.sh --force                               arguments go to `platypus train`
+#   scripts/fine-tuning.sh --help                                this text
 #
-# Environment variables: RUN, RECIPE, GPUS, and PYTHON, in which platypus is installed (`make lint` sets up .venv). Paths
-# are relative to the project. Stages that are done are skipped. Next: scripts/merge.sh.
+# Environment variables: RUN, RECIPE, GPUS, and PYTHON, in which platypus is installed. Relative paths are relative to the
+# working folder. By default, all three paths are in the project: runs/llama-2-13b, recipes/llama-2-13b.toml, and
+# .venv/bin/python, which `make lint` sets up. Stages that are done are skipped. Next: scripts/merge.sh.
 #
 # Several machines with a shared RUN: run generate and refine on one of them, then this on each, with NODE = 0, 1, …
 #   torchrun --nnodes=2 --node-rank=NODE --nproc-per-node=8 --rdzv-backend=c10d --rdzv-endpoint=FIRST_MACHINE:29500 \
 #     -m platypus train RUN
 set -euo pipefail
-cd "$(dirname "$0")/.."
 
-RUN=${RUN:-runs/llama-2-13b}
-RECIPE=${RECIPE:-recipes/llama-2-13b.toml}
+fail() {
+  echo "$0: $1" >&2
+  exit 1
+}
+
+for word in "$@"; do
+  case $word in -h | --help)
+    sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p;}' "$0"
+    exit
+    ;;
+  esac
+done
+
+PROJECT=$(cd "$(dirname "$0")/.." && pwd)
+RUN=${RUN:-$PROJECT/runs/llama-2-13b}
+RECIPE=${RECIPE:-$PROJECT/recipes/llama-2-13b.toml}
 GPUS=${GPUS:-1}
-PYTHON=${PYTHON:-.venv/bin/python}
+PYTHON=${PYTHON:-$PROJECT/.venv/bin/python}
+
+install="Set up .venv with \`make lint\` in $PROJECT, or name a Python in which platypus is installed: PYTHON=… $0"
+command -v "$PYTHON" >/dev/null || fail "PYTHON is $PYTHON, and there is no such program. $install"
+"$PYTHON" -c 'import platypus' >/dev/null 2>&1 || fail "platypus is not installed in $PYTHON. $install"
+[ -f "$RECIPE" ] || fail "RECIPE is $RECIPE, and there is no such file in $PWD. Name another one: RECIPE=FILE $0"
+[[ $GPUS =~ ^[1-9][0-9]*$ ]] || fail "GPUS is $GPUS. Give the number of devices: GPUS=4 $0"
 
 if grep -q '^catalogue *=' "$RECIPE"; then # without a catalogue there are only the recipe's data files
   "$PYTHON" -m platypus generate "$RUN" --recipe "$RECIPE"

@@ -18,7 +18,8 @@ from transformers import AutoConfig, AutoTokenizer
 
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, read_dataset
-from platypus.decoding.grammar.plans import plan_grammar, plan_schema
+from platypus.decoding.grammar.plans import plan_grammar
+from platypus.decoding.grammar.schemas import plan_schema
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import CatalogueError, RunError
 from platypus.inference.opening import is_merged, prompt_settings
@@ -100,7 +101,11 @@ SCHEMA_ROW = "| `schema.json` | a JSON schema of plans, for servers without llgu
 SCHEMA_NOTE = """\
 `schema.json` goes where a server takes a JSON schema (`response_format`). It promises known tools and arguments,
 allowed literals, and as many arguments as are required. It cannot promise which ones, that none stands twice, or that a
-reference is to an earlier step whose output fits: read the answers as below."""
+reference is to an earlier step whose output fits: read the answers as below.
+
+Its keywords are those that XGrammar, Outlines and lm-format-enforcer keep. Formats are written as patterns of whole
+texts (`^…$`); formats of the catalogue's own, `uniqueItems`, and lengths beside a pattern are left out. Limits of
+numbers hold in XGrammar alone: the other two drop them."""
 NO_SCHEMA_NOTE = """\
 No JSON schema describes the notation `calls`. A server without llguidance answers freely, and the answer is read as
 below; a model that is trained with `notation = "json"` under [prompt] gets a `schema.json` as well."""
@@ -166,6 +171,7 @@ def export_catalogue(
     compiled(grammar.lark, LLTokenizer("byte"))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "grammar.lark").write_text(grammar.lark, encoding="utf-8")
+    (folder / "schema.json").unlink(missing_ok=True)  # of an earlier export in another notation
     if notation == "json":
         schema = plan_schema(catalogue, max_steps=max_steps)
         (folder / "schema.json").write_text(json.dumps(schema, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -109,6 +109,13 @@ def test_with_a_sentencepiece_tokenizer_plans_begin_with_a_space(tmp_path: Path)
     assert takes(lark, " list()") and not takes(lark, "list()")
 
 
+def test_an_export_in_another_notation_leaves_no_schema_of_the_first(tmp_path: Path) -> None:
+    export_catalogue(CATALOGUE, tmp_path, notation="json", max_steps=3)
+    assert (tmp_path / "schema.json").is_file()
+    export_catalogue(CATALOGUE, tmp_path, notation="calls", max_steps=3)
+    assert not (tmp_path / "schema.json").exists()
+
+
 def test_plans_that_the_grammar_does_not_accept_are_listed(base: Path, tmp_path: Path) -> None:
     outcome = export(merged_run(tmp_path, base, "calls", "[decode]\nmax_steps = 1\n"))
     longer = [print_plan(row.plan, "calls") for row in examples(6) if len(row.plan) > 1]

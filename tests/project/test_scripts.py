@@ -26,7 +26,7 @@ dtype = "float32"
 """
 
 
-def script(name: str, *words: str, **variables: object) -> subprocess.CompletedProcess[str]:
+def script(name: str, *words: str, cwd: str | Path = "/", **variables: object) -> subprocess.CompletedProcess[str]:
     """Run a script from another folder, with these environment variables."""
     inherited = {key: value for key, value in os.environ.items() if key not in ("RUN", "RECIPE", "GPUS", "PYTHON")}
     variables_given = {"PYTHON": sys.executable, "OMP_NUM_THREADS": "1"} | {
@@ -34,7 +34,7 @@ def script(name: str, *words: str, **variables: object) -> subprocess.CompletedP
     }
     command = [str(ROOT / "scripts" / name), *words]
     return subprocess.run(
-        command, capture_output=True, text=True, cwd="/", env=inherited | variables_given, check=False
+        command, capture_output=True, text=True, cwd=cwd, env=inherited | variables_given, check=False
     )
 
 
@@ -71,11 +71,11 @@ def echo(folder: Path) -> Path:
 
 
 def test_by_default_the_scripts_run_the_original_job(tmp_path: Path) -> None:
-    job = "runs/llama-2-13b --recipe recipes/llama-2-13b.toml"
+    job = f"{ROOT}/runs/llama-2-13b --recipe {ROOT}/recipes/llama-2-13b.toml"
     python = echo(tmp_path)
     trained = script("fine-tuning.sh", PYTHON=python).stdout.splitlines()
     assert trained == [f"-m platypus {stage} {job}" for stage in ("generate", "refine", "train")]
-    assert script("merge.sh", PYTHON=python).stdout == "-m platypus merge runs/llama-2-13b\n"
+    assert script("merge.sh", PYTHON=python, RUN=tmp_path).stdout == f"-m platypus merge {tmp_path}\n"
 
 
 def test_only_the_training_runs_on_several_devices(tmp_path: Path) -> None:
@@ -85,3 +85,44 @@ def test_only_the_training_runs_on_several_devices(tmp_path: Path) -> None:
         f"-m platypus refine R --recipe {recipe}",  # without a catalogue there is nothing to generate
         f"-m torch.distributed.run --standalone --nproc-per-node=3 -m platypus train R --recipe {recipe} --force",
     ]
+
+
+def test_names_are_relative_to_the_folder_of_the_caller(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, catalogue=None).name
+    (tmp_path / "run").mkdir()
+    echo(tmp_path)
+    ran = script("fine-tuning.sh", RUN="run", RECIPE=recipe, PYTHON="./python", cwd=tmp_path)
+    assert ran.stdout.splitlines()[0] == f"-m platypus refine run --recipe {recipe}"
+    assert script("merge.sh", RUN="run", PYTHON="./python", cwd=tmp_path).stdout == "-m platypus merge run\n"
+
+
+@pytest.mark.parametrize("name", ["fine-tuning.sh", "merge.sh"])
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["--force", "--help"]])
+def test_help_prints_the_head_of_the_script_and_does_nothing(tmp_path: Path, name: str, words: list[str]) -> None:
+    ran = script(name, *words, RUN=tmp_path / "run", PYTHON=tmp_path / "none")
+    head = [line.removeprefix("#").removeprefix(" ") for line in (ROOT / "scripts" / name).read_text().splitlines()]
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.splitlines() == head[1 : head.index("set -euo pipefail")]
+    assert "Environment variables" in ran.stdout
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "variables", "said"),
+    [
+        ("fine-tuning.sh", {"PYTHON": "none/python"}, ["PYTHON is none/python", "make lint", "PYTHON="]),
+        ("merge.sh", {"PYTHON": "none/python"}, ["PYTHON is none/python", "make lint", "PYTHON="]),
+        ("merge.sh", {"PYTHON": "false"}, ["platypus is not installed in false", "make lint"]),
+        ("fine-tuning.sh", {"RECIPE": "mine.toml"}, ["RECIPE is mine.toml", "no such file in /", "RECIPE=FILE"]),
+        ("fine-tuning.sh", {"GPUS": "all"}, ["GPUS is all", "GPUS=4"]),
+        ("fine-tuning.sh", {"GPUS": "0"}, ["GPUS is 0", "GPUS=4"]),
+        ("merge.sh", {"RUN": "none"}, ["RUN is none", "fine-tuning.sh"]),
+    ],
+)
+def test_what_is_missing_is_named_with_the_remedy(
+    tmp_path: Path, name: str, variables: dict[str, str], said: list[str]
+) -> None:
+    ran = script(name, **{"PYTHON": echo(tmp_path), "RUN": tmp_path / "run", **variables})
+    assert ran.returncode == 1 and ran.stdout == ""
+    assert all(text in ran.stderr for text in said), ran.stderr
+    assert not (tmp_path / "run").exists()

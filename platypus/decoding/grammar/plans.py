@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from platypus.catalogue.schema import Schema, array_items, fits, part, variants
 from platypus.catalogue.tools import Argument, Catalogue, Tool
@@ -351,35 +351,3 @@ def _parts(output: Schema, path: str = "") -> Iterator[_Part]:
         yield from _parts(element, path + _INDEX)
     if not names and part(output, ("a",)) == {}:
         yield _Part(rf"{path}\.{_NAMED_FIELD}(\.{_ANY_FIELD})*", {})
-
-
-def plan_schema(catalogue: Catalogue, *, max_steps: int) -> dict[str, Any]:
-    """A JSON Schema for plans in the `json` notation, for servers without parametric grammars.
-
-    It ensures known tools and arguments, allowed literals, and as many arguments as are required. It cannot ensure that
-    the right ones are given, that none is repeated, or that a reference is to an earlier step whose output fits: read
-    the answers with `platypus.plan.plan.parse_plan`.
-    """
-    steps = "|".join(map(str, range(max(1, max_steps - 1))))
-    reference = {"type": "string", "pattern": rf'^\$\$PREV\[({steps})\](\.[^."\\]+)*$'}
-
-    def value(schema: Schema) -> dict[str, Any]:
-        items = _elements(schema)
-        choices: list[Any] = [meaning(schema), reference]
-        if items is not None and schema.get("type") == "array":
-            choices.insert(0, {"type": "array", "items": {"anyOf": [meaning(items), reference]}})
-        return {"anyOf": choices}
-
-    def entry(**properties: Any) -> dict[str, Any]:
-        required = list(properties)
-        return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-
-    calls = []
-    for tool in catalogue:
-        entries = [entry(argument_name={"const": a.name}, argument_value=value(a.schema)) for a in tool.arguments]
-        least = sum(argument.required for argument in tool.arguments)
-        arguments: dict[str, Any] = {"type": "array", "minItems": least, "maxItems": len(entries)}
-        if entries:
-            arguments["items"] = {"anyOf": entries}
-        calls.append(entry(tool_name={"const": tool.name}, arguments=arguments))
-    return {"type": "array", "items": {"anyOf": calls}, "maxItems": max_steps}

@@ -91,14 +91,14 @@ def _bytes_after(matcher: LLMatcher) -> list[int]:
 def _containing(pattern: str) -> str:
     """A regular expression for all text that contains the pattern: `^a|b` gives `(a)[^"]*|[^"]*(b)[^"]*`."""
     parts, any_text = [], '[^"]*'
-    for part in _alternatives(pattern):
+    for part in alternatives(pattern):
         begins, ends = part.startswith("^"), part.endswith("$") and not part.endswith("\\$")
         inner = part[begins : len(part) - ends]
         parts.append(f"{'' if begins else any_text}({inner}){'' if ends else any_text}")
     return regex_to_lark("|".join(parts), "dws")
 
 
-def _alternatives(pattern: str) -> list[str]:
+def alternatives(pattern: str) -> list[str]:
     """The pattern, split at each `|` outside groups, classes and escapes."""
     symbols = re.findall(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", pattern, re.DOTALL)
     parts, depth = [""], 0

@@ -2,13 +2,14 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from platypus.catalogue.reading import read_catalogue
 from platypus.errors import CatalogueError, RunError
 from platypus.files import say, write_whole
 from platypus.run.lock import is_writable, locked
-from platypus.run.places import PLACES, Places, find, is_relative
+from platypus.run.places import PLACES, Places, find, is_relative, names
 from platypus.run.recipe import read_recipe
 
 RECIPE = "recipe.toml"
@@ -23,6 +24,7 @@ def keep_definition(folder: Path, recipe: Path) -> Places:
     read, text = read_recipe(recipe), recipe.read_text(encoding="utf-8")
     same = _text(folder / RECIPE) == text
     earlier = Places.read(folder)
+    _say_choices([read.catalogue or "", *names(read)], recipe)
     places = Places.of(recipe, read, folder)
     if same:
         places = places.with_earlier(earlier)
@@ -50,6 +52,14 @@ def keep_definition(folder: Path, recipe: Path) -> Places:
         _write_places(folder, places)
         write_whole(folder / RECIPE, text)
     return places
+
+
+def _say_choices(listed: Sequence[str], recipe: Path) -> None:
+    """Say which of two files or folders of one name is taken."""
+    for name in filter(is_relative, filter(None, listed)):
+        place, here = Path(find(name, recipe)), Path.cwd() / name
+        if place.is_absolute() and here.exists() and not here.samefile(place):
+            say(f"{name}: taken from {place}, beside the recipe; there is another one in the working folder")
 
 
 def _write_places(folder: Path, places: Places) -> None:

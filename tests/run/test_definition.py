@@ -45,6 +45,18 @@ def test_names_relative_to_the_working_folder_are_found_too(project: Path, monke
     assert Run.open(project / "run").recipe.refine.data == [f"{project}/mine.jsonl"]
 
 
+def test_of_two_files_of_one_name_that_beside_the_recipe_is_taken_and_said(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "recipes" / "r.toml").write_text('[refine]\ndata = ["mine.jsonl"]\n')
+    for folder in (project / "recipes", Path.cwd()):
+        (folder / "mine.jsonl").write_text("{}\n")
+    run = Run.open(project / "run", recipe=project / "recipes" / "r.toml")
+    assert run.recipe.refine.data == [f"{project}/recipes/mine.jsonl"]
+    said = capsys.readouterr().err
+    assert f"mine.jsonl: taken from {project}/recipes/mine.jsonl" in said and "working folder" in said
+
+
 def test_the_same_recipe_again_keeps_what_was_found_and_is_not_there_now(project: Path) -> None:
     recipe = project / "recipes" / "r.toml"
     first = Run.open(project / "run", recipe=recipe)

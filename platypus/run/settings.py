@@ -1,7 +1,8 @@
 """Settings: one class for each table of a recipe, with all defaults.
 
 Frozen and strict: settings that exist do not contradict each other. What depends on the data (a warm-up longer than the
-run, a prompt longer than the context) is checked by the stages. Paths are relative to the working folder.
+run, a prompt longer than the context) is checked by the stages. What relative
+names of files are relative to is decided in `platypus.run.places`.
 """
 
 import re

@@ -1,6 +1,7 @@
 """Merging an adapter that was trained on a quantised base: into the full base, compared with the trained model."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from platypus.commands.merge import merge
 from platypus.errors import ModelError
 from platypus.merging import lora
 from platypus.merging.parity import answer_logits
+from platypus.model.adapted_weights import AdaptedWeight
 from platypus.model.adapters import load_adapted
 from platypus.model.loading import load_merged
 from platypus.prompt.prompt import Prompt
@@ -75,16 +77,16 @@ def test_a_merge_of_an_unquantised_training_reports_and_warns_nothing(
 def test_a_wrong_merge_is_refused_however_coarse_the_training_was(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Quantisation, fault: str
 ) -> None:
-    real = lora._read_deltas
-
-    def faulty(adapter: Path) -> dict[str, Any]:
-        deltas = real(adapter)
-        if fault == "one layer less":
-            return dict(list(deltas.items())[1:])
-        return {name: lora._Delta(delta.down, delta.up, 1.05 * delta.scale) for name, delta in deltas.items()}
-
-    monkeypatch.setattr(lora, "_read_deltas", faulty)
     run = trained_run(tmp_path, base, kind)
+    real = lora.stored_parts
+
+    def faulty(*arguments: Any, **options: Any) -> dict[str, AdaptedWeight]:
+        parts = real(*arguments, **options)
+        if fault == "one layer less":
+            return dict(list(parts.items())[1:])
+        return {name: replace(weight, scale=1.05 * weight.scale) for name, weight in parts.items()}
+
+    monkeypatch.setattr(lora, "stored_parts", faulty)
     with pytest.raises(ModelError, match="does not give the logits of base and adapter"):
         merge(run)
     assert not run.is_done("merge")

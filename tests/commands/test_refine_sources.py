@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from platypus.commands.refine import refine
-from platypus.errors import DatasetError
+from platypus.errors import DatasetError, PromptError
 from platypus.run.folder import Run
 from tests.support.command import ROOT, here
 
@@ -111,7 +111,8 @@ def test_the_cases_of_others(case: str, good: int | None, tmp_path: Path, monkey
     monkeypatch.chdir(CASES / case)
     run = Run.open(tmp_path / "run", recipe=Path("recipe.toml"))
     if good is None:
-        with pytest.raises(DatasetError, match="`system` holds a system prompt, which is not learned"):
+        with pytest.raises(PromptError, match="20 of 20 rows do not fit the prompt's template") as raised:
             refine(run)
+        assert 'template = "chat"' in raised.value.remedy
     else:
         assert kept(refine(run).results) == good

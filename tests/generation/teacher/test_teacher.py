@@ -385,6 +385,7 @@ def test_without_a_teacher_nothing_changes(tmp_path: Path, capsys: pytest.Captur
         ".lock",
         "recipe.toml",
         "catalogue.json",
+        "places.json",
         "generate",
     }
 

@@ -65,6 +65,7 @@ def _adapted_weight(name: str, module: Any) -> AdaptedWeight:
 def with_adapter_structure(base: PreTrainedModel, adapter: Path) -> PeftModel:
     """A base without data with the layers of a saved adapter, also without data."""
     config = LoraConfig.from_pretrained(str(adapter))
+    config.base_model_name_or_path = None  # PEFT warns if the base lies elsewhere now
     model: PeftModel = get_peft_model(base, config, low_cpu_mem_usage=True)
     return model
 

@@ -16,29 +16,11 @@
 #   torchrun --nnodes=2 --node-rank=NODE --nproc-per-node=8 --rdzv-backend=c10d --rdzv-endpoint=FIRST_MACHINE:29500 \
 #     -m platypus train RUN
 set -euo pipefail
+source "$(dirname "$0")/start.sh"
 
-fail() {
-  echo "$0: $1" >&2
-  exit 1
-}
-
-for word in "$@"; do
-  case $word in -h | --help)
-    sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p;}' "$0"
-    exit
-    ;;
-  esac
-done
-
-PROJECT=$(cd "$(dirname "$0")/.." && pwd)
-RUN=${RUN:-$PROJECT/runs/llama-2-13b}
 RECIPE=${RECIPE:-$PROJECT/recipes/llama-2-13b.toml}
 GPUS=${GPUS:-1}
-PYTHON=${PYTHON:-$PROJECT/.venv/bin/python}
 
-install="Set up .venv with \`make lint\` in $PROJECT, or name a Python in which platypus is installed: PYTHON=… $0"
-command -v "$PYTHON" >/dev/null || fail "PYTHON is $PYTHON, and there is no such program. $install"
-"$PYTHON" -c 'import platypus' >/dev/null 2>&1 || fail "platypus is not installed in $PYTHON. $install"
 [ -f "$RECIPE" ] || fail "RECIPE is $RECIPE, and there is no such file in $PWD. Name another one: RECIPE=FILE $0"
 [[ $GPUS =~ ^[1-9][0-9]*$ ]] || fail "GPUS is $GPUS. Give the number of devices: GPUS=4 $0"
 

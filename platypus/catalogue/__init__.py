@@ -2,6 +2,7 @@
 
 Does not know plans, prompts or models.
 
+    prose.py            descriptions → plain text: one line, the first paragraph, the first sentence
     schema.py           the JSON-Schema subset: check, inline, parts, what fits what
     tools.py            Argument, Tool, Catalogue
     argument_lists.py   the original task's lists → MCP definitions

@@ -15,6 +15,7 @@ from typing import Any
 
 from platypus.catalogue.argument_lists import from_argument_list
 from platypus.catalogue.foreign_types import from_arguments_by_name, lists_by_name, plain_types
+from platypus.catalogue.prose import one_line
 from platypus.catalogue.schema import check_required, inline
 from platypus.catalogue.tools import Argument, Catalogue, Tool
 from platypus.errors import CatalogueError
@@ -99,12 +100,14 @@ def _known_tool(definition: str, where: str) -> Tool:
     inputs = inline(plain_types(_input_schema(entry, where)), where=where)
     check_required(inputs, where)
     required = inputs.get("required", ())
+    annotations = dict(entry.get("annotations") or {})
     return Tool(
         name=name,
-        description=" ".join(str(entry.get("description") or "").split()),
+        description=str(entry.get("description") or "").strip(),
         arguments=tuple(Argument(key, schema, key in required) for key, schema in inputs.get("properties", {}).items()),
         output=_read_output(entry, where),
-        annotations=dict(entry.get("annotations") or {}),
+        annotations=annotations,
+        title=one_line(str(entry.get("title") or annotations.get("title") or "")),
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from platypus.catalogue.prose import one_line
 from platypus.catalogue.schema import Schema
 from platypus.errors import CatalogueError
 
@@ -27,18 +28,23 @@ class Argument:
     @property
     def description(self) -> str:
         """Its description in the catalogue, on one line."""
-        return " ".join(str(self.schema.get("description", "")).split())
+        return one_line(str(self.schema.get("description", "")))
 
 
 @dataclass(frozen=True)
 class Tool:
-    """One tool. `output` is the schema of what it returns: `{}` for anything, `{"type": "null"}` for nothing."""
+    """One tool. `output` is the schema of what it returns: `{}` for anything, `{"type": "null"}` for nothing.
+
+    `description` is the whole text, with its line breaks (see `platypus.catalogue.prose`); `title` is a name for people,
+    empty if it has none.
+    """
 
     name: str
     description: str
     arguments: tuple[Argument, ...]
     output: Schema = field(default_factory=dict)
     annotations: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
 
     def argument(self, name: str) -> Argument | None:
         """The argument of this name, or None."""
@@ -57,6 +63,8 @@ class Tool:
         }
         if self.output:
             data["outputSchema"] = dict(self.output)
+        if self.title:
+            data["title"] = self.title
         if self.annotations:
             data["annotations"] = dict(self.annotations)
         return data

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion
 
+from platypus.catalogue.prose import one_line
 from platypus.catalogue.tools import Catalogue, Tool
 from platypus.catalogue.words import words
 
@@ -64,4 +65,4 @@ def known_by(tool: Tool) -> str:
 
 def sentence(tool: Tool) -> str:
     """The tool as a sentence for the encoder: its name in words, and its description."""
-    return f"{' '.join(words(tool.name))}: {tool.description or ', '.join(a.name for a in tool.arguments)}"
+    return f"{' '.join(words(tool.name))}: {one_line(tool.description) or ', '.join(a.name for a in tool.arguments)}"

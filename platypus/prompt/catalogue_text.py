@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from platypus.catalogue.prose import one_line
 from platypus.catalogue.schema import Schema, is_nothing, variants
 from platypus.catalogue.tools import Argument, Catalogue, Tool
 
@@ -25,7 +26,7 @@ def _tool_lines(tool: Tool) -> Iterator[str]:
     arguments = ", ".join(_member(argument.name, argument.schema, argument.required) for argument in tool.arguments)
     yield f"{tool.name}({arguments})" + ("" if is_nothing(tool.output) else f" -> {type_text(tool.output)}")
     if tool.description:
-        yield f"  {tool.description}"
+        yield f"  {one_line(tool.description)}"
     yield from map(_description_line, (argument for argument in tool.arguments if argument.description))
 
 

@@ -34,9 +34,10 @@ def test_the_fingerprint_sees_every_part() -> None:
         {**SEARCH, "outputSchema": {"type": "null"}},
         {**SEARCH, "inputSchema": {**SEARCH["inputSchema"], "required": []}},
         {**SEARCH, "annotations": {"readOnlyHint": True}},
+        {**SEARCH, "title": "Search"},
     ]
     prints = {catalogue_from_json([definition]).fingerprint for definition in [SEARCH, *changed]}
-    assert len(prints) == 6
+    assert len(prints) == 7
 
 
 def test_subset_keeps_the_order() -> None:

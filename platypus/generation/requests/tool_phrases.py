@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from platypus.catalogue.dataflow import KIN, is_searched, likely_output
+from platypus.catalogue.prose import one_line
 from platypus.catalogue.schema import is_nothing, variants
 from platypus.catalogue.tools import Tool
 from platypus.catalogue.words import is_plural, lemma, plural, singular, words
@@ -63,7 +64,7 @@ class ToolPhrases:
     def _sentence(self) -> str:
         if not self.tool.description and words(self.tool.name) == ["who", "am", "i"]:
             return "get the ID of the current user"
-        text = re.split(r"(?<=[a-z)])\. |\.$", self.tool.description)[0].strip()
+        text = re.split(r"(?<=[a-z)])\. |\.$", one_line(self.tool.description))[0].strip()
         text = re.sub(r"\s*\([^)]*\)", "", text)
         text = re.sub(
             r"(?i)^(?:this (?:tool|function) (?:is used to|can)?|(?:allows|enables) (?:you|users?) to|used to) ?",

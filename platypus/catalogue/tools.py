@@ -35,7 +35,7 @@ class Argument:
 class Tool:
     """One tool. `output` is the schema of what it returns: `{}` for anything, `{"type": "null"}` for nothing.
 
-    `description` is the whole text, with its line breaks (see `platypus.catalogue.prose`); `title` is a name for people,
+    `description` is the whole text, with its line breaks (see `platypus.catalogue.prose`); `title` a name for people,
     empty if it has none.
     """
 

@@ -198,11 +198,12 @@ def export(
     opened, tools = run and _open(run), _tools(catalogue)
     from platypus.commands.export import export, export_catalogue
     from platypus.commands.show import result_lines
+    from platypus.run.settings import PromptSettings
 
     if opened:
         _print_outcome(export(opened, force=force), as_json=as_json)
     elif tools:
-        results = export_catalogue(tools, out, notation=notation, max_steps=max_steps)
+        results = export_catalogue(tools, out, prompt=PromptSettings(notation=notation), max_steps=max_steps)
         typer.echo(json.dumps(results) if as_json else "\n".join([f"export → {out}", *result_lines(results)]))
 
 

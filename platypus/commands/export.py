@@ -23,8 +23,10 @@ from platypus.decoding.grammar.schemas import plan_schema
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import CatalogueError, RunError
 from platypus.inference.opening import is_merged, prompt_settings
+from platypus.model.loading import context_length
 from platypus.plan.notation import Notation, print_plan
 from platypus.plan.plan import Plan
+from platypus.prompt.prompt import Prompt
 from platypus.prompt.templates import frame
 from platypus.run.folder import Outcome, Run
 from platypus.run.settings import PromptSettings
@@ -161,12 +163,13 @@ def export(run: Run, *, force: bool = False) -> Outcome:
 
 
 def export_catalogue(
-    catalogue: Catalogue, folder: Path, *, notation: Notation, max_steps: int, lead: str = "", markers: bool = False
+    catalogue: Catalogue, folder: Path, *, prompt: PromptSettings, max_steps: int, lead: str = ""
 ) -> dict[str, Any]:
     """Write the grammar, the schema (only for `json`) and the text around a request; `lead` is text before every plan.
 
     Raises CatalogueError for a grammar that servers would refuse.
     """
+    notation, markers = prompt.notation, prompt.markers
     grammar = plan_grammar(catalogue, notation, max_steps=max_steps, lead=lead, markers=markers)
     compiled(grammar.lark, LLTokenizer("byte"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -175,7 +178,7 @@ def export_catalogue(
     if notation == "json":
         schema = plan_schema(catalogue, max_steps=max_steps)
         (folder / "schema.json").write_text(json.dumps(schema, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    for name, text in frame(catalogue, notation, markers=markers)._asdict().items():
+    for name, text in frame(catalogue, notation, markers=markers, rendering=prompt.rendering)._asdict().items():
         (folder / f"{name}.txt").write_text(text, encoding="utf-8")
     sizes = {"steps": grammar.steps, "classes": grammar.classes, "bits": grammar.bits * grammar.steps}
     return {"tools": len(catalogue), "notation": notation, "bytes": len(grammar.lark.encode()), **sizes}
@@ -212,14 +215,19 @@ def _takes(matcher: LLMatcher, ids: Sequence[int]) -> bool:
 
 def _work(run: Run, catalogue: Catalogue, folder: Path) -> dict[str, Any]:
     prompt, max_steps = prompt_settings(run), run.recipe.decode.max_steps
-    notation, markers = prompt.notation, prompt.markers
+    notation = prompt.notation
     model = run.folder("merge") / "model"
     tokenizer: Any = AutoTokenizer.from_pretrained(model)
-    size = max(len(tokenizer), AutoConfig.from_pretrained(model).vocab_size)
+    config = AutoConfig.from_pretrained(model)
+    size = max(len(tokenizer), config.vocab_size)
+    if not Prompt.of(tokenizer, catalogue, prompt).has_room(context_length(config)):
+        raise RunError(
+            f"its prompt has no room for all {len(catalogue)} tools, so each request has its own prompt and grammar",
+            where=str(run.path),
+            remedy="Ask it through Platypus, or split the catalogue, or set a larger `cutoff` if the base allows it.",
+        )
     vocabulary = Vocabulary(tokenizer, size=size)
-    results = export_catalogue(
-        catalogue, folder, notation=notation, max_steps=max_steps, lead=vocabulary.lead, markers=markers
-    )
+    results = export_catalogue(catalogue, folder, prompt=prompt, max_steps=max_steps, lead=vocabulary.lead)
     rows = read_dataset(str(run.folder("refine") / "test.jsonl"), catalogue).rows
     plans = [row.plan.ordered(catalogue) for row in rows if isinstance(row, Example)]
     check_result = check(folder, plans, notation=notation, vocabulary=vocabulary)

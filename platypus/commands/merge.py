@@ -16,6 +16,7 @@ import torch
 from rich.console import Console
 
 from platypus.data.dataset import Example, read_dataset
+from platypus.inference.narrowing import narrowing_for_training
 from platypus.inference.opening import prompt_settings
 from platypus.merging.lora import merge_weights, write_settings
 from platypus.merging.parity import answer_logits, check_agreement, compare, shift
@@ -58,14 +59,16 @@ def _work(run: Run, folder: Path) -> dict[str, Any]:
     adapted = load_adapted(adapter, base=run.recipe.base, quantise="none")
     prompt = Prompt.of(adapted.tokenizer, run.catalogue, prompt_table)
     rows = read_dataset(str(run.folder("refine") / "train.jsonl"), run.catalogue).rows[: settings.verify]
-    examples = prompt.encode_all(rows)
+    narrowing = narrowing_for_training(prompt, run.recipe.decode, adapted.context)
+    examples = prompt.encode_all([narrowing.row(row) for row in rows] if narrowing else rows)
     expected = answer_logits(adapted, examples)
     coarser = max(torch.finfo(DTYPES[settings.dtype]).eps, torch.finfo(adapted.model.dtype).eps)
     tolerance = max(TOLERANCE * coarser, 1e-4)
     with adapted.model.disable_adapter():  # type: ignore[operator]
         bare = answer_logits(adapted, examples)
     requests = [row.query if isinstance(row, Example) else messages_of(row)[-2].content for row in rows]
-    unreadable = write_settings(adapted, prompt, model, dtype=settings.dtype, requests=requests)
+    shown = narrowing.tools if narrowing else None
+    unreadable = write_settings(adapted, prompt, model, dtype=settings.dtype, requests=requests, shown=shown)
     for problem in unreadable:
         Console(stderr=True).print(
             f"Serve the merged model with transformers 5 or later: for earlier releases, {problem}.", style="yellow"

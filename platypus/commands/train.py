@@ -20,6 +20,7 @@ from platypus.data.dataset import Example, Row, read_dataset
 from platypus.decoding.kv_cache import check_keys_and_values
 from platypus.errors import DatasetError, PromptError
 from platypus.files import say
+from platypus.inference.narrowing import narrowing_for_training
 from platypus.model.adapters import AdapterCard
 from platypus.model.bases import base_fingerprint
 from platypus.model.loading import Loaded, check_tokens, load_base
@@ -28,7 +29,7 @@ from platypus.prompt.prompt import EncodedExample, Prompt
 from platypus.run.folder import Outcome, Run
 from platypus.run.recipe import Recipe
 from platypus.training.adapter import adapt, check_mergeable, load_adapted_for_training
-from platypus.training.dataset import TrainingDataset
+from platypus.training.dataset import TrainingDataset, brought_by
 from platypus.training.distributed import ProcessGroup, check_processes, init_processes
 from platypus.training.forecast import Forecast, make_forecast, measure_seconds, set_checkpointing
 from platypus.training.loop import fit
@@ -128,6 +129,9 @@ def _prepare(run: Run, processes: ProcessGroup) -> _Job:
     for example in chain(*steps):
         check_tokens(bare, example.ids, what=example.name)
     _check_what_follows(recipe, bare, dataset)
+    if not dataset.prompt.has_room(bare.context):
+        shown = sum(len(brought_by(row) or ()) for row in dataset.rows) / len(dataset.rows)
+        say(f"train: {len(run.catalogue or ())} tools leave no room in a prompt; each row shows {shown:.0f} of them")
     device = processes.accelerator.device
     adapted = adapt(bare, recipe.train, seed=recipe.seed, device=device)
     check_mergeable(adapted)
@@ -149,7 +153,10 @@ def _check_what_follows(recipe: Recipe, bare: Loaded, dataset: TrainingDataset) 
     if requests and recipe.decode.decoding == "grammar":
         check_keys_and_values(bare)
     with TemporaryDirectory() as folder:
-        write_tokenizer(dataset.prompt, deepcopy(bare.tokenizer), Path(folder), requests=requests or ["1", "Plan"])
+        narrowing = narrowing_for_training(dataset.prompt, recipe.decode, bare.context)
+        shown = narrowing.tools if narrowing else None
+        tokenizer, requests = deepcopy(bare.tokenizer), requests or ["1", "Plan"]
+        write_tokenizer(dataset.prompt, tokenizer, Path(folder), requests=requests, shown=shown)
 
 
 def _dtype(recipe: Recipe, processes: ProcessGroup) -> Any:
@@ -211,7 +218,9 @@ def _rows(run: Run, split: str) -> tuple[Row, ...]:
 
 def dataset_of(run: Run, rows: Sequence[Row], loaded: Loaded) -> TrainingDataset:
     """The rows as the run's training reads them. Raises PromptError for rows that it cannot read."""
-    prompt = Prompt.of(loaded.tokenizer, run.catalogue, run.recipe.prompt)
+    prompt = Prompt.of(loaded.tokenizer, run.catalogue, run.recipe.prompt).fitted(loaded.context)
+    narrowing = narrowing_for_training(prompt, run.recipe.decode, loaded.context)
+    rows = rows if narrowing is None else [narrowing.row(row) for row in rows]
     dataset = TrainingDataset(rows, prompt, run.recipe.train, run.recipe.seed)
     longest = max(dataset.examples, key=lambda example: len(example.ids), default=None)
     if longest is not None and len(longest.ids) > loaded.context:

@@ -98,8 +98,8 @@ def _with_tools(planner: Planner, tools: Catalogue) -> Planner:
     """The planner for these tools. Tools that no grammar can hold to are planned with freely, and it is said."""
     if tools is planner.prompt.catalogue:
         return planner
-    other, most = planner.with_tools(tools), planner.settings.max_tools
-    if other.settings.decoding == "free" or (most is not None and len(tools) > most):
+    other = planner.with_tools(tools)
+    if other.settings.decoding == "free" or other.narrowing:
         return other
     try:
         assert other.decoder

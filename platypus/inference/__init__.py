@@ -5,6 +5,7 @@ Torch is imported only when a model is opened.
     calibration.py      a plan's probability → how likely it is to be right
     retrieval.py        the tools that a request is about
     sentence_encoder.py texts as vectors, for retrieval by meaning [torch]
+    narrowing.py        the tools that a request is shown of a catalogue too large for one prompt
     planner.py          Planner, Answer
     opening.py          a Planner with the model that a run has
 """

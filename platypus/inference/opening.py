@@ -58,7 +58,7 @@ def open_untrained(catalogue: Catalogue, recipe: Recipe) -> Planner:
     from platypus.model.loading import load_base
 
     loaded, settings = load_base(recipe.base), base_prompt(recipe)
-    prompt = Prompt.of(loaded.tokenizer, catalogue, settings, cutoff=loaded.context)
+    prompt = Prompt.of(loaded.tokenizer, catalogue, settings, cutoff=loaded.context).fitted()
     return Planner(loaded, prompt, recipe.decode)
 
 
@@ -72,6 +72,8 @@ def base_prompt(recipe: Recipe) -> PromptSettings:
 
 def _planner(run: Run, loaded: "Loaded", catalogue: Catalogue | None) -> Planner:
     prompt = Prompt.of(loaded.tokenizer, catalogue or run.catalogue, prompt_settings(run))
+    if catalogue is not None or not run.is_done("train"):  # else the tools look as in training
+        prompt = prompt.fitted(loaded.context)
     if prompt.template == "chat":
         loaded.end_answers_with(prompt.chat.end)
     settings = run.recipe.decode
@@ -113,5 +115,10 @@ def prompt_settings(run: Run) -> PromptSettings:
             f" platypus plan {run.path} --catalogue FILE",
         )
     return PromptSettings(
-        notation=card.notation, cutoff=card.cutoff, markers=card.markers, template=card.template, turns=card.turns
+        notation=card.notation,
+        cutoff=card.cutoff,
+        markers=card.markers,
+        template=card.template,
+        turns=card.turns,
+        rendering=card.rendering,
     )

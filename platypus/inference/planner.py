@@ -19,8 +19,9 @@ from platypus.data.signatures import plan_literals
 from platypus.decoding.constraint import Constraint
 from platypus.decoding.results import DecodedPlan, DecodingLimits, EndedBy
 from platypus.decoding.vocabulary import Vocabulary
+from platypus.errors import CatalogueError
 from platypus.inference.calibration import LEAST, Calibration
-from platypus.inference.retrieval import Retriever
+from platypus.inference.narrowing import MOST, Narrowing
 from platypus.plan.plan import Malformed, Plan, Problem
 from platypus.prompt.markers import marked_texts
 from platypus.prompt.prompt import Prompt
@@ -75,7 +76,7 @@ class Planner:
 
     def with_tools(self, catalogue: Catalogue) -> "Planner":
         """The same model with other tools, for rows that bring their own; nothing of them is kept on the disk."""
-        prompt = replace(self.prompt, catalogue=catalogue)
+        prompt = replace(self.prompt, catalogue=catalogue).fitted(self.loaded.context)
         vocabulary = None if self.settings.decoding == "free" else self._vocabulary
         return replace(self, prompt=prompt, folder=None, vocabulary=vocabulary)
 
@@ -85,7 +86,7 @@ class Planner:
             return self._plan_freely(requests, batch_size, max_new_tokens)
         if self.settings.beams > 1:
             return (self._plan_with_beams(request, max_new_tokens) for request in requests)
-        if self._is_narrowed:
+        if self.narrowing:
             each = (
                 self._constrained(*self._prompt_and_decoder(request), [request], 1, max_new_tokens)
                 for request in requests
@@ -115,15 +116,29 @@ class Planner:
     @cached_property
     def decoder(self) -> "Decoder":
         """The decoder for the whole catalogue. Raises CatalogueError if its grammar cannot be made."""
-        return self._decoder(self.prompt, self._catalogue)
+        return self._decoder(self.prompt)
 
     @cached_property
-    def _retriever(self) -> Retriever:
-        if self.settings.encoder is None:
-            return Retriever(self._catalogue)
-        from platypus.inference.sentence_encoder import SentenceEncoder
+    def narrowing(self) -> Narrowing | None:
+        """What chooses the tools that a request is shown; None if all are.
 
-        return Retriever(self._catalogue, SentenceEncoder(self.settings.encoder))
+        With `max_tools = "auto"` that is where the catalogue leaves no room in the prompt, or has no grammar.
+        """
+        most = self.settings.max_tools
+        if most == "auto":
+            if self.prompt.has_room(self.loaded.context) and (len(self._catalogue) <= MOST or self._has_grammar):
+                return None
+        elif len(self._catalogue) <= most:
+            return None
+        return Narrowing.of(self.prompt, self.settings, self.loaded.context)
+
+    @property
+    def _has_grammar(self) -> bool:
+        """Whether the whole catalogue has a grammar, if one is needed."""
+        try:
+            return self.settings.decoding == "free" or bool(self.decoder)
+        except CatalogueError:
+            return False
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
@@ -134,27 +149,26 @@ class Planner:
         assert self.prompt.catalogue is not None  # without one there are no plans
         return self.prompt.catalogue
 
-    @property
-    def _is_narrowed(self) -> bool:
-        return self.settings.max_tools is not None and len(self._catalogue) > self.settings.max_tools
-
-    def _decoder(self, prompt: Prompt, catalogue: Catalogue) -> "Decoder":
+    def _decoder(self, prompt: Prompt) -> "Decoder":
         from platypus.decoding.decoder import Decoder
 
-        steps = self.settings.max_steps
+        catalogue, steps = prompt.catalogue, self.settings.max_steps
+        assert catalogue is not None  # without one there are no plans
         constraint = Constraint.compile(
             self._vocabulary, catalogue, prompt.notation, max_steps=steps, markers=prompt.markers
         )
         return Decoder(self.loaded, constraint, [prompt.ids(probe) for probe in ("1", "Plan")], folder=self.folder)
 
     def _prompt_and_decoder(self, request: str) -> tuple[Prompt, "Decoder"]:
-        """The prompt and decoder of a request; in a large catalogue with the tools most similar to it."""
-        if not self._is_narrowed:
+        """The prompt and decoder of a request, with the tools that it is shown."""
+        if self.narrowing is None:
             return self.prompt, self.decoder
-        assert self.settings.max_tools is not None
-        chosen = self._retriever.subset(request, self.settings.max_tools)
-        prompt = replace(self.prompt, catalogue=chosen)
-        return prompt, self._decoder(prompt, chosen)
+        prompt = self._shown_to(request)
+        return prompt, self._decoder(prompt)
+
+    def _shown_to(self, request: str) -> Prompt:
+        """The prompt with the tools that the request is shown."""
+        return self.prompt if self.narrowing is None else replace(self.prompt, catalogue=self.narrowing.tools(request))
 
     def _limits(self, max_new_tokens: int) -> DecodingLimits:
         return DecodingLimits(max_new_tokens, seconds=self.settings.seconds)
@@ -184,7 +198,7 @@ class Planner:
     def _plan_freely(self, requests: Sequence[str], batch_size: int, max_new_tokens: int) -> Iterator[Answer]:
         from platypus.model.completion import complete
 
-        prompts = [self.prompt.ids(request) for request in requests]
+        prompts = [self._shown_to(request).ids(request) for request in requests]
         seconds = self.settings.seconds
         completions = complete(
             self.loaded, prompts, max_new_tokens=max_new_tokens, batch_size=batch_size, seconds=seconds

@@ -30,10 +30,12 @@ class Retriever:
 
     def subset(self, request: str, count: int) -> Catalogue:
         """The `count` tools most similar to the request, in catalogue order."""
-        if len(self.catalogue) <= count:
-            return self.catalogue
-        best = np.argsort(-self.likeness(request), kind="stable")[:count]
-        return self.catalogue.subset(self.catalogue.tools[place].name for place in best)
+        return self.catalogue if len(self.catalogue) <= count else self.catalogue.subset(self.ranked(request)[:count])
+
+    def ranked(self, request: str) -> list[str]:
+        """The names of all tools, the most similar to the request first."""
+        order = np.argsort(-self.likeness(request), kind="stable")
+        return [self.catalogue.tools[place].name for place in order]
 
     def likeness(self, request: str) -> NDArray[np.float64]:
         """The similarity of each tool to the request, in catalogue order. Only its order is meaningful."""

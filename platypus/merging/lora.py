@@ -4,7 +4,7 @@ Weights are read, merged in float32 and written one shard after another, so merg
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from platypus.catalogue.tools import Catalogue
 from platypus.errors import ModelError
 from platypus.merging.compatibility import write_both_spellings
 from platypus.model.adapted_weights import AdaptedWeight, stored_parts, with_adapter_structure
@@ -48,12 +49,19 @@ def merge_adapter(
 
 
 def write_settings(
-    adapted: Loaded, prompt: Prompt, folder: Path, *, dtype: str, requests: Sequence[str] = ("1", "Plan")
+    adapted: Loaded,
+    prompt: Prompt,
+    folder: Path,
+    *,
+    dtype: str,
+    requests: Sequence[str] = ("1", "Plan"),
+    shown: Callable[[str], Catalogue] | None = None,
 ) -> tuple[str, ...]:
     """Write config, generation config, tokenizer and chat template, with the same special tokens in each.
 
-    A base that was trained through its own chat template keeps it. Returns what transformers before release 5 will not
-    read as it is meant. Raises ModelError when the chat template does not give the prompt's tokens for these requests.
+    A base that was trained through its own chat template keeps it; `shown` as in `write_tokenizer`. Returns what
+    transformers before release 5 will not read as it is meant. Raises ModelError when the chat template does not give
+    the prompt's tokens for these requests.
     """
     if prompt.template == "chat":
         adapted.end_answers_with(prompt.chat.end)
@@ -64,7 +72,7 @@ def write_settings(
     config.pad_token_id = generation.pad_token_id
     config.save_pretrained(folder)
     generation.save_pretrained(folder)
-    write_tokenizer(prompt, adapted.tokenizer, folder, requests=requests)
+    write_tokenizer(prompt, adapted.tokenizer, folder, requests=requests, shown=shown)
     return write_both_spellings(folder, texts=requests)
 
 

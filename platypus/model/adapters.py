@@ -12,6 +12,7 @@ from platypus.errors import ModelError
 from platypus.model.bases import base_fingerprint
 from platypus.model.loading import DType, Loaded, load_base
 from platypus.plan.notation import Notation
+from platypus.prompt.catalogue_text import Rendering
 from platypus.prompt.conversations import Turns
 from platypus.prompt.prompt import Prompt
 from platypus.prompt.templates import Template
@@ -34,6 +35,7 @@ class AdapterCard:
     quantisation: Quantisation = "none"
     template: Template = "alpaca"
     turns: Turns = "all"
+    rendering: Rendering = "full"
 
     @classmethod
     def of(cls, loaded: Loaded, prompt: Prompt, *, quantisation: Quantisation = "none") -> "AdapterCard":
@@ -48,11 +50,12 @@ class AdapterCard:
             quantisation=quantisation,
             template=prompt.template,
             turns=prompt.turns,
+            rendering=prompt.rendering,
         )
 
     def write(self, adapter: Path) -> None:
-        """Save the card into the adapter's folder; template and turns stand there only if they are not the default."""
-        default = {"template": "alpaca", "turns": "all"}
+        """Save the card into the adapter's folder; the last three keys stand there only if they are not the default."""
+        default = {"template": "alpaca", "turns": "all", "rendering": "full"}
         card = {key: value for key, value in asdict(self).items() if value != default.get(key, ...)}
         (adapter / ADAPTER_CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 

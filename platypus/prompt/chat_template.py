@@ -6,25 +6,35 @@ Transformers takes seconds to import and is imported only when a tokenizer is sa
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from platypus.catalogue.tools import Catalogue
 from platypus.data.conversation import Message
 from platypus.errors import ModelError
+from platypus.prompt.catalogue_text import render_catalogue
 from platypus.prompt.conversations import ChatTemplate
 from platypus.prompt.prompt import Prompt
+from platypus.prompt.templates import shared_frame
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
 def write_tokenizer(
-    prompt: Prompt, tokenizer: "PreTrainedTokenizerBase", folder: Path, *, requests: Sequence[str]
+    prompt: Prompt,
+    tokenizer: "PreTrainedTokenizerBase",
+    folder: Path,
+    *,
+    requests: Sequence[str],
+    shown: Callable[[str], Catalogue] | None = None,
 ) -> None:
     """Save the tokenizer with a template that renders the last user message as the prompt, token for token.
 
-    With `template = "chat"` it is the base's own.
+    With `template = "chat"` it is the base's own. `shown` gives the tools that a request is shown, if not all are: the
+    text of these tools is then the system message of a chat.
     Raises ModelError if the saved tokenizer does not give the prompt's ids for these requests.
     """
     from transformers import AutoTokenizer  # takes seconds
@@ -39,8 +49,8 @@ def write_tokenizer(
     tokenizer.save_pretrained(folder)
     saved = AutoTokenizer.from_pretrained(folder)  # may differ from `tokenizer`: not all of its options are saved
     for gap in ("", " "):  # some sentencepiece tokenizers add their space only at the start of a text, not after BOS
-        saved.chat_template = chat_template(prompt, gap=gap)
-        if all(_chat_ids(saved, prompt.request_text(request)) == prompt.ids(request) for request in requests):
+        saved.chat_template = chat_template(prompt, gap=gap) if shown is None else _template_with_tools(prompt, gap)
+        if all(_renders(saved, prompt, request, shown) for request in requests):
             (folder / "chat_template.jinja").write_text(saved.chat_template, encoding="utf-8")
             return
     raise _other_tokens(tokenizer)
@@ -63,12 +73,37 @@ def chat_template(prompt: Prompt, *, gap: str = "") -> str:
     )
 
 
+def _template_with_tools(prompt: Prompt, gap: str) -> str:
+    """The same with the text of the tools from the system message."""
+    before, between, after = shared_frame(prompt.notation, markers=prompt.markers)
+    return (
+        f"{{{{- bos_token ~ {_jinja(gap + before)} }}}}"
+        "{%- set tools = messages | selectattr('role', 'equalto', 'system') | list %}"
+        "{%- if not tools %}{{- raise_exception('the system message must be the text of the tools') }}{% endif %}"
+        f"{{{{- tools[0]['content'] ~ {_jinja(between)} }}}}"
+        "{{- (messages | selectattr('role', 'equalto', 'user') | list | last)['content'] }}"
+        f"{{{{- {_jinja(after)} }}}}"
+    )
+
+
+def _renders(
+    saved: "PreTrainedTokenizerBase", prompt: Prompt, request: str, shown: Callable[[str], Catalogue] | None
+) -> bool:
+    """Whether the saved template gives the ids of the request's prompt."""
+    if shown is None:
+        return _chat_ids(saved, prompt.request_text(request)) == prompt.ids(request)
+    tools = shown(request)
+    text = render_catalogue(tools, prompt.rendering)
+    return _chat_ids(saved, prompt.request_text(request), text) == replace(prompt, catalogue=tools).ids(request)
+
+
 def _jinja(text: str) -> str:
     """The text as a Jinja string, which uses the escapes of JSON."""
     return json.dumps(text, ensure_ascii=False)
 
 
-def _chat_ids(tokenizer: "PreTrainedTokenizerBase", request: str) -> list[int]:
-    message = [{"role": "user", "content": request}]
-    ids: Any = tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=False)
+def _chat_ids(tokenizer: "PreTrainedTokenizerBase", request: str, tools: str | None = None) -> list[int]:
+    system = [] if tools is None else [{"role": "system", "content": tools}]
+    messages = [*system, {"role": "user", "content": request}]
+    ids: Any = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
     return list(ids)

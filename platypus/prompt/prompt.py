@@ -8,7 +8,7 @@ text. Prompt and answer are encoded separately and then joined, so that no token
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import starmap, zip_longest
 from typing import Protocol
 
@@ -19,12 +19,14 @@ from platypus.data.signatures import answer_text
 from platypus.errors import PromptError
 from platypus.plan.notation import Notation, print_plan, read_begun, read_plan
 from platypus.plan.plan import Malformed, Plan
+from platypus.prompt.catalogue_text import Rendering, render_catalogue
 from platypus.prompt.conversations import ChatTemplate, EncodedChat, Turns
 from platypus.prompt.markers import marked_texts, plan_with_markers, request_with_markers
-from platypus.prompt.templates import WITH_INPUT, WITHOUT_INPUT, Frame, Template, frame
+from platypus.prompt.templates import WITH_INPUT, WITHOUT_INPUT, Frame, Template, frame, shared_frame
 
 NO_LABEL = -100  # the target that torch's cross entropy ignores
 LISTED = 10  # rows in an error message
+ROOM = 512  # tokens for a request and its answer, or a quarter of the limit if that is less
 
 
 class Tokenizer(Protocol):
@@ -40,6 +42,9 @@ class Tokenizer(Protocol):
 
     def encode(self, text: str, *, add_special_tokens: bool, split_special_tokens: bool) -> list[int]:
         """The token ids of a text."""
+
+    def __hash__(self) -> int:
+        """Lengths of texts are kept by tokenizer."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,10 @@ class PromptOptions(Protocol):
     def turns(self) -> Turns:
         """Which answers of a conversation are learned."""
 
+    @property
+    def rendering(self) -> Rendering:
+        """How tools look."""
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -112,6 +121,7 @@ class Prompt:
     markers: bool = False
     template: Template = "alpaca"
     turns: Turns = "all"
+    rendering: Rendering = "full"
 
     @classmethod
     def of(
@@ -124,12 +134,38 @@ class Prompt:
     ) -> "Prompt":
         """The prompt with these options; `cutoff` replaces theirs."""
         known = (options.notation, cutoff or options.cutoff, options.markers, options.template, options.turns)
-        return cls(tokenizer, catalogue, *known)
+        return cls(tokenizer, catalogue, *known, options.rendering)
 
     def for_row(self, row: Row) -> "Prompt":
-        """This prompt with the tools that the row brings, if it brings some."""
+        """This prompt with the tools that the row brings, if it brings some; in brief, if else they leave no room."""
         own = row.tools if isinstance(row, Example) else None
-        return self if own is None else replace(self, catalogue=own)
+        return self if own is None else replace(self, catalogue=own).fitted()
+
+    def fitted(self, context: int | None = None) -> "Prompt":
+        """This prompt with its tools in brief, if in full they leave no room. `context`: the base's, in tokens."""
+        return self if self.has_room(context) else replace(self, rendering="brief")
+
+    def has_room(self, context: int | None = None) -> bool:
+        """Whether cutoff and context leave `ROOM` tokens beside the tools."""
+        return _length(self.tokenizer, "".join(self.frame)) <= self.tool_limit(context) + self.rule_tokens
+
+    def tool_limit(self, context: int | None = None) -> int:
+        """The number of tokens that the tools of a prompt may have."""
+        limit = min(self.cutoff, context or self.cutoff)
+        return limit - min(ROOM, limit // 4) - self.rule_tokens
+
+    @property
+    def rule_tokens(self) -> int:
+        """The number of tokens around the tools and the request."""
+        if self.catalogue is None:
+            return _length(self.tokenizer, "".join(self.frame))
+        return _length(self.tokenizer, "".join(shared_frame(self.notation, markers=self.markers)))
+
+    @cached_property
+    def tool_tokens(self) -> dict[str, int]:
+        """The number of tokens of each tool of the catalogue."""
+        texts = {tool.name: render_catalogue(Catalogue((tool,)), self.rendering) for tool in self.catalogue or ()}
+        return {name: _length(self.tokenizer, f"{text}\n") for name, text in texts.items()}
 
     def text(self, query: str) -> str:
         """The prompt of a request."""
@@ -157,7 +193,7 @@ class Prompt:
     @cached_property
     def frame(self) -> Frame:
         """The text before and after each request."""
-        return frame(self.catalogue, self.notation, markers=self.markers)
+        return frame(self.catalogue, self.notation, markers=self.markers, rendering=self.rendering)
 
     def answer(self, row: Row) -> str:
         """The answer to learn: the plan with its arguments in catalogue order, or the row's (last) answer in text."""
@@ -274,7 +310,7 @@ class Prompt:
             raise PromptError(
                 f"the prompt has {len(ids)} tokens; the context of {self.cutoff} leaves no room for an answer",
                 where=what,
-                remedy="Shorten it, or use fewer tools, or set a larger `cutoff` under [prompt].",
+                remedy="Shorten it, or use fewer tools, or set a larger `cutoff` under [prompt] if the base allows it.",
             )
         return ids
 
@@ -296,6 +332,11 @@ def messages_of(row: Row) -> tuple[Message, ...]:
             asked = f"{row.instruction}\n{row.input}" if row.input else row.instruction
             return Message("user", asked), Message("assistant", row.output)
     raise TypeError("a plan is no conversation")
+
+
+@lru_cache(maxsize=1024)
+def _length(tokenizer: Tokenizer, text: str) -> int:
+    return len(tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
 
 
 def _present(token: int | None) -> tuple[int, ...]:

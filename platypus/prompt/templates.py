@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from platypus.catalogue.tools import Catalogue
 from platypus.plan.notation import Notation
-from platypus.prompt.catalogue_text import render_catalogue
+from platypus.prompt.catalogue_text import Rendering, render_catalogue
 
 Template = Literal["alpaca", "chat"]
 
@@ -58,7 +58,9 @@ def shared_frame(notation: Notation, *, markers: bool = False) -> tuple[str, str
 
 
 @lru_cache(maxsize=64)
-def frame(catalogue: Catalogue | None, notation: Notation, *, markers: bool = False) -> Frame:
+def frame(
+    catalogue: Catalogue | None, notation: Notation, *, markers: bool = False, rendering: Rendering = "full"
+) -> Frame:
     """The text around a request: rules and tools before it; without a catalogue, the request is the instruction.
 
     Cached, because rows that bring the same tools often stand together.
@@ -66,4 +68,4 @@ def frame(catalogue: Catalogue | None, notation: Notation, *, markers: bool = Fa
     if catalogue is None:
         return Frame(*WITHOUT_INPUT.split("{instruction}"))
     before, between, after = shared_frame(notation, markers=markers)
-    return Frame(f"{before}{render_catalogue(catalogue)}{between}", after)
+    return Frame(f"{before}{render_catalogue(catalogue, rendering)}{between}", after)

@@ -8,7 +8,7 @@ through the base's own chat template. The count is that of `train`: prompt, answ
 import json
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -92,9 +92,14 @@ def _long_rows(candidates: Sequence[Candidate], limits: Limits, *, prompts: bool
     tokenizer = _tokenizer(limits.base, fetch=fetch) if possible or chats else None
     if tokenizer is None:
         return _LongRows({}, limit, of, len(possible) + len(chats))
+    limits, spare = _as_trained(limits, tokenizer, context)
     around = len(tokenizer.encode(_frame(limits), add_special_tokens=False, split_special_tokens=True))
+    around -= spare
     possible = sorted([*(i for i in possible if framed[i] * around + bounds[i] > limit), *chats])
     lengths = _lengths([candidates[i] for i in possible], limits, tokenizer)
+    lengths = [
+        _Length(*(tokens - framed[i] * spare for tokens in found)) for i, found in zip(possible, lengths, strict=True)
+    ]
     tokens = {
         i: found.prompt if prompts else found.all
         for i, found in zip(possible, lengths, strict=True)
@@ -110,7 +115,23 @@ def _frame(limits: Limits) -> str:
     """The text around a row in its prompt."""
     if limits.catalogue is None:
         return WITH_INPUT
-    return "".join(frame(limits.catalogue, limits.prompt.notation, markers=limits.prompt.markers))
+    return "".join(
+        frame(
+            limits.catalogue, limits.prompt.notation, markers=limits.prompt.markers, rendering=limits.prompt.rendering
+        )
+    )
+
+
+def _as_trained(limits: Limits, tokenizer: Tokenizer, context: int | None) -> tuple[Limits, int]:
+    """The limits with tools as training will show them, and the tokens of tools that it will leave out.
+
+    Where tools leave no room, it chooses for each row the tools that fit, so that they make no row too long.
+    """
+    if limits.catalogue is None:
+        return limits, 0
+    prompt = Prompt.of(tokenizer, limits.catalogue, limits.prompt).fitted(context)
+    spare = 0 if prompt.has_room(context) else sum(prompt.tool_tokens.values())
+    return replace(limits, prompt=limits.prompt.model_copy(update={"rendering": prompt.rendering})), spare
 
 
 def _bounds(candidates: Sequence[Candidate], limits: Limits) -> list[int]:

@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     JsonValue,
     SerializerFunctionWrapHandler,
+    field_serializer,
     field_validator,
     model_serializer,
     model_validator,
@@ -21,6 +22,7 @@ from pydantic import (
 
 from platypus.data.columns import check_columns
 from platypus.plan.notation import Notation
+from platypus.prompt.catalogue_text import Rendering
 from platypus.prompt.conversations import Turns
 from platypus.prompt.templates import Template
 
@@ -56,11 +58,14 @@ class PromptSettings(Settings):
     """How rows without a plan look: in Alpaca's template, or in the base's own chat template (`chat`)."""
     turns: Turns = "all"
     """Which answers of a conversation are learned, if the template is `chat`: `all`, or only the `last` one."""
+    rendering: Rendering = "full"
+    """How tools look: with all of their descriptions as long as these leave room for a request (`full`), or always in
+    few words (`brief`)."""
 
     @model_serializer(mode="wrap")
     def _without_defaults_of_later_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Recipes without these keys keep the fingerprints of their stages."""
-        later = {"template": "alpaca", "turns": "all"}
+        later = {"template": "alpaca", "turns": "all", "rendering": "full"}
         return {key: value for key, value in handler(self).items() if value != later.get(key, ...)}
 
     @model_validator(mode="after")
@@ -312,8 +317,9 @@ class DecodeSettings(Settings):
     """`grammar`: only valid plans can be generated. `free`: the model's own text, checked afterwards."""
     max_steps: Count = 10
     """The maximum number of steps. A grammar's state has 64 bits: many kinds of output leave room for fewer steps."""
-    max_tools: Count | None = None
-    """The maximum number of tools in a prompt: those of the catalogue that are most similar to the request."""
+    max_tools: Count | Literal["auto"] = "auto"
+    """The maximum number of tools in a prompt: those of the catalogue that are most similar to the request. `auto`:
+    all, unless the prompt or the grammar is too small for them."""
     encoder: Text | None = None
     """A sentence encoder (folder or hub name) for finding these tools; without one, words and letters are compared."""
     beams: Count = 1
@@ -326,11 +332,15 @@ class DecodeSettings(Settings):
     keep_prefix: bool = False
     """Whether the catalogue's keys and values are cached in the run's folder, so that a new process starts faster."""
 
-    @model_validator(mode="after")
-    def _encoder_needs_max_tools(self) -> Self:
-        if self.encoder is not None and self.max_tools is None:
-            raise ValueError("decode.encoder finds tools for decode.max_tools, which is not set", "Set both or none.")
-        return self
+    @field_serializer("max_tools")
+    def _unset(self, max_tools: int | str) -> int | None:
+        """Recipes without this key keep the fingerprints of their stages."""
+        return None if max_tools == "auto" else int(max_tools)
+
+    @field_validator("max_tools", mode="before")
+    @classmethod
+    def _unset_is_auto(cls, max_tools: Any) -> Any:
+        return "auto" if max_tools is None else max_tools
 
 
 class EvaluateSettings(Settings):

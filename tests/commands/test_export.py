@@ -16,6 +16,7 @@ from platypus.errors import CatalogueError, RunError
 from platypus.model.adapters import ADAPTER_CARD, AdapterCard
 from platypus.plan.notation import Notation, print_plan
 from platypus.run.folder import Run
+from platypus.run.settings import PromptSettings
 from tests.support.command import CRM, here
 from tests.support.tiny_models import CATALOGUE, examples, sentencepiece_tokenizer, tiny_llama, tiny_run
 
@@ -89,7 +90,7 @@ def test_with_markers_the_readme_says_how_to_write_and_read_them(base: Path, tmp
 
 def test_the_exported_grammar_accepts_only_valid_plans(tmp_path: Path) -> None:
     for notation in ("json", "calls"):
-        export_catalogue(CATALOGUE, tmp_path / notation, notation=notation, max_steps=3)
+        export_catalogue(CATALOGUE, tmp_path / notation, prompt=PromptSettings(notation=notation), max_steps=3)
         lark = (tmp_path / notation / "grammar.lark").read_text("utf-8")
         for row in examples(4):
             assert takes(lark, print_plan(row.plan, notation))
@@ -110,9 +111,9 @@ def test_with_a_sentencepiece_tokenizer_plans_begin_with_a_space(tmp_path: Path)
 
 
 def test_an_export_in_another_notation_leaves_no_schema_of_the_first(tmp_path: Path) -> None:
-    export_catalogue(CATALOGUE, tmp_path, notation="json", max_steps=3)
+    export_catalogue(CATALOGUE, tmp_path, prompt=PromptSettings(notation="json"), max_steps=3)
     assert (tmp_path / "schema.json").is_file()
-    export_catalogue(CATALOGUE, tmp_path, notation="calls", max_steps=3)
+    export_catalogue(CATALOGUE, tmp_path, prompt=PromptSettings(notation="calls"), max_steps=3)
     assert not (tmp_path / "schema.json").exists()
 
 

@@ -141,3 +141,18 @@ def test_a_row_that_brings_its_own_tools_is_asked_with_them() -> None:
         assert prompt.for_row(Instruction("a", "", "b", {})) is prompt
     with pytest.raises(PromptError, match="longer than the cutoff of 100 tokens"):
         Prompt(byte_bpe_tokenizer(), None, "calls", 100).encode(row)
+
+
+def test_tools_are_shown_in_brief_where_they_leave_no_room() -> None:
+    tools = catalogue_from_json(
+        [{"name": f"tool_{i}", "description": "Does it. " + "At length. " * 20} for i in range(9)]
+    )
+    full = Prompt(byte_bpe_tokenizer(), tools, cutoff=100_000)
+    length = len(full.ids("")) - 1  # without the token that begins a text
+    assert full.fitted() is full and full.has_room(length + 512) and not full.has_room(length + 511)
+    brief = full.fitted(length)
+    assert brief.rendering == "brief" and "At length" not in brief.text("") and brief.has_room(length)
+    assert brief.rule_tokens + sum(brief.tool_tokens.values()) >= len(brief.ids("")) - 2 - len(tools)
+    row = Example("go", Plan((Step("tool_1", {}),)), "", {}, tools=tools)
+    assert replace(full, catalogue=None, cutoff=length).for_row(row).rendering == "brief"
+    assert not Prompt(full.tokenizer, None, cutoff=8).has_room()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,26 @@ def test_planner_rows_with_their_tools(tmp_path: Path, notation: Any) -> None:
     candidates = read(tmp_path, rows, planner=True)
     settings = PromptSettings(cutoff=700, notation=notation, markers=notation == "calls")
     short = short_rows(candidates, Limits(settings, TOOLS, "embedded"), fetch=False)
-    prompt = Prompt.of(load_base("embedded", device="meta").tokenizer, TOOLS, settings, cutoff=10**6)
-    lengths = [len(prompt.row_ids(_example(one.to_json()))) for one in candidates]
+    prompt = Prompt.of(load_base("embedded", device="meta").tokenizer, TOOLS, settings).fitted()
+    assert prompt.has_room()
+    lengths = [len(replace(prompt, cutoff=10**6).row_ids(_example(one.to_json()))) for one in candidates]
     assert [one.line for one in short.kept] == [i for i, n in enumerate(lengths, 1) if n + 5 < 700]
     assert 0 < len(short.kept) < 3
+
+
+def test_tools_that_have_no_room_make_no_row_too_long(tmp_path: Path) -> None:
+    rows = [{"query": "Find " + "Globex " * n, "plan": []} for n in (1, 30, 300)]
+    candidates = read(tmp_path, rows, planner=True)
+    limits = Limits(PromptSettings(cutoff=300, notation="calls"), TOOLS, "embedded")
+    short = short_rows(candidates, limits, fetch=False)
+    prompt = Prompt.of(load_base("embedded", device="meta").tokenizer, TOOLS, limits.prompt).fitted()
+    assert not prompt.has_room() and len(prompt.tool_tokens) == len(TOOLS)
+    unlimited = replace(prompt, cutoff=10**6)
+    lengths = [len(unlimited.row_ids(_example(one.to_json()))) for one in candidates]
+    own = [length - sum(prompt.tool_tokens.values()) for length in lengths]
+    assert [one.line for one in short.kept] == [i for i, n in enumerate(own, 1) if n + 5 < 300]
+    assert 0 < len(short.kept) < 3
+    assert short.rejected[0].reason.endswith("tokens, the cutoff is 300")
 
 
 def _example(row: dict[str, Any]) -> Any:

@@ -21,6 +21,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Catalogue
 from platypus.commands.train import train
 from platypus.data.dataset import Example, Row, write_rows
 from platypus.model.loading import Loaded, load_base
@@ -169,11 +170,17 @@ def examples(count: int) -> list[Example]:
 
 
 def tiny_run(
-    folder: Path, *, base: Path | str, rows: Sequence[Row], valid: Sequence[Row] = (), recipe: str = ""
+    folder: Path,
+    *,
+    base: Path | str,
+    rows: Sequence[Row],
+    valid: Sequence[Row] = (),
+    recipe: str = "",
+    catalogue: Catalogue = CATALOGUE,
 ) -> Run:
     """A run whose refine stage is done and holds these rows; `recipe` is TOML below `base` and `catalogue`."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tools.json").write_text(json.dumps(CATALOGUE.to_json()))
+    (folder / "tools.json").write_text(json.dumps(catalogue.to_json()))
     tools = f'catalogue = "{folder}/tools.json"\n' if isinstance(rows[0], Example) else ""
     (folder / "recipe.toml").write_text(f'base = "{base}"\n{tools}{recipe}')
     run = Run.open(folder / "run", recipe=folder / "recipe.toml")

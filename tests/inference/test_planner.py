@@ -37,6 +37,7 @@ class Opened:
 
     source: str
     tokenizer: Any
+    context: int = 4096
 
 
 ANSWERS = {

@@ -23,6 +23,7 @@ docstring lists. Torch is imported only where it says [torch], so that everythin
     evaluation/         answers scored and reported
     pretraining/        how the embedded base is made [torch]
     commands/           one file for each command of the command line
+    options.py          the arguments and options that several commands share
     cli.py              arguments → command
 
 `import platypus` imports nothing heavy: the public names below are looked up when they are first used.

@@ -17,6 +17,7 @@ import typer
 
 from platypus import __version__
 from platypus.errors import PlatypusError
+from platypus.options import Decode, Force, Json, Only, OtherTools, RecipeFile, RunFolder, TimeLimit
 from platypus.run.lock import check_processes
 
 if TYPE_CHECKING:
@@ -25,26 +26,6 @@ if TYPE_CHECKING:
     from platypus.training.forecast import Forecast
 
 LISTEN = 10  # seconds within which torchrun ends the other processes once one has failed
-
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)]
-RecipeFile = Annotated[
-    Path | None, typer.Option("--recipe", metavar="FILE", help="The recipe (TOML). The run keeps its own copy.")
-]
-Force = Annotated[bool, typer.Option("--force", help="Do it again even when nothing has changed.")]
-Decode = Annotated[
-    Literal["grammar", "free"] | None,
-    typer.Option("--decoding", help="Say valid plans only, or anything, checked afterwards; else as in the recipe."),
-]
-OtherTools = Annotated[
-    Path | None, typer.Option("--catalogue", metavar="FILE", help="Plan with these tools instead of the run's.")
-]
-TimeLimit = Annotated[
-    float | None,
-    typer.Option(
-        "--time-limit", metavar="SECONDS", min=0, help="The longest that an answer may take; else as in the recipe."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 app = typer.Typer(
     help="Turn a tool catalogue into a planner: a small language model that answers a request with a valid plan.",
@@ -180,8 +161,9 @@ def evaluate(
 def export(
     run: Annotated[Path | None, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)] = None,
     catalogue: Annotated[
-        Path | None, typer.Option("--catalogue", metavar="FILE", help="Without a run: the tools alone.")
+        str | None, typer.Option("--catalogue", metavar="SOURCE", help="Without a run: the tools alone.")
     ] = None,
+    only: Only = None,
     notation: Annotated[
         Literal["json", "calls"], typer.Option("--notation", help="How plans are written, without a run.")
     ] = "json",
@@ -194,8 +176,8 @@ def export(
 ) -> None:
     """Write what other servers need to plan."""
     if (run is None) == (catalogue is None):
-        raise typer.BadParameter("give either a RUN or --catalogue FILE")
-    opened, tools = run and _open(run), _tools(catalogue)
+        raise typer.BadParameter("give either a RUN or --catalogue SOURCE")
+    opened, tools = run and _open(run), _tools(catalogue, only)
     from platypus.commands.export import export, export_catalogue
     from platypus.commands.show import result_lines
     from platypus.run.settings import PromptSettings
@@ -233,6 +215,7 @@ def plan(
         str | None, typer.Argument(metavar="REQUEST", help="What is wanted, in words.", show_default=False)
     ] = None,
     catalogue: OtherTools = None,
+    only: Only = None,
     decoding: Decode = None,
     time_limit: TimeLimit = None,
     as_json: Json = False,
@@ -245,7 +228,7 @@ def plan(
     from platypus.run.recipe import Recipe
     from platypus.run.settings import DecodeSettings
 
-    tools = _tools(catalogue)
+    tools = _tools(catalogue, only)
     if request is not None:
         opened = _open(Path(run), decoding=decoding, seconds=time_limit)
         answered = plan(opened, request, catalogue=tools, as_json=as_json)
@@ -253,26 +236,39 @@ def plan(
         recipe = Recipe(decode=DecodeSettings(beams=4)).decoded(decoding, seconds=time_limit)
         answered = plan_untrained(run, tools, recipe, as_json=as_json)
     else:
-        raise typer.BadParameter("say RUN and REQUEST, or REQUEST and --catalogue FILE", param_hint="REQUEST")
+        raise typer.BadParameter("say RUN and REQUEST, or REQUEST and --catalogue SOURCE", param_hint="REQUEST")
     if not answered:
         raise typer.Exit(1)
 
 
 @app.command()
-def chat(run: RunFolder, catalogue: OtherTools = None, decoding: Decode = None, time_limit: TimeLimit = None) -> None:
+def chat(
+    run: RunFolder,
+    catalogue: OtherTools = None,
+    only: Only = None,
+    decoding: Decode = None,
+    time_limit: TimeLimit = None,
+) -> None:
     """Talk to the fine-tuned model. Ctrl-C stops an answer."""
     from platypus.commands.chat import chat
 
-    chat(_open(run, decoding=decoding, seconds=time_limit), catalogue=_tools(catalogue))
+    chat(_open(run, decoding=decoding, seconds=time_limit), catalogue=_tools(catalogue, only))
 
 
 @app.command()
 def check(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A catalogue, recipe, plan or dataset.", show_default=False)
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="A catalogue (a file, or a server), recipe, plan or dataset.", show_default=False
+        ),
     ],
     catalogue: Annotated[
-        Path | None, typer.Option("--catalogue", metavar="FILE", help="Check plans against these tools as well.")
+        str | None, typer.Option("--catalogue", metavar="SOURCE", help="Check plans against these tools as well.")
+    ] = None,
+    only: Only = None,
+    write: Annotated[
+        Path | None, typer.Option("--write", metavar="FILE", help="Write the catalogue's tools to a JSON file.")
     ] = None,
     columns: Annotated[
         list[str] | None,
@@ -280,11 +276,11 @@ def check(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the problems of a file. Exit code 1 when there is one."""
+    """List the problems of a catalogue, recipe, plan or dataset. Exit code 1 when there is one."""
     from platypus.commands.check import check
     from platypus.data.columns import parse_columns
 
-    report = check(file, catalogue=catalogue, columns=parse_columns(columns or ()))
+    report = check(source, catalogue=catalogue, only=only or (), columns=parse_columns(columns or ()), write=write)
     typer.echo(json.dumps(report.to_json(), ensure_ascii=False) if as_json else str(report))
     if report.problems:
         raise typer.Exit(1)
@@ -295,8 +291,9 @@ def overlap(
     first: Annotated[str, typer.Argument(metavar="A", help="A dataset: a file or a hub name.", show_default=False)],
     second: Annotated[str, typer.Argument(metavar="B", help="Another one.", show_default=False)],
     catalogue: Annotated[
-        Path | None, typer.Option("--catalogue", metavar="FILE", help="Compare rows that are valid for these tools.")
+        str | None, typer.Option("--catalogue", metavar="SOURCE", help="Compare rows that are valid for these tools.")
     ] = None,
+    only: Only = None,
     embedding: Annotated[
         str, typer.Option("--embedding", help="What embeds: tfidf, minilm, or a sentence-transformers folder.")
     ] = "tfidf",
@@ -305,7 +302,7 @@ def overlap(
     """Tell how much two datasets say the same."""
     from platypus.commands.overlap import overlap
 
-    report = overlap(first, second, catalogue=catalogue, embedding=embedding)
+    report = overlap(first, second, tools=_tools(catalogue, only), embedding=embedding)
     typer.echo(json.dumps(report.to_json(), ensure_ascii=False) if as_json else str(report))
 
 
@@ -353,10 +350,12 @@ def _open(
     return Run.open(folder, recipe=recipe).decoded(decoding, seconds=seconds)
 
 
-def _tools(file: Path | None) -> "Catalogue | None":
+def _tools(source: str | None, only: Sequence[str] | None) -> "Catalogue | None":
     from platypus.catalogue.reading import read_catalogue
 
-    return None if file is None else read_catalogue(file)
+    if source is None and only:
+        raise typer.BadParameter("--only chooses parts of a --catalogue")
+    return None if source is None else read_catalogue(source, only=only or ())
 
 
 def _print_outcome(outcome: "Outcome", *, as_json: bool) -> None:

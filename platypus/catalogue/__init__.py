@@ -1,4 +1,4 @@
-"""The tools that a planner may use: `read_catalogue(path)` gives a checked `Catalogue`.
+"""The tools that a planner may use: `read_catalogue(source)` gives a checked `Catalogue`.
 
 Does not know plans, prompts or models.
 
@@ -7,7 +7,8 @@ Does not know plans, prompts or models.
     tools.py            Argument, Tool, Catalogue
     argument_lists.py   the original task's lists → MCP definitions
     foreign_types.py    tools of public data sets: Python's type names, arguments listed by name → JSON Schema
-    reading.py          a catalogue file → Catalogue; recognises its format
+    sources/            what a catalogue may come from: files, MCP servers, OpenAPI, Python functions → MCP definitions
+    reading.py          a source → Catalogue
     words.py            words of identifiers, and forms of English words
     dataflow.py         which outputs are sensible for which arguments
 """

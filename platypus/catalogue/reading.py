@@ -1,14 +1,14 @@
-"""A catalogue file → Catalogue; recognises its format.
+"""A source → Catalogue: chooses the kind of the source, and reads the definitions that it gives.
 
 The format of the project is a JSON list of MCP tool definitions (`name`, `description`, `inputSchema`, `outputSchema`,
-`annotations`; Model Context Protocol, 2025-06-18). OpenAI function lists, Anthropic's (`input_schema`), Gemini's
-(`function_declarations`), tools of public data sets (`platypus.catalogue.foreign_types`) and the argument lists of the
-original task are read as well. A tool without an output schema may return anything.
+`annotations`; Model Context Protocol, 2025-06-18). What else is read stands in `platypus.catalogue.sources`; the tools
+of public data sets (`platypus.catalogue.foreign_types`) and the argument lists of the original task are read here. A
+tool without an output schema may return anything.
 """
 
 import json
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,17 @@ from platypus.catalogue.argument_lists import from_argument_list
 from platypus.catalogue.foreign_types import from_arguments_by_name, lists_by_name, plain_types
 from platypus.catalogue.prose import one_line
 from platypus.catalogue.schema import check_required, inline
+from platypus.catalogue.sources.mcp_configuration import FORMAT as MCP_CONFIGURATION
+from platypus.catalogue.sources.mcp_server import FORMAT as MCP_SERVER
+from platypus.catalogue.sources.openapi import FORMAT as OPENAPI
+from platypus.catalogue.sources.python_functions import FORMAT as PYTHON_FUNCTIONS
+from platypus.catalogue.sources.source import open_source
+from platypus.catalogue.sources.tool_lists import FORMAT as TOOL_LIST
+from platypus.catalogue.sources.tool_lists import tool_entries
 from platypus.catalogue.tools import Argument, Catalogue, Tool
 from platypus.errors import CatalogueError
-from platypus.files import read_text
 
-TOOL_LISTS = ("tools", "functions", "function_declarations", "functionDeclarations")
+SOURCES = (MCP_SERVER, PYTHON_FUNCTIONS, MCP_CONFIGURATION, OPENAPI)  # what is none of these is a list of tools
 INPUTS = ("inputSchema", "input_schema", "parameters", "arguments")
 NO_INPUTS = {  # other keys of a tool that may hold objects
     *("outputSchema", "output_schema", "returns", "response", "responses", "annotations", "_meta", "meta", "metadata"),
@@ -30,13 +36,15 @@ NO_INPUTS = {  # other keys of a tool that may hold objects
 TOOL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}")
 
 
-def read_catalogue(path: Path) -> Catalogue:
-    """The catalogue in a JSON file. Raises CatalogueError that names the file."""
-    try:
-        data = json.loads(read_text(path, error=CatalogueError))
-    except ValueError as error:
-        raise CatalogueError(f"is not JSON: {error}", where=str(path), remedy="Correct the JSON there.") from error
-    return catalogue_from_json(data, where=str(path))
+def read_catalogue(source: str | Path, *, only: Iterable[str] = ()) -> Catalogue:
+    """The catalogue of a source: a file in any of the formats, Python functions, or an MCP server (docs/catalogues.md).
+
+    `only` names the parts that are wanted: tags of OpenAPI, servers of a configuration, functions, tools.
+    Raises CatalogueError that names the source.
+    """
+    opened = open_source(str(source), only=only)
+    kind = next((kind for kind in SOURCES if kind.recognises(opened)), TOOL_LIST)
+    return catalogue_from_json(kind.definitions(opened), where=opened.where)
 
 
 def catalogue_from_json(data: Any, *, where: str = "catalogue") -> Catalogue:
@@ -44,7 +52,7 @@ def catalogue_from_json(data: Any, *, where: str = "catalogue") -> Catalogue:
 
     The object is `{"tools": [...]}` or the answer of an MCP server to `tools/list`.
     """
-    entries = _tool_entries(data, where)
+    entries = tool_entries(data, where)
     if not entries:
         raise CatalogueError(
             "holds no tools", where=where, remedy="A catalogue is a JSON list of at least one tool definition."
@@ -53,30 +61,6 @@ def catalogue_from_json(data: Any, *, where: str = "catalogue") -> Catalogue:
         return Catalogue(tuple(_read_tool(entry, i, where) for i, entry in enumerate(entries)))
     except CatalogueError as error:
         raise error if error.where else CatalogueError(error.what, where=where, remedy=error.remedy) from error
-
-
-def _tool_entries(data: Any, where: str) -> list[Any]:
-    """The tools in a list, in an object that wraps it, or in a text with either; empty if there are none."""
-    if isinstance(data, str):
-        try:
-            return _tool_entries(json.loads(data), where)
-        except ValueError as error:
-            raise CatalogueError(f"tools in a text that is not JSON: {error}", where=where) from error
-    if isinstance(data, Mapping):
-        if isinstance(data.get("result"), Mapping):
-            data = data["result"]
-        inner = next((data[key] for key in TOOL_LISTS if data.get(key)), None)
-        return _tool_entries(inner, where) if isinstance(inner, list | str) else []
-    if not isinstance(data, list):
-        return []
-    return [tool for entry in data for tool in _declared(entry, where)]
-
-
-def _declared(entry: Any, where: str) -> list[Any]:
-    """The tools in one element of a list: one, or several that Gemini declares together."""
-    if isinstance(entry, Mapping) and "name" not in entry and entry.keys() & set(TOOL_LISTS):
-        return _tool_entries(entry, where)
-    return [entry]
 
 
 def _read_tool(entry: Any, index: int, where: str) -> Tool:

@@ -1,25 +1,29 @@
-"""check: recognises a catalogue, recipe, plan or dataset file, and lists every problem in it with its place.
+"""check: recognises a catalogue, recipe, plan or dataset, and lists every problem in it with its place.
 
 What kind of file it is shows in its suffix (`.toml` a recipe, `.jsonl` a dataset) or in what it holds. A dataset may
-also be a folder or a name on the hub; it is read as `refine` reads it, but nothing is repaired. A catalogue or recipe
-with a mistake raises its error; bad rows and bad plans are listed.
+also be a folder or a name on the hub; it is read as `refine` reads it, but nothing is repaired. A catalogue may also be
+Python functions or a server. A catalogue or recipe with a mistake raises its error; bad rows and bad plans are listed.
 """
 
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from platypus.catalogue.reading import TOOL_LISTS, read_catalogue
+from platypus.catalogue.reading import read_catalogue
+from platypus.catalogue.sources.source import LINES, YAML, Source, file_of, shown
+from platypus.catalogue.sources.tool_lists import FORMAT as TOOL_LIST
+from platypus.catalogue.sources.tool_lists import TOOL_LISTS
 from platypus.catalogue.tools import Catalogue
 from platypus.data.columns import Columns
 from platypus.data.dataset import Dataset, read_dataset
+from platypus.data.formats.formats import format_of
 from platypus.data.sources import holds_rows
 from platypus.errors import PlatypusError
-from platypus.files import read_text
+from platypus.files import read_text, write_whole
 from platypus.plan.plan import Malformed, parse_plan
 from platypus.run.recipe import read_recipe
 
@@ -27,6 +31,7 @@ KEY = re.compile(r'"((?:[^"\\]|\\.)*)"\s*:')
 ROW_KEYS = {"query", "instruction", "input", "output", "messages"}
 PLAN_KEYS = {"tool_name", "arguments", "argument_name", "argument_value"}
 TOOL_KEYS = {"name", "tool_name", "function", "inputSchema", "parameters", "result", *TOOL_LISTS}
+TOOL_KEYS |= {"mcpServers", "servers", "mcp", "openapi", "swagger"}
 KINDS = "A catalogue is a JSON list of tools, a plan a JSON list of steps, a dataset rows, a recipe TOML."
 
 
@@ -44,7 +49,7 @@ class FileProblem:
 
 @dataclass(frozen=True)
 class Report:
-    """What the file is, in a few words, and its problems.
+    """What the source is, in a few words, and its problems.
 
     `unused` counts the rows of a dataset that hold something under a key or column that is not used.
     """
@@ -65,32 +70,60 @@ class Report:
         return asdict(self)
 
 
-def check(file: Path, *, catalogue: Path | None = None, columns: Columns | None = None) -> Report:
-    """The report on one file. Raises the error of a catalogue, recipe or dataset that cannot be read at all.
+def check(
+    source: str | Path,
+    *,
+    catalogue: str | Path | None = None,
+    only: Sequence[str] = (),
+    columns: Columns | None = None,
+    write: Path | None = None,
+) -> Report:
+    """The report on one source. Raises the error of a catalogue, recipe or dataset that cannot be read at all.
 
-    `columns` has other names for the keys of a dataset, and so says that it is one.
+    `only` names the wanted parts of the catalogue: of the source, or of `catalogue` if that is given. `columns` has
+    other names for the keys of a dataset, and so says that it is one. The tools of a catalogue are written to the file
+    `write`, as a JSON list in MCP's form.
     """
-    tools = read_catalogue(catalogue) if catalogue is not None else None
-    if columns or _is_dataset(file):
-        return _check_dataset(file, tools, columns or {})
-    return _check_of(file)(file, tools)
+    tools = read_catalogue(catalogue, only=only) if catalogue is not None else None
+    kind = "dataset" if columns else _kind(str(source))
+    if kind == "catalogue":
+        return _check_catalogue(str(source), only=() if tools else only, write=write)
+    if write is not None or (only and tools is None):
+        raise PlatypusError("is no catalogue", where=str(source), remedy="Leave --write and --only out.")
+    if kind == "dataset":
+        return _check_dataset(Path(source), tools, columns or {})
+    return _check_recipe(Path(source)) if kind == "recipe" else _check_plan(Path(source), tools)
 
 
-def _is_dataset(file: Path) -> bool:
-    """Whether it can only be a dataset: by its suffix, or as it is a folder, or a name on the hub."""
-    return holds_rows(file) or file.is_dir() or (not file.is_file() and file.suffix not in (".json", ".toml", ".txt"))
-
-
-def _check_of(file: Path) -> Callable[[Path, Catalogue | None], Report]:
-    if file.suffix == ".toml":
-        return _check_recipe
-    text = _read(file)
+def _kind(source: str) -> Literal["catalogue", "recipe", "plan", "dataset"]:
+    """What a source is: by its name or suffix, or by what its file holds."""
+    path = Path(source)
+    if file_of(source) != source or path.suffix in (".py", *YAML):
+        return "catalogue"
+    if holds_rows(path):
+        return "catalogue" if path.suffix in LINES and _begins_with_a_tool(path) else "dataset"
+    if path.is_dir() or (not path.is_file() and path.suffix not in (".json", ".toml", ".txt")):
+        return "dataset"
+    if path.suffix == ".toml":
+        return "recipe"
+    text = _read(path)
     keys = KEY.findall(text)
     if keys and keys[0] in ROW_KEYS:
-        return _check_rows
+        return "dataset"
     if "argument_value" in keys or (PLAN_KEYS.issuperset(keys) and text.lstrip().startswith("[")):
-        return _check_plan
-    return _check_rows if _is_no_catalogue(text) else _check_catalogue
+        return "plan"
+    return "dataset" if _is_no_catalogue(text) else "catalogue"
+
+
+def _begins_with_a_tool(path: Path) -> bool:
+    """Whether the first line of JSON Lines is a tool, or several, and no row of a dataset."""
+    with path.open("rb") as file:
+        try:
+            first = json.loads(next((line for line in file if line.strip()), b""))
+        except ValueError:
+            return False
+    is_row = isinstance(first, dict) and (ROW_KEYS & first.keys() or format_of(first) is not None)
+    return not is_row and TOOL_LIST.recognises(Source(str(path), [first]))
 
 
 def _is_no_catalogue(text: str) -> bool:
@@ -107,12 +140,16 @@ def _read(file: Path) -> str:
     return read_text(file, error=PlatypusError, remedy=KINDS, resave=KINDS)
 
 
-def _check_catalogue(file: Path, _: Catalogue | None) -> Report:
-    tools = read_catalogue(file)
-    return Report(str(file), "catalogue", f"{len(tools)} tools, fingerprint {tools.fingerprint}")
+def _check_catalogue(source: str, *, only: Sequence[str], write: Path | None) -> Report:
+    tools = read_catalogue(source, only=only)
+    summary = f"{len(tools)} tools, fingerprint {tools.fingerprint}"
+    if write is not None:
+        write_whole(write, json.dumps(tools.to_json(), indent=2, ensure_ascii=False) + "\n")
+        summary += f", written to {write}"
+    return Report(shown(source), "catalogue", summary)
 
 
-def _check_recipe(file: Path, _: Catalogue | None) -> Report:
+def _check_recipe(file: Path) -> Report:
     recipe = read_recipe(file)
     return Report(str(file), "recipe", f"base {recipe.base!r}, catalogue {recipe.catalogue!r}")
 
@@ -123,10 +160,6 @@ def _check_plan(file: Path, catalogue: Catalogue | None) -> Report:
         problems = tuple(FileProblem(str(file), None, str(problem)) for problem in plan.problems)
         return Report(str(file), "plan", "not valid", problems)
     return Report(str(file), "plan", f"{len(plan)} steps")
-
-
-def _check_rows(file: Path, catalogue: Catalogue | None) -> Report:
-    return _check_dataset(file, catalogue, {})
 
 
 def _check_dataset(file: Path, catalogue: Catalogue | None, columns: Columns) -> Report:

@@ -8,7 +8,6 @@ all rows.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import diags_array
 
-from platypus.catalogue.reading import read_catalogue
+from platypus.catalogue.tools import Catalogue
 from platypus.data.signatures import normalised
 from platypus.errors import DatasetError
 from platypus.refinement.candidates import Candidate, ReadingOptions, gather
@@ -83,10 +82,9 @@ class DatasetOverlap:
 
 
 def overlap(
-    first: str, second: str, *, catalogue: Path | None = None, embedding: str = TFIDF, seed: int = 0
+    first: str, second: str, *, tools: Catalogue | None = None, embedding: str = TFIDF, seed: int = 0
 ) -> DatasetOverlap:
     """The overlap of two sources, named as in `[refine]`. Raises DatasetError for one that cannot be read."""
-    tools = read_catalogue(catalogue) if catalogue is not None else None
     reading = ReadingOptions(tools, True, RequestBounds(1, 10**9))
     a, b = gather([first], reading), gather([second], reading)
     for source, candidates in ((first, a), (second, b)):

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from platypus.catalogue.reading import read_catalogue
+from platypus.catalogue.sources.source import file_of, is_live, shown
 from platypus.errors import CatalogueError, RunError
 from platypus.files import say, write_whole
 from platypus.run.lock import is_writable, locked
 from platypus.run.places import PLACES, Places, find, is_relative, names
-from platypus.run.recipe import read_recipe
+from platypus.run.recipe import Recipe, read_recipe
 
 RECIPE = "recipe.toml"
 CATALOGUE = "catalogue.json"
@@ -24,11 +25,11 @@ def keep_definition(folder: Path, recipe: Path) -> Places:
     read, text = read_recipe(recipe), recipe.read_text(encoding="utf-8")
     same = _text(folder / RECIPE) == text
     earlier = Places.read(folder)
-    _say_choices([read.catalogue or "", *names(read)], recipe)
+    _say_choices([file_of(read.catalogue or "") or "", *names(read)], recipe)
     places = Places.of(recipe, read, folder)
     if same:
         places = places.with_earlier(earlier)
-    tools = _catalogue_text(read.catalogue, recipe, folder, same=same)
+    tools = _catalogue_text(read, recipe, folder, same=same)
     alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
     if same and _text(folder / CATALOGUE) == tools:
         if places != earlier and alone and is_writable(folder):
@@ -69,21 +70,26 @@ def _write_places(folder: Path, places: Places) -> None:
         write_whole(folder / PLACES, json.dumps(places.to_json(), indent=2, ensure_ascii=False))
 
 
-def _catalogue_text(name: str | None, recipe: Path, folder: Path, *, same: bool) -> str | None:
+def _catalogue_text(read: Recipe, recipe: Path, folder: Path, *, same: bool) -> str | None:
     """The catalogue that the recipe names, as the run keeps it; the run's own copy if the recipe is the same.
 
-    Raises CatalogueError, which says where a missing file was looked for.
+    A server is not asked again. Raises CatalogueError, which says where a missing file was looked for.
     """
+    name = read.catalogue
     if name is None:
         return None
-    place = find(name, recipe) if is_relative(name) else name
-    if same and not Path(place).exists() and (kept := _text(folder / CATALOGUE)):
-        say(f"{name}: is not there, so the run's copy of the catalogue is used")
+    file = file_of(name)
+    place = find(file, recipe) if file is not None and is_relative(file) else file
+    is_gone = place is not None and not Path(place).exists()
+    if same and (is_gone or is_live(name)) and (kept := _text(folder / CATALOGUE)):
+        reason = f"is not asked again (to ask it, remove {folder / CATALOGUE})" if is_live(name) else "is not there"
+        say(f"{shown(name)}: {reason}, so the run's copy of the catalogue is used")
         return kept
     try:
-        return json.dumps(read_catalogue(Path(place)).to_json(), indent=2, ensure_ascii=False)
+        source = name if file is None or place is None else name.replace(file, place)
+        return json.dumps(read_catalogue(source, only=read.only).to_json(), indent=2, ensure_ascii=False)
     except CatalogueError as error:
-        if is_relative(name) and not Path(place).exists():
+        if is_gone and is_relative(file or ""):
             error.remedy = (
                 f"{error.remedy} The recipe names it; it was looked for in the recipe's folder"
                 f" {recipe.absolute().parent} and the working folder {Path.cwd()}."

@@ -34,7 +34,9 @@ class Recipe(Settings):
     """A whole recipe."""
 
     catalogue: Text | None = None
-    """The file with the tools; without one, the run learns instructions, or rows with their own tools."""
+    """Where the tools are (docs/catalogues.md); without one, the run learns instructions, or rows with their tools."""
+    only: list[Text] = Field(default_factory=list)
+    """The tags, servers, functions or tools of `catalogue` that are wanted, by name; none for all."""
     base: Text = "embedded"
     """The model to fine-tune: `embedded` (comes with Platypus), a local folder, or a hub name."""
     seed: Annotated[int, Field(ge=0)] = 0
@@ -54,6 +56,14 @@ class Recipe(Settings):
             raise ValueError(
                 "[teacher] adds to the generated examples, but none are generated",
                 "Set `catalogue`, and examples under [generate], or leave [teacher] out.",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _only_has_a_catalogue(self) -> Self:
+        if self.only and self.catalogue is None:
+            raise ValueError(
+                "only chooses parts of a catalogue, but there is none", "Set `catalogue`, or leave it out."
             )
         return self
 

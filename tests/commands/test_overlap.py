@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from platypus.catalogue.reading import read_catalogue
 from platypus.commands import overlap as overlap_module
 from platypus.commands.overlap import overlap
 from platypus.errors import DatasetError
 from tests.support.command import ROOT, here
 
-TRACKER = ROOT / "examples" / "worktracker" / "catalogue.json"
+TRACKER = read_catalogue(ROOT / "examples" / "worktracker" / "catalogue.json")
 
 
 def row(query: str, **filters: Any) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def files(tmp_path: Path) -> tuple[str, str]:
 
 
 def test_what_two_small_files_share(files: tuple[str, str]) -> None:
-    report = overlap(*files, catalogue=TRACKER)
+    report = overlap(*files, tools=TRACKER)
     assert (report.rows, report.left_out, report.compared) == ((2, 4), (0, 1), (2, 4))
     assert (report.requests.keys, report.requests.of_first, report.requests.of_second) == (1, 0.5, 0.25)
     assert (report.templates.keys, report.templates.of_first, report.templates.of_second) == (2, 1.0, 0.5)
@@ -56,15 +57,15 @@ def test_a_file_overlaps_completely_with_itself(files: tuple[str, str]) -> None:
 
 def test_of_large_files_a_sample_is_compared(files: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overlap_module, "SAMPLE", 3)
-    report = overlap(*files, catalogue=TRACKER)
+    report = overlap(*files, tools=TRACKER)
     assert (report.rows, report.compared) == ((2, 4), (2, 3))
-    assert report == overlap(*files, catalogue=TRACKER)
+    assert report == overlap(*files, tools=TRACKER)
 
 
 def test_a_file_without_valid_rows(tmp_path: Path, files: tuple[str, str]) -> None:
     (tmp_path / "c.jsonl").write_text('{"query": "Fly", "plan": [{"tool_name": "fly"}]}', encoding="utf-8")
     with pytest.raises(DatasetError, match="has no valid row"):
-        overlap(files[0], str(tmp_path / "c.jsonl"), catalogue=TRACKER)
+        overlap(files[0], str(tmp_path / "c.jsonl"), tools=TRACKER)
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str], files: tuple[str, str]) -> None:

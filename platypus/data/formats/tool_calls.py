@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from platypus.catalogue.reading import INPUTS, TOOL_LISTS, TOOL_NAME
+from platypus.catalogue.reading import INPUTS, TOOL_NAME
+from platypus.catalogue.sources.tool_lists import TOOL_LISTS
 from platypus.errors import DatasetError
 from platypus.plan.lenient_json import read_loosely
 from platypus.plan.plan import Malformed, parse_json

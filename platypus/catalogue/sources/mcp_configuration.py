@@ -1,0 +1,105 @@
+"""The files in which MCP clients keep their servers, such as `.mcp.json`, `mcp.json` and `claude_desktop_config.json`.
+
+    {"mcpServers": {"github": {"command": "npx", "args": ["-y", "some-server"], "env": {"TOKEN": "${GITHUB_TOKEN}"}}}}
+    {"servers": {"crm": {"type": "http", "url": "https://host/mcp", "headers": {"Authorization": "Bearer ${input:k}"}}}}
+
+All servers of a file are one catalogue; `only` names some of them. If more than one server is read, each tool's name
+gets its server's in front: `github__create_issue`. A server that the file disables is left out, unless `only` names it.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from platypus.catalogue.sources.mcp_server import Server, is_sse, list_tools
+from platypus.catalogue.sources.source import Source, SourceFormat, chosen
+from platypus.catalogue.sources.variables import SECRET, Variables
+from platypus.errors import CatalogueError
+from platypus.files import say
+
+URLS = ("url", "serverUrl", "httpUrl")
+NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.:/-]+")
+
+
+def recognises(source: Source) -> bool:
+    """Whether its file holds servers."""
+    return bool(_servers(source.document))
+
+
+def definitions(source: Source) -> list[Any]:
+    """The tools of all servers. Raises CatalogueError that names the server which fails."""
+    servers = chosen(_servers(source.document), source, "server")
+    disabled = [name for name, entry in servers.items() if entry.get("disabled") is True and name not in source.only]
+    for name in disabled:
+        say(f"{source.where}: the server {name!r} is disabled there and left out")
+    read = {name: entry for name, entry in servers.items() if name not in disabled}
+    tools = []
+    for name, entry in read.items():
+        prefix = f"{NOT_IN_NAMES.sub('_', name)}__" if len(read) > 1 else ""
+        try:
+            listed = list_tools(_server(entry, name, source))
+        except CatalogueError as error:
+            others = f"To read others alone: --only {next(other for other in read if other != name)}" if prefix else ""
+            error.remedy = "\n  ".join(filter(None, (error.remedy, others)))
+            raise
+        tools += [_prefixed(tool, prefix) for tool in listed]
+    return tools
+
+
+def _servers(document: Any) -> dict[str, Any]:
+    """Name → entry of the servers in a file: under `mcpServers`, or under `servers`, as VS Code has it; or none."""
+    if not isinstance(document, Mapping):
+        return {}
+    inner = document.get("mcp")
+    held = inner if isinstance(inner, Mapping) and "servers" in inner else document
+    servers = held.get("mcpServers", held.get("servers"))  # an OpenAPI document has a list under `servers`
+    if not isinstance(servers, Mapping) or not all(isinstance(entry, Mapping) for entry in servers.values()):
+        return {}
+    return dict(servers)
+
+
+def _server(entry: Mapping[str, Any], name: str, source: Source) -> Server:
+    where = f"{source.where}, server {name!r}"
+    variables = Variables(os.environ, where, Path(source.name).parent, _defaults(source.document))
+    url = next((entry[key] for key in URLS if entry.get(key)), None)
+    headers = _texts(entry, "headers", variables)
+    environment = _texts(entry, "env", variables)
+    variables.given.update(headers.values())
+    variables.given.update(value for key, value in environment.items() if SECRET.search(key))
+    if isinstance(url, str):
+        url = variables.expand(url)
+        sse = entry.get("type", entry.get("transport")) == "sse" or (is_sse(url) and "type" not in entry)
+        return Server(where, variables, url=url, headers=headers, is_sse=sse)
+    words = [entry.get("command"), *(entry.get("args") or ())]
+    if not all(isinstance(word, str) and word for word in words[:1]) or not all(
+        isinstance(word, str) for word in words
+    ):
+        raise CatalogueError(
+            "has neither a `command` with `args` nor a `url`", where=where, remedy="Write texts under one of them."
+        )
+    folder = entry.get("cwd")
+    command = tuple(variables.expand(word) for word in words)
+    return Server(where, variables, command, environment, variables.expand(folder) if folder else None)
+
+
+def _texts(entry: Mapping[str, Any], key: str, variables: Variables) -> dict[str, str]:
+    values = entry.get(key) or {}
+    if not isinstance(values, Mapping):
+        raise CatalogueError(f"{key!r} is not an object", where=variables.where, remedy="Write names with their texts.")
+    return {str(name): variables.expand(str(value)) for name, value in values.items()}
+
+
+def _defaults(document: Mapping[str, Any]) -> dict[str, str]:
+    """The defaults of a file's `inputs`."""
+    inputs = document.get("inputs") or (document.get("mcp") or {}).get("inputs") or []
+    return {entry["id"]: entry["default"] for entry in inputs if isinstance(entry.get("default"), str)}
+
+
+def _prefixed(tool: Any, prefix: str) -> Any:
+    named = isinstance(tool, Mapping) and isinstance(tool.get("name"), str)
+    return {**tool, "name": prefix + tool["name"]} if named and prefix else tool
+
+
+FORMAT = SourceFormat("MCP configuration", recognises, definitions)

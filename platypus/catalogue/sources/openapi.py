@@ -1,0 +1,302 @@
+"""OpenAPI 3 documents (3.0, 3.1, 3.2; JSON or YAML): one tool for each operation.
+
+    GET /boats/{id} with the query parameter `full` and an answer Boat → get_boat(id, full) → Boat
+
+- The name is the `operationId`, else method and path (`get_boats_id`); the title is the summary.
+- The arguments are the parameters of path, query and header, and the properties of the body. Where two have one name,
+  the first of path, query, header, body keeps it, and the others get their place in front: `body_id`. A body that is
+  more than an object with properties is one argument, `body`. Cookies, and headers that the protocol or a key sets, are
+  not arguments. What a body requires is required, whether or not the body is.
+- The output is the schema of the first of the answers 200, 201, another 2xx; without content it is nothing.
+- GET, HEAD and QUERY only read (`readOnlyHint`); DELETE may destroy (`destructiveHint`); PUT may be repeated
+  (`idempotentHint`).
+- References become `$defs` of the tool, recursive ones too. A reference to another file stays as it is, and the reader
+  refuses that tool by its name.
+
+`only` names tags.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
+
+from platypus.catalogue.sources.source import Source, SourceFormat, chosen
+from platypus.errors import CatalogueError
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
+ANNOTATIONS = {
+    **{method: {"readOnlyHint": True} for method in ("get", "head", "query")},
+    "delete": {"destructiveHint": True, "idempotentHint": True},
+    "put": {"idempotentHint": True},
+}
+PLACES = ("path", "query", "header")
+PROTOCOL_HEADERS = {"accept", "content-type", "authorization"}  # "shall be ignored" (OpenAPI 3.1, Parameter Object)
+SCHEMAS_BY_NAME = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+NOT_SCHEMAS = ("example", "examples", "default", "enum", "const")
+FLAT = {"properties", "required", "type", "additionalProperties", "allOf"}
+NOTES = {
+    "title",
+    "description",
+    "example",
+    "examples",
+    "xml",
+    "externalDocs",
+    "deprecated",
+    "discriminator",
+    "$comment",
+    "$schema",
+}
+
+
+def recognises(source: Source) -> bool:
+    """Whether its file is an OpenAPI document, of whatever version."""
+    return isinstance(source.document, Mapping) and bool({"openapi", "swagger"} & source.document.keys())
+
+
+def definitions(source: Source) -> list[Any]:
+    """A tool for each operation. Raises CatalogueError for a document of another version."""
+    document = source.document
+    version = str(document.get("openapi", document.get("swagger")))
+    if not version.startswith("3."):
+        raise CatalogueError(
+            f"is OpenAPI {version}", where=source.where, remedy="Convert it to OpenAPI 3, as many tools can."
+        )
+    reader = _Document(document)
+    operations = list(reader)
+    tags = chosen(dict.fromkeys(tag for one in operations for tag in one.tags), source, "tag")
+    return [_tool(one, reader) for one in operations if not source.only or tags.keys() & set(one.tags)]
+
+
+class _Operation(NamedTuple):
+    """An operation of a path item, which may hold what all its operations share."""
+
+    method: str
+    path: str
+    item: Mapping[str, Any]
+    content: Mapping[str, Any]
+
+    @property
+    def tags(self) -> list[str]:
+        return self.content.get("tags") or []
+
+
+class _Document:
+    """An OpenAPI document with its operations and references."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = document
+        registry: Registry[Any] = Registry().with_resource("", DRAFT202012.create_resource(document))
+        self._resolver = registry.resolver("")
+
+    def __iter__(self) -> Iterator[_Operation]:
+        for path, item in (self.document.get("paths") or {}).items():
+            held = self.resolved(item)
+            for method in METHODS:
+                if isinstance(held, Mapping) and isinstance(held.get(method), Mapping):
+                    yield _Operation(method, path, held, held[method])
+
+    def resolved(self, part: Any) -> Any:
+        """What a part refers to, with the keys beside the reference; a reference that leads nowhere stays."""
+        seen: set[str] = set()
+        while isinstance(part, Mapping) and isinstance(part.get("$ref"), str) and part["$ref"] not in seen:
+            seen.add(part["$ref"])
+            try:
+                found = self._resolver.lookup(part["$ref"]).contents
+            except Unresolvable:
+                return part
+            rest = {key: value for key, value in part.items() if key != "$ref"}
+            part = {**found, **rest} if isinstance(found, Mapping) else found
+        return part
+
+    def holds(self, reference: str) -> bool:
+        """Whether the reference leads to a part of this document."""
+        return reference.startswith("#/") and self.resolved({"$ref": reference}) != {"$ref": reference}
+
+
+@dataclass
+class _Schemas:
+    """The schemas of one side of a tool. References to the document become references to `definitions`.
+
+    `hidden` is the mark of properties that this side does not have: `readOnly` in arguments, `writeOnly` in outputs.
+    """
+
+    document: _Document
+    hidden: str
+    definitions: dict[str, Any] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+
+    def own(self, schema: Any) -> Any:
+        """The schema with its references led to `definitions`, and without hidden properties."""
+        if isinstance(schema, list):
+            return [self.own(part) for part in schema]
+        if not isinstance(schema, Mapping):
+            return schema
+        own: dict[str, Any] = {}
+        for key, value in schema.items():
+            if key in NOT_SCHEMAS or key in ("required", "discriminator"):
+                own[key] = value
+            elif key in SCHEMAS_BY_NAME and isinstance(value, Mapping):
+                own[key] = {name: self.own(part) for name, part in value.items() if not self._is_hidden(part)}
+            else:
+                own[key] = self.own(value)
+        if isinstance(schema.get("$ref"), str):
+            own["$ref"] = self._reference(schema["$ref"])
+        if isinstance(own.get("required"), list):
+            gone = {name for name, part in (schema.get("properties") or {}).items() if self._is_hidden(part)}
+            own["required"] = [name for name in own["required"] if name not in gone]
+        if "example" in own:  # OpenAPI 3.0's; JSON Schema has a list
+            own["examples"] = [own.pop("example"), *own.get("examples", [])]
+        return own
+
+    def whole(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """The schema, already own, with the definitions that it needs."""
+        return {**schema, "$defs": self.definitions} if self.definitions else schema
+
+    def _is_hidden(self, part: Any) -> bool:
+        held = self.document.resolved(part)
+        return isinstance(held, Mapping) and held.get(self.hidden) is True
+
+    def _reference(self, reference: str) -> str:
+        if not self.document.holds(reference):
+            return reference
+        if reference not in self.names:
+            last = re.sub(r"\W+", "_", reference.rpartition("/")[2])
+            name = next(name for name in _numbered(last) if name not in self.names.values())
+            self.names[reference] = name
+            self.definitions[name] = True  # keeps the order of first use
+            found = self.document._resolver.lookup(reference).contents
+            self.definitions[name] = self.own(found)
+        return f"#/$defs/{self.names[reference]}"
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}_{number}" for number in range(2, 10**6))
+
+
+def _tool(operation: _Operation, document: _Document) -> dict[str, Any]:
+    method, path, item, content = operation
+    name = str(content.get("operationId") or f"{method} {path}")
+    title = str(content.get("summary") or item.get("summary") or "").strip()
+    tool: dict[str, Any] = {
+        "name": re.sub(r"[^A-Za-z0-9_.:/-]+" if content.get("operationId") else r"\W+", "_", name).strip("_"),
+        "description": str(content.get("description") or item.get("description") or title).strip(),
+        "inputSchema": _inputs(item, content, document),
+    }
+    if title:
+        tool["title"] = title
+    output = _output(content, document)
+    if output is not None:
+        tool["outputSchema"] = output
+    if method in ANNOTATIONS:
+        tool["annotations"] = ANNOTATIONS[method]
+    return tool
+
+
+def _inputs(item: Mapping[str, Any], operation: Mapping[str, Any], document: _Document) -> dict[str, Any]:
+    """The schema of an operation's arguments. A parameter that leads out of the document takes the schema's place."""
+    schemas = _Schemas(document, hidden="readOnly")
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for raw in [*(item.get("parameters") or []), *(operation.get("parameters") or [])]:
+        parameter = document.resolved(raw)
+        if "$ref" in parameter:
+            return {"$ref": parameter["$ref"]}
+        found[str(parameter.get("in")), str(parameter.get("name"))] = parameter  # an operation's own goes before
+    placed = [
+        (place, name, _parameter_schema(parameter, schemas), bool(parameter.get("required")))
+        for place in PLACES
+        for (own_place, name), parameter in found.items()
+        if own_place == place and not (place == "header" and name.lower() in PROTOCOL_HEADERS)
+    ]
+    placed += _body(document.resolved(operation.get("requestBody") or {}), schemas)
+    properties: dict[str, Any] = {}
+    required = []
+    for place, name, schema, needed in placed:
+        wanted = name if name not in properties else f"{place}_{name}"
+        unique = next(each for each in _numbered(wanted) if each not in properties)
+        properties[unique] = schema
+        required += [unique] if needed else []
+    return schemas.whole({"type": "object", "properties": properties, "required": required})
+
+
+def _parameter_schema(parameter: Mapping[str, Any], schemas: _Schemas) -> Any:
+    """The schema of a parameter, or of the first of its media types, with what the parameter says beside it."""
+    media: Mapping[str, Any] = next(iter((parameter.get("content") or {}).values()), {})
+    schema = schemas.own(parameter.get("schema", media.get("schema", {})))
+    if not isinstance(schema, dict):
+        return schema
+    if parameter.get("description"):
+        schema = {**schema, "description": parameter["description"]}
+    examples = [held["value"] for held in (parameter.get("examples") or {}).values() if "value" in held]
+    examples += [parameter["example"]] if "example" in parameter else []
+    return {**schema, "examples": examples} if examples else schema
+
+
+def _body(body: Mapping[str, Any], schemas: _Schemas) -> list[tuple[str, str, Any, bool]]:
+    """Place, name, schema and whether it is required, of each argument that stands in the body."""
+    content = body.get("content") or {}
+    if "$ref" in body:
+        return [("body", "body", {"$ref": body["$ref"]}, True)]
+    if not content:
+        return []
+    kinds = [kind for kind in content if _is_json(kind)] + [kind for kind in content if "form" in kind] + list(content)
+    schema = (content[kinds[0]] or {}).get("schema", {} if _is_json(kinds[0]) else {"type": "string"})
+    parts = _flat(schema, schemas.document)
+    if parts is None:
+        own = schemas.own(schema)
+        if isinstance(own, dict) and body.get("description"):
+            own = {"description": body["description"], **own}
+        return [("body", "body", own, bool(body.get("required")))]
+    properties, required = parts
+    held = schemas.own({"properties": properties, "required": sorted(required)})
+    return [("body", name, part, name in held["required"]) for name, part in held["properties"].items()]
+
+
+def _flat(schema: Any, document: _Document, depth: int = 0) -> tuple[dict[str, Any], set[str]] | None:
+    """Properties and required names of an object, those of its `allOf` too; None if it is anything else."""
+    held = document.resolved(schema)
+    if not isinstance(held, Mapping) or "$ref" in held or depth > 20:
+        return None
+    if (
+        held.keys() - FLAT - NOTES - {key for key in held if key.startswith("x-")}
+        or held.get("type", "object") != "object"
+    ):
+        return None
+    properties, required = dict(held.get("properties") or {}), set(held.get("required") or ())
+    for part in held.get("allOf") or ():
+        inner = _flat(part, document, depth + 1)
+        if inner is None:
+            return None
+        properties, required = {**inner[0], **properties}, required | inner[1]
+    return (properties, required) if depth or (properties and required <= properties.keys()) else None
+
+
+def _output(operation: Mapping[str, Any], document: _Document) -> dict[str, Any] | None:
+    """The schema of what a successful operation answers; None if the document does not say."""
+    answers = operation.get("responses") or {}
+    good = [code for code in ("200", "201") if code in answers]
+    good += sorted(code for code in answers if re.fullmatch(r"2(\d\d|XX)", code, re.IGNORECASE) and code not in good)
+    if not good:
+        return None
+    answer = document.resolved(answers[good[0]])
+    content = answer.get("content") or {}
+    if not content:
+        return None if "$ref" in answer else {"type": "null"}
+    kind = next((kind for kind in content if _is_json(kind)), None)
+    if kind is None:
+        return {"type": "string"} if all(kind.startswith("text/") for kind in content) else None
+    schemas = _Schemas(document, hidden="writeOnly")
+    own = schemas.own((content[kind] or {}).get("schema", {}))
+    return schemas.whole(own) if isinstance(own, dict) else None
+
+
+def _is_json(media_type: str) -> bool:
+    return bool(re.match(r"application/([\w.-]+\+)?json\b", media_type, re.IGNORECASE))
+
+
+FORMAT = SourceFormat("OpenAPI", recognises, definitions)

@@ -4,9 +4,10 @@
 
 - The name is the `operationId`, else method and path (`get_boats_id`); the title is the summary.
 - The arguments are the parameters of path, query and header, and the properties of the body. Where two have one name,
-  the first of path, query, header, body keeps it, and the others get their place in front: `body_id`. A body that is
-  more than an object with properties is one argument, `body`. Cookies, and headers that the protocol or a key sets, are
-  not arguments. What a body requires is required, whether or not the body is.
+  they are one argument if their schemas allow the same; else the first of path, query, header, body keeps the name, and
+  the others get their place in front: `body_id`. A body that is more than an object with properties is one argument,
+  `body`. Cookies, and headers that the protocol or a key sets, are not arguments. What a body requires is required,
+  whether or not the body is.
 - The output is the schema of the first of the answers 200, 201, another 2xx; without content it is nothing.
 - GET, HEAD and QUERY only read (`readOnlyHint`); DELETE may destroy (`destructiveHint`); PUT may be repeated
   (`idempotentHint`).
@@ -149,9 +150,7 @@ class _Schemas:
         if isinstance(own.get("required"), list):
             gone = {name for name, part in (schema.get("properties") or {}).items() if self._is_hidden(part)}
             own["required"] = [name for name in own["required"] if name not in gone]
-        if "example" in own:  # OpenAPI 3.0's; JSON Schema has a list
-            own["examples"] = [own.pop("example"), *own.get("examples", [])]
-        return own
+        return _with_examples(own)
 
     def whole(self, schema: dict[str, Any]) -> dict[str, Any]:
         """The schema, already own, with the definitions that it needs."""
@@ -215,26 +214,32 @@ def _inputs(item: Mapping[str, Any], operation: Mapping[str, Any], document: _Do
     ]
     placed += _body(document.resolved(operation.get("requestBody") or {}), schemas)
     properties: dict[str, Any] = {}
-    required = []
+    required: dict[str, None] = {}
     for place, name, schema, needed in placed:
-        wanted = name if name not in properties else f"{place}_{name}"
-        unique = next(each for each in _numbered(wanted) if each not in properties)
-        properties[unique] = schema
-        required += [unique] if needed else []
-    return schemas.whole({"type": "object", "properties": properties, "required": required})
+        unique = name
+        if name in properties and not _same(schema, properties[name]):
+            unique = next(each for each in _numbered(f"{place}_{name}") if each not in properties)
+        properties.setdefault(unique, schema)
+        if needed:
+            required[unique] = None
+    return schemas.whole({"type": "object", "properties": properties, "required": list(required)})
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two schemas allow the same, as far as their words tell."""
+    if not isinstance(one, dict) or not isinstance(other, dict):
+        return bool(one == other)
+    return {key: one[key] for key in one.keys() - NOTES} == {key: other[key] for key in other.keys() - NOTES}
 
 
 def _parameter_schema(parameter: Mapping[str, Any], schemas: _Schemas) -> Any:
     """The schema of a parameter, or of the first of its media types, with what the parameter says beside it."""
     media: Mapping[str, Any] = next(iter((parameter.get("content") or {}).values()), {})
-    schema = schemas.own(parameter.get("schema", media.get("schema", {})))
+    schema = schemas.own(_held_schema(parameter if "schema" in parameter else media))
     if not isinstance(schema, dict):
         return schema
-    if parameter.get("description"):
-        schema = {**schema, "description": parameter["description"]}
-    examples = [held["value"] for held in (parameter.get("examples") or {}).values() if "value" in held]
-    examples += [parameter["example"]] if "example" in parameter else []
-    return {**schema, "examples": examples} if examples else schema
+    beside = {key: parameter[key] for key in ("description", "example", "examples") if parameter.get(key) is not None}
+    return {**schema, **_with_examples(beside)}
 
 
 def _body(body: Mapping[str, Any], schemas: _Schemas) -> list[tuple[str, str, Any, bool]]:
@@ -245,7 +250,7 @@ def _body(body: Mapping[str, Any], schemas: _Schemas) -> list[tuple[str, str, An
     if not content:
         return []
     kinds = [kind for kind in content if _is_json(kind)] + [kind for kind in content if "form" in kind] + list(content)
-    schema = (content[kinds[0]] or {}).get("schema", {} if _is_json(kinds[0]) else {"type": "string"})
+    schema = _held_schema(content[kinds[0]], {} if _is_json(kinds[0]) else {"type": "string"})
     parts = _flat(schema, schemas.document)
     if parts is None:
         own = schemas.own(schema)
@@ -291,8 +296,26 @@ def _output(operation: Mapping[str, Any], document: _Document) -> dict[str, Any]
     if kind is None:
         return {"type": "string"} if all(kind.startswith("text/") for kind in content) else None
     schemas = _Schemas(document, hidden="writeOnly")
-    own = schemas.own((content[kind] or {}).get("schema", {}))
+    own = schemas.own(_held_schema(content[kind]))
     return schemas.whole(own) if isinstance(own, dict) else None
+
+
+def _held_schema(holder: Mapping[str, Any] | None, default: Any = None) -> Any:
+    """The schema under `schema`; if there is none, or null: the default, or anything."""
+    held = (holder or {}).get("schema")
+    return held if held is not None else default or {}
+
+
+def _with_examples(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with its examples in a list: OpenAPI has one under `example`, and some by name."""
+    examples = schema.get("examples") or []
+    if isinstance(examples, Mapping):
+        held = [value.get("value") if isinstance(value, Mapping) else value for value in examples.values()]
+        examples = [value for value in held if value is not None]
+    if "example" in schema:
+        examples = [schema["example"], *examples]
+    own = {key: value for key, value in schema.items() if key not in ("example", "examples")}
+    return {**own, "examples": examples} if examples else own
 
 
 def _is_json(media_type: str) -> bool:

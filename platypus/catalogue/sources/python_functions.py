@@ -15,6 +15,7 @@ argument without a hint takes the type that the docstring names, if it is a know
 `**kwargs` are no arguments. The docstring (Google, NumPy, reST, Epydoc) describes tool, arguments and output.
 """
 
+import ast
 import importlib
 import importlib.util
 import inspect
@@ -27,12 +28,13 @@ from typing import Any, get_type_hints
 
 from pydantic import PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from platypus.catalogue.foreign_types import WORDS, plain_types
 from platypus.catalogue.prose import one_line
-from platypus.catalogue.sources.source import PYTHON, PYTHON_FILE, Source, SourceFormat, chosen, missing
+from platypus.catalogue.sources.source import PYTHON, PYTHON_FILE, Source, SourceFormat, chosen, is_live, missing
 from platypus.errors import CatalogueError
+from platypus.files import say
 
 NO_SCHEMA = (PydanticSchemaGenerationError, PydanticInvalidForJsonSchema, PydanticUserError, NameError, TypeError)
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -40,58 +42,59 @@ VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 def recognises(source: Source) -> bool:
     """Whether it is a Python file, or `python:` and a module."""
-    return source.name.startswith(PYTHON) or (
-        source.document is None and PYTHON_FILE.fullmatch(source.name) is not None
-    )
+    return source.name.startswith(PYTHON) or (not is_live(source.name) and bool(PYTHON_FILE.fullmatch(source.name)))
 
 
 def definitions(source: Source) -> list[Any]:
     """A tool for each function. Raises CatalogueError if the module fails, or a function has no schema."""
+    try:
+        import docstring_parser  # noqa: F401
+    except ImportError as error:
+        raise missing("docstring-parser", source.where) from error
     if match := PYTHON_FILE.fullmatch(source.name):
-        module, function = _file(Path(match["file"]), source), match["function"]
+        path, function = Path(match["file"]), match["function"]
+        if not path.is_file():
+            raise CatalogueError("cannot be read: No such file or directory", where=source.where)
+        module = _imported(lambda: _loaded(path), path.absolute().parent, source)
     else:
         name, _, function = source.name.removeprefix(PYTHON).partition(":")
-        module = _imported(lambda: importlib.import_module(name), source)
+        module = _imported(lambda: importlib.import_module(name), Path.cwd(), source)
     functions = _functions(module)
     if function:
         functions = chosen(functions, Source(source.name, None, (function,)), "function")
     return [_tool(name, each, source.where) for name, each in chosen(functions, source, "function").items()]
 
 
-def _file(path: Path, source: Source) -> ModuleType:
-    """The module in a file, which may import what lies beside it."""
-    if not path.is_file():
-        raise CatalogueError("cannot be read: No such file or directory", where=source.where)
-
-    def load() -> ModuleType:
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        if spec is None or spec.loader is None:
-            raise ImportError(f"{path} is not a Python file")
-        module = importlib.util.module_from_spec(spec)
-        before = sys.modules.get(path.stem)
-        sys.modules[path.stem] = module  # where dataclasses and pydantic look up the names in hints
-        sys.path.insert(0, str(path.absolute().parent))
-        try:
-            spec.loader.exec_module(module)
-        finally:
-            sys.path.remove(str(path.absolute().parent))
-            if before is not None:
-                sys.modules[path.stem] = before
-        return module
-
-    return _imported(load, source)
+def _loaded(path: Path) -> ModuleType:
+    """The module in a file."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError("it is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(path.stem)
+    sys.modules[path.stem] = module  # where dataclasses look up the names in hints
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        if before is not None:
+            sys.modules[path.stem] = before
+    return module
 
 
-def _imported(load: Callable[[], ModuleType], source: Source) -> ModuleType:
+def _imported(load: Callable[[], ModuleType], beside: Path, source: Source) -> ModuleType:
+    """The module, which may import what lies in the folder `beside`."""
+    sys.path.insert(0, str(beside))
     try:
         return load()
     except (Exception, SystemExit) as error:  # whatever the user's code does
         reason = one_line(f"{type(error).__name__}: {error}")
         raise CatalogueError(f"cannot be imported: {reason}", where=source.where, remedy="Correct it there.") from error
+    finally:
+        sys.path.remove(str(beside))
 
 
 def _functions(module: ModuleType) -> dict[str, Any]:
-    """Name → function, in the module's order."""
+    """Name → function, in the module's order; with `functools.wraps` around it or without."""
     listed = getattr(module, "__all__", None)
     return {
         name: value
@@ -109,51 +112,71 @@ class _Plain(GenerateJsonSchema):
 
 
 def _tool(name: str, function: Any, where: str) -> dict[str, Any]:
-    try:
-        from docstring_parser import parse
-    except ImportError as error:
-        raise missing("docstring-parser", where) from error
+    from docstring_parser import parse
+
     where = f"{where}, function {name!r}"
     parsed = parse(inspect.getdoc(function) or "")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a default that JSON lacks is left out
-        inputs = _inputs(function, where)
-        output = _output(function)
-    inputs["properties"] = dict(inputs.get("properties", {}))
-    for documented in parsed.params:
-        if (argument := inputs["properties"].get(documented.arg_name.lstrip("*"))) is not None:
-            inputs["properties"][documented.arg_name] = _documented(argument, documented)
-    if output and parsed.returns and parsed.returns.description and "description" not in output:
-        output = {**output, "description": one_line(parsed.returns.description)}
-    text = "\n\n".join(filter(None, (parsed.short_description, parsed.long_description)))
-    tool = {"name": name, "description": text, "inputSchema": inputs}
-    return tool if output is None else {**tool, "outputSchema": output}
-
-
-def _documented(schema: Mapping[str, Any], documented: Any) -> dict[str, Any]:
-    """An argument's schema with what the docstring says of it: its description, and its type if no hint gives one."""
-    own = dict(schema)
-    if documented.description:
-        own.setdefault("description", one_line(documented.description))
-    if documented.type_name and not own.keys() - {"description", "default"}:
-        named = plain_types({"type": documented.type_name.removesuffix(", optional").strip()})
-        known = named.get("type") in WORDS.values() or {"anyOf", "enum"} & named.keys()
-        own |= named if known else {}
-    return own
-
-
-def _inputs(function: Any, where: str) -> dict[str, Any]:
-    signature = inspect.signature(function)
     try:
         hints = get_type_hints(function, include_extras=True)
-        adapter: TypeAdapter[Any] = TypeAdapter(_named_only(signature, hints))
-        return adapter.json_schema(schema_generator=_Plain)
+        inputs = _schema(_named_only(inspect.signature(function), hints))
     except NO_SCHEMA as error:
         raise CatalogueError(
-            f"its hints give no schema: {one_line(str(error).splitlines()[0])}",
+            f"its hints give no schema: {_reason(error)}",
             where=where,
             remedy="Use types that JSON has, dataclasses or pydantic models, or begin its name with an underscore.",
         ) from error
+    properties = inputs.setdefault("properties", {})
+    for documented in parsed.params:
+        if documented.arg_name in properties:
+            properties[documented.arg_name] = _documented(properties[documented.arg_name], documented)
+    text = "\n\n".join(filter(None, (parsed.short_description, parsed.long_description)))
+    tool = {"name": name, "description": text, "inputSchema": inputs}
+    output = None
+    if "return" in hints:
+        try:
+            output = _schema(hints["return"], mode="serialization")
+        except NO_SCHEMA as error:
+            say(f"{where}: what it returns may be anything, since its hint gives no schema: {_reason(error)}")
+    if parsed.returns is not None:
+        output = _documented(output or {}, parsed.returns) or None
+    return tool if output is None else {**tool, "outputSchema": output}
+
+
+def _reason(error: Exception) -> str:
+    """The first sentence of what pydantic says."""
+    return one_line(str(error)).partition(". ")[0]
+
+
+def _schema(hint: Any, mode: JsonSchemaMode = "validation") -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a default that JSON lacks is left out
+        adapter: TypeAdapter[Any] = TypeAdapter(hint)
+        return adapter.json_schema(schema_generator=_Plain, mode=mode)
+
+
+def _documented(schema: Mapping[str, Any], documented: Any) -> dict[str, Any]:
+    """A schema with what the docstring says: its description, and its type if no hint gives one."""
+    own = dict(schema)
+    if documented.description:
+        own.setdefault("description", one_line(documented.description))
+    named = _named_type(documented.type_name or "")
+    if named and not own.keys() - {"description", "default"}:
+        own |= named
+        if own.get("default", "") is None:  # `None` stands for "not given" there
+            del own["default"]
+    return own
+
+
+def _named_type(words: str) -> dict[str, Any]:
+    """The schema of a type in a docstring, `list of int, optional` or `{"a", "b"}`; empty if it is not a known one."""
+    kind = words.removesuffix(", optional").strip()
+    if kind.startswith("{") and kind.endswith("}"):
+        try:
+            return {"enum": list(ast.literal_eval(f"[{kind[1:-1]}]"))}
+        except (ValueError, SyntaxError):
+            return {}
+    named: dict[str, Any] = plain_types({"type": kind})
+    return named if named.get("type") in WORDS.values() or {"anyOf", "enum"} & named.keys() else {}
 
 
 def _named_only(signature: inspect.Signature, hints: Mapping[str, Any]) -> Any:
@@ -169,18 +192,6 @@ def _named_only(signature: inspect.Signature, hints: Mapping[str, Any]) -> Any:
     function.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
     function.__annotations__ = {parameter.name: parameter.annotation for parameter in named}
     return function
-
-
-def _output(function: Any) -> dict[str, Any] | None:
-    """The schema of what the function returns; None if its hint says nothing that a schema can."""
-    hints = get_type_hints(function, include_extras=True)
-    if "return" not in hints:
-        return None
-    try:
-        adapter: TypeAdapter[Any] = TypeAdapter(hints["return"])
-        return adapter.json_schema(schema_generator=_Plain, mode="serialization")
-    except NO_SCHEMA:
-        return None
 
 
 FORMAT = SourceFormat("Python functions", recognises, definitions)

@@ -90,7 +90,7 @@ def test_a_url_that_wants_a_key(address: str) -> None:
 def test_a_url_where_nothing_listens() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        with pytest.raises(CatalogueError, match="gives no tools: .*connect"):
+        with pytest.raises(CatalogueError, match=r"gives no tools: .*connect"):
             read_catalogue(f"http://127.0.0.1:{taken.getsockname()[1]}/mcp")
 
 

@@ -120,3 +120,44 @@ def test_tools_in_the_shapes_of_other_programs_are_a_catalogue(wrapped: Any, tmp
     path = tmp_path / "tools.json"
     path.write_text(json.dumps(wrapped([{"name": "tides", "parameters": {"type": "object"}}])), encoding="utf-8")
     assert check(path).kind == "catalogue"
+
+
+BOAT = {"name": "sail", "parameters": {"type": "object", "properties": {"to": {"type": "string"}}}}
+PATHS = {"/boats": {"get": {"operationId": "sail", "tags": ["sea"]}, "put": {"operationId": "moor", "tags": ["port"]}}}
+OPENAPI = {"openapi": "3.1.0", "info": {"title": "Boats"}, "paths": PATHS}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [
+        ("tools.jsonl", f"\n{json.dumps(BOAT)}\n{json.dumps({**BOAT, 'name': 'moor'})}\n", "catalogue"),
+        ("bfcl.jsonl", json.dumps({"id": "1", "question": [[]], "function": [BOAT]}), "catalogue"),
+        ("lines.json", f"{json.dumps(BOAT)}\n{json.dumps({**BOAT, 'name': 'moor'})}", "catalogue"),
+        ("boats.json", json.dumps(OPENAPI), "catalogue"),
+        ("boats.yaml", f"# boats\n{json.dumps(OPENAPI)}", "catalogue"),
+        ("boats.py", "def sail(query: str): ...", "catalogue"),
+        ("rows.jsonl", json.dumps({"query": "Sail", "plan": [], "tools": [BOAT]}), "dataset"),
+        ("chat.jsonl", json.dumps({"tools": [BOAT], "messages": [{"role": "user", "content": "Hi"}] * 2}), "dataset"),
+    ],
+)
+def test_kinds_of_catalogues_are_told_from_datasets(name: str, text: str, kind: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    assert check(path).kind == kind
+
+
+def test_a_catalogue_is_written_as_a_file_of_mcp(tmp_path: Path) -> None:
+    document, kept = tmp_path / "boats.json", tmp_path / "tools.json"
+    document.write_text(json.dumps(OPENAPI))
+    report = check(document, only=["sea"], write=kept)
+    assert report.summary.startswith("1 tools, fingerprint ") and report.summary.endswith(f"written to {kept}")
+    assert [tool["name"] for tool in json.loads(kept.read_text())] == ["sail"]
+    assert check(kept).summary in report.summary
+
+
+def test_only_and_write_are_for_catalogues(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"query": "Sail", "plan": []}))
+    for options in ({"write": tmp_path / "x.json"}, {"only": ["sea"]}):
+        with pytest.raises(PlatypusError, match="is no catalogue"):
+            check(rows, **options)  # type: ignore[arg-type]

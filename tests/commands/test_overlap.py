@@ -12,7 +12,8 @@ from platypus.commands.overlap import overlap
 from platypus.errors import DatasetError
 from tests.support.command import ROOT, here
 
-TRACKER = read_catalogue(ROOT / "examples" / "worktracker" / "catalogue.json")
+FILE = ROOT / "examples" / "worktracker" / "catalogue.json"
+TRACKER = read_catalogue(FILE)
 
 
 def row(query: str, **filters: Any) -> dict[str, Any]:
@@ -69,9 +70,9 @@ def test_a_file_without_valid_rows(tmp_path: Path, files: tuple[str, str]) -> No
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str], files: tuple[str, str]) -> None:
-    ran = here(capsys, "overlap", *files, "--catalogue", TRACKER)
+    ran = here(capsys, "overlap", *files, "--catalogue", FILE)
     assert ran.code == 0
     assert "the same plan shapes: 2, in 100.0% of the first's rows and 50.0% of the second's" in ran.out
-    as_json = json.loads(here(capsys, "overlap", *files, "--catalogue", TRACKER, "--json").out)
+    as_json = json.loads(here(capsys, "overlap", *files, "--catalogue", FILE, "--json").out)
     assert as_json["rows"] == [2, 4]
     assert here(capsys, "overlap", files[0], "nowhere.jsonl").code == 1

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,50 @@ def test_sources_of_stages_to_come_are_checked_at_once(project: Path) -> None:
         run.check_sources()
     run.perform("refine", inputs={}, settings={}, work=lambda folder: {})
     run.check_sources()
+
+
+SERVER = """
+import json, pathlib, sys
+answers = {"initialize": {"protocolVersion": "2025-06-18", "capabilities": {}}}
+answers["initialize"]["serverInfo"] = {"name": "a", "version": "1"}
+answers["tools/list"] = {"tools": json.loads(pathlib.Path(sys.argv[1]).read_text())}
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked["method"] in answers:
+        print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": answers[asked["method"]]}), flush=True)
+"""
+
+
+def test_a_server_is_asked_once_and_a_run_needs_it_no_more(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its tools are the run's own copy; without it the server is asked again, and a new recipe asks it too."""
+    recipe, kept, listed = project / "recipes" / "r.toml", project / "run" / "catalogue.json", project / "listed.json"
+    (project / "server.py").write_text(SERVER)
+    listed.write_text(json.dumps([{"name": "sail"}, {"name": "moor"}]))
+    source = f"mcp:{sys.executable} {project}/server.py {listed}"
+    recipe.write_text(f'catalogue = "{source}"\nonly = ["sail"]\n')
+    first = Run.open(project / "run", recipe=recipe)
+    assert first.catalogue is not None and [tool.name for tool in first.catalogue] == ["sail"]
+    listed.unlink()
+    assert Run.open(project / "run", recipe=recipe) == first == Run.open(project / "run")
+    assert f"{source}: is not asked again (to ask it, remove {kept})" in capsys.readouterr().err
+    recipe.write_text(f'catalogue = "{source}"\nonly = ["moor"]\n')
+    with pytest.raises(CatalogueError, match="gives no tools"):
+        Run.open(project / "run", recipe=recipe)
+    assert Run.open(project / "run") == first
+    listed.write_text(json.dumps([{"name": "moor"}]))
+    again = Run.open(project / "run", recipe=recipe).catalogue
+    assert again is not None and [tool.name for tool in again] == ["moor"]
+
+
+def test_python_functions_are_found_beside_the_recipe(project: Path) -> None:
+    (project / "recipes" / "boats.py").write_text("def sail(to: str): ...\ndef moor(): ...\n")
+    recipe = project / "recipes" / "r.toml"
+    recipe.write_text('catalogue = "boats.py:sail"\n')
+    first = Run.open(project / "run", recipe=recipe)
+    assert first.catalogue is not None and [tool.name for tool in first.catalogue] == ["sail"]
+    (project / "recipes" / "boats.py").unlink()
+    assert Run.open(project / "run", recipe=recipe) == first
+    recipe.write_text('catalogue = "python:boats.py"\n')
+    with pytest.raises(CatalogueError, match="cannot be read") as caught:
+        Run.open(project / "run", recipe=recipe)
+    assert f"{project}/recipes" in caught.value.remedy

@@ -173,3 +173,12 @@ def test_the_original_recipe_warms_up_within_its_run() -> None:
     assert recipe.train.warmup_steps is None
     assert recipe.train.warmup_ratio is not None and 0 < steps * recipe.train.warmup_ratio < steps / 2
     assert recipe.train == TrainSettings(warmup_ratio=recipe.train.warmup_ratio, dtype="bfloat16")
+
+
+def test_only_needs_a_catalogue(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text('only = ["pets"]\n')
+    with pytest.raises(RecipeError, match="only chooses parts of a catalogue, but there is none"):
+        read_recipe(path)
+    path.write_text('catalogue = "petstore.yaml"\nonly = ["pets"]\n')
+    assert read_recipe(path).only == ["pets"]

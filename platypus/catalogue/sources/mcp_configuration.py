@@ -66,6 +66,8 @@ def _server(entry: Mapping[str, Any], name: str, source: Source) -> Server:
     url = next((entry[key] for key in URLS if entry.get(key)), None)
     headers = _texts(entry, "headers", variables)
     environment = _texts(entry, "env", variables)
+    if entry.get("envFile"):
+        say(f"{where}: its `envFile` is not read: set what it holds in the environment")
     variables.given.update(headers.values())
     variables.given.update(value for key, value in environment.items() if SECRET.search(key))
     if isinstance(url, str):

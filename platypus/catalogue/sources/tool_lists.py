@@ -57,8 +57,8 @@ def tool_entries(data: Any, where: str) -> list[Any]:
         except ValueError as error:
             raise CatalogueError(f"tools in a text that is not JSON: {error}", where=where) from error
     if isinstance(data, Mapping):
-        if _is_tool(data) and not data.keys() & set(TOOL_LISTS):
-            return [as_mcp(data)]
+        if _is_row(data) or (_is_tool(data) and not data.keys() & set(TOOL_LISTS)):
+            return tool_entries([data], where)
         if isinstance(data.get("result"), Mapping):
             data = data["result"]
         inner = next((data[key] for key in TOOL_LISTS if data.get(key)), None)

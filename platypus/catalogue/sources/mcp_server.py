@@ -200,10 +200,11 @@ def _explained(error: BaseException, server: Server, log: TextIO, seconds: float
         remedy = "Install it, or write its whole path."
     else:
         what = f"the MCP server gives no tools: {str(error) or type(error).__name__}"
-        remedy = remedy or "A server with a key needs a configuration file with `headers` (docs/catalogues.md)."
+        remedy = remedy or "Correct the URL. A key goes into a configuration file with `headers` (docs/catalogues.md)."
     log.seek(0)
     if end := log.read()[-STDERR:].strip():
-        what += ("\n  its stderr ends: " if server.command else ": ") + "\n  ".join(end.splitlines())
+        lines = dict.fromkeys(end.splitlines())  # servers repeat themselves
+        what += ("\n  its stderr ends: " if server.command else ": ") + "\n  ".join(lines)
     if server.url:
         what = what.replace(server.url, shown(server.url))
     return CatalogueError(server.variables.hide(what), where=server.where, remedy=remedy)

@@ -1,12 +1,14 @@
 """One tool from every kind of source is the same catalogue; what names of sources mean; JSON Lines and YAML."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from platypus.catalogue.reading import read_catalogue
+from platypus.catalogue.sources import mcp_configuration
 from platypus.catalogue.sources.source import file_of, is_live, open_source, shown
 from platypus.errors import CatalogueError
 
@@ -142,3 +144,18 @@ def test_yaml_has_the_scalars_of_json(tmp_path: Path) -> None:
     path.write_text("a: [1\nb: 2")
     with pytest.raises(CatalogueError, match=r"a\.yaml: is not YAML: .*line 2"):
         open_source(str(path))
+
+
+PAGE = (Path(__file__).parents[3] / "docs" / "catalogues.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text"), re.findall(r"^```(json|jsonl|yaml|python)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+)
+def test_the_examples_of_the_page_are_catalogues(suffix: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / f"tools.{suffix.replace('python', 'py')}"
+    path.write_text(text, encoding="utf-8")
+    if "mcpServers" in text:
+        assert mcp_configuration.recognises(open_source(str(path)))
+    else:
+        assert read_catalogue(path).tools[0].name == "find_boat"

@@ -26,7 +26,6 @@ from platypus.errors import CatalogueError
 
 SECONDS = 60.0  # within which a server has to start and to list its tools
 STDERR = 1500  # letters of the end of a server's stderr that a message shows
-PAGES = 1000
 NEWER = (-32022, -32601, -32600, -32602)  # how `initialize` is refused where only `server/discover` is known
 
 
@@ -94,10 +93,9 @@ def list_tools(server: Server, *, seconds: float = SECONDS) -> list[Any]:
 
 async def _ask(server: Server, log: TextIO, seconds: float) -> list[Any]:
     import anyio
-    from mcp import ClientSession, types
+    from mcp import ClientSession
     from mcp.shared.exceptions import MCPError
     from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
-    from pydantic import ValidationError
 
     class Keeping(JSONRPCDispatcher):
         """Keeps each answer as it was sent: the session refuses a page for one tool that its types do not allow."""
@@ -108,7 +106,6 @@ async def _ask(server: Server, log: TextIO, seconds: float) -> list[Any]:
             self.answer = await super().send_raw_request(*arguments, **options)
             return dict(self.answer)
 
-    tools: list[Any] = []
     with anyio.fail_after(seconds):
         async with _connected(server, log) as (answers, messages):
             dispatcher: Any = Keeping(answers, messages)
@@ -120,19 +117,27 @@ async def _ask(server: Server, log: TextIO, seconds: float) -> list[Any]:
                         raise
                     with _instead(refused):
                         await session.discover()
-                cursor = None
-                for _ in range(PAGES):
-                    params = types.PaginatedRequestParams(cursor=cursor) if cursor else None
-                    with suppress(ValidationError):
-                        await session.send_request(types.ListToolsRequest(params=params), types.ListToolsResult)
-                    page = dispatcher.answer.get("tools")
-                    if not isinstance(page, list):
-                        raise ValueError(f"answers tools/list without `tools`: {str(dispatcher.answer)[:200]}")
-                    tools += page
-                    cursor = dispatcher.answer.get("nextCursor")
-                    if not cursor:
-                        break
-    return tools
+                return await _pages(session, dispatcher)
+
+
+async def _pages(session: Any, dispatcher: Any) -> list[Any]:
+    """The tools of all pages, as `dispatcher` keeps them. A server that never ends is stopped by the time limit."""
+    from mcp import types
+    from pydantic import ValidationError
+
+    tools: list[Any] = []
+    cursor = None
+    while True:
+        params = types.PaginatedRequestParams(cursor=cursor) if cursor else None
+        with suppress(ValidationError):
+            await session.send_request(types.ListToolsRequest(params=params), types.ListToolsResult)
+        page = dispatcher.answer.get("tools")
+        if not isinstance(page, list):
+            raise ValueError(f"it answers tools/list without `tools`: {str(dispatcher.answer)[:200]}")
+        tools += page
+        cursor = dispatcher.answer.get("nextCursor")
+        if not cursor:
+            return tools
 
 
 @contextmanager

@@ -21,7 +21,7 @@ import importlib.util
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_type_hints
@@ -46,7 +46,7 @@ def recognises(source: Source) -> bool:
 
 
 def definitions(source: Source) -> list[Any]:
-    """A tool for each function. Raises CatalogueError if the module fails, or a function has no schema."""
+    """A tool for each function that has a schema. Raises CatalogueError if the module fails."""
     try:
         import docstring_parser  # noqa: F401
     except ImportError as error:
@@ -61,8 +61,19 @@ def definitions(source: Source) -> list[Any]:
         module = _imported(lambda: importlib.import_module(name), Path.cwd(), source)
     functions = _functions(module)
     if function:
-        functions = chosen(functions, Source(source.name, None, (function,)), "function")
-    return [_tool(name, each, source.where) for name, each in chosen(functions, source, "function").items()]
+        source = Source(source.name, None, (function,))
+    return list(_tools(chosen(functions, source, "function"), source))
+
+
+def _tools(functions: Mapping[str, Any], source: Source) -> Iterator[dict[str, Any]]:
+    """The tools of functions. One without a schema is left out, and that is said, unless it is asked for by name."""
+    for name, function in functions.items():
+        try:
+            yield _tool(name, function, source.where)
+        except CatalogueError as error:
+            if source.only:
+                raise
+            say(f"{error.where}: left out: {error.what}")
 
 
 def _loaded(path: Path) -> ModuleType:
@@ -123,7 +134,7 @@ def _tool(name: str, function: Any, where: str) -> dict[str, Any]:
         raise CatalogueError(
             f"its hints give no schema: {_reason(error)}",
             where=where,
-            remedy="Use types that JSON has, dataclasses or pydantic models, or begin its name with an underscore.",
+            remedy="Use types that JSON has, dataclasses or pydantic models.",
         ) from error
     properties = inputs.setdefault("properties", {})
     for documented in parsed.params:

@@ -8,7 +8,7 @@ import pytest
 
 from platypus.commands.check import Report, check
 from platypus.errors import DatasetError, PlatypusError
-from tests.support.command import ROOT
+from tests.support.command import ROOT, here
 
 ROWS = [{"instruction": f"Name bird {n}", "input": "", "output": f"Bird {n} is grey."} for n in range(4)]
 CASES = ROOT.parent / "shared" / "cases" / "finetuning"
@@ -161,3 +161,13 @@ def test_only_and_write_are_for_catalogues(tmp_path: Path) -> None:
     for options in ({"write": tmp_path / "x.json"}, {"only": ["sea"]}):
         with pytest.raises(PlatypusError, match="is no catalogue"):
             check(rows, **options)  # type: ignore[arg-type]
+
+
+def test_the_command_takes_parts_of_a_source_and_keeps_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, kept = tmp_path / "boats.py", tmp_path / "tools.json"
+    source.write_text("def sail(to: str): ...\ndef moor(): ...\n")
+    ran = here(capsys, "check", source, "--only", "sail", "--write", kept, "--json")
+    assert ran.code == 0 and json.loads(ran.out)["kind"] == "catalogue"
+    assert [tool["name"] for tool in json.loads(kept.read_text())] == ["sail"]
+    assert here(capsys, "check", f"{source}:moor").out.startswith(f"{source}:moor: catalogue, 1 tools")
+    assert here(capsys, "plan", "Sail", "--only", "sail").code == 2

@@ -6,9 +6,9 @@ Schemas are handed on as they are: what a schema may hold is not known here.
 
     source.py              Source: a name, what its file holds, which parts are wanted; JSON, JSON Lines, YAML
     variables.py           ${VAR} in texts → values of the environment, which no message shows
+    tool_lists.py          lists of tools: MCP, OpenAI, Anthropic, Gemini, BFCL; one, in pages, or one tool a line
     mcp_server.py          a live MCP server: a command, or a URL
     mcp_configuration.py   the files in which MCP clients keep their servers
     openapi.py             OpenAPI 3 documents: one tool for each operation
     python_functions.py    functions of a Python file or module
-    tool_lists.py          lists of tools: MCP, OpenAI, Anthropic, Gemini, BFCL; one, in pages, or one tool a line
 """

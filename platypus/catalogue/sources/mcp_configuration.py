@@ -104,4 +104,4 @@ def _prefixed(tool: Any, prefix: str) -> Any:
     return {**tool, "name": prefix + tool["name"]} if named and prefix else tool
 
 
-FORMAT = SourceFormat("MCP configuration", recognises, definitions)
+FORMAT = SourceFormat(recognises, definitions)

@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from typing import Any, TextIO, cast
 from urllib.parse import urlsplit
 
-from platypus.catalogue.sources.source import MCP, Source, SourceFormat, chosen, is_live, missing, shown
+from platypus.catalogue.sources.source import MCP, Source, SourceFormat, is_live, missing, shown
+from platypus.catalogue.sources.tool_lists import chosen_tools
 from platypus.catalogue.sources.variables import Variables
 from platypus.errors import CatalogueError
 
@@ -51,9 +52,7 @@ def recognises(source: Source) -> bool:
 def definitions(source: Source) -> list[Any]:
     """The server's tools. Raises CatalogueError if it cannot be reached, or refuses, or takes too long."""
     variables = Variables(os.environ, source.where)
-    tools = list_tools(_server(source, variables))
-    named = {str(tool.get("name")): tool for tool in tools if isinstance(tool, Mapping)}
-    return list(chosen(named, source, "tool").values()) if source.only else tools
+    return chosen_tools(list_tools(_server(source, variables)), source)
 
 
 def _server(source: Source, variables: Variables) -> Server:
@@ -215,4 +214,4 @@ def _explained(error: BaseException, server: Server, log: TextIO, seconds: float
     return CatalogueError(server.variables.hide(what), where=server.where, remedy=remedy)
 
 
-FORMAT = SourceFormat("MCP server", recognises, definitions)
+FORMAT = SourceFormat(recognises, definitions)

@@ -40,17 +40,9 @@ PROTOCOL_HEADERS = {"accept", "content-type", "authorization"}  # "shall be igno
 SCHEMAS_BY_NAME = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 NOT_SCHEMAS = ("example", "examples", "default", "enum", "const")
 FLAT = {"properties", "required", "type", "additionalProperties", "allOf"}
-NOTES = {
-    "title",
-    "description",
-    "example",
-    "examples",
-    "xml",
-    "externalDocs",
-    "deprecated",
-    "discriminator",
-    "$comment",
-    "$schema",
+NOTES = {  # keys that limit nothing
+    *("title", "description", "example", "examples", "xml", "externalDocs", "deprecated", "discriminator"),
+    *("$comment", "$schema"),
 }
 
 
@@ -92,7 +84,7 @@ class _Document:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = document
         registry: Registry[Any] = Registry().with_resource("", DRAFT202012.create_resource(document))
-        self._resolver = registry.resolver("")
+        self.resolver = registry.resolver("")
 
     def __iter__(self) -> Iterator[_Operation]:
         for path, item in (self.document.get("paths") or {}).items():
@@ -107,7 +99,7 @@ class _Document:
         while isinstance(part, Mapping) and isinstance(part.get("$ref"), str) and part["$ref"] not in seen:
             seen.add(part["$ref"])
             try:
-                found = self._resolver.lookup(part["$ref"]).contents
+                found = self.resolver.lookup(part["$ref"]).contents
             except Unresolvable:
                 return part
             rest = {key: value for key, value in part.items() if key != "$ref"}
@@ -168,7 +160,7 @@ class _Schemas:
             name = next(name for name in _numbered(last) if name not in self.names.values())
             self.names[reference] = name
             self.definitions[name] = True  # keeps the order of first use
-            found = self.document._resolver.lookup(reference).contents
+            found = self.document.resolver.lookup(reference).contents
             self.definitions[name] = self.own(found)
         return f"#/$defs/{self.names[reference]}"
 
@@ -267,10 +259,8 @@ def _flat(schema: Any, document: _Document, depth: int = 0) -> tuple[dict[str, A
     held = document.resolved(schema)
     if not isinstance(held, Mapping) or "$ref" in held or depth > 20:
         return None
-    if (
-        held.keys() - FLAT - NOTES - {key for key in held if key.startswith("x-")}
-        or held.get("type", "object") != "object"
-    ):
+    has_more = any(key not in FLAT | NOTES and not key.startswith("x-") for key in held)
+    if has_more or held.get("type", "object") != "object":
         return None
     properties, required = dict(held.get("properties") or {}), set(held.get("required") or ())
     for part in held.get("allOf") or ():
@@ -322,4 +312,4 @@ def _is_json(media_type: str) -> bool:
     return bool(re.match(r"application/([\w.-]+\+)?json\b", media_type, re.IGNORECASE))
 
 
-FORMAT = SourceFormat("OpenAPI", recognises, definitions)
+FORMAT = SourceFormat(recognises, definitions)

@@ -205,4 +205,4 @@ def _named_only(signature: inspect.Signature, hints: Mapping[str, Any]) -> Any:
     return function
 
 
-FORMAT = SourceFormat("Python functions", recognises, definitions)
+FORMAT = SourceFormat(recognises, definitions)

@@ -40,9 +40,8 @@ class Source:
 
 
 class SourceFormat(NamedTuple):
-    """A kind of source, and its two functions. `definitions` raises CatalogueError that names the source."""
+    """The two functions of a kind of source. `definitions` raises CatalogueError that names the source."""
 
-    name: str
     recognises: Callable[[Source], bool]
     definitions: Callable[[Source], list[Any]]
 

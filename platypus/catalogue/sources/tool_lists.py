@@ -11,7 +11,7 @@ What a definition's schemas hold is read in `platypus.catalogue.reading`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from platypus.catalogue.sources.source import Source, SourceFormat, chosen
@@ -40,10 +40,14 @@ def recognises(source: Source) -> bool:
 
 
 def definitions(source: Source) -> list[Any]:
-    """The tools. Raises CatalogueError if there are none."""
-    entries = tool_entries(source.document, source.where)
-    named = {str(_name(entry)): entry for entry in entries}
-    return list(chosen(named, source, "tool").values()) if source.only else entries
+    """The tools that its file holds; none if it holds none."""
+    return chosen_tools(tool_entries(source.document, source.where), source)
+
+
+def chosen_tools(entries: Sequence[Any], source: Source) -> list[Any]:
+    """The definitions that `only` names, all if it is empty. Raises CatalogueError for a name that is not there."""
+    names = chosen(dict.fromkeys(map(str, map(_name, entries))), source, "tool")
+    return [entry for entry in entries if not source.only or str(_name(entry)) in names]
 
 
 def tool_entries(data: Any, where: str) -> list[Any]:
@@ -107,4 +111,4 @@ def _is_tool(entry: Any) -> bool:
     return isinstance(_name(entry), str) and (bool(entry.keys() & SCHEMAS) or len(entry) == 1)
 
 
-FORMAT = SourceFormat("tool list", recognises, definitions)
+FORMAT = SourceFormat(recognises, definitions)

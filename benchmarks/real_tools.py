@@ -91,7 +91,7 @@ def record(folder: Path, name: str) -> dict[str, Any]:
 
 
 async def list_tools(answers: Any, messages: Any) -> dict[str, Any]:
-    """All pages of tools/list over the SDK's streams. Its session would refuse a list with one schema without a type."""
+    """All pages of tools/list over the SDK's streams. The session refuses a list if one schema lacks a type."""
     from mcp.shared.message import SessionMessage
     from mcp.types import JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 

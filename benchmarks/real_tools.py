@@ -4,11 +4,12 @@
     python benchmarks/real_tools.py record SERVERS RECORDINGS   # their tools/list, one JSON file a server
     python benchmarks/real_tools.py report RECORDINGS           # a table: tools read, tokens, seconds
     python benchmarks/real_tools.py pairs RECORDINGS > pairs.md # pairs of request and plan, to be read by a person
-    python benchmarks/real_tools.py score RECORDINGS [RUNS]     # the requests of real_requests.json
+    python benchmarks/real_tools.py tune RECORDINGS RUNS        # a run for each server of real_requests.json
+    python benchmarks/real_tools.py score RECORDINGS [RUNS]     # its requests to the embedded base, or to these runs
 
 `install` needs npm, `record` the package `mcp`. A server is only asked for its tools; with no network it lists them as
-well. Nothing recorded is kept in the project. `score` asks the embedded base, or for each server the run of its name in
-RUNS.
+well. Nothing recorded is kept in the project. The runs learn from 1,000 generated examples each
+(recipes/seed-generated.toml); the requests were written before any model had answered them.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.seeds import toml, with_settings
 from platypus.catalogue.reading import catalogue_from_json, read_catalogue
 from platypus.catalogue.tools import Catalogue, Tool
 from platypus.data.dataset import Example
@@ -38,6 +40,7 @@ from platypus.evaluation.metrics import Score, score
 from platypus.generation.examples import generate_examples
 from platypus.inference.opening import open_planner, open_untrained
 from platypus.inference.planner import Planner
+from platypus.plan.notation import readable
 from platypus.plan.plan import Malformed, Plan, Problem, plan_from_json
 from platypus.prompt.catalogue_text import render_catalogue
 from platypus.reports import markdown_table
@@ -46,6 +49,7 @@ from platypus.run.recipe import Recipe
 from platypus.run.settings import DecodeSettings, GenerateSettings
 
 FOLDER = Path(__file__).parent
+RECIPE = FOLDER.parent / "recipes" / "seed-generated.toml"
 SERVERS: dict[str, dict[str, Any]] = tomllib.loads((FOLDER / "real_servers.toml").read_text(encoding="utf-8"))
 SECONDS = 30  # until a server must have listed its tools
 EXAMPLES = 200
@@ -166,15 +170,14 @@ def report(folder: Path) -> Iterator[str]:
             outcome = f" ({error.what})"
         seconds = time.perf_counter() - started
         tokens = [len(tokenizer.encode(render_catalogue(Catalogue((tool,))))) for tool in catalogue]
-        noted = {note.tool for note in getattr(catalogue, "notes", ())}
-        counts = [recording.tools, len(catalogue), len(noted), sum(tokens), round(median(tokens or [0]))]
+        counts = [recording.tools, len(catalogue), sum(tokens), round(median(tokens or [0]))]
         times = [f"{recording.seconds:.1f}", f"{seconds:.1f}{outcome}"]
         rows.append([recording.name, *map(str, counts), *times])
         print(" ".join(rows[-1]), file=sys.stderr, flush=True)
         costs += tokens
         refused += [f"- {recording.name}: {reason}" for reason in recording.refused]
-    sums = [str(sum(int(row[column]) for row in rows)) for column in (1, 2, 3, 4)]
-    header = ["server", "tools", "accepted", "noted", "tokens", "median", "read, s", f"{EXAMPLES} examples, s"]
+    sums = [str(sum(int(row[column]) for row in rows)) for column in (1, 2, 3)]
+    header = ["server", "tools", "accepted", "tokens", "median", "read, s", f"{EXAMPLES} examples, s"]
     yield markdown_table([header, *rows, [f"{len(rows)} servers", *sums, str(round(median(costs))), "", ""]])
     yield "\n".join(refused)
 
@@ -243,17 +246,30 @@ def answer(planner: Planner, request: str) -> Plan | Malformed:
         return Malformed("", (Problem("error", error.what),))
 
 
+def tune(folder: Path, runs: Path) -> Iterator[str]:
+    """Train a run on generated examples for each server asked, one after another; what becomes of each."""
+    runs.mkdir(parents=True, exist_ok=True)
+    for name in dict.fromkeys(one.server for one in requests()):
+        catalogue, recipe = str((folder / f"{name}.json").resolve()), runs / f"{name}.toml"
+        settings = [f"catalogue={json.dumps(catalogue)}", "refine.test=[]", "prompt.cutoff=8192"]
+        recipe.write_text(toml(with_settings(RECIPE, settings)), encoding="utf-8")
+        command = [sys.executable, "-m", "platypus", "all", str(runs / name), "--recipe", str(recipe)]
+        ended = subprocess.run(command, check=False, stdout=sys.stderr)
+        yield f"{name}: {'done' if ended.returncode == 0 else 'failed; the reason stands above'}"
+
+
 def score_requests(folder: Path, runs: Path | None, max_tools: int | None, answers: Path | None) -> Iterator[str]:
     """The table of all servers asked, and their sums. `answers` is a file for what was answered."""
-    from platypus.plan.notation import readable
-
     decode = DecodeSettings(beams=4, max_tools=max_tools)  # as `platypus plan` asks the embedded base
     table = [["server", "requests", "exact", "right tools", "wrong refusals", "no plan"]]
     lines = []
     asked = requests()
     for name in dict.fromkeys(one.server for one in asked):
         catalogue = read(folder / f"{name}.json").catalogue
-        planner = open_planner(Run.open(runs / name)) if runs else open_untrained(catalogue, Recipe(decode=decode))
+        if runs:
+            planner = open_planner(Run.open(runs / name), catalogue=catalogue)
+        else:
+            planner = open_untrained(catalogue, Recipe(decode=decode))
         own = [one for one in asked if one.server == name]
         given = [answer(planner, one.request) for one in own]
         scores = [best_score(plan, one, catalogue) for plan, one in zip(given, own, strict=True)]
@@ -292,14 +308,15 @@ def main() -> None:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    parts = {name: commands.add_parser(name) for name in ("install", "record", "report", "pairs", "score")}
+    parts = {name: commands.add_parser(name) for name in ("install", "record", "report", "pairs", "tune", "score")}
     for name in ("install", "record"):
         parts[name].add_argument("servers", type=Path)
         parts[name].add_argument("--only", nargs="+", choices=sorted(SERVERS), default=list(SERVERS), metavar="NAME")
-    for name in ("record", "report", "pairs", "score"):
+    for name in ("record", "report", "pairs", "tune", "score"):
         parts[name].add_argument("recordings", type=Path)
     parts["pairs"].add_argument("--count", type=int, default=300)
     parts["pairs"].add_argument("--seed", type=int, default=0)
+    parts["tune"].add_argument("runs", type=Path)
     parts["score"].add_argument("runs", type=Path, nargs="?")
     parts["score"].add_argument("--max-tools", type=int, help="as decode.max_tools of a recipe, without RUNS")
     parts["score"].add_argument("--answers", type=Path, help="a file for the answers")
@@ -308,6 +325,8 @@ def main() -> None:
         lines = report(options.recordings)
     elif options.command == "pairs":
         lines = pairs(options.recordings, options.count, options.seed)
+    elif options.command == "tune":
+        lines = tune(options.recordings, options.runs)
     elif options.command == "score":
         lines = score_requests(options.recordings, options.runs, options.max_tools, options.answers)
     else:

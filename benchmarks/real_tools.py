@@ -27,6 +27,7 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 from statistics import median
+from textwrap import shorten
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -40,7 +41,7 @@ from platypus.evaluation.metrics import Score, score
 from platypus.generation.examples import generate_examples
 from platypus.inference.opening import open_planner, open_untrained
 from platypus.inference.planner import Planner
-from platypus.plan.notation import readable
+from platypus.plan.notation import print_plan, readable
 from platypus.plan.plan import Malformed, Plan, Problem, plan_from_json
 from platypus.prompt.catalogue_text import render_catalogue
 from platypus.reports import markdown_table
@@ -169,7 +170,8 @@ def report(folder: Path) -> Iterator[str]:
         except PlatypusError as error:
             outcome = f" ({error.what})"
         seconds = time.perf_counter() - started
-        tokens = [len(tokenizer.encode(render_catalogue(Catalogue((tool,))))) for tool in catalogue]
+        texts = [render_catalogue(Catalogue((tool,))) for tool in catalogue]
+        tokens = [len(tokenizer.encode(text, add_special_tokens=False)) for text in texts]
         counts = [recording.tools, len(catalogue), sum(tokens), round(median(tokens or [0]))]
         times = [f"{recording.seconds:.1f}", f"{seconds:.1f}{outcome}"]
         rows.append([recording.name, *map(str, counts), *times])
@@ -183,8 +185,9 @@ def report(folder: Path) -> Iterator[str]:
 
 
 def signature(tool: Tool) -> str:
-    """A tool on one line: what stands first in its rendered text."""
-    return render_catalogue(Catalogue((tool,))).splitlines()[0]
+    """A tool on one line: the first line of its rendered text, and the beginning of its description."""
+    first = render_catalogue(Catalogue((tool,))).splitlines()[0]
+    return f"`{shorten(first, 600)}` {shorten(tool.description, 160)}"
 
 
 def pairs(folder: Path, count: int, seed: int) -> Iterator[str]:
@@ -206,9 +209,8 @@ def pairs(folder: Path, count: int, seed: int) -> Iterator[str]:
     for number, (name, example) in enumerate(islice(turns, count), 1):
         used = dict.fromkeys(step.tool for step in example.plan)
         tools = [catalogues[name].tool(used_name) for used_name in used]
-        yield f"## {number}. {name}\n\n{example.query}\n\n```json"
-        yield "\n".join(json.dumps(step.to_json(), ensure_ascii=False) for step in example.plan) or "[]"
-        yield "```\n" + "".join(f"\n- `{signature(tool)[:600]}`" for tool in tools if tool) + "\n"
+        yield f"## {number}. {name}\n\n{example.query}\n\n```\n{print_plan(example.plan, 'calls')}\n```\n"
+        yield "".join(f"- {signature(tool)}\n" for tool in tools if tool)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from pathlib import Path
 from random import Random
 from statistics import median
 from textwrap import shorten
-from typing import Any
+from typing import Any, Literal
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -43,7 +43,7 @@ from platypus.inference.opening import open_planner, open_untrained
 from platypus.inference.planner import Planner
 from platypus.plan.notation import print_plan, readable
 from platypus.plan.plan import Malformed, Plan, Problem, plan_from_json
-from platypus.prompt.catalogue_text import render_catalogue
+from platypus.prompt.catalogue_text import Rendering, render_catalogue
 from platypus.reports import markdown_table
 from platypus.run.folder import Run
 from platypus.run.recipe import Recipe
@@ -154,34 +154,45 @@ def recordings(folder: Path) -> Iterator[Recording]:
 
 
 def report(folder: Path) -> Iterator[str]:
-    """The table of all servers, with its sums, and what is refused."""
+    """The table of all servers, with its sums and the medians of all tools, and what is refused."""
     from platypus.model.loading import load_base
 
     tokenizer = load_base("embedded").tokenizer
-    rows: list[list[str]] = []
-    costs: list[int] = []
-    refused: list[str] = []
+    rows, refused = [], []
+    costs: dict[Rendering, list[int]] = {"full": [], "brief": []}
     for recording in recordings(folder):
-        catalogue = recording.catalogue
-        started = time.perf_counter()
-        try:
-            made = len(list(generate_examples(catalogue, GenerateSettings(examples=EXAMPLES), seed=0)))
-            outcome = "" if made == EXAMPLES else f" ({made})"
-        except PlatypusError as error:
-            outcome = f" ({error.what})"
-        seconds = time.perf_counter() - started
-        texts = [render_catalogue(Catalogue((tool,))) for tool in catalogue]
-        tokens = [len(tokenizer.encode(text, add_special_tokens=False)) for text in texts]
-        counts = [recording.tools, len(catalogue), sum(tokens), round(median(tokens or [0]))]
-        times = [f"{recording.seconds:.1f}", f"{seconds:.1f}{outcome}"]
-        rows.append([recording.name, *map(str, counts), *times])
+        tokens = {
+            rendering: [tool_tokens(tokenizer, tool, rendering) for tool in recording.catalogue] for rendering in costs
+        }
+        counts = [recording.tools, len(recording.catalogue), *map(sum, tokens.values())]
+        medians = [f"{median(own or [0]):.0f}" for own in tokens.values()]
+        rows.append([recording.name, *map(str, counts), *medians, *seconds(recording)])
         print(" ".join(rows[-1]), file=sys.stderr, flush=True)
-        costs += tokens
+        for rendering, own in tokens.items():
+            costs[rendering] += own
         refused += [f"- {recording.name}: {reason}" for reason in recording.refused]
-    sums = [str(sum(int(row[column]) for row in rows)) for column in (1, 2, 3)]
-    header = ["server", "tools", "accepted", "tokens", "median", "read, s", f"{EXAMPLES} examples, s"]
-    yield markdown_table([header, *rows, [f"{len(rows)} servers", *sums, str(round(median(costs))), "", ""]])
+    sums = [str(sum(int(row[column]) for row in rows)) for column in range(1, 5)]
+    medians = [f"{median(own):.0f}" for own in costs.values()]
+    header = ["server", "tools", "accepted", "tokens", "in brief", "median", "median in brief", "read, s"]
+    yield markdown_table(
+        [[*header, f"{EXAMPLES} examples, s"], *rows, [f"{len(rows)} servers", *sums, *medians, "", ""]]
+    )
     yield "\n".join(refused)
+
+
+def tool_tokens(tokenizer: Any, tool: Tool, rendering: Rendering) -> int:
+    """The tokens of a tool in a prompt."""
+    return len(tokenizer.encode(render_catalogue(Catalogue((tool,)), rendering), add_special_tokens=False))
+
+
+def seconds(recording: Recording) -> list[str]:
+    """The seconds of reading, and of generating; with the error, if that fails."""
+    started, error = time.perf_counter(), ""
+    try:
+        list(generate_examples(recording.catalogue, GenerateSettings(examples=EXAMPLES), seed=0))
+    except PlatypusError as raised:
+        error = f" ({raised.what})"
+    return [f"{recording.seconds:.1f}", f"{time.perf_counter() - started:.1f}{error}"]
 
 
 def signature(tool: Tool) -> str:
@@ -260,7 +271,9 @@ def tune(folder: Path, runs: Path) -> Iterator[str]:
         yield f"{name}: {'done' if ended.returncode == 0 else 'failed; the reason stands above'}"
 
 
-def score_requests(folder: Path, runs: Path | None, max_tools: int | None, answers: Path | None) -> Iterator[str]:
+def score_requests(
+    folder: Path, runs: Path | None, max_tools: int | Literal["auto"], answers: Path | None
+) -> Iterator[str]:
     """The table of all servers asked, and their sums. `answers` is a file for what was answered."""
     decode = DecodeSettings(beams=4, max_tools=max_tools)  # as `platypus plan` asks the embedded base
     table = [["server", "requests", "exact", "right tools", "wrong refusals", "no plan"]]
@@ -268,10 +281,7 @@ def score_requests(folder: Path, runs: Path | None, max_tools: int | None, answe
     asked = requests()
     for name in dict.fromkeys(one.server for one in asked):
         catalogue = read(folder / f"{name}.json").catalogue
-        if runs:
-            planner = open_planner(Run.open(runs / name), catalogue=catalogue)
-        else:
-            planner = open_untrained(catalogue, Recipe(decode=decode))
+        planner = open_planner(Run.open(runs / name)) if runs else open_untrained(catalogue, Recipe(decode=decode))
         own = [one for one in asked if one.server == name]
         given = [answer(planner, one.request) for one in own]
         scores = [best_score(plan, one, catalogue) for plan, one in zip(given, own, strict=True)]
@@ -320,7 +330,9 @@ def main() -> None:
     parts["pairs"].add_argument("--seed", type=int, default=0)
     parts["tune"].add_argument("runs", type=Path)
     parts["score"].add_argument("runs", type=Path, nargs="?")
-    parts["score"].add_argument("--max-tools", type=int, help="as decode.max_tools of a recipe, without RUNS")
+    parts["score"].add_argument(
+        "--max-tools", type=int, default="auto", help="as decode.max_tools of a recipe, without RUNS"
+    )
     parts["score"].add_argument("--answers", type=Path, help="a file for the answers")
     options = parser.parse_args()
     if options.command == "report":

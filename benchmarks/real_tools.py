@@ -16,6 +16,7 @@ import argparse
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -66,7 +67,11 @@ def install(folder: Path, name: str) -> None:
     else:
         venv.create(place, with_pip=True)
         command = [str(place / "bin" / "pip"), "install", "--quiet", *server["pip"]]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    try:
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    except subprocess.CalledProcessError:
+        shutil.rmtree(place)  # so that the next `install` tries again
+        raise
 
 
 def record(folder: Path, name: str) -> dict[str, Any]:
@@ -202,7 +207,7 @@ def signature(tool: Tool) -> str:
 
 
 def pairs(folder: Path, count: int, seed: int) -> Iterator[str]:
-    """`count` pairs of request and plan as Markdown, as many of each server as possible, drawn from `EXAMPLES`."""
+    """`count` pairs of request and plan as Markdown, as many of each server as of any other, drawn from `EXAMPLES`."""
     rng = Random(seed)
     made: dict[str, list[Example]] = {}
     catalogues: dict[str, Catalogue] = {}
@@ -307,6 +312,7 @@ def each_server(options: argparse.Namespace) -> Iterator[str]:
             if options.command == "record":
                 result = record(folder, name)
                 text = json.dumps(result, indent=1, ensure_ascii=False)
+                options.recordings.mkdir(parents=True, exist_ok=True)
                 (options.recordings / f"{name}.json").write_text(text, encoding="utf-8")
                 yield f"{name}: {len(result['tools'])} tools"
             elif not (folder / name).exists():

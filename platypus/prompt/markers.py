@@ -4,8 +4,8 @@
                                                       show(user=<1>, items=$0)
 
 Values are recognised from the request alone: text in quotes, words with digits or joined by `_`, `.`, `/`, `:` or `@`,
-and capitalised words that do not begin a sentence; two or more of these may follow a house number. In a plan a marker
-stands for exactly that text, and is used only where the schema allows any text. All other values are written out.
+paths, and capitalised words that do not begin a sentence; two or more of these may follow a house number. In a plan a
+marker stands for exactly that text, and is used only where the schema allows any text. Other values are written out.
 """
 
 import re
@@ -20,8 +20,11 @@ from platypus.plan.plan import MARK, Plan, Step, Value
 MOST = 30  # markers in one request
 
 _QUOTED = re.compile(r"\"([^\"\n]+)\"|“([^”\n]+)”|`([^`\n]+)`|(?<!\w)['\u2018]([^'\u2019\n]+)['\u2019](?!\w)")
-_WORD = re.compile(r"https?://[^\s<>]*[\w/]|[\w+#]+(?:(?:[._/:@&-]+|['\u2019](?!s\b))[\w+]+)*")
-_VALUE = re.compile(r"[_/:@\d]|\w\.\w|[a-z][A-Z]")
+_PATH = r"(?:(?<![^\s(=])(?:~|\.{1,2})?/|(?<![^\s(=/])\.(?=[A-Za-z]))?"  # how an absolute or hidden path begins
+_WORD = re.compile(
+    rf"https?://[^\s<>]*[\w/]|{_PATH}[\w+#]+(?:(?:[._/:@&-]+|['\u2019](?!s\b))[\w+]+)*(?:/(?=[\s,;)?!]|$))?"
+)
+_VALUE = re.compile(r"[_/:@\d]|(?:^|\w)\.\w|[a-z][A-Z]")
 _QUANTITY = re.compile(r"#?\d{1,2}|\d*[.,]\d[\d.,]*")  # a longer number may be an id
 _NAME = re.compile(r"(?!(?:I(?:['\u2019]\w+)?|OK|IDs?|A)$)[A-Z](?:[\w+&-]|['\u2019](?=\w))*")
 _HOUSE = re.compile(r"\d{1,3} [A-Z][\w'\u2019&-]* [A-Z]")  # 12 Rose Lane; four digits would be a year

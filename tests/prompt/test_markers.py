@@ -54,6 +54,9 @@ SHARED = catalogue_from_json(
         ("customerABC pays 3.50 to order 48213", "customerABC<1> pays 3.50 to order 48213<2>"),
         ("see https://a.org/x?y=1. Thanks", "see https://a.org/x?y=1<1>. Thanks"),
         ("ship to 123 Mill Lane in 2024 Ann Roe's", "ship to 123 Mill Lane<1> in 2024<2> Ann Roe<3>'s"),
+        ("read /srv/app/main.py, ~/code/ and ./src", "read /srv/app/main.py<1>, ~/code/<2> and ./src<3>"),
+        ("add .gitignore (see ../docs/a.md)? In /tmp.", "add .gitignore<1> (see ../docs/a.md<2>)? In /tmp<3>."),
+        ("and/or .5 of it; wait... go", "and/or<1> .5 of it; wait... go"),
         ("nothing to name here", "nothing to name here"),
     ],
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Fuzz the decoder: many random plans must be valid, and many valid plans must be accepted.
 
     python benchmarks/fuzz_decoder.py sound --plans 100000 --catalogues 250 --file fuzz.jsonl
+    python benchmarks/fuzz_decoder.py servers --catalogues tools-of-servers --plans 10000
     python benchmarks/fuzz_decoder.py complete --generated 1000 --data ../shared/data
     python benchmarks/fuzz_decoder.py compile
 
@@ -10,6 +11,10 @@ preferences for tokens that end a value, or choices of a tiny model with random 
 ends, other exceptions, and plans that are not in canonical tokens (those with a waiver separately). All must be 0. The
 counts of each finished catalogue are appended to the file; the same command continues after an interruption, and
 `--first` starts at another seed.
+
+`servers`: plans for the real tools in a folder (each file the answer of one server to `tools/list`), with all tools of
+the file, by random choices and random weights. Each call is judged by the server's own schema (`invalid for the
+server`). Reports how many tools can be used.
 
 `complete`: plans of the generator and valid rows of real data are followed token by token in canonical encoding; those
 that the constraint refuses are printed.
@@ -34,7 +39,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from platypus.catalogue.reading import catalogue_from_json, read_catalogue
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue, read_tools
 from platypus.catalogue.schema import Schema, variants
 from platypus.catalogue.tools import Catalogue
 from platypus.decoding.constraint import Constraint
@@ -50,12 +55,13 @@ from platypus.plan.notation import Notation, print_plan, read_plan
 from platypus.plan.plan import Plan, plan_from_json
 from platypus.prompt.prompt import Prompt
 from tests.support.random_catalogues import random_tools, refusal
+from tests.support.server_schemas import Judge, server_tools
 from tests.support.tiny_models import byte_bpe_tokenizer, sentencepiece_tokenizer, tiny_llama
 
 NAMED = ("Ann", "ISS-1", 'a "b"', "x", "Zoë")  # texts that requests name, with markers
 SIZES = (1, 2, 3, 5, 8, 10, 10, 15, 20, 30, 50, 100, 200, 500)
 NOTATIONS: tuple[Notation, ...] = ("json", "calls")
-FAILURES = ("invalid", "dead ends", "exceptions", "not canonical")
+FAILURES = ("invalid for the server", "invalid", "dead ends", "exceptions", "not canonical")
 FEATURES = ("format", "pattern", "minLength", "maxLength", "minimum", "multipleOf", "enum", "const", "anyOf", "oneOf")
 
 
@@ -70,6 +76,11 @@ def main() -> int:
     sound.add_argument("--models", type=float, default=0.05, help="the share of plans that a model decides on")
     sound.add_argument("--seconds", type=float, default=float("inf"), help="begin no catalogue after so many seconds")
     sound.add_argument("--file", type=Path, help="where each catalogue's counts are kept (JSONL)")
+    servers = modes.add_parser("servers")
+    servers.add_argument("--catalogues", type=Path, required=True, help="a folder of JSON files, one for each server")
+    servers.add_argument("--plans", type=int, default=1000)
+    servers.add_argument("--models", type=float, default=0.05, help="the share of plans that a model decides on")
+    servers.add_argument("--seed", type=int, default=0)
     complete = modes.add_parser("complete")
     complete.add_argument("--generated", type=int, default=400)
     complete.add_argument("--every", type=int, default=1, help="of the real data, take each n-th row")
@@ -82,6 +93,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         if options.mode == "complete":
             report = completeness(Path(folder), options.generated, options.data, options.every)
+        elif options.mode == "servers":
+            report = of_servers(Path(folder), options)
         else:
             report = soundness(Path(folder), options)
     print(json.dumps(report))
@@ -185,6 +198,30 @@ def fuzz(number: int, models: dict[str, Subject], count: int, share: float) -> d
     }
 
 
+def of_servers(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """The counts over all files of a folder with real servers' tools."""
+    files, models, counts, refused = sorted(options.catalogues.glob("*.json")), tiny_models(folder), Counter[str](), []
+    for number, file in enumerate(files):
+        rng, started = Random(f"{options.seed} {file.stem}"), time.monotonic()
+        try:
+            reading = read_tools(file)
+        except CatalogueError as error:
+            refused.append(f"{file.stem}: {error.what}")
+            continue
+        counts["tools"] += len(reading.catalogue) + len(reading.skipped)
+        counts["usable tools"] += len(reading.catalogue)
+        counts["notes"] += len(reading.notes)
+        counts["reading, ms"] += round(1000 * (time.monotonic() - started))
+        (loaded, vocabulary), notation = models[sorted(models)[number % 2]], NOTATIONS[number // 2 % 2]
+        steps = PARAMETER_BITS // plan_grammar(reading.catalogue, notation, max_steps=1).bits
+        constraint = Constraint.compile(vocabulary, reading.catalogue, notation, max_steps=min(4, steps))
+        own, server = -(-options.plans // len(files)), Judge(server_tools(file))
+        by_chance(constraint, own - round(own * options.models), rng, counts, server)
+        by_models(loaded, constraint, round(own * options.models), counts, server)
+        print(f"{file.stem}: {time.monotonic() - started:.0f} s, {json.dumps(counts)}", file=sys.stderr)
+    return {"servers": len(files), "refused": refused, **{name: counts[name] for name in FAILURES}, **counts}
+
+
 def features(catalogue: Catalogue) -> set[str]:
     """The features of its arguments' schemas."""
     names: set[str] = set()
@@ -200,7 +237,9 @@ def features(catalogue: Catalogue) -> set[str]:
     return names
 
 
-def by_chance(constraint: Constraint, count: int, rng: Random, counts: Counter[str]) -> float:
+def by_chance(
+    constraint: Constraint, count: int, rng: Random, counts: Counter[str], server: Judge | None = None
+) -> float:
     """Decode random plans; tokens that end a value or begin a reference are made likelier or less likely than text.
 
     Returns the processor seconds of the slowest plan.
@@ -229,7 +268,7 @@ def by_chance(constraint: Constraint, count: int, rng: Random, counts: Counter[s
             continue
         counts["cut short"] += len(state.ids) >= limit
         counts["waived"] += bool(state.noncanonical_tokens)
-        judge(constraint, state.text, named, counts)
+        judge(constraint, state.text, named, counts, server)
         if list(state.ids) != [*vocabulary.encode(state.text), vocabulary.end] and not state.noncanonical_tokens:
             counts["not canonical"] += 1
             print(f"not canonical: {[vocabulary.token(token) for token in state.ids]}", file=sys.stderr)
@@ -237,7 +276,9 @@ def by_chance(constraint: Constraint, count: int, rng: Random, counts: Counter[s
     return slowest
 
 
-def by_models(loaded: Loaded, constraint: Constraint, count: int, counts: Counter[str]) -> None:
+def by_models(
+    loaded: Loaded, constraint: Constraint, count: int, counts: Counter[str], server: Judge | None = None
+) -> None:
     """Decode plans of a model with random weights, at a high temperature so that they differ."""
     prompt = Prompt(loaded.tokenizer, None)
     decoder = Decoder(loaded, constraint, [prompt.ids("1"), prompt.ids("Plan")])
@@ -247,11 +288,13 @@ def by_models(loaded: Loaded, constraint: Constraint, count: int, counts: Counte
     for number, decoded in enumerate(decoder.decode(prompts, limits=limits, batch_size=16, named=named)):
         counts["by a model"] += 1
         counts["decisions"] += decoded.decisions
-        judge(constraint, decoded.text, named[number], counts)
+        judge(constraint, decoded.text, named[number], counts, server)
 
 
-def judge(constraint: Constraint, text: str, named: Sequence[str], counts: Counter[str]) -> None:
-    """Count a plan and its parts, or that it is invalid."""
+def judge(
+    constraint: Constraint, text: str, named: Sequence[str], counts: Counter[str], server: Judge | None = None
+) -> None:
+    """Count a plan and its parts, or that it is invalid, for our catalogue or for the server's own schemas."""
     plan = read_plan(text, constraint.notation, constraint.catalogue, named)
     counts["plans"] += 1
     counts["with a marker"] += bool(re.search(r"[=\[ ]<\d+>", text))
@@ -260,6 +303,10 @@ def judge(constraint: Constraint, text: str, named: Sequence[str], counts: Count
         counts["steps"] += len(plan)
         counts["references"] += sum(len(list(step.references())) for step in plan)
         counts["empty"] += not len(plan)
+        problems = server.problems(plan) if server else []
+        counts["invalid for the server"] += bool(problems)
+        if problems:
+            print(f"invalid for the server: {problems}\n{text}", file=sys.stderr)
     else:
         counts["invalid"] += 1
         catalogue = json.dumps(constraint.catalogue.to_json())

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from platypus.catalogue.schema import inline
 from platypus.errors import CatalogueError
 
 
@@ -64,4 +63,4 @@ def _schema_from_words(argument: Mapping[str, Any], description: str, where: str
         schema["description"] = description
     if "default" in argument:
         schema["default"] = argument["default"]
-    return inline(schema, where=where)
+    return schema

@@ -23,6 +23,11 @@ WORDS = {
     **dict.fromkeys(("array", "list", "sequence", "iterable", "tuple", "set"), "array"),
     **dict.fromkeys(("null", "none"), "null"),
 }
+PARTS = {  # keywords that hold a schema or a list of schemas
+    *("items", "additionalItems", "additionalProperties", "prefixItems", "contains", "propertyNames"),
+    *("anyOf", "oneOf", "allOf", "not", "if", "then", "else"),
+}
+NAMED_PARTS = {"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"}
 OF = re.compile(r"(?:array|list) of (\w+?)s?", re.IGNORECASE)
 OPTIONAL = re.compile(r",\s*optional\b.*|\s*\(optional\)", re.IGNORECASE | re.DOTALL)
 
@@ -38,15 +43,12 @@ def plain_types(schema: Any) -> Any:
     if isinstance(plain.get("type"), str):
         plain = {**{key: value for key, value in plain.items() if key != "type"}, **_typed(plain["type"])}
         plain = {**{key: plain[key] for key in schema if key in plain}, **plain}  # in the order of the original
-    for key in ("items", "additionalProperties"):
-        if key in plain:
-            plain[key] = plain_types(plain[key])
-    for key in ("properties", "$defs", "definitions"):
-        if isinstance(plain.get(key), Mapping):
+    for key in PARTS & plain.keys():
+        part = plain[key]
+        plain[key] = list(map(plain_types, part)) if isinstance(part, list) else plain_types(part)
+    for key in NAMED_PARTS & plain.keys():
+        if isinstance(plain[key], Mapping):
             plain[key] = {name: plain_types(part) for name, part in plain[key].items() if part is not None}
-    for key in ("anyOf", "oneOf", "allOf"):
-        if isinstance(plain.get(key), list):
-            plain[key] = [plain_types(part) for part in plain[key]]
     return plain
 
 

@@ -1,4 +1,4 @@
-"""The subset of JSON Schema that describes arguments and outputs: check, inline, find parts, compare.
+"""The subset of JSON Schema that describes arguments and outputs: find parts, compare, check values.
 
 `{}` means *anything* and `{"type": "null"}` *nothing*. A string's `format` may name a domain type ("sprint-id"). Two
 formats agree if they are equal or if one is missing. Whether an output fits an argument is decided from schemas alone;
@@ -13,20 +13,14 @@ from functools import lru_cache
 from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
-
-from platypus.errors import CatalogueError
 
 Schema = Mapping[str, Any]
 
 TYPES = ("string", "integer", "number", "boolean", "array", "object", "null")
-UNSUPPORTED = {
-    *("allOf", "not", "if", "then", "else", "$dynamicRef", "dependentRequired", "dependentSchemas"),
-    *("prefixItems", "contains", "minContains", "maxContains", "unevaluatedItems"),
-    *("patternProperties", "propertyNames", "minProperties", "maxProperties", "unevaluatedProperties"),
-}
-_FORMATS = FormatChecker(("date", "time", "email", "ipv4", "ipv6", "uuid"))
+ASSERTED = ("date", "date-time", "time", "email", "ipv4", "ipv6", "uuid")  # formats that values must have
+_FORMATS = FormatChecker([name for name in ASSERTED if name != "date-time"])
 
 
 @_FORMATS.checks("date-time", ValueError)
@@ -34,86 +28,8 @@ def _is_date_time(value: object) -> bool:
     return not isinstance(value, str) or bool(datetime.fromisoformat(value))
 
 
-def inline(
-    schema: Any, *, where: str, definitions: Schema | None = None, _open: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """The schema with local `$ref`s replaced by their definitions, every keyword checked.
-
-    Raises CatalogueError, naming `where`, for a keyword, type or reference that is not supported.
-    """
-    if schema is True:
-        return {}
-    if not isinstance(schema, Mapping):
-        raise CatalogueError(f"a schema must be an object, not {schema!r}", where=where)
-    known = definitions or schema.get("$defs") or schema.get("definitions") or {}
-    if "$ref" in schema:
-        name = str(schema["$ref"]).removeprefix("#/$defs/").removeprefix("#/definitions/")
-        if name not in known or name in _open:
-            fault = "is recursive" if name in _open else "is not defined here"
-            raise CatalogueError(f"$ref {schema['$ref']!r} {fault}", where=where, remedy="Write the schema out.")
-        rest = {key: value for key, value in schema.items() if key not in ("$ref", "$defs", "definitions")}
-        return inline({**known[name], **rest}, where=where, definitions=known, _open=(*_open, name))
-    if len(schema.get("allOf", ())) == 1:  # pydantic's form of a reference with a description
-        rest = {key: value for key, value in schema.items() if key != "allOf"}
-        return inline({**schema["allOf"][0], **rest}, where=where, definitions=known, _open=_open)
-    plain = {key: value for key, value in schema.items() if key not in ("$defs", "definitions")}
-    _check_keywords(plain, where)
-
-    def inner(part: Any, name: str) -> dict[str, Any]:
-        return inline(part, where=f"{where}{name}", definitions=known, _open=_open)
-
-    if "items" in plain:
-        plain["items"] = inner(plain["items"], "[]")
-    if "properties" in plain:
-        plain["properties"] = {name: inner(part, f".{name}") for name, part in plain["properties"].items()}
-        check_required(plain, where)
-    for key in ("anyOf", "oneOf"):
-        if key in plain:
-            plain[key] = [inner(part, f" ({key} {i})") for i, part in enumerate(plain[key])]
-    return plain
-
-
-def check_required(schema: Schema, where: str) -> None:
-    """Raise CatalogueError, naming `where`, if the schema requires a property that it does not define."""
-    undefined = [name for name in schema.get("required", ()) if name not in schema.get("properties", {})]
-    if undefined:
-        raise CatalogueError(
-            f"{undefined[0]!r} is required but not defined",
-            where=where,
-            remedy="Define it under `properties`, or take it out of `required`.",
-        )
-
-
-def _check_keywords(schema: Schema, where: str) -> None:
-    unsupported = [key for key in schema if key in UNSUPPORTED]
-    if unsupported:
-        raise CatalogueError(
-            f"schema keyword {unsupported[0]!r} is not supported",
-            where=where,
-            remedy="Use type, enum, items, properties, required, anyOf, or limits on the value.",
-        )
-    for name in _types(schema):
-        if name not in TYPES:
-            raise CatalogueError(f"unknown type {name!r}", where=where, remedy=f"Known types: {', '.join(TYPES)}.")
-    checked_elsewhere = ("items", "properties", "anyOf", "oneOf", "title", "description", "default", "examples")
-    fault = _fault(json.dumps({key: value for key, value in schema.items() if key not in checked_elsewhere}))
-    if fault:
-        raise CatalogueError(
-            f"not a valid schema: {fault}", where=where, remedy="Correct it by JSON Schema, draft 2020-12."
-        )
-
-
-@lru_cache(maxsize=4096)
-def _fault(schema: str) -> str | None:
-    """What is wrong with a schema (JSON text), or None. Cached: most arguments of a catalogue share a few schemas."""
-    try:
-        Draft202012Validator.check_schema(json.loads(schema))
-    except SchemaError as error:
-        return error.message
-    return None
-
-
-def _types(schema: Schema) -> tuple[str, ...]:
+def types(schema: Schema) -> tuple[str, ...]:
+    """The types that the schema declares; none if it declares none."""
     declared = schema.get("type", ())
     return (declared,) if isinstance(declared, str) else tuple(declared)
 
@@ -126,10 +42,10 @@ def variants(schema: Schema) -> Iterator[Schema]:
         for branch in branches:
             yield from variants({**outer, **branch})
         return
-    names = _types(schema)
+    names = types(schema)
     if not names and "properties" in schema:
         names = ("object",)
-    elif not names and "items" in schema:
+    elif not names and {"items", "prefixItems"} & schema.keys():
         names = ("array",)
     if not names:
         yield schema
@@ -143,9 +59,9 @@ def is_nothing(schema: Schema) -> bool:
 
 
 def array_items(schema: Schema) -> Schema | None:
-    """The schema of an element of this array (`{}`: anything), or None if the value cannot be an array."""
+    """The schema of every element of this array (`{}`: anything), or None if there is none: no array, or a tuple."""
     for variant in variants(schema):
-        if variant.get("type", "array") == "array" and not {"enum", "const"} & variant.keys():
+        if variant.get("type", "array") == "array" and not {"enum", "const", "prefixItems"} & variant.keys():
             items: Schema = variant.get("items", {})
             return items
     return None
@@ -161,7 +77,8 @@ def part(schema: Schema, path: Sequence[str]) -> Schema | None:
         if kind is None:
             return {}
         if kind == "array" and head.isdecimal():
-            return part(variant.get("items", {}), rest)
+            positions = variant.get("prefixItems", ())
+            return part(positions[int(head)] if int(head) < len(positions) else variant.get("items", {}), rest)
         if kind == "object":
             properties = variant.get("properties", {})
             if head in properties:
@@ -191,7 +108,8 @@ def _fits_one(output: Schema, argument: Schema) -> bool:
     if output.get("format", argument.get("format")) != argument.get("format", output.get("format")):
         return False
     if argument_type == "array":
-        return fits(output.get("items", {}), argument.get("items", {}))
+        of_output, of_argument = (schema.get("prefixItems", [schema.get("items", {})]) for schema in (output, argument))
+        return len(of_output) == len(of_argument) and all(map(fits, of_output, of_argument))
     if argument_type == "object" and output.get("properties"):
         properties = output["properties"]
         needed = argument.get("properties", {})
@@ -225,9 +143,7 @@ def takes_any_text(schema: Schema) -> bool:
     """Whether one of the schema's types is text without any limits."""
     limits = {"enum", "const", "pattern", "minLength", "maxLength"}
     return any(
-        variant.get("type") == "string"
-        and not limits & variant.keys()
-        and variant.get("format") not in _FORMATS.checkers
+        variant.get("type") == "string" and not limits & variant.keys() and variant.get("format") not in ASSERTED
         for variant in variants(schema)
     )
 

@@ -2,18 +2,19 @@
 
 What kind of file it is shows in its suffix (`.toml` a recipe, `.jsonl` a dataset) or in what it holds. A dataset may
 also be a folder or a name on the hub; it is read as `refine` reads it, but nothing is repaired. A catalogue may also be
-Python functions or a server. A catalogue or recipe with a mistake raises its error; bad rows and bad plans are listed.
+Python functions or a server. A recipe with a mistake raises its error; bad tools, rows and plans are listed.
 """
 
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from platypus.catalogue.reading import read_catalogue
+from platypus.catalogue.kinds import Note
+from platypus.catalogue.reading import read_catalogue, read_tools
 from platypus.catalogue.sources.source import LINES, YAML, Source, file_of, shown
 from platypus.catalogue.sources.tool_lists import FORMAT as TOOL_LIST
 from platypus.catalogue.sources.tool_lists import TOOL_LISTS
@@ -22,7 +23,7 @@ from platypus.data.columns import Columns
 from platypus.data.dataset import Dataset, read_dataset
 from platypus.data.formats.formats import format_of
 from platypus.data.sources import holds_rows
-from platypus.errors import PlatypusError
+from platypus.errors import CatalogueError, PlatypusError
 from platypus.files import read_text, write_whole
 from platypus.plan.plan import Malformed, parse_plan
 from platypus.run.recipe import read_recipe
@@ -32,6 +33,7 @@ ROW_KEYS = {"query", "instruction", "input", "output", "messages"}
 PLAN_KEYS = {"tool_name", "arguments", "argument_name", "argument_value"}
 TOOL_KEYS = {"name", "tool_name", "function", "inputSchema", "parameters", "result", *TOOL_LISTS}
 TOOL_KEYS |= {"mcpServers", "servers", "mcp", "openapi", "swagger"}
+PLACES = 3  # places that a note names
 KINDS = "A catalogue is a JSON list of tools, a plan a JSON list of steps, a dataset rows, a recipe TOML."
 
 
@@ -51,7 +53,8 @@ class FileProblem:
 class Report:
     """What the source is, in a few words, and its problems.
 
-    `unused` counts the rows of a dataset that hold something under a key or column that is not used.
+    `unused` counts the rows of a dataset that hold something under a key or column that is not used. `notes` say what
+    of a catalogue's schemas was given up; they are no problems.
     """
 
     file: str
@@ -59,15 +62,29 @@ class Report:
     summary: str
     problems: tuple[FileProblem, ...] = ()
     unused: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
 
     def __str__(self) -> str:
         others = ", ".join(f"`{key}` ({count})" for key, count in self.unused.items())
         lines = [*map(str, self.problems), *([f"{self.file}: not used: {others}"] if others else [])]
+        lines += [f"{self.file}: note: {line}" for line in _grouped(self.notes)]
         return "\n".join([*lines, f"{self.file}: {self.kind}, {self.summary}"])
 
     def to_json(self) -> dict[str, Any]:
         """All fields, for `--json`."""
-        return asdict(self)
+        return {**asdict(self), "notes": [note._asdict() for note in self.notes]}
+
+
+def _grouped(notes: Sequence[Note]) -> Iterator[str]:
+    """The notes by keyword and by what was done, each with its count and its first places."""
+    groups: dict[tuple[str, str], list[Note]] = {}
+    for note in notes:
+        groups.setdefault((note.keyword, note.done), []).append(note)
+    for (keyword, done), group in groups.items():
+        places = [f"{note.tool}{note.place}" for note in group]
+        more = f", and {len(places) - PLACES} more" if len(places) > PLACES else ""
+        what = f"`{keyword}` {done}" if keyword else done
+        yield f"{what} ({', '.join(places[:PLACES])}{more})"
 
 
 def check(
@@ -141,12 +158,21 @@ def _read(file: Path) -> str:
 
 
 def _check_catalogue(source: str, *, only: Sequence[str], write: Path | None) -> Report:
-    tools = read_catalogue(source, only=only)
-    summary = f"{len(tools)} tools, fingerprint {tools.fingerprint}"
+    reading = read_tools(source, only=only)
+    tools = reading.catalogue
+    problems = tuple(FileProblem(reading.where, None, _reason(fault, reading.where)) for fault in reading.faults)
+    left_out = f", {len(reading.skipped)} that cannot be used" if reading.skipped else ""
+    summary = f"{len(tools)} tools{left_out}, fingerprint {tools.fingerprint}"
     if write is not None:
         write_whole(write, json.dumps(tools.to_json(), indent=2, ensure_ascii=False) + "\n")
         summary += f", written to {write}"
-    return Report(shown(source), "catalogue", summary)
+    return Report(shown(source), "catalogue", summary, problems, notes=reading.notes)
+
+
+def _reason(fault: CatalogueError, source: str) -> str:
+    """What is wrong with a tool, where in the source, and the remedy, in one line."""
+    where = fault.where.removeprefix(source).removeprefix(", ")
+    return ": ".join(filter(None, (where, fault.what))) + (f". {fault.remedy}" if fault.remedy else "")
 
 
 def _check_recipe(file: Path) -> Report:

@@ -191,6 +191,5 @@ def _parts(schema: Schema, key: str | None) -> Iterator[Schema]:
     """The possible schemas of an object's field, or, if `key` is None, of an array's element."""
     for variant in variants(schema):
         field = variant.get("properties", {}).get(key, variant.get("additionalProperties"))
-        part = variant.get("items") if key is None else field
-        if isinstance(part, Mapping):
-            yield part
+        parts = [variant.get("items"), *variant.get("prefixItems", ())] if key is None else [field]
+        yield from (part for part in parts if isinstance(part, Mapping))

@@ -297,6 +297,9 @@ def _argument_problems(value: Value, argument: Argument, outputs: Sequence[Schem
         yield from _fit_problems(value, argument.schema, outputs, where)
         return
     items = array_items(argument.schema)
+    if items is None and isinstance(value, list) and any(isinstance(v, Reference) for v in value):
+        yield Problem("reference", "no element of this argument may be a reference", where)
+        return
     if not isinstance(value, list) or items is None or not any(isinstance(v, Reference) for v in value):
         fault = literal_problem(argument.schema, value_to_json(value))
         if fault:

@@ -87,7 +87,8 @@ def _catalogue_text(read: Recipe, recipe: Path, folder: Path, *, same: bool) -> 
         return kept
     try:
         source = name if file is None or place is None else name.replace(file, place)
-        return json.dumps(read_catalogue(source, only=read.only).to_json(), indent=2, ensure_ascii=False)
+        tools = read_catalogue(source, only=read.only, bad_tools=read.bad_tools)
+        return json.dumps(tools.to_json(), indent=2, ensure_ascii=False)
     except CatalogueError as error:
         if is_gone and is_relative(file or ""):
             error.remedy = (

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from platypus.catalogue.reading import BadTools
 from platypus.errors import RecipeError
 from platypus.files import read_text
 from platypus.run.settings import (
@@ -37,6 +38,8 @@ class Recipe(Settings):
     """Where the tools are (docs/catalogues.md); without one, the run learns instructions, or rows with their tools."""
     only: list[Text] = Field(default_factory=list)
     """The tags, servers, functions or tools of `catalogue` that are wanted, by name; none for all."""
+    bad_tools: BadTools = "skip"
+    """Whether a tool that cannot be used is left out, as `platypus check` lists, or stops the run."""
     base: Text = "embedded"
     """The model to fine-tune: `embedded` (comes with Platypus), a local folder, or a hub name."""
     seed: Annotated[int, Field(ge=0)] = 0

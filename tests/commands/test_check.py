@@ -171,3 +171,32 @@ def test_the_command_takes_parts_of_a_source_and_keeps_them(tmp_path: Path, caps
     assert [tool["name"] for tool in json.loads(kept.read_text())] == ["sail"]
     assert here(capsys, "check", f"{source}:moor").out.startswith(f"{source}:moor: catalogue, 1 tools")
     assert here(capsys, "plan", "Sail", "--only", "sail").code == 2
+
+
+def test_bad_tools_are_listed_and_notes_are_grouped(tmp_path: Path) -> None:
+    path = tmp_path / "tools.json"
+    unread = {"type": "object", "properties": {"code": {"type": "string", "pattern": r"(.)\1"}}}
+    tools = [{"name": f"tool_{n}", "inputSchema": unread} for n in range(300)]
+    wrong = {"type": "object", "properties": {"x": {"type": "strnig"}, "y": {"minLength": "3"}}}
+    path.write_text(json.dumps([*tools, {"name": "two words"}, {"name": "wrong", "inputSchema": wrong}]))
+    report = check(path)
+    assert str(report).splitlines()[:3] == [
+        f"{path}: tool 300 has no usable name ('two words'). Rename it: letters, digits and _ . : / - (at most 128;"
+        " the first one no punctuation but _).",
+        f"{path}: tool 'wrong'.x: unknown type 'strnig'. Known types: string, integer, number, boolean, array, object,"
+        " null.",
+        f"{path}: tool 'wrong'.y: not a valid schema: '3' is not of type 'integer'. Correct it by JSON Schema, draft"
+        " 2020-12.",
+    ]
+    notes = [line for line in str(report).splitlines() if ": note: " in line]
+    assert len(notes) < 4 and notes[0].endswith("(tool_0.code, tool_1.code, tool_2.code, and 297 more)")
+    assert summary(report)[1].startswith("300 tools, 2 that cannot be used, fingerprint ")
+    assert len(report.problems) == 3 and len(report.to_json()["notes"]) >= 300
+
+
+def test_notes_are_no_problems(tmp_path: Path) -> None:
+    path = tmp_path / "tools.json"
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}, "minProperties": 1}
+    path.write_text(json.dumps([{"name": "a", "inputSchema": schema}]))
+    report = check(path)
+    assert not report.problems and str(report).startswith(f"{path}: note: `minProperties` always with a (a)\n")

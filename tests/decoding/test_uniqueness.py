@@ -86,7 +86,13 @@ def test_copies_are_independent_and_pieces_may_have_any_size(notation: Notation)
 def test_only_arrays_with_unique_items_must_have_distinct_elements(notation: Notation) -> None:
     plain = {"type": "array"}
     box = {"type": "object", "properties": {"set": SET, "list": plain}, "additionalProperties": SET}
-    arguments = {"box": box, "boxes": {"type": "array", "items": box}, "sets": {"anyOf": [{"type": "integer"}, SET]}}
+    pair = {"type": "array", "prefixItems": [{"type": "integer"}, SET], "minItems": 2, "maxItems": 2}
+    arguments = {
+        "pair": pair,
+        "box": box,
+        "boxes": {"type": "array", "items": box},
+        "sets": {"anyOf": [{"type": "integer"}, SET]},
+    }
     tools = catalogue_from_json([{"name": "do", "inputSchema": {"type": "object", "properties": arguments}}])
     twice: list[object] = [1, 1]
     for name, value, verdict in (
@@ -96,6 +102,8 @@ def test_only_arrays_with_unique_items_must_have_distinct_elements(notation: Not
         ("boxes", [{"list": twice}, {"list": twice}], True),
         ("boxes", [{"list": twice}, {"set": twice}], False),
         ("sets", twice, False),
+        ("pair", [1, twice], False),
+        ("pair", [1, [1, 2]], True),
     ):
         text = print_plan(Plan((step("do", name, value),)), notation)
         assert UniquenessTracker(tools, notation).read(text.encode()) is verdict, text

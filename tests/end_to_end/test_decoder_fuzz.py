@@ -14,10 +14,13 @@ from benchmarks.fuzz_decoder import (
     followed,
     fuzz,
     nested_rows,
+    of_servers,
     seed_rows,
     soundness,
     tiny_models,
 )
+from platypus.plan.plan import Plan, Reference, Step
+from tests.support.server_schemas import Judge
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +51,43 @@ def test_an_interrupted_fuzzing_is_continued(tmp_path: Path) -> None:
     assert report["plans"] == 8 and report["catalogues"] == 4
     assert file.read_text().startswith(text_before)
     assert [json.loads(line)["number"] for line in file.open()] == [200, 201, 202, 203]
+
+
+LOAN = {
+    "type": "object",
+    "properties": {
+        "book": {"type": "string", "pattern": r"^\p{Lu}\d{2,4}$"},
+        "fee": {"type": "number", "exclusiveMinimum": 0, "maximum": 9007199254740991},
+        "shelf": {"type": "array", "items": [{"type": "integer"}, {"enum": ["a", "b"]}], "minItems": 2},
+        "notes": {"type": "object", "propertyNames": {"pattern": "^[a-z]+$"}, "minProperties": 1},
+        "due": {"oneOf": [{"type": "string", "format": "date"}, {"type": "integer", "not": {"const": 0}}]},
+        "reader": {"type": "string"},
+        "card": {"allOf": [{"$ref": "#/properties/reader"}, {"not": {"maxLength": 1}}]},
+    },
+    "required": ["book", "shelf"],
+    "dependencies": {"reader": ["card"]},
+    "anyOf": [{"required": ["fee"]}, {"required": ["due"]}],
+    "$schema": "http://json-schema.org/draft-07/schema#",
+}
+
+
+def test_plans_for_a_server_are_valid_for_its_own_schemas(tmp_path: Path) -> None:
+    tools = [{"name": "lend", "inputSchema": LOAN}, {"name": "two words"}, {"name": "open"}]
+    (tmp_path / "library.json").write_text(json.dumps({"tools": tools}))
+    report = of_servers(tmp_path, argparse.Namespace(catalogues=tmp_path, plans=40, models=0.25, seed=0))
+    assert report["plans"] == 40 and report["tools"] == 3 and report["usable tools"] == 2
+    assert {name: report[name] for name in FAILURES} == dict.fromkeys(FAILURES, 0)
+    assert report["steps"] > 20 and not report["refused"]
+
+
+def test_a_plan_that_a_server_would_refuse_is_noticed() -> None:
+    judge = Judge({"lend": LOAN, "open": {}})
+    good = {"book": "Ä12", "shelf": [1, "a"], "fee": 1}
+    assert judge.problems(Plan((Step("lend", good),))) == []
+    for change in ({"book": "a12"}, {"fee": 0}, {"shelf": ["a", 1]}, {"due": 0}, {"card": ""}, {"reader": "x"}):
+        assert judge.problems(Plan((Step("lend", {**good, **change}),))), change
+    assert judge.problems(Plan((Step("open"), Step("lend", {**good, "fee": 0, "card": Reference(0)}))))
+    assert judge.problems(Plan((Step("open"), Step("lend", {**good, "card": Reference(0)})))) == []
 
 
 def test_every_plan_of_the_generator_is_accepted(tmp_path: Path) -> None:

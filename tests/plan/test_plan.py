@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platypus.catalogue.reading import read_catalogue
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue
 from platypus.catalogue.tools import Catalogue
 from platypus.errors import PlanError
 from platypus.plan.equality import same
@@ -116,6 +116,17 @@ def test_arguments_of_invalid_plans(tools: Catalogue, arguments: dict[str, Any],
     assert isinstance(result, Malformed)
     assert result.problems[0].kind == kind
     assert result.problems[0].where.startswith("step 5")
+
+
+def test_no_position_of_a_tuple_may_be_a_reference() -> None:
+    pair = {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}], "minItems": 2, "maxItems": 2}
+    catalogue = catalogue_from_json(
+        [{"name": "who"}, {"name": "put", "inputSchema": {"type": "object", "properties": {"pair": pair}}}]
+    )
+    assert isinstance(read(catalogue, ("who", {}), ("put", {"pair": ["a", 1]})), Plan)
+    assert isinstance(read(catalogue, ("who", {}), ("put", {"pair": "$$PREV[0]"})), Plan)
+    malformed = read(catalogue, ("who", {}), ("put", {"pair": ["$$PREV[0]", 1]}))
+    assert isinstance(malformed, Malformed) and malformed.problems[0].kind == "reference"
 
 
 def test_unknown_tools_and_missing_arguments(tools: Catalogue) -> None:

@@ -187,3 +187,21 @@ def test_python_functions_are_found_beside_the_recipe(project: Path) -> None:
     with pytest.raises(CatalogueError, match="cannot be read") as caught:
         Run.open(project / "run", recipe=recipe)
     assert f"{project}/recipes" in caught.value.remedy
+
+
+def test_bad_tools_of_a_catalogue_are_left_out_or_stop_the_run(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tools = json.loads((project / "tools.json").read_text())
+    (project / "tools.json").write_text(json.dumps([*tools, {"name": "two words"}]))
+    run = Run.open(project / "run", recipe=project / "recipes" / "r.toml")
+    assert run.catalogue is not None and len(run.catalogue) == len(tools)
+    said = capsys.readouterr().err
+    assert f"1 of {len(tools) + 1} tools cannot be used and are left out: two words" in said
+    assert "platypus check" in said
+    Run.open(project / "run")
+    assert not capsys.readouterr().err
+    recipe = 'catalogue = "../tools.json"\nbad_tools = "refuse"\n'
+    (project / "recipes" / "strict.toml").write_text(recipe)
+    with pytest.raises(CatalogueError, match=r"tool \d+ has no usable name"):
+        Run.open(project / "strict", recipe=project / "recipes" / "strict.toml")

@@ -86,6 +86,8 @@ def random_text(lark: str, rng: Random, *, limit: int = 1500) -> str | None:
     text = bytearray()
     while len(text) < limit:
         mask = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")
+        if matcher.is_error():  # at one of its limits, the engine allows the end
+            return None
         allowed = [int(token) for token in np.flatnonzero(mask)]
         assert allowed, f"stranded after {bytes(text)!r}"
         closing = [token for token in allowed if token == 256 or token in b'"]}),']

@@ -17,6 +17,7 @@ from typing import Any
 from llguidance import LLMatcher
 
 from platypus.catalogue.schema import Schema, literal_problem, variants
+from platypus.decoding.grammar.numbers import number_terminal
 from platypus.decoding.grammar.strings import CHARACTER, UNMARKED, count_texts, is_possible, text_terminal
 from platypus.errors import CatalogueError
 from platypus.plan.notation import MARKER
@@ -28,10 +29,6 @@ LARGEST = 10**15
 MAX_SCHEMA_DEPTH = 20  # with the nesting of "anything", still below the 32 levels that a plan allows
 
 _INTEGER = r"-?[1-9][0-9]{0,14}|0"
-_FRACTION = r"(0|[0-9]{0,19}[1-9])"
-_EXPONENT = r"e(-(0[5-9]|[1-9][0-9]|[12][0-9]{2})|\+(1[6-9]|[2-9][0-9]|[12][0-9]{2}))"
-_NUMBER = rf"0|-?(0\.{_FRACTION}|[1-9][0-9]{{0,14}}(\.{_FRACTION})?)|-?[1-9](\.[0-9]{{0,14}}[1-9])?{_EXPONENT}"
-
 _OF_STRINGS = ("pattern", "minLength", "maxLength", "format")
 _OF_ARRAYS = ("minItems", "maxItems", "uniqueItems")
 _OF_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
@@ -129,12 +126,14 @@ class Literals:
             case "string":
                 return self._string(schema, where)
             case "integer" | "number" as kind:
-                return self._number(schema, kind)
+                return self._number(schema, kind, where)
             case "boolean":
                 return '"true" | "false"'
             case "null":
                 return '"null"'
             case "array":
+                if "prefixItems" in schema:
+                    return self._tuple(schema["prefixItems"], where, depth)
                 element = self.rule(schema.get("items", {}), f"{where}[]", depth=depth + 1)
                 body = self.items(schema, element)
                 return body and self._rules.add("v", body)
@@ -150,23 +149,31 @@ class Literals:
             return " | ".join(filter(None, (self._text(), marker)))
         return self._rules.add("TEXT", terminal) if is_possible(terminal, where) else None
 
-    def _number(self, schema: Schema, kind: str) -> str | None:
+    def _number(self, schema: Schema, kind: str, where: str = "") -> str | None:
         limits = {key: schema[key] for key in _OF_NUMBERS if key in schema}
+        if kind == "number" and "multipleOf" not in limits:
+            terminal = number_terminal(limits)
+            return self._rules.add("NUMBER", terminal) if not limits or is_possible(terminal, where) else None
         if not limits:
-            return self._rules.add("NUMBER", f"/{_INTEGER if kind == 'integer' else _NUMBER}/")
+            return self._rules.add("NUMBER", f"/{_INTEGER}/")
         least, most = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")
         for key, others, bound in (("minimum", least, -LARGEST), ("maximum", most, LARGEST)):
             if not limits.keys() & set(others):
                 limits[key] = bound
-        if kind == "number":  # so that rounding cannot move a number across a limit
-            limits.setdefault("multipleOf", 0.000001)
         body = f"%json {json.dumps({'type': kind, **limits})}"
         return None if LLMatcher.validate_grammar(f"start: {body}") else self._rules.add("v", body)
+
+    def _tuple(self, positions: Sequence[Schema], where: str, depth: int) -> str | None:
+        """The rule of an array with an element for each position."""
+        elements = [self.rule(part, f"{where}[{i}]", depth=depth + 1) for i, part in enumerate(positions)]
+        present = [element for element in elements if element is not None]
+        body = ' ", " '.join(present)
+        return self._rules.add("v", f'"[" {body} "]"') if len(present) == len(elements) else None
 
     def _object(self, schema: Schema, where: str, depth: int) -> str | None:
         properties, required = schema.get("properties", {}), set(schema.get("required", ()))
         if not properties:
-            return self._free_object(schema.get("additionalProperties", True), where, depth)
+            return self._free_object(schema, where, depth)
         fields: list[tuple[str, str]] = []
         for name, part in properties.items():
             rule = self.rule(part, f"{where}.{name}", depth=depth + 1)
@@ -178,25 +185,38 @@ class Literals:
             raise CatalogueError(
                 f"is an object of {len(fields)} fields; a grammar counts up to 64", where=where, remedy="Split it."
             )
+        least, most = schema.get("minProperties", 0), schema.get("maxProperties", len(fields))
+        if least > len(fields) or most < len(required):
+            return None
         if not fields:
             return '"{" "}"'
         keys = [f"{quoted(f'{json.dumps(name, ensure_ascii=False)}: ')} {rule}" for name, rule in fields]
         needed = [f"bit_set({i})" for i, (name, _) in enumerate(fields) if name in required]
+        needed += [f"bit_count_ge(_, {least})"] if least > len(needed) else []
+        needed += [f"bit_count_le(_, {most})"] if most < len(fields) else []
         end = f'"" %if {conjunction(needed)}' if needed else '""'
         more = (f'", " {key} {Rules.SELF}::set_bit({i}) %if bit_clear({i})' for i, key in enumerate(keys))
         following = self._rules.add("f", " | ".join((end, *more)), counted=True)
         first = [f"{key} {following}::{1 << i}" for i, key in enumerate(keys)]
-        begin = self._rules.add("f", " | ".join(first if needed else ['""', *first]))
+        begin = self._rules.add("f", " | ".join(first if required or least else ['""', *first]))
         return self._rules.add("v", f'"{{" {begin} "}}"')
 
-    def _free_object(self, values: Any, where: str, depth: int) -> str:
-        """The rule of an object with any keys."""
-        schema = values if isinstance(values, Mapping) else {} if values else None
-        element = None if schema is None else self.rule(schema, where, depth=depth + 1)
-        if element is None:
-            return '"{" "}"'
-        field = f'{self._text()} ": " {element}'
-        return self._rules.add("v", f'"{{" ({field} (", " {field}){{0,{MAX_ITEMS}}})? "}}"')
+    def _free_object(self, schema: Schema, where: str, depth: int) -> str | None:
+        """The rule of an object with any keys; None if there is none."""
+        values = schema.get("additionalProperties", True)
+        inner = values if isinstance(values, Mapping) else {} if values else None
+        element = None if inner is None else self.rule(inner, where, depth=depth + 1)
+        names = schema.get("propertyNames")
+        key = self._text() if names is None else self.rule({"type": "string", **names}, where, depth=depth + 1)
+        least, most = schema.get("minProperties", 0), min(schema.get("maxProperties", MAX_ITEMS), MAX_ITEMS)
+        if element is None or key is None or not most:
+            return None if least else '"{" "}"'
+        if least > most or (names is not None and least > 1 and least > _capacity({"type": "string", **names}, least)):
+            return None
+        field = f'{key} ": " {element}'
+        more = f' (", " {field}){{{max(least, 1) - 1},{most - 1}}}' if most > 1 else ""
+        fields = f"{field}{more}" if least else f"({field}{more})?"
+        return self._rules.add("v", f'"{{" {fields} "}}"')
 
     def _anything(self) -> str:
         """The rule of any JSON value; its parameter counts the nesting."""
@@ -285,6 +305,8 @@ def _capacity_of(schema: Schema, kind: str, wanted: int) -> int:
         case "string":
             terminal = text_terminal(schema)
             return wanted if terminal is None else count_texts(terminal, wanted)
+        case "array" if "prefixItems" in schema:
+            return min(prod(_capacity(part, wanted) for part in schema["prefixItems"]), wanted)
         case "array":
             least, most = schema.get("minItems", 0), min(schema.get("maxItems", MAX_ITEMS), MAX_ITEMS)
             items, total, arrays = _capacity(schema.get("items", {}), wanted), 0, 1
@@ -293,12 +315,16 @@ def _capacity_of(schema: Schema, kind: str, wanted: int) -> int:
                 arrays = min(arrays * max(0, items - length if schema.get("uniqueItems") else items), wanted)
             return total
         case "object" if schema.get("properties"):
+            if "minProperties" in schema or "maxProperties" in schema:
+                return 1
             optional = schema["properties"].keys() - set(schema.get("required", ()))
             fields = [_capacity(part, wanted) + (name in optional) for name, part in schema["properties"].items()]
             return min(prod(fields), wanted)
         case "object":
             values = schema.get("additionalProperties", True)
-            return wanted if values is True or (values and _capacity(values, 1)) else 1
+            return (
+                wanted if "propertyNames" not in schema and (values is True or (values and _capacity(values, 1))) else 1
+            )
         case _:
             return wanted
 

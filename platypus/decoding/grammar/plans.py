@@ -6,6 +6,8 @@ whose required argument has no literals is allowed only after a step whose outpu
 dead end. Arguments come in catalogue order. The syntax is that of github.com/guidance-ai/llguidance,
 docs/parametric.md.
 
+A tool with a required argument that can have no value is left out.
+
 Such a grammar cannot check equal elements of a `uniqueItems` array, equal keys, or which markers a request has:
 `platypus.decoding.constraint` does. An index in a reference has at most three digits, and a field name that no schema
 declares is ASCII.
@@ -87,8 +89,8 @@ def plan_grammar(
 
     With `markers`, a marker may stand in place of text; which markers a request has, the grammar does not know.
 
-    Raises CatalogueError if the parameter cannot hold so many steps, a required argument has no possible value, or
-    writing the grammar takes longer than `seconds`.
+    Raises CatalogueError if the parameter cannot hold so many steps, no tool can be called, or writing the grammar
+    takes longer than `seconds`.
     """
     deadline = time.monotonic() + seconds
     return _Builder(catalogue, notation, max_steps, lead, deadline, markers=markers).grammar()
@@ -257,8 +259,8 @@ class _Builder:
 
     # ------------------------------------------------------------ tools and plans
 
-    def tool(self, tool: Tool) -> str:
-        """An alternative of the rule of a step: the call, and what may follow it."""
+    def tool(self, tool: Tool) -> str | None:
+        """An alternative of the rule of a step: the call, and what may follow it. None if it can never be called."""
         marks, where = self.marks, f"tool {tool.name!r}"
         self._keep_to_time(where)
         first = rest = self._counted("c", f"{_text(marks.close_tool)} n{self.classes[_key(tool.output)]}::_")
@@ -267,11 +269,7 @@ class _Builder:
             value = self.value(argument, f"{where}, argument {argument.name!r}")
             if value is None:
                 if argument.required:
-                    raise CatalogueError(
-                        f"no value can be given to the required argument {argument.name!r}",
-                        where=where,
-                        remedy="Correct its schema: no literal is allowed, and no tool's output fits.",
-                    )
+                    return None
                 continue
             key = marks.argument.format(argument=self._name(argument.name))
             condition = "" if value.needs is None or argument.required else f" %if {value.needs}"
@@ -286,7 +284,13 @@ class _Builder:
     def grammar(self) -> Grammar:
         """The whole grammar."""
         marks, last = self.marks, self._field(self.steps - 1)
-        steps = "\n  | ".join(self.tool(tool) for tool in self.catalogue)
+        calls = [call for call in map(self.tool, self.catalogue) if call is not None]
+        if not calls:
+            raise CatalogueError(
+                "no tool can be called: each has a required argument to which no value can be given",
+                remedy="Correct their schemas: no literal is allowed, and no tool's output fits.",
+            )
+        steps = "\n  | ".join(calls)
         plans = f'{_text(marks.begin)} ("]" | steps::0)' if marks.begin else '"[]" | steps::0'
         lines = ['%llguidance {"no_forcing": true}', f"start : {_text(self.lead)} plan", f"plan : {plans}"]
         lines += [f"steps::_ : {steps}"]

@@ -11,9 +11,10 @@ Measured with XGrammar 0.2.9, outlines-core 0.2.14 and lm-format-enforcer 0.11.3
 from collections.abc import Mapping
 from typing import Any
 
+from platypus.catalogue.patterns import alternatives
 from platypus.catalogue.schema import Schema, array_items, literal_problem, variants
 from platypus.catalogue.tools import Catalogue
-from platypus.decoding.grammar.strings import FORMATS, alternatives
+from platypus.decoding.grammar.strings import FORMATS
 
 TEXT = r'[^"\\\x00-\x1f]'  # a letter that needs no escape in JSON: some servers take any other for raw text
 LIMITS: Mapping[str, tuple[str, ...]] = {  # keywords that are kept, by type

@@ -1,7 +1,8 @@
 """Lark terminals for strings with a pattern, a format or a length, and the number of strings that match one.
 
-Patterns are limited to those of llguidance: no look-around, no back-references, no anchors except at the ends. A string
-with a pattern or format has no escapes and at most 100 characters. This module knows no types but strings.
+Patterns are limited to those of `platypus.catalogue.patterns`: look-around at the beginning alone, no back-references,
+no anchors except at the ends. A string with a pattern or format has no escapes and at most 100 characters. This module
+knows no types but strings.
 """
 
 import re
@@ -9,8 +10,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
-from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper, regex_to_lark
+from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
+from platypus.catalogue.patterns import lark
 from platypus.catalogue.schema import Schema
 from platypus.errors import CatalogueError
 from platypus.plan.plan import MARK
@@ -50,7 +52,7 @@ def text_terminal(schema: Schema) -> str | None:
     if schema.get("format") in FORMATS:
         parts.append(f"/{FORMATS[schema['format']]}/")
     if "pattern" in schema:
-        parts.append(f"/{_containing(schema['pattern'])}/")
+        parts += lark(schema["pattern"])
     if not parts:
         return None
     if len(parts) > ("minLength" in schema or "maxLength" in schema):
@@ -86,29 +88,6 @@ def _bytes_after(matcher: LLMatcher) -> list[int]:
     mask = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")
     allowed = np.flatnonzero(mask).tolist()
     return sorted(allowed, key=lambda byte: (byte == 0x22, byte == byte_vocabulary().eos_token, -byte))
-
-
-def _containing(pattern: str) -> str:
-    """A regular expression for all text that contains the pattern: `^a|b` gives `(a)[^"]*|[^"]*(b)[^"]*`."""
-    parts, any_text = [], '[^"]*'
-    for part in alternatives(pattern):
-        begins, ends = part.startswith("^"), part.endswith("$") and not part.endswith("\\$")
-        inner = part[begins : len(part) - ends]
-        parts.append(f"{'' if begins else any_text}({inner}){'' if ends else any_text}")
-    return regex_to_lark("|".join(parts), "dws")
-
-
-def alternatives(pattern: str) -> list[str]:
-    """The pattern, split at each `|` outside groups, classes and escapes."""
-    symbols = re.findall(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", pattern, re.DOTALL)
-    parts, depth = [""], 0
-    for symbol in symbols:
-        depth += (symbol == "(") - (symbol == ")")
-        if symbol == "|" and not depth:
-            parts.append("")
-        else:
-            parts[-1] += symbol
-    return parts
 
 
 class _Bytes:

@@ -338,6 +338,9 @@ def identifier(rng: Random, noun: list[str]) -> str:
 
 
 def _array(rng: Random, name: str, schema: Schema) -> list[Any] | None:
+    if "prefixItems" in schema:
+        each = [made_up_value(rng, name, part) for part in schema["prefixItems"]]
+        return None if None in each else each
     low = max(schema.get("minItems", 1), 1)
     count = min(low + rng.choice((0, 0, 0, 0, 0, 1, 1, 2)), schema.get("maxItems", 9))
     values: list[Any] = []
@@ -368,4 +371,5 @@ def _object(rng: Random, schema: Schema) -> dict[str, Any] | None:
     }
     if not values or any(value is None for value in values.values()):
         return None
-    return values
+    within = schema.get("minProperties", 0) <= len(values) <= schema.get("maxProperties", len(values))
+    return values if within else None

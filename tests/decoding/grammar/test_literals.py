@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from platypus.catalogue.schema import inline, literal_problem
+from platypus.catalogue.schema import literal_problem
 from platypus.decoding.grammar.literals import Literals, Rules
 from platypus.errors import CatalogueError
 from tests.support.random_catalogues import LEAVES, accepts, random_schema, random_text
@@ -14,7 +14,7 @@ from tests.support.random_catalogues import LEAVES, accepts, random_schema, rand
 
 def grammar(schema: dict[str, Any]) -> str | None:
     rules = Rules()
-    name = Literals(rules).rule(inline(schema, where="test"), "test")
+    name = Literals(rules).rule(schema, "test")
     return name and f"start : {name}\n{rules.lark()}"
 
 
@@ -28,7 +28,7 @@ def test_every_literal_is_allowed_and_canonical(schema: dict[str, Any]) -> None:
         value = json.loads(text)
         assert literal_problem(schema, value) is None, text
         assert "$$PREV[" not in text
-        if not isinstance(value, float | int):  # a number with limits may have redundant zeros
+        if not isinstance(value, float | int):  # a number may be written with more places than it needs
             assert json.dumps(value, ensure_ascii=False) == text or "multipleOf" in schema or not schema
 
 
@@ -58,6 +58,14 @@ def test_nested_literals_are_allowed_by_the_schema_except_for_equal_elements() -
         ({"type": "array", "items": {"type": "integer"}}, "[1, 2, 30]"),
         ({"anyOf": [{"type": "integer"}, {"type": "boolean"}]}, "true"),
         ({}, '{"a": {"b": [[], {}, -1.5, "x"]}}'),
+        ({"type": "number", "exclusiveMinimum": 0}, "0.00001"),
+        ({"type": "number", "exclusiveMinimum": 0}, "1e-05"),
+        ({"type": "number", "minimum": 0, "maximum": 1}, "0.12345678901"),
+        ({"type": "array", "prefixItems": [{"type": "integer"}, {"type": "boolean"}]}, "[3, true]"),
+        ({"type": "object", "propertyNames": {"pattern": "^[a-z]+$"}}, '{"ab": 1}'),
+        ({"type": "object", "minProperties": 1, "maxProperties": 2}, '{"a": 1, "b": 2}'),
+        ({"type": "object", "properties": {"a": {}, "b": {}}, "minProperties": 1}, '{"b": 1}'),
+        ({"type": "string", "pattern": r"^(?=.*\d).{2,}$"}, '"a1"'),
     ],
 )
 def test_usual_literals_are_allowed(schema: dict[str, Any], text: str) -> None:
@@ -82,6 +90,14 @@ def test_usual_literals_are_allowed(schema: dict[str, Any], text: str) -> None:
         ({"type": "object", "properties": {"a": {}}}, '{"a": 1, "a": 2}'),
         ({"type": "array", "maxItems": 1}, "[1, 2]"),
         ({"enum": ["p0"]}, '"p"'),
+        ({"type": "array", "prefixItems": [{"type": "integer"}, {"type": "boolean"}]}, "[true, 3]"),
+        ({"type": "array", "prefixItems": [{"type": "integer"}, {"type": "boolean"}]}, "[3]"),
+        ({"type": "object", "propertyNames": {"pattern": "^[a-z]+$"}}, '{"A": 1}'),
+        ({"type": "object", "minProperties": 1}, "{}"),
+        ({"type": "object", "maxProperties": 1}, '{"a": 1, "b": 2}'),
+        ({"type": "object", "properties": {"a": {}, "b": {}}, "minProperties": 2}, '{"b": 1}'),
+        ({"type": "object", "properties": {"a": {}, "b": {}}, "maxProperties": 1}, '{"a": 1, "b": 1}'),
+        ({"type": "string", "pattern": r"^(?=.*\d).{2,}$"}, '"ab"'),
     ],
 )
 def test_literals_that_the_schema_forbids_are_not_allowed(schema: dict[str, Any], text: str) -> None:
@@ -97,6 +113,11 @@ def test_literals_that_the_schema_forbids_are_not_allowed(schema: dict[str, Any]
         {"type": "array", "items": {"enum": []}, "minItems": 1},
         {"type": "string", "enum": [1]},
         {"type": "object", "properties": {"a": {"enum": []}}, "required": ["a"]},
+        {"type": "object", "properties": {"a": {"enum": []}}, "minProperties": 1},
+        {"type": "object", "additionalProperties": False, "minProperties": 1},
+        {"type": "object", "propertyNames": {"pattern": "^[ab]$"}, "minProperties": 3},
+        {"type": "array", "prefixItems": [{"enum": []}]},
+        {"type": "number", "exclusiveMinimum": 1, "exclusiveMaximum": 1.0000000000000002},
     ],
 )
 def test_a_schema_without_literals_has_no_rule(schema: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ from platypus.generation.plans.values import examples_in, made_up_value
         {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}, "uniqueItems": True, "minItems": 2},
         {"type": "array", "items": {"type": "integer"}, "maxItems": 1},
         {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        {"type": "array", "prefixItems": [{"type": "number"}, {"type": "boolean"}], "minItems": 2, "maxItems": 2},
         {"anyOf": [{"type": "boolean"}, {"type": "integer"}]},
     ],
 )

@@ -4,7 +4,7 @@
     {"type": "dict", "properties": {"levels": {"type": "array", "items": {"type": "float"}}}}      BFCL, ToolACE
     {"type": "OBJECT", "properties": {"port": {"type": "STRING"}}}       Gemini
 
-become the schemas that they mean. An unknown name stays as it is and is refused in `platypus.catalogue.schema`.
+become the schemas that they mean. An unknown name stays as it is and is a fault in `platypus.catalogue.drafts`.
 """
 
 import ast

@@ -56,7 +56,6 @@ def assert_refused(ran: Ran, *named: object) -> None:
     [
         ('[{"name": "go"', ["line 1 column"]),
         ("", ["not JSON"]),
-        ('[{"name": "go"}, {"name": "stop"}, {"name": "go"}]', ["'go'", "Rename or remove"]),
         (
             '[{"name": "go", "arguments": [{"name": "to", "type": "array of planets"}]}]',
             ["'go'", "'to'", "planet", "integer"],
@@ -77,6 +76,21 @@ def test_a_bad_catalogue(capsys: Capture, tmp_path: Path, text: str, named: list
     assert_refused(here(capsys, "all", tmp_path / "run", "--recipe", recipe), catalogue, *named)
     assert_refused(here(capsys, "check", recipe.with_name("plan.jsonl"), "--catalogue", catalogue), catalogue, *named)
     assert files(tmp_path) == before
+
+
+def test_a_bad_tool_among_good_ones(capsys: Capture, tmp_path: Path) -> None:
+    """`check` lists it; other commands go on without it and say so in one line."""
+    catalogue = tmp_path / "catalogue.json"
+    catalogue.write_text('[{"name": "go"}, {"name": "stop"}, {"name": "go"}]', encoding="utf-8")
+    ran = here(capsys, "check", catalogue)
+    assert ran.code == 1 and not ran.err
+    assert f"{catalogue}: tool 2: two tools are named 'go'. Rename or remove one of them." in ran.out
+    assert f"{catalogue}: catalogue, 2 tools, 1 that cannot be used" in ran.out
+    plan = tmp_path / "plan.json"
+    plan.write_text('[{"tool_name": "stop", "arguments": []}]', encoding="utf-8")
+    ran = here(capsys, "check", plan, "--catalogue", catalogue)
+    assert ran.code == 0 and ran.err.count("\n") == 1
+    assert f"1 of 3 tools cannot be used and are left out: go (why: platypus check {catalogue})" in ran.err
 
 
 # ---------------------------------------------------------------- data

@@ -274,13 +274,15 @@ def check(
         list[str] | None,
         typer.Option("--columns", metavar="KEY=COLUMN", help="What a dataset calls a key: query=question. Repeatable."),
     ] = None,
+    base: Annotated[str, typer.Option(help="The base whose tokens are counted for a catalogue.")] = "embedded",
     as_json: Json = False,
 ) -> None:
     """List the problems of a catalogue, recipe, plan or dataset. Exit code 1 when there is one."""
     from platypus.commands.check import check
     from platypus.data.columns import parse_columns
 
-    report = check(source, catalogue=catalogue, only=only or (), columns=parse_columns(columns or ()), write=write)
+    known = parse_columns(columns or ())
+    report = check(source, catalogue=catalogue, only=only or (), columns=known, write=write, base=base)
     typer.echo(json.dumps(report.to_json(), ensure_ascii=False) if as_json else str(report))
     if report.problems:
         raise typer.Exit(1)

@@ -9,8 +9,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal
 
 from platypus.catalogue.kinds import Note
@@ -26,7 +27,10 @@ from platypus.data.sources import holds_rows
 from platypus.errors import CatalogueError, PlatypusError
 from platypus.files import read_text, write_whole
 from platypus.plan.plan import Malformed, parse_plan
+from platypus.prompt.base_files import QuickTokenizer, context_of
+from platypus.prompt.prompt import Prompt
 from platypus.run.recipe import read_recipe
+from platypus.run.settings import PromptSettings
 
 KEY = re.compile(r'"((?:[^"\\]|\\.)*)"\s*:')
 ROW_KEYS = {"query", "instruction", "input", "output", "messages"}
@@ -34,6 +38,7 @@ PLAN_KEYS = {"tool_name", "arguments", "argument_name", "argument_value"}
 TOOL_KEYS = {"name", "tool_name", "function", "inputSchema", "parameters", "result", *TOOL_LISTS}
 TOOL_KEYS |= {"mcpServers", "servers", "mcp", "openapi", "swagger"}
 PLACES = 3  # places that a note names
+LONGEST = 3  # tools that are listed with their tokens
 KINDS = "A catalogue is a JSON list of tools, a plan a JSON list of steps, a dataset rows, a recipe TOML."
 
 
@@ -50,6 +55,38 @@ class FileProblem:
 
 
 @dataclass(frozen=True)
+class TokenCount:
+    """What tools cost in a prompt of a base, in tokens by tool: in full and in brief. `limit` is what they may cost.
+
+    `shown` is how a planner shows them: in `full`, in `brief`, or `some` of them to each request, in brief.
+    """
+
+    base: str
+    limit: int
+    full: dict[str, int]
+    brief: dict[str, int]
+    shown: Literal["full", "brief", "some"]
+
+    def __str__(self) -> str:
+        full, brief = (sum(tokens.values()) for tokens in (self.full, self.brief))
+        sizes = f"{full:,} tokens in full, {brief:,} in brief ({median(self.full.values()):.0f} and"
+        longest = sorted(self.full, key=lambda name: -self.full[name])[:LONGEST]
+        listed = ", ".join(f"{name} {self.full[name]}" for name in longest)
+        return f"{sizes} {median(self.brief.values()):.0f} a tool; the longest: {listed}); {self._meaning()}"
+
+    def _meaning(self) -> str:
+        room = f"the base {self.base!r} has room for {self.limit:,} in a recipe's default cutoff"
+        return (
+            room
+            + {
+                "full": ", and is shown them in full",
+                "brief": ", and is shown them in brief",
+                "some": ", and each request is shown those most similar to it",
+            }[self.shown]
+        )
+
+
+@dataclass(frozen=True)
 class Report:
     """What the source is, in a few words, and its problems.
 
@@ -63,12 +100,14 @@ class Report:
     problems: tuple[FileProblem, ...] = ()
     unused: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
+    tokens: TokenCount | None = None
 
     def __str__(self) -> str:
         others = ", ".join(f"`{key}` ({count})" for key, count in self.unused.items())
         lines = [*map(str, self.problems), *([f"{self.file}: not used: {others}"] if others else [])]
         lines += [f"{self.file}: note: {line}" for line in _grouped(self.notes)]
-        return "\n".join([*lines, f"{self.file}: {self.kind}, {self.summary}"])
+        lines.append(f"{self.file}: {self.kind}, {self.summary}")
+        return "\n".join([*lines, *([f"{self.file}: {self.tokens}"] if self.tokens else [])])
 
     def to_json(self) -> dict[str, Any]:
         """All fields, for `--json`."""
@@ -94,17 +133,18 @@ def check(
     only: Sequence[str] = (),
     columns: Columns | None = None,
     write: Path | None = None,
+    base: str = "embedded",
 ) -> Report:
     """The report on one source. Raises the error of a catalogue, recipe or dataset that cannot be read at all.
 
     `only` names the wanted parts of the catalogue: of the source, or of `catalogue` if that is given. `columns` has
     other names for the keys of a dataset, and so says that it is one. The tools of a catalogue are written to the file
-    `write`, as a JSON list in MCP's form.
+    `write`, as a JSON list in MCP's form; their tokens are counted for `base`.
     """
     tools = read_catalogue(catalogue, only=only) if catalogue is not None else None
     kind = "dataset" if columns else _kind(str(source))
     if kind == "catalogue":
-        return _check_catalogue(str(source), only=() if tools else only, write=write)
+        return _check_catalogue(str(source), only=() if tools else only, write=write, base=base)
     if write is not None or (only and tools is None):
         raise PlatypusError("is no catalogue", where=str(source), remedy="Leave --write and --only out.")
     if kind == "dataset":
@@ -157,7 +197,7 @@ def _read(file: Path) -> str:
     return read_text(file, error=PlatypusError, remedy=KINDS, resave=KINDS)
 
 
-def _check_catalogue(source: str, *, only: Sequence[str], write: Path | None) -> Report:
+def _check_catalogue(source: str, *, only: Sequence[str], write: Path | None, base: str) -> Report:
     reading = read_tools(source, only=only)
     tools = reading.catalogue
     problems = tuple(FileProblem(reading.where, None, _reason(fault, reading.where)) for fault in reading.faults)
@@ -166,7 +206,23 @@ def _check_catalogue(source: str, *, only: Sequence[str], write: Path | None) ->
     if write is not None:
         write_whole(write, json.dumps(tools.to_json(), indent=2, ensure_ascii=False) + "\n")
         summary += f", written to {write}"
-    return Report(shown(source), "catalogue", summary, problems, notes=reading.notes)
+    return Report(shown(source), "catalogue", summary, problems, notes=reading.notes, tokens=_tokens(tools, base))
+
+
+def _tokens(tools: Catalogue, base: str) -> TokenCount | None:
+    """What the tools cost in a prompt of the base; None if its tokenizer is not on this machine."""
+    tokenizer = QuickTokenizer.of(base)
+    if tokenizer is None:
+        return None
+    context = context_of(base)
+    prompt = Prompt.of(tokenizer, tools, PromptSettings()).fitted(context)
+    return TokenCount(
+        base=base,
+        limit=prompt.tool_limit(context),
+        full=replace(prompt, rendering="full").tool_tokens,
+        brief=replace(prompt, rendering="brief").tool_tokens,
+        shown=prompt.rendering if prompt.has_room(context) else "some",
+    )
 
 
 def _reason(fault: CatalogueError, source: str) -> str:

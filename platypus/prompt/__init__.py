@@ -7,6 +7,7 @@ models: any tokenizer with the methods of a Hugging Face tokenizer will do.
     templates.py        Alpaca's template, the rules of each notation, the frame around a request
     markers.py          numbers after values of a request, which plans use in place of the values
     conversations.py    a base's own chat template: conversations → ids, and which of them are learned
+    base_files.py       the small files of a base: its context, and a tokenizer that opens at once
     prompt.py           request → prompt ids; example → ids and labels; text → Plan | Malformed
     chat_template.py    the same prompt as a Jinja template in a saved tokenizer
 """

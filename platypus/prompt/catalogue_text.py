@@ -127,6 +127,8 @@ def _variant_text(schema: Schema) -> str:
             return "any"
         case "string":
             return str(schema.get("format", "string"))
+        case "array" if schema.get("prefixItems"):
+            return f"[{', '.join(map(type_text, schema['prefixItems']))}]"
         case "array":
             return f"[{type_text(schema.get('items', {}))}]"
         case "object" if schema.get("properties"):

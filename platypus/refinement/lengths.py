@@ -5,18 +5,16 @@ to be short enough without a tokenizer. It is opened, which takes seconds, only 
 through the base's own chat template. The count is that of `train`: prompt, answer and special tokens.
 """
 
-import json
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.resources import files
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Rejected, Row, parse_rows
 from platypus.data.sources import RawRow
 from platypus.errors import DatasetError
+from platypus.prompt.base_files import cached_config, context_of, local_folder
 from platypus.prompt.markers import request_with_markers
 from platypus.prompt.prompt import EncodedExample, Prompt, Tokenizer
 from platypus.prompt.templates import WITH_INPUT, frame, shared_frame
@@ -25,7 +23,6 @@ from platypus.run.settings import PromptSettings
 
 TOO_LONG = "too-long"
 UNLIMITED = 2**31
-CONTEXT = ("max_position_embeddings", "n_positions", "seq_length")  # its names in config.json
 SPECIAL = 16  # tokens: begin, end, word markers, and words that part otherwise where texts are joined
 
 
@@ -78,7 +75,7 @@ class _LongRows(NamedTuple):
 
 
 def _long_rows(candidates: Sequence[Candidate], limits: Limits, *, prompts: bool, fetch: bool) -> _LongRows:
-    context = _context(limits.base)
+    context = context_of(limits.base)
     limit, of = limits.prompt.cutoff, "the cutoff"
     if context is not None and context < limit:
         limit, of = context, "the context of the base"
@@ -198,41 +195,10 @@ def _row(candidate: Candidate, catalogue: Catalogue | None) -> Row:
     return parse_rows([raw], candidate.file, catalogue, alpaca=not candidate.is_example).rows[0]
 
 
-def _folder(base: str) -> Path | None:
-    """The local folder of the base; None for a base on the hub."""
-    folder = Path(str(files("platypus") / "embedded")) if base == "embedded" else Path(base).expanduser()
-    return folder if folder.is_dir() else None
-
-
-def _context(base: str) -> int | None:
-    """The most tokens that the base was made for, if its config is on this machine and says so."""
-    folder = _folder(base)
-    config = folder / "config.json" if folder else _cached(base)
-    if config is None or not config.is_file():
-        return None
-    try:
-        known = json.loads(config.read_text(encoding="utf-8"))
-    except ValueError:
-        return None  # opening the base says what is wrong with it
-    return next((known[name] for name in CONTEXT if isinstance(known.get(name), int)), None)
-
-
-def _cached(base: str) -> Path | None:
-    """The config of a base on the hub, if it was downloaded before."""
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        found = try_to_load_from_cache(base, "config.json")
-    except HFValidationError:
-        return None
-    return Path(found) if isinstance(found, str) else None
-
-
 def _tokenizer(base: str, *, fetch: bool) -> Tokenizer | None:
     """The tokenizer of the base as `train` opens it; None if it is not on this machine and need not be fetched."""
-    folder = _folder(base)
-    if folder is None and not fetch and _cached(base) is None:
+    folder = local_folder(base)
+    if folder is None and not fetch and cached_config(base) is None:
         return None
     from transformers import AutoConfig, AutoTokenizer
 

@@ -200,3 +200,18 @@ def test_notes_are_no_problems(tmp_path: Path) -> None:
     path.write_text(json.dumps([{"name": "a", "inputSchema": schema}]))
     report = check(path)
     assert not report.problems and str(report).startswith(f"{path}: note: `minProperties` always with a (a)\n")
+
+
+def test_the_tokens_of_a_catalogue_and_what_a_base_is_shown(tmp_path: Path) -> None:
+    file = tmp_path / "tools.json"
+    many = [{"name": f"tool_{i}", "description": f"Finds part {i}. " + "It is slow. " * 20} for i in range(500)]
+    shown = []
+    for count in (3, 60, 500):
+        file.write_text(json.dumps(many[:count]))
+        tokens = check(file).tokens
+        assert tokens is not None and len(tokens.full) == len(tokens.brief) == count
+        assert sum(tokens.brief.values()) < sum(tokens.full.values())
+        shown.append(tokens.shown)
+        assert f"{sum(tokens.full.values()):,} tokens in full" in str(tokens)
+    assert shown == ["full", "brief", "some"]
+    assert check(file, base="nobody/nothing").tokens is None

@@ -69,6 +69,10 @@ def test_types_by_hand(schema: dict[str, object], text: str) -> None:
     assert type_text(schema) == text
 
 
+def test_a_tuple_has_the_types_of_its_places() -> None:
+    assert type_text({"type": "array", "prefixItems": [{"type": "number"}, {"type": "string"}]}) == "[number, string]"
+
+
 BUSY: Catalogue = catalogue_from_json(
     [
         {

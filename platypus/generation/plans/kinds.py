@@ -1,0 +1,197 @@
+"""Kinds of text and numbers that arguments take: recognised and written by the table `kinds.toml`.
+
+`kind_of("repo path", "Path to the Git repository", …)` is the kind of repositories' paths; `written` draws a value of it.
+Does not know schemas.
+"""
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from random import Random
+from typing import Any, NamedTuple
+
+from platypus.catalogue.prose import first_sentence
+from platypus.catalogue.tools import Tool
+from platypus.catalogue.words import singular, words
+from platypus.generation.lexicon import word_lists
+
+EPOCHS = (1735689600, 1798675200)  # 2025 and 2026, in seconds
+ENDINGS = (  # what a file is → how its name ends
+    (r"screenshot|image|picture|photo|\bpng\b", ("png", "jpg")),
+    (r"javascript|\bjs\b", ("js",)),
+    (r"typescript", ("ts",)),
+    (r"python|notebook", ("py",)),
+    (r"spreadsheet|workbook|excel", ("xlsx",)),
+    (r"\bcsv\b|dataset", ("csv",)),
+    (r"\bpdf\b", ("pdf",)),
+    (r"word document|docx", ("docx",)),
+    (r"presentation|slides", ("pptx",)),
+    (r"markdown|\bnotes?\b", ("md",)),
+    (r"video|screencast|recording", ("mp4",)),
+    (r"audio|speech|transcri", ("mp3", "wav")),
+    (r"\bjson\b|requests|config", ("json",)),
+    (r"console|log (?:file|messages)", ("txt", "log")),
+)
+_PLACE = re.compile(r"\{\{|\}\}|\{([a-z_@ ]+?)(?: ?(\d+))?(?:-(\d+))?(?:\|(\w+))?\}|\{(\d+)-(\d+)(?:\|(\d+))?\}")
+_OWN_ENDING = re.compile(r"(?<![\w/])\.([a-z][a-z0-9]{1,4}(?:\.gz)?)\b(?!\.)|\w\.(json|csv|md|txt|png|pdf|ya?ml|py|js|mp4)\b")
+_PERSON = re.compile(r"\w{3,}(?:er|or|ist|ian)|figure|leader")  # nouns for people
+
+
+class Setting(NamedTuple):
+    """Where a value is needed: the tool's name, title and first sentence; the names of its arguments; its last noun."""
+
+    tool: str = ""
+    beside: str = ""
+    thing: str = ""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of the table; its fields are explained in `kinds.toml`."""
+
+    name: str
+    when: tuple[Mapping[str, re.Pattern[str]], ...]
+    words: frozenset[str] = frozenset()
+    forms: tuple[str, ...] = ()
+    rare: bool = False
+    range: tuple[float, float] = (0, 0)
+    digits: int = 0
+    step: int = 1
+
+
+def setting_of(tool: Tool) -> Setting:
+    """What the table may know of the tool for which a value is needed."""
+    said = f"{' '.join(words(tool.name))} {tool.title} {first_sentence(tool.description)}"
+    beside = " | ".join(" ".join(words(argument.name)) for argument in tool.arguments)
+    return Setting(said.lower(), beside, singular((words(tool.name) or ["item"])[-1]))
+
+
+@lru_cache(maxsize=1)
+def _table() -> dict[str, dict[str, Kind]]:
+    text = resources.files("platypus.generation.plans").joinpath("kinds.toml").read_text(encoding="utf-8")
+    return {sort: {name: _kind(name, row) for name, row in rows.items()} for sort, rows in tomllib.loads(text).items()}
+
+
+def _kind(name: str, row: dict[str, Any]) -> Kind:
+    conditions = tuple({part: _pattern(part, text) for part, text in when.items()} for when in row.pop("when", ()))
+    listed = {key: tuple(value) for key, value in row.items() if key in ("forms", "range")}
+    return Kind(name, conditions, **{**row, **listed, "words": frozenset(row.get("words", ()))})
+
+
+def _pattern(part: str, text: str) -> re.Pattern[str]:
+    form = {"name": rf"(?:^| )(?:{text})$", "format": rf"^(?:{text})$"}.get(part, text)
+    return re.compile(form)
+
+
+@lru_cache(maxsize=8192)
+def kind_of(sort: str, name: str, prose: str, setting: Setting, format: str = "") -> Kind | None:
+    """The first kind of the sort (`text` or `number`) with a condition that holds; None if there is none."""
+    own = " ".join(words(name))
+    texts = {"name": own, "prose": prose.lower(), "tool": setting.tool, "beside": setting.beside, "format": format}
+    for kind in _table()[sort].values():
+        if any(all(pattern.search(texts[part]) for part, pattern in when.items()) for when in kind.when):
+            return kind
+    return None
+
+
+def kind_of_words(parts: list[str]) -> Kind | None:
+    """The kind that one of the words names, the last word first: `owner name` → a person."""
+    kinds = _table()["text"]
+    by_word = _by_word()
+    for word in reversed(parts):
+        found = by_word.get(word) or by_word.get(word.removesuffix("s"))
+        one = singular(word)
+        if found or (_PERSON.fullmatch(one) and one not in word_lists()["values"]["not_people"]):
+            return kinds[found or "person"]
+    return None
+
+
+@lru_cache(maxsize=1)
+def _by_word() -> dict[str, str]:
+    return {word: kind.name for kind in reversed(_table()["text"].values()) for word in kind.words}
+
+
+def written(rng: Random, kind: str, about: str = "") -> str:
+    """A value of the kind; `about` says what the value is for, which decides how a file's name ends."""
+    return _filled(rng, rng.choice(_table()["text"][kind].forms), about)
+
+
+def _filled(rng: Random, form: str, about: str) -> str:
+    def fill(place: re.Match[str]) -> str:
+        if place[0] in ("{{", "}}"):
+            return place[0][0]
+        if place[5]:
+            return str(rng.randint(int(place[5]), int(place[6]))).zfill(int(place[7] or 0))
+        return _styled(_drawn(rng, place[1].replace(" ", "_"), int(place[2] or 0), about), place[4] or "")
+
+    return _PLACE.sub(fill, form)
+
+
+def _styled(text: str, style: str) -> str:
+    match style:
+        case "lower":
+            return text.lower()
+        case "title":
+            return text.title()
+        case "capital":
+            return text[:1].upper() + text[1:]
+        case "slug":
+            return text.lower().replace(" ", "-")
+        case _:
+            return text
+
+
+def _drawn(rng: Random, name: str, size: int, about: str) -> str:
+    """What a name in braces stands for: made by a function, drawn from a word list, or of another kind."""
+    if name in _FUNCTIONS:
+        return _FUNCTIONS[name](rng, size)
+    if name == "ending":
+        return _ending(rng, about)
+    lists = word_lists()["values"]
+    return str(rng.choice(lists[name])) if name in lists else written(rng, name, about)
+
+
+def _ending(rng: Random, about: str) -> str:
+    """How a file's name ends: as the prose shows it (`.mp4`), by what it is (a screenshot), or in a usual way."""
+    own = [a or b for a, b in _OWN_ENDING.findall(about.lower())]
+    if own:
+        return rng.choice(own)
+    kinds = [endings for what, endings in ENDINGS if re.search(what, about.lower())]
+    return rng.choice(kinds[0] if kinds else word_lists()["values"]["endings"])
+
+
+def _date(rng: Random, _: int = 0) -> str:
+    return f"{rng.randint(2019, 2026)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
+
+
+def _hex(rng: Random, size: int) -> str:
+    return "".join(rng.choices("0123456789abcdef", k=size))
+
+
+def _letters(rng: Random, size: int) -> str:
+    return "".join(rng.choices("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789", k=size))
+
+
+def _uuid(rng: Random, _: int = 0) -> str:
+    return "-".join((_hex(rng, 8), _hex(rng, 4), "4" + _hex(rng, 3), rng.choice("89ab") + _hex(rng, 3), _hex(rng, 12)))
+
+
+_FUNCTIONS: Mapping[str, Callable[[Random, int], str]] = {
+    "date": _date,
+    "epoch": lambda rng, _: str(rng.randint(*EPOCHS)),
+    "hex": _hex,
+    "letters": _letters,
+    "uuid": _uuid,
+    "coordinate": lambda rng, size: f"{rng.uniform(-size, size):.4f}",
+}
+
+
+def identifier(rng: Random, noun: list[str]) -> str:
+    """Return an id as systems assign them: `SPRINT-12`, `usr_4821`, `ord-77`, `58213`."""
+    number = rng.randint(1, 10 ** rng.randint(2, 5) - 1)
+    short = noun[-1][:4]
+    usual = f"{noun[-1].upper()}-{number}", f"{short[:3].upper()}-{number}", f"{short.upper()}-{number % 1000}"
+    return rng.choice((*usual, *usual, f"{short[:3]}_{number}", f"{short.upper()}{number}", str(number)))

@@ -27,11 +27,37 @@ EMPTY_WORDS = {
 SEARCHED = {"query", "search", "keyword", "keywords"}
 WRAPPERS = {"result", "results", "content", "output", "text", "response", "data", "value"}  # around any output
 PLAIN_FORMATS = {  # formats that say how a text is written, not what it is
-    *("date", "date-time", "time", "duration", "email", "idn-email", "hostname", "idn-hostname", "ipv4", "ipv6", "uri", "url"),
-    *("uri-reference", "uri-template", "iri", "iri-reference", "uuid", "regex", "json-pointer", "json", "byte", "binary"),
+    *(
+        "date",
+        "date-time",
+        "time",
+        "duration",
+        "email",
+        "idn-email",
+        "hostname",
+        "idn-hostname",
+        "ipv4",
+        "ipv6",
+        "uri",
+        "url",
+    ),
+    *(
+        "uri-reference",
+        "uri-template",
+        "iri",
+        "iri-reference",
+        "uuid",
+        "regex",
+        "json-pointer",
+        "json",
+        "byte",
+        "binary",
+    ),
     *("int32", "int64", "uint32", "uint64", "float", "double", "password"),
 }
-_RETURNS_ID = re.compile(r"(?:^|, )(?:returns?|gets?|finds?|tells?|retrieves?|shows?|fetch(?:es)?) (?:the |an? )?ids? of\b|\breturns? (?:the |its )?ids?\b")
+_RETURNS_ID = re.compile(
+    r"(?:^|, )(?:returns?|gets?|finds?|tells?|retrieves?|shows?|fetch(?:es)?) (?:the |an? )?ids? of\b|\breturns? (?:the |its )?ids?\b"
+)
 SAME_LIST = r"^(?:the |a )?(?:sorted |ranked )?(?:list|array) of (?:the )?(?:objects|items|elements|entities|records)\b"
 NAMING = {"id", "ids", "identifier", "name", "names", "code", "number", "key", "slug"}
 GENERIC = {
@@ -55,9 +81,50 @@ GENERIC = {
     ),
 }
 ATTRIBUTES = GENERIC | {  # fields of the same name in records of different things
-    *("url", "uri", "link", "color", "icon", "content", "body", "text", "order", "sort", "position", "priority", "target"),
-    *("upstream", "slug", "path", "timestamp", "progress", "query", "file", "source", "label", "branch", "input", "output"),
-    *("created", "updated", "at", "limit", "offset", "page", "cursor", "token", "filter", "field", "class", "role", "scope"),
+    *(
+        "url",
+        "uri",
+        "link",
+        "color",
+        "icon",
+        "content",
+        "body",
+        "text",
+        "order",
+        "sort",
+        "position",
+        "priority",
+        "target",
+    ),
+    *(
+        "upstream",
+        "slug",
+        "path",
+        "timestamp",
+        "progress",
+        "query",
+        "file",
+        "source",
+        "label",
+        "branch",
+        "input",
+        "output",
+    ),
+    *(
+        "created",
+        "updated",
+        "at",
+        "limit",
+        "offset",
+        "page",
+        "cursor",
+        "token",
+        "filter",
+        "field",
+        "class",
+        "role",
+        "scope",
+    ),
 }
 PLACES = {"address", "location", "city", "country", "region", "version", "state", "email"}
 SUMS = {"latitude", "longitude", "cost", "price", "budget", "distance", "premium", "score", "fee"}
@@ -163,7 +230,12 @@ def affinity(tool: Tool, path: tuple[str, ...], output: Schema, consumer: Tool, 
         return 0.0
     if not _is_described(tool, path, output):
         return 2.0 * supplies(tool, output, consumer, argument)
-    if items is not None and items.get("type") == "object" and "properties" not in items and output.get("type") == "array":
+    if (
+        items is not None
+        and items.get("type") == "object"
+        and "properties" not in items
+        and output.get("type") == "array"
+    ):
         return 2.0
     if output.get("type") in (None, "boolean"):
         return 0.0

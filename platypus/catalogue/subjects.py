@@ -12,19 +12,163 @@ from platypus.catalogue.schema import Schema, array_items, variants
 from platypus.catalogue.tools import Argument, Tool
 from platypus.catalogue.words import is_plural, lemma, singular, words
 
-MAKING = {"create", "make", "open", "start", "register", "draft", "insert", "fork", "schedule", "launch", "clone", "duplicate", "copy", "upload"} | {"run", "submit"}
+MAKING = {
+    "create",
+    "make",
+    "open",
+    "start",
+    "register",
+    "draft",
+    "insert",
+    "fork",
+    "schedule",
+    "launch",
+    "clone",
+    "duplicate",
+    "copy",
+    "upload",
+} | {"run", "submit"}
 SEARCHING = {"find", "search", "lookup", "look", "resolve"}
 RUNNING = {"start", "launch", "open", "run", "submit"}
 FINDING = {"get", "find", "fetch", "retrieve", "resolve", "lookup", "look", "search", "read", "show", "return"}
 LISTING = {"list", "query"} | FINDING
-DESTROYING = {"delete", "remove", "drop", "destroy", "purge", "erase", "wipe", "truncate", "terminate", "kill", "uninstall", "revoke", "discard"}
-ID_WORDS = {"id", "ids", "identifier", "identifiers", "number", "numbers", "key", "keys", "code", "gid", "uid", "iid", "uuid", "slug", "sha"}
-SHORT = {"pull": ("pull", "request"), "pr": ("pull", "request"), "mr": ("merge", "request"), "repo": ("repository",), "org": ("organization",)}
-FILLERS = {"a", "an", "the", "new", "current", "my", "one", "single", "up", "authenticated", "active", "latest", "default", "public", "existing"}
+DESTROYING = {
+    "delete",
+    "remove",
+    "drop",
+    "destroy",
+    "purge",
+    "erase",
+    "wipe",
+    "truncate",
+    "terminate",
+    "kill",
+    "uninstall",
+    "revoke",
+    "discard",
+}
+ID_WORDS = {
+    "id",
+    "ids",
+    "identifier",
+    "identifiers",
+    "number",
+    "numbers",
+    "key",
+    "keys",
+    "code",
+    "gid",
+    "uid",
+    "iid",
+    "uuid",
+    "slug",
+    "sha",
+}
+SHORT = {
+    "pull": ("pull", "request"),
+    "pr": ("pull", "request"),
+    "mr": ("merge", "request"),
+    "repo": ("repository",),
+    "org": ("organization",),
+}
+FILLERS = {
+    "a",
+    "an",
+    "the",
+    "new",
+    "current",
+    "my",
+    "one",
+    "single",
+    "up",
+    "authenticated",
+    "active",
+    "latest",
+    "default",
+    "public",
+    "existing",
+}
 FACETS = {"detail", "details", "info", "information", "data", "object", "metadata"}
-PREPOSITIONS = {"by", "from", "in", "of", "for", "with", "to", "at", "on", "via", "using", "and", "or", "as", "into", "that", "which"}
-PEOPLE = {"user", "person", "member", "owner", "author", "assignee", "creator", "reporter", "reviewer", "requester", "employee"}
-_VERBS = MAKING | LISTING | DESTROYING | {"add", "update", "edit", "post", "patch", "set", "close", "merge", "send", "move", "assign"}
+PLACES = {
+    "owner",
+    "repo",
+    "repository",
+    "org",
+    "organization",
+    "workspace",
+    "project",
+    "team",
+    "database",
+    "namespace",
+    "bucket",
+} | {
+    *(
+        "collection",
+        "table",
+        "account",
+        "site",
+        "tenant",
+        "guild",
+        "server",
+        "context",
+        "cluster",
+        "region",
+        "environment",
+    ),
+}
+PREPOSITIONS = {
+    "by",
+    "from",
+    "in",
+    "of",
+    "for",
+    "with",
+    "to",
+    "at",
+    "on",
+    "via",
+    "using",
+    "and",
+    "or",
+    "as",
+    "into",
+    "that",
+    "which",
+}
+PEOPLE = {
+    "user",
+    "person",
+    "member",
+    "owner",
+    "author",
+    "assignee",
+    "creator",
+    "reporter",
+    "reviewer",
+    "requester",
+    "employee",
+}
+_VERBS = (
+    MAKING
+    | LISTING
+    | DESTROYING
+    | {
+        "add",
+        "update",
+        "edit",
+        "post",
+        "patch",
+        "set",
+        "close",
+        "merge",
+        "send",
+        "move",
+        "assign",
+        "confirm",
+        "approve",
+        "verify",
+    }
+)
 
 
 def is_destructive(tool: Tool) -> bool:
@@ -86,9 +230,16 @@ def identified(argument: Argument, consumer: Tool) -> tuple[str, ...]:
     told = re.match(r"(?i)(?:the |an? |optional )*([a-z]+ ){0,2}g?ids?\b", argument.description) is not None
     if not named and not told and not str(argument.schema.get("format", "")).endswith("id"):
         return ()
-    own = _phrase([singular(word) for word in parts])
+    own = _phrase([singular(word) for word in (parts[1:] if parts[:1] == ["add"] else parts)])
+    if own and own[0] in _VERBS:  # `remove_label_ids`, `confirm_cost_id`
+        return ()
     bare = not own and set(parts) <= {"id", "ids", "identifier", "gid", "uid"}
     return own or (tuple(singular(word) for word in subject(consumer)) if bare else ())
+
+
+def takes_a_place(argument: Argument, consumer: Tool) -> bool:
+    """Whether the argument says where things are: the id of something, a repository, a workspace, a database."""
+    return bool(identified(argument, consumer)) or (words(argument.name) or [""])[-1] in PLACES
 
 
 def makes(consumer: Tool, argument: Argument) -> bool:
@@ -96,7 +247,9 @@ def makes(consumer: Tool, argument: Argument) -> bool:
     if _stems(subject(consumer)) != _stems(words(argument.name)):
         return False
     verb = _verb(consumer.name, consumer.description)
-    return verb in MAKING or (verb in ("add", "update", "edit") and "properties" in (array_items(argument.schema) or {}))
+    return verb in MAKING or (
+        verb in ("add", "update", "edit") and "properties" in (array_items(argument.schema) or {})
+    )
 
 
 def _stems(parts: Iterable[str]) -> tuple[str, ...]:
@@ -128,8 +281,11 @@ def supplies(tool: Tool, output: Schema, consumer: Tool, argument: Argument) -> 
 
 def _is_place(consumer: Tool, argument: Argument) -> bool:
     """Whether the argument only says where the thing is that the consumer changes: nothing is in a new board yet."""
-    joins = {"add", "to", "new", "target", "destination", "parent"} & set(words(argument.name))
-    return not argument.required and not joins and array_items(argument.schema) is None and takes_its_own(consumer)
+    if argument.required or array_items(argument.schema) is not None:
+        return False
+    if {"to", "new", "target", "destination", "parent"} & set(words(argument.name)):
+        return False
+    return any(other.required and other != argument and identified(other, consumer) for other in consumer.arguments)
 
 
 def _takes(tool: Tool, thing: tuple[str, ...]) -> bool:

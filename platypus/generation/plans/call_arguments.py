@@ -18,6 +18,7 @@ from platypus.generation.plans.prose_values import TOGETHER
 from platypus.plan.plan import Value
 
 CHANGES = {"update", "edit", "modify", "change"}  # tools that need at least one optional argument: what changes
+_NAMING = {"id", "ids", "url", "uri", "name", "names", "slug", "key", "path", "number", "gid", "uid"}
 RARELY = 0.02  # share of the draws in which an argument of a rare kind can be chosen
 
 
@@ -30,10 +31,12 @@ class Habits:
     excluded: Mapping[str, frozenset[str]]
 
 
-def habits_of(tool: Tool) -> Habits:
-    """What the tool's names and prose tell of its arguments."""
-    setting = setting_of(tool)
-    kinds = {a.name: kind_of("text", a.name, a.description, setting, str(a.schema.get("format", ""))) for a in tool.arguments}
+def habits_of(tool: Tool, files: str = "") -> Habits:
+    """What the tool's names and prose tell of its arguments; `files` as in `setting_of`."""
+    setting = setting_of(tool, files)
+    kinds = {
+        a.name: kind_of("text", a.name, a.description, setting, str(a.schema.get("format", ""))) for a in tool.arguments
+    }
     return Habits(setting, frozenset(name for name, kind in kinds.items() if kind and kind.rare), _excluded(tool))
 
 
@@ -62,12 +65,22 @@ def choose_arguments(rng: Random, tool: Tool, habits: Habits, fed: set[str], wan
         names |= {argument.name for argument in rng.choices(optional, weights, k=some)} if some else set()
     chosen: list[Argument] = []
     for argument in sorted(tool.arguments, key=lambda a: (a.name != wanted, not a.required)):
-        alike = [a for a in chosen if "." in a.name and _kin(a.name) == _kin(argument.name)]
+        alike = [a for a in chosen if _is_alternative(a.name, argument.name)]
         barred = any(argument.name in habits.excluded.get(a.name, ()) for a in chosen)
-        if argument.required or (argument.name in names and not alike and not barred):  # never `issue.org` and `ticket.org`
+        if argument.required or (
+            argument.name in names and not alike and not barred
+        ):  # never `issue.org` and `ticket.org`
             chosen.append(argument)
     chosen.sort(key=tool.arguments.index)
     return sorted(chosen, key=lambda argument: argument.name not in fed)
+
+
+def _is_alternative(one: str, other: str) -> bool:
+    """Whether both names are for the same: `issue.org` and `ticket.org`, `issueId` and `issueUrl`."""
+    if "." in one and _kin(one) == _kin(other):
+        return True
+    thing, same = ([word for word in words(name) if word not in _NAMING] for name in (one, other))
+    return bool(thing) and thing == same and len(words(one)) > len(thing) and len(words(other)) > len(same)
 
 
 def _kin(name: str) -> str:

@@ -14,38 +14,28 @@ from random import Random
 from typing import Any, NamedTuple
 
 from platypus.catalogue.prose import first_sentence
-from platypus.catalogue.tools import Tool
+from platypus.catalogue.tools import Catalogue, Tool
 from platypus.catalogue.words import singular, words
 from platypus.generation.lexicon import word_lists
 
 EPOCHS = (1735689600, 1798675200)  # 2025 and 2026, in seconds
-ENDINGS = (  # what a file is → how its name ends
-    (r"screenshot|image|picture|photo|\bpng\b", ("png", "jpg")),
-    (r"javascript|\bjs\b", ("js",)),
-    (r"typescript", ("ts",)),
-    (r"python|notebook", ("py",)),
-    (r"spreadsheet|workbook|excel", ("xlsx",)),
-    (r"\bcsv\b|dataset", ("csv",)),
-    (r"\bpdf\b", ("pdf",)),
-    (r"word document|docx", ("docx",)),
-    (r"presentation|slides", ("pptx",)),
-    (r"markdown|\bnotes?\b", ("md",)),
-    (r"video|screencast|recording", ("mp4",)),
-    (r"audio|speech|transcri", ("mp3", "wav")),
-    (r"\bjson\b|requests|config", ("json",)),
-    (r"console|log (?:file|messages)", ("txt", "log")),
+_PLACE = re.compile(
+    r"\{\{|\}\}|\{(?P<name>[a-z_ ]+?)(?: (?P<size>\d+))?(?:\|(?P<style>\w+))?\}"
+    r"|\{(?P<low>\d+)-(?P<high>\d+)(?:\|(?P<zeros>\d+))?\}"
 )
-_PLACE = re.compile(r"\{\{|\}\}|\{([a-z_@ ]+?)(?: ?(\d+))?(?:-(\d+))?(?:\|(\w+))?\}|\{(\d+)-(\d+)(?:\|(\d+))?\}")
-_OWN_ENDING = re.compile(r"(?<![\w/])\.([a-z][a-z0-9]{1,4}(?:\.gz)?)\b(?!\.)|\w\.(json|csv|md|txt|png|pdf|ya?ml|py|js|mp4)\b")
+_OWN_ENDING = re.compile(
+    r"(?<![\w/])\.([a-z][a-z0-9]{1,4}(?:\.gz)?)\b(?!\.)|\w\.(json|csv|md|txt|png|pdf|ya?ml|py|js|mp4)\b"
+)
 _PERSON = re.compile(r"\w{3,}(?:er|or|ist|ian)|figure|leader")  # nouns for people
 
 
 class Setting(NamedTuple):
-    """Where a value is needed: the tool's name, title and first sentence; the names of its arguments; its last noun."""
+    """Where a value is needed: the tool's name, title and first sentence; the names of its arguments; its last noun; what files are for."""
 
     tool: str = ""
     beside: str = ""
     thing: str = ""
+    files: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,17 +52,31 @@ class Kind:
     step: int = 1
 
 
-def setting_of(tool: Tool) -> Setting:
-    """What the table may know of the tool for which a value is needed."""
+def setting_of(tool: Tool, files: str = "") -> Setting:
+    """What the table may know of the tool for which a value is needed; `files` from `files_of` its catalogue."""
     said = f"{' '.join(words(tool.name))} {tool.title} {first_sentence(tool.description)}"
     beside = " | ".join(" ".join(words(argument.name)) for argument in tool.arguments)
-    return Setting(said.lower(), beside, singular((words(tool.name) or ["item"])[-1]))
+    return Setting(said.lower(), beside, singular((words(tool.name) or ["item"])[-1]), files)
+
+
+def files_of(catalogue: Catalogue) -> str:
+    """What most files of the catalogue are for (an expression of `kinds.toml`); empty if that differs."""
+    texts = [f"{' '.join(words(tool.name))} {first_sentence(tool.description)}".lower() for tool in catalogue]
+    counts = {row["what"]: sum(re.search(row["what"], text) is not None for text in texts) for row in _rows()["ending"]}
+    what = max(counts, key=lambda what: counts[what])
+    return what if counts[what] > max(2, len(texts) / 5) else ""
+
+
+@lru_cache(maxsize=1)
+def _rows() -> dict[str, Any]:
+    return tomllib.loads(
+        resources.files("platypus.generation.plans").joinpath("kinds.toml").read_text(encoding="utf-8")
+    )
 
 
 @lru_cache(maxsize=1)
 def _table() -> dict[str, dict[str, Kind]]:
-    text = resources.files("platypus.generation.plans").joinpath("kinds.toml").read_text(encoding="utf-8")
-    return {sort: {name: _kind(name, row) for name, row in rows.items()} for sort, rows in tomllib.loads(text).items()}
+    return {sort: {name: _kind(name, dict(row)) for name, row in _rows()[sort].items()} for sort in ("text", "number")}
 
 
 def _kind(name: str, row: dict[str, Any]) -> Kind:
@@ -114,20 +118,21 @@ def _by_word() -> dict[str, str]:
     return {word: kind.name for kind in reversed(_table()["text"].values()) for word in kind.words}
 
 
-def written(rng: Random, kind: str, about: str = "") -> str:
-    """A value of the kind; `about` says what the value is for, which decides how a file's name ends."""
-    return _filled(rng, rng.choice(_table()["text"][kind].forms), about)
+def written(rng: Random, kind: str, about: str = "", files: str = "") -> str:
+    """A value of the kind; what it is `about`, else what `files` of the catalogue are for, tells a file's ending."""
+    drawn: dict[str, str] = {}
 
-
-def _filled(rng: Random, form: str, about: str) -> str:
     def fill(place: re.Match[str]) -> str:
         if place[0] in ("{{", "}}"):
             return place[0][0]
-        if place[5]:
-            return str(rng.randint(int(place[5]), int(place[6]))).zfill(int(place[7] or 0))
-        return _styled(_drawn(rng, place[1].replace(" ", "_"), int(place[2] or 0), about), place[4] or "")
+        if place["low"]:
+            return str(rng.randint(int(place["low"]), int(place["high"]))).zfill(int(place["zeros"] or 0))
+        name = place["name"].replace(" ", "_")
+        if not name.startswith("same_"):
+            drawn[name] = _ending(rng, about, files) if name == "ending" else _drawn(rng, name, int(place["size"] or 0))
+        return _styled(drawn[name.removeprefix("same_")], place["style"] or "")
 
-    return _PLACE.sub(fill, form)
+    return _PLACE.sub(fill, rng.choice(_table()["text"][kind].forms))
 
 
 def _styled(text: str, style: str) -> str:
@@ -144,23 +149,25 @@ def _styled(text: str, style: str) -> str:
             return text
 
 
-def _drawn(rng: Random, name: str, size: int, about: str) -> str:
+def _drawn(rng: Random, name: str, size: int) -> str:
     """What a name in braces stands for: made by a function, drawn from a word list, or of another kind."""
     if name in _FUNCTIONS:
         return _FUNCTIONS[name](rng, size)
-    if name == "ending":
-        return _ending(rng, about)
     lists = word_lists()["values"]
-    return str(rng.choice(lists[name])) if name in lists else written(rng, name, about)
+    return str(rng.choice(lists[name])) if name in lists else written(rng, name)
 
 
-def _ending(rng: Random, about: str) -> str:
+def _ending(rng: Random, about: str, files: str) -> str:
     """How a file's name ends: as the prose shows it (`.mp4`), by what it is (a screenshot), or in a usual way."""
-    own = [a or b for a, b in _OWN_ENDING.findall(about.lower())]
-    if own:
-        return rng.choice(own)
-    kinds = [endings for what, endings in ENDINGS if re.search(what, about.lower())]
-    return rng.choice(kinds[0] if kinds else word_lists()["values"]["endings"])
+    own, _, tool = about.lower().partition("\n")
+    shown = [a or b for a, b in _OWN_ENDING.findall(own)]
+    if shown:
+        return rng.choice(shown)
+    for text in (own, tool):
+        for row in _rows()["ending"]:
+            if re.search(row["what"], text) or (text == tool and row["what"] == files):
+                return str(rng.choice(row["endings"]))
+    return str(rng.choice(word_lists()["values"]["endings"]))
 
 
 def _date(rng: Random, _: int = 0) -> str:

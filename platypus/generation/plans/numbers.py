@@ -39,10 +39,18 @@ def made_up_number(rng: Random, name: str, schema: Schema, setting: Setting, *, 
 
 def _usual(kind: Kind | None, schema: Schema, prose: str) -> tuple[float, float, int]:
     """The range in which people would look for such a number, and its decimals: by examples, kind or default."""
-    own = [value for value in schema.get("examples", ()) if isinstance(value, int | float) and not isinstance(value, bool)]
+    own = [
+        value for value in schema.get("examples", ()) if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
     texts = [str(value) for value in own] or [text for text in examples_in(prose) if _FIGURE.fullmatch(text)]
     default = schema.get("default")
-    if not texts and kind is None and isinstance(default, int | float) and not isinstance(default, bool) and default > 0:
+    if (
+        not texts
+        and kind is None
+        and isinstance(default, int | float)
+        and not isinstance(default, bool)
+        and default > 0
+    ):
         texts = [str(default)]
     if texts:
         numbers = [float(text) for text in texts]

@@ -16,7 +16,9 @@ _CATEGORY = re.compile(  # examples that only name a kind of thing
     r"|type|query|url)s?|path to .*",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\betc)(?<!\bex)(?<!\bvs)[.!?](?=\s+[A-Z\"'`(\u2018]|\s*$)|\n", re.IGNORECASE)
+_SENTENCE_END = re.compile(
+    r"(?<!\be\.g)(?<!\bi\.e)(?<!\betc)(?<!\bex)(?<!\bvs)[.!?](?=\s+[A-Z\"'`(\u2018]|\s*$)|\n", re.IGNORECASE
+)
 _NEGATIVE = re.compile(
     r"\b(?:do(?:es)? not|don't|doesn't|not (?!only)|never|instead of|rather than|avoid|except|excluding|other than|without"
     r"|unlike|must not|cannot|can't|isn't|if not)\b.*",
@@ -91,7 +93,9 @@ def _is_category(text: str) -> bool:
 
 def _phrases(text: str) -> list[str]:
     """The phrases at the beginning of a text, up to a bracket, separated by commas or `or`."""
-    parts = [part.strip(" '\"`.") for part in re.split(r", (?:or |and )?| or ", re.split(r"[();]", text)[0].strip(" ."))]
+    parts = [
+        part.strip(" '\"`.") for part in re.split(r", (?:or |and )?| or ", re.split(r"[();]", text)[0].strip(" ."))
+    ]
     if len(parts) == 2 and re.fullmatch("[A-Z]{2}", parts[1]) and parts[0].istitle():
         parts = [", ".join(parts)]  # a city and its state
     inner = [found[2] if (found := re.fullmatch(r"[\w ]+ (['\"`])(.+)\1?", part)) else part for part in parts]
@@ -103,7 +107,7 @@ def _quoted(text: str) -> list[str]:
     values: list[str] = []
     found = _QUOTED.match(text)
     while found:
-        values.append(found["text"] or found["curly"])
+        values.append(re.sub(r"^(['\"`])([^'\"`]+)\1$", r"\2", found["text"] or found["curly"]))
         between = _BETWEEN.match(text, found.end())
         found = _QUOTED.match(text, between.end()) if between else None
     return values
@@ -169,7 +173,11 @@ def _other_token(rng: Random, token: str) -> str:
         char, before = one[0], token[: one.start()]
         if char.isdigit():
             return rng.choice("0123456789" if char == "0" or before[-1:].isdigit() else "123456789")
-        return char if not before or not code else rng.choice("ABCDEFGHJKLMNPRSTUVWXYZ" if char.isupper() else "abcdefghjkmnprst")
+        return (
+            char
+            if not before or not code
+            else rng.choice("ABCDEFGHJKLMNPRSTUVWXYZ" if char.isupper() else "abcdefghjkmnprst")
+        )
 
     return re.sub(r"[A-Za-z\d]", other, token)
 

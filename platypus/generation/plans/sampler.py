@@ -11,9 +11,11 @@ from itertools import accumulate
 from random import Random
 
 from platypus.catalogue.dataflow import KIN, Producer, content, domain, is_searched, producers, takes_ids
-from platypus.catalogue.schema import allowed_values
+from platypus.catalogue.schema import allowed_values, literal_problem
+from platypus.catalogue.subjects import is_look_up, takes_a_place
 from platypus.catalogue.tools import Argument, Catalogue, Tool
 from platypus.generation.plans.call_arguments import Habits, agree, choose_arguments, habits_of
+from platypus.generation.plans.kinds import files_of
 from platypus.generation.plans.values import made_up_value
 from platypus.plan.plan import Plan, Reference, Step, Value
 
@@ -79,7 +81,8 @@ class Sampler:
     @cached_property
     def _habits(self) -> dict[str, Habits]:
         """Per tool, what people say of it."""
-        return {tool.name: habits_of(tool) for tool in self.catalogue}
+        files = files_of(self.catalogue)
+        return {tool.name: habits_of(tool, files) for tool in self.catalogue}
 
     def made_up(self, rng: Random, tool: Tool, argument: Argument) -> Value:
         """A made-up value for the tool's argument; None when none can be made up."""
@@ -233,10 +236,31 @@ class Sampler:
                 arguments[argument.name] = value
             elif argument.required:
                 return None
+        self._share_places(tool, arguments, draft, wanted)
         agree(rng, tool, arguments, wanted)
         order = [argument.name for argument in tool.arguments if argument.name in arguments]
         draft.steps.append(Step(tool.name, {name: arguments[name] for name in order}))
         return len(draft.steps) - 1
+
+    def _share_places(self, tool: Tool, arguments: dict[str, Value], draft: _Draft, wanted: str | None) -> None:
+        """Say the same place as the steps whose output is used: an issue is where it was made."""
+        used = {
+            part.step
+            for value in arguments.values()
+            for part in (value if isinstance(value, list) else [value])
+            if isinstance(part, Reference)
+        }
+        for i in used:
+            for name, value in draft.steps[i].arguments.items():
+                argument = tool.argument(name)
+                literal = isinstance(value, str) and isinstance(arguments.get(name), str) and name != wanted
+                if (
+                    literal
+                    and argument
+                    and takes_a_place(argument, tool)
+                    and literal_problem(argument.schema, value) is None
+                ):
+                    arguments[name] = value
 
     def _fill_wanted(self, rng: Random, want: Want, argument: Argument, draft: _Draft, path: tuple[str, ...]) -> Value:
         if want.producer:
@@ -249,7 +273,8 @@ class Sampler:
     def _fill(self, rng: Random, tool: Tool, argument: Argument, draft: _Draft, path: tuple[str, ...]) -> Value:
         options = [p for p in self.producers[tool.name, argument.name] if p.tool.name not in (*path, *self.unreachable)]
         if options and draft.budget > 0 and rng.random() < 0.85:
-            producer = rng.choices(options, [option.weight * _richness(option.tool) for option in options])[0]
+            weights = [option.weight * _richness(option.tool) * (1 + is_look_up(option.tool)) for option in options]
+            producer = rng.choices(options, weights)[0]
             return self._use(rng, producer, argument, draft, path)
         literal = self.made_up(rng, tool, argument)
         if literal is None and options and argument.required:

@@ -16,11 +16,47 @@ from platypus.generation.plans.ordering import in_order
 from platypus.generation.plans.prose_values import allowed_for, allowed_in, examples_in, reworded, sentences, varied
 
 NO_NOUNS = {  # words of a name that do not say what has the id
-    *("id", "gid", "uid", "iid", "key", "code", "number", "from", "to", "new", "old", "parent", "target", "source", "public", "any"),
-    *("not", "all", "the", "by", "of", "a", "array", "list", "unique", "numeric", "insert", "before", "after", "exact", "current"),
+    *(
+        "id",
+        "gid",
+        "uid",
+        "iid",
+        "key",
+        "code",
+        "number",
+        "from",
+        "to",
+        "new",
+        "old",
+        "parent",
+        "target",
+        "source",
+        "public",
+        "any",
+    ),
+    *(
+        "not",
+        "all",
+        "the",
+        "by",
+        "of",
+        "a",
+        "array",
+        "list",
+        "unique",
+        "numeric",
+        "insert",
+        "before",
+        "after",
+        "exact",
+        "current",
+    ),
 }
+NAMELESS = {"", "name", "object", "item", "thing"}  # what can have a name of any kind
 PLACES = (["location"], ["city"], ["country"], ["place"], ["venue"])
-NO_DOMAIN = re.compile(r"u?int\d+|float|double|byte|binary|json|text|string|starts_with|regex|.*-?ur[il].*|(?:json|relative)-.*")
+NO_DOMAIN = re.compile(
+    r"u?int\d+|float|double|byte|binary|json|text|string|starts_with|regex|.*-?ur[il].*|(?:json|relative)-.*"
+)
 DRAWS = 12  # until a value is one that the schema allows
 EXAMPLE_SHARE = 0.25  # of the values that are the only example as it stands, where its kind is known
 
@@ -113,12 +149,14 @@ def _like_examples(rng: Random, name: str, schema: Schema, setting: Setting) -> 
         return None
     example = str(rng.choice(examples))
     moment = _like_moment(rng, example)
-    if moment:
+    if moment and words(name)[-1:] != ["format"]:
         return moment
     variant = varied(rng, example)
-    if variant != example or len(examples) > 1 or rng.random() < EXAMPLE_SHARE:
+    if len(examples) > 1 or re.search(r"\d", example):
         return variant
-    return None if _is_known(name, schema, setting) else reworded(rng, example)
+    if rng.random() > (EXAMPLE_SHARE if variant == example else 2 * EXAMPLE_SHARE) and _is_known(name, schema, setting):
+        return None
+    return variant if variant != example or rng.random() < EXAMPLE_SHARE else reworded(rng, example)
 
 
 def _is_known(name: str, schema: Schema, setting: Setting) -> bool:
@@ -160,25 +198,27 @@ def _by_kind(rng: Random, name: str, schema: Schema, setting: Setting) -> str:
     if (kind and kind.name == "id") or (domain and not kind):
         return _id(rng, domain or name, prose, setting)
     if kind:
-        return written(rng, kind.name, f"{' '.join(words(name))} {prose} {setting.tool}")
-    return _by_words(rng, [part for part in words(name) if not part.isdigit()], prose)
+        return written(rng, kind.name, f"{' '.join(words(name))} {prose}\n{setting.tool}", setting.files)
+    return _by_words(rng, [part for part in words(name) if not part.isdigit()], prose, setting.thing)
 
 
 def _id(rng: Random, name: str, prose: str, setting: Setting) -> str:
     """An id of what the prose or the name says, several with commas if the prose asks for that."""
-    told = re.search(r"\b([a-z]+) g?ids?\b", prose.lower()) or re.search(r"\bg?ids? of (?:the |an? )?([a-z]+)", prose.lower())
+    told = re.search(r"\b([a-z]+) g?ids?\b", prose.lower()) or re.search(
+        r"\bg?ids? of (?:the |an? )?([a-z]+)", prose.lower()
+    )
     own = [singular(word) for word in words(name) if not word.isdigit() and singular(word) not in NO_NOUNS]
     noun = own or [singular(told[1]) if told and singular(told[1]) not in NO_NOUNS else setting.thing or "item"]
     ids = [identifier(rng, noun) for _ in range(rng.choice((1, 2)) if re.search("(?i)comma.separated", prose) else 1)]
     return ",".join(ids)
 
 
-def _by_words(rng: Random, parts: list[str], prose: str) -> str:
+def _by_words(rng: Random, parts: list[str], prose: str, thing: str) -> str:
     """Text of the kind that a word of the name or of the prose's first phrase names; otherwise a topic."""
     if parts and parts[-1] in ("name", "names"):
-        described = _named(prose) if len(parts) == 1 else parts[:-1]
         if len(parts) == 1 and {"your", "full"} & set(words(prose)):
             return written(rng, "person")
+        described = parts[:-1] or _named(prose) or [word for word in [thing] if word not in NAMELESS]
         kind = kind_of_words(described)
         return written(rng, kind.name if kind else "title" if described else "name", prose)
     kind = kind_of_words(parts) or kind_of_words(_head(prose))

@@ -1,16 +1,17 @@
 """Which outputs are sensible for which arguments: the edges along which plans are drawn.
 
 Schemas decide which outputs are *allowed* for an argument; which of these are *sensible* is decided here. If both sides
-have a format of their own, the formats must be equal. Otherwise both must name the same thing: `campaign_id` of one tool
-and `campaign_id` of another, "ID of the current sprint" and `sprint_id`. Status fields, and fields that match only on a
-generic word such as `type` or `date`, are never used as inputs. An output that nobody described feeds nothing, except that
-a tool that makes or finds one thing feeds the arguments for that thing's id (`platypus.catalogue.subjects`). A tool that
+have a format of their own, the formats must be equal. Otherwise both must name the same thing: `campaign_id` of one
+tool and `campaign_id` of another, "ID of the current sprint" and `sprint_id`. Status fields, and fields that match only
+on a generic word such as `type` or `date`, are never used as inputs. An output that nobody described feeds nothing,
+except that a tool that makes or finds one thing feeds the arguments for that thing's id (`subjects.py`). A tool that
 destroys something feeds nothing.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from platypus.catalogue.prose import first_sentence
 from platypus.catalogue.schema import Schema, allowed_values, array_items, fits, is_nothing, variants
@@ -56,7 +57,8 @@ PLAIN_FORMATS = {  # formats that say how a text is written, not what it is
     *("int32", "int64", "uint32", "uint64", "float", "double", "password"),
 }
 _RETURNS_ID = re.compile(
-    r"(?:^|, )(?:returns?|gets?|finds?|tells?|retrieves?|shows?|fetch(?:es)?) (?:the |an? )?ids? of\b|\breturns? (?:the |its )?ids?\b"
+    r"(?:^|, )(?:returns?|gets?|finds?|tells?|retrieves?|shows?|fetch(?:es)?) (?:the |an? )?ids? of\b"
+    r"|\breturns? (?:the |its )?ids?\b"
 )
 SAME_LIST = r"^(?:the |a )?(?:sorted |ranked )?(?:list|array) of (?:the )?(?:objects|items|elements|entities|records)\b"
 NAMING = {"id", "ids", "identifier", "name", "names", "code", "number", "key", "slug"}
@@ -157,18 +159,42 @@ def producers(catalogue: Catalogue, consumer: Tool, argument: Argument) -> Itera
     """The sensible outputs for the argument: the best ones, all of weight 2 or more, and all of look-ups."""
     items = array_items(argument.schema)
     candidates = []
-    for tool in catalogue:
-        if tool.name == consumer.name or is_nothing(tool.output) or is_destructive(tool):
+    for tool, path, output in _outputs(catalogue):
+        if tool.name == consumer.name:
             continue
-        for path, output in _parts(likely_output(tool)):
-            weight = affinity(tool, path, output, consumer, argument)
-            one = items is not None and "type" not in output  # a thing that nobody described, for a list of such things
-            if weight and not one and fits(output, argument.schema):
-                candidates.append(Producer(tool, path, False, weight))
-            elif weight and items is not None and fits(output, items):
-                candidates.append(Producer(tool, path, True, weight))
+        weight = affinity(tool, path, output, consumer, argument)
+        one = items is not None and "type" not in output  # a thing that nobody described, for a list of such things
+        if weight and not one and fits(output, argument.schema):
+            candidates.append(Producer(tool, path, False, weight))
+        elif weight and items is not None and fits(output, items):
+            candidates.append(Producer(tool, path, True, weight))
     best = max((producer.weight for producer in candidates), default=0.0)
     yield from (p for p in candidates if p.weight >= min(best, 2.0) or any(map(is_searched, p.tool.arguments)))
+
+
+@lru_cache(maxsize=64)
+def _outputs(catalogue: Catalogue) -> tuple[tuple[Tool, tuple[str, ...], Schema], ...]:
+    """Each part of each tool's output that another tool could use: the tool, the path, the schema."""
+    useful = (tool for tool in catalogue if not is_nothing(tool.output) and not is_destructive(tool))
+    parts = ((tool, path, output) for tool in useful for path, output in _parts(likely_output(tool)))
+    return tuple(part for part in parts if not _is_detail(*part))
+
+
+def _is_detail(tool: Tool, path: tuple[str, ...], output: Schema) -> bool:
+    """Whether the part is one that no tool takes: a yes or no, a report, a property of a record."""
+    if domain(output) or output.get("type") == "array":
+        return False
+    if not path:
+        return output.get("type") == "boolean"
+    field = words(path[-1])
+    if field[-1] in REPORTS or output.get("type") in ("boolean", "object"):
+        return True
+    return _is_record(tool) and not NAMING & set(field) and field[0] not in SUMS
+
+
+def _is_record(tool: Tool) -> bool:
+    """Whether the output has many fields: other steps need its ids only."""
+    return len(next(variants(tool.output)).get("properties", ())) > 3
 
 
 def _parts(output: Schema) -> Iterator[tuple[tuple[str, ...], Schema]]:
@@ -193,9 +219,10 @@ def likely_output(tool: Tool) -> Schema:
     return tool.output
 
 
-def content(text: str) -> set[str]:
+@lru_cache(maxsize=16384)
+def content(text: str) -> frozenset[str]:
     """The words of a text that say what it is about, in the singular."""
-    return {singular(word) for word in words(text)} - EMPTY_WORDS
+    return frozenset(singular(word) for word in words(text)) - EMPTY_WORDS
 
 
 def domain(schema: Schema) -> str:
@@ -226,10 +253,10 @@ def affinity(tool: Tool, path: tuple[str, ...], output: Schema, consumer: Tool, 
     items = array_items(argument.schema)
     if allowed_values(items or argument.schema) or SEARCHED & set(words(argument.name)):
         return 0.0
+    if not _is_described(tool, path, output):
+        return 2.0 * (supplies(tool, output, consumer, argument) and not makes(consumer, argument))
     if makes(consumer, argument):
         return 0.0
-    if not _is_described(tool, path, output):
-        return 2.0 * supplies(tool, output, consumer, argument)
     if (
         items is not None
         and items.get("type") == "object"
@@ -260,7 +287,7 @@ def _field_affinity(tool: Tool, path: tuple[str, ...], output: Schema, consumer:
     if tool.argument(path[-1]) is not None:  # the tool only returns its own argument
         return 0.0
     things, wanted = [singular(w) for w in field], [singular(w) for w in name]
-    record = len(next(variants(tool.output)).get("properties", ())) > 3  # of a record, other steps need ids only
+    record = _is_record(tool)
     if output.get("type") in ("integer", "number") and not CODES & set(field):
         named = len(things) > 1 and not record and not set(things) <= ATTRIBUTES
         return 3.0 * (things == wanted and (named or things[0] in SUMS))
@@ -314,6 +341,7 @@ def is_searched(argument: Argument) -> bool:
     return argument.required and words(argument.name)[-1] in SEARCHED | {"name"}
 
 
-def _things(text: str) -> set[str]:
+@lru_cache(maxsize=16384)
+def _things(text: str) -> frozenset[str]:
     """What a text is about, without verb forms such as `created` and `sorted`."""
-    return {word for word in content(text) if not word.endswith(("ed", "ing"))}
+    return frozenset(word for word in content(text) if not word.endswith(("ed", "ing")))

@@ -4,7 +4,6 @@
 """
 
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 
 from platypus.catalogue.prose import first_sentence
@@ -13,56 +12,20 @@ from platypus.catalogue.tools import Argument, Tool
 from platypus.catalogue.words import is_plural, lemma, singular, words
 
 MAKING = {
-    "create",
-    "make",
-    "open",
-    "start",
-    "register",
-    "draft",
-    "insert",
-    "fork",
-    "schedule",
-    "launch",
-    "clone",
-    "duplicate",
-    "copy",
-    "upload",
-} | {"run", "submit"}
+    *("create", "make", "open", "start", "register", "draft", "insert", "fork", "schedule", "launch", "clone"),
+    *("duplicate", "copy", "upload", "run", "submit"),
+}
 SEARCHING = {"find", "search", "lookup", "look", "resolve"}
 RUNNING = {"start", "launch", "open", "run", "submit"}
 FINDING = {"get", "find", "fetch", "retrieve", "resolve", "lookup", "look", "search", "read", "show", "return"}
 LISTING = {"list", "query"} | FINDING
 DESTROYING = {
-    "delete",
-    "remove",
-    "drop",
-    "destroy",
-    "purge",
-    "erase",
-    "wipe",
-    "truncate",
-    "terminate",
-    "kill",
-    "uninstall",
-    "revoke",
-    "discard",
+    *("delete", "remove", "drop", "destroy", "purge", "erase", "wipe", "truncate", "terminate", "kill"),
+    *("uninstall", "revoke", "discard"),
 }
 ID_WORDS = {
-    "id",
-    "ids",
-    "identifier",
-    "identifiers",
-    "number",
-    "numbers",
-    "key",
-    "keys",
-    "code",
-    "gid",
-    "uid",
-    "iid",
-    "uuid",
-    "slug",
-    "sha",
+    *("id", "ids", "identifier", "identifiers", "number", "numbers", "key", "keys", "code", "gid", "uid"),
+    *("iid", "uuid", "slug", "sha"),
 }
 SHORT = {
     "pull": ("pull", "request"),
@@ -72,87 +35,28 @@ SHORT = {
     "org": ("organization",),
 }
 FILLERS = {
-    "a",
-    "an",
-    "the",
-    "new",
-    "current",
-    "my",
-    "one",
-    "single",
-    "up",
-    "authenticated",
-    "active",
-    "latest",
-    "default",
-    "public",
-    "existing",
+    *("a", "an", "the", "new", "current", "my", "one", "single", "up", "authenticated", "active", "latest"),
+    *("default", "public", "existing"),
 }
 FACETS = {"detail", "details", "info", "information", "data", "object", "metadata"}
 PLACES = {
-    "owner",
-    "repo",
-    "repository",
-    "org",
-    "organization",
-    "workspace",
-    "project",
-    "team",
-    "database",
-    "namespace",
-    "bucket",
-} | {
-    *(
-        "collection",
-        "table",
-        "account",
-        "site",
-        "tenant",
-        "guild",
-        "server",
-        "context",
-        "cluster",
-        "region",
-        "environment",
-    ),
+    *("owner", "repo", "repository", "org", "organization", "workspace", "project", "team", "database"),
+    *("namespace", "bucket", "collection", "table", "account", "site", "tenant", "guild", "server", "context"),
+    *("cluster", "region", "environment"),
 }
 PREPOSITIONS = {
-    "by",
-    "from",
-    "in",
-    "of",
-    "for",
-    "with",
-    "to",
-    "at",
-    "on",
-    "via",
-    "using",
-    "and",
-    "or",
-    "as",
-    "into",
-    "that",
-    "which",
+    *("by", "from", "in", "of", "for", "with", "to", "at", "on", "via", "using", "and", "or", "as", "into"),
+    *("that", "which"),
 }
 PEOPLE = {
-    "user",
-    "person",
-    "member",
-    "owner",
-    "author",
-    "assignee",
-    "creator",
-    "reporter",
-    "reviewer",
-    "requester",
-    "employee",
+    *("user", "person", "member", "owner", "author", "assignee", "creator", "reporter", "reviewer"),
+    *("requester", "employee"),
 }
-_VERBS = (
-    MAKING
-    | LISTING
-    | DESTROYING
-    | {
+_VERBS = {
+    *MAKING,
+    *LISTING,
+    *DESTROYING,
+    *(
         "add",
         "update",
         "edit",
@@ -166,9 +70,10 @@ _VERBS = (
         "assign",
         "confirm",
         "approve",
-        "verify",
-    }
-)
+    ),
+    *("verify", "rename", "change", "modify", "archive", "restore", "publish", "share", "cancel", "complete", "enable"),
+    *("disable", "pause", "resume", "stop", "watch", "attach", "link", "reply", "review", "check", "rank", "lock"),
+}
 
 
 def is_destructive(tool: Tool) -> bool:
@@ -225,16 +130,21 @@ def _phrase(parts: list[str]) -> tuple[str, ...]:
 
 def identified(argument: Argument, consumer: Tool) -> tuple[str, ...]:
     """The words for the thing whose id the argument takes: `issue_number` → issue; none if it takes no id."""
-    parts = words(argument.name)
-    named = bool(parts) and parts[-1] in ID_WORDS
-    told = re.match(r"(?i)(?:the |an? |optional )*([a-z]+ ){0,2}g?ids?\b", argument.description) is not None
-    if not named and not told and not str(argument.schema.get("format", "")).endswith("id"):
+    is_id = str(argument.schema.get("format", "")).endswith("id")
+    return _identified(argument.name, str(argument.schema.get("description", "")), subject(consumer), is_id)
+
+
+@lru_cache(maxsize=16384)
+def _identified(name: str, prose: str, about: tuple[str, ...], is_id: bool) -> tuple[str, ...]:
+    parts = words(name)
+    told = re.match(r"(?i)(?:the |an? |optional )*(?:[a-z]+ ){0,2}g?ids?\b", prose) is not None
+    if not (parts and parts[-1] in ID_WORDS) and not told and not is_id:
         return ()
     own = _phrase([singular(word) for word in (parts[1:] if parts[:1] == ["add"] else parts)])
     if own and own[0] in _VERBS:  # `remove_label_ids`, `confirm_cost_id`
         return ()
     bare = not own and set(parts) <= {"id", "ids", "identifier", "gid", "uid"}
-    return own or (tuple(singular(word) for word in subject(consumer)) if bare else ())
+    return own or (tuple(singular(word) for word in about) if bare else ())
 
 
 def takes_a_place(argument: Argument, consumer: Tool) -> bool:
@@ -244,7 +154,7 @@ def takes_a_place(argument: Argument, consumer: Tool) -> bool:
 
 def makes(consumer: Tool, argument: Argument) -> bool:
     """Whether the consumer makes what the argument holds: nothing that exists already is put there."""
-    if _stems(subject(consumer)) != _stems(words(argument.name)):
+    if _stems(subject(consumer)) != _stems(tuple(words(argument.name))):
         return False
     verb = _verb(consumer.name, consumer.description)
     return verb in MAKING or (
@@ -252,7 +162,8 @@ def makes(consumer: Tool, argument: Argument) -> bool:
     )
 
 
-def _stems(parts: Iterable[str]) -> tuple[str, ...]:
+@lru_cache(maxsize=8192)
+def _stems(parts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(singular(word).removesuffix("s") for word in parts)
 
 
@@ -263,12 +174,14 @@ def supplies(tool: Tool, output: Schema, consumer: Tool, argument: Argument) -> 
     whole is not got again by its id.
     """
     wanted, given, verb = identified(argument, consumer), subject(tool), _verb(tool.name, tool.description)
+    if not given or (not wanted and tool.name not in argument.description):
+        return False
     listed = any(variant.get("type") == "array" for variant in variants(output))
     many = array_items(argument.schema) is not None
-    one = bool(given) and (not is_plural(given[-1]) or words(tool.name)[0] == given[0])  # `stories-create`: one story
+    one = not is_plural(given[-1]) or words(tool.name)[0] == given[0]  # `stories-create`: one story
     if one and not listed and re.search(rf"(?<![\w-]){re.escape(tool.name)}(?![\w-])", argument.description):
         return True  # the argument's prose names the tool
-    if not wanted or not given or not _same(given, wanted) or _takes(tool, wanted):
+    if not wanted or not _same(given, wanted) or _takes(tool, wanted):
         return False
     if is_look_up(consumer) and (is_maker(tool) or (verb not in SEARCHING and _same(subject(consumer), wanted))):
         return False

@@ -1,7 +1,7 @@
 """Kinds of text and numbers that arguments take: recognised and written by the table `kinds.toml`.
 
-`kind_of("repo path", "Path to the Git repository", …)` is the kind of repositories' paths; `written` draws a value of it.
-Does not know schemas.
+`kind_of("text", "repo_path", "Path to the Git repository", …)` is the kind of paths to repositories; `written` draws a
+value of it. Does not know schemas.
 """
 
 import re
@@ -30,7 +30,11 @@ _PERSON = re.compile(r"\w{3,}(?:er|or|ist|ian)|figure|leader")  # nouns for peop
 
 
 class Setting(NamedTuple):
-    """Where a value is needed: the tool's name, title and first sentence; the names of its arguments; its last noun; what files are for."""
+    """Where a value is needed.
+
+    `tool` is the tool's name, title and first sentence, `beside` the names of its arguments, `thing` the last word of
+    its name, `files` what most files of its catalogue are for (an expression of `kinds.toml`).
+    """
 
     tool: str = ""
     beside: str = ""
@@ -162,7 +166,7 @@ def _ending(rng: Random, about: str, files: str) -> str:
     own, _, tool = about.lower().partition("\n")
     shown = [a or b for a, b in _OWN_ENDING.findall(own)]
     if shown:
-        return rng.choice(shown)
+        return str(rng.choice(shown))
     for text in (own, tool):
         for row in _rows()["ending"]:
             if re.search(row["what"], text) or (text == tool and row["what"] == files):

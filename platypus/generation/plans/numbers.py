@@ -1,6 +1,6 @@
 """Numbers that people would say: whole and small, unless the schema, the name or the prose speaks of others.
 
-Bounds of 2^31 − 1 and beyond only tell how a server keeps the number; they are no bounds here.
+Bounds of 2^31 - 1 and beyond only tell how a server keeps the number; they are no bounds here.
 """
 
 import math
@@ -59,7 +59,7 @@ def _usual(kind: Kind | None, schema: Schema, prose: str) -> tuple[float, float,
             return min(numbers) * 0.9, max(numbers) * 1.1, digits
         low, high = sorted((min(numbers) / 2, max(numbers) * 2))
         return low, high, digits
-    decimal = isinstance(default, float) and default != round(default) or bool(_DECIMAL.search(prose.lower()))
+    decimal = (isinstance(default, float) and default != round(default)) or bool(_DECIMAL.search(prose.lower()))
     if kind:
         return *kind.range, kind.digits or (1 if decimal else 0)
     return *USUAL, 1 if decimal else 0

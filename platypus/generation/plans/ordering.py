@@ -27,9 +27,9 @@ def in_order(values: dict[str, Any], schemas: Mapping[str, Schema]) -> dict[str,
     ordered = dict(values)
     for first, last in permutations(ordered, 2):
         one, other = _rank(ordered[first]), _rank(ordered[last])
-        if one is None or other is None or type(one) is not type(other) or not one > other:
+        if one is None or other is None or one[0] != other[0] or one <= other:
             continue
-        if _named(first, last) or (isinstance(one, str) and _told(schemas.get(first, {}), schemas.get(last, {}))):
+        if _named(first, last) or (one[1] and _told(schemas.get(first, {}), schemas.get(last, {}))):
             ordered[first], ordered[last] = ordered[last], ordered[first]
     return ordered
 
@@ -52,16 +52,16 @@ def _told(first: Schema, last: Schema) -> bool:
     return bool(begins and _ENDS.search(other) and not _BEGINS.search(other))
 
 
-def _rank(value: Any) -> str | float | None:
-    """A number, a date or a time of day as something that can be compared; None for anything else."""
+def _rank(value: Any) -> tuple[bool, str, float] | None:
+    """What can be compared: whether it is a time, the time as text, the number; None for anything else."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        return False, "", float(value)
     if not isinstance(value, str):
         return None
     clock = re.fullmatch(r"(\d\d?):(\d\d) ([AP])M", value)
     if clock:
-        return f"{int(clock[1]) % 12 + 12 * (clock[3] == 'P'):02}:{clock[2]}"
+        return True, f"{int(clock[1]) % 12 + 12 * (clock[3] == 'P'):02}:{clock[2]}", 0.0
     american = re.fullmatch(r"(\d\d)/(\d\d)/(\d{4})", value)
     if american:
-        return f"{american[3]}-{american[1]}-{american[2]}"
-    return value if re.match(r"\d{4}-\d\d-|\d\d:\d\d", value) else None
+        return True, f"{american[3]}-{american[1]}-{american[2]}", 0.0
+    return (True, value, 0.0) if re.match(r"\d{4}-\d\d-|\d\d:\d\d", value) else None

@@ -1,4 +1,4 @@
-"""Values that prose names: examples ("e.g., oak, maple"), lists of what is allowed ("one of: a, b"), and their variants.
+"""Values that prose names: examples ("e.g., oak, maple"), lists of what is allowed ("one of: a, b"); their variants.
 
 What prose warns of ("do not include passwords") is no example. Does not know schemas or kinds of values.
 """
@@ -20,13 +20,14 @@ _SENTENCE_END = re.compile(
     r"(?<!\be\.g)(?<!\bi\.e)(?<!\betc)(?<!\bex)(?<!\bvs)[.!?](?=\s+[A-Z\"'`(\u2018]|\s*$)|\n", re.IGNORECASE
 )
 _NEGATIVE = re.compile(
-    r"\b(?:do(?:es)? not|don't|doesn't|not (?!only)|never|instead of|rather than|avoid|except|excluding|other than|without"
-    r"|unlike|must not|cannot|can't|isn't|if not)\b.*",
+    r"\b(?:do(?:es)? not|don't|doesn't|not (?!only)|never|instead of|rather than|avoid|except|excluding|other than"
+    r"|without|unlike|must not|cannot|can't|isn't|if not)\b.*",
     re.IGNORECASE | re.DOTALL,
 )
 TOGETHER = re.compile(  # of arguments that exclude each other
-    r"\b(?:not both|mutually exclusive|(?:cannot|can't|can not|must not|do not|should not) be (?:used|combined|set|specified|given"
-    r"|provided|passed) (?:together|with)|exactly one of|incompatible with|alternative to|ignored (?:if|when))\b",
+    r"\b(?:not both|mutually exclusive|(?:cannot|can't|can not|must not|do not|should not) be (?:used|combined|set"
+    r"|specified|given|provided|passed) (?:together|with)|exactly one of|incompatible with|alternative to"
+    r"|ignored (?:if|when))\b",
     re.IGNORECASE,
 )
 _EXAMPLES = re.compile(
@@ -39,7 +40,8 @@ _ALLOWED = re.compile(  # "one of the following values:", "valid values are", "c
     r"|\b(?:valid|allowed|possible|supported|accepted|available|permitted) (?:\w+ )?"
     r"(?:values?|options?|types?|modes?|choices|states|statuses|levels|keys)?(?: are| is| include)?(?: supported)?[:\s]"
     r"|\bvalues are supported:|\b(?:values?|options?|choices|enum|allowed|valid|supported):"
-    r"|\b(?:can|must|may|should) be:\s|\b(?:can|must|may|should) be (?=['\"`])|\b(?:is|are) an? (?=['\"`]))\s*(?=(?P<listed>.*))",
+    r"|\b(?:can|must|may|should) be:\s|\b(?:can|must|may|should) be (?=['\"`])|\b(?:is|are) an? (?=['\"`]))\s*"
+    r"(?=(?P<listed>.*))",
     re.IGNORECASE | re.DOTALL,
 )
 _COLON_LIST = re.compile(r"(?:^|[^:]{0,60}\w): ?(?P<listed>[^:]*\b(?:or|and) [^:]*)$")
@@ -48,7 +50,8 @@ _QUOTED = re.compile(
     r"|[\u2018\u201c](?P<curly>[^\u2019\u201d]{1,60})[\u2019\u201d]"
 )
 _BETWEEN = re.compile(  # a comma, a bar or a word; or an explanation: "'off' - No filtering. 'strict' - …"
-    r"\s*(?:(?:,|\||/|;|\bor\b|\band\b)\s*(?:or |and )?(?:an? )?|(?:\(|[-\u2013\u2014:=]) ?[^'\"`]{1,120})(?=['\"`\u201c\u2018])"
+    r"\s*(?:(?:,|\||/|;|\bor\b|\band\b)\s*(?:or |and )?(?:an? )?|(?:\(|[-\u2013\u2014:=]) ?[^'\"`]{1,120})"
+    r"(?=['\"`\u201c\u2018])"
 )
 _BARE = re.compile(r"[A-Za-z][\w.+-]*|-?\d+(?:\.\d+)?")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}")
@@ -140,8 +143,9 @@ def _bare(text: str) -> list[str]:
 
 def allowed_for(key: str, prose: str) -> tuple[str, ...]:
     """Return the values that an object's prose lists for one of its keys: "Possible `kind` values are `a` or `b`"."""
-    named = rf"\b(?:possible|valid|allowed|supported) [\"'`]?{re.escape(key)}[\"'`]? (?:property )?(?:values?|options?)(?: are| is|:)?:?\s*"
-    found = re.search(named + r"(?P<listed>.*)", prose, re.IGNORECASE | re.DOTALL)
+    named = rf"\b(?:possible|valid|allowed|supported) [\"'`]?{re.escape(key)}[\"'`]? (?:property )?"
+    values = r"(?:values?|options?)(?: are| is|:)?:?\s*(?P<listed>.*)"
+    found = re.search(named + values, prose, re.IGNORECASE | re.DOTALL)
     return tuple(dict.fromkeys(_quoted(found["listed"]) or _bare(found["listed"]))) if found else ()
 
 

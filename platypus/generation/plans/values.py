@@ -57,11 +57,12 @@ PLACES = (["location"], ["city"], ["country"], ["place"], ["venue"])
 NO_DOMAIN = re.compile(
     r"u?int\d+|float|double|byte|binary|json|text|string|starts_with|regex|.*-?ur[il].*|(?:json|relative)-.*"
 )
+NOWHERE = Setting()
 DRAWS = 12  # until a value is one that the schema allows
 EXAMPLE_SHARE = 0.25  # of the values that are the only example as it stands, where its kind is known
 
 
-def made_up_value(rng: Random, name: str, schema: Schema, setting: Setting = Setting()) -> Any:
+def made_up_value(rng: Random, name: str, schema: Schema, setting: Setting = NOWHERE) -> Any:
     """Return a value for the argument `name` that the schema allows; None when no such value can be made up."""
     for _ in range(DRAWS):
         value = _value(rng, name, schema, setting)

@@ -141,7 +141,7 @@ def _identified(name: str, prose: str, about: tuple[str, ...], is_id: bool) -> t
     if not (parts and parts[-1] in ID_WORDS) and not told and not is_id:
         return ()
     own = _phrase([singular(word) for word in (parts[1:] if parts[:1] == ["add"] else parts)])
-    if own and own[0] in _VERBS:  # `remove_label_ids`, `confirm_cost_id`
+    if len(own) > 1 and own[0] in DESTROYING | {"confirm", "approve", "verify"}:  # `remove_label_ids`
         return ()
     bare = not own and set(parts) <= {"id", "ids", "identifier", "gid", "uid"}
     return own or (tuple(singular(word) for word in about) if bare else ())
@@ -179,8 +179,9 @@ def supplies(tool: Tool, output: Schema, consumer: Tool, argument: Argument) -> 
     listed = any(variant.get("type") == "array" for variant in variants(output))
     many = array_items(argument.schema) is not None
     one = not is_plural(given[-1]) or words(tool.name)[0] == given[0]  # `stories-create`: one story
-    if one and not listed and re.search(rf"(?<![\w-]){re.escape(tool.name)}(?![\w-])", argument.description):
-        return True  # the argument's prose names the tool
+    named = re.search(rf"(?<![\w-]){re.escape(tool.name)}(?![\w-])", argument.description) is not None
+    if not wanted and named and words(argument.name)[-1] in ID_WORDS:
+        return one and not listed  # an id of which the prose says whence it comes
     if not wanted or not _same(given, wanted) or _takes(tool, wanted):
         return False
     if is_look_up(consumer) and (is_maker(tool) or (verb not in SEARCHING and _same(subject(consumer), wanted))):

@@ -38,6 +38,7 @@ def test_the_subject_is_told_by_the_name_or_the_description(name: str, descripti
         ("issue_number", "issue"),
         ("parentTaskId", "parent task"),
         ("add_label_ids", "label"),
+        ("listId", "list"),
         ("pull_number", "pull request"),
     ],
 )
@@ -79,7 +80,7 @@ def test_a_tool_that_takes_the_id_itself_does_not_supply_it() -> None:
 
 
 def test_a_tool_that_the_arguments_prose_names_supplies_it() -> None:
-    schema = {"properties": {"quoteRef": {"type": "string", "description": "The reference from `price_trip`."}}}
+    schema = {"properties": {"confirm_quote_id": {"type": "string", "description": "The id from `price_trip`."}}}
     user = tool("book_trip", inputSchema={"type": "object", **schema})
     assert supplies(tool("price_trip", description="Get the price"), {}, user, user.arguments[0])
 

@@ -122,6 +122,7 @@ def allowed_in(prose: str) -> tuple[str, ...]:
     text = " ".join(f"{sentence}." for sentence in sentences(prose))
     listed = [found["listed"] for found in _ALLOWED.finditer(text)]
     listed += [found["listed"] for sentence in sentences(prose) if (found := _COLON_LIST.match(sentence))]
+    listed += re.findall(r": ([a-z_]+(?:, [a-z_]+){2,})\.", text) if "_" in text else []
     for rest in listed:
         distinct = tuple(dict.fromkeys(_quoted(rest) or _bare(rest)))
         if 2 <= len(distinct) <= 40:
@@ -129,7 +130,7 @@ def allowed_in(prose: str) -> tuple[str, ...]:
     bracketed = re.findall(r"\((['\"`])([\w-]+)\1\)", text)
     if len(bracketed) > 1:
         return tuple(dict.fromkeys(value for _, value in bracketed))
-    bars = re.search(r"(?:[(:]|^)\s*((?:['\"]?[\w-]+['\"]?\s?\|\s?)+['\"]?[\w-]+['\"]?)(?:[).]|$)", text)
+    bars = re.search(r"(?:(?<![\w/])[(:]|^)\s*((?:['\"]?[\w-]+['\"]?\s?\|\s?)+['\"]?[\w-]+['\"]?)(?:[).](?!/)|$)", text)
     return tuple(part.strip(" '\"") for part in bars[1].split("|")) if bars else ()
 
 
@@ -157,7 +158,7 @@ def varied(rng: Random, example: str) -> str:
     if re.fullmatch(r"[A-Za-z]{2,12}[-_ #]?\d+", example):  # an id of a usual form: its number can have any length
         digits = str(rng.randint(1, 10 ** rng.randint(1, 4) - 1))
         return re.sub(r"\d+", digits.zfill(3) if rng.random() < 0.2 else digits, example)
-    if "<" in example:  # digits of tags
+    if re.match(r"[{\[<]", example):  # digits of tags and keys
         return example
     if _UUID.fullmatch(example):
         return re.sub("[0-9a-f]", lambda _: rng.choice("0123456789abcdef"), example)
@@ -188,7 +189,7 @@ def _other_token(rng: Random, token: str) -> str:
 
 def reworded(rng: Random, example: str) -> str:
     """Other words in the form of an example without spaces: `my-team` → `billing-page`; other examples stay."""
-    if " " in example or not re.search(r"[A-Za-z]{2}[-_/:.]+[A-Za-z]{2}", example):
+    if re.search(r" |://", example) or not re.search(r"[A-Za-z]{2}[-_/:.]+[A-Za-z]{2}", example):
         return example
     head, dot, ending = example.rpartition(".")
     if not dot or not re.fullmatch("[a-z0-9]{1,5}", ending):

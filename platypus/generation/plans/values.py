@@ -174,6 +174,10 @@ def _told(schema: Schema) -> str:
 
 def _like_moment(rng: Random, example: str) -> str | None:
     """Another date or time of day in the form of the example; None if it is neither."""
+    days = re.findall(r"20\d\d-\d\d-\d\d", example)
+    if len(days) > 1:
+        later = iter(sorted(written(rng, "date") for _ in days))
+        return re.sub(r"20\d\d-\d\d-\d\d", lambda _: next(later), example)
     if re.match(r"(?i)(?:\d{4}|yyyy)-(?:\d\d|mm)-(?:\d\d|dd)", example):
         rest = example[10:] if example[:4].isdigit() else ""
         return written(rng, "date") + re.sub(r"T\d\d:\d\d", f"T{written(rng, 'time')}", rest)
@@ -209,6 +213,8 @@ def _id(rng: Random, name: str, prose: str, setting: Setting) -> str:
         r"\bg?ids? of (?:the |an? )?([a-z]+)", prose.lower()
     )
     own = [singular(word) for word in words(name) if not word.isdigit() and singular(word) not in NO_NOUNS]
+    if told and singular(told[1]) not in NO_NOUNS and singular(words(name)[-1]) not in NO_NOUNS:
+        own = [singular(told[1])]  # "followers: list of user IDs"
     noun = own or [singular(told[1]) if told and singular(told[1]) not in NO_NOUNS else setting.thing or "item"]
     ids = [identifier(rng, noun) for _ in range(rng.choice((1, 2)) if re.search("(?i)comma.separated", prose) else 1)]
     return ",".join(ids)

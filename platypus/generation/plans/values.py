@@ -4,6 +4,7 @@ An example in the schema or its prose is varied (`DEVU-123` → `DEVU-48`), so v
 prose lists as allowed is drawn like an enum.
 """
 
+import json
 import re
 from random import Random
 from typing import Any
@@ -274,6 +275,8 @@ def _alike(value: Any, other: Any) -> bool:
 
 def _object(rng: Random, schema: Schema, setting: Setting) -> dict[str, Any] | None:
     properties, required = schema.get("properties", {}), schema.get("required", ())
+    if not properties:
+        return _record(rng, schema, setting)
     about = Setting(f"{setting.tool} {schema.get('description', '')}".lower(), " | ".join(properties))
     listed = {key: allowed_for(key, str(schema.get("description", ""))) for key in properties}
     clear = [key for key, part in properties.items() if listed[key] or _is_clear(key, part, about)] or [*properties]
@@ -286,6 +289,20 @@ def _object(rng: Random, schema: Schema, setting: Setting) -> dict[str, Any] | N
     if not values or any(value is None for key, value in values.items() if key in required):
         return None
     return in_order({key: value for key, value in values.items() if value is not None}, properties) or None
+
+
+def _record(rng: Random, schema: Schema, setting: Setting) -> dict[str, Any] | None:
+    """An object with free keys: an example in JSON, or one key with a value as the schema says; None without either."""
+    examples = [text for text in examples_in(str(schema.get("description", ""))) if text.startswith("{")]
+    if examples:
+        example = json.loads(rng.choice(examples))
+        return example if isinstance(example, dict) else None
+    values = schema.get("additionalProperties", False)
+    if values is False:
+        return None
+    key = written(rng, "field")
+    value = _value(rng, key, values if values is not True and _richest(values) else {"type": "string"}, setting)
+    return None if value is None else {key: value}
 
 
 def _is_clear(key: str, schema: Schema, about: Setting) -> bool:

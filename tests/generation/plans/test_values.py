@@ -104,6 +104,14 @@ def test_an_object_has_the_values_that_its_prose_lists() -> None:
     assert not any("x1" in value for value in drawn("view", schema))  # nothing tells what it is
 
 
+def test_an_object_with_free_keys() -> None:
+    assert all(len(value) == 1 for value in drawn("fields", {"type": "object", "additionalProperties": {}}))
+    counts = drawn("stock", {"type": "object", "additionalProperties": {"type": "integer"}})
+    assert all(isinstance(number, int) for value in counts for number in value.values())
+    example = {"type": "object", "description": 'What to set, e.g. {"size": 3}'}
+    assert drawn("change", example, draws=2) == [{"size": 3}, {"size": 3}]
+
+
 # ---------------------------------------------------------------- the cases beside the checkout
 
 ENDS = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"

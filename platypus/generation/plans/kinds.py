@@ -167,9 +167,9 @@ def _ending(rng: Random, about: str, files: str) -> str:
     shown = [a or b for a, b in _OWN_ENDING.findall(own)]
     if shown:
         return str(rng.choice(shown))
-    for text in (own, tool):
+    for hint in (own, files, tool):
         for row in _rows()["ending"]:
-            if re.search(row["what"], text) or (text == tool and row["what"] == files):
+            if row["what"] == hint or (hint != files and re.search(row["what"], hint)):
                 return str(rng.choice(row["endings"]))
     return str(rng.choice(word_lists()["values"]["endings"]))
 

@@ -40,7 +40,8 @@ _ALLOWED = re.compile(  # "one of the following values:", "valid values are", "c
     r"|\b(?:valid|allowed|possible|supported|accepted|available|permitted) (?:\w+ )?"
     r"(?:values?|options?|types?|modes?|choices|states|statuses|levels|keys)?(?: are| is| include)?(?: supported)?[:\s]"
     r"|\bvalues are supported:|\b(?:values?|options?|choices|enum|allowed|valid|supported):"
-    r"|\b(?:can|must|may|should) be:\s|\b(?:can|must|may|should) be (?=['\"`])|\b(?:is|are) an? (?=['\"`]))\s*"
+    r"|\b(?:can|must|may|should) be:\s|\b(?:can|must|may|should) be (?=['\"`])|\b(?:is|are) an? (?=['\"`])"
+    r"|\w [-\u2013] (?=['\"`]))\s*"
     r"(?=(?P<listed>.*))",
     re.IGNORECASE | re.DOTALL,
 )

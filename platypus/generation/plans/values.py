@@ -17,43 +17,12 @@ from platypus.generation.plans.ordering import in_order
 from platypus.generation.plans.prose_values import allowed_for, allowed_in, examples_in, reworded, sentences, varied
 
 NO_NOUNS = {  # words of a name that do not say what has the id
-    *(
-        "id",
-        "gid",
-        "uid",
-        "iid",
-        "key",
-        "code",
-        "number",
-        "from",
-        "to",
-        "new",
-        "old",
-        "parent",
-        "target",
-        "source",
-        "public",
-        "any",
-    ),
-    *(
-        "not",
-        "all",
-        "the",
-        "by",
-        "of",
-        "a",
-        "array",
-        "list",
-        "unique",
-        "numeric",
-        "insert",
-        "before",
-        "after",
-        "exact",
-        "current",
-    ),
+    *("id", "gid", "uid", "iid", "key", "code", "number", "from", "to", "new", "old", "parent", "target", "source"),
+    *("public", "any", "not", "all", "the", "by", "of", "a", "unique", "numeric", "insert", "before", "after", "exact"),
+    *("current", "destination", "origin"),
 }
 NAMELESS = {"", "name", "object", "item", "thing"}  # what can have a name of any kind
+FIELDS = {"fields", "properties", "metadata", "attributes", "values", "variables", "filter", "filters"}  # free keys
 PLACES = (["location"], ["city"], ["country"], ["place"], ["venue"])
 NO_DOMAIN = re.compile(
     r"u?int\d+|float|double|byte|binary|json|text|string|starts_with|regex|.*-?ur[il].*|(?:json|relative)-.*"
@@ -116,7 +85,7 @@ def _value(rng: Random, name: str, schema: Schema, setting: Setting) -> Any:
         case "array":
             return _array(rng, name, chosen, setting)
         case _:
-            return _object(rng, chosen, setting)
+            return _object(rng, name, chosen, setting)
 
 
 # ---------------------------------------------------------------- text
@@ -273,10 +242,10 @@ def _alike(value: Any, other: Any) -> bool:
     )
 
 
-def _object(rng: Random, schema: Schema, setting: Setting) -> dict[str, Any] | None:
+def _object(rng: Random, name: str, schema: Schema, setting: Setting) -> dict[str, Any] | None:
     properties, required = schema.get("properties", {}), schema.get("required", ())
     if not properties:
-        return _record(rng, schema, setting)
+        return _record(rng, name, schema, setting)
     about = Setting(f"{setting.tool} {schema.get('description', '')}".lower(), " | ".join(properties))
     listed = {key: allowed_for(key, str(schema.get("description", ""))) for key in properties}
     clear = [key for key, part in properties.items() if listed[key] or _is_clear(key, part, about)] or [*properties]
@@ -291,14 +260,14 @@ def _object(rng: Random, schema: Schema, setting: Setting) -> dict[str, Any] | N
     return in_order({key: value for key, value in values.items() if value is not None}, properties) or None
 
 
-def _record(rng: Random, schema: Schema, setting: Setting) -> dict[str, Any] | None:
+def _record(rng: Random, name: str, schema: Schema, setting: Setting) -> dict[str, Any] | None:
     """An object with free keys: an example in JSON, or one key with a value as the schema says; None without either."""
     examples = [text for text in examples_in(str(schema.get("description", ""))) if text.startswith("{")]
     if examples:
         example = json.loads(rng.choice(examples))
         return example if isinstance(example, dict) else None
     values = schema.get("additionalProperties", False)
-    if values is False:
+    if values is False or (values is True and not FIELDS & set(words(name)[-1:])):
         return None
     key = written(rng, "field")
     value = _value(rng, key, values if values is not True and _richest(values) else {"type": "string"}, setting)

@@ -37,6 +37,7 @@ def test_examples(prose: str, examples: list[str]) -> None:
         ("Possible values are 'rows' | 'columns'", ["rows", "columns"]),
         ('Either "merge" or "squash"', ["merge", "squash"]),
         ("Direction (asc|desc)", ["asc", "desc"]),
+        ("What to do - 'open' or 'shut'", ["open", "shut"]),
         ("Which state to show: open, closed, or all", ["open", "closed", "all"]),
         ("Supported values: 'off' - Nothing is filtered. 'strict' - All of it is.", ["off", "strict"]),
         ("Whether it is a 'file' or a 'folder'", ["file", "folder"]),

@@ -28,33 +28,9 @@ EMPTY_WORDS = {
 SEARCHED = {"query", "search", "keyword", "keywords"}
 WRAPPERS = {"result", "results", "content", "output", "text", "response", "data", "value"}  # around any output
 PLAIN_FORMATS = {  # formats that say how a text is written, not what it is
-    *(
-        "date",
-        "date-time",
-        "time",
-        "duration",
-        "email",
-        "idn-email",
-        "hostname",
-        "idn-hostname",
-        "ipv4",
-        "ipv6",
-        "uri",
-        "url",
-    ),
-    *(
-        "uri-reference",
-        "uri-template",
-        "iri",
-        "iri-reference",
-        "uuid",
-        "regex",
-        "json-pointer",
-        "json",
-        "byte",
-        "binary",
-    ),
-    *("int32", "int64", "uint32", "uint64", "float", "double", "password"),
+    *("date", "date-time", "time", "duration", "email", "idn-email", "hostname", "idn-hostname", "ipv4", "ipv6"),
+    *("uri", "url", "uri-reference", "uri-template", "iri", "iri-reference", "uuid", "regex", "json-pointer"),
+    *("json", "byte", "binary", "int32", "int64", "uint32", "uint64", "float", "double", "password"),
 }
 _RETURNS_ID = re.compile(
     r"(?:^|, )(?:returns?|gets?|finds?|tells?|retrieves?|shows?|fetch(?:es)?) (?:the |an? )?ids? of\b"
@@ -83,50 +59,10 @@ GENERIC = {
     ),
 }
 ATTRIBUTES = GENERIC | {  # fields of the same name in records of different things
-    *(
-        "url",
-        "uri",
-        "link",
-        "color",
-        "icon",
-        "content",
-        "body",
-        "text",
-        "order",
-        "sort",
-        "position",
-        "priority",
-        "target",
-    ),
-    *(
-        "upstream",
-        "slug",
-        "path",
-        "timestamp",
-        "progress",
-        "query",
-        "file",
-        "source",
-        "label",
-        "branch",
-        "input",
-        "output",
-    ),
-    *(
-        "created",
-        "updated",
-        "at",
-        "limit",
-        "offset",
-        "page",
-        "cursor",
-        "token",
-        "filter",
-        "field",
-        "class",
-        "role",
-        "scope",
-    ),
+    *("url", "uri", "link", "color", "icon", "content", "body", "text", "order", "sort", "position", "priority"),
+    *("target", "upstream", "slug", "path", "timestamp", "progress", "query", "file", "source", "label", "branch"),
+    *("input", "output", "created", "updated", "at", "limit", "offset", "page", "cursor", "token", "filter"),
+    *("field", "class", "role", "scope"),
 }
 PLACES = {"address", "location", "city", "country", "region", "version", "state", "email"}
 SUMS = {"latitude", "longitude", "cost", "price", "budget", "distance", "premium", "score", "fee"}
@@ -186,7 +122,7 @@ def _is_detail(tool: Tool, path: tuple[str, ...], output: Schema) -> bool:
         return False
     if not path:
         return output.get("type") == "boolean"
-    field = words(path[-1])
+    field = _words(path[-1])
     if field[-1] in REPORTS or output.get("type") in ("boolean", "object"):
         return True
     return _is_record(tool) and not NAMING & set(field) and field[0] not in SUMS
@@ -228,7 +164,7 @@ def content(text: str) -> frozenset[str]:
 def domain(schema: Schema) -> str:
     """The domain type of a string, or of an array's elements: a `format` that says what it is (`sprint-id`)."""
     for variant in variants(schema):
-        if variant.get("format", "json") not in PLAIN_FORMATS:
+        if "format" in variant and variant["format"] not in PLAIN_FORMATS:
             return str(variant["format"])
         if variant.get("type") == "array" and "items" in variant:
             return domain(variant["items"])
@@ -281,7 +217,7 @@ def _is_described(tool: Tool, path: tuple[str, ...], output: Schema) -> bool:
 
 
 def _field_affinity(tool: Tool, path: tuple[str, ...], output: Schema, consumer: Tool, argument: Argument) -> float:
-    field, name = words(path[-1]), words(argument.name)
+    field, name = _words(path[-1]), _words(argument.name)
     if field[-1] in REPORTS or output.get("type") == "object" or (is_plural(field[-1]) != is_plural(name[-1])):
         return 0.0
     if tool.argument(path[-1]) is not None:  # the tool only returns its own argument
@@ -338,7 +274,12 @@ def _whole_affinity(tool: Tool, output: Schema, consumer: Tool, argument: Argume
 
 def is_searched(argument: Argument) -> bool:
     """Whether a look-up searches by this argument: it is a required name or search text."""
-    return argument.required and words(argument.name)[-1] in SEARCHED | {"name"}
+    return argument.required and _words(argument.name)[-1] in SEARCHED | {"name"}
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name, or the name itself if it has none (it is in another script)."""
+    return words(name) or [name]
 
 
 @lru_cache(maxsize=16384)

@@ -173,6 +173,7 @@ def supplies(tool: Tool, output: Schema, consumer: Tool, argument: Argument) -> 
     What was just made is neither looked up nor destroyed, unless it is something that runs, such as a job. What was got
     whole is not got again by its id.
     """
+    parts = words(argument.name) or [argument.name]
     wanted, given, verb = identified(argument, consumer), subject(tool), _verb(tool.name, tool.description)
     if not given or (not wanted and tool.name not in argument.description):
         return False
@@ -180,7 +181,7 @@ def supplies(tool: Tool, output: Schema, consumer: Tool, argument: Argument) -> 
     many = array_items(argument.schema) is not None
     one = not is_plural(given[-1]) or words(tool.name)[0] == given[0]  # `stories-create`: one story
     named = re.search(rf"(?<![\w-]){re.escape(tool.name)}(?![\w-])", argument.description) is not None
-    if not wanted and named and words(argument.name)[-1] in ID_WORDS:
+    if not wanted and named and parts[-1] in ID_WORDS:
         return one and not listed  # an id of which the prose says whence it comes
     if not wanted or not _same(given, wanted) or _takes(tool, wanted):
         return False
@@ -188,7 +189,7 @@ def supplies(tool: Tool, output: Schema, consumer: Tool, argument: Argument) -> 
         return False
     if verb in MAKING and (is_destructive(consumer) or _is_place(consumer, argument)):
         return False
-    if listed or (is_plural(words(argument.name)[-1]) and not many):
+    if listed or (is_plural(parts[-1]) and not many):
         return listed and many and verb in LISTING | MAKING
     return one and verb in MAKING | FINDING
 

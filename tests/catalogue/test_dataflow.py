@@ -137,3 +137,9 @@ def test_a_destructive_tool_feeds_nothing() -> None:
 def test_cases_without_any_edge(shared_data: Path, case: str) -> None:
     catalogue = read_catalogue(shared_data.parent / "cases" / "catalogues" / f"{case}.json")
     assert [p for tool in catalogue for a in tool.arguments for p in producers(catalogue, tool, a)] == []
+
+
+def test_names_in_another_script_are_compared_whole() -> None:
+    assert feeds(tool("find", {"номер": TEXT, "имя": TEXT}), tool("pay", **{"номер": "", "сумма": ""})) == {
+        "find.номер → номер"
+    }

@@ -183,7 +183,7 @@ def _id(rng: Random, name: str, prose: str, setting: Setting) -> str:
         r"\bg?ids? of (?:the |an? )?([a-z]+)", prose.lower()
     )
     own = [singular(word) for word in words(name) if not word.isdigit() and singular(word) not in NO_NOUNS]
-    if told and singular(told[1]) not in NO_NOUNS and singular(words(name)[-1]) not in NO_NOUNS:
+    if told and singular(told[1]) not in NO_NOUNS and singular((words(name) or [name])[-1]) not in NO_NOUNS:
         own = [singular(told[1])]  # "followers: list of user IDs"
     noun = own or [singular(told[1]) if told and singular(told[1]) not in NO_NOUNS else setting.thing or "item"]
     ids = [identifier(rng, noun) for _ in range(rng.choice((1, 2)) if re.search("(?i)comma.separated", prose) else 1)]

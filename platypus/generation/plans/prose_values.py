@@ -190,7 +190,7 @@ def _other_token(rng: Random, token: str) -> str:
 
 def reworded(rng: Random, example: str) -> str:
     """Other words in the form of an example without spaces: `my-team` → `billing-page`; other examples stay."""
-    if re.search(r" |://", example) or not re.search(r"[A-Za-z]{2}[-_/:.]+[A-Za-z]{2}", example):
+    if re.search(r" |://|@", example) or not re.search(r"[A-Za-z]{2}[-_/:.]+[A-Za-z]{2}", example):
         return example
     head, dot, ending = example.rpartition(".")
     if not dot or not re.fullmatch("[a-z0-9]{1,5}", ending):

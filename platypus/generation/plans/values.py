@@ -21,6 +21,7 @@ NO_NOUNS = {  # words of a name that do not say what has the id
     *("public", "any", "not", "all", "the", "by", "of", "a", "unique", "numeric", "insert", "before", "after", "exact"),
     *("current", "destination", "origin"),
 }
+UNNAMED = {"url", "host", "page", "file", "long", "date"}  # kinds of which a value is no name
 NAMELESS = {"", "name", "object", "item", "thing"}  # what can have a name of any kind
 FIELDS = {"fields", "properties", "metadata", "attributes", "values", "variables", "filter", "filters"}  # free keys
 PLACES = (["location"], ["city"], ["country"], ["place"], ["venue"])
@@ -197,7 +198,8 @@ def _by_words(rng: Random, parts: list[str], prose: str, thing: str) -> str:
             return written(rng, "person")
         described = parts[:-1] or _named(prose) or [word for word in [thing] if word not in NAMELESS]
         kind = kind_of_words(described)
-        return written(rng, kind.name if kind else "title" if described else "name", prose)
+        named = kind.name if kind and kind.name not in UNNAMED else "title" if described else "name"
+        return written(rng, named, prose)
     kind = kind_of_words(parts) or kind_of_words(_head(prose))
     return written(rng, kind.name if kind else "topic", f"{' '.join(parts)} {prose}")
 

@@ -16,7 +16,7 @@ MAKING = {
     *("duplicate", "copy", "upload", "run", "submit"),
 }
 SEARCHING = {"find", "search", "lookup", "look", "resolve"}
-RUNNING = {"start", "launch", "open", "run", "submit"}
+RUNNING = {"start", "launch", "open", "run", "submit"}  # of what is made, the state is asked for
 FINDING = {"get", "find", "fetch", "retrieve", "resolve", "lookup", "look", "search", "read", "show", "return"}
 LISTING = {"list", "query"} | FINDING
 DESTROYING = {
@@ -27,7 +27,7 @@ ID_WORDS = {
     *("id", "ids", "identifier", "identifiers", "number", "numbers", "key", "keys", "code", "gid", "uid"),
     *("iid", "uuid", "slug", "sha"),
 }
-SHORT = {
+SHORT = {  # what the last word of a phrase stands for
     "pull": ("pull", "request"),
     "pr": ("pull", "request"),
     "mr": ("merge", "request"),
@@ -39,7 +39,7 @@ FILLERS = {
     *("default", "public", "existing"),
 }
 FACETS = {"detail", "details", "info", "information", "data", "object", "metadata"}
-PLACES = {
+PLACES = {  # where things are
     *("owner", "repo", "repository", "org", "organization", "workspace", "project", "team", "database"),
     *("namespace", "bucket", "collection", "table", "account", "site", "tenant", "guild", "server", "context"),
     *("cluster", "region", "environment"),
@@ -56,23 +56,10 @@ _VERBS = {
     *MAKING,
     *LISTING,
     *DESTROYING,
-    *(
-        "add",
-        "update",
-        "edit",
-        "post",
-        "patch",
-        "set",
-        "close",
-        "merge",
-        "send",
-        "move",
-        "assign",
-        "confirm",
-        "approve",
-    ),
+    *("add", "update", "edit", "post", "patch", "set", "close", "merge", "send", "move", "assign", "confirm"),
+    *("approve", "reopen", "invite", "toggle", "generate", "convert"),
     *("verify", "rename", "change", "modify", "archive", "restore", "publish", "share", "cancel", "complete", "enable"),
-    *("disable", "pause", "resume", "stop", "watch", "attach", "link", "reply", "review", "check", "rank", "lock"),
+    *("disable", "pause", "resume", "stop", "watch", "attach", "reply", "rank", "lock"),
 }
 
 
@@ -80,7 +67,7 @@ def is_destructive(tool: Tool) -> bool:
     """Whether a call may destroy something: by the tool's `destructiveHint` and `readOnlyHint`, else by its verb."""
     if tool.annotations.get("readOnlyHint") is True or tool.annotations.get("destructiveHint") is False:
         return False
-    return tool.annotations.get("destructiveHint") is True or bool(DESTROYING & set(words(tool.name)))
+    return tool.annotations.get("destructiveHint") is True or _verb(tool.name, "") in DESTROYING
 
 
 def is_look_up(tool: Tool) -> bool:
@@ -102,7 +89,7 @@ def subject(tool: Tool) -> tuple[str, ...]:
 @lru_cache(maxsize=8192)
 def _subject(name: str, description: str) -> tuple[str, ...]:
     parts = words(name)
-    place = next((i for i, word in enumerate(parts) if lemma(word) in _VERBS), None)
+    place = next((i for i, word in enumerate(parts) if word in _VERBS), None)
     if place is None:
         parts = words(first_sentence(description))
         place = 0 if parts and lemma(parts[0]) in _VERBS else None
@@ -114,11 +101,8 @@ def _subject(name: str, description: str) -> tuple[str, ...]:
 @lru_cache(maxsize=8192)
 def _verb(name: str, description: str) -> str:
     """The verb of the name, or that of the description."""
-    for text in (name, first_sentence(description)):
-        found = next((lemma(word) for word in words(text)[:4] if lemma(word) in _VERBS), "")
-        if found:
-            return found
-    return ""
+    told = [lemma(word) for word in words(first_sentence(description))[:4]]
+    return next((word for word in (*words(name)[:4], *told) if word in _VERBS), "")
 
 
 def _phrase(parts: list[str]) -> tuple[str, ...]:

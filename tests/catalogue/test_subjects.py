@@ -21,6 +21,7 @@ def tool(name: str, *arguments: str, description: str = "", **more: Any) -> Tool
         ("create_issue", "", "issue"),
         ("jira_create_issue_link", "", "issue link"),
         ("epics-create", "", "epics"),
+        ("posts-create", "", "posts"),
         ("get_order_by_number", "", "order"),
         ("getUserDetails", "", "user"),
         ("merge_pr", "", "pull request"),
@@ -98,6 +99,7 @@ def test_what_exists_is_not_made_again() -> None:
         ("tidy", {"destructiveHint": True}, True, False),
         ("remove_filter", {"readOnlyHint": True, "destructiveHint": True}, False, True),
         ("drop_in", {"destructiveHint": False}, False, False),
+        ("list_drop_zones", {}, False, True),
         ("archive", {"readOnlyHint": False}, False, False),
     ],
 )

@@ -15,5 +15,6 @@ Does not know plans, prompts or models.
     sources/            what a catalogue may come from: files, MCP servers, OpenAPI, Python functions → MCP definitions
     reading.py          a source → Catalogue
     words.py            words of identifiers, and forms of English words
+    subjects.py         what a tool makes, finds or destroys, and which arguments take its id
     dataflow.py         which outputs are sensible for which arguments
 """

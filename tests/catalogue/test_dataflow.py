@@ -1,5 +1,6 @@
 """Sensible edges are found, and no others."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,3 +90,56 @@ def test_ids_are_recognised_by_examples_format_or_name(worktracker: Catalogue) -
     assert works is not None
     ids = {argument.name for argument in works.arguments if takes_ids(argument)}
     assert ids == {"applies_to_part", "created_by", "owned_by", "issue.rev_orgs", "ticket.rev_org"}
+
+
+def test_an_output_that_nobody_described_feeds_only_the_id_of_what_was_made() -> None:
+    search = tool("search_text", None, text="")
+    search["description"] = "Search the page. Returns matching elements with the key of each."
+    press = tool("press", element="The element", key="")
+    assert feeds(search, press) == set()
+    assert feeds(tool("create_board", None, title=""), tool("add_list", board_id="", title="")) == {
+        "create_board → board_id"
+    }
+
+
+@pytest.mark.parametrize("wrapper", ["content", "result"])
+def test_a_wrapped_text_is_a_report(wrapper: str) -> None:
+    make = tool("make_folder", {wrapper: TEXT}, path="")
+    assert feeds(make, tool("save", content="", result="", text="")) == set()
+    assert feeds(tool("open_order", {wrapper: TEXT}), tool("pay", order_id="")) == {f"open_order.{wrapper} → order_id"}
+
+
+def test_formats_of_writing_are_no_domain_types() -> None:
+    """Two addresses of the web need not be the same thing."""
+    link = {"type": "string", "format": "uri"}
+    page = tool("get_page", {"icon_url": link, "day": {"type": "string", "format": "date"}})
+    visit = tool("visit", target_url="", since="")
+    visit["inputSchema"]["properties"] = {"target_url": link, "since": {"type": "string", "format": "date"}}
+    assert feeds(page, visit) == set()
+
+
+def test_of_a_record_only_ids_are_used() -> None:
+    record = {"project_id": TEXT, "color": TEXT, "due_date": TEXT, "estimate": TEXT}
+    assert feeds(tool("get_task", record), tool("update_goal", **dict.fromkeys(record, ""))) == {
+        "get_task.project_id → project_id"
+    }
+
+
+def test_a_destructive_tool_feeds_nothing() -> None:
+    kept, hinted = tool("openCase", {"case_id": TEXT}), tool("openCase", {"case_id": TEXT})
+    hinted["annotations"] = {"destructiveHint": True}
+    use = tool("assign", case_id="")
+    assert feeds(kept, use) == {"openCase.case_id → case_id"}
+    assert feeds(hinted, use) == feeds(tool("deleteCase", {"case_id": TEXT}), use) == set()
+
+
+@pytest.mark.parametrize("case", ["untyped-output-into-anything", "status-text-as-content"])
+def test_cases_without_any_edge(shared_data: Path, case: str) -> None:
+    catalogue = read_catalogue(shared_data.parent / "cases" / "catalogues" / f"{case}.json")
+    assert [p for tool in catalogue for a in tool.arguments for p in producers(catalogue, tool, a)] == []
+
+
+def test_names_in_another_script_are_compared_whole() -> None:
+    assert feeds(tool("find", {"номер": TEXT, "имя": TEXT}), tool("pay", **{"номер": "", "сумма": ""})) == {
+        "find.номер → номер"
+    }

@@ -2,7 +2,12 @@
 
 Does not know how requests are phrased.
 
+    kinds.py            kinds of text and numbers, by the table kinds.toml
+    prose_values.py     examples and allowed values that prose names
+    numbers.py          made-up numbers
+    ordering.py         beginnings before ends
     values.py           made-up values for arguments
+    call_arguments.py   which arguments a call has, and how they agree
     sampler.py          catalogue → valid typed plans
     coverage.py         what examples cover of a catalogue, and plans for what is not covered yet
 """

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from platypus.catalogue.schema import allowed_values
 from platypus.catalogue.tools import Catalogue
 from platypus.generation.plans.sampler import SHAPES, Sampler, Undrawable, Want, shape
-from platypus.generation.plans.values import made_up_value
+from platypus.generation.plans.values import choices
 from platypus.plan.plan import Plan, Reference
 from platypus.reports import markdown_table
 
@@ -65,7 +64,7 @@ def targets(sampler: Sampler) -> Iterator[Target]:
         for argument in tool.arguments:
             name = f"{tool.name}.{argument.name}"
             yield Target("arguments", name, Want(tool, argument.name))
-            for value in allowed_values(argument.schema.get("items", argument.schema)):
+            for value in choices(argument.schema.get("items", argument.schema)):
                 yield Target("values", f"{name} = {value}", Want(tool, argument.name, value=value))
             for producer in sampler.producers[tool.name, argument.name]:
                 way = edge(producer.tool.name, producer.path, producer.element, tool.name, argument.name)
@@ -148,7 +147,7 @@ class Ledger:
         for tool in {want.tool.name, *self._producer(target)} & self.sampler.unreachable:
             return f"{tool} needs an argument that nothing can fill: give it a type, an enum or examples"
         argument = want.tool.argument(want.argument) if want.argument else None
-        if argument and made_up_value(Random(0), argument.name, argument.schema) is None:
+        if argument and self.sampler.made_up(Random(0), want.tool, argument) is None:
             return f"no value can be made up for {argument.name}: give it a type, an enum or examples"
         return error
 

@@ -5,22 +5,22 @@ every step except the goals is used, and every reference fits. Several goals are
 can be required to contain something: a `Want`.
 """
 
-import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 from random import Random
 
 from platypus.catalogue.dataflow import KIN, Producer, content, domain, is_searched, producers, takes_ids
-from platypus.catalogue.schema import allowed_values
+from platypus.catalogue.schema import allowed_values, literal_problem
+from platypus.catalogue.subjects import is_look_up, takes_a_place
 from platypus.catalogue.tools import Argument, Catalogue, Tool
-from platypus.catalogue.words import singular, words
+from platypus.generation.plans.call_arguments import Habits, agree, choose_arguments, habits_of
+from platypus.generation.plans.kinds import files_of
 from platypus.generation.plans.values import made_up_value
 from platypus.plan.plan import Plan, Reference, Step, Value
 
 SHAPES = ("single", "chain", "fan-in", "fan-out", "independent")
 LENGTHS = (1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 4, 5)
-CHANGES = {"update", "edit", "modify", "change"}  # tools that need at least one optional argument: what changes
 FAILED_DRAWS = 100  # before a plan counts as not drawable
 
 
@@ -79,6 +79,17 @@ class Sampler:
         }
 
     @cached_property
+    def _habits(self) -> dict[str, Habits]:
+        """Per tool, what people say of it."""
+        files = files_of(self.catalogue)
+        return {tool.name: habits_of(tool, files) for tool in self.catalogue}
+
+    def made_up(self, rng: Random, tool: Tool, argument: Argument) -> Value:
+        """A made-up value for the tool's argument; None when none can be made up."""
+        value: Value = made_up_value(rng, argument.name, argument.schema, self._habits[tool.name].setting)
+        return value
+
+    @cached_property
     def goals(self) -> tuple[Tool, ...]:
         """The tools that a plan can end with."""
         return tuple(tool for tool in self.catalogue if tool.name not in self.unreachable)
@@ -100,7 +111,7 @@ class Sampler:
     def _can_fill(self, tool: Tool, unreachable: set[str]) -> bool:
         return all(
             not argument.required
-            or any(made_up_value(Random(seed), argument.name, argument.schema) is not None for seed in range(4))
+            or any(self.made_up(Random(seed), tool, argument) is not None for seed in range(4))
             or any(p.tool.name not in unreachable and p.tool != tool for p in self.producers[tool.name, argument.name])
             for argument in tool.arguments
         )
@@ -148,7 +159,7 @@ class Sampler:
         single = [a for a in tool.arguments if takes_ids(a) and isinstance(last.arguments.get(a.name), str)]
         steps = list(plan.steps)
         for _ in range(min(rng.choice((1, 1, 2)), self.max_steps - len(plan)) if single else 0):
-            other = made_up_value(rng, single[0].name, single[0].schema)
+            other = self.made_up(rng, tool, single[0])
             if isinstance(other, str) and all(step.arguments.get(single[0].name) != other for step in steps):
                 steps.append(Step(last.tool, {**last.arguments, single[0].name: other}))
         return Plan(tuple(steps))
@@ -211,7 +222,7 @@ class Sampler:
         wanted = want.argument if want else None
         fed = {a.name for a in tool.arguments if self.producers[tool.name, a.name]}
         arguments: dict[str, Value] = {}
-        for argument in _choose_arguments(rng, tool, fed, wanted):
+        for argument in choose_arguments(rng, tool, self._habits[tool.name], fed, wanted):
             if want and argument.name == wanted:
                 value = self._fill_wanted(rng, want, argument, draft, (*path, tool.name))
                 if value is None:
@@ -220,15 +231,36 @@ class Sampler:
                 value = self._fill(rng, tool, argument, draft, (*path, tool.name))
             for _ in range(4):  # two equal values are unlikely: nothing is moved from a place to itself
                 if isinstance(value, str) and value in arguments.values() and not allowed_values(argument.schema):
-                    value = made_up_value(rng, argument.name, argument.schema)
+                    value = self.made_up(rng, tool, argument)
             if value is not None:
                 arguments[argument.name] = value
             elif argument.required:
                 return None
-        _agree(rng, tool, arguments, wanted)
+        self._share_places(tool, arguments, draft, wanted)
+        agree(rng, tool, arguments, wanted)
         order = [argument.name for argument in tool.arguments if argument.name in arguments]
         draft.steps.append(Step(tool.name, {name: arguments[name] for name in order}))
         return len(draft.steps) - 1
+
+    def _share_places(self, tool: Tool, arguments: dict[str, Value], draft: _Draft, wanted: str | None) -> None:
+        """Say the same place as the steps whose output is used: an issue is where it was made."""
+        used = {
+            part.step
+            for value in arguments.values()
+            for part in (value if isinstance(value, list) else [value])
+            if isinstance(part, Reference)
+        }
+        for i in used:
+            for name, value in draft.steps[i].arguments.items():
+                argument = tool.argument(name)
+                literal = isinstance(value, str) and isinstance(arguments.get(name), str) and name != wanted
+                if (
+                    literal
+                    and argument
+                    and takes_a_place(argument, tool)
+                    and literal_problem(argument.schema, value) is None
+                ):
+                    arguments[name] = value
 
     def _fill_wanted(self, rng: Random, want: Want, argument: Argument, draft: _Draft, path: tuple[str, ...]) -> Value:
         if want.producer:
@@ -241,9 +273,10 @@ class Sampler:
     def _fill(self, rng: Random, tool: Tool, argument: Argument, draft: _Draft, path: tuple[str, ...]) -> Value:
         options = [p for p in self.producers[tool.name, argument.name] if p.tool.name not in (*path, *self.unreachable)]
         if options and draft.budget > 0 and rng.random() < 0.85:
-            producer = rng.choices(options, [option.weight * _richness(option.tool) for option in options])[0]
+            weights = [option.weight * _richness(option.tool) * (1 + is_look_up(option.tool)) for option in options]
+            producer = rng.choices(options, weights)[0]
             return self._use(rng, producer, argument, draft, path)
-        literal: Value = made_up_value(rng, argument.name, argument.schema)
+        literal = self.made_up(rng, tool, argument)
         if literal is None and options and argument.required:
             return self._use(rng, rng.choice(options), argument, draft, path)
         return literal
@@ -298,65 +331,3 @@ def _lookup_want(rng: Random, tool: Tool, argument: Argument) -> Want | None:
         return None
     plain = {key: value for key, value in searched.schema.items() if key not in ("examples", "description")}
     return Want(tool, searched.name, value=made_up_value(rng, kinds[0], plain))
-
-
-def _choose_arguments(rng: Random, tool: Tool, fed: set[str], wanted: str | None) -> list[Argument]:
-    """Required arguments, the wanted one, and some optional ones; those that an output can fill come first."""
-    optional = [argument for argument in tool.arguments if not argument.required]
-    names = {wanted}
-    if optional:
-        filters = len(optional) == len(tool.arguments) > 3
-        some = min(len(optional), rng.choice((1, 1, 1, 2, 2, 2, 2, 3, 3, 4) if filters else (0, 1, 1, 2, 2, 3)))
-        if words(tool.name)[0] in CHANGES or (len(optional) == len(tool.arguments) and rng.random() < 0.85):
-            some = max(some, 1)
-        weights = [3 if argument.name in fed else 2 for argument in optional]
-        names |= {argument.name for argument in rng.choices(optional, weights, k=some)} if some else set()
-    chosen: list[Argument] = []
-    for argument in sorted(tool.arguments, key=lambda a: a.name != wanted):
-        alike = [a for a in chosen if "." in a.name and _kin(a.name) == _kin(argument.name)]
-        if argument.required or (argument.name in names and not alike):  # never `issue.org` and `ticket.org`
-            chosen.append(argument)
-    chosen.sort(key=tool.arguments.index)
-    return sorted(chosen, key=lambda argument: argument.name not in fed)
-
-
-def _kin(name: str) -> str:
-    """The last word of a name, in the singular: the same for `issue.rev_orgs` and `ticket.rev_org`."""
-    return singular(words(name)[-1])
-
-
-def _agree(rng: Random, tool: Tool, arguments: dict[str, Value], wanted: str | None) -> None:
-    """Make arguments agree: beside a filter of one type (`ticket.severity`), the argument for types mostly has it."""
-    _order_times(arguments)
-    qualified = [name for name in arguments if "." in name]
-    ambiguous = [name for name in qualified if sum(_kin(a.name) == _kin(name) for a in tool.arguments) > 1]
-    for argument in tool.arguments if qualified else ():
-        element = argument.schema.get("items", argument.schema)
-        allowed = allowed_values(element)
-        fitting = [words(name)[0] for name in ambiguous or qualified if words(name)[0] in allowed]
-        if (
-            fitting
-            and argument.name != wanted
-            and rng.random() < (0.95 if ambiguous else 0.6 if argument.name in arguments else 0.25)
-        ):
-            value = rng.choice(fitting)
-            arguments[argument.name] = [value] if "items" in argument.schema else value
-
-
-def _order_times(arguments: dict[str, Value]) -> None:
-    """Swap a start and an end if the end is earlier."""
-    times = {name: when for name, value in arguments.items() if (when := _moment(value))}
-    first = next((name for name in times if words(name)[0] in ("start", "from", "begin", "departure")), None)
-    last = next((name for name in times if words(name)[0] in ("end", "to", "until", "return")), None)
-    if first and last and times[first] > times[last]:
-        arguments[first], arguments[last] = arguments[last], arguments[first]
-
-
-def _moment(value: Value) -> str:
-    """A date or a time of day as a text that sorts by time; empty for anything else."""
-    if not isinstance(value, str):
-        return ""
-    clock = re.fullmatch(r"(\d\d?):(\d\d) ([AP])M", value)
-    if clock:
-        return f"{int(clock[1]) % 12 + 12 * (clock[3] == 'P'):02}:{clock[2]}"
-    return value if re.match(r"\d{4}-\d\d-|\d\d:\d\d", value) else ""

@@ -1,351 +1,235 @@
-"""Values as people would write them for an argument: chosen by its schema first, then its format, then its name.
+"""Values as people would write them for an argument: chosen by its schema first, then its examples, then its kind.
 
-An example in the schema is varied (`DEVU-123` → `DEVU-48`), so values look like the catalogue's own examples.
+An example in the schema or its prose is varied (`DEVU-123` → `DEVU-48`), so values look like the catalogue's own. What
+prose lists as allowed is drawn like an enum.
 """
 
+import json
 import re
-from collections.abc import Callable, Mapping
-from functools import lru_cache
 from random import Random
 from typing import Any
 
-from platypus.catalogue.schema import Schema, allowed_values, variants
-from platypus.catalogue.words import words
-from platypus.generation.lexicon import word_lists
+from platypus.catalogue.schema import Schema, allowed_values, literal_problem, variants
+from platypus.catalogue.words import singular, words
+from platypus.generation.plans.kinds import Setting, identifier, kind_of, kind_of_words, written
+from platypus.generation.plans.numbers import made_up_number
+from platypus.generation.plans.ordering import in_order
+from platypus.generation.plans.prose_values import allowed_for, allowed_in, examples_in, reworded, sentences, varied
 
-CODES = ("id", "ids", "key", "code", "number")
-THINGS = (
-    "comput|serv|contain|print|rout|sens|tract|mot|riv|tow|chapt|ord|fold|numb|lay|pow|wat|col|charact|pap|fact|gend"
-)
+NO_NOUNS = {  # words of a name that do not say what has the id
+    *("id", "gid", "uid", "iid", "key", "code", "number", "from", "to", "new", "old", "parent", "target", "source"),
+    *("public", "any", "not", "all", "the", "by", "of", "a", "unique", "numeric", "insert", "before", "after", "exact"),
+    *("current", "destination", "origin"),
+}
+UNNAMED = {"url", "host", "page", "file", "long", "date"}  # kinds of which a value is no name
+NAMELESS = {"", "name", "object", "item", "thing"}  # what can have a name of any kind
+FIELDS = {"fields", "properties", "metadata", "attributes", "values", "variables", "filter", "filters"}  # free keys
 PLACES = (["location"], ["city"], ["country"], ["place"], ["venue"])
-PERSON = re.compile(rf"(?!(?:{THINGS})[eo]r)\w{{3,}}(?:er|or|ist|ian)|figure|leader")  # nouns for people
-CATEGORY = re.compile(  # examples that only name a kind of thing
-    r"(?:[\w'\u2019]+ )*(?:city|country|state|region|farm|garden|name|area|village|number|hospital|address|building"
-    r"|username|notation|town|title|date|format|identifier|coordinate)s?|path to .*",
-    re.IGNORECASE,
+NO_DOMAIN = re.compile(
+    r"u?int\d+|float|double|byte|binary|json|text|string|starts_with|regex|.*-?ur[il].*|(?:json|relative)-.*"
 )
+NOWHERE = Setting()
+DRAWS = 12  # until a value is one that the schema allows
+EXAMPLE_SHARE = 0.25  # of the values that are the only example as it stands, where its kind is known
 
 
-def _pick(rng: Random, kind: str) -> str:
-    return str(rng.choice(word_lists()["values"][kind]))
-
-
-def _topic(rng: Random) -> str:
-    return f"{_pick(rng, 'topics')} {_pick(rng, 'things')}"
-
-
-def _date(rng: Random) -> str:
-    return f"{rng.randint(2019, 2026)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
-
-
-def _person(rng: Random) -> str:
-    return _pick(rng, "first") + (f" {_pick(rng, 'last')}" if rng.random() < 0.5 else "")
-
-
-def _firm(rng: Random) -> str:
-    return _pick(rng, "firms") + _pick(rng, "forms")
-
-
-def _email(rng: Random) -> str:
-    return f"{_pick(rng, 'first').lower()}@{_pick(rng, 'firms').lower()}.com"
-
-
-def _product(rng: Random) -> str:
-    return _pick(rng, "products") + rng.choice(["", "", f"-{rng.randint(1, 99)}", f" {rng.randint(2, 9)}", "X", " Pro"])
-
-
-def _name(rng: Random) -> str:
-    return rng.choice((_person, _firm, _product, _product, _topic))(rng)
-
-
-def _sentence(rng: Random) -> str:
-    forms = (
-        f"The {_topic(rng)} needs attention",
-        f"Customers report a {_topic(rng)} since the last release",
-        f"Please check the {_topic(rng)} with {_pick(rng, 'first')}",
-        f"{_pick(rng, 'first')} will fix the {_topic(rng)} and {_pick(rng, 'first')} will test it",
-        f"We should discuss the {_topic(rng)} tomorrow",
-        f"Action items from the {_pick(rng, 'topics')} meeting",
-        f"Notes from the call with {_firm(rng)}",
-    )
-    return rng.choice(forms)
-
-
-def _time(rng: Random) -> str:
-    return f"{rng.randint(0, 23):02}:{rng.choice((0, 15, 30, 45)):02}"
-
-
-def _address(rng: Random) -> str:
-    return f"{rng.randint(1, 240)} {_pick(rng, 'streets')}, {_pick(rng, 'cities')}"
-
-
-def _phone(rng: Random) -> str:
-    return f"+{rng.randint(1, 99)} {rng.randint(200, 999)} {rng.randint(100_000, 999_999)}"
-
-
-def _file(rng: Random, *kinds: str) -> str:
-    return f"{_pick(rng, 'topics')}_{_pick(rng, 'things')}.{rng.choice(kinds or ('pdf', 'csv', 'txt', 'docx'))}"
-
-
-def _range(rng: Random) -> str:
-    start = rng.randint(2015, 2025)
-    period = f"Q{rng.randint(1, 4)} {start}", f"{start}-{start + rng.randint(1, 5)}", "last month", "this year"
-    return rng.choice((*period, "last week", "the past year"))
-
-
-def _pages(rng: Random) -> str:
-    first = rng.randint(1, 300)
-    return rng.choice((str(first), f"{first}-{first + 4}", f"{first} to {first + rng.randint(1, 20)}"))
-
-
-def _label(rng: Random) -> str:  # a stage or tag, as people type it: `In Review`, `in-review`, `blocked`
-    label = _pick(rng, "labels")
-    return rng.choice((label, label, label.title(), label.replace(" ", "-")))
-
-
-def _of(kind: str) -> "Maker":
-    return lambda rng: _pick(rng, kind)
-
-
-Maker = Callable[[Random], str]
-BY_WORD: Mapping[str, Maker] = {
-    **dict.fromkeys(("date", "day", "since", "until", "deadline", "due"), _date),
-    **dict.fromkeys(("user", "person", "owner", "author", "assignee", "member", "employee", "contact"), _person),
-    **dict.fromkeys(("patient", "student", "teacher", "doctor", "director", "artist", "chef", "player"), _person),
-    **dict.fromkeys(("customer", "company", "account", "organization", "organisation", "vendor", "client"), _firm),
-    **dict.fromkeys(("firm", "brand", "supplier", "employer", "institution", "club", "agency"), _firm),
-    **dict.fromkeys(("email", "recipient", "sender", "subscriber"), _email),
-    **dict.fromkeys(
-        ("city", "location", "destination", "origin", "venue", "place", "area", "neighborhood"), _of("cities")
-    ),
-    **dict.fromkeys(("country", "region", "nation"), _of("countries")),
-    **dict.fromkeys(("product", "part", "item", "model", "project", "game", "device", "equipment"), _product),
-    **dict.fromkeys(
-        ("text", "body", "message", "content", "comment", "note", "description", "conversation", "lyric", "speech"),
-        _sentence,
-    ),
-    **dict.fromkeys(("stage", "status", "state", "tag", "label", "category"), _label),
-    **dict.fromkeys(("channel", "medium"), lambda rng: _pick(rng, "channels")),
-    **dict.fromkeys(("query", "search", "name"), _name),
-    **dict.fromkeys(("title", "subject", "topic", "keyword", "reason", "goal", "issue"), _topic),
-    **dict.fromkeys(("file", "document", "attachment", "resume"), _file),
-    **dict.fromkeys(("image", "photo", "logo", "picture"), lambda rng: _file(rng, "png", "jpg")),
-    **dict.fromkeys(("video", "movie", "clip"), lambda rng: _file(rng, "mp4", "mov")),
-    "apk": lambda rng: _file(rng, "apk"),
-    **dict.fromkeys(("audio", "recording", "podcast"), lambda rng: _file(rng, "mp3", "wav")),
-    **dict.fromkeys(("period", "range", "timeframe"), _range),
-    **{
-        word: _of(word)
-        for word in ("occupation", "animal", "food", "disease", "sport", "crop", "material", "department")
-    },
-    **dict.fromkeys(("species", "pet", "breed", "livestock"), _of("animal")),
-    **dict.fromkeys(("medication", "drug", "medicine"), _of("medication")),
-    **dict.fromkeys(("payment", "pay"), _of("payment")),
-    **dict.fromkeys(("population", "audience"), _of("population")),
-    **dict.fromkeys(("type", "kind", "mode", "variant"), _of("kinds")),
-    **dict.fromkeys(("parameter", "setting", "feature"), _of("settings")),
-    "experience": _of("experience"),
-    "question": lambda rng: f"How does {_pick(rng, 'topics')} affect {_pick(rng, 'population')}?",
-    **dict.fromkeys(("ingredient", "dish", "cuisine", "meal", "recipe"), _of("food")),
-    **dict.fromkeys(("condition", "disorder", "symptom", "illness", "infection"), _of("disease")),
-    **dict.fromkeys(("plant", "tree"), _of("crop")),
-    **dict.fromkeys(("manufacturer", "hospital", "provider", "publisher", "airline", "employer"), _firm),
-    **dict.fromkeys(
-        ("instructor", "speaker", "manager", "writer", "actor", "singer", "composer", "participant"), _person
-    ),
-    **dict.fromkeys(
-        ("guest", "attendee", "applicant", "candidate", "donor", "tutor", "beneficiary", "passenger"), _person
-    ),
-    **dict.fromkeys(("info", "feedback", "request", "remark"), _sentence),
-    **dict.fromkeys(("team", "group", "school", "university", "organizer", "bank", "library", "church"), _firm),
-    **dict.fromkeys(("role", "job", "profession"), _of("occupation")),
-    **dict.fromkeys(("dataset", "data", "source", "path", "log"), _file),
-    **dict.fromkeys(
-        ("host", "server", "domain", "website"), lambda rng: f"{_pick(rng, 'topics')}.{_pick(rng, 'firms').lower()}.com"
-    ),
-    "word": lambda rng: _pick(rng, "things"),
-    "pressure": lambda rng: f"{rng.randint(100, 150)}/{rng.randint(60, 95)}",
-    "dimension": lambda rng: "x".join(str(rng.randint(2, 90)) for _ in range(3)) + " cm",
-    "page": _pages,
-    "password": lambda rng: f"{_pick(rng, 'products').lower()}{rng.randint(10, 9999)}",
-    "language": _of("languages"),
-    "currency": _of("currencies"),
-    "color": _of("colors"),
-    "address": _address,
-    "phone": _phone,
-    "genre": _of("genres"),
-    "league": _of("leagues"),
-    "season": lambda rng: f"{(year := rng.randint(2005, 2025))}/{(year + 1) % 100:02}",
-    "time": _time,
-    "url": lambda rng: f"https://{_pick(rng, 'firms').lower()}.com/{_pick(rng, 'topics')}",
-}
-BY_NAME: Mapping[str, Maker] = {  # where the last word alone would mislead
-    **dict.fromkeys(("first name", "given name", "nickname", "username"), _of("first")),
-    **dict.fromkeys(("last name", "family name", "surname"), _of("last")),
-    "full name": lambda rng: f"{_pick(rng, 'first')} {_pick(rng, 'last')}",
-    **dict.fromkeys(("contact info", "contact information", "contact details", "contact"), _email),
-    "job title": _of("occupation"),
-    "phone number": _phone,
-    "required by": _date,
-}
-BY_FORMAT: Mapping[str, Maker] = {
-    "date": _date,
-    "date-time": lambda rng: f"{_date(rng)}T{rng.randint(0, 23):02}:00:00",
-    "time": lambda rng: f"{rng.randint(0, 23):02}:30:00",
-    "email": _email,
-    "uri": BY_WORD["url"],
-    "text": _sentence,
-}
-SPANS = {"minutes": (5, 180), "hours": (1, 48), "days": (1, 60), "weeks": (1, 26), "months": (1, 36)}
-MEASURES = {
-    **dict.fromkeys(("year", "season", "vintage"), (1990, 2026)),
-    **{"age": (1, 90), "month": (1, 12), "day": (1, 28), "hour": (1, 24), "duration": (1, 60), "edition": (1, 20)},
-    **{"rating": (1, 10), "threshold": (1, 100)},
-    **dict.fromkeys(("income", "salary"), (15_000, 140_000)),
-    **dict.fromkeys(("price", "cost", "budget", "amount", "investment", "revenue", "savings", "expenses"), (10, 9000)),
-    **{"weight": (1, 120), "height": (50, 220), "distance": (1, 900), "population": (1000, 2_000_000)},
-    **{"percentage": (1, 100), "temperature": (1, 40), "latitude": (1, 80), "longitude": (1, 170), "rate": (1, 20)},
-    **dict.fromkeys(("limit", "count", "top", "quantity", "participants", "people", "guests"), (1, 50)),
-    **dict.fromkeys(("id", "number", "code"), (1000, 99999)),
-}
-
-
-def made_up_value(rng: Random, name: str, schema: Schema) -> Any:
+def made_up_value(rng: Random, name: str, schema: Schema, setting: Setting = NOWHERE) -> Any:
     """Return a value for the argument `name` that the schema allows; None when no such value can be made up."""
-    allowed = allowed_values(schema)
-    if allowed:
-        return rng.choice(allowed)
-    choices = [variant for variant in variants(schema) if variant.get("type") not in (None, "null")]
-    if not choices:
+    for _ in range(DRAWS):
+        value = _value(rng, name, schema, setting)
+        if value is None or literal_problem(schema, value) is None:
+            return value
+    return None
+
+
+def choices(schema: Schema) -> tuple[Any, ...]:
+    """The values of an enum or constant that are drawn: none where a richer form of the value is drawn instead."""
+    allowed = [allowed_values(variant) for variant in _richest(schema)]
+    return tuple(value for values in allowed for value in values) if all(allowed) else ()
+
+
+def _richest(schema: Schema) -> list[Schema]:
+    """The variants of which values are drawn: objects with fields, else numbers and the like, else lists and text."""
+    known = [variant for variant in variants(schema) if variant.get("type") != "null" and _richness(variant)]
+    best = max(map(_richness, known), default=0)
+    return [variant for variant in known if _richness(variant) == best]
+
+
+def _richness(variant: Schema) -> int:
+    items = variant.get("items", {})
+    if "properties" in variant or (isinstance(items, dict) and "properties" in items):
+        return 4
+    match variant.get("type"):
+        case "boolean" | "integer" | "number":
+            return 3
+        case "string" | "array":
+            return 2
+        case _:
+            return 2 if "enum" in variant or "const" in variant else int(variant.get("type") == "object")
+
+
+def _value(rng: Random, name: str, schema: Schema, setting: Setting) -> Any:
+    richest = _richest(schema)
+    if not richest:
         return None
-    chosen = rng.choice(choices)
+    chosen = rng.choice(richest)
+    allowed = allowed_values(chosen)
+    if allowed:
+        return rng.choice(choices(schema) or allowed)
     match chosen["type"]:
         case "boolean":
             return rng.random() < 0.75
         case "integer" | "number":
-            return _number(rng, name, chosen, whole=chosen["type"] == "integer")
+            return made_up_number(rng, name, chosen, setting, whole=chosen["type"] == "integer")
         case "string":
-            return _string(rng, name, chosen)
+            return _string(rng, name, chosen, setting)
         case "array":
-            return _array(rng, name, chosen)
+            return _array(rng, name, chosen, setting)
         case _:
-            return _object(rng, chosen)
+            return _object(rng, name, chosen, setting)
 
 
-def _number(rng: Random, name: str, schema: Schema, *, whole: bool) -> int | float:
-    unit = re.search(r"\bin (minutes|hours|days|weeks|months)\b", str(schema.get("description", "")))
-    usual = SPANS[unit[1]] if unit else MEASURES.get((words(name) or [""])[-1])
-    if usual and not {"exclusiveMinimum", "exclusiveMaximum", "multipleOf"} & schema.keys():
-        low, high = max(schema.get("minimum", usual[0]), usual[0]), min(schema.get("maximum", usual[1]), usual[1])
-        if int(low) == low <= high:
-            return rng.randint(int(low), int(high))
-    low = schema.get(
-        "minimum", schema.get("exclusiveMinimum", 0) + ("exclusiveMinimum" in schema or "maximum" not in schema)
-    )
-    high = schema.get("maximum", schema.get("exclusiveMaximum", low + rng.choice((10, 100, 1000))))
-    step = schema.get("multipleOf", 1)
-    if whole or "multipleOf" in schema:
-        return int(rng.randint(int(-(-low // step)), max(int(high // step), int(-(-low // step)))) * step)
-    exact = round(rng.uniform(low, high), rng.choice((0, 1, 1, 2)))
-    return round(exact) if exact == round(exact) and low <= exact <= high else exact
+# ---------------------------------------------------------------- text
 
 
-def _string(rng: Random, name: str, schema: Schema) -> str | None:
-    text = _vary(rng, name, schema) or _by_kind(rng, name, schema)
-    short = text[: schema["maxLength"]] if "maxLength" in schema else text
-    if "pattern" in schema and not re.search(schema["pattern"], short):
-        return None
-    return short if len(short) >= schema.get("minLength", 0) else None
+def _string(rng: Random, name: str, schema: Schema, setting: Setting) -> str | None:
+    """Text that the schema allows; text that is too long is cut where no other was found."""
+    listed = [_like_moment(rng, text) or text for text in allowed_in(str(schema.get("description", "")))]
+    fitting = [text for text in listed if _is_allowed(schema, text)]
+    if len(fitting) > 1 and not schema.get("examples"):
+        return rng.choice(fitting)
+    text = ""
+    for _ in range(DRAWS):
+        text = _like_examples(rng, name, schema, setting) or _by_kind(rng, name, schema, setting)
+        if _is_allowed(schema, text):
+            return text
+    return text[: schema["maxLength"]].strip() if "maxLength" in schema else None
 
 
-def _vary(rng: Random, name: str, schema: Schema) -> str | None:
-    """An example from the schema or its description; an id gets other digits: `DEVU-123` → `DEVU-48`."""
+def _is_allowed(schema: Schema, text: str) -> bool:
+    return literal_problem({key: value for key, value in schema.items() if key != "description"}, text) is None
+
+
+def _like_examples(rng: Random, name: str, schema: Schema, setting: Setting) -> str | None:
+    """A variant of an example; None if there is none, or only one that has no variants and a kind that is known."""
+    prose = str(schema.get("description", ""))
     own = tuple(example for example in schema.get("examples", ()) if isinstance(example, str))
-    examples = own or examples_in(str(schema.get("description", "")))
+    examples = own or examples_in(prose)
     if not own and words(name)[-1:] in PLACES:  # "(e.g., city, beach)" names kinds of places
         examples = tuple(example for example in examples if example[:1].isupper())
     if not examples:
         return None
-    example = rng.choice(examples)
+    example = str(rng.choice(examples))
+    moment = _like_moment(rng, example)
+    if moment and words(name)[-1:] != ["format"]:
+        return moment
+    variant = varied(rng, example)
+    if len(examples) > 1 or re.search(r"\d", example):
+        return variant
+    if rng.random() > (EXAMPLE_SHARE if variant == example else 2 * EXAMPLE_SHARE) and _is_known(name, schema, setting):
+        return None
+    return variant if variant != example or rng.random() < EXAMPLE_SHARE else reworded(rng, example)
+
+
+def _is_known(name: str, schema: Schema, setting: Setting) -> bool:
+    """Whether the kind of text that the argument takes is recognised."""
+    kind = kind_of("text", name, _told(schema), setting, str(schema.get("format", "")))
+    return bool(kind or kind_of_words(words(name)))
+
+
+def _told(schema: Schema) -> str:
+    """What the prose says of a value, without links, "(optional)" and what it warns of."""
+    prose = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", str(schema.get("description", "")))
+    return re.sub(r"(?i)^\W*optional\b\W*", "", ". ".join(sentences(prose)))
+
+
+def _like_moment(rng: Random, example: str) -> str | None:
+    """Another date or time of day in the form of the example; None if it is neither."""
+    days = re.findall(r"20\d\d-\d\d-\d\d", example)
+    if len(days) > 1:
+        later = iter(sorted(written(rng, "date") for _ in days))
+        return re.sub(r"20\d\d-\d\d-\d\d", lambda _: next(later), example)
     if re.match(r"(?i)(?:\d{4}|yyyy)-(?:\d\d|mm)-(?:\d\d|dd)", example):
-        return _date(rng) + (example[10:] if example[:4].isdigit() else "")
-    if re.fullmatch(r"(?i)(?:mm|dd|yyyy)([/.-])(?:mm|dd)\1(?:dd|yyyy|yy)", example):
-        year, month, day = _date(rng).split("-")
-        return example.lower().replace("yyyy", year).replace("yy", year[2:]).replace("mm", month).replace("dd", day)
+        rest = example[10:] if example[:4].isdigit() else ""
+        return written(rng, "date") + re.sub(r"T\d\d:\d\d", f"T{written(rng, 'time')}", rest)
+    if re.fullmatch(r"(?i)(?:mm|dd|yyyy|\d\d|\d{4})([/.-])(?:mm|dd|\d\d)\1(?:dd|yyyy|yy|\d\d|\d{4})", example):
+        year, month, day = written(rng, "date").split("-")
+        form = re.sub(r"\d{4}", "yyyy", example.lower())
+        form = re.sub(r"\d\d(.)\d\d", r"mm\1dd", form)
+        return form.replace("yyyy", year).replace("yy", year[2:]).replace("mm", month).replace("dd", day)
+    if re.fullmatch(r"20\d\d-(?:0\d|1[0-2])", example):
+        return written(rng, "date")[:7]
     clock = re.fullmatch(r"(?i)(?:hh:mm|\d\d:\d\d|\d:\d\d(?= ?[ap]m))(?::(?:ss|\d\d))?( ?[ap]m.*)?", example)
-    if clock:
-        return (
-            f"{rng.randint(1, 12)}:{rng.choice((0, 15, 30, 45)):02} {rng.choice(('AM', 'PM'))}"
-            if clock[1]
-            else _time(rng)
-        )
-    if not re.fullmatch(r"[A-Za-z]{2,12}[-_ #]?\d+", example):
-        return str(example)
-    digits = str(rng.randint(1, 10 ** rng.randint(1, 4) - 1))
-    return re.sub(r"\d+", digits.zfill(3) if rng.random() < 0.2 else digits, example)
+    if not clock:
+        return None
+    if clock[1]:
+        return f"{rng.randint(1, 12)}:{rng.choice((0, 15, 30, 45)):02} {rng.choice(('AM', 'PM'))}"
+    return written(rng, "time")
 
 
-@lru_cache(maxsize=4096)
-def examples_in(description: str) -> tuple[str, ...]:
-    """Return the examples in prose: `"The species (e.g., oak, maple)"` → oak, maple. Kinds of things are left out."""
-    listing = re.search(
-        r"(?:e\.g\.,?|for example,?|for instance,?|such as|(?:allowed|possible) values:?) ([^();]+)", description
+def _by_kind(rng: Random, name: str, schema: Schema, setting: Setting) -> str:
+    prose, form = _told(schema), str(schema.get("format", ""))
+    kind = kind_of("text", name, prose, setting, form)
+    domain = "" if NO_DOMAIN.fullmatch(form) else form
+    if (kind and kind.name == "id") or (domain and not kind):
+        return _id(rng, domain or name, prose, setting)
+    if kind:
+        return written(rng, kind.name, f"{' '.join(words(name))} {prose}\n{setting.tool}", setting.files)
+    return _by_words(rng, [part for part in words(name) if not part.isdigit()], prose, setting.thing)
+
+
+def _id(rng: Random, name: str, prose: str, setting: Setting) -> str:
+    """An id of what the prose or the name says, several with commas if the prose asks for that."""
+    told = re.search(r"\b([a-z]+) g?ids?\b", prose.lower()) or re.search(
+        r"\bg?ids? of (?:the |an? )?([a-z]+)", prose.lower()
     )
-    parts = re.split(r", (?:or |and |etc)?| or |, ", listing[1].strip(" .")) if listing else []
-    examples = [part.strip(" '\".") for part in parts]
-    examples = [part for part in examples if part and part.lower() not in ("etc", "and", "or") and len(part) < 40]
-    return tuple(part for part in examples if not (CATEGORY.fullmatch(part) or part.startswith(("the ", "a ", "an "))))
+    own = [singular(word) for word in words(name) if not word.isdigit() and singular(word) not in NO_NOUNS]
+    if told and singular(told[1]) not in NO_NOUNS and singular((words(name) or [name])[-1]) not in NO_NOUNS:
+        own = [singular(told[1])]  # "followers: list of user IDs"
+    noun = own or [singular(told[1]) if told and singular(told[1]) not in NO_NOUNS else setting.thing or "item"]
+    ids = [identifier(rng, noun) for _ in range(rng.choice((1, 2)) if re.search("(?i)comma.separated", prose) else 1)]
+    return ",".join(ids)
 
 
-def _by_kind(rng: Random, name: str, schema: Schema) -> str:
-    kind = schema.get("format", "")
-    if kind in BY_FORMAT:
-        return BY_FORMAT[kind](rng)
-    parts = [part for part in words(name) if not part.isdigit()]
-    if " ".join(parts) in BY_NAME:
-        return BY_NAME[" ".join(parts)](rng)
-    if kind or (parts and parts[-1] in CODES):
-        return identifier(rng, [word for word in words(kind or name) if word not in CODES] or ["item"])
-    if parts and parts[-1] in ("file", "path"):  # `audio_file`
-        parts = [parts[-1], *parts[:-1]]
-    is_name = parts[-1:] == ["name"] or parts[-1:] == ["names"]
-    if is_name:
-        described = words(str(schema.get("description", "")))
-        if len(parts) == 1 and {"your", "full"} & set(described):
-            return _person(rng)
-        parts = [part for part in (described if len(parts) == 1 else parts) if part not in ("name", "names")]
-    for word in reversed(parts):
-        maker = BY_WORD.get(word) or BY_WORD.get(word.removesuffix("s"))
-        if maker:
-            return maker(rng)
-        if PERSON.fullmatch(word.removesuffix("s")):
-            return _person(rng)
-    if is_name:
-        return _name(rng) if not parts else rng.choice((_product, _firm))(rng)
-    if parts and parts[-1].endswith("s"):
-        return _topic(rng)
-    described = words(str(schema.get("description", "")))
-    is_id = not described or {"id", "identifier"} & set(described)
-    return identifier(rng, parts) if parts and is_id else _product(rng)
+def _by_words(rng: Random, parts: list[str], prose: str, thing: str) -> str:
+    """Text of the kind that a word of the name or of the prose's first phrase names; otherwise a topic."""
+    if parts and parts[-1] in ("name", "names"):
+        if len(parts) == 1 and {"your", "full"} & set(words(prose)):
+            return written(rng, "person")
+        described = parts[:-1] or _named(prose) or [word for word in [thing] if word not in NAMELESS]
+        kind = kind_of_words(described)
+        named = kind.name if kind and kind.name not in UNNAMED else "title" if described else "name"
+        return written(rng, named, prose)
+    kind = kind_of_words(parts) or kind_of_words(_head(prose))
+    return written(rng, kind.name if kind else "topic", f"{' '.join(parts)} {prose}")
 
 
-def identifier(rng: Random, noun: list[str]) -> str:
-    """Return an id as systems assign them: `SPRINT-12`, `usr_4821`, `ord-77`, `58213`."""
-    number = rng.randint(1, 10 ** rng.randint(2, 5) - 1)
-    short = noun[-1][:4]
-    usual = f"{noun[-1].upper()}-{number}", f"{short[:3].upper()}-{number}", f"{short.upper()}-{number % 1000}"
-    return rng.choice((*usual, *usual, f"{short[:3]}_{number}", f"{short.upper()}{number}", str(number)))
+def _named(prose: str) -> list[str]:
+    """The words for what has a name: "Name of the new board to create" → new, board."""
+    found = re.search(r"(?i)\bnames? (?:of|for) (?:the |an? |this |each )*(.*)", prose)
+    return [word for word in _head(found[1] if found else prose) if word not in ("name", "names", "the", "a")]
 
 
-def _array(rng: Random, name: str, schema: Schema) -> list[Any] | None:
+def _head(prose: str) -> list[str]:
+    """The words of prose up to the first preposition or mark: what the value is."""
+    return words(re.split(r"[.,;:(]| (?:of|to|for|in|on|that|which|used|with|from|by|if|when)\b", prose)[0])
+
+
+# ---------------------------------------------------------------- lists and objects
+
+
+def _array(rng: Random, name: str, schema: Schema, setting: Setting) -> list[Any] | None:
     if "prefixItems" in schema:
-        each = [made_up_value(rng, name, part) for part in schema["prefixItems"]]
+        each = [_value(rng, name, part, setting) for part in schema["prefixItems"]]
         return None if None in each else each
     low = max(schema.get("minItems", 1), 1)
     count = min(low + rng.choice((0, 0, 0, 0, 0, 1, 1, 2)), schema.get("maxItems", 9))
+    items = schema.get("items", {})
+    if "description" in schema and isinstance(items, dict):
+        items = {"description": schema["description"], **items}
     values: list[Any] = []
     for draw in range(20 * count):
-        value = made_up_value(rng, name, schema.get("items", {}))
+        value = _value(rng, name, items, setting)
         if value is not None and not any(_alike(value, other) for other in values):
             values.append(value)
         if len(values) == count or (not values and draw > 3):
@@ -363,13 +247,41 @@ def _alike(value: Any, other: Any) -> bool:
     )
 
 
-def _object(rng: Random, schema: Schema) -> dict[str, Any] | None:
-    properties = schema.get("properties", {})
-    required = schema.get("required", ())
-    values = {
-        key: made_up_value(rng, key, part) for key, part in properties.items() if key in required or rng.random() < 0.5
-    }
-    if not values or any(value is None for value in values.values()):
+def _object(rng: Random, name: str, schema: Schema, setting: Setting) -> dict[str, Any] | None:
+    properties, required = schema.get("properties", {}), schema.get("required", ())
+    if not properties:
+        return _record(rng, name, schema, setting)
+    about = Setting(f"{setting.tool} {schema.get('description', '')}".lower(), " | ".join(properties))
+    listed = {key: allowed_for(key, str(schema.get("description", ""))) for key in properties}
+    clear = [key for key, part in properties.items() if listed[key] or _is_clear(key, part, about)] or [*properties]
+    share = 1 if len(properties) < 3 and not required else 0.5  # a pair, such as latitude and longitude
+    chosen = [key for key in properties if key in required or (key in clear and rng.random() < share)] or clear[:1]
+    values = {}
+    for key in chosen:
+        fitting = [value for value in listed[key] if literal_problem(properties[key], value) is None]
+        values[key] = rng.choice(fitting) if fitting else _value(rng, key, properties[key], about)
+    if not values or any(value is None for key, value in values.items() if key in required):
         return None
-    within = schema.get("minProperties", 0) <= len(values) <= schema.get("maxProperties", len(values))
-    return values if within else None
+    known = in_order({key: value for key, value in values.items() if value is not None}, properties)
+    within = schema.get("minProperties", 0) <= len(known) <= schema.get("maxProperties", len(known))
+    return known if known and within else None
+
+
+def _record(rng: Random, name: str, schema: Schema, setting: Setting) -> dict[str, Any] | None:
+    """An object with free keys: an example in JSON, or one key with a value as the schema says; None without either."""
+    examples = [text for text in examples_in(str(schema.get("description", ""))) if text.startswith("{")]
+    if examples:
+        example = json.loads(rng.choice(examples))
+        return example if isinstance(example, dict) else None
+    values = schema.get("additionalProperties", False)
+    if values is False or (values is True and not FIELDS & set(words(name)[-1:])):
+        return None
+    key = written(rng, "field")
+    value = _value(rng, key, values if values is not True and _richest(values) else {"type": "string"}, setting)
+    return None if value is None else {key: value}
+
+
+def _is_clear(key: str, schema: Schema, about: Setting) -> bool:
+    """Whether it can be told what a field holds: it has prose, allowed values, another type than text, or a kind."""
+    text = any(variant.get("type") == "string" for variant in variants(schema))
+    return not text or bool(schema.get("description") or allowed_values(schema)) or _is_known(key, schema, about)

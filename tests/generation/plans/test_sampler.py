@@ -1,5 +1,6 @@
 """Plans drawn from a catalogue: valid, sensible, without unused steps, and of the required kind."""
 
+from collections import Counter
 from random import Random
 
 import pytest
@@ -213,3 +214,49 @@ def test_some_plans_repeat_a_call_for_several_things(worktracker: Catalogue) -> 
     ends = [plan.steps[-3:] for plan in (sampler.mixed(rng) for _ in range(3000)) if len(plan) > 2]
     thrice = {steps[0].tool for steps in ends if len({step.tool for step in steps}) == 1}
     assert "get_similar_work_items" in thrice and "summarize_objects" not in thrice
+
+
+TEXT = {"type": "string"}
+
+
+def tracker() -> Catalogue:
+    """Tools of a tracker whose outputs nobody described."""
+    described = {
+        "create_issue": ({"owner": TEXT, "repo": TEXT, "title": TEXT}, {}),
+        "find_issue": ({"title": TEXT}, {"readOnlyHint": True}),
+        "rename_issue": ({"owner": TEXT, "repo": TEXT, "issue_number": TEXT, "name": TEXT}, {}),
+        "purge_issue": ({"title": TEXT, "issue_number": TEXT}, {"destructiveHint": True}),
+    }
+    return catalogue_from_json(
+        [
+            {
+                "name": name,
+                "annotations": hints,
+                "inputSchema": {"type": "object", "properties": inputs, "required": [*inputs]},
+            }
+            for name, (inputs, hints) in described.items()
+        ]
+    )
+
+
+def test_steps_that_belong_together_say_the_same_place() -> None:
+    sampler, seen = Sampler(tracker()), 0
+    for seed in range(300):
+        for step in (plan := sampler.plan(Random(seed))):
+            number = step.arguments.get("issue_number")
+            if step.tool == "rename_issue" and isinstance(number, Reference):
+                made = plan.steps[number.step]
+                seen += made.tool == "create_issue"
+                for name in ("owner", "repo"):
+                    assert made.arguments.get(name, step.arguments[name]) == step.arguments[name]
+    assert seen > 10
+
+
+def test_a_destructive_step_is_always_a_goal_and_look_ups_are_preferred() -> None:
+    sampler, used = Sampler(tracker()), Counter[str]()
+    for seed in range(400):
+        plan = sampler.mixed(Random(seed))
+        for i in frozenset().union(*plan.dependencies()):
+            used[plan.steps[i].tool] += 1
+    assert used.keys() == {"create_issue", "find_issue"}
+    assert used["find_issue"] > used["create_issue"]

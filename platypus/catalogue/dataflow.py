@@ -9,6 +9,7 @@ generic word such as `type` or `date`, are never used as inputs.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from platypus.catalogue.schema import Schema, allowed_values, array_items, fits, is_nothing, variants
 from platypus.catalogue.tools import Argument, Catalogue, Tool
@@ -74,17 +75,23 @@ def producers(catalogue: Catalogue, consumer: Tool, argument: Argument) -> Itera
     """The sensible outputs for the argument: the best ones, all of weight 2 or more, and all of look-ups."""
     items = array_items(argument.schema)
     candidates = []
-    for tool in catalogue:
-        if tool.name == consumer.name or is_nothing(tool.output):
+    for tool, path, output in _outputs(catalogue):
+        if tool.name == consumer.name:
             continue
-        for path, output in _parts(likely_output(tool)):
-            weight = affinity(tool, path, output, consumer, argument)
-            if weight and fits(output, argument.schema):
-                candidates.append(Producer(tool, path, False, weight))
-            elif weight and items is not None and fits(output, items):
-                candidates.append(Producer(tool, path, True, weight))
+        weight = affinity(tool, path, output, consumer, argument)
+        if weight and fits(output, argument.schema):
+            candidates.append(Producer(tool, path, False, weight))
+        elif weight and items is not None and fits(output, items):
+            candidates.append(Producer(tool, path, True, weight))
     best = max((producer.weight for producer in candidates), default=0.0)
     yield from (p for p in candidates if p.weight >= min(best, 2.0) or any(map(is_searched, p.tool.arguments)))
+
+
+@lru_cache(maxsize=64)
+def _outputs(catalogue: Catalogue) -> tuple[tuple[Tool, tuple[str, ...], Schema], ...]:
+    """Each part of each tool's output that another tool could use: the tool, the path, the schema."""
+    useful = (tool for tool in catalogue if not is_nothing(tool.output))
+    return tuple((tool, path, output) for tool in useful for path, output in _parts(likely_output(tool)))
 
 
 def _parts(output: Schema) -> Iterator[tuple[tuple[str, ...], Schema]]:
@@ -109,9 +116,10 @@ def likely_output(tool: Tool) -> Schema:
     return tool.output
 
 
-def content(text: str) -> set[str]:
+@lru_cache(maxsize=16384)
+def content(text: str) -> frozenset[str]:
     """The words of a text that say what it is about, in the singular."""
-    return {singular(word) for word in words(text)} - EMPTY_WORDS
+    return frozenset(singular(word) for word in words(text)) - EMPTY_WORDS
 
 
 def domain(schema: Schema) -> str:
@@ -206,6 +214,7 @@ def is_searched(argument: Argument) -> bool:
     return argument.required and words(argument.name)[-1] in SEARCHED | {"name"}
 
 
-def _things(text: str) -> set[str]:
+@lru_cache(maxsize=16384)
+def _things(text: str) -> frozenset[str]:
     """What a text is about, without verb forms such as `created` and `sorted`."""
-    return {word for word in content(text) if not word.endswith(("ed", "ing"))}
+    return frozenset(word for word in content(text) if not word.endswith(("ed", "ing")))

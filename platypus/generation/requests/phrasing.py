@@ -20,7 +20,7 @@ from platypus.generation.requests.clauses import Clauses
 from platypus.generation.requests.discourse import Unsayable
 from platypus.generation.requests.tool_phrases import ToolPhrases, pluralised
 from platypus.generation.requests.writer_style import ASKING, WriterStyle, draw_style, finish, mistyped, surround
-from platypus.plan.plan import Plan, Reference, Step, Value
+from platypus.plan.plan import Plan, Step
 
 THEN = (
     ", then ",
@@ -132,14 +132,7 @@ def reordered(plan: Plan, mentions: list[int]) -> Plan:
     if order == list(range(len(plan))):
         return plan
     new_index = {step: new for new, step in enumerate(order)}
-
-    def renumbered(value: Value) -> Value:
-        if isinstance(value, list):
-            return [renumbered(element) for element in value]
-        return Reference(new_index[value.step], value.path) if isinstance(value, Reference) else value
-
-    steps = (plan.steps[step] for step in order)
-    return Plan(tuple(Step(s.tool, {name: renumbered(value) for name, value in s.arguments.items()}) for s in steps))
+    return Plan(tuple(plan.steps[step].renumbered(new_index.__getitem__) for step in order))
 
 
 def _merge_calls(plan: Plan) -> Plan:

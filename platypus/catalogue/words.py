@@ -36,11 +36,16 @@ def lemma(verb: str) -> str:
         return verb[:-3] + "y"
     if re.search(r"(ch|sh|ss|x|zz)es$", verb):
         return verb[:-2]
+    if verb.endswith("oes"):
+        return verb[:-2]
     return verb[:-1] if verb.endswith("s") and not verb.endswith("ss") else verb
 
 
 def gerund(verb: str) -> str:
-    """`summarize` → `summarizing`, `put` → `putting`, `look up` → `looking up`."""
+    """`summarize` → `summarizing`, `look up` → `looking up`, `fetch and read it` → `fetching and reading it`."""
+    both = re.match(r"(\w+) (and|or) (\w+)(.*)", verb)
+    if both:
+        return f"{gerund(both[1])} {both[2]} {gerund(both[3])}{both[4]}"
     first, _, rest = verb.partition(" ")
     if first.endswith("ie"):
         form = first[:-2] + "ying"
@@ -108,3 +113,10 @@ def plural(noun: str) -> str:
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return noun[:-1] + "ies"
     return noun + ("es" if noun.endswith(("s", "x", "ch", "sh")) else "" if noun.endswith("feedback") else "s")
+
+
+def pluralised(noun: str, *, many: bool) -> str:
+    """Return the noun in the plural (`many`) or singular."""
+    if many:
+        return noun if is_plural(noun) else plural(noun)
+    return singular(noun)

@@ -1,4 +1,4 @@
-"""The word lists of `words.toml`, and invented nouns."""
+"""The word lists of `words.toml`, how words of names are written, and invented nouns."""
 
 import tomllib
 from functools import lru_cache
@@ -18,3 +18,22 @@ def coined(rng: Random) -> str:
     consonants = ("b", "d", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "br", "st", "tr", "pl")
     syllables = (rng.choice(consonants) + rng.choice("aeiou") for _ in range(rng.choice((2, 2, 3))))
     return "".join(syllables) + rng.choice(("", "n", "l", "r", "t", "ld"))
+
+
+@lru_cache(maxsize=16)
+def name_words(kind: str) -> frozenset[str]:
+    """The words of one list under `[names]`: `verbs`, `particles`, `uncountable`, …"""
+    return frozenset(word_lists()["names"][kind])
+
+
+@lru_cache(maxsize=4096)
+def spelled(text: str) -> str:
+    """Words of a name as people write them: `ui lang` → `UI language`."""
+    spelled_out = word_lists()["names"]["spelled_out"]
+
+    def said(word: str) -> str:
+        if word.lower() in name_words("acronyms"):
+            return "IDs" if word.lower() == "ids" else "URLs" if word.lower() == "urls" else word.upper()
+        return str(spelled_out.get(word, word))
+
+    return " ".join(said(word) for word in text.split(" "))

@@ -3,12 +3,12 @@
 import re
 from dataclasses import dataclass
 
-from platypus.catalogue.words import gerund, is_plural, with_article
+from platypus.catalogue.words import gerund, is_plural, pluralised, with_article
 from platypus.generation.requests.argument_phrases import label
 from platypus.generation.requests.discourse import Unsayable, argument_of
 from platypus.generation.requests.noun_phrases import ABOUT, Nouns
 from platypus.generation.requests.slots import SLOT, Form
-from platypus.generation.requests.tool_phrases import SETTING, pluralised
+from platypus.generation.requests.tool_phrases import SETTING
 
 SEPARABLE = re.compile(  # "sum up them" → "sum them up"
     r"^(sum|set|pull|look|work|call|hand|bring|check|turn|switch|shut|roll|clean|tidy|take|give|put|throw|pass|send|sign)"

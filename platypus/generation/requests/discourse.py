@@ -9,9 +9,9 @@ from random import Random
 
 from platypus.catalogue.schema import is_nothing
 from platypus.catalogue.tools import Argument, Tool
-from platypus.catalogue.words import participle, words
+from platypus.catalogue.words import participle, pluralised, words
 from platypus.generation.requests.argument_phrases import ArgumentPhrases, label
-from platypus.generation.requests.tool_phrases import ToolPhrases, pluralised
+from platypus.generation.requests.tool_phrases import ToolPhrases
 from platypus.generation.requests.writer_style import WriterStyle
 from platypus.plan.plan import Plan, Reference, Value
 

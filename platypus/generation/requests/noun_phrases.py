@@ -11,11 +11,10 @@ from typing import Any
 from platypus.catalogue.dataflow import KIN, content, takes_ids
 from platypus.catalogue.schema import allowed_values
 from platypus.catalogue.tools import Argument
-from platypus.catalogue.words import is_plural, listed, singular, words
+from platypus.catalogue.words import is_plural, listed, pluralised, singular, words
 from platypus.generation.requests.argument_phrases import PLACE, label, truth
 from platypus.generation.requests.discourse import Discourse, Unsayable, argument_of
 from platypus.generation.requests.slots import SLOT, Form
-from platypus.generation.requests.tool_phrases import pluralised
 from platypus.plan.plan import Reference, Value
 
 LATE = ("(", "limited", "with a limit")

@@ -10,15 +10,17 @@ noun phrases.
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from random import Random
 
 from platypus.catalogue.tools import Catalogue
+from platypus.catalogue.words import pluralised
 from platypus.data.signatures import plan_literals
 from platypus.generation.requests.clauses import Clauses
 from platypus.generation.requests.discourse import Unsayable
-from platypus.generation.requests.tool_phrases import ToolPhrases, pluralised
+from platypus.generation.requests.tool_phrases import ToolPhrases
+from platypus.generation.requests.tool_sentences import own_words
 from platypus.generation.requests.writer_style import ASKING, WriterStyle, draw_style, finish, mistyped, surround
 from platypus.plan.plan import Plan, Step
 
@@ -61,10 +63,15 @@ class Phraser:
     @cached_property
     def wordings(self) -> dict[str, ToolPhrases]:
         """The phrases for each tool, by its name."""
-        verbs = {tool.name: ToolPhrases(tool).verb for tool in self.catalogue}
-        counts = Counter(verbs.values())
-        alone = {name: frozenset({verb} if counts[verb] == 1 else ()) for name, verb in verbs.items()}
-        return {tool.name: ToolPhrases(tool, frozenset(counts) - alone[tool.name]) for tool in self.catalogue}
+        own = own_words(tool.name for tool in self.catalogue)
+        alone = {tool.name: ToolPhrases(tool, own=own[tool.name]) for tool in self.catalogue}
+        verbs = Counter(phrases.verb for phrases in alone.values())
+        said = Counter(sentence for phrases in alone.values() for sentence in phrases.named)
+        unclear = frozenset(sentence for sentence, count in said.items() if count > 1)
+        return {
+            name: replace(phrases, taken=frozenset(v for v in verbs if v != phrases.verb or verbs[v] > 1), unclear=unclear)
+            for name, phrases in alone.items()
+        }
 
     def phrase(self, rng: Random, plan: Plan) -> PhrasedRequest | None:
         """Draw one of many requests for the plan; None when no clear one was found.

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from platypus.catalogue.dataflow import KIN, is_searched, likely_output
-from platypus.catalogue.prose import one_line
+from platypus.catalogue.prose import first_sentence
 from platypus.catalogue.schema import is_nothing, variants
 from platypus.catalogue.tools import Tool
-from platypus.catalogue.words import is_plural, lemma, plural, singular, words
+from platypus.catalogue.words import is_plural, lemma, singular, words
 from platypus.generation.lexicon import word_lists
 from platypus.generation.requests.argument_phrases import PREPOSITION, ArgumentPhrases, argument_phrases
 from platypus.generation.requests.slots import GIVEN, RESTRICTION, SLOT, Form, fill_slots, labels
+from platypus.generation.requests.tool_sentences import Sentence, described, named, titled, with_articles
 
 GETTING = {
     *("get", "return", "retrieve", "list", "find", "fetch", "show", "search", "look", "lookup", "access", "identify"),
@@ -24,9 +25,6 @@ GETTING = {
 WORKING_OUT = {"calculate", "compute", "determine", "estimate", "predict", "measure", "evaluate", "assess", "analyze"}
 SETTING = {"set", "change", "adjust", "update", "modify"}
 SAME = {"retrieve": "get", "fetch": "get", "return": "get", "search": "find", "remove": "delete", "make": "create"}
-DULL = {
-    *("the", "a", "an", "this", "if", "when", "use", "given", "for", "with", "in", "used", "allows", "tool", "function")
-}
 MAKING = {"generate", "create", "make", "provide", "submit", "request", "perform", "produce", "prepare", "process"}
 NOMINAL = {
     **{
@@ -37,16 +35,22 @@ NOMINAL = {
     },
     **{"compare": "comparison of", "convert": "conversion of", "calculate": "", "compute": "", "estimate": ""},
 }
+PLACE_SEARCHED = re.compile(rf"(?:the|a|an|my|{PREPOSITION})\b(?<!for)|$")  # `search the web`, not what it finds
 OBJECTS = {"object", "item", "entity", "record", "thing", "element", "result"}
 NAMED = re.compile(rf"\}}(?: (?:{PREPOSITION})\b.*)?$")  # a name with a noun after its slot is not used as a phrase
 
 
 @dataclass(frozen=True)
 class ToolPhrases:
-    """Phrases for one tool. `taken` are the verbs of the catalogue's other tools, which would mean those."""
+    """Phrases for one tool. `taken` are the verbs of the catalogue's other tools, which would mean those.
+
+    `own` are the words of its name without a service, `unclear` what the names of several tools say.
+    """
 
     tool: Tool
     taken: frozenset[str] = frozenset()
+    own: tuple[str, ...] = ()
+    unclear: frozenset[Sentence] = frozenset()
 
     @cached_property
     def _argument_phrases(self) -> dict[tuple[str, bool], ArgumentPhrases]:
@@ -61,44 +65,52 @@ class ToolPhrases:
         return self._argument_phrases[name, type_known]
 
     @cached_property
-    def _sentence(self) -> str:
+    def _described(self) -> Sentence | None:
+        """What the description says: `Update a page's text` of a tool that takes a page → `the text of the page`."""
         if not self.tool.description and words(self.tool.name) == ["who", "am", "i"]:
-            return "get the ID of the current user"
-        text = re.split(r"(?<=[a-z)])\. |\.$", one_line(self.tool.description))[0].strip()
-        text = re.sub(r"\s*\([^)]*\)", "", text)
-        text = re.sub(
-            r"(?i)^(?:this (?:tool|function) (?:is used to|can)?|(?:allows|enables) (?:you|users?) to|used to) ?",
-            "",
-            text,
-        )
-        returned = re.match(r"(?i)given [^,]+, (?:this )?((\w+) [^,]*)", text)
-        if returned:  # what the tool does with it is clearer from the tool's name
-            text = returned[1] if lemma(returned[2]) in GETTING else ""
-        text = re.sub(r" from one \w+ to another| between two \w+$", "", text)
-        text = text if re.match(r"[A-Z]{2}", text) else text[:1].lower() + text[1:]
-        possessive = re.match(r"(\w+) (?:the |an? )?(\w+)['\u2019]s ([\w ]+)$", text)
-        if possessive and any(possessive[2] in labels(argument) for argument in self.tool.arguments):
-            return f"{possessive[1]} the {possessive[3]} of the {possessive[2]}"
-        return re.sub(r"\b(?:the|a) user['\u2019]s\b", "my", text)
+            return Sentence("get", "the ID of the current user")
+        sentence = described(self.tool.description)
+        possessive = re.match(r"(?:the |an? )?([\w ]+?)['\u2019]s ([\w ]+)$", sentence.rest) if sentence else None
+        owned = possessive and any(possessive[1] in labels(argument) for argument in self.tool.arguments)
+        if sentence and possessive and owned:
+            return Sentence(sentence.verb, f"the {possessive[2]} of the {possessive[1]}")
+        return sentence
+
+    @cached_property
+    def named(self) -> tuple[Sentence, ...]:
+        """What title and name say, if only this tool's do."""
+        own = self.own or tuple(words(self.tool.name))
+        service = frozenset(words(self.tool.name)) - set(own)
+        both = titled(self.tool.title, self.tool.description, service) if self.tool.title else None, named(own)
+        return tuple(sentence for sentence in dict.fromkeys(both) if sentence and sentence not in self.unclear)
 
     @cached_property
     def verb(self) -> str:
         """The main verb: the description's, unless that only gets ("returns …") and the name has another one."""
-        first = lemma(self._sentence.split(" ", 1)[0])
-        known_verbs = [lemma(w) for w in words(self.tool.name) if lemma(w) in {*_synonyms(), *GETTING, *SAME, *NOMINAL}]
-        if first in GETTING and known_verbs and known_verbs[0] not in GETTING:
-            return known_verbs[0]
-        if self._sentence and re.fullmatch(r"[a-z]+", first) and first not in DULL:
-            return first
-        return known_verbs[0] if known_verbs else lemma(words(self.tool.name)[0])
+        own = self.own or tuple(words(self.tool.name))
+        known_verbs = [lemma(word) for word in own if lemma(word) in {*_synonyms(), *GETTING, *SAME, *NOMINAL}]
+        if self._described:
+            only_gets = self._described.verb in GETTING and known_verbs and known_verbs[0] not in GETTING
+            return known_verbs[0] if only_gets else self._described.verb
+        return self.named[0].verb if self.named else known_verbs[0] if known_verbs else "run"
+
+    @cached_property
+    def _said(self) -> Sentence:
+        """What the description says if that has the main verb, or else what title or name say."""
+        return self._described if self._described and self._described.verb == self.verb else self._name_said
+
+    @cached_property
+    def _name_said(self) -> Sentence:
+        parts = self.own or tuple(words(self.tool.name))
+        rest = with_articles(self.verb, (part for part in parts if lemma(part) != self.verb))
+        return next((said for said in self.named if said.verb == self.verb), Sentence(self.verb, rest))
 
     @cached_property
     def rest(self) -> Form:
-        """The text after the verb, from the description or else from the name."""
-        parts = self._sentence.split(" ", 1)
-        if len(parts) < 2 or lemma(parts[0]) != self.verb:
+        """The text after the verb, from the description or else from title or name."""
+        if self._said is not self._described:
             return self._name_rest
-        text = re.sub(r" by (their|its) \w+", "", parts[1])
+        text = re.sub(r" by (their|its) \w+", "", self._said.rest)
         text = re.sub(r"^(up|for|out) ", "", text) if self.verb in GETTING else text
         text = re.sub(
             r", (and|then|which|or returns) .*|;.*|, (?:all|the most) .*|,(?! [\w-]+(?:,| or| and) ).*", "", text
@@ -119,23 +131,24 @@ class ToolPhrases:
     @cached_property
     def _name_rest(self) -> Form:
         """`add_work_items_to_sprint` → `"{work_ids} to {sprint_id}"`, `set_level` → `"the level of {ticket}"`."""
-        parts = words(self.tool.name)
-        text = " ".join(parts[1:] if lemma(parts[0]) == self.verb else [p for p in parts if lemma(p) != self.verb])
+        text = self._name_said.rest
         needed = [argument for argument in self.tool.arguments if argument.required]
         if self.verb in SETTING and len(needed) == 2:
-            owner, noun = needed[0], " ".join(words(needed[1].name))
-            if text.endswith(f" {noun}") and text.removesuffix(f" {noun}") in labels(owner):
-                return Form(
-                    f"the {noun} of {{{owner.name}|{text.removesuffix(f' {noun}')}}} to {{{needed[1].name}|one}}"
-                )
-        if self.is_getter and len(needed) == 1 and text in labels(needed[0]) and not self.plural:
-            return Form(f"details of {{{needed[0].name}|{text}}}")
+            whose, what = needed[0], " ".join(words(needed[1].name))
+            thing = re.sub(r"^(?:the|an?) ", "", text).removesuffix(f" {what}")
+            if text.endswith(f" {what}") and thing in labels(whose):
+                return Form(f"the {what} of {{{whose.name}|{thing}}} to {{{needed[1].name}|one}}")
+        noun = re.sub(r"^(?:the|an?) ", "", text)
+        owner = next((argument for argument in needed if noun in labels(argument)), None)
+        if self.is_getter and owner and not self.plural and not is_plural(noun):
+            return Form(f"details of {{{owner.name}|{noun}}}")
         return fill_slots(text, self.tool, acting=not self.is_getter)
 
     @cached_property
     def is_getter(self) -> bool:
         """Whether the tool only returns something, so that its phrases are about what it returns."""
-        return self.verb in GETTING and not is_nothing(self.tool.output)
+        place = self.verb == "search" and PLACE_SEARCHED.match(self._said.rest)
+        return self.verb in GETTING - {"read", "query"} and not place and not is_nothing(self.tool.output)
 
     @cached_property
     def is_lookup(self) -> bool:
@@ -143,12 +156,12 @@ class ToolPhrases:
         needed = [argument for argument in self.tool.arguments if argument.required]
         by_name = len(needed) == len(self.tool.arguments) == 1 and is_searched(needed[0])
         whole = not any("properties" in variant for variant in variants(self.tool.output))
-        return self.is_getter and by_name and not self.plural and whole
+        return self.is_getter and by_name and not self.plural and not is_plural(self.noun.text) and whole
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of things that a lookup can find: `part`, `user`, `customer`, or just its own."""
-        text = " ".join((self._sentence, *(argument.description for argument in self.tool.arguments))).lower()
+        text = " ".join((first_sentence(self.tool.description), *(argument.description for argument in self.tool.arguments))).lower()
         kinds = tuple(
             word for family in KIN for word in sorted(family) if re.search(rf"\b{word}(?:s|['\u2019]s)?\b", text)
         )
@@ -184,11 +197,10 @@ class ToolPhrases:
     @cached_property
     def short(self) -> str:
         """The output in the words of the tool's name: `airport weather`; empty if these do not suit."""
-        verb, *parts = words(self.tool.name)
-        noun = " ".join(parts)
-        plain = not set(parts) & {*PREPOSITION.split("|"), "id", "ids", "all", "info", "details", "current", "my"}
-        fits = self.is_getter and not self.is_lookup and not self.by_id and lemma(verb) in GETTING
-        return noun if fits and plain and len(parts) > 1 and is_plural(noun) == is_plural(self.noun.text) else ""
+        nouns = (re.sub(r"^(?:the|an?|for) ", "", said.rest) for said in self.named if said.verb in GETTING)
+        if not self.is_getter or self.is_lookup or self.by_id:
+            return ""
+        return next((noun for noun in nouns if _is_short(noun) and is_plural(noun) == is_plural(self.noun.text)), "")
 
     @cached_property
     def _result_noun(self) -> str:
@@ -254,7 +266,6 @@ class ToolPhrases:
             re.sub(r"(?<=\}) in(?:to)? an? (?:short|concise|brief|clear|simple)\b.*", "", rest.text),
         ]
         forms = [Form(f"{verb} {text}") for verb in verbs for text in texts]
-        from_name = self._name_rest
         lead = re.match(r"([a-z]+) (?=[a-z]+ (?:from|for|of|to) )", rest.text)
         if lead and lead[1].endswith("able"):  # `create tasks from …`
             forms += [Form(f"{verb} {rest.text[lead.end() :]}") for verb in verbs]
@@ -262,14 +273,11 @@ class ToolPhrases:
         match = re.match(r"(?:(?:an?|the|new) )*(\w+) (?:of|for|about) ", rest.text) if self.verb in MAKING else None
         if match and match[1] in deeds:  # `generate a citation for a source`
             forms += [Form(f"{deeds[match[1]]} {rest.text[match.end() :]}")] * 2
-        first = lemma(words(self.tool.name)[0])
-        if (
-            first in {*_synonyms(), *SAME, *deeds.values(), self.verb}
-            and set(from_name.slots) >= set(rest.slots)
-            and NAMED.search(from_name.text)
-        ):
-            text = from_name.text if first == self.verb else from_name.text.partition(" ")[2]
-            forms += [Form(f"{verb} {text}") for verb in self._synonyms_of(first)]
+        for said in self.named:
+            form = self._name_rest if said.verb == self.verb else fill_slots(said.rest, self.tool, acting=True)
+            clear = said.rest and set(form.slots) >= set(rest.slots)
+            if clear and (NAMED.search(form.text) or not form.slots):
+                forms += [Form(f"{verb} {form.text}") for verb in self._synonyms_of(said.verb)]
         return tuple(forms)
 
     def _shortened(self, text: str) -> str:
@@ -279,7 +287,7 @@ class ToolPhrases:
 
     def _synonyms_of(self, verb: str) -> tuple[str, ...]:
         """The verb and its synonyms, except those that are another tool's verb."""
-        synonyms = _synonyms().get(SAME.get(verb, verb), (verb,))
+        synonyms = _synonyms().get(verb) or _synonyms().get(SAME.get(verb, verb), (verb,))
         free = tuple(other for other in synonyms if other.replace(" ", "") not in self.taken or other == verb)
         return free or (verb,)
 
@@ -295,6 +303,13 @@ def _synonyms() -> dict[str, tuple[str, ...]]:
     return synonyms
 
 
+def _is_short(noun: str) -> bool:
+    """Whether a noun of two or more words says by itself what is returned."""
+    parts = noun.lower().split(" ")
+    dull = {*PREPOSITION.split("|"), "id", "ids", "all", "info", "information", "details", "current", "my"}
+    return len(parts) > 1 and not dull & set(parts)
+
+
 def _clean(noun: str) -> str:
     noun = re.sub(r"^(the|a|an|all|any)?\s*(list|array|set|collection) of ", "", noun)
     noun = re.sub(r"^(?:the|a|an|all|any|new|created|resulting) ", "", noun)
@@ -302,9 +317,3 @@ def _clean(noun: str) -> str:
     noun = re.sub(r"^(?:new|created) ", "", noun)
     return re.sub(rf" ({RESTRICTION}|{PREPOSITION}|sorted|,).*", "", noun)
 
-
-def pluralised(noun: str, *, many: bool) -> str:
-    """Return the noun in the plural (`many`) or singular."""
-    if many:
-        return noun if is_plural(noun) else plural(noun)
-    return singular(noun)

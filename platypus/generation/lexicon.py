@@ -1,5 +1,6 @@
 """The word lists of `words.toml`, how words of names are written, and invented nouns."""
 
+import re
 import tomllib
 from functools import lru_cache
 from importlib import resources
@@ -36,4 +37,4 @@ def spelled(text: str) -> str:
             return "IDs" if word.lower() == "ids" else "URLs" if word.lower() == "urls" else word.upper()
         return str(spelled_out.get(word, word))
 
-    return " ".join(said(word) for word in text.split(" "))
+    return " ".join(said(word) for word in re.sub(r"(?<=[a-z]) (?=\d)", "", text).split(" "))

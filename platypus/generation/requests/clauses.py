@@ -52,9 +52,8 @@ class Clauses(Nouns):
 
     def action(self, i: int) -> tuple[str, str]:
         """The verb of a tool that does something, and the rest of the clause with every argument."""
-        step = self.plan.steps[i]
         form = self.rng.choice(self.wordings[i].clauses)
-        rest = [name for name in step.arguments if name not in form.slots]
+        rest = self.unsaid(i, form)
         self.rng.shuffle(rest)
         if len(rest) == len(form.slots) == 1 and self.wordings[i].verb in SETTING and self.rng.random() < 0.7:
             return self.change(i, form, rest[0])

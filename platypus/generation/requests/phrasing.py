@@ -24,6 +24,7 @@ from platypus.generation.requests.tool_sentences import own_words
 from platypus.generation.requests.writer_style import ASKING, WriterStyle, draw_style, finish, mistyped, surround
 from platypus.plan.plan import Plan, Step
 
+MOST_WORDS = 40  # beside values; nobody writes longer requests
 THEN = (
     ", then ",
     " and then ",
@@ -69,7 +70,9 @@ class Phraser:
         said = Counter(sentence for phrases in alone.values() for sentence in phrases.named)
         unclear = frozenset(sentence for sentence, count in said.items() if count > 1)
         return {
-            name: replace(phrases, taken=frozenset(v for v in verbs if v != phrases.verb or verbs[v] > 1), unclear=unclear)
+            name: replace(
+                phrases, taken=frozenset(v for v in verbs if v != phrases.verb or verbs[v] > 1), unclear=unclear
+            )
             for name, phrases in alone.items()
         }
 
@@ -83,6 +86,8 @@ class Phraser:
             try:
                 core, style, mentions = self._draw(rng, merged)
             except Unsayable:
+                continue
+            if _wordiness(core, plan) > MOST_WORDS:
                 continue
             if rng.random() < self.typos:
                 core = mistyped(rng, core, [form for text in plan_literals(plan) for form in _forms(text)])
@@ -120,6 +125,11 @@ class Phraser:
         if text is None:
             text = _clause_row(request, outside)
         return finish(rng, text, style, bare=request.bare), style, request.mentions
+
+
+def _wordiness(text: str, plan: Plan) -> int:
+    """The number of words that are no part of a value."""
+    return len(text.split()) - sum(len(literal.split()) for literal in plan_literals(plan))
 
 
 def reordered(plan: Plan, mentions: list[int]) -> Plan:

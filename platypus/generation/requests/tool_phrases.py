@@ -73,7 +73,8 @@ class ToolPhrases:
         possessive = re.match(r"(?:the |an? )?([\w ]+?)['\u2019]s ([\w ]+)$", sentence.rest) if sentence else None
         owned = possessive and any(possessive[1] in labels(argument) for argument in self.tool.arguments)
         if sentence and possessive and owned:
-            return Sentence(sentence.verb, f"the {possessive[2]} of the {possessive[1]}")
+            what, _, how = re.sub(r" (as|in|to|with) ", r"| \1 ", possessive[2], count=1).partition("|")
+            return Sentence(sentence.verb, f"the {what} of the {possessive[1]}{how}")
         return sentence
 
     @cached_property
@@ -115,16 +116,15 @@ class ToolPhrases:
         text = re.sub(
             r", (and|then|which|or returns) .*|;.*|, (?:all|the most) .*|,(?! [\w-]+(?:,| or| and) ).*", "", text
         )
-        text = text if len([a for a in self.tool.arguments if a.required]) == 1 else re.sub(r" based on .*", "", text)
         text = text if self.is_getter else re.sub(r" by \w+ing .*", "", text)
         text = re.sub(r" in (?:the|an?) (?:system|platform|database|application|app)$", "", text)
         form = fill_slots(text, self.tool, acting=not self.is_getter)
-        return self._set_to(form)
+        return self._set_to(Form(re.sub(r" based on [^{]*$|(?<=\}) or \w+(?=$| )", "", form.text)))
 
     def _set_to(self, form: Form) -> Form:
         """`set the level of {robot}` → `… to {level}`: the text names what is set, and the value comes last."""
         start = SLOT.match(form.text)
-        if self.verb in SETTING and start and len(self.tool.arguments) > 1:
+        if self.verb in SETTING - {"update", "modify"} and start and len(self.tool.arguments) > 1:
             return Form(f"the {start[2]}{form.text[start.end() :]} to {{{start[1]}|one}}")
         return form
 
@@ -161,7 +161,9 @@ class ToolPhrases:
     @cached_property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of things that a lookup can find: `part`, `user`, `customer`, or just its own."""
-        text = " ".join((first_sentence(self.tool.description), *(argument.description for argument in self.tool.arguments))).lower()
+        text = " ".join(
+            (first_sentence(self.tool.description), *(argument.description for argument in self.tool.arguments))
+        ).lower()
         kinds = tuple(
             word for family in KIN for word in sorted(family) if re.search(rf"\b{word}(?:s|['\u2019]s)?\b", text)
         )
@@ -192,7 +194,7 @@ class ToolPhrases:
         text = re.sub(r"^(the|a|an|all|any|some) ", "", text)
         text = re.sub(rf"\b(an?) {GIVEN} (\w)", lambda m: f"{'an' if m[2] in 'aeio' else 'a'} {m[2]}", text)
         text = re.sub(r" (that|which) (are|is) (?=\w+ (to|by|with|in|for|of) \{)", " ", text)
-        return Form(re.sub(rf" ({RESTRICTION})\b(?!.*\{{).*|,(?!.*\{{).*", "", text))
+        return Form(re.sub(rf" (?!that (?:are|is) )({RESTRICTION})\b(?!.*\{{).*|,(?!.*\{{).*", "", text))
 
     @cached_property
     def short(self) -> str:
@@ -294,7 +296,15 @@ class ToolPhrases:
     @cached_property
     def verbs(self) -> tuple[str, ...]:
         """Imperative verbs for a tool that returns something."""
-        kind = "find" if self.is_lookup else "list" if self.plural or is_plural(self.noun.text) else "get"
+        if self.noun.text.startswith("{"):
+            return ("get", "get", "retrieve", "fetch", "show me", "look up", "pull up")
+        kind = (
+            "find"
+            if self.is_lookup or self.verb == "search"
+            else "list"
+            if self.plural or is_plural(self.noun.text)
+            else "get"
+        )
         return _synonyms()[kind]
 
 
@@ -316,4 +326,3 @@ def _clean(noun: str) -> str:
     noun = re.sub(r"\s*\(.*?\)", "", noun)
     noun = re.sub(r"^(?:new|created) ", "", noun)
     return re.sub(rf" ({RESTRICTION}|{PREPOSITION}|sorted|,).*", "", noun)
-

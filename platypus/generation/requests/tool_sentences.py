@@ -37,25 +37,72 @@ ASIDE = re.compile(
     r"|for use|with (?:optional|support|detailed|full|configurable|various|comprehensive|filtering|pagination|fuzzy)"
     r"|to (?:help|ensure|verify|see|understand|check|find|get|show)"
     r"|by \w+ing|that can|that (?:was|were|you|the|this)|for (?:any|further|later|future|more)"
-    r"|optionally|directly|automatically)\b.*"
+    r"|optionally|directly|automatically|simultaneously|like|in a single|in bulk|in parallel|at once|from the file system"
+    r"|as (?:a )?(?:JSON|structured|text|string|list))\b.*"
     r"|[;:].*| [-\u2013\u2014]+ .*| = .*|\u2026.*"
 )
-ALSO = re.compile(r",? (?:and|or) (?:then |also |optionally )?(\w+) (\w+).*")
+CONDITION = "if|whether|that|how|what|which"
+ALSO = re.compile(r",? (?:and|or) (?:then |also |\w+ly )?(\w+) (\w+).*")
+SEEKING = {
+    "search",
+    "find",
+    "list",
+    "get",
+    "retrieve",
+    "fetch",
+    "query",
+    "filter",
+    "sort",
+    "browse",
+    "read",
+    "view",
+    "return",
+}
 TELLING = {"return", "provide", "show", "display", "get"}
 BY_KEY = re.compile(  # how the thing is told apart, which its argument says
-    r" (?:by|with|given) (?:an? |its |their |the )?(?:(?:optional|unique|given|specific|numeric) )?(?:[\w-]+ )?(?:ids?|names?|key"
-    r"|index|pid|url|slug|state|keywords?|number|uid|email|path|type|prefix|title|query|identifier|handle)\b(?:,? (?:or|and) .*)?$",
+    r"(?:^| )(?:by|with|given) (?:an? |its |their |the )?(?:(?:optional|unique|given|specific|numeric) )?(?:[\w-]+ )?(?:ids?|names?|key"
+    r"|index|pid|url|slug|state|keywords?|number|uid|email|path|type|prefix|title|query|identifier|handle)\b(?:,.*| or .*| and .*)?$",
     re.IGNORECASE,
 )
-ARTICLES = ("a", "an", "the", "my", "all", "any", "some", "this", "its", "their")
+ARTICLES = ("a", "an", "the", "my", "all", "any", "some", "this", "its", "their", "one", "multiple", "each", "every")
 DEEDS = {"create", "get", "list", "update", "delete", "add", "remove", "read", "write"}  # need an object
 MADE = {
-    *("create", "add", "make", "start", "open", "take", "post", "send", "insert", "generate", "register", "build", "write"),
+    *(
+        "create",
+        "add",
+        "make",
+        "start",
+        "open",
+        "take",
+        "post",
+        "send",
+        "insert",
+        "generate",
+        "register",
+        "build",
+        "write",
+    ),
     *("draft", "schedule", "submit", "append", "run", "perform", "new"),
 }
 
 
-STARTS = {"the", "this", "that", "when", "for", "with", "once", "after", "before", "into", "from", "only", "not", "all", "and"}
+STARTS = {
+    "the",
+    "this",
+    "that",
+    "when",
+    "for",
+    "with",
+    "once",
+    "after",
+    "before",
+    "into",
+    "from",
+    "only",
+    "not",
+    "all",
+    "and",
+}
 SMALL = {"a", "an", "the", "of", "list", "that", "are", "is", "given", "specific", "specified", "all", "which"}
 
 
@@ -80,8 +127,15 @@ def described(description: str) -> Sentence | None:
         rest = (mine and said.sub(mine, rest)) or said.sub("", rest)
     rest = re.sub(r" from one \w+ to another| between two \w+$", "", _shortened(rest))
     rest = re.sub(r"(?<=\w)/(?=[a-z])", " or ", rest)
-    if _length(rest) > MOST_WORDS or re.search(r"[^\w ,.'\u2019&+#-]|\b(?:you|must|should|the user)\b", rest, re.IGNORECASE):
+    if _length(rest) > MOST_WORDS or re.search(
+        r"[^\w ,.'\u2019&+#-]|\b(?:you|must|should|the user)\b", rest, re.IGNORECASE
+    ):
         return None
+    noun = re.split(rf" (?:{PREPOSITION})\b", rest)[0]
+    first = noun.split(" ")[0]
+    bare = re.fullmatch(r"[a-z]+(?: [a-z]+){0,2}", noun) and not set(noun.split(" ")) & set(ARTICLES)
+    if bare and first not in name_words("particles") and not re.fullmatch(f"{PREPOSITION}|{CONDITION}", first):
+        rest = with_articles(verb, (noun,)) + rest[len(noun) :]
     return Sentence(verb, rest)
 
 
@@ -106,8 +160,12 @@ def _verbs(text: str) -> tuple[str, str]:
         return "", ""  # `List, create, close or select a tab`: four tools in one
     if second and second[1]:
         other = imperative(second[2], second[3])
+        if other in SEEKING and verb in SEEKING:  # `list and filter`
+            return verb, second[3]
         if other and (not third or other != second[2].lower() or second[2].endswith("ss")):
             return f"{verb} {second[1]} {other}", second[3]
+    if verb == "perform" and re.sub(r"^an? ", "", rest).split(" ")[0] in name_words("verbs"):
+        return _verbs(re.sub(r"^an? ", "", rest))
     particle, _, after = rest.partition(" ")
     if particle in name_words("particles") and verb in name_words("with_particle") and after:
         return f"{verb} {particle}", after
@@ -126,7 +184,9 @@ def imperative(word: str, rest: str) -> str:
         return plain
     if lemma(plain) in verbs:
         return lemma(plain)
-    if re.match(r"(?:an?|the|all|my|your|one|multiple|given) ", rest) and re.fullmatch(r"(?!given)[a-z]{3,}(?<!ing)", plain):
+    if re.match(r"(?:an?|the|all|my|your|one|multiple|given) ", rest) and re.fullmatch(
+        r"(?!given)[a-z]{3,}(?<!ing)", plain
+    ):
         return "" if plain in STARTS else lemma(plain)  # only verbs stand before an article
     return next((verb for verb in verbs if gerund(verb) == plain), "") if plain.endswith("ing") else ""
 
@@ -140,8 +200,10 @@ def _shortened(rest: str) -> str:
         if verb in name_words("verbs") and (verb != match[1].lower() or verb in TELLING or match[2] in ARTICLES):
             rest = rest[: match.start()]
             break
-    if len(re.findall(r",", rest)) > 1 or _length(rest) > MOST_WORDS:
-        rest = rest.split(",")[0]
+    if rest.count(",") == 1:
+        rest = re.sub(r",(?: or| and| this| which| it| so| then| but| with| for)\b.*", "", rest)
+    if rest.count(",") > 1 or _length(rest) > MOST_WORDS:
+        rest = re.sub(r" with [\w-]+$", "", rest.split(",")[0])
     while _length(rest) > MOST_WORDS:
         shorter = re.sub(rf"^(.+) (?:{PREPOSITION})\b.*$", r"\1", rest)
         if shorter == rest:
@@ -177,6 +239,8 @@ def named(parts: tuple[str, ...]) -> Sentence | None:
         return None
     verbs, weak = name_words("verbs"), name_words("nouns_too")
     first, last = parts[0].lower(), parts[-1].lower()
+    if first in ("post", "put", "patch") and parts[1:] == ("search",):
+        return Sentence("search", "")
     if first in weak and len(parts) > 2 and parts[1] in verbs - weak:
         parts, first = parts[1:], parts[1]
     if last in ("many", "one", "self"):

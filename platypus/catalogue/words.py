@@ -81,7 +81,7 @@ def singular(noun: str) -> str:
 @lru_cache(maxsize=16384)
 def is_plural(noun: str) -> bool:
     """Whether a noun phrase's head is plural: the last word before a preposition."""
-    head = re.split(r" (?:of|for|in|on|at|about|to|from|with|by|between|similar|related|that|which|owned)\b", noun)[0]
+    head = re.split(r" (?:of|for|in|on|at|about|to|from|with|by|between|similar|related|that|which|owned|I|matching|available)\b", noun)[0]
     last = head.split(" ")[-1].lower()
     return (last in SINGULARS and SINGULARS[last] != last) or (last not in SINGULARS and singular(last) != last)
 
@@ -90,7 +90,9 @@ def with_article(noun: str) -> str:
     """`invoice` → `an invoice`; a plural gets no article."""
     if is_plural(noun):
         return noun
-    return ("an " if re.match(r"[aeio]|un(?!i)|u[^ns]", noun.lower()) else "a ") + noun
+    spelled = re.match(r"([A-Z])[A-Z]+s?\b", noun)
+    vowel = spelled[1] in "AEFHILMNORSX" if spelled else re.match(r"[aeio]|un(?!i)|u[^ns]", noun.lower())
+    return ("an " if vowel else "a ") + noun
 
 
 def listed(texts: list[str], *, last: str = " and ") -> str:

@@ -1,4 +1,4 @@
-"""The word lists of `words.toml`, how words of names are written, and invented nouns."""
+"""The word lists of `words.toml` and `names.toml`, how words of names are written, and invented nouns."""
 
 import re
 import tomllib
@@ -8,10 +8,19 @@ from random import Random
 from typing import Any
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads(resources.files("platypus.generation").joinpath(name).read_text(encoding="utf-8"))
+
+
 def word_lists() -> dict[str, Any]:
     """The word lists of `words.toml`."""
-    return tomllib.loads(resources.files("platypus.generation").joinpath("words.toml").read_text(encoding="utf-8"))
+    return _read("words.toml")
+
+
+def name_lists() -> dict[str, Any]:
+    """How names of tools and arguments are read and said: the lists of `names.toml`."""
+    return _read("names.toml")
 
 
 def coined(rng: Random) -> str:
@@ -24,13 +33,13 @@ def coined(rng: Random) -> str:
 @lru_cache(maxsize=16)
 def name_words(kind: str) -> frozenset[str]:
     """The words of one list under `[names]`: `verbs`, `particles`, `uncountable`, …"""
-    return frozenset(word_lists()["names"][kind])
+    return frozenset(name_lists()["names"][kind])
 
 
 @lru_cache(maxsize=4096)
 def spelled(text: str) -> str:
     """Words of a name as people write them: `ui lang` → `UI language`."""
-    spelled_out = word_lists()["names"]["spelled_out"]
+    spelled_out = name_lists()["names"]["spelled_out"]
 
     def said(word: str) -> str:
         if word.lower() in name_words("acronyms"):

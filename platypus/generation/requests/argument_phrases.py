@@ -26,6 +26,18 @@ ORDINALS = {"1": "first", "2": "second", "3": "third"}  # `real_part1`
 AUTHORS = {"author", "artist", "composer", "director", "writer", "singer"}
 SPOKEN = {"text", "content", "body", "message", "comment", "note"}
 COUNTED = {"results", "items", "count", "rows", "entries", "records", "number", "works", "n", "k", "limit", "num", "of"}
+GRADED = {
+    "priority",
+    "severity",
+    "urgency",
+    "level",
+    "impact",
+    "risk",
+    "quality",
+    "importance",
+    "intensity",
+    "difficulty",
+}
 SEARCHED_FOR = {"query", "q", "search", "keyword", "keywords", "term", "phrase", "pattern"}
 SEARCHING = {"search", "find", "lookup"}
 SAYING = {"comment", "message", "reply", "post", "send", "note", "tweet", "email", "mail", "sms", "chat", "announce"}
@@ -153,7 +165,8 @@ def _choice(tool: Tool, argument: Argument, noun: str) -> ArgumentPhrases:
         str(v) for a in tool.arguments if a != argument for v in allowed_values(a.schema.get("items", a.schema))
     }
     bare = ("{}", "{}") if is_unambiguous and not other_values & set(values) else ()
-    return ArgumentPhrases(after, (*bare, f"{{}} {noun}", f"{{}}-{noun}"))
+    graded = (f"{{}} {noun}", f"{{}}-{noun}") if last in GRADED else ()
+    return ArgumentPhrases(after, (*bare, *graded))
 
 
 def _number(tool: Tool, argument: Argument, parts: list[str], noun: str, unit: str) -> tuple[str, ...]:
@@ -173,7 +186,7 @@ def _number(tool: Tool, argument: Argument, parts: list[str], noun: str, unit: s
     if CODES & {parts[-1]}:
         return (f"for {noun} {{}}", f"of {noun} {{}}", f"with {noun} ID {{}}", f"for the {noun} with ID {{}}")
     if parts[-1] == "count" and len(parts) > 1:
-        return f"for {{}} {plural(' '.join(parts[:-1]))}", f"with a {noun} of {{}}"
+        return f"for {{}} {plural(' '.join(parts[:-1]))}", f"with {with_article(noun)} of {{}}"
     if parts[-1] == "quantity":
         return f"with a {noun} of {{}}", f"({noun}: {{}})"
     noun = " ".join(parts) if is_plural(parts[-1]) and len(_label(argument.name)) == len(parts) else noun
@@ -239,7 +252,8 @@ def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
         if rest and rest[-1] in PLACE and _sole(tool, argument, PLACE):
             return f"{way} {{}}", f"{way} {{}}"
         is_shared = any(rest and rest[-1] in words(other.name) for other in tool.arguments if other != argument)
-        if not is_shared and {"source", "target", "base"} & {parts[0]}:
+        moved = any(TO & set(words(other.name)) for other in tool.arguments) and parts == ["source"]
+        if not is_shared and not moved and {"source", "target", "base"} & {parts[0]}:
             return _named(noun, required)
         forms = (f"{way} {{}}", f"{way} {' '.join(rest)} {{}}") if rest else (f"{way} {{}}",)
         return forms if is_shared or not rest else forms[1:]
@@ -276,6 +290,8 @@ def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
     ):
         return ("saying {}", f"with the {noun} {{}}", "that says {}", f"with {noun} {{}}")
     if {"id", "ids"} & set(parts):
+        if noun.endswith("ID"):
+            return (f"with {noun} {{}}", f"with the {noun} {{}}")
         forms_with_id = (f"for {noun} {{}}", f"for {noun} {{}}", f"with {noun} ID {{}}", f"for the {noun} {{}}")
         return forms_with_id if required else forms_with_id[:1]
     if last == "name" and len(parts) > 1:

@@ -153,12 +153,12 @@ def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
     return Form(text.removesuffix(tail) + "}" * bool(tail))
 
 
-OWN = {"id", "name", "uid", "key", "slug", "uuid", "identifier"}  # of the thing itself
+OWN = {"id", "pid", "name", "uid", "key", "slug", "uuid", "identifier"}  # of the thing itself
 FIRST_NOUN = re.compile(
-    rf"(?:the |an? )(?:new |existing )?(?:{WORD}){{0,3}}(?!(?:{PREPOSITION})\b)[\w-]+(?=$| (?:{PREPOSITION})\b)"
+    rf"(?:the |an? |one )(?:new |existing )?(?:{WORD}){{0,3}}(?!(?:{PREPOSITION})\b)[\w-]+(?=$| (?:{PREPOSITION})\b)"
 )
 NO_ARTICLE = re.compile(rf"^$|\b(?:{PREPOSITION}|and|or) $")  # before a noun without an article
 GIVEN_ONE = re.compile(rf"(?:the |an? )?{GIVEN} (?!\{{)\w+")
 BARE = re.compile(
-    rf"^((the|an?|any|all|some|each|every|multiple|new|existing|{GIVEN}|(list|set|batch|collection) of) )+"
+    rf"^((the|an?|one|any|all|some|each|every|multiple|new|existing|{GIVEN}|(list|set|batch|collection) of) )+"
 )

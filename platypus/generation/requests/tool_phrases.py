@@ -71,7 +71,7 @@ class ToolPhrases:
             return Sentence("get", "the ID of the current user")
         sentence = described(self.tool.description)
         possessive = re.match(r"(?:the |an? )?([\w ]+?)['\u2019]s ([\w ]+)$", sentence.rest) if sentence else None
-        owned = possessive and any(possessive[1] in labels(argument) for argument in self.tool.arguments)
+        owned = possessive and any(possessive[1].split(" ")[-1] in labels(argument) for argument in self.tool.arguments)
         if sentence and possessive and owned:
             what, _, how = re.sub(r" (as|in|to|with) ", r"| \1 ", possessive[2], count=1).partition("|")
             return Sentence(sentence.verb, f"the {what} of the {possessive[1]}{how}")
@@ -93,7 +93,15 @@ class ToolPhrases:
         if self._described:
             only_gets = self._described.verb in GETTING and known_verbs and known_verbs[0] not in GETTING
             return known_verbs[0] if only_gets else self._described.verb
-        return self.named[0].verb if self.named else known_verbs[0] if known_verbs else "run"
+        return self.named[0].verb if self.named else known_verbs[0] if known_verbs else self._unnamed_verb
+
+    @property
+    def _unnamed_verb(self) -> str:
+        """The verb of a tool whose name is a noun: `agent_status` is got, `lighthouse_audit` is run."""
+        got = self.tool.annotations.get("readOnlyHint") or re.match(
+            r"(?i)(?:get|return|retriev)", self.tool.description
+        )
+        return "get" if got else "run"
 
     @cached_property
     def _said(self) -> Sentence:
@@ -119,7 +127,7 @@ class ToolPhrases:
         text = text if self.is_getter else re.sub(r" by \w+ing .*", "", text)
         text = re.sub(r" in (?:the|an?) (?:system|platform|database|application|app)$", "", text)
         form = fill_slots(text, self.tool, acting=not self.is_getter)
-        return self._set_to(Form(re.sub(r" based on [^{]*$|(?<=\}) or \w+(?=$| )", "", form.text)))
+        return self._set_to(Form(re.sub(r" based on [^{]*$|(?<=\}) (?:or|and) \w+(?=$| )", "", form.text)))
 
     def _set_to(self, form: Form) -> Form:
         """`set the level of {robot}` → `… to {level}`: the text names what is set, and the value comes last."""
@@ -131,7 +139,7 @@ class ToolPhrases:
     @cached_property
     def _name_rest(self) -> Form:
         """`add_work_items_to_sprint` → `"{work_ids} to {sprint_id}"`, `set_level` → `"the level of {ticket}"`."""
-        text = self._name_said.rest
+        text = re.sub(r"^for ", "", self._name_said.rest) if self.verb in GETTING else self._name_said.rest
         needed = [argument for argument in self.tool.arguments if argument.required]
         if self.verb in SETTING and len(needed) == 2:
             whose, what = needed[0], " ".join(words(needed[1].name))

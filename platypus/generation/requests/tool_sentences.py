@@ -33,9 +33,10 @@ MINE = (  # what a description says of its reader, and how the reader says it
     (re.compile(r" for (?:the user|you)$"), ""),
 )
 ASIDE = re.compile(
+    r" with [\w -]*(?:pagination|support|detection|filtering|options|capabilities|limits?|metadata|information|controls?)$|"
     r" (?:using|via|so that|in order to|such as|including|instead of|if|when|while|unless|either|plus|along with"
     r"|for use|with (?:optional|support|detailed|full|configurable|various|comprehensive|filtering|pagination|fuzzy)"
-    r"|to (?:help|ensure|verify|see|understand|check|find|get|show)"
+    r"|to (?:help|provide|ensure|verify|see|understand|check|find|get|show)"
     r"|by \w+ing|that can|that (?:was|were|you|the|this)|for (?:any|further|later|future|more)"
     r"|optionally|directly|automatically|simultaneously|like|in a single|in bulk|in parallel|at once|from the file system"
     r"|as (?:a )?(?:JSON|structured|text|string|list))\b.*"
@@ -128,7 +129,7 @@ def described(description: str) -> Sentence | None:
     rest = re.sub(r" from one \w+ to another| between two \w+$", "", _shortened(rest))
     rest = re.sub(r"(?<=\w)/(?=[a-z])", " or ", rest)
     if _length(rest) > MOST_WORDS or re.search(
-        r"[^\w ,.'\u2019&+#-]|\b(?:you|must|should|the user)\b", rest, re.IGNORECASE
+        r"[^\w ,.'\u2019&+#-]|_|\b[a-z]+[A-Z]|\b(?:[Yy]ou|must|MUST|should|the user)\b", rest
     ):
         return None
     noun = re.split(rf" (?:{PREPOSITION})\b", rest)[0]
@@ -252,8 +253,7 @@ def named(parts: tuple[str, ...]) -> Sentence | None:
         elif rest and rest[0] in name_words("particles") and first in name_words("with_particle"):
             verb, rest = f"{first} {rest[0]}", rest[1:]
     elif last == "search" and len(parts) > 1:
-        place = parts[-2] in ("web", "internet", "page", "site")
-        return Sentence(last, f"{'the' if place else 'for'} {pluralised(' '.join(parts[:-1]), many=not place)}")
+        return Sentence("do", with_article(spelled(" ".join(parts))))
     elif last in (verbs - weak) | DEEDS and len(parts) > 1:
         verb, rest = last, (*parts[:-2], pluralised(parts[-2], many=last == "list"))
     else:

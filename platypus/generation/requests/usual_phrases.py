@@ -1,6 +1,6 @@
 """Arguments of common names, and flags, as people say them: `on branch {}`, `sorted by {}`, `as a dry run`.
 
-The phrases stand in `words.toml`. Other arguments are phrased in `argument_phrases.py`.
+The phrases stand in `names.toml`. Other arguments are phrased in `argument_phrases.py`.
 """
 
 import re
@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from platypus.catalogue.tools import Argument
 from platypus.catalogue.words import gerund, with_article, words
-from platypus.generation.lexicon import name_words, spelled, word_lists
+from platypus.generation.lexicon import name_lists, name_words, spelled
 from platypus.plan.plan import Value
 
 DROPPED = {"is", "has", "should", "include", "with", "only", "are", "be", "enabled"}  # from a flag's name
@@ -18,12 +18,12 @@ SUFFIXES = {"id", "ids", "name", "names", "key", "slug", "identifier"}
 
 @lru_cache(maxsize=1)
 def _said() -> dict[str, tuple[str, ...]]:
-    return {name: tuple(rule["as"]) for rule in reversed(word_lists()["said"]) for name in rule["of"]}
+    return {name: tuple(rule["as"]) for rule in reversed(name_lists()["said"]) for name in rule["of"]}
 
 
 @lru_cache(maxsize=1)
 def _flags() -> dict[str, dict[str, list[str]]]:
-    return {name: flag for flag in word_lists()["flags"] for name in flag["of"]}
+    return {name: flag for flag in name_lists()["flags"] for name in flag["of"]}
 
 
 def usual_phrases(name: str, noun: str) -> tuple[str, ...]:
@@ -31,13 +31,14 @@ def usual_phrases(name: str, noun: str) -> tuple[str, ...]:
     parts = words(name.rpartition(".")[2])
     short = parts[:-1] if parts and parts[-1] in SUFFIXES else parts
     found = _said().get(" ".join(parts)) or _said().get(" ".join(short)) or ()
+    noun = re.sub(r"(?<=\w) (?:id|key|slug|name|identifier)$", "", noun, flags=re.IGNORECASE)
     return tuple(form.replace("{name}", noun) for form in found)
 
 
 def owner_and_thing(arguments: Mapping[str, Value]) -> tuple[str, str] | tuple[None, None]:
     """Return the names of two arguments that people say as one: `owner` and `repo` in `acme/website`; else None twice."""
     named = {" ".join(words(name)): name for name in arguments}
-    for owner, thing in word_lists()["names"]["pairs"]:
+    for owner, thing in name_lists()["names"]["pairs"]:
         if owner in named and thing in named:
             both = named[owner], named[thing]
             values = (arguments[name] for name in both)

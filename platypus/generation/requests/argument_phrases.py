@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from platypus.catalogue.dataflow import CODES, is_searched, takes_ids
+from platypus.catalogue.prose import first_sentence
 from platypus.catalogue.schema import allowed_values, variants
 from platypus.catalogue.tools import Argument, Tool
 from platypus.catalogue.words import is_plural, plural, singular, with_article, words
@@ -110,6 +111,8 @@ def argument_phrases(tool: Tool, argument: Argument, *, type_known: bool = False
         return ArgumentPhrases(
             _linked(tool, argument, parts), referring=("related to {}", "for {}", "associated with {}")
         )
+    if len(noun) == 1:  # `a` and `b` of a sum
+        return ArgumentPhrases((f"with {noun} = {{}}", f"({noun} = {{}})"))
     said = usual_phrases(argument.name, noun)
     if allowed_values(element):
         return ArgumentPhrases(said) if said else _choice(tool, argument, noun)
@@ -208,7 +211,7 @@ def _prose(tool: Tool, argument: Argument, noun: str, *, type_known: bool) -> tu
     match = re.search(
         r"\b(?:(\w+ed|\w+ing|belong|came in) )?"
         rf"({PREPOSITION}) ((?:(?:any|one) of )?(?:the |these |those )(?:provided |given |specified )?)([\w ]+)",
-        re.sub(r"\(s\)| by name|\.$", "", argument.description),
+        re.sub(r"\(s\)| by name", "", first_sentence(argument.description)),
     )
     if not match or argument.required:
         return (), ()
@@ -271,6 +274,8 @@ def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
         return _dated(tool, argument, parts, noun)
     if last in SEARCHED_FOR and SEARCHING & set(words(tool.name)):
         return "for {}", "for {}", "matching {}", f"with the {noun} {{}}"
+    if "sql" in f"{tool.description} {argument.description}".lower() and last in SEARCHED_FOR:
+        return f"with the {noun} {{}}", f"with {noun} {{}}", f"using the {noun} {{}}"
     if is_searched(argument) and (len(parts) == 1 or last == "name") and sum(a.required for a in tool.arguments) == 1:
         if last != "name":
             return "for {}", "about {}", f"with the {noun} {{}}"

@@ -9,10 +9,11 @@ noun phrases.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from random import Random
+from typing import TypeVar
 
 from platypus.catalogue.tools import Catalogue
 from platypus.catalogue.words import pluralised
@@ -24,6 +25,7 @@ from platypus.generation.requests.tool_sentences import own_words
 from platypus.generation.requests.writer_style import ASKING, WriterStyle, draw_style, finish, mistyped, surround
 from platypus.plan.plan import Plan, Step
 
+Said = TypeVar("Said", bound=Hashable)
 MOST_WORDS = 40  # beside values; nobody writes longer requests
 THEN = (
     ", then ",
@@ -67,14 +69,15 @@ class Phraser:
         own = own_words(tool.name for tool in self.catalogue)
         alone = {tool.name: ToolPhrases(tool, own=own[tool.name]) for tool in self.catalogue}
         verbs = Counter(phrases.verb for phrases in alone.values())
-        said = Counter(sentence for phrases in alone.values() for sentence in phrases.named)
-        unclear = frozenset(sentence for sentence, count in said.items() if count > 1)
-        return {
+        unclear = _repeated(phrases.named for phrases in alone.values())
+        beside = {
             name: replace(
                 phrases, taken=frozenset(v for v in verbs if v != phrases.verb or verbs[v] > 1), unclear=unclear
             )
             for name, phrases in alone.items()
         }
+        shared = _repeated(phrases.texts for phrases in beside.values())
+        return {name: replace(phrases, shared=shared) if shared else phrases for name, phrases in beside.items()}
 
     def phrase(self, rng: Random, plan: Plan) -> PhrasedRequest | None:
         """Draw one of many requests for the plan; None when no clear one was found.
@@ -125,6 +128,12 @@ class Phraser:
         if text is None:
             text = _clause_row(request, outside)
         return finish(rng, text, style, bare=request.bare), style, request.mentions
+
+
+def _repeated(groups: Iterable[Iterable[Said]]) -> frozenset[Said]:
+    """What is in more than one of the groups."""
+    counts = Counter(one for group in groups for one in set(group))
+    return frozenset(one for one, count in counts.items() if count > 1)
 
 
 def _wordiness(text: str, plan: Plan) -> int:

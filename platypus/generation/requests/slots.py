@@ -143,6 +143,8 @@ def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
         ):
             match = FIRST_NOUN.match(text)
             place = match.span() if match else None
+        if place and kind != "array" and text[: place[0]].endswith("between "):
+            place = None  # `between time zones` are two
         if place:
             noun = BARE.sub("", text[place[0] : place[1]])
             slot = f"{{{argument.name}|{re.sub(' (ids?|names?)$', '', noun)}}}"

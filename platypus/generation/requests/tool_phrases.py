@@ -44,13 +44,15 @@ NAMED = re.compile(rf"\}}(?: (?:{PREPOSITION})\b.*)?$")  # a name with a noun af
 class ToolPhrases:
     """Phrases for one tool. `taken` are the verbs of the catalogue's other tools, which would mean those.
 
-    `own` are the words of its name without a service, `unclear` what the names of several tools say.
+    `own` are the words of its name without a service, `unclear` what the names of several tools say, and `shared`
+    what the phrases of several tools say: they are used only where there is nothing else.
     """
 
     tool: Tool
     taken: frozenset[str] = frozenset()
     own: tuple[str, ...] = ()
     unclear: frozenset[Sentence] = frozenset()
+    shared: frozenset[str] = frozenset()
 
     @cached_property
     def _argument_phrases(self) -> dict[tuple[str, bool], ArgumentPhrases]:
@@ -77,19 +79,26 @@ class ToolPhrases:
             return Sentence(sentence.verb, f"the {what} of the {possessive[1]}{how}")
         return sentence
 
+    @property
+    def _own(self) -> tuple[str, ...]:
+        return self.own or tuple(words(self.tool.name))
+
+    @cached_property
+    def _from_name(self) -> Sentence | None:
+        return named(self._own)
+
     @cached_property
     def named(self) -> tuple[Sentence, ...]:
         """What title and name say, if only this tool's do."""
-        own = self.own or tuple(words(self.tool.name))
+        own = self._own
         service = frozenset(words(self.tool.name)) - set(own)
-        both = titled(self.tool.title, self.tool.description, service) if self.tool.title else None, named(own)
+        both = titled(self.tool.title, self.tool.description, service) if self.tool.title else None, self._from_name
         return tuple(sentence for sentence in dict.fromkeys(both) if sentence and sentence not in self.unclear)
 
     @cached_property
     def verb(self) -> str:
         """The main verb: the description's, unless that only gets ("returns …") and the name has another one."""
-        own = self.own or tuple(words(self.tool.name))
-        known_verbs = [lemma(word) for word in own if lemma(word) in {*_synonyms(), *GETTING, *SAME, *NOMINAL}]
+        known_verbs = [lemma(word) for word in self._own if lemma(word) in {*_synonyms(), *GETTING, *SAME, *NOMINAL}]
         if self._described:
             only_gets = self._described.verb in GETTING and known_verbs and known_verbs[0] not in GETTING
             return known_verbs[0] if only_gets else self._described.verb
@@ -110,8 +119,7 @@ class ToolPhrases:
 
     @cached_property
     def _name_said(self) -> Sentence:
-        parts = self.own or tuple(words(self.tool.name))
-        rest = with_articles(self.verb, (part for part in parts if lemma(part) != self.verb))
+        rest = with_articles(self.verb, (part for part in self._own if lemma(part) != self.verb))
         return next((said for said in self.named if said.verb == self.verb), Sentence(self.verb, rest))
 
     @cached_property
@@ -202,6 +210,9 @@ class ToolPhrases:
         text = re.sub(r"^(the|a|an|all|any|some) ", "", text)
         text = re.sub(rf"\b(an?) {GIVEN} (\w)", lambda m: f"{'an' if m[2] in 'aeio' else 'a'} {m[2]}", text)
         text = re.sub(r" (that|which) (are|is) (?=\w+ (to|by|with|in|for|of) \{)", " ", text)
+        named = next((said for said in self.named if said.verb in GETTING), None)
+        if named and _plain(text) in self.shared:
+            return fill_slots(re.sub(r"^(?:the|an?|for) ", "", named.rest), self.tool, acting=False)
         return Form(re.sub(rf" (?!that (?:are|is) )({RESTRICTION})\b(?!.*\{{).*|,(?!.*\{{).*", "", text))
 
     @cached_property
@@ -237,7 +248,11 @@ class ToolPhrases:
         """The noun without restrictions: `work items`, `sprint`, `information`."""
         text = re.sub(r"^(?:details|information|info|data|insights) (?:of|about|for|on|regarding) ", "", self.noun.text)
         text = SLOT.sub(r"\2", text)
-        text = re.sub(rf" ({RESTRICTION}|{PREPOSITION}|similar|related)\b.*|,.*", "", text)
+        text = re.sub(
+            rf" ({RESTRICTION}|{PREPOSITION}|similar|related|attached|linked|available|accessible|changed|I)\b.*|,.*",
+            "",
+            text,
+        )
         text = re.sub(
             r"^(?:the|an?|current|latest|active|available|new|created|matching|sorted|ranked) ", "", text
         ).strip()
@@ -248,7 +263,9 @@ class ToolPhrases:
     @cached_property
     def is_me(self) -> bool:
         """Whether the tool returns the current user, who is `me` in a request."""
-        return bool(re.search(r"\b(current|logged[ -]in|authenticated|calling) user\b", self.noun.text))
+        return bool(
+            re.match(r"(?:current|currently logged[ -]in|logged[ -]in|authenticated|calling) user\b", self.noun.text)
+        )
 
     @cached_property
     def nominal(self) -> Form | None:
@@ -285,10 +302,17 @@ class ToolPhrases:
             forms += [Form(f"{deeds[match[1]]} {rest.text[match.end() :]}")] * 2
         for said in self.named:
             form = self._name_rest if said.verb == self.verb else fill_slots(said.rest, self.tool, acting=True)
-            clear = said.rest and set(form.slots) >= set(rest.slots)
+            usual = said.verb in {self.verb, *_synonyms(), *SAME} or said is not self._from_name
+            clear = usual and said.rest and set(form.slots) >= set(rest.slots)
             if clear and (NAMED.search(form.text) or not form.slots):
                 forms += [Form(f"{verb} {form.text}") for verb in self._synonyms_of(said.verb)]
-        return tuple(forms)
+        return tuple(form for form in forms if _plain(form.text) not in self.shared) or tuple(forms)
+
+    @cached_property
+    def texts(self) -> frozenset[str]:
+        """What the phrases of the tool say, without values: nouns for what it returns, or clauses for what it does."""
+        said = (self.noun, Form(self.short)) if self.is_getter else self.clauses
+        return frozenset(_plain(form.text) for form in said)
 
     def _shortened(self, text: str) -> str:
         """Without an explanation at the end (`an email to be sent to an audience`), if no other tool has the verb."""
@@ -319,6 +343,10 @@ class ToolPhrases:
 def _synonyms() -> dict[str, tuple[str, ...]]:
     synonyms: dict[str, tuple[str, ...]] = word_lists()["verbs"]
     return synonyms
+
+
+def _plain(text: str) -> str:
+    return SLOT.sub(r"{\2}", text)
 
 
 def _is_short(noun: str) -> bool:

@@ -39,7 +39,8 @@ ASIDE = re.compile(
     r"|to (?:help|provide|ensure|verify|see|understand|check|find|get|show)"
     r"|by \w+ing|that can|that (?:was|were|you|the|this)|for (?:any|further|later|future|more)"
     r"|optionally|directly|automatically|simultaneously|like|in a single|in bulk|in parallel|at once|from the file system"
-    r"|as (?:a )?(?:JSON|structured|text|string|list))\b.*"
+    r"|as (?:an? )?(?:JSON|structured|text|string|list|[\w -]+ (?:content|resources?|structure|format|string|list))"
+    r"|(?:for|on|about|from|in|across) (?:any|current|up-to-date|relevant))\b.*"
     r"|[;:].*| [-\u2013\u2014]+ .*| = .*|\u2026.*"
 )
 CONDITION = "if|whether|that|how|what|which"
@@ -126,7 +127,7 @@ def described(description: str) -> Sentence | None:
         return None
     for said, mine in MINE:
         rest = (mine and said.sub(mine, rest)) or said.sub("", rest)
-    rest = re.sub(r" from one \w+ to another| between two \w+$", "", _shortened(rest))
+    rest = re.sub(r" from one \w+ to another| between (?:two )?\w+s$| that \w+s$", "", _shortened(rest))
     rest = re.sub(r"(?<=\w)/(?=[a-z])", " or ", rest)
     if _length(rest) > MOST_WORDS or re.search(
         r"[^\w ,.'\u2019&+#-]|_|\b[a-z]+[A-Z]|\b(?:[Yy]ou|must|MUST|should|the user)\b", rest
@@ -194,7 +195,7 @@ def imperative(word: str, rest: str) -> str:
 
 def _shortened(rest: str) -> str:
     """What follows the verb without asides, further sentences joined by `and`, and, while it is long, its last phrase."""
-    rest = ASIDE.sub("", rest)
+    rest = ASIDE.sub("", re.sub(r"^((?:an? |the )?[\w-]+(?<!s)), (?=[\w-]+ \w)", r"\1 ", rest))
     rest = re.sub(r"\bup to \w+ ", "", BY_KEY.sub("", rest))
     for match in ALSO.finditer(rest):
         verb = lemma(match[1])

@@ -61,7 +61,7 @@ def truth(argument: Argument, value: bool, *, many: bool = True, acting: bool = 
         return (f"marked as {noun}",) if value else (f"not marked as {noun}",)
     if parts[0] in name_words("verbs") - name_words("nouns_too") - {"include"} and len(parts) > 1:
         doing = f"{gerund(parts[0])} {spelled(' '.join(parts[1:]))}"
-        return (doing, f"and {parts[0]} {spelled(' '.join(parts[1:]))}") if value else (f"without {doing}",)
+        return (doing,) if value else (f"without {doing}",)
     if "needs" in parts or "requires" in parts:
         at = parts.index("needs" if "needs" in parts else "requires")
         thing = with_article(" ".join(parts[at + 1 :]))

@@ -11,6 +11,10 @@ SINGULARS = {
     **{"people": "person", "children": "child", "men": "man", "women": "woman", "data": "data", "analyses": "analysis"},
     **{
         "criteria": "criterion",
+        "topics": "topic",
+        "metrics": "metric",
+        "clinics": "clinic",
+        "fabrics": "fabric",
         "news": "news",
         "series": "series",
         "species": "species",
@@ -43,7 +47,7 @@ def lemma(verb: str) -> str:
 
 def gerund(verb: str) -> str:
     """`summarize` → `summarizing`, `look up` → `looking up`, `fetch and read it` → `fetching and reading it`."""
-    both = re.match(r"(\w+) (and|or) (\w+)(.*)", verb)
+    both = re.match(r"(\w+(?: (?:up|out|in|on|off|down|back|over|away))?) (and|or) (\w+)(.*)", verb)
     if both:
         return f"{gerund(both[1])} {both[2]} {gerund(both[3])}{both[4]}"
     first, _, rest = verb.partition(" ")
@@ -81,7 +85,10 @@ def singular(noun: str) -> str:
 @lru_cache(maxsize=16384)
 def is_plural(noun: str) -> bool:
     """Whether a noun phrase's head is plural: the last word before a preposition."""
-    head = re.split(r" (?:of|for|in|on|at|about|to|from|with|by|between|similar|related|that|which|owned|I|matching|available)\b", noun)[0]
+    head = re.split(
+        r" (?:of|for|in|on|at|about|to|from|with|by|between|similar|related|that|which|owned|I|matching|available)\b",
+        noun,
+    )[0]
     last = head.split(" ")[-1].lower()
     return (last in SINGULARS and SINGULARS[last] != last) or (last not in SINGULARS and singular(last) != last)
 

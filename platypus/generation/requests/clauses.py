@@ -125,6 +125,8 @@ class Clauses(Nouns):
         self.asking = True
         if wording.is_lookup or (not wording.is_getter and (wording.nominal is None or wording.verb == "summarize")):
             return None
+        if wording.is_getter and wording.noun.text.startswith("{"):
+            return None  # nobody asks "what is page 4"
         noun = wording.noun.text if wording.is_getter else wording.nominal.text if wording.nominal else ""
         if re.match(r"(?:information|info|details|data)\b", noun):
             about = ABOUT.sub("", noun)
@@ -143,7 +145,9 @@ class Clauses(Nouns):
     def terse(self, i: int) -> str | None:
         """Step i as a noun alone: `p1 tickets owned by DEVU-4`; None if that would not be a request."""
         wording = self.wordings[i]
-        if not wording.is_getter or wording.is_lookup or (not self.plan.steps[i].arguments and not wording.by_id):
+        if not wording.is_getter or wording.is_lookup or wording.noun.text.startswith("{"):
+            return None
+        if not self.plan.steps[i].arguments and not wording.by_id:
             return None
         noun = self.thing(i, ("", "", "all "))
         return noun if wording.plural else noun.removeprefix("the ")

@@ -294,7 +294,8 @@ class Nouns(Discourse):
         if isinstance(first, Reference) or noun in ("", "one", "objects", "items", *PLACE) or long:
             return text
         many = isinstance(value, list) and len(value) > 1
-        noun_form = pluralised(noun, many=many) if isinstance(value, list) or not is_plural(noun) else noun
+        general = is_plural(noun) and words(noun)[-1] not in words(name) and not isinstance(value, list)
+        noun_form = pluralised(noun, many=many) if isinstance(value, list) or general or not is_plural(noun) else noun
         if words(name)[-1] in ("type", "kind", "style") and words(noun)[-1] not in words(name)[-1:]:
             article = "" if is_plural(noun_form) else "an " if text.strip("'\"")[:1].lower() in "aeio" else "a "
             return f"{article}{text} {noun_form}"

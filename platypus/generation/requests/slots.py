@@ -103,6 +103,7 @@ def _spot(text: str, argument: Argument, lefts: tuple[str, ...]) -> tuple[int, i
     """The start and end of the noun phrase for the argument; None when the text has none."""
     candidates: list[tuple[int, int, int, int]] = []
     names = labels(argument)
+    names += [joint for name in names for joint in re.findall(rf"\b{re.escape(name)}-\w+", text.lower())]  # `sub-issue`
     for name in (*names, *(plural(name) for name in names if name.endswith("y"))):
         start = text.lower().find(name)
         while start >= 0:

@@ -121,7 +121,9 @@ def described(description: str) -> Sentence | None:
     text = re.sub(r"\s*\([^)]*\)|[\"\u201c\u201d`]", "", first_sentence(description)).strip()
     for _ in range(2):
         text = LEAD_IN.sub("", text, count=1) if LEAD_IN.match(text) else text
-    text = re.sub(r"^(?:[A-Z]?[a-z]+ly|Force) (?=[a-z]+ )", "", _without_condition(text))
+    text = _without_condition(text)
+    adverb = re.match(r"([A-Z]?[a-z]+ly|Force) (?=[a-z]+ )", text)
+    text = text[adverb.end() :] if adverb and adverb[1].lower() not in name_words("verbs") else text
     verb, rest = _verbs(text)
     if not verb:
         return None
@@ -170,7 +172,11 @@ def _verbs(text: str) -> tuple[str, str]:
         return _verbs(re.sub(r"^an? ", "", rest))
     particle, _, after = rest.partition(" ")
     if particle in name_words("particles") and verb in name_words("with_particle") and after:
-        return f"{verb} {particle}", after
+        both = re.match(r"(and|or) (\w+) (.*)", after)
+        other = both and imperative(both[2], both[3])
+        if both and other:
+            return f"{verb} {particle} {both[1]} {other}", both[3]
+        return (verb, rest) if verb == "look" else (f"{verb} {particle}", after)
     return verb, rest
 
 

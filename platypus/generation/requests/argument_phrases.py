@@ -104,16 +104,16 @@ def argument_phrases(tool: Tool, argument: Argument, *, type_known: bool = False
     noun = spelled(label(tool, argument) if not type_known else " ".join(_label(argument.name)))
     parts = words(argument.name.rpartition(".")[2])
     element = argument.schema.get("items", argument.schema)
-    if parts[-1] in PREPOSITION.split("|") and len(parts) > 1:
+    if len(noun) == 1:  # `a` and `b` of a sum
+        return ArgumentPhrases((f"with {noun} = {{}}", f"({noun} = {{}})"))
+    said = usual_phrases(argument.name, noun)
+    if not said and parts[-1] in PREPOSITION.split("|") and len(parts) > 1:
         participles, with_kind = _participle(tool, argument, parts)
         return ArgumentPhrases((*participles, *with_kind), referring=participles)
     if _is_link(parts):
         return ArgumentPhrases(
             _linked(tool, argument, parts), referring=("related to {}", "for {}", "associated with {}")
         )
-    if len(noun) == 1:  # `a` and `b` of a sum
-        return ArgumentPhrases((f"with {noun} = {{}}", f"({noun} = {{}})"))
-    said = usual_phrases(argument.name, noun)
     if allowed_values(element):
         return ArgumentPhrases(said) if said else _choice(tool, argument, noun)
     counts = parts[-1] == "limit" or (parts[0] in LIMITS and set(parts[1:]) <= COUNTED)

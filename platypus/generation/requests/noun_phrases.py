@@ -12,7 +12,7 @@ from platypus.catalogue.dataflow import KIN, content, takes_ids
 from platypus.catalogue.schema import allowed_values
 from platypus.catalogue.tools import Argument
 from platypus.catalogue.words import is_plural, listed, pluralised, singular, words
-from platypus.generation.lexicon import spelled
+from platypus.generation.lexicon import name_words, spelled
 from platypus.generation.requests.argument_phrases import PLACE, label
 from platypus.generation.requests.discourse import Discourse, Unsayable, argument_of
 from platypus.generation.requests.slots import SLOT, Form
@@ -182,7 +182,9 @@ class Nouns(Discourse):
         if UNCOUNTED.match(noun):
             about = self.rng.choice(("information about", "information about", "info on", "details about"))
             phrase = _Phrase("", re.sub(r"^information (about|on)\b", about, noun))
-        elif noun.startswith(("{", "my ")):
+        elif noun.startswith(("{", "my ")) or (
+            wording.verb == "search" and noun.split(" ")[0] in name_words("uncountable")
+        ):
             phrase.article = ""
         names = self.unsaid(i, Form(noun))
         self.rng.shuffle(names)
@@ -286,7 +288,8 @@ class Nouns(Discourse):
         if owned:
             return self.rng.choice((owned, f"the {noun} {owned}", owned))
         text = self.value(value, hint=argument_of(tool, name))
-        if re.match(r"https?://", str(first)) or " or " in noun:
+        made = wording.verb.split(" ")[0] in MADE
+        if (re.match(r"https?://", str(first)) and not made) or " or " in noun:
             return text
         if noun == "text" and not isinstance(first, Reference):
             return self.rng.choice((text, f"the text {text}"))
@@ -306,12 +309,7 @@ class Nouns(Discourse):
         if isinstance(first, dict):
             return text if set(first) & set(NAMING_KEYS) else f"{noun_form} ({text})"
         vague = is_name or not set(words(noun)[:-1]) <= set(words(name))  # `Spanish word`, `golf club`
-        if (
-            noun.lower() != noun
-            or wording.verb.split(" ")[0] in MADE
-            or wording.noun.text.startswith("{")
-            or (is_name and not wording.is_getter)
-        ):
+        if noun.lower() != noun or made or wording.noun.text.startswith("{") or (is_name and not wording.is_getter):
             chance = 0.0  # `create the ad Nova`
         elif vague:
             chance = 0.35 if text.startswith(("'", '"')) else 0.15

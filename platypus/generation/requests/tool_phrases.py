@@ -37,6 +37,7 @@ NOMINAL = {
 }
 PLACE_SEARCHED = re.compile(rf"(?:the|a|an|my|{PREPOSITION})\b(?<!for)|$")  # `search the web`, not what it finds
 OBJECTS = {"object", "item", "entity", "record", "thing", "element", "result"}
+LISTING = r"(?:(?:numbered|complete|full|detailed|flat|paginated|comprehensive) )"  # before `list of`
 NAMED = re.compile(rf"\}}(?: (?:{PREPOSITION})\b.*)?$")  # a name with a noun after its slot is not used as a phrase
 
 
@@ -206,7 +207,7 @@ class ToolPhrases:
             return Form(self._result_noun)
         text = re.sub(r"(?i)^(the |an? )?(ids?|names?) (of|for) ", "", self.rest.text)
         text = re.sub(r" by \w+$", "", text)
-        text = re.sub(r"^(the|a|an|all|any)?\s*(list|array|set|collection) of (?:the |all )?", "", text)
+        text = re.sub(rf"^(the|a|an|all|any)?\s*{LISTING}?(list|array|set|collection) of (?:the |all )?", "", text)
         text = re.sub(r"^(the|a|an|all|any|some) ", "", text)
         text = re.sub(rf"\b(an?) {GIVEN} (\w)", lambda m: f"{'an' if m[2] in 'aeio' else 'a'} {m[2]}", text)
         text = re.sub(r" (that|which) (are|is) (?=\w+ (to|by|with|in|for|of) \{)", " ", text)
@@ -286,7 +287,7 @@ class ToolPhrases:
             asks = ("check if", "check whether", "tell me if", "find out whether")
             condition = rest.text.split(" ", 1)[1]
             return tuple(Form(f"{ask} {text}") for ask in asks for text in (condition, self._shortened(condition)))
-        verbs = self._synonyms_of(self.verb)
+        verbs = self._synonyms_of(self.verb) if " with " not in rest.text else (self.verb,)
         texts = [
             rest.text,
             self._shortened(rest.text),

@@ -202,7 +202,7 @@ def imperative(word: str, rest: str) -> str:
 def _shortened(rest: str) -> str:
     """What follows the verb without asides, further sentences joined by `and`, and, while it is long, its last phrase."""
     rest = ASIDE.sub("", re.sub(r"^((?:an? |the )?[\w-]+(?<!s)), (?=[\w-]+ \w)", r"\1 ", rest))
-    rest = re.sub(r"\bup to \w+ ", "", BY_KEY.sub("", rest))
+    rest = re.sub(r"\bup to \w+ |\bone or (?:more|multiple) ", "", BY_KEY.sub("", rest))
     for match in ALSO.finditer(rest):
         verb = lemma(match[1])
         if verb in name_words("verbs") and (verb != match[1].lower() or verb in TELLING or match[2] in ARTICLES):

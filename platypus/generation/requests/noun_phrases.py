@@ -182,7 +182,7 @@ class Nouns(Discourse):
         if UNCOUNTED.match(noun):
             about = self.rng.choice(("information about", "information about", "info on", "details about"))
             phrase = _Phrase("", re.sub(r"^information (about|on)\b", about, noun))
-        elif noun.startswith(("{", "my ")) or (
+        elif noun.startswith(("{", "my ", "more ")) or (
             wording.verb == "search" and noun.split(" ")[0] in name_words("uncountable")
         ):
             phrase.article = ""
@@ -307,7 +307,7 @@ class Nouns(Discourse):
         )
         is_name = words(name)[-1] in ("name", "title")
         if isinstance(first, dict):
-            return text if set(first) & set(NAMING_KEYS) else f"{noun_form} ({text})"
+            return f"{noun_form} {text}" if set(first) & set(NAMING_KEYS) else f"{noun_form} ({text})"
         vague = is_name or not set(words(noun)[:-1]) <= set(words(name))  # `Spanish word`, `golf club`
         if noun.lower() != noun or made or wording.noun.text.startswith("{") or (is_name and not wording.is_getter):
             chance = 0.0  # `create the ad Nova`

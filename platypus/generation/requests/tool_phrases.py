@@ -136,7 +136,9 @@ class ToolPhrases:
         text = text if self.is_getter else re.sub(r" by \w+ing .*", "", text)
         text = re.sub(r" in (?:the|an?) (?:system|platform|database|application|app)$", "", text)
         form = fill_slots(text, self.tool, acting=not self.is_getter)
-        return self._set_to(Form(re.sub(r" based on [^{]*$|(?<=\}) (?:or|and) \w+(?=$| )", "", form.text)))
+        return self._set_to(
+            Form(re.sub(rf" based on [^{{]*$|(?<=\}}) (?:or|and) [\w ]+?(?=$| (?:{PREPOSITION})\b)", "", form.text))
+        )
 
     def _set_to(self, form: Form) -> Form:
         """`set the level of {robot}` → `… to {level}`: the text names what is set, and the value comes last."""

@@ -44,7 +44,7 @@ ASIDE = re.compile(
     r"|[;:].*| [-\u2013\u2014]+ .*| = .*|\u2026.*"
 )
 CONDITION = "if|whether|that|how|what|which"
-ALSO = re.compile(r",? (?:and|or) (?:then |also |\w+ly )?(\w+) (\w+).*")
+ALSO = re.compile(r",? (?:and|or) (?:then |also |\w+ly )?(\w+) (?=(\w+))")
 SEEKING = {
     "search",
     "find",
@@ -173,7 +173,7 @@ def _verbs(text: str) -> tuple[str, str]:
     particle, _, after = rest.partition(" ")
     if particle in name_words("particles") and verb in name_words("with_particle") and after:
         both = re.match(r"(and|or) (\w+) (.*)", after)
-        other = both and imperative(both[2], both[3])
+        other = imperative(both[2], both[3]) if both else ""
         if both and other:
             return f"{verb} {particle} {both[1]} {other}", both[3]
         return (verb, rest) if verb == "look" else (f"{verb} {particle}", after)
@@ -228,7 +228,7 @@ def _length(rest: str) -> int:
 @lru_cache(maxsize=8192)
 def titled(title: str, description: str, service: frozenset[str] = frozenset()) -> Sentence | None:
     """Return what a title says: `Get Replay Details` → `get`, `the replay details`; None if it has no verb."""
-    plain = re.sub(r"\s*\([^)]*\)", "", title)
+    plain = re.sub(r"\s*\([^)]*\)| now$", "", title)
     if re.search(r"\w ?[/&|] ?\w", plain):
         return None
     parts = re.findall(r"[\w'&+-]+", plain) if " " in plain else [*words(plain)]

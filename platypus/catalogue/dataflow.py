@@ -21,6 +21,8 @@ EMPTY_WORDS = {
     *("given", "provided", "return", "get", "list", "id", "name", "object", "item", "value", "result", "string"),
     *("example", "filter", "matching", "current", "only", "detail", "new", "unique", "identifier", "specific", "want"),
 }
+ANYTHING = "anything"  # the type of a schema that has none
+DOMAIN_KEYS = {"format", "items", "anyOf", "oneOf"}  # without them a schema has no domain type
 SEARCHED = {"query", "search", "keyword", "keywords"}
 SAME_LIST = r"^(?:the |a )?(?:sorted |ranked )?(?:list|array) of (?:the )?(?:objects|items|elements|entities|records)\b"
 NAMING = {"id", "ids", "identifier", "name", "names", "code", "number", "key"}
@@ -74,9 +76,12 @@ class Producer:
 def producers(catalogue: Catalogue, consumer: Tool, argument: Argument) -> Iterator[Producer]:
     """The sensible outputs for the argument: the best ones, all of weight 2 or more, and all of look-ups."""
     items = array_items(argument.schema)
+    if _is_closed(argument, items) and not domain(argument.schema):
+        return
+    wanted = _types(argument.schema) | (_types(items) if items is not None else frozenset())
     candidates = []
-    for tool, path, output in _outputs(catalogue):
-        if tool.name == consumer.name:
+    for tool, path, output, kinds in _outputs(catalogue):
+        if tool.name == consumer.name or not (ANYTHING in kinds | wanted or kinds & wanted):
             continue
         weight = affinity(tool, path, output, consumer, argument)
         if weight and fits(output, argument.schema):
@@ -88,10 +93,23 @@ def producers(catalogue: Catalogue, consumer: Tool, argument: Argument) -> Itera
 
 
 @lru_cache(maxsize=64)
-def _outputs(catalogue: Catalogue) -> tuple[tuple[Tool, tuple[str, ...], Schema], ...]:
-    """Each part of each tool's output that another tool could use: the tool, the path, the schema."""
+def _outputs(catalogue: Catalogue) -> tuple[tuple[Tool, tuple[str, ...], Schema, frozenset[str]], ...]:
+    """Each part of each tool's output that another tool could use: the tool, the path, the schema, its types."""
     useful = (tool for tool in catalogue if not is_nothing(tool.output))
-    return tuple((tool, path, output) for tool in useful for path, output in _parts(likely_output(tool)))
+    return tuple(
+        (tool, path, output, _types(output)) for tool in useful for path, output in _parts(likely_output(tool))
+    )
+
+
+def _types(schema: Schema) -> frozenset[str]:
+    """The types of a schema; a whole number is a number too."""
+    names = {str(variant.get("type", ANYTHING)) for variant in variants(schema)}
+    return frozenset(names | ({"number"} if "integer" in names else set()))
+
+
+def _is_closed(argument: Argument, items: Schema | None) -> bool:
+    """Whether an argument's values are chosen from a list, or are what people search for."""
+    return bool(allowed_values(items or argument.schema)) or bool(SEARCHED & set(words(argument.name)))
 
 
 def _parts(output: Schema) -> Iterator[tuple[tuple[str, ...], Schema]]:
@@ -124,6 +142,8 @@ def content(text: str) -> frozenset[str]:
 
 def domain(schema: Schema) -> str:
     """The domain type of a string, or of an array's elements: its `format`."""
+    if not DOMAIN_KEYS & schema.keys():
+        return ""
     for variant in variants(schema):
         if "format" in variant:
             return str(variant["format"])
@@ -148,7 +168,7 @@ def affinity(tool: Tool, path: tuple[str, ...], output: Schema, consumer: Tool, 
     if output_domain and argument_domain:
         return 4.0 if output_domain == argument_domain else 0.0
     items = array_items(argument.schema)
-    if allowed_values(items or argument.schema) or SEARCHED & set(words(argument.name)):
+    if _is_closed(argument, items):
         return 0.0
     if items is not None and items.get("type") == "object" and output.get("type") == "array":
         return 2.0

@@ -314,7 +314,7 @@ class Nouns(Discourse):
         elif vague:
             chance = 0.35 if text.startswith(("'", '"')) else 0.15
         else:
-            chance = 0.35
+            chance = 0.35 if wording.is_getter or re.search(r"\d", str(first)) else 0.15
         if not is_unclear and not str(first).isdigit() and self.rng.random() < chance:
             return text
         return self.rng.choice((f"{noun_form} {text}", f"the {noun_form} {text}", f"{noun_form} {text}"))

@@ -41,7 +41,7 @@ ASIDE = re.compile(
     r"|optionally|directly|automatically|simultaneously|like|in a single|in bulk|in parallel|at once|from the file system"
     r"|as (?:an? )?(?:JSON|structured|text|string|list|[\w -]+ (?:content|resources?|structure|format|string|list))"
     r"|(?:for|on|about|from|in|across) (?:any|current|up-to-date|relevant))\b.*"
-    r"|[;:].*| [-\u2013\u2014]+ .*| = .*|\u2026.*"
+    r"|,? (?:e\.g\.?|i\.e\.?|for example)[ ,].*|[;:].*| [-\u2013\u2014]+ .*| = .*|\u2026.*"
 )
 CONDITION = "if|whether|that|how|what|which"
 ALSO = re.compile(r",? (?:and|or) (?:then |also |\w+ly )?(\w+) (?=(\w+))")

@@ -17,9 +17,8 @@ _ITEM = re.compile(r"\s*(?:[-*+\u2022]|\d+[.)])\s")
 _LEAD_IN = re.compile(r"\s*(?:[A-Z][\w' /-]{0,40}|[A-Z][A-Z' ,-]+):(?:\s|$)")
 _GROUP = re.compile(r"^[\w /&-]{1,30} \| ")
 _WARNING = re.compile(
-    r"\W*(?:important|warning|caution|note|attention|mandatory|deprecated|critical|do not|don't|never|always|must|before"
-    r" (?:calling|using)|this (?:tool )?must)\b|.*\b(?:MUST|NEVER|WILL FAIL)\b",
-    re.IGNORECASE,
+    r"\W*(?i:important|warning|caution|note|attention|mandatory|deprecated|critical|do not|don't|never|always|must)\b"
+    r"|.*\b(?:MUST|NEVER|WILL FAIL)\b"
 )
 _SENTENCE_END = re.compile(r"(?<=[\w)\]'\"\u201d%])[.!?](?=\s+\S|$)")
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|vs|approx|incl|no|cf|St|Dr|Mr|Ms|Inc)$", re.IGNORECASE)
@@ -34,8 +33,9 @@ def one_line(text: str) -> str:
 def first_paragraph(text: str) -> str:
     """The first lines that are sentences, on one line and without Markdown; empty if there are none.
 
-    A warning ("IMPORTANT: …") is no such paragraph if another one follows. It ends before an empty line, a list, a heading, a tag, a lead-in such as `Args:`, and before a line that begins
-    anew with a capital letter. A heading at the start is left out where something follows it.
+    It ends before an empty line, a list, a heading, a tag, a lead-in such as `Args:`, and before a line that begins
+    anew with a capital letter. A heading or a warning ("IMPORTANT: …") at the start is left out where something
+    follows it.
     """
     paragraphs = list(_paragraphs(text))
     paragraph = next((p for p in paragraphs if not _WARNING.match(p)), paragraphs[0] if paragraphs else "")

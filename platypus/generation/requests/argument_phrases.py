@@ -249,17 +249,9 @@ def _prose(tool: Tool, argument: Argument, noun: str, *, type_known: bool) -> tu
 
 def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple[str, ...]:
     last, required = parts[-1], argument.required
-    way = "from" if FROM & {parts[0], last} else "to" if TO & {parts[0], last} else ""
-    if way:
-        rest = [part for part in parts if part not in FROM | TO | SUFFIXES | {"of"}]
-        if rest and rest[-1] in PLACE and _sole(tool, argument, PLACE):
-            return f"{way} {{}}", f"{way} {{}}"
-        is_shared = any(rest and rest[-1] in words(other.name) for other in tool.arguments if other != argument)
-        moved = any(TO & set(words(other.name)) for other in tool.arguments) and parts == ["source"]
-        if not is_shared and not moved and {"source", "target", "base"} & {parts[0]}:
-            return _named(noun, required)
-        forms = (f"{way} {{}}", f"{way} {' '.join(rest)} {{}}") if rest else (f"{way} {{}}",)
-        return forms if is_shared or not rest else forms[1:]
+    routed = _on_the_way(tool, argument, parts, noun)
+    if routed:
+        return routed
     if last == "pages":
         return ("on pages {}", "(pages {})", f"with {' '.join(parts)} {{}}")
     if last in AUTHORS and len(parts) == 1 and _sole(tool, argument, AUTHORS | {"by"}):
@@ -272,15 +264,9 @@ def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
         return ("for {}", "for {}", f"for the {noun} {{}}")
     if last in ("date", "day", "time", "deadline"):
         return _dated(tool, argument, parts, noun)
-    if last in SEARCHED_FOR and SEARCHING & set(words(tool.name)):
-        return "for {}", "for {}", "matching {}", f"with the {noun} {{}}"
-    if "sql" in f"{tool.description} {argument.description}".lower() and last in SEARCHED_FOR:
-        return f"with the {noun} {{}}", f"with {noun} {{}}", f"using the {noun} {{}}"
-    if is_searched(argument) and (len(parts) == 1 or last == "name") and sum(a.required for a in tool.arguments) == 1:
-        if last != "name":
-            return "for {}", "about {}", f"with the {noun} {{}}"
-        name_forms = ("for {}", "called {}", "named {}", f"with the {noun} {{}}")
-        return name_forms if len(parts) == 1 else (f"for {noun} {{}}",)
+    searched = _searched(tool, argument, parts, noun)
+    if searched:
+        return searched
     if last in ("title", "name", "subject") and required:
         return (
             ("called {}", "titled {}", f"with the {noun} {{}}", f"with {noun} {{}}")
@@ -302,6 +288,38 @@ def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
     if last == "name" and len(parts) > 1:
         return (f"for {noun} {{}}", f"for the {noun} {{}}")
     return _named(noun, required)
+
+
+def _on_the_way(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple[str, ...]:
+    """`from {}` for a source, `to branch {}` for a target; none for other arguments."""
+    last = parts[-1]
+    way = "from" if FROM & {parts[0], last} else "to" if TO & {parts[0], last} else ""
+    if way:
+        rest = [part for part in parts if part not in FROM | TO | SUFFIXES | {"of"}]
+        if rest and rest[-1] in PLACE and _sole(tool, argument, PLACE):
+            return f"{way} {{}}", f"{way} {{}}"
+        is_shared = any(rest and rest[-1] in words(other.name) for other in tool.arguments if other != argument)
+        moved = any(TO & set(words(other.name)) for other in tool.arguments) and parts == ["source"]
+        if not is_shared and not moved and {"source", "target", "base"} & {parts[0]}:
+            return _named(noun, argument.required)
+        forms = (f"{way} {{}}", f"{way} {' '.join(rest)} {{}}") if rest else (f"{way} {{}}",)
+        return forms if is_shared or not rest else forms[1:]
+    return ()
+
+
+def _searched(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple[str, ...]:
+    """Phrases for what a tool searches for; none for other arguments."""
+    last = parts[-1]
+    if last in SEARCHED_FOR and SEARCHING & set(words(tool.name)):
+        return "for {}", "for {}", "matching {}", f"with the {noun} {{}}"
+    if "sql" in f"{tool.description} {argument.description}".lower() and last in SEARCHED_FOR:
+        return f"with the {noun} {{}}", f"with {noun} {{}}", f"using the {noun} {{}}"
+    if is_searched(argument) and (len(parts) == 1 or last == "name") and sum(a.required for a in tool.arguments) == 1:
+        if last != "name":
+            return "for {}", "about {}", f"with the {noun} {{}}"
+        name_forms = ("for {}", "called {}", "named {}", f"with the {noun} {{}}")
+        return name_forms if len(parts) == 1 else (f"for {noun} {{}}",)
+    return ()
 
 
 def _named(noun: str, required: bool) -> tuple[str, ...]:

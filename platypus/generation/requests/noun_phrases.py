@@ -16,7 +16,6 @@ from platypus.generation.lexicon import name_words, spelled
 from platypus.generation.requests.argument_phrases import PLACE, label
 from platypus.generation.requests.discourse import Discourse, Unsayable, argument_of
 from platypus.generation.requests.slots import SLOT, Form
-from platypus.generation.requests.tool_sentences import MADE
 from platypus.generation.requests.usual_phrases import owner_and_thing, truth
 from platypus.plan.plan import Reference, Value
 
@@ -288,7 +287,7 @@ class Nouns(Discourse):
         if owned:
             return self.rng.choice((owned, f"the {noun} {owned}", owned))
         text = self.value(value, hint=argument_of(tool, name))
-        made = wording.verb.split(" ")[0] in MADE
+        made = wording.verb.split(" ")[0] in name_words("making")
         if (re.match(r"https?://", str(first)) and not made) or " or " in noun:
             return text
         if noun == "text" and not isinstance(first, Reference):

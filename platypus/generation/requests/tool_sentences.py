@@ -22,7 +22,8 @@ LEAD_IN = re.compile(
     r"|for|that|which|when you (?:want|need) to))?"
     r"|(?:tool|function|utility|helper|command|endpoint|method|operation) (?:to|that|which|for)"
     r"|(?:please )?use (?:this|it) (?:to|for|when you (?:want|need) to)|call this to|used (?:to|for)"
-    r"|you can (?:use .+? to)?|use (?:the )?[A-Z][\w ]* to|(?:allows?|enables?|lets?|helps?)(?: (?:you|users?|the user|the model|agents?))?(?: to)?"
+    r"|you can (?:use .+? to)?|use (?:the )?[A-Z][\w ]* to"
+    r"|(?:allows?|enables?|lets?|helps?)(?: (?:you|users?|the user|the model|agents?))?(?: to)?"
     r") (?=\w)",
     re.IGNORECASE,
 )
@@ -33,59 +34,29 @@ MINE = (  # what a description says of its reader, and how the reader says it
     (re.compile(r" for (?:the user|you)$"), ""),
 )
 ASIDE = re.compile(
-    r" with [\w -]*(?:pagination|support|detection|filtering|options|capabilities|limits?|metadata|information|controls?)$|"
-    r" (?:using|via|so that|in order to|such as|including|instead of|if|when|while|unless|either|plus|along with"
+    r" with [\w -]*(?:pagination|support|detection|filtering|options|capabilities|limits?|metadata|information"
+    r"|controls?)$"
+    r"| (?:using|via|so that|in order to|such as|including|instead of|if|when|while|unless|either|plus|along with"
     r"|for use|with (?:optional|support|detailed|full|configurable|various|comprehensive|filtering|pagination|fuzzy)"
     r"|to (?:help|provide|ensure|verify|see|understand|check|find|get|show)"
     r"|by \w+ing|that can|that (?:was|were|you|the|this)|for (?:any|further|later|future|more)"
-    r"|optionally|directly|automatically|simultaneously|like|in a single|in bulk|in parallel|at once|from the file system"
+    r"|optionally|directly|automatically|simultaneously|like|in a single|in bulk|in parallel|at once"
+    r"|from the file system"
     r"|as (?:an? )?(?:JSON|structured|text|string|list|[\w -]+ (?:content|resources?|structure|format|string|list))"
     r"|(?:for|on|about|from|in|across) (?:any|current|up-to-date|relevant))\b.*"
     r"|,? (?:e\.g\.?|i\.e\.?|for example)[ ,].*|[;:].*| [-\u2013\u2014]+ .*| = .*|\u2026.*"
 )
 CONDITION = "if|whether|that|how|what|which"
 ALSO = re.compile(r",? (?:and|or) (?:then |also |\w+ly )?(\w+) (?=(\w+))")
-SEEKING = {
-    "search",
-    "find",
-    "list",
-    "get",
-    "retrieve",
-    "fetch",
-    "query",
-    "filter",
-    "sort",
-    "browse",
-    "read",
-    "view",
-    "return",
-}
 TELLING = {"return", "provide", "show", "display", "get"}
 BY_KEY = re.compile(  # how the thing is told apart, which its argument says
-    r"(?:^| )(?:by|with|given) (?:an? |its |their |the )?(?:(?:optional|unique|given|specific|numeric) )?(?:[\w-]+ )?(?:ids?|names?|key"
-    r"|index|pid|url|slug|state|keywords?|number|uid|email|path|type|prefix|title|query|identifier|handle)\b(?:,.*| or .*| and .*)?$",
+    r"(?:^| )(?:by|with|given) (?:an? |its |their |the )?(?:(?:optional|unique|given|specific|numeric) )?"
+    r"(?:[\w-]+ )?(?:ids?|names?|key|index|pid|url|slug|state|keywords?|number|uid|email|path|type|prefix|title|query"
+    r"|identifier|handle)\b(?:,.*| or .*| and .*)?$",
     re.IGNORECASE,
 )
 ARTICLES = ("a", "an", "the", "my", "all", "any", "some", "this", "its", "their", "one", "multiple", "each", "every")
 DEEDS = {"create", "get", "list", "update", "delete", "add", "remove", "read", "write"}  # need an object
-MADE = {
-    *(
-        "create",
-        "add",
-        "make",
-        "start",
-        "open",
-        "take",
-        "post",
-        "send",
-        "insert",
-        "generate",
-        "register",
-        "build",
-        "write",
-    ),
-    *("draft", "schedule", "submit", "append", "run", "perform", "new"),
-}
 
 
 STARTS = {
@@ -164,7 +135,7 @@ def _verbs(text: str) -> tuple[str, str]:
         return "", ""  # `List, create, close or select a tab`: four tools in one
     if second and second[1]:
         other = imperative(second[2], second[3])
-        if other in SEEKING and verb in SEEKING:  # `list and filter`
+        if {verb, other} <= name_words("seeking"):  # `list and filter`
             return verb, second[3]
         if other and (not third or other != second[2].lower() or second[2].endswith("ss")):
             return f"{verb} {second[1]} {other}", second[3]
@@ -200,7 +171,7 @@ def imperative(word: str, rest: str) -> str:
 
 
 def _shortened(rest: str) -> str:
-    """What follows the verb without asides, further sentences joined by `and`, and, while it is long, its last phrase."""
+    """What follows the verb, without asides, further deeds, and as long as it is long, without its last phrase."""
     rest = ASIDE.sub("", re.sub(r"^((?:an? |the )?[\w-]+(?<!s)), (?=[\w-]+ \w)", r"\1 ", rest))
     rest = re.sub(r"\bup to \w+ |\bone or (?:more|multiple) ", "", BY_KEY.sub("", rest))
     for match in ALSO.finditer(rest):
@@ -281,7 +252,11 @@ def with_articles(verb: str, parts: Iterable[str]) -> str:
         starts = noun.split(" ")[0].lower() in ARTICLES
         bare = starts or is_plural(noun) or last in name_words("uncountable") or noun in ("back", "all", "up")
         if not bare:
-            new = k == 0 and verb.split(" ")[0] in MADE and not re.match("(?:current|active|latest|next|last) ", noun)
+            new = (
+                k == 0
+                and verb.split(" ")[0] in name_words("making")
+                and not re.match("(?:current|active|latest|next|last) ", noun)
+            )
             piece = with_article(noun) if new else f"the {noun}"
         pieces[k] = piece.strip()
     return " ".join(piece.strip() for piece in pieces)

@@ -36,7 +36,7 @@ def usual_phrases(name: str, noun: str) -> tuple[str, ...]:
 
 
 def owner_and_thing(arguments: Mapping[str, Value]) -> tuple[str, str] | tuple[None, None]:
-    """Return the names of two arguments that people say as one: `owner` and `repo` in `acme/website`; else None twice."""
+    """Return two arguments that people say as one: `owner` and `repo` in `acme/website`; else None twice."""
     named = {" ".join(words(name)): name for name in arguments}
     for owner, thing in name_lists()["names"]["pairs"]:
         if owner in named and thing in named:

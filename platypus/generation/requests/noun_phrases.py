@@ -292,7 +292,8 @@ class Nouns(Discourse):
             return text
         if noun == "text" and not isinstance(first, Reference):
             return self.rng.choice((text, f"the text {text}"))
-        long = isinstance(first, str) and len(first) > 30
+        essential = made or wording.noun.text.startswith("{")  # `create link https://…`, `get page 4f9a…`
+        long = isinstance(first, str) and len(first) > 30 and not essential
         if isinstance(first, Reference) or noun in ("", "one", "objects", "items", *PLACE) or long:
             return text
         many = isinstance(value, list) and len(value) > 1
@@ -308,12 +309,12 @@ class Nouns(Discourse):
         if isinstance(first, dict):
             return f"{noun_form} {text}" if set(first) & set(NAMING_KEYS) else f"{noun_form} ({text})"
         vague = is_name or not set(words(noun)[:-1]) <= set(words(name))  # `Spanish word`, `golf club`
-        if noun.lower() != noun or made or wording.noun.text.startswith("{") or (is_name and not wording.is_getter):
+        if noun.lower() != noun or essential or (is_name and not wording.is_getter):
             chance = 0.0  # `create the ad Nova`
         elif vague:
             chance = 0.35 if text.startswith(("'", '"')) else 0.15
         else:
-            chance = 0.35 if wording.is_getter or re.search(r"\d", str(first)) else 0.15
+            chance = 0.35 if wording.is_getter else 0.2
         if not is_unclear and not str(first).isdigit() and self.rng.random() < chance:
             return text
         return self.rng.choice((f"{noun_form} {text}", f"the {noun_form} {text}", f"{noun_form} {text}"))

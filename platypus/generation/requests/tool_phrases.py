@@ -305,7 +305,9 @@ class ToolPhrases:
             forms += [Form(f"{deeds[match[1]]} {rest.text[match.end() :]}")] * 2
         for said in self.named:
             form = self._name_rest if said.verb == self.verb else fill_slots(said.rest, self.tool, acting=True)
-            usual = said.verb in {self.verb, *_synonyms(), *SAME} or said is not self._from_name
+            usual = said is not self._from_name or (
+                said.verb in {self.verb, *_synonyms(), *SAME} and self._is_told(said)
+            )
             clear = usual and said.rest and set(form.slots) >= set(rest.slots)
             if clear and (NAMED.search(form.text) or not form.slots):
                 forms += [Form(f"{verb} {form.text}") for verb in self._synonyms_of(said.verb)]
@@ -316,6 +318,11 @@ class ToolPhrases:
         """What the phrases of the tool say, without values: nouns for what it returns, or clauses for what it does."""
         said = (self.noun, Form(self.short)) if self.is_getter else self.clauses
         return frozenset(_plain(form.text) for form in said)
+
+    def _is_told(self, said: Sentence) -> bool:
+        """Whether the description, if it says what the tool does, has the object that the name has."""
+        thing = singular(said.rest.lower()).split(" ")[-1]
+        return not self._described or thing in {singular(word) for word in words(self.tool.description)}
 
     def _shortened(self, text: str) -> str:
         """Without an explanation at the end (`an email to be sent to an audience`), if no other tool has the verb."""

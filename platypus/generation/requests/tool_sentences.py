@@ -37,7 +37,8 @@ ASIDE = re.compile(
     r" with [\w -]*(?:pagination|support|detection|filtering|options|capabilities|limits?|metadata|information"
     r"|controls?)$"
     r"| (?:using|via|so that|in order to|such as|including|instead of|if|when|while|unless|either|plus|along with"
-    r"|for use|with (?:optional|support|detailed|full|configurable|various|comprehensive|filtering|pagination|fuzzy)"
+    r"|(?:from|by|with|for|in) an optional|for use"
+    r"|with (?:optional|support|detailed|full|configurable|various|comprehensive|filtering|pagination|fuzzy)"
     r"|to (?:help|provide|ensure|verify|see|understand|check|find|get|show)"
     r"|by \w+ing|that can|that (?:was|were|you|the|this)|for (?:any|further|later|future|more)"
     r"|optionally|directly|automatically|simultaneously|like|in a single|in bulk|in parallel|at once"
@@ -172,6 +173,7 @@ def imperative(word: str, rest: str) -> str:
 
 def _shortened(rest: str) -> str:
     """What follows the verb, without asides, further deeds, and as long as it is long, without its last phrase."""
+    rest = re.sub(rf"^((?:an? |the )?[\w-]+)(?:, [\w-]+)+,? (?:or|and) [\w-]+ (?!(?:{PREPOSITION})\b)", r"\1 ", rest)
     rest = ASIDE.sub("", re.sub(r"^((?:an? |the )?[\w-]+(?<!s)), (?=[\w-]+ \w)", r"\1 ", rest))
     rest = re.sub(r"\bup to \w+ |\bone or (?:more|multiple) ", "", BY_KEY.sub("", rest))
     for match in ALSO.finditer(rest):

@@ -76,6 +76,7 @@ def _label(name: str) -> tuple[str, ...]:
     parts = words(name.rpartition(".")[2])
     parts = parts[-1:] if _is_link(parts) else parts
     label = [part for k, part in enumerate(parts) if part not in SUFFIXES and (k or part != "new")]
+    label = label[:-1] if label[-1:] == ["or"] else label  # `slug_or_id`
     label = label or [part for part in words(name) if part not in {*SUFFIXES, "new"}] or parts
     if label in (["current"], ["old"], ["updated"], ["desired"], ["first"], ["last"], ["full"]):
         label = parts  # `current_name`

@@ -45,7 +45,7 @@ class Clauses(Nouns):
             thing = self.output_phrase(i, listing=verb.split(" ")[0] in LISTING)
         self.own_clauses.append(i)
         self.mentions.append(i)
-        text = f"{verb} {thing}".strip()
+        text = f"{verb} {thing}".strip().replace(" up up to ", " up at most ")
         if not ing:
             return SEPARABLE.sub(r"\1 \3 \2", text)
         return ME.sub("getting ", text) if ME.match(text) else gerund(text)

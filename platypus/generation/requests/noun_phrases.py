@@ -332,6 +332,8 @@ class Nouns(Discourse):
         last = self.rng.choice((" and ", " and ", " or ")) if not argument.required else " and "
         values = value if isinstance(value, list) else [value]
         forms = self.phrases(i, name).after
+        if not wording.is_getter:  # nothing *has* something behind a deed: `search the web with images`
+            forms = tuple(form for form in forms if not form.startswith(CLAUSAL)) or forms
         if allowed_values(argument.schema.get("items", argument.schema)):
             return self.rng.choice(forms).format(self.choices(values, last=last))
         references = [element for element in values if isinstance(element, Reference)]

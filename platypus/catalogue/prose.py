@@ -5,6 +5,7 @@ sentence of the first paragraph nearly always. Does not know catalogues.
 """
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
@@ -15,6 +16,10 @@ _HEADING = re.compile(r"\s*(?:#{1,6}\s|[-=*_]{3,}\s*$)")
 _ITEM = re.compile(r"\s*(?:[-*+\u2022]|\d+[.)])\s")
 _LEAD_IN = re.compile(r"\s*(?:[A-Z][\w' /-]{0,40}|[A-Z][A-Z' ,-]+):(?:\s|$)")
 _GROUP = re.compile(r"^[\w /&-]{1,30} \| ")
+_WARNING = re.compile(
+    r"\W*(?i:important|warning|caution|note|attention|mandatory|deprecated|critical|do not|don't|never|always|must)\b"
+    r"|.*\b(?:MUST|NEVER|WILL FAIL)\b"
+)
 _SENTENCE_END = re.compile(r"(?<=[\w)\]'\"\u201d%])[.!?](?=\s+\S|$)")
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|vs|approx|incl|no|cf|St|Dr|Mr|Ms|Inc)$", re.IGNORECASE)
 
@@ -29,21 +34,31 @@ def first_paragraph(text: str) -> str:
     """The first lines that are sentences, on one line and without Markdown; empty if there are none.
 
     It ends before an empty line, a list, a heading, a tag, a lead-in such as `Args:`, and before a line that begins
-    anew with a capital letter. A heading at the start is left out where something follows it.
+    anew with a capital letter. A heading or a warning ("IMPORTANT: …") at the start is left out where something
+    follows it.
     """
+    paragraphs = list(_paragraphs(text))
+    paragraph = next((p for p in paragraphs if not _WARNING.match(p)), paragraphs[0] if paragraphs else "")
+    return _GROUP.sub("", paragraph) or one_line(_without_markup(text.lstrip("# \n")).split("\n")[0])
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    """Runs of lines that are sentences, up to the first list, heading, tag or lead-in that follows sentences."""
     lines: list[str] = []
     for raw in _FENCE.sub("\n\n", text).splitlines():
         plain = _without_markup(raw)
         if not plain or _HEADING.match(raw):
             if lines:
-                break
+                yield " ".join(lines)
+            lines = []
             continue
         begins_anew = _ITEM.match(raw) or _LEAD_IN.match(raw) or _TAG.match(raw.strip()) or not plain[0].islower()
         if lines and begins_anew and not (lines[-1].endswith(",") and not _ITEM.match(raw)):
-            break
+            yield " ".join(lines)
+            lines = []
         lines.append(plain)
-    paragraph = " ".join(lines)
-    return _GROUP.sub("", paragraph) or one_line(_without_markup(text.lstrip("# \n")).split("\n")[0])
+    if lines:
+        yield " ".join(lines)
 
 
 @lru_cache(maxsize=8192)

@@ -43,6 +43,9 @@ def variants(schema: Schema) -> Iterator[Schema]:
             yield from variants({**outer, **branch})
         return
     names = types(schema)
+    if len(names) == 1:
+        yield {**schema, "type": names[0]} if schema["type"] != names[0] else schema
+        return
     if not names and "properties" in schema:
         names = ("object",)
     elif not names and {"items", "prefixItems"} & schema.keys():

@@ -11,6 +11,10 @@ SINGULARS = {
     **{"people": "person", "children": "child", "men": "man", "women": "woman", "data": "data", "analyses": "analysis"},
     **{
         "criteria": "criterion",
+        "topics": "topic",
+        "metrics": "metric",
+        "clinics": "clinic",
+        "fabrics": "fabric",
         "news": "news",
         "series": "series",
         "species": "species",
@@ -36,11 +40,16 @@ def lemma(verb: str) -> str:
         return verb[:-3] + "y"
     if re.search(r"(ch|sh|ss|x|zz)es$", verb):
         return verb[:-2]
+    if verb.endswith("oes"):
+        return verb[:-2]
     return verb[:-1] if verb.endswith("s") and not verb.endswith("ss") else verb
 
 
 def gerund(verb: str) -> str:
-    """`summarize` → `summarizing`, `put` → `putting`, `look up` → `looking up`."""
+    """`summarize` → `summarizing`, `look up` → `looking up`, `fetch and read it` → `fetching and reading it`."""
+    both = re.match(r"(\w+(?: (?:up|out|in|on|off|down|back|over|away))?) (and|or) (\w+)(.*)", verb)
+    if both:
+        return f"{gerund(both[1])} {both[2]} {gerund(both[3])}{both[4]}"
     first, _, rest = verb.partition(" ")
     if first.endswith("ie"):
         form = first[:-2] + "ying"
@@ -76,7 +85,10 @@ def singular(noun: str) -> str:
 @lru_cache(maxsize=16384)
 def is_plural(noun: str) -> bool:
     """Whether a noun phrase's head is plural: the last word before a preposition."""
-    head = re.split(r" (?:of|for|in|on|at|about|to|from|with|by|between|similar|related|that|which|owned)\b", noun)[0]
+    head = re.split(
+        r" (?:of|for|in|on|at|about|to|from|with|by|between|similar|related|that|which|owned|I|matching|available)\b",
+        noun,
+    )[0]
     last = head.split(" ")[-1].lower()
     return (last in SINGULARS and SINGULARS[last] != last) or (last not in SINGULARS and singular(last) != last)
 
@@ -85,7 +97,9 @@ def with_article(noun: str) -> str:
     """`invoice` → `an invoice`; a plural gets no article."""
     if is_plural(noun):
         return noun
-    return ("an " if re.match(r"[aeio]|un(?!i)|u[^ns]", noun.lower()) else "a ") + noun
+    spelled = re.match(r"([A-Z])[A-Z]+s?\b", noun)
+    vowel = spelled[1] in "AEFHILMNORSX" if spelled else re.match(r"[aeio]|un(?!i)|u[^ns]", noun.lower())
+    return ("an " if vowel else "a ") + noun
 
 
 def listed(texts: list[str], *, last: str = " and ") -> str:
@@ -108,3 +122,10 @@ def plural(noun: str) -> str:
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return noun[:-1] + "ies"
     return noun + ("es" if noun.endswith(("s", "x", "ch", "sh")) else "" if noun.endswith("feedback") else "s")
+
+
+def pluralised(noun: str, *, many: bool) -> str:
+    """Return the noun in the plural (`many`) or singular."""
+    if many:
+        return noun if is_plural(noun) else plural(noun)
+    return singular(noun)

@@ -55,8 +55,8 @@ def generate_examples(catalogue: Catalogue, settings: GenerateSettings, *, seed:
 
 def _plan(rng: Random, sampler: Sampler, ledger: Ledger, *, remaining: int) -> Plan:
     """A plan for something that occurs too rarely, more often as `remaining` shrinks; otherwise any plan."""
-    share = max(COVERAGE_SHARE, 2 * ledger.missing / (3 * remaining))
-    plan = ledger.draw(rng) if ledger.missing and rng.random() < share else None
+    share = max(COVERAGE_SHARE, ledger.need(remaining))
+    plan = ledger.draw(rng, remaining=remaining) if ledger.missing and rng.random() < share else None
     return sampler.mixed(rng) if plan is None else plan
 
 

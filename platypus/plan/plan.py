@@ -8,7 +8,7 @@ the JSON form; other notations are in `platypus.plan.notation`.
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Union
 
@@ -77,6 +77,16 @@ class Step:
         """The canonical form, references as `$$PREV[…]` strings."""
         arguments = [{"argument_name": n, "argument_value": value_to_json(v)} for n, v in self.arguments.items()]
         return {"tool_name": self.tool, "arguments": arguments}
+
+    def renumbered(self, index: Callable[[int], int]) -> "Step":
+        """The same step, referring to step `index(i)` instead of i."""
+
+        def moved(value: Value) -> Value:
+            if isinstance(value, list):
+                return [moved(element) for element in value]
+            return Reference(index(value.step), value.path) if isinstance(value, Reference) else value
+
+        return Step(self.tool, {name: moved(value) for name, value in self.arguments.items()})
 
 
 @dataclass(frozen=True, eq=False)

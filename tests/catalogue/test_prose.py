@@ -17,6 +17,10 @@ SENTENCES = {
     "```\nrun()\n```\nRuns a job. Slowly.": "Runs a job",
     "- Lists things\n- Sorts things": "Lists things",
     "Is it open? Says so.": "Is it open",
+    "**IMPORTANT**: Never call this twice.\n\nCloses a ticket.": "Closes a ticket",
+    "\U0001f6a8 This tool MUST be called first!\n\nStarts a session. Slowly.": "Starts a session",
+    "Lists tasks that must be done.\n\nOld ones too.": "Lists tasks that must be done",
+    "NOTE: only a warning": "NOTE: only a warning",
     "## Title only": "Title only",
     "": "",
 }

@@ -217,3 +217,9 @@ def test_real_plans(shared_data: Path) -> None:
                 assert row["valid"], row["query"]
                 assert parse_plan(str(result), catalogue) == result
                 assert same(result, result.ordered(catalogue), catalogue)
+
+
+def test_a_step_with_other_indices_refers_to_the_moved_steps() -> None:
+    step = Step("close", {"ids": [Reference(0), "T-1"], "by": Reference(1, ("id",)), "now": True})
+    moved = step.renumbered(lambda i: i + 2)
+    assert moved.arguments == {"ids": [Reference(2), "T-1"], "by": Reference(3, ("id",)), "now": True}

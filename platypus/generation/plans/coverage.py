@@ -18,6 +18,7 @@ from platypus.plan.plan import Plan, Reference
 from platypus.reports import markdown_table
 
 FAILED_DRAWS = 30  # draws for one target without a new example, before it is given up
+ROWS_FOR_TOOLS = 0.8  # share of examples that can be drawn for tools: some are refusals, some draws fail
 LACKING = {  # shape → why no plan of it can be drawn
     "chain": "no tool's output fills an argument of another",
     "fan-in": "no call was drawn that uses the outputs of two others",
@@ -73,6 +74,13 @@ def targets(sampler: Sampler) -> Iterator[Target]:
     yield from (Target("shapes", name) for name in SHAPES)
 
 
+def joined(plan: Plan, other: Plan, *, max_steps: int) -> Plan | None:
+    """Return a plan with the steps of both; None if it would be too long or call one tool for both."""
+    if len(plan) + len(other) > max_steps or {step.tool for step in plan} & {step.tool for step in other}:
+        return None
+    return Plan((*plan.steps, *(step.renumbered(lambda i: i + len(plan)) for step in other)))
+
+
 @dataclass
 class Ledger:
     """Counts what examples cover, and draws plans for what they cover fewer than `least` times.
@@ -103,10 +111,26 @@ class Ledger:
                 if self.counts[key] >= self.least:
                     del self._open[key]
 
-    def draw(self, rng: Random) -> Plan | None:
-        """Return a plan for something that occurs too rarely; None when there is nothing left to draw for."""
+    def need(self, remaining: int) -> float:
+        """What is missing, as a share of what `remaining` examples can be expected to cover."""
+        return 2 * self.missing / (3 * remaining)
+
+    def draw(self, rng: Random, *, remaining: int) -> Plan | None:
+        """Return a plan for something that occurs too rarely; None when there is nothing left to draw for.
+
+        If `remaining` examples are too few for everything, tools come first, then arguments, values and references,
+        and of one kind what is rarest. If they are too few for the tools, some plans are for two tools.
+        """
+        plan = self._draw(rng, scarce=self.need(remaining) > 1)
+        tools = sum(self.least - self.counts[key] for key in self._open if key[0] == "tools")
+        if plan is None or rng.random() * tools < ROWS_FOR_TOOLS * remaining:
+            return plan
+        other = self._draw(rng, scarce=True)
+        return plan if other is None else joined(plan, other, max_steps=self.sampler.max_steps) or plan
+
+    def _draw(self, rng: Random, *, scarce: bool) -> Plan | None:
         while self._open:
-            key = rng.choice(list(self._open))
+            key = rng.choice(self._most_needed() if scarce else list(self._open))
             target = self._open[key]
             self._draws[key] += 1
             try:
@@ -118,6 +142,12 @@ class Ledger:
                 self.missing -= self.least - self.counts[key]
                 del self._open[key]
         return None
+
+    def _most_needed(self) -> list[tuple[str, str]]:
+        """What is open of the first kind of which something is open, as far as it is the rarest."""
+        ranks = {key: (KINDS.index(key[0]), self.counts[key]) for key in self._open}
+        first = min(ranks.values())
+        return [key for key, rank in ranks.items() if rank == first]
 
     def give_up(self, rng: Random) -> None:
         """Find out which targets that are still open cannot be drawn at all, and why."""

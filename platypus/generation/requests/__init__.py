@@ -2,8 +2,10 @@
 
 From small to large: phrases for one argument, phrases for one tool, noun phrases, clauses, requests.
 
+    usual_phrases.py    how arguments of common names and flags are said
     argument_phrases.py how an argument's value is expressed beside a noun
     slots.py            where a tool's own description mentions an argument
+    tool_sentences.py   what a tool does, from its title, name or description
     tool_phrases.py     clauses and nouns for a tool
     writer_style.py     politeness, context, quotes, case, typos
     discourse.py        what a request has mentioned so far, and how it refers back to it

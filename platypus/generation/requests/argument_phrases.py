@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from platypus.catalogue.dataflow import CODES, is_searched, takes_ids
+from platypus.catalogue.prose import first_sentence
 from platypus.catalogue.schema import allowed_values, variants
 from platypus.catalogue.tools import Argument, Tool
 from platypus.catalogue.words import is_plural, plural, singular, with_article, words
+from platypus.generation.lexicon import spelled
+from platypus.generation.requests.usual_phrases import usual_phrases
 
 PREPOSITION = "by|to|with|for|from|in|on|of|under|at|as|about|into|between|before|after|since|until|through|against|via"
 SUFFIXES = CODES - {"number", "code", "key"} | {"name", "names", "list"}
@@ -19,12 +22,26 @@ PLACE = {"location", "city", "country", "region", "place", "venue", "area", "sta
 FROM, TO = {"from", "source", "sender", "origin", "base"}, {"to", "target", "receiver", "recipient", "destination"}
 PERIODS = {"year", "season", "month", "period", "quarter", "timeframe"}
 AT = {"price", "temperature", "speed", "rate", "altitude", "pressure", "angle", "distance", "depth", "velocity"}
-LIMITS = {"limit", "max", "top", "count", "maximum"}
-DROPPED = {"is", "has", "should", "include", "with", "only", "are", "be", "enabled"}  # from a boolean's name
+LIMITS = {"limit", "max", "top", "count", "maximum", "num", "number", "return"}
 ORDINALS = {"1": "first", "2": "second", "3": "third"}  # `real_part1`
 AUTHORS = {"author", "artist", "composer", "director", "writer", "singer"}
 SPOKEN = {"text", "content", "body", "message", "comment", "note"}
-COUNTED = {"results", "items", "count", "rows", "entries", "records", "number", "works", "n", "limit"}
+COUNTED = {"results", "items", "count", "rows", "entries", "records", "number", "works", "n", "k", "limit", "num", "of"}
+GRADED = {
+    "priority",
+    "severity",
+    "urgency",
+    "level",
+    "impact",
+    "risk",
+    "quality",
+    "importance",
+    "intensity",
+    "difficulty",
+}
+SEARCHED_FOR = {"query", "q", "search", "keyword", "keywords", "term", "phrase", "pattern"}
+SEARCHING = {"search", "find", "lookup"}
+SAYING = {"comment", "message", "reply", "post", "send", "note", "tweet", "email", "mail", "sms", "chat", "announce"}
 BELONGING = ("belonging to", "associated with", "related to", "linked to", "for")
 SYNONYMS: dict[str, tuple[str, ...]] = {  # synonyms, used unless another argument of the tool has that meaning
     "owned by": ("owned by", "owned by", "assigned to", "that belong to"),
@@ -34,6 +51,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {  # synonyms, used unless another argume
     "associated with": BELONGING,
     "related to": BELONGING,
 }
+TIME_UNITS = {"ms", "milliseconds", "seconds", "minutes", "hours", "days"}
 UNIT = re.compile(r"\bin (days|hours|minutes|seconds|weeks|months|years|meters|kilometers|kilograms|miles|grams)\b")
 ADJECTIVE = re.compile(r".*(?:al|ic|ed|ive|ous|ent|ary|able|ate|less|ing)$|gold|basic|large|small|medium|open|active")
 
@@ -58,6 +76,7 @@ def _label(name: str) -> tuple[str, ...]:
     parts = words(name.rpartition(".")[2])
     parts = parts[-1:] if _is_link(parts) else parts
     label = [part for k, part in enumerate(parts) if part not in SUFFIXES and (k or part != "new")]
+    label = label[:-1] if label[-1:] == ["or"] else label  # `slug_or_id`
     label = label or [part for part in words(name) if part not in {*SUFFIXES, "new"}] or parts
     if label in (["current"], ["old"], ["updated"], ["desired"], ["first"], ["last"], ["full"]):
         label = parts  # `current_name`
@@ -83,10 +102,13 @@ def label(tool: Tool, argument: Argument) -> str:
 
 def argument_phrases(tool: Tool, argument: Argument, *, type_known: bool = False) -> ArgumentPhrases:
     """Return the ways to express the argument. `type_known`: the request already has the type before the dot."""
-    noun = label(tool, argument) if not type_known else " ".join(_label(argument.name))
+    noun = spelled(label(tool, argument) if not type_known else " ".join(_label(argument.name)))
     parts = words(argument.name.rpartition(".")[2])
     element = argument.schema.get("items", argument.schema)
-    if parts[-1] in PREPOSITION.split("|") and len(parts) > 1:
+    if len(noun) == 1:  # `a` and `b` of a sum
+        return ArgumentPhrases((f"with {noun} = {{}}", f"({noun} = {{}})"))
+    said = usual_phrases(argument.name, noun)
+    if not said and parts[-1] in PREPOSITION.split("|") and len(parts) > 1:
         participles, with_kind = _participle(tool, argument, parts)
         return ArgumentPhrases((*participles, *with_kind), referring=participles)
     if _is_link(parts):
@@ -94,11 +116,13 @@ def argument_phrases(tool: Tool, argument: Argument, *, type_known: bool = False
             _linked(tool, argument, parts), referring=("related to {}", "for {}", "associated with {}")
         )
     if allowed_values(element):
-        return _choice(tool, argument, noun)
+        return ArgumentPhrases(said) if said else _choice(tool, argument, noun)
     counts = parts[-1] == "limit" or (parts[0] in LIMITS and set(parts[1:]) <= COUNTED)
     if counts and _kind(element) in ("integer", "number") and not argument.required:
         after = ("(at most {})", "limited to {}", "with a limit of {}", "(no more than {})", "(limit {})")
         return ArgumentPhrases(after, ("{}", "the first {}", "up to {}", "at most {}", "the top {}"), counts=True)
+    if said:
+        return ArgumentPhrases(said)
     unit = UNIT.search(argument.description)
     if _kind(element) in ("integer", "number"):
         return ArgumentPhrases(_number(tool, argument, parts, noun, f" {unit[1]}" if unit else ""))
@@ -132,8 +156,8 @@ def _choice(tool: Tool, argument: Argument, noun: str) -> ArgumentPhrases:
     element = argument.schema.get("items", argument.schema)
     values = [str(value) for value in allowed_values(element)]
     last = noun.split(" ")[-1]
-    of = (f"with {noun} {{}}", f"with {{}} {noun}", f"with {{}} {noun}", f"of {{}} {noun}", f"whose {noun} is {{}}")
-    after = (*of, f"that have {{}} {noun}", f"with a {noun} of {{}}", f"having {noun} {{}}", f"with {noun} of {{}}")
+    of = (f"with {noun} {{}}", f"with {{}} {noun}", f"with {{}} {noun}", f"whose {noun} is {{}}")
+    after = (*of, f"that have {{}} {noun}", f"with {with_article(noun)} of {{}}")
     if last in ("type", "kind"):
         nouns = not any(ADJECTIVE.fullmatch(value) or " " in value or "_" in value for value in values)
         return ArgumentPhrases(("of type {}", f"of the {noun} {{}}", f"with {noun} {{}}"), (), heads=nouns)
@@ -145,7 +169,8 @@ def _choice(tool: Tool, argument: Argument, noun: str) -> ArgumentPhrases:
         str(v) for a in tool.arguments if a != argument for v in allowed_values(a.schema.get("items", a.schema))
     }
     bare = ("{}", "{}") if is_unambiguous and not other_values & set(values) else ()
-    return ArgumentPhrases(after, (*bare, f"{{}} {noun}", f"{{}}-{noun}"))
+    graded = (f"{{}} {noun}", f"{{}}-{noun}") if last in GRADED else ()
+    return ArgumentPhrases(after, (*bare, *graded))
 
 
 def _number(tool: Tool, argument: Argument, parts: list[str], noun: str, unit: str) -> tuple[str, ...]:
@@ -154,12 +179,18 @@ def _number(tool: Tool, argument: Argument, parts: list[str], noun: str, unit: s
         return ("in {}", "for {}", f"for the {noun} {{}}", *(years if parts[-1] == "year" else ("in season {}",)))
     if parts[-1] in ("duration", "days", "hours", "minutes") and unit:
         return (f"for {{}}{unit}", f"with a {noun} of {{}}{unit}", f"lasting {{}}{unit}")
+    unit = unit or (f" {parts[-1]}" if parts[-1] in TIME_UNITS and len(parts) > 1 else "")
+    if unit.strip() == parts[-1]:
+        noun = noun.rpartition(" ")[0]
+    if parts in (["head"], ["tail"]):
+        end = "first" if parts == ["head"] else "last"
+        return f"(the {end} {{}} lines)", f"limited to the {end} {{}} lines"
     if parts[-1] in ("number", "code", "key"):
         return f"with {noun} {{}}", f"for {noun} {{}}", f"with the {noun} {{}}"
     if CODES & {parts[-1]}:
         return (f"for {noun} {{}}", f"of {noun} {{}}", f"with {noun} ID {{}}", f"for the {noun} with ID {{}}")
     if parts[-1] == "count" and len(parts) > 1:
-        return f"for {{}} {plural(' '.join(parts[:-1]))}", f"with a {noun} of {{}}"
+        return f"for {{}} {plural(' '.join(parts[:-1]))}", f"with {with_article(noun)} of {{}}"
     if parts[-1] == "quantity":
         return f"with a {noun} of {{}}", f"({noun}: {{}})"
     noun = " ".join(parts) if is_plural(parts[-1]) and len(_label(argument.name)) == len(parts) else noun
@@ -181,7 +212,7 @@ def _prose(tool: Tool, argument: Argument, noun: str, *, type_known: bool) -> tu
     match = re.search(
         r"\b(?:(\w+ed|\w+ing|belong|came in) )?"
         rf"({PREPOSITION}) ((?:(?:any|one) of )?(?:the |these |those )(?:provided |given |specified )?)([\w ]+)",
-        re.sub(r"\(s\)| by name|\.$", "", argument.description),
+        re.sub(r"\(s\)| by name", "", first_sentence(argument.description)),
     )
     if not match or argument.required:
         return (), ()
@@ -219,16 +250,9 @@ def _prose(tool: Tool, argument: Argument, noun: str, *, type_known: bool) -> tu
 
 def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple[str, ...]:
     last, required = parts[-1], argument.required
-    way = "from" if FROM & {parts[0], last} else "to" if TO & {parts[0], last} else ""
-    if way:
-        rest = [part for part in parts if part not in FROM | TO | SUFFIXES | {"of"}]
-        if rest and rest[-1] in PLACE and _sole(tool, argument, PLACE):
-            return f"{way} {{}}", f"{way} {{}}"
-        is_shared = any(rest and rest[-1] in words(other.name) for other in tool.arguments if other != argument)
-        if not is_shared and {"source", "target", "base"} & {parts[0]}:
-            return _named(noun, required)
-        forms = (f"{way} {{}}", f"{way} {' '.join(rest)} {{}}") if rest else (f"{way} {{}}",)
-        return forms if is_shared or not rest else forms[1:]
+    routed = _on_the_way(tool, argument, parts, noun)
+    if routed:
+        return routed
     if last == "pages":
         return ("on pages {}", "(pages {})", f"with {' '.join(parts)} {{}}")
     if last in AUTHORS and len(parts) == 1 and _sole(tool, argument, AUTHORS | {"by"}):
@@ -241,29 +265,66 @@ def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
         return ("for {}", "for {}", f"for the {noun} {{}}")
     if last in ("date", "day", "time", "deadline"):
         return _dated(tool, argument, parts, noun)
-    if is_searched(argument) and (len(parts) == 1 or last == "name") and sum(a.required for a in tool.arguments) == 1:
-        if last != "name":
-            return "for {}", "about {}", f"with the {noun} {{}}"
-        name_forms = ("for {}", "called {}", "named {}", f"with the {noun} {{}}")
-        return name_forms if len(parts) == 1 else (f"for {noun} {{}}",)
+    searched = _searched(tool, argument, parts, noun)
+    if searched:
+        return searched
     if last in ("title", "name", "subject") and required:
         return (
             ("called {}", "titled {}", f"with the {noun} {{}}", f"with {noun} {{}}")
             if last != "name"
             else (("named {}", "called {}") if len(parts) == 1 else (f"with the {noun} {{}}", f"for {noun} {{}}"))
         )
-    if last in SPOKEN and required:
+    if (
+        last in SPOKEN
+        and required
+        and SAYING & set(words(f"{tool.name} {tool.title}"))
+        and _sole(tool, argument, SPOKEN)
+    ):
         return ("saying {}", f"with the {noun} {{}}", "that says {}", f"with {noun} {{}}")
     if {"id", "ids"} & set(parts):
-        forms_with_id = (f"for {noun} {{}}", f"of {noun} {{}}", f"to {noun} {{}}", "for {}", f"with {noun} ID {{}}")
+        if noun.endswith("ID"):
+            return (f"with {noun} {{}}", f"with the {noun} {{}}")
+        forms_with_id = (f"for {noun} {{}}", f"for {noun} {{}}", f"with {noun} ID {{}}", f"for the {noun} {{}}")
         return forms_with_id if required else forms_with_id[:1]
     if last == "name" and len(parts) > 1:
         return (f"for {noun} {{}}", f"for the {noun} {{}}")
     return _named(noun, required)
 
 
+def _on_the_way(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple[str, ...]:
+    """`from {}` for a source, `to branch {}` for a target; none for other arguments."""
+    last = parts[-1]
+    way = "from" if FROM & {parts[0], last} else "to" if TO & {parts[0], last} else ""
+    if way:
+        rest = [part for part in parts if part not in FROM | TO | SUFFIXES | {"of"}]
+        if rest and rest[-1] in PLACE and _sole(tool, argument, PLACE):
+            return f"{way} {{}}", f"{way} {{}}"
+        is_shared = any(rest and rest[-1] in words(other.name) for other in tool.arguments if other != argument)
+        moved = any(TO & set(words(other.name)) for other in tool.arguments) and parts == ["source"]
+        if not is_shared and not moved and {"source", "target", "base"} & {parts[0]}:
+            return _named(noun, argument.required)
+        forms = (f"{way} {{}}", f"{way} {' '.join(rest)} {{}}") if rest else (f"{way} {{}}",)
+        return forms if is_shared or not rest else forms[1:]
+    return ()
+
+
+def _searched(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple[str, ...]:
+    """Phrases for what a tool searches for; none for other arguments."""
+    last = parts[-1]
+    if last in SEARCHED_FOR and SEARCHING & set(words(tool.name)):
+        return "for {}", "for {}", "matching {}", f"with the {noun} {{}}"
+    if "sql" in f"{tool.description} {argument.description}".lower() and last in SEARCHED_FOR:
+        return f"with the {noun} {{}}", f"with {noun} {{}}", f"using the {noun} {{}}"
+    if is_searched(argument) and (len(parts) == 1 or last == "name") and sum(a.required for a in tool.arguments) == 1:
+        if last != "name":
+            return "for {}", "about {}", f"with the {noun} {{}}"
+        name_forms = ("for {}", "called {}", "named {}", f"with the {noun} {{}}")
+        return name_forms if len(parts) == 1 else (f"for {noun} {{}}",)
+    return ()
+
+
 def _named(noun: str, required: bool) -> tuple[str, ...]:
-    forms = (f"with {noun} {{}}", f"with {noun} {{}}", f"with {{}} as the {noun}", f"with the {noun} {{}}")
+    forms = (f"with {noun} {{}}", f"with the {noun} {{}}", f"with {{}} as the {noun}", f"with the {noun} {{}}")
     return (*forms, f"({noun} {{}})" if required else f"whose {noun} is {{}}")
 
 
@@ -278,35 +339,3 @@ def _dated(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
     at = "at" if parts[-1] == "time" else "on"
     sole = _sole(tool, argument, {"date", "day", "time"} - ({"time"} if at == "on" else {"date", "day"}))
     return (f"{at} {{}}", "for {}", f"with {noun} {{}}") if sole else (f"with {noun} {{}}", f"with {{}} as the {noun}")
-
-
-def truth(argument: Argument, value: bool, *, many: bool = True) -> tuple[str, ...]:
-    """Return phrases for a boolean after a noun: `that need a response`, `including archived`, `with dry run off`."""
-    parts = words(argument.name.rpartition(".")[2])
-    plain = [part for part in parts if part not in DROPPED]
-    noun = re.sub(r"(?<=[a-z]) (?=\d)", "", " ".join(plain or parts))
-    if "needs" in parts or "requires" in parts:
-        at = parts.index("needs" if "needs" in parts else "requires")
-        thing = with_article(" ".join(parts[at + 1 :]))
-        yes = (
-            f"that need {thing}",
-            f"needing {thing}",
-            f"awaiting {thing}",
-            f"waiting for {thing}",
-            f"that require {thing}",
-        )
-        bare = thing.split(" ", 1)[-1]
-        return yes if value else (f"that do not need {thing}", f"that need no {bare}", f"that don't need {thing}")
-    if parts[-1] in ("required", "needed") and len(parts) > 1:
-        thing = " ".join(parts[:-1])
-        forms = (f"that require {with_article(thing)}", f"that need {with_article(thing)}")
-        return forms if value else (f"that require no {thing}", f"that need no {thing}")
-    if "include" in parts or "with" in parts:
-        return (f"including {noun}", f"with {noun}") if value else (f"excluding {noun}", f"without {noun}")
-    if "has" in parts:
-        return (f"that have {noun}", f"with {noun}") if value else (f"that have no {noun}", f"without {noun}")
-    if {"is", "are", "only"} & set(parts):
-        are = "are" if many else "is"
-        return (f"that {are} {noun}",) if value else (f"that {are} not {noun}", f"that {are}n't {noun}")
-    on = (f"with {noun} on", f"with {noun} enabled", f"with {noun} set to true")
-    return on if value else (f"with {noun} off", f"with {noun} disabled", f"with {noun} set to false")

@@ -3,12 +3,12 @@
 import re
 from dataclasses import dataclass
 
-from platypus.catalogue.words import gerund, is_plural, with_article
+from platypus.catalogue.words import gerund, is_plural, pluralised, with_article
 from platypus.generation.requests.argument_phrases import label
 from platypus.generation.requests.discourse import Unsayable, argument_of
 from platypus.generation.requests.noun_phrases import ABOUT, Nouns
 from platypus.generation.requests.slots import SLOT, Form
-from platypus.generation.requests.tool_phrases import SETTING, pluralised
+from platypus.generation.requests.tool_phrases import SETTING
 
 SEPARABLE = re.compile(  # "sum up them" → "sum them up"
     r"^(sum|set|pull|look|work|call|hand|bring|check|turn|switch|shut|roll|clean|tidy|take|give|put|throw|pass|send|sign)"
@@ -45,16 +45,15 @@ class Clauses(Nouns):
             thing = self.output_phrase(i, listing=verb.split(" ")[0] in LISTING)
         self.own_clauses.append(i)
         self.mentions.append(i)
-        text = f"{verb} {thing}".strip()
+        text = f"{verb} {thing}".strip().replace(" up up to ", " up at most ")
         if not ing:
             return SEPARABLE.sub(r"\1 \3 \2", text)
         return ME.sub("getting ", text) if ME.match(text) else gerund(text)
 
     def action(self, i: int) -> tuple[str, str]:
         """The verb of a tool that does something, and the rest of the clause with every argument."""
-        step = self.plan.steps[i]
         form = self.rng.choice(self.wordings[i].clauses)
-        rest = [name for name in step.arguments if name not in form.slots]
+        rest = self.unsaid(i, form)
         self.rng.shuffle(rest)
         if len(rest) == len(form.slots) == 1 and self.wordings[i].verb in SETTING and self.rng.random() < 0.7:
             return self.change(i, form, rest[0])
@@ -126,6 +125,8 @@ class Clauses(Nouns):
         self.asking = True
         if wording.is_lookup or (not wording.is_getter and (wording.nominal is None or wording.verb == "summarize")):
             return None
+        if wording.is_getter and wording.noun.text.startswith("{"):
+            return None  # nobody asks "what is page 4"
         noun = wording.noun.text if wording.is_getter else wording.nominal.text if wording.nominal else ""
         if re.match(r"(?:information|info|details|data)\b", noun):
             about = ABOUT.sub("", noun)
@@ -144,7 +145,9 @@ class Clauses(Nouns):
     def terse(self, i: int) -> str | None:
         """Step i as a noun alone: `p1 tickets owned by DEVU-4`; None if that would not be a request."""
         wording = self.wordings[i]
-        if not wording.is_getter or wording.is_lookup or (not self.plan.steps[i].arguments and not wording.by_id):
+        if not wording.is_getter or wording.is_lookup or wording.noun.text.startswith("{"):
+            return None
+        if not self.plan.steps[i].arguments and not wording.by_id:
             return None
         noun = self.thing(i, ("", "", "all "))
         return noun if wording.plural else noun.removeprefix("the ")

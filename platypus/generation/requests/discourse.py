@@ -9,9 +9,9 @@ from random import Random
 
 from platypus.catalogue.schema import is_nothing
 from platypus.catalogue.tools import Argument, Tool
-from platypus.catalogue.words import participle, words
+from platypus.catalogue.words import is_plural, participle, pluralised, words
 from platypus.generation.requests.argument_phrases import ArgumentPhrases, label
-from platypus.generation.requests.tool_phrases import ToolPhrases, pluralised
+from platypus.generation.requests.tool_phrases import ToolPhrases
 from platypus.generation.requests.writer_style import WriterStyle
 from platypus.plan.plan import Plan, Reference, Value
 
@@ -72,7 +72,7 @@ class Discourse:
             return self.rng.choice((f"the original {head}", f"the {head} from before"))
         if not head:
             return self.pronoun(i, "")
-        that = "those" if wording.plural else "that"
+        that = "those" if wording.plural or is_plural(head) else "that"
         new = f"the new {head}" if wording.plural and wording.verb in ("create", "extract") else f"the {head}"
         return self.rng.choice((f"the {head}", new, f"{that} {head}"))
 

@@ -11,13 +11,15 @@ from typing import Any
 from platypus.catalogue.dataflow import KIN, content, takes_ids
 from platypus.catalogue.schema import allowed_values
 from platypus.catalogue.tools import Argument
-from platypus.catalogue.words import is_plural, listed, singular, words
-from platypus.generation.requests.argument_phrases import PLACE, label, truth
+from platypus.catalogue.words import is_plural, listed, pluralised, singular, words
+from platypus.generation.lexicon import name_words, spelled
+from platypus.generation.requests.argument_phrases import PLACE, label
 from platypus.generation.requests.discourse import Discourse, Unsayable, argument_of
 from platypus.generation.requests.slots import SLOT, Form
-from platypus.generation.requests.tool_phrases import pluralised
+from platypus.generation.requests.usual_phrases import owner_and_thing, truth
 from platypus.plan.plan import Reference, Value
 
+NAMING_KEYS = ("name", "title", "id", "path", "key", "filename", "file_path", "filepath")
 LATE = ("(", "limited", "with a limit")
 CLAUSAL = ("that ", "whose ")
 UNCOUNTED = re.compile(r"(?:information|data|details)\b")
@@ -46,10 +48,28 @@ class Nouns(Discourse):
         if isinstance(value, Reference):
             return self.reference(value, hint)
         if isinstance(value, dict):
-            return listed([f"{' '.join(words(key))} {self.value(element)}" for key, element in value.items()])
+            return self.fields(value)
         if isinstance(value, bool):
             return "true" if value else "false"
         return self.quoted(value) if isinstance(value, str) else str(value)
+
+    def fields(self, value: dict[str, Value], *, inside: bool = False) -> str:
+        """An object: `"Nova" (type "part" and size 3)` if it has a name, or else `type "part" and size 3`."""
+        name = next((key for key in value if key.lower() in NAMING_KEYS and isinstance(value[key], str)), None)
+        texts = [self.field(key, element) for key, element in value.items() if key != name]
+        rest = listed(texts) if texts else ""
+        if name is None:
+            return f"({rest})" if inside else rest
+        return f"{self.value(value[name])} ({rest})" if rest else self.value(value[name])
+
+    def field(self, key: str, value: Value) -> str:
+        """A part of an object: `size 3`, `viewport (width 300 and height 200)`, `not enabled`."""
+        noun = spelled(" ".join(words(key)) or key)
+        if isinstance(value, bool):
+            return noun if value else f"not {noun}" if noun.endswith("ed") else f"no {noun}"
+        if isinstance(value, dict):
+            return f"{noun} {self.fields(value, inside=True)}"
+        return f"{noun} {self.value(value)}"
 
     def choices(self, values: Sequence[Any], *, last: str = " or ", plain: bool = False) -> str:
         """Values of an enum: all quoted or none, sometimes with a capital."""
@@ -118,7 +138,7 @@ class Nouns(Discourse):
         if form is None:
             raise Unsayable
         article = "a " if form.text.startswith("summary") and self.rng.random() < 0.5 else "the "
-        rest = [name for name in self.plan.steps[i].arguments if name not in form.slots]
+        rest = self.unsaid(i, form)
         return f"{article}{self.filled(i, form)} {self.joined([self.modifier(i, name) for name in rest])}".strip()
 
     def looked_up(self, i: int, hint: Argument | None) -> str:
@@ -150,7 +170,7 @@ class Nouns(Discourse):
 
     def thing(self, i: int, articles: Sequence[str], *, noun: str | None = None) -> str:
         """The output of step i, with all arguments before or after the noun (default: the tool's own)."""
-        wording, step = self.wordings[i], self.plan.steps[i]
+        wording = self.wordings[i]
         if not noun:
             noun = wording.short if wording.short and self.rng.random() < 0.3 else wording.noun.text
         noun = re.sub(r"^(?:the|an?) ", "", noun)
@@ -161,9 +181,11 @@ class Nouns(Discourse):
         if UNCOUNTED.match(noun):
             about = self.rng.choice(("information about", "information about", "info on", "details about"))
             phrase = _Phrase("", re.sub(r"^information (about|on)\b", about, noun))
-        elif noun.startswith("{"):
+        elif noun.startswith(("{", "my ", "more ")) or (
+            wording.verb == "search" and noun.split(" ")[0] in name_words("uncountable")
+        ):
             phrase.article = ""
-        names = [name for name in step.arguments if name not in Form(noun).slots]
+        names = self.unsaid(i, Form(noun))
         self.rng.shuffle(names)
         for name in names:
             self.add(i, name, phrase, many=many)
@@ -234,6 +256,18 @@ class Nouns(Discourse):
         late = [text for text in late if not text.startswith("(")]
         return " ".join((*rest, *late, *([f"({', '.join(aside)})"] if aside else ())))
 
+    def unsaid(self, i: int, form: Form) -> list[str]:
+        """The arguments of step i without a slot; the owner in `acme/website` has no phrase of its own."""
+        arguments = self.plan.steps[i].arguments
+        owner, _ = owner_and_thing(arguments)
+        return [name for name in arguments if name not in form.slots and name != owner]
+
+    def owned(self, i: int, name: str) -> str:
+        """The value of argument `name` with its owner before it: `acme/website`; "" if it has none."""
+        arguments = self.plan.steps[i].arguments
+        owner, thing = owner_and_thing(arguments)
+        return f"{arguments[owner]}/{arguments[name]}" if owner and name == thing else ""
+
     def filled(self, i: int, form: Form) -> str:
         """The form with its slots filled from the arguments of step i."""
         arguments = self.plan.steps[i].arguments
@@ -246,16 +280,25 @@ class Nouns(Discourse):
 
         Where the value alone would be unclear, the noun is added: "what do we know about power plant 84750".
         """
-        value, tool = self.plan.steps[i].arguments[name], self.wordings[i].tool
+        wording, value = self.wordings[i], self.plan.steps[i].arguments[name]
+        tool = wording.tool
         first = value[0] if isinstance(value, list) and value else value
+        owned = self.owned(i, name)
+        if owned:
+            return self.rng.choice((owned, f"the {noun} {owned}", owned))
         text = self.value(value, hint=argument_of(tool, name))
+        made = wording.verb.split(" ")[0] in name_words("making")
+        if (re.match(r"https?://", str(first)) and not made) or " or " in noun:
+            return text
         if noun == "text" and not isinstance(first, Reference):
             return self.rng.choice((text, f"the text {text}"))
-        long = isinstance(first, str) and len(first) > 30
+        essential = made or wording.noun.text.startswith("{")  # `create link https://…`, `get page 4f9a…`
+        long = isinstance(first, str) and len(first) > 30 and not essential
         if isinstance(first, Reference) or noun in ("", "one", "objects", "items", *PLACE) or long:
             return text
         many = isinstance(value, list) and len(value) > 1
-        noun_form = pluralised(noun, many=many) if isinstance(value, list) or not is_plural(noun) else noun
+        general = is_plural(noun) and words(noun)[-1] not in words(name) and not isinstance(value, list)
+        noun_form = pluralised(noun, many=many) if isinstance(value, list) or general or not is_plural(noun) else noun
         if words(name)[-1] in ("type", "kind", "style") and words(noun)[-1] not in words(name)[-1:]:
             article = "" if is_plural(noun_form) else "an " if text.strip("'\"")[:1].lower() in "aeio" else "a "
             return f"{article}{text} {noun_form}"
@@ -263,13 +306,15 @@ class Nouns(Discourse):
             ABOUT.match(self.wordings[i].noun.text) or str(first)[0].isdigit()
         )
         is_name = words(name)[-1] in ("name", "title")
+        if isinstance(first, dict):
+            return f"{noun_form} {text}" if set(first) & set(NAMING_KEYS) else f"{noun_form} ({text})"
         vague = is_name or not set(words(noun)[:-1]) <= set(words(name))  # `Spanish word`, `golf club`
-        if noun.lower() != noun or (is_name and not self.wordings[i].is_getter):  # `create the ad Nova`
-            chance = 0.0
+        if noun.lower() != noun or essential or (is_name and not wording.is_getter):
+            chance = 0.0  # `create the ad Nova`
         elif vague:
             chance = 0.35 if text.startswith(("'", '"')) else 0.15
         else:
-            chance = 0.5
+            chance = 0.35 if wording.is_getter else 0.2
         if not is_unclear and not str(first).isdigit() and self.rng.random() < chance:
             return text
         return self.rng.choice((f"{noun_form} {text}", f"the {noun_form} {text}", f"{noun_form} {text}"))
@@ -278,12 +323,17 @@ class Nouns(Discourse):
         """One argument of step i as a phrase after the noun."""
         wording = self.wordings[i]
         argument, value = argument_of(wording.tool, name), self.plan.steps[i].arguments[name]
+        owned = self.owned(i, name)
+        if owned:
+            return self.rng.choice((f"in {owned}", f"in the {spelled(words(name)[0])} {owned}", f"in {owned}"))
         if isinstance(value, bool):
             many = wording.plural or is_plural(wording.noun.text)
-            return self.rng.choice(truth(argument, value, many=many))
+            return self.rng.choice(truth(argument, value, many=many, acting=not wording.is_getter))
         last = self.rng.choice((" and ", " and ", " or ")) if not argument.required else " and "
         values = value if isinstance(value, list) else [value]
         forms = self.phrases(i, name).after
+        if not wording.is_getter:  # nothing *has* something behind a deed: `search the web with images`
+            forms = tuple(form for form in forms if not form.startswith(CLAUSAL)) or forms
         if allowed_values(argument.schema.get("items", argument.schema)):
             return self.rng.choice(forms).format(self.choices(values, last=last))
         references = [element for element in values if isinstance(element, Reference)]

@@ -9,19 +9,24 @@ noun phrases.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from random import Random
+from typing import TypeVar
 
 from platypus.catalogue.tools import Catalogue
+from platypus.catalogue.words import pluralised
 from platypus.data.signatures import plan_literals
 from platypus.generation.requests.clauses import Clauses
 from platypus.generation.requests.discourse import Unsayable
-from platypus.generation.requests.tool_phrases import ToolPhrases, pluralised
+from platypus.generation.requests.tool_phrases import ToolPhrases
+from platypus.generation.requests.tool_sentences import own_words
 from platypus.generation.requests.writer_style import ASKING, WriterStyle, draw_style, finish, mistyped, surround
-from platypus.plan.plan import Plan, Reference, Step, Value
+from platypus.plan.plan import Plan, Step
 
+Said = TypeVar("Said", bound=Hashable)
+MOST_WORDS = 40  # beside values; nobody writes longer requests
 THEN = (
     ", then ",
     " and then ",
@@ -61,10 +66,18 @@ class Phraser:
     @cached_property
     def wordings(self) -> dict[str, ToolPhrases]:
         """The phrases for each tool, by its name."""
-        verbs = {tool.name: ToolPhrases(tool).verb for tool in self.catalogue}
-        counts = Counter(verbs.values())
-        alone = {name: frozenset({verb} if counts[verb] == 1 else ()) for name, verb in verbs.items()}
-        return {tool.name: ToolPhrases(tool, frozenset(counts) - alone[tool.name]) for tool in self.catalogue}
+        own = own_words(tool.name for tool in self.catalogue)
+        alone = {tool.name: ToolPhrases(tool, own=own[tool.name]) for tool in self.catalogue}
+        verbs = Counter(phrases.verb for phrases in alone.values())
+        unclear = _repeated(phrases.named for phrases in alone.values())
+        beside = {
+            name: replace(
+                phrases, taken=frozenset(v for v in verbs if v != phrases.verb or verbs[v] > 1), unclear=unclear
+            )
+            for name, phrases in alone.items()
+        }
+        shared = _repeated(phrases.texts for phrases in beside.values())
+        return {name: replace(phrases, shared=shared) if shared else phrases for name, phrases in beside.items()}
 
     def phrase(self, rng: Random, plan: Plan) -> PhrasedRequest | None:
         """Draw one of many requests for the plan; None when no clear one was found.
@@ -76,6 +89,8 @@ class Phraser:
             try:
                 core, style, mentions = self._draw(rng, merged)
             except Unsayable:
+                continue
+            if _wordiness(core, plan) > MOST_WORDS:
                 continue
             if rng.random() < self.typos:
                 core = mistyped(rng, core, [form for text in plan_literals(plan) for form in _forms(text)])
@@ -115,6 +130,17 @@ class Phraser:
         return finish(rng, text, style, bare=request.bare), style, request.mentions
 
 
+def _repeated(groups: Iterable[Iterable[Said]]) -> frozenset[Said]:
+    """What is in more than one of the groups."""
+    counts = Counter(one for group in groups for one in set(group))
+    return frozenset(one for one, count in counts.items() if count > 1)
+
+
+def _wordiness(text: str, plan: Plan) -> int:
+    """The number of words that are no part of a value."""
+    return len(text.split()) - sum(len(literal.split()) for literal in plan_literals(plan))
+
+
 def reordered(plan: Plan, mentions: list[int]) -> Plan:
     """Return the same plan with its steps in the order of mention, each after the steps that it uses."""
     dependencies = plan.dependencies()
@@ -132,14 +158,7 @@ def reordered(plan: Plan, mentions: list[int]) -> Plan:
     if order == list(range(len(plan))):
         return plan
     new_index = {step: new for new, step in enumerate(order)}
-
-    def renumbered(value: Value) -> Value:
-        if isinstance(value, list):
-            return [renumbered(element) for element in value]
-        return Reference(new_index[value.step], value.path) if isinstance(value, Reference) else value
-
-    steps = (plan.steps[step] for step in order)
-    return Plan(tuple(Step(s.tool, {name: renumbered(value) for name, value in s.arguments.items()}) for s in steps))
+    return Plan(tuple(plan.steps[step].renumbered(new_index.__getitem__) for step in order))
 
 
 def _merge_calls(plan: Plan) -> Plan:

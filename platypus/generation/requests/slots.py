@@ -10,6 +10,7 @@ from platypus.catalogue.dataflow import KIN
 from platypus.catalogue.schema import variants
 from platypus.catalogue.tools import Argument, Tool
 from platypus.catalogue.words import is_plural, plural, singular, words
+from platypus.generation.lexicon import spelled
 from platypus.generation.requests.argument_phrases import PREPOSITION
 
 RESTRICTION = "matching|based on|that|filtered|according to|using|given|where|(?:for |in )?which|so that|in order to"
@@ -36,23 +37,49 @@ def labels(argument: Argument) -> list[str]:
     name = [word for word in parts if word not in dropped]
     kind = argument.schema.get("items", argument.schema).get("format", "")
     described = re.match(
-        rf"(?:the |an? )?(?:(?:list|ids?|names?|unique identifier) of )?(?:the |an? )?(?:{GIVEN} )?"
+        rf"(?:the |an? )?(?:(?:list|u?ids?|names?|keys?|paths?|urls?|slugs?|(?:unique )?identifiers?) (?:of|to|for) )?"
+        rf"(?:the |an? )?(?:{GIVEN} )?"
         rf"((?:(?!(?:{PREPOSITION}|that|which) )[\w-]+ ?)+)",
         argument.description.lower(),
     )
     nouns = [
         " ".join(words(kind.removesuffix("id"))),
         " ".join(name or parts),
+        spelled(" ".join(name or parts)),
         described[1].strip() if described else "",
         " ".join(name[:-1]) if len(name) > 1 and name[-1] in LOOSE else "",
     ]
     nouns += [nouns[1].split(" ")[0] + " item"] if nouns[1] else []
+    nouns += ["file", "folder", "directory"] if PATHS & set(parts) else []
     nouns += sorted(KIN[1]) if set(name) & KIN[1] else []
-    singulars = [singular(re.sub(r"( ids?| names?)$", "", label)) for label in nouns if label]
+    singulars = [
+        singular(re.sub(r" (?:ids?|names?|numbers?|keys?|paths?|urls?|slugs?|identifiers?)$", "", label, flags=re.I))
+        for label in nouns
+        if label
+    ]
     return sorted(set(singulars), key=len, reverse=True)
 
 
-LOOSE = ("type", "species", "number", "code", "file", "path", "url")  # last words of names that descriptions leave out
+PATHS = {"path", "paths", "filepath", "filename"}
+LOOSE = (
+    *(
+        "type",
+        "species",
+        "number",
+        "code",
+        "file",
+        "path",
+        "url",
+        "ts",
+        "timestamp",
+        "slug",
+        "sha",
+        "uid",
+        "ref",
+        "idx",
+    ),
+    *("index", "handle", "username", "uuid", "uri"),
+)  # last words of names that descriptions leave out
 SOME = r"(?:(?:the|an?|any|all|some|each|every|new|multiple) )*(?:(?:list|set|batch|collection) of )?(?:the )?"
 WORD = rf"(?!\{{|(?:{PREPOSITION}|{RESTRICTION}|and|or)\b)[\w-]+ "  # an adjective or a noun before the noun
 LEFT = {  # what may precede the argument's noun and becomes part of the slot, the most certain first
@@ -60,6 +87,9 @@ LEFT = {  # what may precede the argument's noun and becomes part of the slot, t
     "indefinite": re.compile(rf"(?:^|(?<= ))(?:an?|each|every|multiple) (?:{WORD}){{0,3}}$", re.IGNORECASE),
     "some": re.compile(rf"(?:^|(?<= )){SOME}$", re.IGNORECASE),
     "definite": re.compile(rf"(?:^|(?<= ))the (?:{WORD}){{1,2}}$", re.IGNORECASE),
+    "named": re.compile(
+        rf"(?:(?<= of )|(?<= to )|(?<= on )|(?<= for )|(?<= in )|(?<= from ))(?:the |an? )(?:{WORD}){{0,2}}$"
+    ),
     "after": re.compile(r"(?:(?<= of )|(?<= to )|(?<= on )|(?<= for )|(?<= about )|(?<= between ))(?:the |an? )?$"),
 }
 RIGHT = re.compile(
@@ -73,6 +103,7 @@ def _spot(text: str, argument: Argument, lefts: tuple[str, ...]) -> tuple[int, i
     """The start and end of the noun phrase for the argument; None when the text has none."""
     candidates: list[tuple[int, int, int, int]] = []
     names = labels(argument)
+    names += [joint for name in names for joint in re.findall(rf"\b{re.escape(name)}-\w+", text.lower())]  # `sub-issue`
     for name in (*names, *(plural(name) for name in names if name.endswith("y"))):
         start = text.lower().find(name)
         while start >= 0:
@@ -99,12 +130,22 @@ def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
         if acting and (argument.required or not needed):
             lefts: tuple[str, ...] = ("given", "indefinite", "some", "definite")
         else:
-            lefts = ("given", "indefinite", "after") if argument.required else ("given",)
+            lefts = ("given", "indefinite", "after", "named") if argument.required else ("given",)
         place = _spot(text, argument, lefts)
         kind = next(variants(argument.schema)).get("type")
         if place is None and argument.required and len(needed) == 1 and kind not in ("integer", "number", "boolean"):
             match = GIVEN_ONE.search(text)
             place = match.span() if match and is_plural(match[0]) == (kind == "array") else None
+        if (
+            place is None
+            and argument.required
+            and set(words(argument.name)) <= OWN
+            and "{" not in text.split(" of ")[0]
+        ):
+            match = FIRST_NOUN.match(text)
+            place = match.span() if match else None
+        if place and kind != "array" and text[: place[0]].endswith("between "):
+            place = None  # `between time zones` are two
         if place:
             noun = BARE.sub("", text[place[0] : place[1]])
             slot = f"{{{argument.name}|{re.sub(' (ids?|names?)$', '', noun)}}}"
@@ -115,8 +156,12 @@ def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
     return Form(text.removesuffix(tail) + "}" * bool(tail))
 
 
+OWN = {"id", "pid", "name", "uid", "key", "slug", "uuid", "identifier"}  # of the thing itself
+FIRST_NOUN = re.compile(
+    rf"(?:the |an? |one )(?:new |existing )?(?:{WORD}){{0,3}}(?!(?:{PREPOSITION})\b)[\w-]+(?=$| (?:{PREPOSITION})\b)"
+)
 NO_ARTICLE = re.compile(rf"^$|\b(?:{PREPOSITION}|and|or) $")  # before a noun without an article
 GIVEN_ONE = re.compile(rf"(?:the |an? )?{GIVEN} (?!\{{)\w+")
 BARE = re.compile(
-    rf"^((the|an?|any|all|some|each|every|multiple|new|existing|{GIVEN}|(list|set|batch|collection) of) )+"
+    rf"^((the|an?|one|any|all|some|each|every|multiple|new|existing|{GIVEN}|(list|set|batch|collection) of) )+"
 )

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from platypus.catalogue.dataflow import KIN, is_searched, likely_output
-from platypus.catalogue.prose import one_line
+from platypus.catalogue.prose import first_sentence
 from platypus.catalogue.schema import is_nothing, variants
 from platypus.catalogue.tools import Tool
-from platypus.catalogue.words import is_plural, lemma, plural, singular, words
+from platypus.catalogue.words import is_plural, lemma, singular, words
 from platypus.generation.lexicon import word_lists
 from platypus.generation.requests.argument_phrases import PREPOSITION, ArgumentPhrases, argument_phrases
 from platypus.generation.requests.slots import GIVEN, RESTRICTION, SLOT, Form, fill_slots, labels
+from platypus.generation.requests.tool_sentences import Sentence, described, named, titled, with_articles
 
 GETTING = {
     *("get", "return", "retrieve", "list", "find", "fetch", "show", "search", "look", "lookup", "access", "identify"),
@@ -24,9 +25,6 @@ GETTING = {
 WORKING_OUT = {"calculate", "compute", "determine", "estimate", "predict", "measure", "evaluate", "assess", "analyze"}
 SETTING = {"set", "change", "adjust", "update", "modify"}
 SAME = {"retrieve": "get", "fetch": "get", "return": "get", "search": "find", "remove": "delete", "make": "create"}
-DULL = {
-    *("the", "a", "an", "this", "if", "when", "use", "given", "for", "with", "in", "used", "allows", "tool", "function")
-}
 MAKING = {"generate", "create", "make", "provide", "submit", "request", "perform", "produce", "prepare", "process"}
 NOMINAL = {
     **{
@@ -37,16 +35,25 @@ NOMINAL = {
     },
     **{"compare": "comparison of", "convert": "conversion of", "calculate": "", "compute": "", "estimate": ""},
 }
+PLACE_SEARCHED = re.compile(rf"(?:the|a|an|my|{PREPOSITION})\b(?<!for)|$")  # `search the web`, not what it finds
 OBJECTS = {"object", "item", "entity", "record", "thing", "element", "result"}
+LISTING = r"(?:(?:numbered|complete|full|detailed|flat|paginated|comprehensive) )"  # before `list of`
 NAMED = re.compile(rf"\}}(?: (?:{PREPOSITION})\b.*)?$")  # a name with a noun after its slot is not used as a phrase
 
 
 @dataclass(frozen=True)
 class ToolPhrases:
-    """Phrases for one tool. `taken` are the verbs of the catalogue's other tools, which would mean those."""
+    """Phrases for one tool. `taken` are the verbs of the catalogue's other tools, which would mean those.
+
+    `own` are the words of its name without a service, `unclear` what the names of several tools say, and `shared`
+    what the phrases of several tools say: they are used only where there is nothing else.
+    """
 
     tool: Tool
     taken: frozenset[str] = frozenset()
+    own: tuple[str, ...] = ()
+    unclear: frozenset[Sentence] = frozenset()
+    shared: frozenset[str] = frozenset()
 
     @cached_property
     def _argument_phrases(self) -> dict[tuple[str, bool], ArgumentPhrases]:
@@ -61,81 +68,106 @@ class ToolPhrases:
         return self._argument_phrases[name, type_known]
 
     @cached_property
-    def _sentence(self) -> str:
+    def _described(self) -> Sentence | None:
+        """What the description says: `Update a page's text` of a tool that takes a page → `the text of the page`."""
         if not self.tool.description and words(self.tool.name) == ["who", "am", "i"]:
-            return "get the ID of the current user"
-        text = re.split(r"(?<=[a-z)])\. |\.$", one_line(self.tool.description))[0].strip()
-        text = re.sub(r"\s*\([^)]*\)", "", text)
-        text = re.sub(
-            r"(?i)^(?:this (?:tool|function) (?:is used to|can)?|(?:allows|enables) (?:you|users?) to|used to) ?",
-            "",
-            text,
-        )
-        returned = re.match(r"(?i)given [^,]+, (?:this )?((\w+) [^,]*)", text)
-        if returned:  # what the tool does with it is clearer from the tool's name
-            text = returned[1] if lemma(returned[2]) in GETTING else ""
-        text = re.sub(r" from one \w+ to another| between two \w+$", "", text)
-        text = text if re.match(r"[A-Z]{2}", text) else text[:1].lower() + text[1:]
-        possessive = re.match(r"(\w+) (?:the |an? )?(\w+)['\u2019]s ([\w ]+)$", text)
-        if possessive and any(possessive[2] in labels(argument) for argument in self.tool.arguments):
-            return f"{possessive[1]} the {possessive[3]} of the {possessive[2]}"
-        return re.sub(r"\b(?:the|a) user['\u2019]s\b", "my", text)
+            return Sentence("get", "the ID of the current user")
+        sentence = described(self.tool.description)
+        possessive = re.match(r"(?:the |an? )?([\w ]+?)['\u2019]s ([\w ]+)$", sentence.rest) if sentence else None
+        owned = possessive and any(possessive[1].split(" ")[-1] in labels(argument) for argument in self.tool.arguments)
+        if sentence and possessive and owned:
+            what, _, how = re.sub(r" (as|in|to|with) ", r"| \1 ", possessive[2], count=1).partition("|")
+            return Sentence(sentence.verb, f"the {what} of the {possessive[1]}{how}")
+        return sentence
+
+    @property
+    def _own(self) -> tuple[str, ...]:
+        return self.own or tuple(words(self.tool.name))
+
+    @cached_property
+    def _from_name(self) -> Sentence | None:
+        return named(self._own)
+
+    @cached_property
+    def named(self) -> tuple[Sentence, ...]:
+        """What title and name say, if only this tool's do."""
+        own = self._own
+        service = frozenset(words(self.tool.name)) - set(own)
+        both = titled(self.tool.title, self.tool.description, service) if self.tool.title else None, self._from_name
+        return tuple(sentence for sentence in dict.fromkeys(both) if sentence and sentence not in self.unclear)
 
     @cached_property
     def verb(self) -> str:
         """The main verb: the description's, unless that only gets ("returns …") and the name has another one."""
-        first = lemma(self._sentence.split(" ", 1)[0])
-        known_verbs = [lemma(w) for w in words(self.tool.name) if lemma(w) in {*_synonyms(), *GETTING, *SAME, *NOMINAL}]
-        if first in GETTING and known_verbs and known_verbs[0] not in GETTING:
-            return known_verbs[0]
-        if self._sentence and re.fullmatch(r"[a-z]+", first) and first not in DULL:
-            return first
-        return known_verbs[0] if known_verbs else lemma(words(self.tool.name)[0])
+        known_verbs = [lemma(word) for word in self._own if lemma(word) in {*_synonyms(), *GETTING, *SAME, *NOMINAL}]
+        if self._described:
+            only_gets = self._described.verb in GETTING and known_verbs and known_verbs[0] not in GETTING
+            return known_verbs[0] if only_gets else self._described.verb
+        return self.named[0].verb if self.named else known_verbs[0] if known_verbs else self._unnamed_verb
+
+    @property
+    def _unnamed_verb(self) -> str:
+        """The verb of a tool whose name is a noun: `agent_status` is got, `lighthouse_audit` is run."""
+        got = self.tool.annotations.get("readOnlyHint") or re.match(
+            r"(?i)(?:get|return|retriev)", self.tool.description
+        )
+        return "get" if got else "run"
+
+    @cached_property
+    def _said(self) -> Sentence:
+        """What the description says if that has the main verb, or else what title or name say."""
+        return self._described if self._described and self._described.verb == self.verb else self._name_said
+
+    @cached_property
+    def _name_said(self) -> Sentence:
+        rest = with_articles(self.verb, (part for part in self._own if lemma(part) != self.verb))
+        return next((said for said in self.named if said.verb == self.verb), Sentence(self.verb, rest))
 
     @cached_property
     def rest(self) -> Form:
-        """The text after the verb, from the description or else from the name."""
-        parts = self._sentence.split(" ", 1)
-        if len(parts) < 2 or lemma(parts[0]) != self.verb:
+        """The text after the verb, from the description or else from title or name."""
+        if self._said is not self._described:
             return self._name_rest
-        text = re.sub(r" by (their|its) \w+", "", parts[1])
+        text = re.sub(r" by (their|its) \w+", "", self._said.rest)
         text = re.sub(r"^(up|for|out) ", "", text) if self.verb in GETTING else text
         text = re.sub(
             r", (and|then|which|or returns) .*|;.*|, (?:all|the most) .*|,(?! [\w-]+(?:,| or| and) ).*", "", text
         )
-        text = text if len([a for a in self.tool.arguments if a.required]) == 1 else re.sub(r" based on .*", "", text)
         text = text if self.is_getter else re.sub(r" by \w+ing .*", "", text)
         text = re.sub(r" in (?:the|an?) (?:system|platform|database|application|app)$", "", text)
         form = fill_slots(text, self.tool, acting=not self.is_getter)
-        return self._set_to(form)
+        return self._set_to(
+            Form(re.sub(rf" based on [^{{]*$|(?<=\}}) (?:or|and) [\w ]+?(?=$| (?:{PREPOSITION})\b)", "", form.text))
+        )
 
     def _set_to(self, form: Form) -> Form:
         """`set the level of {robot}` → `… to {level}`: the text names what is set, and the value comes last."""
         start = SLOT.match(form.text)
-        if self.verb in SETTING and start and len(self.tool.arguments) > 1:
+        if self.verb in SETTING - {"update", "modify"} and start and len(self.tool.arguments) > 1:
             return Form(f"the {start[2]}{form.text[start.end() :]} to {{{start[1]}|one}}")
         return form
 
     @cached_property
     def _name_rest(self) -> Form:
         """`add_work_items_to_sprint` → `"{work_ids} to {sprint_id}"`, `set_level` → `"the level of {ticket}"`."""
-        parts = words(self.tool.name)
-        text = " ".join(parts[1:] if lemma(parts[0]) == self.verb else [p for p in parts if lemma(p) != self.verb])
+        text = re.sub(r"^for ", "", self._name_said.rest) if self.verb in GETTING else self._name_said.rest
         needed = [argument for argument in self.tool.arguments if argument.required]
         if self.verb in SETTING and len(needed) == 2:
-            owner, noun = needed[0], " ".join(words(needed[1].name))
-            if text.endswith(f" {noun}") and text.removesuffix(f" {noun}") in labels(owner):
-                return Form(
-                    f"the {noun} of {{{owner.name}|{text.removesuffix(f' {noun}')}}} to {{{needed[1].name}|one}}"
-                )
-        if self.is_getter and len(needed) == 1 and text in labels(needed[0]) and not self.plural:
-            return Form(f"details of {{{needed[0].name}|{text}}}")
+            whose, what = needed[0], " ".join(words(needed[1].name))
+            thing = re.sub(r"^(?:the|an?) ", "", text).removesuffix(f" {what}")
+            if text.endswith(f" {what}") and thing in labels(whose):
+                return Form(f"the {what} of {{{whose.name}|{thing}}} to {{{needed[1].name}|one}}")
+        noun = re.sub(r"^(?:the|an?) ", "", text)
+        owner = next((argument for argument in needed if noun in labels(argument)), None)
+        if self.is_getter and owner and not self.plural and not is_plural(noun):
+            return Form(f"details of {{{owner.name}|{noun}}}")
         return fill_slots(text, self.tool, acting=not self.is_getter)
 
     @cached_property
     def is_getter(self) -> bool:
         """Whether the tool only returns something, so that its phrases are about what it returns."""
-        return self.verb in GETTING and not is_nothing(self.tool.output)
+        place = self.verb == "search" and PLACE_SEARCHED.match(self._said.rest)
+        return self.verb in GETTING - {"read", "query"} and not place and not is_nothing(self.tool.output)
 
     @cached_property
     def is_lookup(self) -> bool:
@@ -143,12 +175,14 @@ class ToolPhrases:
         needed = [argument for argument in self.tool.arguments if argument.required]
         by_name = len(needed) == len(self.tool.arguments) == 1 and is_searched(needed[0])
         whole = not any("properties" in variant for variant in variants(self.tool.output))
-        return self.is_getter and by_name and not self.plural and whole
+        return self.is_getter and by_name and not self.plural and not is_plural(self.noun.text) and whole
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of things that a lookup can find: `part`, `user`, `customer`, or just its own."""
-        text = " ".join((self._sentence, *(argument.description for argument in self.tool.arguments))).lower()
+        text = " ".join(
+            (first_sentence(self.tool.description), *(argument.description for argument in self.tool.arguments))
+        ).lower()
         kinds = tuple(
             word for family in KIN for word in sorted(family) if re.search(rf"\b{word}(?:s|['\u2019]s)?\b", text)
         )
@@ -175,20 +209,22 @@ class ToolPhrases:
             return Form(self._result_noun)
         text = re.sub(r"(?i)^(the |an? )?(ids?|names?) (of|for) ", "", self.rest.text)
         text = re.sub(r" by \w+$", "", text)
-        text = re.sub(r"^(the|a|an|all|any)?\s*(list|array|set|collection) of (?:the |all )?", "", text)
+        text = re.sub(rf"^(the|a|an|all|any)?\s*{LISTING}?(list|array|set|collection) of (?:the |all )?", "", text)
         text = re.sub(r"^(the|a|an|all|any|some) ", "", text)
         text = re.sub(rf"\b(an?) {GIVEN} (\w)", lambda m: f"{'an' if m[2] in 'aeio' else 'a'} {m[2]}", text)
         text = re.sub(r" (that|which) (are|is) (?=\w+ (to|by|with|in|for|of) \{)", " ", text)
-        return Form(re.sub(rf" ({RESTRICTION})\b(?!.*\{{).*|,(?!.*\{{).*", "", text))
+        named = next((said for said in self.named if said.verb in GETTING), None)
+        if named and _plain(text) in self.shared:
+            return fill_slots(re.sub(r"^(?:the|an?|for) ", "", named.rest), self.tool, acting=False)
+        return Form(re.sub(rf" (?!that (?:are|is) )({RESTRICTION})\b(?!.*\{{).*|,(?!.*\{{).*", "", text))
 
     @cached_property
     def short(self) -> str:
         """The output in the words of the tool's name: `airport weather`; empty if these do not suit."""
-        verb, *parts = words(self.tool.name)
-        noun = " ".join(parts)
-        plain = not set(parts) & {*PREPOSITION.split("|"), "id", "ids", "all", "info", "details", "current", "my"}
-        fits = self.is_getter and not self.is_lookup and not self.by_id and lemma(verb) in GETTING
-        return noun if fits and plain and len(parts) > 1 and is_plural(noun) == is_plural(self.noun.text) else ""
+        nouns = (re.sub(r"^(?:the|an?|for) ", "", said.rest) for said in self.named if said.verb in GETTING)
+        if not self.is_getter or self.is_lookup or self.by_id:
+            return ""
+        return next((noun for noun in nouns if _is_short(noun) and is_plural(noun) == is_plural(self.noun.text)), "")
 
     @cached_property
     def _result_noun(self) -> str:
@@ -215,7 +251,11 @@ class ToolPhrases:
         """The noun without restrictions: `work items`, `sprint`, `information`."""
         text = re.sub(r"^(?:details|information|info|data|insights) (?:of|about|for|on|regarding) ", "", self.noun.text)
         text = SLOT.sub(r"\2", text)
-        text = re.sub(rf" ({RESTRICTION}|{PREPOSITION}|similar|related)\b.*|,.*", "", text)
+        text = re.sub(
+            rf" ({RESTRICTION}|{PREPOSITION}|similar|related|attached|linked|available|accessible|changed|I)\b.*|,.*",
+            "",
+            text,
+        )
         text = re.sub(
             r"^(?:the|an?|current|latest|active|available|new|created|matching|sorted|ranked) ", "", text
         ).strip()
@@ -226,7 +266,9 @@ class ToolPhrases:
     @cached_property
     def is_me(self) -> bool:
         """Whether the tool returns the current user, who is `me` in a request."""
-        return bool(re.search(r"\b(current|logged[ -]in|authenticated|calling) user\b", self.noun.text))
+        return bool(
+            re.match(r"(?:current|currently logged[ -]in|logged[ -]in|authenticated|calling) user\b", self.noun.text)
+        )
 
     @cached_property
     def nominal(self) -> Form | None:
@@ -247,14 +289,13 @@ class ToolPhrases:
             asks = ("check if", "check whether", "tell me if", "find out whether")
             condition = rest.text.split(" ", 1)[1]
             return tuple(Form(f"{ask} {text}") for ask in asks for text in (condition, self._shortened(condition)))
-        verbs = self._synonyms_of(self.verb)
+        verbs = self._synonyms_of(self.verb) if " with " not in rest.text else (self.verb,)
         texts = [
             rest.text,
             self._shortened(rest.text),
             re.sub(r"(?<=\}) in(?:to)? an? (?:short|concise|brief|clear|simple)\b.*", "", rest.text),
         ]
         forms = [Form(f"{verb} {text}") for verb in verbs for text in texts]
-        from_name = self._name_rest
         lead = re.match(r"([a-z]+) (?=[a-z]+ (?:from|for|of|to) )", rest.text)
         if lead and lead[1].endswith("able"):  # `create tasks from …`
             forms += [Form(f"{verb} {rest.text[lead.end() :]}") for verb in verbs]
@@ -262,15 +303,26 @@ class ToolPhrases:
         match = re.match(r"(?:(?:an?|the|new) )*(\w+) (?:of|for|about) ", rest.text) if self.verb in MAKING else None
         if match and match[1] in deeds:  # `generate a citation for a source`
             forms += [Form(f"{deeds[match[1]]} {rest.text[match.end() :]}")] * 2
-        first = lemma(words(self.tool.name)[0])
-        if (
-            first in {*_synonyms(), *SAME, *deeds.values(), self.verb}
-            and set(from_name.slots) >= set(rest.slots)
-            and NAMED.search(from_name.text)
-        ):
-            text = from_name.text if first == self.verb else from_name.text.partition(" ")[2]
-            forms += [Form(f"{verb} {text}") for verb in self._synonyms_of(first)]
-        return tuple(forms)
+        for said in self.named:
+            form = self._name_rest if said.verb == self.verb else fill_slots(said.rest, self.tool, acting=True)
+            usual = said is not self._from_name or (
+                said.verb in {self.verb, *_synonyms(), *SAME} and self._is_told(said)
+            )
+            clear = usual and said.rest and set(form.slots) >= set(rest.slots)
+            if clear and (NAMED.search(form.text) or not form.slots):
+                forms += [Form(f"{verb} {form.text}") for verb in self._synonyms_of(said.verb)]
+        return tuple(form for form in forms if _plain(form.text) not in self.shared) or tuple(forms)
+
+    @cached_property
+    def texts(self) -> frozenset[str]:
+        """What the phrases of the tool say, without values: nouns for what it returns, or clauses for what it does."""
+        said = (self.noun, Form(self.short)) if self.is_getter else self.clauses
+        return frozenset(_plain(form.text) for form in said)
+
+    def _is_told(self, said: Sentence) -> bool:
+        """Whether the description, if it says what the tool does, has the object that the name has."""
+        thing = singular(said.rest.lower()).split(" ")[-1]
+        return not self._described or thing in {singular(word) for word in words(self.tool.description)}
 
     def _shortened(self, text: str) -> str:
         """Without an explanation at the end (`an email to be sent to an audience`), if no other tool has the verb."""
@@ -279,14 +331,22 @@ class ToolPhrases:
 
     def _synonyms_of(self, verb: str) -> tuple[str, ...]:
         """The verb and its synonyms, except those that are another tool's verb."""
-        synonyms = _synonyms().get(SAME.get(verb, verb), (verb,))
+        synonyms = _synonyms().get(verb) or _synonyms().get(SAME.get(verb, verb), (verb,))
         free = tuple(other for other in synonyms if other.replace(" ", "") not in self.taken or other == verb)
         return free or (verb,)
 
     @cached_property
     def verbs(self) -> tuple[str, ...]:
         """Imperative verbs for a tool that returns something."""
-        kind = "find" if self.is_lookup else "list" if self.plural or is_plural(self.noun.text) else "get"
+        if self.noun.text.startswith("{"):
+            return ("get", "get", "retrieve", "fetch", "show me", "look up", "pull up")
+        kind = (
+            "find"
+            if self.is_lookup or self.verb == "search"
+            else "list"
+            if self.plural or is_plural(self.noun.text)
+            else "get"
+        )
         return _synonyms()[kind]
 
 
@@ -295,16 +355,20 @@ def _synonyms() -> dict[str, tuple[str, ...]]:
     return synonyms
 
 
+def _plain(text: str) -> str:
+    return SLOT.sub(r"{\2}", text)
+
+
+def _is_short(noun: str) -> bool:
+    """Whether a noun of two or more words says by itself what is returned."""
+    parts = noun.lower().split(" ")
+    dull = {*PREPOSITION.split("|"), "id", "ids", "all", "info", "information", "details", "current", "my"}
+    return len(parts) > 1 and not dull & set(parts)
+
+
 def _clean(noun: str) -> str:
     noun = re.sub(r"^(the|a|an|all|any)?\s*(list|array|set|collection) of ", "", noun)
     noun = re.sub(r"^(?:the|a|an|all|any|new|created|resulting) ", "", noun)
     noun = re.sub(r"\s*\(.*?\)", "", noun)
     noun = re.sub(r"^(?:new|created) ", "", noun)
     return re.sub(rf" ({RESTRICTION}|{PREPOSITION}|sorted|,).*", "", noun)
-
-
-def pluralised(noun: str, *, many: bool) -> str:
-    """Return the noun in the plural (`many`) or singular."""
-    if many:
-        return noun if is_plural(noun) else plural(noun)
-    return singular(noun)

@@ -51,6 +51,7 @@ def finish(rng: Random, text: str, style: WriterStyle, *, bare: bool) -> str:
     polite = "" if bare else style.polite
     if WANTING.search(polite):
         text = re.sub(r"^tell me (?=about|more about)", "hear ", text)
+        text = re.sub(r"^remind me\b", "be reminded", text)
         text = re.sub(r"^(show|give|get|tell) me\b", "see" if rng.random() < 0.5 else "get", text)
     asks = bool(ASKING.match(polite or text)) and "? " not in text
     text = re.sub(r"\s+", " ", polite + text).strip()

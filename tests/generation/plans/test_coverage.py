@@ -6,7 +6,7 @@ import pytest
 
 from platypus.catalogue.reading import catalogue_from_json, read_catalogue
 from platypus.catalogue.tools import Catalogue
-from platypus.generation.plans.coverage import KINDS, Ledger, as_markdown, covered_by, targets
+from platypus.generation.plans.coverage import KINDS, Ledger, as_markdown, covered_by, joined, targets
 from platypus.generation.plans.sampler import Sampler
 from platypus.plan.plan import Plan, Reference, Step
 from tests.support.command import ROOT
@@ -45,7 +45,7 @@ def test_a_ledger_draws_until_all_is_covered(worktracker: Catalogue) -> None:
     ledger, rng = Ledger(Sampler(worktracker), least=2), Random(0)
     drawn = 0
     while ledger.missing:
-        plan = ledger.draw(rng)
+        plan = ledger.draw(rng, remaining=1000)
         assert plan is not None and plan.problems(worktracker) == ()
         ledger.count(plan)
         drawn += 1
@@ -69,4 +69,33 @@ def test_what_cannot_be_covered_is_reported_with_a_reason() -> None:
 
 def test_with_least_zero_nothing_is_missing(worktracker: Catalogue) -> None:
     ledger = Ledger(Sampler(worktracker), least=0)
-    assert ledger.missing == 0 and ledger.draw(Random(0)) is None
+    assert ledger.missing == 0 and ledger.draw(Random(0), remaining=1) is None
+
+
+def test_if_examples_are_too_few_tools_come_first_and_the_rarest_of_them() -> None:
+    kinds = {"type": "object", "properties": {"kind": {"enum": list("abcdefgh")}}}
+    catalogue = catalogue_from_json([{"name": f"list_{n}", "inputSchema": kinds} for n in ("a", "b", "c", "d", "e")])
+    ledger, rng = Ledger(Sampler(catalogue, 4), least=2), Random(0)
+    for remaining in range(10, 0, -1):
+        plan = ledger.draw(rng, remaining=remaining)
+        assert plan is not None
+        ledger.count(plan)
+    report = ledger.report()
+    assert report["tools"]["least"] >= 2 and report["values"]["covered"] < report["values"]["total"]
+
+
+def test_if_examples_are_too_few_for_the_tools_some_are_for_two() -> None:
+    catalogue = catalogue_from_json([{"name": f"start_{n}", "inputSchema": {"type": "object"}} for n in range(12)])
+    ledger, rng = Ledger(Sampler(catalogue, 4), least=1), Random(0)
+    for remaining in range(9, 0, -1):
+        plan = ledger.draw(rng, remaining=remaining)
+        assert plan is not None and len(plan) <= 4
+        ledger.count(plan)
+    assert ledger.report()["tools"]["covered"] == 12
+
+
+def test_joined_plans_keep_their_references() -> None:
+    chain = Plan((Step("find", {"name": "Nova"}), Step("close", {"ids": [Reference(0)]})))
+    both = joined(Plan((Step("ping", {}),)), chain, max_steps=3)
+    assert both is not None and both.steps[2].arguments == {"ids": [Reference(1)]}
+    assert joined(chain, chain, max_steps=5) is None and joined(chain, Plan((Step("ping", {}),)), max_steps=2) is None

@@ -6,7 +6,7 @@ import pytest
 
 from platypus.catalogue.reading import catalogue_from_json, read_catalogue
 from platypus.catalogue.tools import Argument, Tool
-from platypus.generation.requests.argument_phrases import argument_phrases, label, truth
+from platypus.generation.requests.argument_phrases import argument_phrases, label
 from tests.support.command import ROOT
 
 
@@ -74,13 +74,3 @@ def test_prepositions_only_where_one_argument_can_be_meant() -> None:
     assert "starting on {}" in after(made(start_date=text), "start_date")
     days = {"type": "integer", "description": "How long, in days"}
     assert "for {} days" in after(made(duration=days), "duration")
-
-
-def test_booleans(works: Tool) -> None:
-    need = argument(works, "ticket.needs_response")
-    assert {"that need a response", "needing a response", "awaiting a response"} <= set(truth(need, True))
-    assert "that do not need a response" in truth(need, False)
-    archived = argument(made(include_archived={"type": "boolean"}), "include_archived")
-    assert truth(archived, True)[0] == "including archived"
-    organic = argument(made(is_organic={"type": "boolean"}), "is_organic")
-    assert truth(organic, True, many=False) == ("that is organic",)

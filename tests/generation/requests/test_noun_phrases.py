@@ -7,6 +7,7 @@ import pytest
 from platypus.catalogue.reading import catalogue_from_json, read_catalogue
 from platypus.catalogue.tools import Catalogue
 from platypus.generation.requests.noun_phrases import Nouns
+from platypus.generation.requests.slots import Form
 from platypus.generation.requests.tool_phrases import ToolPhrases
 from platypus.generation.requests.writer_style import WriterStyle
 from platypus.plan.plan import Plan, Reference, Step
@@ -72,3 +73,19 @@ def test_a_field_of_a_nested_step() -> None:
     steps = Step("getPlant", {"plant_id": "P-4"}), Step("getWeather", {"location": Reference(0, ("location",))})
     made = things(catalogue, *steps, inside=frozenset({0}))
     assert "the weather for the location of the power plant 'P-4'" in made
+
+
+def test_objects_are_said_by_their_name_with_the_rest_in_brackets() -> None:
+    nouns = Nouns(Random(0), Plan(), [], STYLE, frozenset())
+    assert nouns.fields({"name": "Nova", "size": 3, "on": True}) == "'Nova' (size 3 and on)"
+    assert nouns.fields({"view": {"width": 3}, "enabled": False}) == "view (width 3) and not enabled"
+
+
+def test_an_owner_is_said_with_its_thing_and_a_deed_has_no_relative_clauses() -> None:
+    kinds = {"type": "object", "properties": {"owner": {}, "repo": {}, "mode": {"enum": ["a", "b"]}}}
+    made = catalogue_from_json([{"name": "pull_code", "description": "Pulls the code", "inputSchema": kinds}])
+    step = Step("pull_code", {"owner": "acme", "repo": "website", "mode": "a"})
+    for seed in range(30):
+        nouns = Nouns(Random(seed), Plan((step,)), [ToolPhrases(made.tools[0])], STYLE, frozenset())
+        said = [nouns.modifier(0, name) for name in nouns.unsaid(0, Form("code"))]
+        assert "acme/website" in said[0] and len(said) == 2 and not said[1].startswith(("that ", "whose "))

@@ -91,7 +91,7 @@ def real_wording(shared_data: Path) -> Path:
         (
             "markdown-description",
             "information about|documentation|topics",
-            r"USE THIS|example|\*\*|```|Share a|must call",
+            r"USE THIS|<example|\*\*|```|Share a|must call",
         ),
         ("error-list-description", "page|PAG", r"Error|40\d:|Workspace|\|"),
         (

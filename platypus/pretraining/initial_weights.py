@@ -40,7 +40,7 @@ def _align_spellings(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast
     """Give the spellings of a word piece similar embeddings: "work_items" and "Work items" share no token."""
     embedding: Any = model.get_input_embeddings().weight
     spellings: dict[str, list[int]] = {}
-    for token, i in tokenizer.get_vocab().items():
+    for token, i in sorted(tokenizer.get_vocab().items()):  # their own order is random, and a mean depends on it
         spellings.setdefault(token.lstrip("Ġ").lower() or token, []).append(i)
     for ids in spellings.values():
         common = embedding[ids].mean(0) * len(ids) ** 0.5

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,11 @@ from platypus.commands.merge import merge
 from platypus.data.dataset import Instruction, Row
 from platypus.errors import ModelError, RunError
 from platypus.inference.opening import open_planner
-from platypus.merging import lora
-from platypus.model.adapted_weights import AdaptedWeight
 from platypus.model.adapters import load_adapted
 from platypus.model.loading import load_merged
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
+from tests.support.merges import faulty_merges
 from tests.support.tiny_models import (
     CATALOGUE,
     byte_bpe_tokenizer,
@@ -157,24 +155,11 @@ def test_merging_needs_a_training(base: Path, tmp_path: Path) -> None:
         merge(tiny_run(tmp_path, base=base, rows=examples(1)))
 
 
-@pytest.mark.parametrize("fault", ["no adapter", "one layer less", "wrong scale"])
-def test_a_merge_with_other_logits_is_refused(
-    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
-) -> None:
+def test_a_merge_with_other_logits_is_refused(base: Path, tmp_path: Path) -> None:
     run = quick_run(tmp_path, base=base)
-    real = lora.stored_parts
-
-    def faulty(*arguments: Any, **options: Any) -> dict[str, AdaptedWeight]:
-        parts = real(*arguments, **options)
-        if fault == "no adapter":
-            return {}
-        if fault == "one layer less":
-            return dict(list(parts.items())[1:])
-        return {name: replace(weight, scale=2 * weight.scale) for name, weight in parts.items()}
-
-    monkeypatch.setattr(lora, "stored_parts", faulty)
-    with pytest.raises(ModelError, match="does not give the logits of base and adapter"):
-        merge(run)
-    assert not run.is_done("merge")
-    monkeypatch.undo()
+    faults: list[dict[str, Any]] = [{"left_out": None}, {"left_out": 1}, {"scale": 2}]
+    for fault in faults:
+        with faulty_merges(**fault), pytest.raises(ModelError, match="does not give the logits of base and adapter"):
+            merge(run)
+        assert not run.is_done("merge"), fault
     assert not merge(run).skipped

@@ -1,7 +1,6 @@
 """Merging an adapter that was trained on a quantised base: into the full base, compared with the trained model."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,14 @@ from safetensors.torch import load_file
 
 from platypus.commands.merge import merge
 from platypus.errors import ModelError
-from platypus.merging import lora
 from platypus.merging.parity import answer_logits
-from platypus.model.adapted_weights import AdaptedWeight
 from platypus.model.adapters import load_adapted
 from platypus.model.loading import load_merged
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
 from platypus.run.settings import Quantisation
 from tests.model.test_quantisation import KINDS, save
+from tests.support.merges import faulty_merges
 from tests.support.tiny_models import CATALOGUE, examples, tiny_llama, tiny_run
 
 
@@ -73,20 +71,12 @@ def test_a_merge_of_an_unquantised_training_reports_and_warns_nothing(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("fault", ["one layer less", "wrong scale"])
 def test_a_wrong_merge_is_refused_however_coarse_the_training_was(
-    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Quantisation, fault: str
+    base: Path, tmp_path: Path, kind: Quantisation
 ) -> None:
     run = trained_run(tmp_path, base, kind)
-    real = lora.stored_parts
-
-    def faulty(*arguments: Any, **options: Any) -> dict[str, AdaptedWeight]:
-        parts = real(*arguments, **options)
-        if fault == "one layer less":
-            return dict(list(parts.items())[1:])
-        return {name: replace(weight, scale=1.05 * weight.scale) for name, weight in parts.items()}
-
-    monkeypatch.setattr(lora, "stored_parts", faulty)
-    with pytest.raises(ModelError, match="does not give the logits of base and adapter"):
-        merge(run)
-    assert not run.is_done("merge")
+    faults: list[dict[str, Any]] = [{"left_out": 1}, {"scale": 1.05}]
+    for fault in faults:
+        with faulty_merges(**fault), pytest.raises(ModelError, match="does not give the logits of base and adapter"):
+            merge(run)
+        assert not run.is_done("merge"), fault

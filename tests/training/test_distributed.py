@@ -31,7 +31,7 @@ from platypus.training.loop import _valid_loss, compute_step
 from platypus.training.shared_prefix.loss import accumulate
 from platypus.training.shared_prefix.prefix import inner_model
 from tests.support.command import ROOT
-from tests.support.processes import together
+from tests.support.processes import SECONDS, command_together, together
 from tests.support.tiny_bases import gpt2, mixtral
 from tests.support.tiny_models import EXACT, examples, gradients, some_examples, tiny_llama, tiny_run
 from tests.support.trainings import related
@@ -215,18 +215,6 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
-def torchrun(run: Run, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*TORCHRUN, "train", str(run.path), *words],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=ENVIRONMENT,
-        check=False,
-        timeout=200,
-    )
-
-
 def job(folder: Path, base: Path, *, parallel: str, batch_size: int = 4) -> Run:
     tables = f"""
 [prompt]
@@ -253,19 +241,21 @@ def single(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("parallel", PARALLEL)
 def test_the_command_on_two_devices_gives_the_adapter_of_one(
     base: Path, tmp_path: Path, single: Run, parallel: str
 ) -> None:
-    """The last step of an epoch has one row for two processes. The outcome is printed once."""
+    """The last step of an epoch has one row for two processes. The outcome is printed once.
+
+    tests/project/test_scripts.py starts them with torchrun.
+    """
     run = job(tmp_path, base, parallel=parallel)
-    ran = torchrun(run, "--json")
-    assert ran.returncode == 0, ran.stderr
-    (line,) = ran.stdout.splitlines()
+    main, other = command_together(tmp_path, "train", run.path, "--json", ranks=2)
+    assert (main.code, other.code, other.out) == (0, 0, ""), main.err + other.err
+    (line,) = main.out.splitlines()
     outcome = json.loads(line)
     assert (outcome["stage"], outcome["skipped"], outcome["results"]["devices"]) == ("train", False, 2)
-    assert "Traceback" not in ran.stderr
+    assert "Traceback" not in main.err + other.err
     folder, expected = run.folder("train"), single.folder("train")
     assert {path.name for path in folder.iterdir()} == {path.name for path in expected.iterdir()}
     assert not list(run.path.glob(".train.*"))
@@ -293,29 +283,27 @@ def test_ctrl_c_stops_two_processes_after_a_step_and_they_resume(base: Path, tmp
             assert process.poll() is None
             time.sleep(0.002)
         os.killpg(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=100)
+        _, said = process.communicate(timeout=SECONDS)
     assert process.returncode != 0
     (checkpoint,) = run.path.glob(".train.*/checkpoints/step-*")
     step = int(checkpoint.name.removeprefix("step-"))
     assert 0 < step < 12
     assert said.count(f"stopped after step {step}; the same command goes on from there") == 1
-    ran = torchrun(run)
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stderr.count(f"continuing after step {step}\n") == 1
+    main, other = command_together(tmp_path, "train", run.path, ranks=2)
+    assert (main.code, other.code) == (0, 0), main.err + other.err
+    assert (main.err + other.err).count(f"continuing after step {step}\n") == 1
     found, known = (load_file(each.folder("train") / "adapter" / "adapter_model.safetensors") for each in (run, single))
     torch.testing.assert_close(found, known, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.slow
 def test_a_batch_size_that_does_not_divide_is_one_clear_error_and_changes_nothing(base: Path, tmp_path: Path) -> None:
     run = job(tmp_path, base, parallel="data", batch_size=5)
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
-    ran = torchrun(run)
-    assert ran.returncode == 1
-    assert ran.stdout == ""
-    assert ran.stderr.count("platypus: ") == 1, ran.stderr
-    assert "batch_size = 5 does not divide over 2 devices" in ran.stderr
-    assert "Set it to 4 or another multiple of 2" in ran.stderr
+    main, other = command_together(tmp_path, "train", run.path, ranks=2)
+    assert (main.code, main.out, other.out) == (1, "", "")
+    assert (main.err + other.err).count("platypus: ") == 1, main.err + other.err
+    assert "batch_size = 5 does not divide over 2 devices" in main.err
+    assert "Set it to 4 or another multiple of 2" in main.err
     after = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
     assert {path: text for path, text in after.items() if path.name != ".lock"} == {
         path: text for path, text in before.items() if path.name != ".lock"

@@ -1,11 +1,10 @@
 """Resumed trainings: killed, stopped, out of disk or with a damaged checkpoint, they end like an undisturbed one."""
 
 import json
+import os
 import random
 import resource
 import signal
-import subprocess
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,6 @@ from platypus.commands.train import train
 from platypus.errors import TrainingError
 from platypus.run.folder import Run
 from platypus.training.loop import StepLoss
-from tests.support.command import ROOT
 from tests.support.processes import command, exit_code
 from tests.support.tiny_models import examples, some_examples, tiny_llama, tiny_run
 from tests.support.trainings import NOISY, learn, metrics, same, weights
@@ -28,7 +26,7 @@ JOB = """
 [prompt]
 notation = "calls"
 [train]
-epochs = 6
+epochs = 4
 batch_size = 4
 micro_batch_size = 2
 rank = 4
@@ -41,7 +39,7 @@ drop_tools = 0.3
 validations_per_epoch = 2
 keep = "best"
 """
-STEPS = 24  # of that job
+STEPS = 16  # of that job
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +79,26 @@ def assert_as_whole(run: Run, whole: Path) -> None:
 # ---------------------------------------------------------------- the command, interrupted
 
 
+def slow() -> None:
+    """In this process each step takes a while, so that it can be stopped before the last one."""
+    from platypus.training import loop
+
+    real = loop.compute_step
+
+    def later(*arguments: Any, **options: Any) -> StepLoss:
+        time.sleep(0.2)
+        return real(*arguments, **options)
+
+    loop.compute_step = later
+
+
 @pytest.mark.slow
 def test_killed_at_any_moment_it_ends_bitwise_as_if_undisturbed(base: Path, tmp_path: Path, whole: Path) -> None:
-    """kill -9 at random moments, before the first step and at six later steps; then it runs to the end."""
+    """kill -9 at random moments, before the first step and at four later steps; then it runs to the end."""
     run, log = job(tmp_path, base), tmp_path / "log"
     draw = random.Random(5)
     reached = [0]
-    while len(set(reached)) <= 6:
+    while len(set(reached)) <= 4:
         process = command(log, "train", run.path)
         goal = reached[-1] + draw.choice([0, 1, 2]) if len(reached) > 1 else 0
         while process.is_alive() and (checkpoints(run) or [0])[-1] < goal:
@@ -102,24 +113,22 @@ def test_killed_at_any_moment_it_ends_bitwise_as_if_undisturbed(base: Path, tmp_
     assert_as_whole(run, whole)
 
 
-@pytest.mark.slow
 def test_ctrl_c_saves_a_checkpoint_and_the_next_run_continues(base: Path, tmp_path: Path, whole: Path) -> None:
     """Even though the next checkpoint would be minutes away."""
     run = job(tmp_path, base, JOB.replace("checkpoint_minutes = 0", "checkpoint_minutes = 60"))
-    words = [sys.executable, "-m", "platypus", "train", str(run.path)]
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while not list(run.path.glob(".train.*/metrics.jsonl")):
-            assert process.poll() is None
-            time.sleep(0.002)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=100)
-    assert process.returncode == 130
-    assert out == ""
-    assert "Traceback" not in err
+    out, err, log = (tmp_path / name for name in ("out", "err", "log"))
+    process = command(err, "train", run.path, out=out, before=slow)
+    while not list(run.path.glob(".train.*/metrics.jsonl")):
+        assert process.is_alive()
+        time.sleep(0.002)
+    assert process.pid
+    os.kill(process.pid, signal.SIGINT)
+    assert exit_code(process) == 130
+    assert out.read_text() == ""
+    assert "Traceback" not in err.read_text()
     (step,) = checkpoints(run)
     assert 0 < step < STEPS
-    assert f"stopped after step {step}; the same command goes on from there" in err
-    log = tmp_path / "log"
+    assert f"stopped after step {step}; the same command goes on from there" in err.read_text()
     assert exit_code(command(log, "train", run.path)) == 0
     assert f"continuing after step {step}\n" in log.read_text()
     assert_as_whole(run, whole)
@@ -214,7 +223,7 @@ def test_any_failed_write_is_the_same_clear_error(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, kept: bool
 ) -> None:
     settings = NOISY.model_copy(update={"checkpoint_minutes": 0})
-    learn(base, tmp_path / "whole", settings)
+    learn(base, tmp_path / "whole", settings, size=8)
 
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
@@ -222,11 +231,11 @@ def test_any_failed_write_is_the_same_clear_error(
     folder = tmp_path / "full"
     monkeypatch.setattr(where, refuse)
     with pytest.raises(TrainingError, match="No space left on device") as raised:
-        learn(base, folder, settings)
+        learn(base, folder, settings, size=8)
     assert raised.value.where == str(folder)
     assert ("continues from step-000006" if kept else "starts from the beginning") in raised.value.remedy
     monkeypatch.undo()
-    learn(base, folder, settings)
+    learn(base, folder, settings, size=8)
     assert same(folder, tmp_path / "whole")
 
 
@@ -241,7 +250,7 @@ def validations(folder: Path) -> list[tuple[int, float]]:
 def test_validations_are_evenly_spaced_in_an_epoch(base: Path, tmp_path: Path, times: int, steps: list[int]) -> None:
     """Five steps an epoch. There is at most one validation per step."""
     settings = NOISY.model_copy(update={"validations_per_epoch": times, "batch_size": 4})
-    learned = learn(base, tmp_path, settings, valid=some_examples(2))
+    learned = learn(base, tmp_path, settings, size=4, valid=some_examples(2))
     assert [step for step, _ in validations(tmp_path)] == steps
     assert learned.validations == validations(tmp_path)
 
@@ -260,7 +269,7 @@ def test_the_best_adapter_is_kept_bit_for_bit(base: Path, tmp_path: Path, monkey
     best = STEADY.model_copy(update={"keep": "best"})
     for name, settings in (("best", best), ("last", STEADY), ("two", STEADY.model_copy(update={"epochs": 2}))):
         validate(monkeypatch, 3, 1, 2, 1, 5)
-        learned = learn(base, tmp_path / name, settings, valid=some_examples(2))
+        learned = learn(base, tmp_path / name, settings, size=5, valid=some_examples(2))
         assert learned.best == (8, 1)
     kept, two, last = (weights(tmp_path / name) for name in ("best", "two", "last"))
     assert all(torch.equal(kept[name], two[name]) for name in two)
@@ -269,8 +278,8 @@ def test_the_best_adapter_is_kept_bit_for_bit(base: Path, tmp_path: Path, monkey
 
 
 def test_without_validation_examples_the_last_one_is_the_best(base: Path, tmp_path: Path) -> None:
-    learn(base, tmp_path / "best", STEADY.model_copy(update={"keep": "best"}))
-    learn(base, tmp_path / "last", STEADY)
+    learn(base, tmp_path / "best", STEADY.model_copy(update={"keep": "best"}), size=5)
+    learn(base, tmp_path / "last", STEADY, size=5)
     assert same(tmp_path / "best", tmp_path / "last")
 
 
@@ -288,7 +297,7 @@ def test_patience_stops_early_and_the_results_say_so(
     ends: int,
 ) -> None:
     validate(monkeypatch, *losses)
-    learned = learn(base, tmp_path, STEADY.model_copy(update={"patience": patience}), valid=some_examples(2))
+    learned = learn(base, tmp_path, STEADY.model_copy(update={"patience": patience}), size=5, valid=some_examples(2))
     assert [loss for _, loss in learned.validations] == losses[:ends]
     said = f"stopped early: {patience} validations without a lower loss\n" in capsys.readouterr().err
     assert said == (ends < 5)

@@ -6,9 +6,11 @@ reason, that the loss falls, and that what comes out can be talked to.
 """
 
 import ast
+import io
 import json
 import sysconfig
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from pydoc_data.topics import topics
 from typing import Any
@@ -22,7 +24,7 @@ from platypus.commands.refine import refine
 from platypus.commands.train import train
 from platypus.run.folder import Run
 from tests.support.chat_templates import CHATML
-from tests.support.command import ROOT, apart
+from tests.support.command import ROOT, here
 from tests.support.tiny_models import TEXTS, byte_bpe_tokenizer, tiny_llama
 
 MODULES = ("argparse", "ast", "calendar", "csv", "datetime", "decimal", "difflib", "fractions", "ftplib", "functools")
@@ -58,8 +60,13 @@ def documented(tree: ast.AST, name: str) -> Iterator[tuple[str, str]]:
             yield from documented(node, own)
 
 
-def rows() -> Iterator[dict[str, str]]:
+@cache
+def rows() -> list[dict[str, str]]:
     """Real instructions of three kinds, some with an input."""
+    return list(_rows())
+
+
+def _rows() -> Iterator[dict[str, str]]:
     library = Path(sysconfig.get_path("stdlib"))
     for module in MODULES:
         top = library / module
@@ -77,7 +84,7 @@ def rows() -> Iterator[dict[str, str]]:
 
 def job(folder: Path, template: str | None, *, limit: int) -> Run:
     """recipes/alpaca.toml with these rows, a tiny base, one epoch and short answers."""
-    some = list(rows())[:limit]
+    some = rows()[:limit]
     texts = [f"{row['instruction']}\n{row['output']}" for row in some[::10]]
     tokenizer = byte_bpe_tokenizer(vocabulary=1500, texts=[*TEXTS, *texts])
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
@@ -89,7 +96,7 @@ def job(folder: Path, template: str | None, *, limit: int) -> Run:
         '"meta-llama/Llama-2-7b-hf"': f'"{base}"',
         "yahma/alpaca-cleaned": str(folder / "rows.json"),
         "epochs = 3": "epochs = 1",
-        "batch_size = 128": "batch_size = 32",
+        "batch_size = 128": "batch_size = 16",
         "learning_rate = 3e-4": "learning_rate = 3e-3",
         "max_new_tokens = 512": "max_new_tokens = 12",
         "limit = 200 ": "limit = 6 ",
@@ -103,7 +110,7 @@ def job(folder: Path, template: str | None, *, limit: int) -> Run:
 
 
 def test_thousands_of_rows_are_refined_without_a_silent_loss(tmp_path: Path) -> None:
-    given = list(rows())
+    given = rows()
     assert len(given) > 3000
     results = refine(job(tmp_path, None, limit=len(given))).results
     kept = sum(results[name] for name in ("train", "valid", "test"))
@@ -114,8 +121,10 @@ def test_thousands_of_rows_are_refined_without_a_silent_loss(tmp_path: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("template", [None, CHATML], ids=["alpaca", "chat"])
-def test_the_job_learns_and_can_be_talked_to(tmp_path: Path, template: str | None) -> None:
-    run = job(tmp_path, template, limit=400)
+def test_the_job_learns_and_can_be_talked_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, template: str | None
+) -> None:
+    run = job(tmp_path, template, limit=200)
     refine(run)
     results = train(run).results
     assert results["train_losses"][-1] < 0.9 * results["first_loss"]
@@ -126,6 +135,7 @@ def test_the_job_learns_and_can_be_talked_to(tmp_path: Path, template: str | Non
     merged: Any = AutoTokenizer.from_pretrained(run.folder("merge") / "model")
     asked = merged.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True)
     assert ("<|im_start|>user\nHi" in asked) == (template is not None) == ("### Instruction" not in asked)
-    ran = apart("chat", run.path, typed="What does os.walk do?\nAnd os.fwalk?\nThank you\n/history\n")
+    monkeypatch.setattr("sys.stdin", io.StringIO("What does os.walk do?\nAnd os.fwalk?\nThank you\n/history\n"))
+    ran = here(capsys, "chat", run.path)
     assert ran.code == 0, ran.err
     assert all(f"> {line}" in ran.err for line in ("What does os.walk do?", "And os.fwalk?", "Thank you"))

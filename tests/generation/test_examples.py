@@ -66,7 +66,7 @@ def test_equal_seeds_give_equal_examples(worktracker: Catalogue) -> None:
 def test_a_catalogue_with_too_few_distinct_requests(worktracker: Catalogue) -> None:
     poor = catalogue_from_json([{"name": "ping", "description": "Pings", "outputSchema": {"type": "null"}}])
     with pytest.raises(CatalogueError, match="distinct requests could be made") as caught:
-        list(generate_examples(poor, GenerateSettings(examples=500, refusals=0), seed=0))
+        list(generate_examples(poor, GenerateSettings(examples=200, refusals=0), seed=0))
     assert "Set examples = " in caught.value.remedy
 
 

@@ -2,7 +2,11 @@
 
 import io
 import json
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -10,8 +14,9 @@ import torch.nn.functional as F
 from rich.console import Console
 from safetensors.torch import load_file
 
-from platypus.commands.base import base
+from platypus.commands.base import base as train_base
 from platypus.generation.tasks import random_task
+from platypus.model.completion import Completion, complete
 from platypus.model.loading import Loaded, load_base
 from platypus.pretraining import loop as stage
 from platypus.pretraining.initial_weights import new_model
@@ -32,6 +37,20 @@ SMALL = Recipe.model_validate(
         },
     }
 )
+
+
+def short(loaded: Loaded, ids: list[list[int]], **options: Any) -> list[Completion]:
+    return complete(loaded, ids, **options | {"max_new_tokens": 8})
+
+
+def base(recipe: Recipe, out: Path, **options: Any) -> dict[str, Any]:
+    """The command, with a tokenizer of few tasks, and examined on few catalogues with short answers."""
+    with (
+        patch.object(stage, "complete", short),
+        patch.object(stage, "train_tokenizer", partial(train_tokenizer, tasks=8)),
+        patch.object(stage, "unseen_accuracy", partial(stage.unseen_accuracy, catalogues=3)),
+    ):
+        return train_base(recipe, out, **options)
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +182,10 @@ def test_real_rows_are_used_and_the_ones_left_out_are_reported(tmp_path: Path, m
     assert "1 real requests to learn from, 2 rows left out" in said.getvalue()
 
 
-@pytest.mark.parametrize("number", [2, stage.MANY_CORES])
-def test_tasks_drawn_ahead_equal_those_of_their_steps(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "cores", lambda: number)
+@pytest.mark.parametrize("many", [3, 2], ids=["thread", "process"])
+def test_tasks_drawn_ahead_equal_those_of_their_steps(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "cores", lambda: 2)
+    monkeypatch.setattr(stage, "MANY_CORES", many)  # so that one other process is enough
+    monkeypatch.setattr(stage, "get_context", lambda _: get_context("forkserver"))  # starts sooner
     batches = PretrainingBatches(SMALL, train_tokenizer(SMALL, tasks=8))
     assert list(stage._ahead(batches, 1)) == [batches[1], batches[2]]

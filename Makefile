@@ -1,6 +1,6 @@
 # make demo          from a catalogue to a fine-tuned planner, scored before and after, and three of its plans
 # make demo QUICK=1  the same in a minute or so: every stage is real, the planner is poor
-# make test          the tests
+# make test          the tests, in two processes (make test WORKERS=8: in eight)
 # make lint          ruff and mypy
 #
 # Each sets up .venv by itself; all that must be there is Python 3.11 or later (another one: make PYTHON=python3.12 …).
@@ -8,6 +8,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+WORKERS ?= 2
 DEMO := $(if $(QUICK),demo-quick,demo)
 
 .PHONY: demo test lint
@@ -20,7 +21,7 @@ demo: $(READY)
 	-$(BIN)/platypus plan runs/$(DEMO) "Book me a flight to Lisbon"
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

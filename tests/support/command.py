@@ -40,7 +40,7 @@ def apart(*words: object, typed: str = "") -> Ran:
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "2", "HF_HUB_OFFLINE": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
         check=False,
     )
     return Ran(done.returncode, done.stdout, done.stderr)

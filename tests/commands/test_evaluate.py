@@ -52,6 +52,7 @@ class Oracle:
     answers: dict[str, str]
     tokenizer: Any = field(default_factory=byte_bpe_tokenizer)
     requests: list[str] = field(default_factory=list)
+    context: int = 4096
 
     def complete(self, prompts: Sequence[Sequence[int]]) -> Iterator[Completion]:
         for ids in prompts:

@@ -20,7 +20,16 @@ from platypus.data.dataset import Rejected, write_lines
 from platypus.data.fingerprints import source_fingerprint
 from platypus.errors import DatasetError
 from platypus.progress import Progress
-from platypus.refinement.candidates import Batch, Candidate, Candidates, Mapped, ReadingOptions, gather, on_cores
+from platypus.refinement.candidates import (
+    Batch,
+    Candidate,
+    Candidates,
+    Mapped,
+    ReadingOptions,
+    gather,
+    on_cores,
+    without_toolless,
+)
 from platypus.refinement.deduplication import (
     rejection,
     without_contamination,
@@ -97,6 +106,8 @@ def _refine(run: Run, settings: RefineSettings, folder: Path, *, generated: bool
         data = gather([*sources, *settings.data], reading, mapped=counted)
         test = gather(settings.test, reading, mapped=counted)
         avoid = gather(settings.avoid, replace(reading, catalogue=None), mapped=counted)  # whatever their tools are
+    if run.catalogue is None:
+        data, test = without_toolless(data), without_toolless(test)
     others = _unused(settings.columns, (data, test, avoid), run.path)
     read, limits = len(data.candidates) + len(data.rejected), Limits(run.recipe.prompt, run.catalogue, run.recipe.base)
     if settings.long_rows == "drop":

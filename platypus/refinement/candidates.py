@@ -163,6 +163,21 @@ def gather(sources: Iterable[str], reading: ReadingOptions, *, mapped: Mapped | 
     return everything
 
 
+def without_toolless(rows: Candidates) -> Candidates:
+    """The same rows, with plans rejected that bring no tools: for runs without a catalogue, in which nothing can tell
+    whether such a plan is valid, and no prompt could show its tools.
+    """
+    kept: list[Candidate] = []
+    rejected = list(rows.rejected)
+    for one in rows.candidates:
+        if one.is_example and not one.catalogue:
+            reason = "its plan has no tools: the row brings none, and the recipe names no catalogue"
+            rejected.append(Rejected(one.file, one.line, reason, one.row, "tools"))
+        else:
+            kept.append(one)
+    return replace(rows, candidates=kept, rejected=rejected)
+
+
 def row_batches(source: str, reading: ReadingOptions) -> Iterator[Batch]:
     """Yield the rows of a source in batches. Raises DatasetError when it cannot be read or holds no rows."""
     entries = read_raw_rows(source, lenient=reading.lenient)

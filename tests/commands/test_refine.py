@@ -213,6 +213,28 @@ def test_skipped_bad_rows_are_listed_and_nothing_is_lost(tmp_path: Path) -> None
     assert not (run.path / "refine-rejected.jsonl").exists()
 
 
+def test_without_a_catalogue_plans_must_bring_their_tools(tmp_path: Path) -> None:
+    tool = {"name": "fly", "inputSchema": {"type": "object", "properties": {}}}
+    own = {**UNKNOWN, "tools": [tool]}
+    call = {"type": "function", "function": {"name": "fly", "arguments": "{}"}}
+    foreign = {"messages": [{"role": "user", "content": "Fly"}, {"role": "assistant", "tool_calls": [call]}]}
+    text = {"instruction": "Name a bird.", "output": "The wren."}
+    rows = [own, UNKNOWN, foreign, {"query": "Swim", "plan": []}]
+    data = tmp_path / "data.jsonl"
+    data.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    (tmp_path / "text.jsonl").write_text(json.dumps(text), encoding="utf-8")
+    recipe = tmp_path / "recipe.toml"
+    table = f'[generate]\nexamples = 0\n[refine]\ndata = ["{data}", "{tmp_path}/text.jsonl"]\ntest_fraction = 0\n'
+    recipe.write_text(table, encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"3 bad rows \(3 tools\)") as caught:
+        refine(Run.open(tmp_path / "run", recipe=recipe))
+    assert "data.jsonl:2: its plan has no tools: the row brings none, and the recipe names no" in caught.value.what
+    recipe.write_text(table + 'bad_rows = "skip"\n', encoding="utf-8")
+    run = Run.open(tmp_path / "run", recipe=recipe)
+    refine(run)
+    assert [(row["line"], row["kind"]) for row in rejected(run)] == [(line, "tools") for line in (2, 3, 4)]
+
+
 def test_repaired_rows_are_used_and_reported(tmp_path: Path) -> None:
     text = (
         r'[{"tool_name": "search_object_by_name", "arguments": [{"argument_name": "query", "argument_value": "\$5"}]}]'

@@ -20,7 +20,7 @@ from platypus.catalogue.sources.source import LINES, YAML, Source, file_of, show
 from platypus.catalogue.sources.tool_lists import FORMAT as TOOL_LIST
 from platypus.catalogue.sources.tool_lists import TOOL_LISTS
 from platypus.catalogue.tools import Catalogue
-from platypus.data.columns import Columns
+from platypus.data.columns import KINDS, Columns
 from platypus.data.dataset import Dataset, read_dataset
 from platypus.data.formats.formats import format_of
 from platypus.data.sources import holds_rows
@@ -39,7 +39,7 @@ TOOL_KEYS = {"name", "tool_name", "function", "inputSchema", "parameters", "resu
 TOOL_KEYS |= {"mcpServers", "servers", "mcp", "openapi", "swagger"}
 PLACES = 3  # places that a note names
 LONGEST = 3  # tools that are listed with their tokens
-KINDS = "A catalogue is a JSON list of tools, a plan a JSON list of steps, a dataset rows, a recipe TOML."
+FILES = "A catalogue is a JSON list of tools, a plan a JSON list of steps, a dataset rows, a recipe TOML."
 
 
 @dataclass(frozen=True)
@@ -165,11 +165,13 @@ def _kind(source: str) -> Literal["catalogue", "recipe", "plan", "dataset"]:
         return "recipe"
     text = _read(path)
     keys = KEY.findall(text)
-    if keys and keys[0] in ROW_KEYS:
+    entries = _entries(text)
+    if (keys and keys[0] in ROW_KEYS) or any(map(_is_row, entries or ())):
         return "dataset"
     if "argument_value" in keys or (PLAN_KEYS.issuperset(keys) and text.lstrip().startswith("[")):
         return "plan"
-    return "dataset" if _is_no_catalogue(text) else "catalogue"
+    is_catalogue = entries is None or any(not isinstance(one, dict) or TOOL_KEYS & one.keys() for one in entries)
+    return "catalogue" if is_catalogue else "dataset"
 
 
 def _begins_with_a_tool(path: Path) -> bool:
@@ -179,22 +181,26 @@ def _begins_with_a_tool(path: Path) -> bool:
             first = json.loads(next((line for line in file if line.strip()), b""))
         except ValueError:
             return False
-    is_row = isinstance(first, dict) and (ROW_KEYS & first.keys() or format_of(first) is not None)
-    return not is_row and TOOL_LIST.recognises(Source(str(path), [first]))
+    return not _is_row(first) and TOOL_LIST.recognises(Source(str(path), [first]))
 
 
-def _is_no_catalogue(text: str) -> bool:
-    """Whether it is JSON, but neither tools nor a list of them."""
+def _entries(text: str) -> list[Any] | None:
+    """The entries of a JSON list, or the one value that the text holds; None if it is not JSON."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
-        return False
-    entries = data if isinstance(data, list) else [data]
-    return all(isinstance(entry, dict) and not TOOL_KEYS & entry.keys() for entry in entries)
+        return None
+    return data if isinstance(data, list) else [data]
+
+
+def _is_row(entry: Any) -> bool:
+    """Whether it is a row of a known kind. A row may bring tools, but is none."""
+    is_known = isinstance(entry, dict) and any(entry.keys() >= needed for needed, _ in KINDS)
+    return is_known or format_of(entry) is not None
 
 
 def _read(file: Path) -> str:
-    return read_text(file, error=PlatypusError, remedy=KINDS, resave=KINDS)
+    return read_text(file, error=PlatypusError, remedy=FILES, resave=FILES)
 
 
 def _check_catalogue(source: str, *, only: Sequence[str], write: Path | None, base: str) -> Report:

@@ -215,3 +215,25 @@ def test_the_tokens_of_a_catalogue_and_what_a_base_is_shown(tmp_path: Path) -> N
         assert f"{sum(tokens.full.values()):,} tokens in full" in str(tokens)
     assert shown == ["full", "brief", "some"]
     assert check(file, base="nobody/nothing").tokens is None
+
+
+STEP = {"tool_name": "tides", "arguments": [{"argument_name": "port", "argument_value": "Husum"}]}
+TIDES = [{"name": "tides", "parameters": {"port": {"type": "str"}}}]
+CALL = {"name": "tides", "arguments": {"port": "Husum"}}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"id": 0, "query": "Tides?", "answers": json.dumps([CALL]), "tools": json.dumps(TIDES)},
+        {"tools": TIDES, "query": "Tides?", "plan": [STEP]},
+        {"origin": {"source": "a", "line": 1}, "query": "Tides?", "plan": [STEP]},
+        {"id": 0, "tools": "", "conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]},
+    ],
+)
+@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl"])
+def test_rows_that_begin_with_another_key_are_a_dataset(row: dict[str, Any], name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(json.dumps([row, row] if name == "rows.json" else row), encoding="utf-8")
+    report = check(path)
+    assert (report.kind, report.problems) == ("dataset", ())

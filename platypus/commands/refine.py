@@ -10,6 +10,7 @@ from the training data. This stage does not know whether a plan does what its re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -28,7 +29,7 @@ from platypus.refinement.candidates import (
     ReadingOptions,
     gather,
     on_cores,
-    without_toolless,
+    without_unusable,
 )
 from platypus.refinement.deduplication import (
     rejection,
@@ -92,6 +93,8 @@ def refine(run: Run, *, force: bool = False, strict: bool = False, mapped: Mappe
 def _settings(recipe: Recipe, settings: RefineSettings) -> dict[str, Any]:
     """The settings that determine the result."""
     table = settings.model_dump(exclude=PERMISSIONS if settings.columns else PERMISSIONS | {"columns"})
+    if recipe.prompt.template != "alpaca":
+        table |= {"template": recipe.prompt.template}
     if settings.long_rows == "drop":
         table |= {"long_rows": "drop", "base": recipe.base, "prompt": recipe.prompt.model_dump()}
     return table
@@ -106,8 +109,8 @@ def _refine(run: Run, settings: RefineSettings, folder: Path, *, generated: bool
         data = gather([*sources, *settings.data], reading, mapped=counted)
         test = gather(settings.test, reading, mapped=counted)
         avoid = gather(settings.avoid, replace(reading, catalogue=None), mapped=counted)  # whatever their tools are
-    if run.catalogue is None:
-        data, test = without_toolless(data), without_toolless(test)
+    usable = partial(without_unusable, catalogue=run.catalogue, template=run.recipe.prompt.template)
+    data, test = usable(data), usable(test)
     others = _unused(settings.columns, (data, test, avoid), run.path)
     read, limits = len(data.candidates) + len(data.rejected), Limits(run.recipe.prompt, run.catalogue, run.recipe.base)
     if settings.long_rows == "drop":
@@ -151,9 +154,15 @@ def _refine(run: Run, settings: RefineSettings, folder: Path, *, generated: bool
 
 
 def _nothing_left(path: Path, rejected: Sequence[Rejected]) -> DatasetError:
-    first = f"; the first: {rejected[0]}" if rejected else ""
-    message = f"no row is left to train on ({counts_text(rejected)}){first}"
-    return DatasetError(message, where=str(path), remedy="Give more examples.")
+    if not rejected:
+        remedy = "Give more rows, or lower valid_fraction and test_fraction under [refine]."
+        return DatasetError("no row is left to train on: valid and test took all", where=str(path), remedy=remedy)
+    _list(path, rejected)
+    return DatasetError(
+        f"no row is left to train on ({counts_text(rejected)}):\n  {_first_rows(rejected)}",
+        where=str(path / REJECTED),
+        remedy="Correct them, or name more rows as `data` under [refine]. This file lists them all.",
+    )
 
 
 def _unused(columns: Columns, read: Iterable[Candidates], path: Path) -> dict[str, dict[str, int]]:
@@ -290,11 +299,13 @@ def _refuse_long_rows(
         return []
     _list(path, long)
     total, longest = sum(map(len, splits.values())) + len(tests), max(int(row.evidence[0]) for row in long)
+    other = f"raise `cutoff` under [prompt] to more than {longest}, if the base has such a context"
+    if drawn.of_base or given.of_base:
+        other = f"take a base with a context of more than {longest} tokens, and such a `cutoff` under [prompt]"
     raise DatasetError(
         f"{len(long):,} of {total:,} rows are too long:\n  {_first_rows(long)}",
         where=str(path / REJECTED),
-        remedy='Leave them out: long_rows = "drop" under [refine]. Or raise `cutoff` under [prompt] to more than'
-        f" {longest}, if the base has such a context. This file lists them all.",
+        remedy=f'Leave them out: long_rows = "drop" under [refine]. Or {other}. This file lists them all.',
     )
 
 

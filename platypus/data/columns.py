@@ -43,11 +43,11 @@ SHOWN = 20  # keys in a message
 
 def check_columns(columns: Columns) -> None:
     """Raise ValueError, with what is wrong and the remedy, for names that no row has, or one name for two."""
-    unknown = [name for name in columns if name not in KNOWN]
-    if unknown:
-        raise ValueError(
-            f"columns gives a name for {unknown[0]!r}, which no row has", f"Known keys are {', '.join(sorted(KNOWN))}."
-        )
+    for name, own in columns.items():
+        if name not in KNOWN:
+            turned = f'The known key comes first: {own} = "{name}".'
+            remedy = turned if own in KNOWN else f"Known keys are {', '.join(sorted(KNOWN))}."
+            raise ValueError(f"columns gives a name for {name!r}, which is no key of a row", remedy)
     if len({*columns.values()}) < len(columns):
         raise ValueError("columns gives the same column two meanings", "Name each column once.")
 

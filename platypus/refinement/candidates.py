@@ -30,6 +30,7 @@ from platypus.data.signatures import (
 from platypus.data.sources import RawLine, RawRow, read_raw_rows
 from platypus.parallel import cores, in_order
 from platypus.plan.equality import fingerprint
+from platypus.prompt.templates import Template
 from platypus.refinement.quality import Doubt, RequestBounds, check_row
 
 BATCH = 1000  # rows processed together
@@ -163,16 +164,20 @@ def gather(sources: Iterable[str], reading: ReadingOptions, *, mapped: Mapped | 
     return everything
 
 
-def without_toolless(rows: Candidates) -> Candidates:
-    """The same rows, with plans rejected that bring no tools: for runs without a catalogue, in which nothing can tell
-    whether such a plan is valid, and no prompt could show its tools.
+def without_unusable(rows: Candidates, *, catalogue: Catalogue | None, template: Template) -> Candidates:
+    """The same rows, with those rejected for which a run with this catalogue and template has no use.
+
+    Without any tools, nothing tells whether a plan is valid, and a prompt has none to show.
     """
     kept: list[Candidate] = []
     rejected = list(rows.rejected)
     for one in rows.candidates:
-        if one.is_example and not one.catalogue:
+        if one.is_example and not one.catalogue and catalogue is None:
             reason = "its plan has no tools: the row brings none, and the recipe names no catalogue"
             rejected.append(Rejected(one.file, one.line, reason, one.row, "tools"))
+        elif template == "alpaca" and one.is_conversation:
+            reason = 'is a conversation, which needs template = "chat" under [prompt]: Alpaca\'s has no place for it'
+            rejected.append(Rejected(one.file, one.line, reason, one.row, "template"))
         else:
             kept.append(one)
     return replace(rows, candidates=kept, rejected=rejected)

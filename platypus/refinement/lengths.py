@@ -23,6 +23,7 @@ from platypus.run.settings import PromptSettings
 
 TOO_LONG = "too-long"
 UNLIMITED = 2**31
+OF_BASE = "the context of the base"
 SPECIAL = 16  # tokens: begin, end, word markers, and words that part otherwise where texts are joined
 
 
@@ -36,11 +37,15 @@ class Limits:
 
 
 class ShortRows(NamedTuple):
-    """The rows that are short enough, the rejections of the others, and how many rows were not measured."""
+    """The rows that are short enough, the rejections of the others, and how many rows were not measured.
+
+    `of_base` says whether the limit is the context of the base, which is then shorter than the cutoff.
+    """
 
     kept: list[Candidate]
     rejected: list[Rejected]
     unknown: int
+    of_base: bool
 
 
 def short_rows(candidates: Sequence[Candidate], limits: Limits, *, prompts: bool = False, fetch: bool) -> ShortRows:
@@ -62,7 +67,8 @@ def short_rows(candidates: Sequence[Candidate], limits: Limits, *, prompts: bool
         )
         for i, tokens in found.tokens.items()
     ]
-    return ShortRows([one for i, one in enumerate(candidates) if i not in found.tokens], rejected, found.unknown)
+    kept = [one for i, one in enumerate(candidates) if i not in found.tokens]
+    return ShortRows(kept, rejected, found.unknown, found.of == OF_BASE)
 
 
 class _LongRows(NamedTuple):
@@ -78,7 +84,7 @@ def _long_rows(candidates: Sequence[Candidate], limits: Limits, *, prompts: bool
     context = context_of(limits.base)
     limit, of = limits.prompt.cutoff, "the cutoff"
     if context is not None and context < limit:
-        limit, of = context, "the context of the base"
+        limit, of = context, OF_BASE
     bounds = _bounds(candidates, limits)
     chats = _chats(candidates, limits)
     framed = [0 if one.catalogue else 1 for one in candidates]  # rows that bring their own tools have theirs with them
@@ -182,11 +188,8 @@ def _asked(example: EncodedExample) -> int:
 
 
 def _chats(candidates: Sequence[Candidate], limits: Limits) -> set[int]:
-    """The rows that go through the base's chat template. Raises PromptError if it is not used though rows need it."""
-    if limits.prompt.template == "chat":
-        return {i for i, one in enumerate(candidates) if not one.is_example}
-    _lengths([one for one in candidates if one.is_conversation], limits, _Bytes())
-    return set()
+    """The rows that go through the base's chat template."""
+    return {i for i, one in enumerate(candidates) if not one.is_example} if limits.prompt.template == "chat" else set()
 
 
 def _row(candidate: Candidate, catalogue: Catalogue | None) -> Row:

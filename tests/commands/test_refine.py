@@ -235,6 +235,21 @@ def test_without_a_catalogue_plans_must_bring_their_tools(tmp_path: Path) -> Non
     assert [(row["line"], row["kind"]) for row in rejected(run)] == [(line, "tools") for line in (2, 3, 4)]
 
 
+def test_conversations_without_a_chat_template_are_bad_rows(tmp_path: Path) -> None:
+    talk = {"messages": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Good day."}]}
+    rows = [{"instruction": f"Name a {kind}.", "output": f"One {kind}."} for kind in ("bird", "tree", "fish")]
+    run = start(tmp_path, [*rows, talk], test_fraction=0)
+    with pytest.raises(DatasetError, match=r'(?s)1 bad rows \(1 template\).*data.jsonl:4: .*template = "chat"'):
+        refine(run)
+    run = start(tmp_path, [*rows, talk], test_fraction=0, bad_rows="skip")
+    refine(run)
+    assert [(row["line"], row["kind"]) for row in rejected(run)] == [(4, "template")]
+    chat = f'base = "chat"\n[prompt]\ntemplate = "chat"\n{(tmp_path / "recipe.toml").read_text("utf-8")}'
+    (tmp_path / "recipe.toml").write_text(chat.replace("seed = 0\n", ""), encoding="utf-8")
+    assert not refine(Run.open(tmp_path / "run", recipe=tmp_path / "recipe.toml")).skipped
+    assert rejected(run) == []
+
+
 def test_repaired_rows_are_used_and_reported(tmp_path: Path) -> None:
     text = (
         r'[{"tool_name": "search_object_by_name", "arguments": [{"argument_name": "query", "argument_value": "\$5"}]}]'

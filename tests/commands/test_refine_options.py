@@ -18,6 +18,7 @@ from platypus.run.folder import Run
 from platypus.run.settings import RefineSettings
 from tests.commands.test_refine import STAGES, example, many, queries, rejected, split_of, start, works
 from tests.support.command import here
+from tests.support.tiny_models import tiny_llama
 
 MESSY = [
     "{'query': 'All tasks', 'plan': [{'tool_name': 'works_list', 'arguments': {'type': 'task'}}]}",
@@ -191,6 +192,16 @@ def long_and_short(folder: Path, *, cutoff: int = 200, test: list[Any] | None = 
     recipe = (folder / "recipe.toml").read_text(encoding="utf-8")
     (folder / "recipe.toml").write_text(f"{recipe}\n[prompt]\ncutoff = {cutoff}\n", encoding="utf-8")
     return Run.open(run.path, recipe=folder / "recipe.toml")
+
+
+def test_rows_longer_than_the_context_of_the_base_need_another_base(tmp_path: Path) -> None:
+    base = tiny_llama(tmp_path / "base", context=150)
+    run = long_and_short(tmp_path, cutoff=4096)
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f'base = "{base}"\n{recipe.read_text("utf-8")}', encoding="utf-8")
+    with pytest.raises(DatasetError, match="tokens, the context of the base is 150") as caught:
+        refine(Run.open(run.path, recipe=recipe))
+    assert re.search(r"Or take a base with a context of more than \d+ tokens", caught.value.remedy)
 
 
 def test_rows_longer_than_the_cutoff_are_refused_before_the_training(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_what_is_not_used_depends_on_the_kind_of_row() -> None:
     [
         (["query"], "is not KEY=COLUMN: 'query'"),
         (["=a"], "is not KEY=COLUMN"),
-        (["qury=a"], "gives a name for 'qury', which no row has"),
+        (["qury=a"], "gives a name for 'qury', which is no key of a row"),
         (["query=a", "plan=a"], "gives the same column two meanings"),
     ],
 )
@@ -41,6 +41,12 @@ def test_columns_that_cannot_be_meant(texts: list[str], message: str) -> None:
     with pytest.raises(DatasetError, match=message) as caught:
         parse_columns(texts)
     assert caught.value.remedy
+
+
+def test_columns_the_wrong_way_round() -> None:
+    with pytest.raises(DatasetError) as caught:
+        parse_columns(["Question=instruction"])
+    assert caught.value.remedy == 'The known key comes first: instruction = "Question".'
 
 
 def test_a_column_name_may_have_any_letters() -> None:

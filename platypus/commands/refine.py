@@ -103,14 +103,13 @@ def _settings(recipe: Recipe, settings: RefineSettings) -> dict[str, Any]:
 def _refine(run: Run, settings: RefineSettings, folder: Path, *, generated: bool, mapped: Mapped) -> Mapping[str, Any]:
     bounds = RequestBounds(settings.min_words, settings.max_words, tuple(settings.languages))
     reading = ReadingOptions(run.catalogue, settings.repairs == "mend", bounds, settings.columns)
+    usable = partial(without_unusable, catalogue=run.catalogue, template=run.recipe.prompt.template)
     sources = [str(run.folder("generate") / "examples.jsonl")] if generated else []
     with Progress("refine: rows read", None) as progress:
         counted = _counted(mapped, progress)
-        data = gather([*sources, *settings.data], reading, mapped=counted)
-        test = gather(settings.test, reading, mapped=counted)
+        data = usable(gather([*sources, *settings.data], reading, mapped=counted))
+        test = usable(gather(settings.test, reading, mapped=counted))
         avoid = gather(settings.avoid, replace(reading, catalogue=None), mapped=counted)  # whatever their tools are
-    usable = partial(without_unusable, catalogue=run.catalogue, template=run.recipe.prompt.template)
-    data, test = usable(data), usable(test)
     others = _unused(settings.columns, (data, test, avoid), run.path)
     read, limits = len(data.candidates) + len(data.rejected), Limits(run.recipe.prompt, run.catalogue, run.recipe.base)
     if settings.long_rows == "drop":

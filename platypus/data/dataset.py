@@ -222,12 +222,11 @@ def is_alpaca(
     if unknown and columns:
         keys = dict.fromkeys(str(key) for row in unknown for key in row)
         check_found(columns, keys, where=source, keys=keys)
+    where = f"{source}:{first}"
+    if faults and not unknown:
+        raise DatasetError(f"none of its rows can be read; the first: {faults[0]}", where=where, remedy="Correct them.")
     what, remedy = unknown_keys(unknown)
-    raise DatasetError(
-        faults[0] if faults and not unknown else what if unknown else "holds no rows: a row is a JSON object",
-        where=f"{source}:{first}",
-        remedy=remedy,
-    )
+    raise DatasetError(what if unknown else "holds no rows: a row is a JSON object", where=where, remedy=remedy)
 
 
 def _prepared(entry: RawRow, catalogue: Catalogue | None, columns: Columns, lenient: bool) -> RawRow:

@@ -32,7 +32,11 @@ def base_folder(source: str) -> Path:
     if not folder.is_dir():
         folder = _download(source)
     if not (folder / "config.json").is_file():
-        raise ModelError("there is no config.json, so it is not a Hugging Face model", where=str(folder))
+        raise ModelError(
+            "there is no config.json, so it is not a Hugging Face model",
+            where=str(folder),
+            remedy='Set `base` in the recipe to a folder that `save_pretrained` wrote, a hub name, or "embedded".',
+        )
     if not weight_files(folder):
         others = sorted(path.name for path in folder.glob("*.safetensors"))
         raise ModelError(

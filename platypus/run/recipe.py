@@ -4,6 +4,7 @@ A `Recipe` that exists is consistent. Unknown keys, wrong types and contradictor
 nearest known key or the allowed range.
 """
 
+import json
 import tomllib
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -130,6 +131,8 @@ def _key_problem(key: tuple[str, ...], details: Sequence[Any], document: dict[st
     fields = Recipe.model_fields if len(key) == 1 else _TABLES[key[0]].model_fields
     default = fields[key[-1]].default
     remedy = "Leave it out for none." if default is None else f"Leave it out for the default, {default!r}."
+    if isinstance(value, str) and all(detail["type"] in ("list_type", "tuple_type") for detail in details):
+        remedy = f"Write it as a list: [{json.dumps(value, ensure_ascii=False)}]."
     return _KeyProblem(f"{dotted} = {value!r} should {requirement}", remedy)
 
 

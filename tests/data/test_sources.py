@@ -69,6 +69,16 @@ def test_only_the_ragged_lines_of_a_table_are_rejected(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_of_which_no_row_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("query,plan\none cell\n", encoding="utf-8")
+    with pytest.raises(
+        DatasetError, match=r"rows.csv:2: none of its rows can be read; the first: has more or"
+    ) as caught:
+        read_dataset(str(path), None)
+    assert caught.value.remedy == "Correct them."
+
+
 def test_lines_are_decoded_only_by_decode_row(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b'\xef\xbb\xbf{"a": 1}\n\n{"a": }\r\n')

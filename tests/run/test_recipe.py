@@ -67,6 +67,11 @@ def test_an_unknown_key_names_the_nearest_known_one(tmp_path: Path, text: str, w
     assert (error.what, error.remedy) == (what, remedy)
 
 
+def test_one_text_for_a_list(tmp_path: Path) -> None:
+    error = error_of(tmp_path, "[refine]\ndata = 'rows.jsonl'")
+    assert error.remedy == 'Write it as a list: ["rows.jsonl"].'
+
+
 @pytest.mark.parametrize(
     ("table", "line", "what"),
     [

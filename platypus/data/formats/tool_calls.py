@@ -55,6 +55,9 @@ def call_from(data: Any, what: str = "a call") -> Call:
     arguments: Any = next((data[key] for key in ("arguments", "parameters", "args", "input") if data.get(key)), {})
     if isinstance(arguments, str):
         arguments = data_in(arguments) if arguments.strip() else {}
+    if isinstance(arguments, Malformed):
+        what = f"the arguments of {data['name']!r} cannot be read"
+        raise DatasetError(f"{what}: {arguments.reason}: {_short(arguments.text)}")
     if not isinstance(arguments, Mapping):
         raise DatasetError(f"the arguments of {data['name']!r} are no object: {_short(arguments)}")
     return Call(data["name"], arguments)

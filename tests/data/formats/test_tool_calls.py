@@ -58,7 +58,8 @@ def test_calls(data: Any, calls: list[Call]) -> None:
     ("data", "what"),
     [
         ({"arguments": {}}, "a call has no tool's name"),
-        ({"name": "sail", "arguments": "x y"}, "the arguments of 'sail' are no object"),
+        ({"name": "sail", "arguments": [1]}, "the arguments of 'sail' are no object"),
+        ({"name": "sail", "arguments": "{x y"}, "the arguments of 'sail' cannot be read: character 1: .*: {x y$"),
         ("nothing", "a call cannot be read"),
         (7, "a call has no tool's name: 7"),
     ],

@@ -100,6 +100,15 @@ def tools_from_json(data: Any, *, where: str = "catalogue") -> CatalogueReading:
         raise CatalogueError(
             "holds no tools", where=where, remedy="A catalogue is a JSON list of at least one tool definition."
         )
+    if not any(map(_name, entries)):
+        first = (
+            f"has the keys {', '.join(map(repr, entries[0]))}" if isinstance(entries[0], Mapping) else "is no object"
+        )
+        raise CatalogueError(
+            f"holds no tools: nothing in it has a name, and the first element {first}",
+            where=where,
+            remedy="A tool has a `name` and an `inputSchema`. Rows of a dataset are named under `data` in the recipe.",
+        )
     return _checked_tools(entries, where)
 
 

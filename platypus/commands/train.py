@@ -25,7 +25,7 @@ from platypus.model.adapters import AdapterCard
 from platypus.model.bases import base_fingerprint
 from platypus.model.loading import Loaded, check_tokens, load_base
 from platypus.prompt.chat_template import write_tokenizer
-from platypus.prompt.prompt import EncodedExample, Prompt
+from platypus.prompt.prompt import EncodedExample, Prompt, name_of
 from platypus.run.folder import Outcome, Run
 from platypus.run.recipe import Recipe
 from platypus.training.adapter import adapt, check_mergeable, load_adapted_for_training
@@ -128,7 +128,7 @@ def _prepare(run: Run, processes: ProcessGroup) -> _Job:
     steps = [dataset.step_examples(step, number) for number, step in enumerate(first, 1)]
     for example in chain(*steps):
         check_tokens(bare, example.ids, what=example.name)
-    _check_what_follows(recipe, bare, dataset)
+    _check_what_follows(run, bare, dataset)
     if not dataset.prompt.has_room(bare.context):
         shown = sum(len(brought_by(row) or ()) for row in dataset.rows) / len(dataset.rows)
         say(f"train: {len(run.catalogue or ())} tools leave no room in a prompt; each row shows {shown:.0f} of them")
@@ -147,13 +147,20 @@ def _prepare(run: Run, processes: ProcessGroup) -> _Job:
     return _Job(dataset, dataset_of(run, _rows(run, "valid"), bare).examples, steps, needs)
 
 
-def _check_what_follows(recipe: Recipe, bare: Loaded, dataset: TrainingDataset) -> None:
-    """Raises ModelError if the base cannot answer as the recipe says, or `merge` would refuse its tokenizer."""
+def _check_what_follows(run: Run, bare: Loaded, dataset: TrainingDataset) -> None:
+    """Raises ModelError if the base cannot answer as the recipe says, or `merge` would refuse its tokenizer.
+
+    Raises PromptError if `evaluate` could not ask a test row.
+    """
+    recipe = run.recipe
+    narrowing = narrowing_for_training(dataset.prompt, recipe.decode, bare.context)
+    for row in _rows(run, "test"):
+        ids = dataset.prompt.row_ids(narrowing.row(row) if narrowing else row)
+        check_tokens(bare, ids, what=name_of(row))
     requests = [row.query for row in dataset.rows[: recipe.merge.verify] if isinstance(row, Example)]
     if requests and recipe.decode.decoding == "grammar":
         check_keys_and_values(bare)
     with TemporaryDirectory() as folder:
-        narrowing = narrowing_for_training(dataset.prompt, recipe.decode, bare.context)
         shown = narrowing.tools if narrowing else None
         tokenizer, requests = deepcopy(bare.tokenizer), requests or ["1", "Plan"]
         write_tokenizer(dataset.prompt, tokenizer, Path(folder), requests=requests, shown=shown)
@@ -204,7 +211,7 @@ def _work(run: Run, folder: Path, processes: ProcessGroup) -> dict[str, Any]:
 def _rows(run: Run, split: str) -> tuple[Row, ...]:
     """The rows of one of refine's files. Raises DatasetError if they are not valid, as after an edit by hand."""
     path = run.folder("refine") / f"{split}.jsonl"
-    if split == "valid" and path.stat().st_size == 0:
+    if split != "train" and path.stat().st_size == 0:
         return ()
     dataset = read_dataset(str(path), run.catalogue)
     if dataset.rejected:

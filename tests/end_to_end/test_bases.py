@@ -191,6 +191,8 @@ def test_a_row_with_a_word_that_the_base_has_no_embedding_for_is_refused(
     ran = here(capsys, "train", run.path)
     assert ran.code == 1
     assert "tiny:1 has the token 'roses'" in ran.err and "its id is 512, and there are 512 rows" in ran.err
+    only_test = tiny_run(tmp_path / "test", base=base, rows=examples(4)[1:], test=examples(1))
+    assert "tiny:1 has the token 'roses'" in here(capsys, "train", only_test.path).err
     kept = tiny_run(tmp_path / "kept", base=base, rows=examples(4)[1:], recipe=TABLES.format(targets="mlp"))
     train(kept)
     (answer,) = open_planner(kept).plan(["Show 1 unpaid bills"], max_new_tokens=20)

@@ -175,6 +175,7 @@ def tiny_run(
     base: Path | str,
     rows: Sequence[Row],
     valid: Sequence[Row] = (),
+    test: Sequence[Row] | None = None,
     recipe: str = "",
     catalogue: Catalogue = CATALOGUE,
 ) -> Run:
@@ -186,7 +187,7 @@ def tiny_run(
     run = Run.open(folder / "run", recipe=folder / "recipe.toml")
 
     def refined(partial: Path) -> dict[str, Any]:
-        for name, part in {"train": rows, "valid": valid, "test": rows}.items():
+        for name, part in {"train": rows, "valid": valid, "test": rows if test is None else test}.items():
             write_rows(partial / f"{name}.jsonl", part)
         return {}
 

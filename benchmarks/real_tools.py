@@ -14,7 +14,6 @@ well. Nothing recorded is kept in the project. The runs learn from 1,000 generat
 
 import argparse
 import json
-import logging
 import os
 import shutil
 import subprocess
@@ -34,7 +33,9 @@ from typing import Any, Literal
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.seeds import toml, with_settings
-from platypus.catalogue.reading import catalogue_from_json, read_catalogue
+from platypus.catalogue.reading import CatalogueReading, read_tools
+from platypus.catalogue.sources.mcp_server import Server, list_tools
+from platypus.catalogue.sources.variables import Variables
 from platypus.catalogue.tools import Catalogue, Tool
 from platypus.data.dataset import Example
 from platypus.errors import PlatypusError
@@ -74,11 +75,8 @@ def install(folder: Path, name: str) -> None:
         raise
 
 
-def record(folder: Path, name: str) -> dict[str, Any]:
-    """The result of a server's tools/list, all pages in one. TimeoutError after `SECONDS` seconds."""
-    import anyio
-    from mcp import StdioServerParameters, stdio_client
-
+def record(folder: Path, name: str) -> list[Any]:
+    """The tools of an installed server, as it sends them."""
     server, place = SERVERS[name], folder / name
     home = place / "home"
     for file, text in server.get("files", {}).items():
@@ -90,67 +88,30 @@ def record(folder: Path, name: str) -> dict[str, Any]:
     programs = place / ("node_modules/.bin" if "npm" in server else "bin")
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
     env = {**variables, "HOME": str(home), "PATH": path}
-    parameters = StdioServerParameters(command=str(programs / program), args=words, env=env, cwd=home)
-
-    async def ask() -> dict[str, Any]:
-        with anyio.fail_after(SECONDS), (place / "stderr.txt").open("w", encoding="utf-8") as log:
-            async with stdio_client(parameters, errlog=log) as (answers, messages):
-                return await list_tools(answers, messages)
-
-    return anyio.run(ask)
-
-
-async def list_tools(answers: Any, messages: Any) -> dict[str, Any]:
-    """All pages of tools/list over the SDK's streams. The session refuses a list if one schema lacks a type."""
-    from mcp.shared.message import SessionMessage
-    from mcp.types import JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
-
-    async def ask(number: int, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        await messages.send(SessionMessage(JSONRPCRequest(jsonrpc="2.0", id=number, method=method, params=params)))
-        async for answer in answers:
-            message = getattr(answer, "message", None)  # what is no JSON-RPC arrives as an exception
-            if getattr(message, "id", None) == number and not isinstance(message, JSONRPCRequest):
-                if isinstance(message, JSONRPCResponse):
-                    return message.result
-                raise ConnectionError(str(message))
-        raise ConnectionError("the server ended")
-
-    client = {"name": "platypus", "version": "0"}
-    await ask(0, "initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client})
-    await messages.send(SessionMessage(JSONRPCNotification(jsonrpc="2.0", method="notifications/initialized")))
-    pages = [await ask(1, "tools/list", {})]
-    while cursor := pages[-1].get("nextCursor"):
-        pages.append(await ask(len(pages) + 1, "tools/list", {"cursor": cursor}))
-    return {**pages[-1], "tools": [tool for page in pages for tool in page["tools"]]}
+    command = (str(programs / program), *words)
+    asked = Server(name, Variables({}, name), command, environment=env, folder=str(home))
+    return list_tools(asked, seconds=SECONDS)
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A server's recorded tools: how many there are, and those that can be read. `refused` says why others cannot."""
+    """A server's recorded tools, as they are read, and the seconds that reading took."""
 
     name: str
-    tools: int
-    catalogue: Catalogue
-    refused: tuple[str, ...]
+    reading: CatalogueReading
     seconds: float
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The tools that can be used."""
+        return self.reading.catalogue
 
 
 def read(file: Path) -> Recording:
-    """A recording as a catalogue. If it is refused as a whole, its tools are read one by one."""
-    entries = json.loads(file.read_text(encoding="utf-8"))["tools"]
+    """A recording as a catalogue."""
     started = time.perf_counter()
-    refused: list[str] = []
-    try:
-        catalogue = read_catalogue(file)
-    except PlatypusError:
-        tools: list[Tool] = []
-        for entry in entries:
-            try:
-                tools += catalogue_from_json([entry]).tools
-            except PlatypusError as error:
-                refused.append(str(error).splitlines()[0])
-        catalogue = Catalogue(tuple(tools))
-    return Recording(file.stem, len(entries), catalogue, tuple(refused), time.perf_counter() - started)
+    reading = read_tools(file)
+    return Recording(file.stem, reading, time.perf_counter() - started)
 
 
 def recordings(folder: Path) -> Iterator[Recording]:
@@ -169,16 +130,17 @@ def report(folder: Path) -> Iterator[str]:
         tokens = {
             rendering: [tool_tokens(tokenizer, tool, rendering) for tool in recording.catalogue] for rendering in costs
         }
-        counts = [recording.tools, len(recording.catalogue), *map(sum, tokens.values())]
+        usable, left_out = len(recording.catalogue), len(recording.reading.skipped)
+        counts = [usable + left_out, usable, len(recording.reading.notes), *map(sum, tokens.values())]
         medians = [f"{median(own or [0]):.0f}" for own in tokens.values()]
         rows.append([recording.name, *map(str, counts), *medians, *seconds(recording)])
         print(" ".join(rows[-1]), file=sys.stderr, flush=True)
         for rendering, own in tokens.items():
             costs[rendering] += own
-        refused += [f"- {recording.name}: {reason}" for reason in recording.refused]
-    sums = [str(sum(int(row[column]) for row in rows)) for column in range(1, 5)]
+        refused += [f"- {recording.name}: {fault}" for fault in recording.reading.faults]
+    sums = [str(sum(int(row[column]) for row in rows)) for column in range(1, 6)]
     medians = [f"{median(own):.0f}" for own in costs.values()]
-    header = ["server", "tools", "accepted", "tokens", "in brief", "median", "median in brief", "read, s"]
+    header = ["server", "tools", "usable", "notes", "tokens", "in brief", "median", "median in brief", "read, s"]
     yield markdown_table(
         [[*header, f"{EXAMPLES} examples, s"], *rows, [f"{len(rows)} servers", *sums, *medians, "", ""]]
     )
@@ -305,16 +267,15 @@ def score_requests(
 
 def each_server(options: argparse.Namespace) -> Iterator[str]:
     """Install or record the servers, one after another; what becomes of each."""
-    logging.getLogger("mcp").setLevel(logging.CRITICAL)  # it reports each line of a server that is no message
     folder = options.servers.resolve()
     for name in options.only:
         try:
             if options.command == "record":
-                result = record(folder, name)
-                text = json.dumps(result, indent=1, ensure_ascii=False)
+                tools = record(folder, name)
+                text = json.dumps(tools, indent=1, ensure_ascii=False)
                 options.recordings.mkdir(parents=True, exist_ok=True)
                 (options.recordings / f"{name}.json").write_text(text, encoding="utf-8")
-                yield f"{name}: {len(result['tools'])} tools"
+                yield f"{name}: {len(tools)} tools"
             elif not (folder / name).exists():
                 install(folder, name)
                 yield f"{name}: installed"

@@ -231,7 +231,7 @@ def tune(folder: Path, runs: Path) -> Iterator[str]:
     runs.mkdir(parents=True, exist_ok=True)
     for name in dict.fromkeys(one.server for one in requests()):
         catalogue, recipe = str((folder / f"{name}.json").resolve()), runs / f"{name}.toml"
-        settings = [f"catalogue={json.dumps(catalogue)}", "refine.test=[]", "prompt.cutoff=8192"]
+        settings = [f"catalogue={json.dumps(catalogue)}", "refine.test=[]"]
         recipe.write_text(toml(with_settings(RECIPE, settings)), encoding="utf-8")
         command = [sys.executable, "-m", "platypus", "all", str(runs / name), "--recipe", str(recipe)]
         ended = subprocess.run(command, check=False, stdout=sys.stderr)

@@ -5,6 +5,7 @@ What prose warns of ("do not include passwords") is no example. Does not know sc
 
 import json
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from random import Random
 
@@ -64,6 +65,17 @@ def sentences(prose: str) -> tuple[str, ...]:
     parts = (part.strip() for part in _SENTENCE_END.split(prose))
     kept = (_NEGATIVE.sub("", part).strip() for part in parts if not TOGETHER.search(part))
     return tuple(part for part in kept if part)
+
+
+def documented(prose: str, names: Sequence[str]) -> dict[str, str]:
+    """What a tool's prose says of arguments that say nothing: lines `name: text` or `- name (type): text`."""
+    line = re.compile(
+        r"^[ \t]*[-*]?[ \t]*[`\"]?(?P<name>[A-Za-z]\w*)[`\"]?(?: \([^()]*\))?[ \t]*(?::|[-\u2013] )[ \t]*", re.MULTILINE
+    )
+    starts = list(line.finditer(prose))
+    ends = [start.start() for start in starts[1:]] + [len(prose)] * bool(starts)
+    told = {start["name"]: prose[start.end() : end].split("\n\n")[0] for start, end in zip(starts, ends, strict=True)}
+    return {name: " ".join(told[name].split()) for name in names if told.get(name, "").strip()}
 
 
 @lru_cache(maxsize=8192)

@@ -11,7 +11,8 @@ from typing import Any
 
 from platypus.catalogue.schema import Schema, allowed_values, literal_problem, variants
 from platypus.catalogue.words import singular, words
-from platypus.generation.plans.kinds import Setting, identifier, kind_of, kind_of_words, written
+from platypus.generation.plans.conditions import conditions_of
+from platypus.generation.plans.kinds import Setting, identifier, is_technical, kind_of, kind_of_words, written
 from platypus.generation.plans.numbers import made_up_number
 from platypus.generation.plans.ordering import in_order
 from platypus.generation.plans.prose_values import allowed_for, allowed_in, examples_in, reworded, sentences, varied
@@ -248,23 +249,37 @@ def _alike(value: Any, other: Any) -> bool:
 
 
 def _object(rng: Random, name: str, schema: Schema, setting: Setting) -> dict[str, Any] | None:
-    properties, required = schema.get("properties", {}), schema.get("required", ())
+    properties = schema.get("properties", {})
     if not properties:
         return _record(rng, name, schema, setting)
+    required = frozenset(schema.get("required", ())) & properties.keys()
     about = Setting(f"{setting.tool} {schema.get('description', '')}".lower(), " | ".join(properties))
     listed = {key: allowed_for(key, str(schema.get("description", ""))) for key in properties}
+    conditions = conditions_of(properties)
+    mode = conditions.draw(rng, required)
     clear = [key for key, part in properties.items() if listed[key] or _is_clear(key, part, about)] or [*properties]
-    share = 1 if len(properties) < 3 and not required else 0.5  # a pair, such as latitude and longitude
-    chosen = [key for key in properties if key in required or (key in clear and rng.random() < share)] or clear[:1]
-    values = {}
-    for key in chosen:
-        fitting = [value for value in listed[key] if literal_problem(properties[key], value) is None]
-        values[key] = rng.choice(fitting) if fitting else _value(rng, key, properties[key], about)
-    if not values or any(value is None for key, value in values.items() if key in required):
+    sense = [key for key in clear if conditions.allows(key, mode) and key not in conditions.options]
+    chosen = {*required, *mode, *conditions.needs(mode), *_further(rng, sense, required, len(properties))} or {clear[0]}
+    values: dict[str, Any] = dict(mode)
+    for key in properties:
+        if key in chosen and key not in mode:
+            fitting = [value for value in listed[key] if literal_problem(properties[key], value) is None]
+            values[key] = rng.choice(fitting) if fitting else _value(rng, key, properties[key], about)
+    if any(values.get(key) is None for key in required):
         return None
-    known = in_order({key: value for key, value in values.items() if value is not None}, properties)
+    ordered = {key: values[key] for key in properties if values.get(key) is not None}
+    known = in_order(ordered, properties)
     within = schema.get("minProperties", 0) <= len(known) <= schema.get("maxProperties", len(known))
     return known if known and within else None
+
+
+def _further(rng: Random, keys: list[str], required: frozenset[str], count: int) -> list[str]:
+    """The optional fields that are said: each of a pair, such as latitude and longitude, otherwise none to two."""
+    free = [key for key in keys if key not in required]
+    if count < 3 and not required:
+        return free
+    usual = [key for key in free if not is_technical(key)]
+    return rng.sample(usual, min(len(usual), rng.choice((0, 1, 1, 2) if required else (1, 1, 2))))
 
 
 def _record(rng: Random, name: str, schema: Schema, setting: Setting) -> dict[str, Any] | None:

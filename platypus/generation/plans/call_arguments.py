@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from platypus.catalogue.prose import first_sentence
-from platypus.catalogue.schema import Schema, allowed_values
+from platypus.catalogue.schema import Schema, allowed_values, types
 from platypus.catalogue.subjects import PLACES, is_look_up
 from platypus.catalogue.tools import Argument, Tool
 from platypus.catalogue.words import singular, words
@@ -37,7 +37,7 @@ RARELY = 0.02  # share of the draws in which an argument of a rare kind can be c
 class Habits:
     """What people say of a tool: where its values are needed, what they hardly ever say, what excludes what.
 
-    `needed` are groups of which a call has one argument, `prose` is what the tool says of arguments that say nothing.
+    `needed` are groups of which a call has one argument, `prose` replaces what arguments say.
     """
 
     setting: Setting
@@ -48,7 +48,7 @@ class Habits:
     prose: Mapping[str, str] = field(default_factory=dict)
 
     def schema(self, argument: Argument) -> Schema:
-        """The argument's schema, with what the tool's prose says of it where it says nothing itself."""
+        """The argument's schema, with what the tool's prose says of it too."""
         told = self.prose.get(argument.name)
         return argument.schema if told is None else {**argument.schema, "description": told}
 
@@ -56,22 +56,23 @@ class Habits:
 def habits_of(tool: Tool, files: str = "") -> Habits:
     """What the tool's names and prose tell of its arguments; `files` as in `setting_of`."""
     setting = setting_of(tool, files)
-    silent = [argument.name for argument in tool.arguments if not argument.description]
-    prose = documented(tool.description, silent)
+    prose = documented(tool.description, {argument.name: argument.description for argument in tool.arguments})
     schemas = {
         a.name: {**a.schema, "description": prose[a.name]} if a.name in prose else a.schema for a in tool.arguments
     }
     rare = frozenset(name for name, schema in schemas.items() if _is_rare(name, schema, setting))
     told = {name: str(schema.get("description", "")) for name, schema in schemas.items()}
-    needed = [*one_needed(told, tool.description), *_deeds(tool, rare)]
-    return Habits(setting, rare, _excluded(tool), conditions_of(schemas), tuple(needed), prose)
+    alternatives = one_needed(told, tool.description)
+    needed = (*alternatives, *_deeds(tool, rare))
+    return Habits(setting, rare, _excluded(tool, alternatives), conditions_of(schemas), needed, prose)
 
 
 def _is_rare(name: str, schema: Schema, setting: Setting) -> bool:
     """Whether people hardly ever say the argument: it is technical, or nothing tells what it holds."""
     prose = str(schema.get("description", ""))
     kind = kind_of("text", name, prose, setting, str(schema.get("format", "")))
-    if (kind and kind.rare) or is_technical(name):
+    free = "object" in types(schema) and not {"properties", "additionalProperties"} & schema.keys()
+    if (kind and kind.rare) or is_technical(name) or (free and "{" not in prose):
         return True
     if prose or kind or schema.get("type") != "string" or "format" in schema:
         return False
@@ -89,16 +90,27 @@ def _deeds(tool: Tool, rare: frozenset[str]) -> list[frozenset[str]]:
     changes = bool(CHANGES & set(words(tool.name)[:3]))
     if not changes and (not bare or is_look_up(tool)):
         return []
-    kept = [
-        a for a in optional if a.schema.get("type") != "boolean" and singular((words(a.name) or [""])[-1]) not in PLACES
-    ]
+    kept = [a for a in optional if _is_deed(a, changes)]
     deeds = [a.name for a in kept if not changes or bare or not _NAMING & set(words(a.name)[-1:])]
     return [frozenset(deeds or [a.name for a in kept])] if kept else []
 
 
-def _excluded(tool: Tool) -> dict[str, frozenset[str]]:
-    """For each argument, those that the prose forbids beside it: "Provide either text or regex, not both"."""
-    pairs: set[tuple[str, str]] = set()
+def _is_deed(argument: Argument, changes: bool) -> bool:
+    """Whether the argument can be what a call is for: no switch, no place; a number only if it `changes`."""
+    kinds, last = types(argument.schema), (words(argument.name) or [""])[-1]
+    anything = not kinds and not {"anyOf", "oneOf", "enum"} & argument.schema.keys()
+    how = (
+        "boolean" in kinds
+        or anything
+        or argument.schema.get("default") is not None
+        or (not changes and {"integer", "number"} & set(kinds))
+    )
+    return not (how or singular(last) in PLACES or last in ("type", "mode", "format", "origin", "options"))
+
+
+def _excluded(tool: Tool, alternatives: list[frozenset[str]]) -> dict[str, frozenset[str]]:
+    """For each argument, its alternatives and those that the prose forbids beside it: "not both"."""
+    pairs = {(one, two) for group in alternatives for one in group for two in group if one != two}
     for argument in tool.arguments:
         said = [part for part in re.split(r"(?<=[.!?])\s+", argument.description) if TOGETHER.search(part)]
         for other in tool.arguments if said else ():
@@ -117,8 +129,9 @@ def choose_arguments(
     mode = mode or {}
     sense = {a.name for a in tool.arguments if a.name == wanted or habits.conditions.allows(a.name, mode)}
     sure = {*mode, *habits.conditions.needs(mode), *([wanted] if wanted else ())}
-    names = _with_partners(tool, sure | _optional(rng, tool, habits, fed, sense), sense)
+    names = sure | _optional(rng, tool, habits, fed, sense)
     names |= _one_of_each(rng, habits, {*names, *(a.name for a in tool.arguments if a.required)}, sense)
+    names = _with_partners(tool, names, sense)
     chosen: list[Argument] = []
     for argument in sorted(tool.arguments, key=lambda a: (a.name != wanted, not a.required, a.name not in sure)):
         alike = [a for a in chosen if _is_alternative(a.name, argument.name)]
@@ -154,9 +167,9 @@ def _with_partners(tool: Tool, names: set[str], sense: set[str]) -> set[str]:
 
     def partners(name: str) -> set[str]:
         found: set[str] = set()
-        for one, two in (*_PAIRS, *((two, one) for one, two in _PAIRS[:4])):
+        for one, two in (*_PAIRS, *((two, one) for one, two in _PAIRS)):
             swapped = [two if word == one else word for word in parts.get(name, [])]
-            if one in parts.get(name, []) and (len(swapped) > 1 or one != "type"):
+            if one in parts.get(name, []) and (len(swapped) > 1 or "type" not in (one, two)):
                 found |= {other for other, own in parts.items() if own == swapped}
         return found
 

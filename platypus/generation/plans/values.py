@@ -8,6 +8,7 @@ import json
 import re
 from random import Random
 from typing import Any
+from zoneinfo import available_timezones
 
 from platypus.catalogue.schema import Schema, allowed_values, literal_problem, variants
 from platypus.catalogue.words import singular, words
@@ -79,7 +80,7 @@ def _value(rng: Random, name: str, schema: Schema, setting: Setting) -> Any:
         return rng.choice(choices(schema) or allowed)
     match chosen["type"]:
         case "boolean":
-            return rng.random() < 0.75
+            return words(name)[:1] == ["confirm"] or rng.random() < 0.75
         case "integer" | "number":
             return made_up_number(rng, name, chosen, setting, whole=chosen["type"] == "integer")
         case "string":
@@ -118,6 +119,7 @@ def _like_examples(rng: Random, name: str, schema: Schema, setting: Setting) -> 
     examples = own or examples_in(prose)
     if not own and words(name)[-1:] in PLACES:  # "(e.g., city, beach)" names kinds of places
         examples = tuple(example for example in examples if example[:1].isupper())
+    examples = tuple(example for example in examples if not _is_no_zone(example))
     if not examples:
         return None
     example = str(rng.choice(examples))
@@ -130,6 +132,13 @@ def _like_examples(rng: Random, name: str, schema: Schema, setting: Setting) -> 
     if rng.random() > (EXAMPLE_SHARE if variant == example else 2 * EXAMPLE_SHARE) and _is_known(name, schema, setting):
         return None
     return variant if variant != example or rng.random() < EXAMPLE_SHARE else reworded(rng, example)
+
+
+def _is_no_zone(text: str) -> bool:
+    """Whether a text looks like a time zone that does not exist: prose shows `America/San_Francisco` now and then."""
+    return (
+        re.match(r"(?:America|Europe|Asia|Africa|Australia)/", text) is not None and text not in available_timezones()
+    )
 
 
 def _is_known(name: str, schema: Schema, setting: Setting) -> bool:

@@ -63,8 +63,9 @@ def habits_of(tool: Tool, files: str = "") -> Habits:
     rare = frozenset(name for name, schema in schemas.items() if _is_rare(name, schema, setting))
     told = {name: str(schema.get("description", "")) for name, schema in schemas.items()}
     alternatives = one_needed(told, tool.description)
-    needed = (*alternatives, *_deeds(tool, rare))
-    return Habits(setting, rare, _excluded(tool, alternatives), conditions_of(schemas), needed, prose)
+    conditions = conditions_of(schemas)
+    needed = (*alternatives, *(() if conditions.options else _deeds(tool, rare)))  # a mode tells what it needs
+    return Habits(setting, rare, _excluded(tool, alternatives), conditions, needed, prose)
 
 
 def _is_rare(name: str, schema: Schema, setting: Setting) -> bool:

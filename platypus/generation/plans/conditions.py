@@ -17,7 +17,7 @@ _NOT = re.compile(r"(?i)\b(?:not|n't|ignored|except|unless|default(?:s)?|instead
 _NEEDED = re.compile(
     r"(?i)\b(?:required|needed|mandatory|necessary|must be (?:given|provided|set|specified)|provide)\b"
 )
-_SURE = re.compile(r"(?i)\bonly\b|\bused (?:for|with|by|in|when)\b")
+_SURE = re.compile(r"(?i)\bonly\b|\boptional for\b|\bused (?:for|with|by|in|when)\b")
 _FROM = re.compile(r"(?i)\b(?:only )?(?:for|when|if|with|in|where)\b:? ")
 _MODE = re.compile(r" (?:operations?|modes?|actions?|types?|methods?|commands?|kinds?)\b")
 _END = re.compile(r"\s*(?:$|[,:.;)\u2014\u2013]|only\b|to\b)")
@@ -33,11 +33,11 @@ _ONE_OF = re.compile(
 
 @dataclass(frozen=True)
 class Condition:
-    """An argument is given only where the selector has one of the values; there it may be `needed`."""
+    """An argument is given only where the selector has one of the values; it is needed where it has one of `needed`."""
 
     selector: str
     values: frozenset[str]
-    needed: bool
+    needed: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Conditions:
 
     def needs(self, mode: Mapping[str, str]) -> list[str]:
         """The arguments that a call in the mode cannot do without."""
-        return [name for name, one in self.of.items() if one.needed and self._chosen(one.selector, mode) in one.values]
+        return [name for name, one in self.of.items() if self._chosen(one.selector, mode) in one.needed]
 
     def _chosen(self, selector: str, mode: Mapping[str, str]) -> str:
         return mode.get(selector, self.defaults.get(selector, ""))
@@ -108,17 +108,21 @@ def _condition(name: str, prose: str, selector: str, options: tuple[str, ...]) -
     chooses = bool(_CHOOSING & set(words(selector)[-1:]))
     namesake = [option for option in options if chooses and words(option) == words(name)]
     if namesake:
-        return Condition(selector, frozenset(namesake), True)
+        return Condition(selector, frozenset(namesake), frozenset(namesake))
     labelled = _label(prose, options)
     if labelled:
-        return Condition(selector, labelled, False)
+        return Condition(selector, labelled, frozenset())
+    values: set[str] = set()
+    needed: set[str] = set()
     for sentence in re.split(r"(?<=[.!?;])\s+|\n\s*\n", prose):
-        sure = _SURE.search(sentence) is not None or _NEEDED.search(sentence) is not None
-        values = frozenset(value for part in _clauses(sentence) for value in _named(part, selector, options, sure))
-        if values:
-            named = chooses and bool(_NAMING & set(words(name)[-1:]))
-            return Condition(selector, values, named or _NEEDED.search(sentence) is not None)
-    return None
+        need = _NEEDED.search(sentence) is not None
+        sure = need or _SURE.search(sentence) is not None
+        said = {value for part in _clauses(sentence) for value in _named(part, selector, options, sure)}
+        values |= said
+        needed |= (
+            said if need or (chooses and _NAMING & set(words(name)[-1:]) and "optional" not in sentence) else set()
+        )
+    return Condition(selector, frozenset(values), frozenset(needed)) if values else None
 
 
 def _label(prose: str, options: tuple[str, ...]) -> frozenset[str]:

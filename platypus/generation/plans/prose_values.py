@@ -82,7 +82,7 @@ def documented(prose: str, own: Mapping[str, str]) -> dict[str, str]:
     added: dict[str, str] = {}
     for name, text in own.items():
         line = " ".join(told.get(name, "").split())
-        options = [option for _, option in _OPTION.findall(prose)] or _deeds(prose)
+        options = [option for _, option in _OPTION.findall(prose)]
         if not text and line:
             added[name] = line
         elif not text and name in _SELECTORS and len(options) > 1:
@@ -90,12 +90,6 @@ def documented(prose: str, own: Mapping[str, str]) -> dict[str, str]:
         elif name.lower().endswith(("url", "uri")) and (shown := _shown_urls(prose, name)) and not examples_in(text):
             added[name] = f"{text.rstrip('. ')} (e.g., {', '.join(map(repr, shown))})".strip()
     return added
-
-
-def _deeds(prose: str) -> list[str]:
-    """The deeds that the first sentence lists: "Manages filters: create, delete, and update." """
-    found = re.match(r"\s*Manages? [^.:]*: ((?:[a-z_]+, )+(?:and |or )?[a-z_]+)", prose)
-    return re.split(r", (?:and |or )?", found[1]) if found else []
 
 
 def _shown_urls(prose: str, name: str) -> list[str]:
@@ -161,6 +155,7 @@ def _quoted(text: str) -> list[str]:
 def allowed_in(prose: str) -> tuple[str, ...]:
     """Return what prose lists as the only values: `"Must be one of: asc, desc"` → asc, desc. Two or more, or none."""
     options = tuple(dict.fromkeys(option for _, option in _OPTION.findall(prose)))
+    options = options if len(options) > 1 else tuple(dict.fromkeys(_quoted(prose.strip())))
     if len(options) > 1:
         return options
     text = " ".join(f"{sentence}." for sentence in sentences(prose))
@@ -210,7 +205,10 @@ def varied(rng: Random, example: str) -> str:
         return example
     if _UUID.fullmatch(example):
         return re.sub("[0-9a-f]", lambda _: rng.choice("0123456789abcdef"), example)
-    text = re.sub(r"[A-Za-z0-9]+", lambda token: _other_token(rng, token[0]), example)
+    part = (
+        r"(?<![A-Za-z0-9])(?![A-Z]?[a-z]{3})[A-Za-z0-9]+" if "://" in example else r"[A-Za-z0-9]+"
+    )  # not of `AmazonS3`
+    text = re.sub(part, lambda token: _other_token(rng, token[0]), example)
     return _other_words(rng, text) if text == example else text
 
 

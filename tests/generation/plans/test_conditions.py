@@ -28,7 +28,7 @@ def text(description: str = "") -> dict[str, Any]:
 )
 def test_the_mode_in_which_an_argument_is_given(prose: str, values: set[str], needed: bool) -> None:
     condition = conditions_of({"mode": MODES, "label": text(prose)}).of["label"]
-    assert (condition.selector, condition.values, condition.needed) == ("mode", values, needed)
+    assert (condition.selector, condition.values, bool(condition.needed)) == ("mode", values, needed)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,11 @@ def test_a_mode_that_prose_lists_and_its_default() -> None:
     drawn = [conditions.draw(Random(i), frozenset(), "path") for i in range(20)]
     assert all(mode == {"mode": "add"} for mode in drawn)
     assert conditions.draw(Random(0), frozenset(), "mode", "list") == {"mode": "list"}
+
+
+def test_what_is_needed_in_one_mode_and_optional_in_another() -> None:
+    condition = conditions_of({"mode": MODES, "label": text("(required for add; optional for list/move)")}).of["label"]
+    assert condition.values == {"add", "list", "move"} and condition.needed == {"add"}
 
 
 def test_groups_of_which_one_is_needed() -> None:

@@ -112,6 +112,7 @@ def test_what_a_tool_s_prose_says_of_its_arguments() -> None:
 
 
 def test_options_as_a_list() -> None:
+    assert allowed_in('"create", "delete" or "apply".') == ("create", "delete", "apply")
     assert allowed_in('The action. One of:\n- "grant": Share with one.\n- "revoke": Remove it.') == ("grant", "revoke")
 
 

@@ -65,6 +65,20 @@ ATTRIBUTES = GENERIC | {  # fields of the same name in records of different thin
     *("field", "class", "role", "scope"),
 }
 PLACES = {"address", "location", "city", "country", "region", "version", "state", "email"}
+OBJECTS = {
+    "object",
+    "item",
+    "element",
+    "entity",
+    "record",
+    "thing",
+    "data",
+    "datum",
+    "list",
+    "array",
+    "input",
+    "result",
+}
 SUMS = {"latitude", "longitude", "cost", "price", "budget", "distance", "premium", "score", "fee"}
 CODES = {"id", "ids", "identifier", "number", "code", "key"}
 REPORTS = {"success", "status", "message", "confirmation", "error", "valid", "completed"}
@@ -187,7 +201,7 @@ def affinity(tool: Tool, path: tuple[str, ...], output: Schema, consumer: Tool, 
     if output_domain and argument_domain:
         return 4.0 if output_domain == argument_domain else 0.0
     items = array_items(argument.schema)
-    if allowed_values(items or argument.schema) or SEARCHED & set(words(argument.name)):
+    if allowed_values(items or argument.schema) or SEARCHED & set(words(argument.name)) or _tells_calls_apart(argument):
         return 0.0
     if not _is_described(tool, path, output):
         return 2.0 * (supplies(tool, output, consumer, argument) and not makes(consumer, argument))
@@ -199,12 +213,20 @@ def affinity(tool: Tool, path: tuple[str, ...], output: Schema, consumer: Tool, 
         and "properties" not in items
         and output.get("type") == "array"
     ):
-        return 2.0
+        return 2.0 * _takes_any_objects(argument, tool, path)
     if output.get("type") in (None, "boolean"):
         return 0.0
     if path:
         return _field_affinity(tool, path, output, consumer, argument)
     return _whole_affinity(tool, output, consumer, argument)
+
+
+def _takes_any_objects(argument: Argument, tool: Tool, path: tuple[str, ...]) -> bool:
+    """Whether a list of objects is one of any objects, or of those that the output holds: no comments for `fields`."""
+    names = {singular(word) for word in _words(argument.name)}
+    return bool(names & OBJECTS) or bool(
+        names & {singular(word) for text in (tool.name, *path) for word in words(text)}
+    )
 
 
 def _is_described(tool: Tool, path: tuple[str, ...], output: Schema) -> bool:
@@ -220,7 +242,7 @@ def _field_affinity(tool: Tool, path: tuple[str, ...], output: Schema, consumer:
     field, name = _words(path[-1]), _words(argument.name)
     if field[-1] in REPORTS or output.get("type") == "object" or (is_plural(field[-1]) != is_plural(name[-1])):
         return 0.0
-    if tool.argument(path[-1]) is not None:  # the tool only returns its own argument
+    if tool.argument(path[-1]) is not None or _takes_already(tool, field):  # the tool only returns its own argument
         return 0.0
     things, wanted = [singular(w) for w in field], [singular(w) for w in name]
     record = _is_record(tool)
@@ -243,6 +265,21 @@ def _field_affinity(tool: Tool, path: tuple[str, ...], output: Schema, consumer:
     short, long = sorted((core, need), key=len)
     alike = core == need or (len(short) > 1 and long[-len(short) :] == short)
     return 2.0 * (alike and need[-1] not in PLACES | (GENERIC if NAMING & set(wanted) else ATTRIBUTES))
+
+
+def _takes_already(tool: Tool, field: list[str]) -> bool:
+    """Whether the tool takes what the field holds: `workspaceId` of a tool that takes `workspaceIdOrName`."""
+    own = [singular(word) for word in field]
+    taken = [[singular(word) for word in _words(argument.name)] for argument in tool.arguments]
+    return bool(CODES & set(own[1:])) and any(parts[: len(own)] == own for parts in taken)
+
+
+def _tells_calls_apart(argument: Argument) -> bool:
+    """Whether the argument only tells calls apart: an idempotency key, the id of a request or a trace."""
+    parts = words(argument.name)
+    one = parts[-2:-1] if parts[-1:] in (["id"], ["key"]) else []
+    repeated = "idempoten" in argument.description.lower() or "idempotency" in parts
+    return repeated or (one in (["request"], ["trace"], ["correlation"]) and not {"pull", "merge"} & set(parts))
 
 
 def _takes_text(name: list[str]) -> bool:

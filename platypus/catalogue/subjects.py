@@ -44,6 +44,7 @@ PLACES = {  # where things are
     *("namespace", "bucket", "collection", "table", "account", "site", "tenant", "guild", "server", "context"),
     *("cluster", "region", "environment"),
 }
+WRITTEN = {("message",), ("comment",), ("reply",), ("thread",)}  # what is held by something else
 PREPOSITIONS = {
     *("by", "from", "in", "of", "for", "with", "to", "at", "on", "via", "using", "and", "or", "as", "into"),
     *("that", "which"),
@@ -163,7 +164,7 @@ def supplies(tool: Tool, output: Schema, consumer: Tool, argument: Argument) -> 
         return False
     listed = any(variant.get("type") == "array" for variant in variants(output))
     many = array_items(argument.schema) is not None
-    one = not is_plural(given[-1]) or words(tool.name)[0] == given[0]  # `stories-create`: one story
+    one = not is_plural(given[-1]) or _of_one(tool, given, verb)
     named = re.search(rf"(?<![\w-]){re.escape(tool.name)}(?![\w-])", argument.description) is not None
     if not wanted and named and parts[-1] in ID_WORDS:
         return one and not listed  # an id of which the prose says whence it comes
@@ -171,11 +172,26 @@ def supplies(tool: Tool, output: Schema, consumer: Tool, argument: Argument) -> 
         return False
     if is_look_up(consumer) and (is_maker(tool) or (verb not in SEARCHING and _same(subject(consumer), wanted))):
         return False
-    if verb in MAKING and (is_destructive(consumer) or _is_place(consumer, argument)):
+    if verb in MAKING and (is_destructive(consumer) or _is_place(consumer, argument) or _holds(consumer, argument)):
         return False
     if listed or (is_plural(parts[-1]) and not many):
         return listed and many and verb in LISTING | MAKING
     return one and verb in MAKING | FINDING
+
+
+def _of_one(tool: Tool, given: tuple[str, ...], verb: str) -> bool:
+    """Whether a tool named after many things is about one of them: `stories-create`, not `iterations-get-active`."""
+    told = verb in MAKING or singular(given[-1]) in words(first_sentence(tool.description))
+    return words(tool.name)[0] == given[0] and told
+
+
+def _holds(consumer: Tool, argument: Argument) -> bool:
+    """Whether the argument is what holds a message that the consumer needs: there is none yet in a new channel."""
+    if array_items(argument.schema) is not None:
+        return False
+    others = [identified(other, consumer) for other in consumer.arguments if other.required and other != argument]
+    own = identified(argument, consumer)
+    return own[-1:] not in WRITTEN and any(other[-1:] in WRITTEN for other in others)
 
 
 def _is_place(consumer: Tool, argument: Argument) -> bool:

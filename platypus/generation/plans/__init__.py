@@ -4,6 +4,7 @@ Does not know how requests are phrased.
 
     kinds.py            kinds of text and numbers, by the table kinds.toml
     prose_values.py     examples and allowed values that prose names
+    conditions.py       when an argument is given: in which mode of its tool, or as one of several
     numbers.py          made-up numbers
     ordering.py         beginnings before ends
     values.py           made-up values for arguments

@@ -6,43 +6,112 @@ arguments of which the prose says "not both".
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
-from platypus.catalogue.schema import allowed_values
+from platypus.catalogue.prose import first_sentence
+from platypus.catalogue.schema import Schema, allowed_values, types
+from platypus.catalogue.subjects import PLACES, is_look_up
 from platypus.catalogue.tools import Argument, Tool
 from platypus.catalogue.words import singular, words
-from platypus.generation.plans.kinds import Setting, kind_of, setting_of
+from platypus.generation.plans.conditions import Conditions, conditions_of, one_needed
+from platypus.generation.plans.kinds import Setting, is_technical, kind_of, kind_of_words, setting_of
 from platypus.generation.plans.ordering import in_order
-from platypus.generation.plans.prose_values import TOGETHER
+from platypus.generation.plans.prose_values import TOGETHER, documented
 from platypus.plan.plan import Value
 
-CHANGES = {"update", "edit", "modify", "change"}  # tools that need at least one optional argument: what changes
+CHANGES = {
+    "update",
+    "edit",
+    "modify",
+    "change",
+    "patch",
+}  # tools that need at least one optional argument: what changes
 _NAMING = {"id", "ids", "url", "uri", "name", "names", "slug", "key", "path", "number", "gid", "uid"}
+_OBJECTS = {"url", "uri", "query", "path", "text", "file", "prompt", "search", "input"}  # what a look-up is made with
+_PAIRS = (("old", "new"), ("latitude", "longitude"), ("lat", "lng"), ("lat", "lon"), ("type", "id"), ("type", "name"))
 RARELY = 0.02  # share of the draws in which an argument of a rare kind can be chosen
 
 
 @dataclass(frozen=True)
 class Habits:
-    """What people say of a tool: where its values are needed, what they hardly ever say, and what excludes what."""
+    """What people say of a tool: where its values are needed, what they hardly ever say, what excludes what.
+
+    `needed` are groups of which a call has one argument, `prose` replaces what arguments say.
+    """
 
     setting: Setting
     rare: frozenset[str]
     excluded: Mapping[str, frozenset[str]]
+    conditions: Conditions
+    needed: tuple[frozenset[str], ...] = ()
+    prose: Mapping[str, str] = field(default_factory=dict)
+
+    def schema(self, argument: Argument) -> Schema:
+        """The argument's schema, with what the tool's prose says of it too."""
+        told = self.prose.get(argument.name)
+        return argument.schema if told is None else {**argument.schema, "description": told}
 
 
 def habits_of(tool: Tool, files: str = "") -> Habits:
     """What the tool's names and prose tell of its arguments; `files` as in `setting_of`."""
     setting = setting_of(tool, files)
-    kinds = {
-        a.name: kind_of("text", a.name, a.description, setting, str(a.schema.get("format", ""))) for a in tool.arguments
+    prose = documented(tool.description, {argument.name: argument.description for argument in tool.arguments})
+    schemas = {
+        a.name: {**a.schema, "description": prose[a.name]} if a.name in prose else a.schema for a in tool.arguments
     }
-    return Habits(setting, frozenset(name for name, kind in kinds.items() if kind and kind.rare), _excluded(tool))
+    rare = frozenset(name for name, schema in schemas.items() if _is_rare(name, schema, setting))
+    told = {name: str(schema.get("description", "")) for name, schema in schemas.items()}
+    alternatives = one_needed(told, tool.description)
+    conditions = conditions_of(schemas)
+    needed = (*alternatives, *(() if conditions.options else _deeds(tool, rare)))  # a mode tells what it needs
+    return Habits(setting, rare, _excluded(tool, alternatives), conditions, needed, prose)
 
 
-def _excluded(tool: Tool) -> dict[str, frozenset[str]]:
-    """For each argument, those that the prose forbids beside it: "Provide either text or regex, not both"."""
-    pairs: set[tuple[str, str]] = set()
+def _is_rare(name: str, schema: Schema, setting: Setting) -> bool:
+    """Whether people hardly ever say the argument: it is technical, or nothing tells what it holds."""
+    prose = str(schema.get("description", ""))
+    kind = kind_of("text", name, prose, setting, str(schema.get("format", "")))
+    free = "object" in types(schema) and not {"properties", "additionalProperties"} & schema.keys()
+    if (kind and kind.rare) or is_technical(name) or (free and "{" not in prose):
+        return True
+    if prose or kind or schema.get("type") != "string" or "format" in schema:
+        return False
+    return not (schema.get("examples") or allowed_values(schema) or kind_of_words(words(name)))
+
+
+def _deeds(tool: Tool, rare: frozenset[str]) -> list[frozenset[str]]:
+    """The optional arguments of which a call needs one: what an update changes, what is the object of the tool."""
+    optional = [a for a in tool.arguments if not a.required and a.name not in rare]
+    said = {*words(tool.name), *words(first_sentence(tool.description))}
+    bare = not any(argument.required for argument in tool.arguments)
+    objects = [a.name for a in optional if words(a.name)[-1:] and words(a.name)[-1] in _OBJECTS & said]
+    if bare and objects and not {"list", "all"} & said:
+        return [frozenset(objects)]
+    changes = bool(CHANGES & set(words(tool.name)[:3]))
+    if not changes and (not bare or is_look_up(tool)):
+        return []
+    kept = [a for a in optional if _is_deed(a, changes)]
+    deeds = [a.name for a in kept if not changes or bare or not _NAMING & set(words(a.name)[-1:])]
+    return [frozenset(deeds or [a.name for a in kept])] if kept else []
+
+
+def _is_deed(argument: Argument, changes: bool) -> bool:
+    """Whether the argument can be what a call is for: no switch, no place; a number only if it `changes`."""
+    kinds, last = types(argument.schema), (words(argument.name) or [""])[-1]
+    anything = not kinds and not {"anyOf", "oneOf", "enum"} & argument.schema.keys()
+    how = (
+        "boolean" in kinds
+        or anything
+        or argument.schema.get("default") is not None
+        or (not changes and {"integer", "number"} & set(kinds))
+    )
+    return not (how or singular(last) in PLACES or last in ("type", "mode", "format", "origin", "options"))
+
+
+def _excluded(tool: Tool, alternatives: list[frozenset[str]]) -> dict[str, frozenset[str]]:
+    """For each argument, its alternatives and those that the prose forbids beside it: "not both"."""
+    pairs = {(one, two) for group in alternatives for one in group for two in group if one != two}
     for argument in tool.arguments:
         said = [part for part in re.split(r"(?<=[.!?])\s+", argument.description) if TOGETHER.search(part)]
         for other in tool.arguments if said else ():
@@ -51,20 +120,21 @@ def _excluded(tool: Tool) -> dict[str, frozenset[str]]:
     return {name: frozenset(other for one, other in pairs if one == name) for name, _ in pairs}
 
 
-def choose_arguments(rng: Random, tool: Tool, habits: Habits, fed: set[str], wanted: str | None) -> list[Argument]:
-    """Required arguments, the wanted one, and some optional ones; those that an output can fill come first."""
-    rare = habits.rare if rng.random() > RARELY else frozenset()
-    optional = [argument for argument in tool.arguments if not argument.required and argument.name not in rare]
-    names = {wanted}
-    if optional:
-        filters = len(optional) == len(tool.arguments) > 3
-        some = min(len(optional), rng.choice((1, 1, 1, 2, 2, 2, 2, 3, 3, 4) if filters else (0, 1, 1, 2, 2, 3)))
-        if CHANGES & set(words(tool.name)[:1]) or (len(optional) == len(tool.arguments) and rng.random() < 0.85):
-            some = max(some, 1)
-        weights = [3 if argument.name in fed else 2 for argument in optional]
-        names |= {argument.name for argument in rng.choices(optional, weights, k=some)} if some else set()
+def choose_arguments(
+    rng: Random, tool: Tool, habits: Habits, fed: set[str], wanted: str | None, mode: Mapping[str, str] | None = None
+) -> list[Argument]:
+    """Required arguments, the wanted one, what the mode needs, and some optional ones.
+
+    Those that an output can fill come first. `mode` has the values of the selectors (see `Conditions`).
+    """
+    mode = mode or {}
+    sense = {a.name for a in tool.arguments if a.name == wanted or habits.conditions.allows(a.name, mode)}
+    sure = {*mode, *habits.conditions.needs(mode), *([wanted] if wanted else ())}
+    names = sure | _optional(rng, tool, habits, fed, sense)
+    names |= _one_of_each(rng, habits, {*names, *(a.name for a in tool.arguments if a.required)}, sense)
+    names = _with_partners(tool, names, sense)
     chosen: list[Argument] = []
-    for argument in sorted(tool.arguments, key=lambda a: (a.name != wanted, not a.required)):
+    for argument in sorted(tool.arguments, key=lambda a: (a.name != wanted, not a.required, a.name not in sure)):
         alike = [a for a in chosen if _is_alternative(a.name, argument.name)]
         barred = any(argument.name in habits.excluded.get(a.name, ()) for a in chosen)
         if argument.required or (
@@ -73,6 +143,49 @@ def choose_arguments(rng: Random, tool: Tool, habits: Habits, fed: set[str], wan
             chosen.append(argument)
     chosen.sort(key=tool.arguments.index)
     return sorted(chosen, key=lambda argument: argument.name not in fed)
+
+
+def _optional(rng: Random, tool: Tool, habits: Habits, fed: set[str], sense: set[str]) -> set[str]:
+    """Names of none to three optional arguments that have a sense in the mode."""
+    rare = habits.rare if rng.random() > RARELY else frozenset()
+    optional = [a for a in tool.arguments if not a.required and a.name not in rare and a.name in sense]
+    optional = [a for a in optional if a.name not in habits.conditions.options]
+    if not optional:
+        return set()
+    filters = len(optional) == len(tool.arguments) > 3
+    some = min(len(optional), rng.choice((1, 1, 1, 1, 2, 2, 2, 3) if filters else (0, 0, 1, 1, 1, 2)))
+    if len(optional) == len(tool.arguments) and rng.random() < 0.85:
+        some = max(some, 1)
+    weights = [
+        3 if argument.name in fed else 1 if argument.schema.get("type") == "boolean" else 2 for argument in optional
+    ]
+    return {argument.name for argument in rng.choices(optional, weights, k=some)} if some else set()
+
+
+def _with_partners(tool: Tool, names: set[str], sense: set[str]) -> set[str]:
+    """The names with those that are nothing without each other: `old_text` and `new_text`."""
+    parts = {argument.name: words(argument.name) for argument in tool.arguments if argument.name in sense}
+
+    def partners(name: str) -> set[str]:
+        found: set[str] = set()
+        for one, two in (*_PAIRS, *((two, one) for one, two in _PAIRS)):
+            swapped = [two if word == one else word for word in parts.get(name, [])]
+            if one in parts.get(name, []) and (len(swapped) > 1 or "type" not in (one, two)):
+                found |= {other for other, own in parts.items() if own == swapped}
+        return found
+
+    return names.union(*map(partners, names))
+
+
+def _one_of_each(rng: Random, habits: Habits, names: set[str], sense: set[str]) -> set[str]:
+    """One argument of each group of which one is needed and none is named yet."""
+    added: set[str] = set()
+    for group in habits.needed:
+        barred = set().union(*(habits.excluded.get(name, frozenset()) for name in names))
+        free = sorted((group & sense) - barred)
+        if free and not group & (names | added):
+            added.add(rng.choice([name for name in free if name not in habits.rare] or free))
+    return added
 
 
 def _is_alternative(one: str, other: str) -> bool:

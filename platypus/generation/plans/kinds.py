@@ -105,6 +105,12 @@ def kind_of(sort: str, name: str, prose: str, setting: Setting, format: str = ""
     return None
 
 
+@lru_cache(maxsize=8192)
+def is_technical(name: str) -> bool:
+    """Whether an argument of this name is for programs: people hardly ever say it, whatever its type."""
+    return re.search(rf"(?:^| )(?:{_rows()['technical']})$", " ".join(words(name))) is not None
+
+
 def kind_of_words(parts: list[str]) -> Kind | None:
     """The kind that one of the words names, the last word first: `owner name` → a person."""
     kinds = _table()["text"]

@@ -5,6 +5,7 @@ What prose warns of ("do not include passwords") is no example. Does not know sc
 
 import json
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from random import Random
 
@@ -47,7 +48,7 @@ _ALLOWED = re.compile(  # "one of the following values:", "valid values are", "c
 )
 _COLON_LIST = re.compile(r"(?:^|[^:]{0,60}\w): ?(?P<listed>[^:]*\b(?:or|and) [^:]*)$")
 _QUOTED = re.compile(
-    r"\\?(?P<quote>[\"`]|(?<!\w)')(?P<text>(?:(?!\\?(?P=quote)(?!\w)).|(?<=\w)'(?=\w)){1,60}?)\\?(?P=quote)(?!\w)"
+    r"\\?(?P<quote>[\"`]|(?<!\w)')(?P<text>(?:(?!\\?(?P=quote)(?!\w)).|(?<=\w)'(?=\w)){1,100}?)\\?(?P=quote)(?!\w)"
     r"|[\u2018\u201c](?P<curly>[^\u2019\u201d]{1,60})[\u2019\u201d]"
 )
 _BETWEEN = re.compile(  # a comma, a bar or a word; or an explanation: "'off' - No filtering. 'strict' - …"
@@ -64,6 +65,39 @@ def sentences(prose: str) -> tuple[str, ...]:
     parts = (part.strip() for part in _SENTENCE_END.split(prose))
     kept = (_NEGATIVE.sub("", part).strip() for part in parts if not TOGETHER.search(part))
     return tuple(part for part in kept if part)
+
+
+_LINE = re.compile(  # "name: text", "- name (type): text"
+    r"^[ \t]*[-*]?[ \t]*[`\"]?(?P<name>[A-Za-z]\w*)[`\"]?(?: \([^()]*\))?[ \t]*(?::|[-\u2013] )[ \t]*", re.MULTILINE
+)
+_OPTION = re.compile(r"^[ \t]*[-*][ \t]*([\"'`])([\w-]+)\1[ \t]*(?::|[-\u2013] )", re.MULTILINE)
+_SELECTORS = {"action", "operation", "mode"}
+
+
+def documented(prose: str, own: Mapping[str, str]) -> dict[str, str]:
+    """What a tool's prose adds to its arguments' `own` prose: a line on an argument, its options, URLs as examples."""
+    starts = list(_LINE.finditer(prose))
+    ends = [start.start() for start in starts[1:]] + [len(prose)] * bool(starts)
+    told = {start["name"]: prose[start.end() : end].split("\n\n")[0] for start, end in zip(starts, ends, strict=True)}
+    added: dict[str, str] = {}
+    for name, text in own.items():
+        line = " ".join(told.get(name, "").split())
+        options = [option for _, option in _OPTION.findall(prose)]
+        if not text and line:
+            added[name] = line
+        elif not text and name in _SELECTORS and len(options) > 1:
+            added[name] = f"One of: {', '.join(options)}"
+        elif name.lower().endswith(("url", "uri")) and (shown := _shown_urls(prose, name)) and not examples_in(text):
+            added[name] = f"{text.rstrip('. ')} (e.g., {', '.join(map(repr, shown))})".strip()
+    return added
+
+
+def _shown_urls(prose: str, name: str) -> list[str]:
+    """The URLs that a tool's prose shows: in a call (`url='https://…'`), or after "Example URLs"."""
+    called = [url for _, url in re.findall(rf"\b{re.escape(name)} ?= ?(['\"])(https?://.+?)\1", prose)]
+    heading = re.search(r"(?i)\bexample ur[li]s?\b", prose)
+    listed = re.findall(r"https?://[^\s'\"<>)]+", prose[heading.end() :].lstrip().split("\n\n")[0]) if heading else []
+    return list(dict.fromkeys([*called, *(url.rstrip(".,") for url in listed)]))
 
 
 @lru_cache(maxsize=8192)
@@ -120,6 +154,10 @@ def _quoted(text: str) -> list[str]:
 @lru_cache(maxsize=8192)
 def allowed_in(prose: str) -> tuple[str, ...]:
     """Return what prose lists as the only values: `"Must be one of: asc, desc"` → asc, desc. Two or more, or none."""
+    options = tuple(dict.fromkeys(option for _, option in _OPTION.findall(prose)))
+    options = options if len(options) > 1 else tuple(dict.fromkeys(_quoted(prose.strip())))
+    if len(options) > 1:
+        return options
     text = " ".join(f"{sentence}." for sentence in sentences(prose))
     listed = [found["listed"] for found in _ALLOWED.finditer(text)]
     listed += [found["listed"] for sentence in sentences(prose) if (found := _COLON_LIST.match(sentence))]
@@ -156,6 +194,10 @@ def allowed_for(key: str, prose: str) -> tuple[str, ...]:
 
 def varied(rng: Random, example: str) -> str:
     """Another value of the same shape: other digits, other code letters, other words of the same word list."""
+    paper = re.fullmatch(r"(?:\d\d)(?:0[1-9]|1[0-2])\.(\d{4,5})(v\d)?", example)  # of a preprint server: year, month
+    if paper:
+        number = rng.randrange(10 ** len(paper[1]) // 5)
+        return f"{rng.randint(15, 25)}{rng.randint(1, 12):02}.{number:0{len(paper[1])}}{paper[2] or ''}"
     if re.fullmatch(r"[A-Za-z]{2,12}[-_ #]?\d+", example):  # an id of a usual form: its number can have any length
         digits = str(rng.randint(1, 10 ** rng.randint(1, 4) - 1))
         return re.sub(r"\d+", digits.zfill(3) if rng.random() < 0.2 else digits, example)
@@ -163,7 +205,10 @@ def varied(rng: Random, example: str) -> str:
         return example
     if _UUID.fullmatch(example):
         return re.sub("[0-9a-f]", lambda _: rng.choice("0123456789abcdef"), example)
-    text = re.sub(r"[A-Za-z0-9]+", lambda token: _other_token(rng, token[0]), example)
+    part = (
+        r"(?<![A-Za-z0-9])(?![A-Z]?[a-z]{3})[A-Za-z0-9]+" if "://" in example else r"[A-Za-z0-9]+"
+    )  # not of `AmazonS3`
+    text = re.sub(part, lambda token: _other_token(rng, token[0]), example)
     return _other_words(rng, text) if text == example else text
 
 

@@ -86,7 +86,8 @@ class Sampler:
 
     def made_up(self, rng: Random, tool: Tool, argument: Argument) -> Value:
         """A made-up value for the tool's argument; None when none can be made up."""
-        value: Value = made_up_value(rng, argument.name, argument.schema, self._habits[tool.name].setting)
+        habits = self._habits[tool.name]
+        value: Value = made_up_value(rng, argument.name, habits.schema(argument), habits.setting)
         return value
 
     @cached_property
@@ -222,11 +223,16 @@ class Sampler:
         wanted = want.argument if want else None
         fed = {a.name for a in tool.arguments if self.producers[tool.name, a.name]}
         arguments: dict[str, Value] = {}
-        for argument in choose_arguments(rng, tool, self._habits[tool.name], fed, wanted):
+        habits = self._habits[tool.name]
+        required = frozenset(argument.name for argument in tool.arguments if argument.required)
+        mode = habits.conditions.draw(rng, required, wanted, want.value if want else None)
+        for argument in choose_arguments(rng, tool, habits, fed, wanted, mode):
             if want and argument.name == wanted:
                 value = self._fill_wanted(rng, want, argument, draft, (*path, tool.name))
                 if value is None:
                     return None
+            elif argument.name in mode:
+                value = mode[argument.name]
             else:
                 value = self._fill(rng, tool, argument, draft, (*path, tool.name))
             for _ in range(4):  # two equal values are unlikely: nothing is moved from a place to itself

@@ -8,10 +8,12 @@ import json
 import re
 from random import Random
 from typing import Any
+from zoneinfo import available_timezones
 
 from platypus.catalogue.schema import Schema, allowed_values, literal_problem, variants
 from platypus.catalogue.words import singular, words
-from platypus.generation.plans.kinds import Setting, identifier, kind_of, kind_of_words, written
+from platypus.generation.plans.conditions import conditions_of
+from platypus.generation.plans.kinds import Setting, identifier, is_technical, kind_of, kind_of_words, written
 from platypus.generation.plans.numbers import made_up_number
 from platypus.generation.plans.ordering import in_order
 from platypus.generation.plans.prose_values import allowed_for, allowed_in, examples_in, reworded, sentences, varied
@@ -78,7 +80,7 @@ def _value(rng: Random, name: str, schema: Schema, setting: Setting) -> Any:
         return rng.choice(choices(schema) or allowed)
     match chosen["type"]:
         case "boolean":
-            return rng.random() < 0.75
+            return words(name)[:1] == ["confirm"] or rng.random() < 0.75
         case "integer" | "number":
             return made_up_number(rng, name, chosen, setting, whole=chosen["type"] == "integer")
         case "string":
@@ -117,6 +119,7 @@ def _like_examples(rng: Random, name: str, schema: Schema, setting: Setting) -> 
     examples = own or examples_in(prose)
     if not own and words(name)[-1:] in PLACES:  # "(e.g., city, beach)" names kinds of places
         examples = tuple(example for example in examples if example[:1].isupper())
+    examples = tuple(example for example in examples if not _is_no_zone(example))
     if not examples:
         return None
     example = str(rng.choice(examples))
@@ -129,6 +132,13 @@ def _like_examples(rng: Random, name: str, schema: Schema, setting: Setting) -> 
     if rng.random() > (EXAMPLE_SHARE if variant == example else 2 * EXAMPLE_SHARE) and _is_known(name, schema, setting):
         return None
     return variant if variant != example or rng.random() < EXAMPLE_SHARE else reworded(rng, example)
+
+
+def _is_no_zone(text: str) -> bool:
+    """Whether a text looks like a time zone that does not exist: prose shows `America/San_Francisco` now and then."""
+    return (
+        re.match(r"(?:America|Europe|Asia|Africa|Australia)/", text) is not None and text not in available_timezones()
+    )
 
 
 def _is_known(name: str, schema: Schema, setting: Setting) -> bool:
@@ -248,23 +258,37 @@ def _alike(value: Any, other: Any) -> bool:
 
 
 def _object(rng: Random, name: str, schema: Schema, setting: Setting) -> dict[str, Any] | None:
-    properties, required = schema.get("properties", {}), schema.get("required", ())
+    properties = schema.get("properties", {})
     if not properties:
         return _record(rng, name, schema, setting)
+    required = frozenset(schema.get("required", ())) & properties.keys()
     about = Setting(f"{setting.tool} {schema.get('description', '')}".lower(), " | ".join(properties))
     listed = {key: allowed_for(key, str(schema.get("description", ""))) for key in properties}
+    conditions = conditions_of(properties)
+    mode = conditions.draw(rng, required)
     clear = [key for key, part in properties.items() if listed[key] or _is_clear(key, part, about)] or [*properties]
-    share = 1 if len(properties) < 3 and not required else 0.5  # a pair, such as latitude and longitude
-    chosen = [key for key in properties if key in required or (key in clear and rng.random() < share)] or clear[:1]
-    values = {}
-    for key in chosen:
-        fitting = [value for value in listed[key] if literal_problem(properties[key], value) is None]
-        values[key] = rng.choice(fitting) if fitting else _value(rng, key, properties[key], about)
-    if not values or any(value is None for key, value in values.items() if key in required):
+    sense = [key for key in clear if conditions.allows(key, mode) and key not in conditions.options]
+    chosen = {*required, *mode, *conditions.needs(mode), *_further(rng, sense, required, len(properties))} or {clear[0]}
+    values: dict[str, Any] = dict(mode)
+    for key in properties:
+        if key in chosen and key not in mode:
+            fitting = [value for value in listed[key] if literal_problem(properties[key], value) is None]
+            values[key] = rng.choice(fitting) if fitting else _value(rng, key, properties[key], about)
+    if any(values.get(key) is None for key in required):
         return None
-    known = in_order({key: value for key, value in values.items() if value is not None}, properties)
+    ordered = {key: values[key] for key in properties if values.get(key) is not None}
+    known = in_order(ordered, properties)
     within = schema.get("minProperties", 0) <= len(known) <= schema.get("maxProperties", len(known))
     return known if known and within else None
+
+
+def _further(rng: Random, keys: list[str], required: frozenset[str], count: int) -> list[str]:
+    """The optional fields that are said: each of a pair, such as latitude and longitude, otherwise none to two."""
+    free = [key for key in keys if key not in required]
+    if count < 3 and not required:
+        return free
+    usual = [key for key in free if not is_technical(key)]
+    return rng.sample(usual, min(len(usual), rng.choice((0, 1, 1, 2) if required else (1, 1, 2))))
 
 
 def _record(rng: Random, name: str, schema: Schema, setting: Setting) -> dict[str, Any] | None:

@@ -1,27 +1,28 @@
 """Requests that the tools of a catalogue cannot answer: their plan is empty.
 
-Three kinds: `off-topic`; `near-miss`, about the catalogue's own things but in need of a tool that does not exist; and
-`missing`, without a value that a tool needs.
+Three kinds: `off-topic`; `near-miss`, in need of a tool that does not exist, for the catalogue's own things or those of
+another domain; and `missing`, without a value that a tool needs.
 """
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
 
+from platypus.catalogue.subjects import is_look_up, subject
 from platypus.catalogue.tools import Tool
 from platypus.catalogue.words import lemma, singular, with_article, words
-from platypus.generation.catalogues.random_catalogue import random_catalogue
 from platypus.generation.lexicon import word_lists
 from platypus.generation.plans.sampler import Sampler, Undrawable, Want
 from platypus.generation.plans.values import made_up_value
 from platypus.generation.requests.phrasing import Phraser
 from platypus.generation.requests.slots import SLOT
 from platypus.generation.requests.writer_style import ASKING, draw_style, finish, surround
+from platypus.plan.plan import Plan
 
 KINDS = ("off-topic", "near-miss", "missing")
-FOREIGN = 8  # random catalogues whose requests are used as near misses too
+ELSEWHERE = 0.6  # share of the near misses that are about other domains
+DRAWS = 8  # until a thing is found that is told with one value at most
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Refusals:
         if kind == "missing" and self._demanding:
             return self._missing(rng), kind
         if kind == "near-miss":
-            return (self._from_other_catalogue(rng) if rng.random() < 0.6 else self._lacking(rng)), kind
+            return (self._elsewhere(rng) if rng.random() < ELSEWHERE else self._lacking(rng)), kind
         lists = word_lists()["refusals"]
         values = {"noun": rng.choice(lists["nouns"]), "person": made_up_value(rng, "person", {"type": "string"})}
         city, other = rng.sample(word_lists()["values"]["cities"], 2)
@@ -59,11 +60,15 @@ class Refusals:
         about = {word for word in self._known if len(word) > 3}
         return tuple(form for form in forms if not about & {singular(word) for word in words(form)}) or tuple(forms[:1])
 
-    @cached_property
-    def _lacking_forms(self) -> tuple[str, ...]:
-        """Actions that people do with things and that no tool of the catalogue does."""
-        forms: dict[str, list[str]] = word_lists()["lacking"]
+    def _lacking_forms(self, kind: str) -> tuple[str, ...]:
+        """Actions that no tool of the catalogue does: with `any` things, or with those that are `kept`."""
+        forms: dict[str, list[str]] = word_lists()["lacking"][kind]
         return tuple(form for verb, some in forms.items() if not set(verb.split("_")) & self._known for form in some)
+
+    @cached_property
+    def _kept(self) -> frozenset[str]:
+        """What the tools that do not only read are about: what can be archived, renamed and the like."""
+        return frozenset(singular(word) for t in self.sampler.goals if not is_look_up(t) for word in subject(t)[-1:])
 
     @cached_property
     def _things(self) -> tuple[Tool, ...]:
@@ -74,16 +79,26 @@ class Refusals:
 
     def _lacking(self, rng: Random) -> str | None:
         """A near miss: `archive the tickets owned by DEVU-4`, where no tool archives."""
-        if not self._things or not self._lacking_forms:
+        if not self._things:
             return None
         tool = rng.choice(self._things)
-        try:
-            plan = self.sampler.plan(rng, want=Want(tool), length=1)
-        except Undrawable:
-            return None
-        thing = self.phraser.thing(rng, plan)
+        kept = bool(self._kept & {singular(word) for word in subject(tool)[-1:]})
+        forms = self._lacking_forms("any") + (self._lacking_forms("kept") if kept else ())
+        plan = self._plain_plan(rng, tool) if forms else None
+        thing = self.phraser.thing(rng, plan) if plan else None
         person = made_up_value(rng, "person", {"type": "string"})
-        return thing and _finished(rng, rng.choice(self._lacking_forms).format(thing, person=person))
+        return thing and _finished(rng, rng.choice(forms).format(thing, person=person))
+
+    def _plain_plan(self, rng: Random, tool: Tool) -> Plan | None:
+        """A call of the tool with one argument at most; None if none was drawn."""
+        for _ in range(DRAWS):
+            try:
+                plan = self.sampler.plan(rng, want=Want(tool), length=1)
+            except Undrawable:
+                return None
+            if len(plan.steps[0].arguments) < 2:
+                return plan
+        return None
 
     @cached_property
     def _demanding(self) -> tuple[Tool, ...]:
@@ -120,29 +135,37 @@ class Refusals:
         return _finished(rng, verb + filled)
 
     @cached_property
-    def _other_catalogues(self) -> tuple[tuple[Sampler, Phraser], ...]:
-        """Random catalogues about real things that this one does not know; a word in only one of them may be coined."""
-        rng = Random(self.sampler.catalogue.fingerprint)
+    def _other_domains(self) -> tuple[dict[str, list[str]], ...]:
+        """The domains of which the catalogue knows no word of a thing, or the first if it knows one of each."""
         about = {word for word in self._known if len(word) > 3}
-        catalogues = [random_catalogue(rng, tools=6) for _ in range(4 * FOREIGN)]
-        tool_words = [{t.name: {singular(word) for word in words(t.name)} for t in other} for other in catalogues]
-        spread = Counter(word for names in tool_words for word in set().union(*names.values()))
-        subsets = [
-            other.subset(name for name, own in names.items() if min(spread[w] for w in own) > 1 and not own & about)
-            for other, names in zip(catalogues, tool_words, strict=True)
+        domains: dict[str, dict[str, list[str]]] = word_lists()["elsewhere"]
+        unknown = [
+            rows
+            for domain, rows in domains.items()
+            if not about & {domain, *(singular(word) for thing in rows["things"] for word in _own_words(thing))}
         ]
-        pairs = [(Sampler(other, max_steps=2), Phraser(other)) for other in subsets if len(other)]
-        return tuple(pair for pair in pairs if pair[0].goals)[:FOREIGN]
+        return tuple(unknown or [rows for domain, rows in domains.items() if domain not in about] or domains.values())
 
-    def _from_other_catalogue(self, rng: Random) -> str | None:
-        """A near miss: a request that the tools of another catalogue could answer."""
-        if not self._other_catalogues:
-            return None
-        sampler, phraser = rng.choice(self._other_catalogues)
-        try:
-            return phraser.request(rng, sampler.plan(rng))
-        except Undrawable:
-            return None
+    def _elsewhere(self, rng: Random) -> str:
+        """A near miss: a plain deed of another domain, such as `approve the invoice from Acme`."""
+        rows, lists = rng.choice(self._other_domains), word_lists()["values"]
+        text = rng.choice(rows["deeds"]).replace("{}", rng.choice(rows["things"]))
+        filled = text.format(
+            person=made_up_value(rng, "person", {"type": "string"}),
+            last=rng.choice(lists["last"]),
+            firm=rng.choice(lists["firms"]),
+            city=rng.choice(lists["cities"]),
+            month=rng.choice(lists["months"]),
+            day=rng.choice(lists["weekdays"]),
+            number=rng.randint(100, 9999),
+            floor=rng.randint(2, 30),
+        )
+        return _finished(rng, filled)
+
+
+def _own_words(form: str) -> list[str]:
+    """The words of a form without what is filled in."""
+    return words(re.sub(r"\{\w+\}", " ", form))
 
 
 def _finished(rng: Random, text: str) -> str:

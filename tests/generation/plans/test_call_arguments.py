@@ -38,3 +38,45 @@ def test_one_of_two_names_for_the_same_thing() -> None:
     sets = chosen(tool(issueId="", issueUrl="", start_date="", end_date=""))
     assert not any({"issueId", "issueUrl"} <= names for names in sets)
     assert any({"start_date", "end_date"} <= names for names in sets)
+
+
+def named(name: str, required: tuple[str, ...] = (), about: str = "", **schemas: dict[str, Any]) -> Tool:
+    inputs = {"type": "object", "properties": schemas, "required": [*required]}
+    return catalogue_from_json([{"name": name, "description": about, "inputSchema": inputs}]).tools[0]
+
+
+def test_an_update_changes_something_and_a_look_up_has_an_object() -> None:
+    text = {"type": "string"}
+    update = named("update_note", ("note_id",), note_id=text, workspace=text, body=text, dry_run={"type": "boolean"})
+    assert all("body" in names for names in chosen(update))
+    flags = {flag: {"type": "boolean"} for flag in ("mobile", "fresh", "main")}
+    scrape = named("scrape", about="Scrape one URL.", url=text, **flags)
+    assert all("url" in names for names in chosen(scrape))
+
+
+def test_exactly_one_of_two_alternatives() -> None:
+    made = named(
+        "create_page",
+        ("title",),
+        title={"type": "string"},
+        content={"type": "string", "description": "The text. Either content or content_file must be provided."},
+        content_file={"type": "string", "description": "A path."},
+    )
+    assert all(len({"content", "content_file"} & names) == 1 for names in chosen(made))
+
+
+def test_old_and_new_text_are_given_together() -> None:
+    text = {"type": "string"}
+    sets = chosen(named("edit_file", ("path",), path=text, old_text=text, new_text=text, note=text))
+    assert all(("old_text" in names) == ("new_text" in names) for names in sets)
+
+
+def test_an_argument_of_another_mode_is_not_given() -> None:
+    mode = {"type": "string", "enum": ["add", "list"]}
+    only = {"type": "string", "description": "The label (only for add)."}
+    made = named("labels", ("mode",), mode=mode, label=only, topic={"type": "string", "description": "The topic"})
+    habits = habits_of(made)
+    sets = [
+        {a.name for a in choose_arguments(Random(i), made, habits, set(), None, {"mode": "list"})} for i in range(99)
+    ]
+    assert not any("label" in names for names in sets) and any("topic" in names for names in sets)

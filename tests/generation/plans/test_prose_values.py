@@ -5,7 +5,15 @@ from random import Random
 
 import pytest
 
-from platypus.generation.plans.prose_values import allowed_for, allowed_in, examples_in, reworded, sentences, varied
+from platypus.generation.plans.prose_values import (
+    allowed_for,
+    allowed_in,
+    documented,
+    examples_in,
+    reworded,
+    sentences,
+    varied,
+)
 
 
 @pytest.mark.parametrize(
@@ -84,3 +92,30 @@ def test_words_of_a_list_are_swapped_and_other_text_stays() -> None:
     assert re.fullmatch(r"[A-Z][a-z]+::[A-Z][a-z]+", reworded(Random(0), "Chapter::Part"))
     assert reworded(Random(0), "src/main.py").endswith(".py")
     assert reworded(Random(0), "two words") == "two words"
+
+
+def test_what_a_tool_s_prose_says_of_its_arguments() -> None:
+    prose = """Fetches a page.
+
+    Args:
+        url: The page.
+        backend: One of 'httpx' or 'curl'.
+
+    Actions:
+        - "list": all of them
+        - "get": one
+    """
+    own = {"url": "Its address", "backend": "", "action": ""}
+    assert documented(prose, own) == {"backend": "One of 'httpx' or 'curl'.", "action": "One of: list, get"}
+    shown = documented("Fetch it: fetch(url='https://a.io/b/1')", {"url": "The URL."})
+    assert examples_in(shown["url"]) == ("https://a.io/b/1",)
+
+
+def test_options_as_a_list() -> None:
+    assert allowed_in('"create", "delete" or "apply".') == ("create", "delete", "apply")
+    assert allowed_in('The action. One of:\n- "grant": Share with one.\n- "revoke": Remove it.') == ("grant", "revoke")
+
+
+def test_the_id_of_a_paper_has_a_month() -> None:
+    ids = [varied(Random(i), "2401.12345") for i in range(50)]
+    assert all(1 <= int(one[2:4]) <= 12 and len(one) == 10 for one in ids) and len(set(ids)) > 40

@@ -35,14 +35,14 @@ def test_all_kinds_occur(worktracker: Catalogue) -> None:
 
 
 def test_near_misses_are_about_the_catalogue_s_things(worktracker: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platypus.generation.requests.refusals.FOREIGN", 0)
+    monkeypatch.setattr("platypus.generation.requests.refusals.ELSEWHERE", 0)
     requests = drawn(worktracker)["near-miss"]
     about = ("work item", "task", "ticket", "issue", "sprint", "user")
     assert all(any(word in request.lower() for word in about) for request in requests)
 
 
 def test_an_action_that_a_tool_does_is_not_a_near_miss(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platypus.generation.requests.refusals.FOREIGN", 0)
+    monkeypatch.setattr("platypus.generation.requests.refusals.ELSEWHERE", 0)
     made = {"type": "array", "items": {"type": "string", "format": "order"}}
     takes = {"type": "object", "properties": {"orders": made}, "required": ["orders"]}
     catalogue = catalogue_from_json(
@@ -52,7 +52,7 @@ def test_an_action_that_a_tool_does_is_not_a_near_miss(monkeypatch: pytest.Monke
             {"name": "print", "description": "Prints orders", "inputSchema": takes},
         ]
     )
-    assert "archive" in word_lists()["lacking"]
+    assert "archive" in word_lists()["lacking"]["kept"]
     requests = " ".join(drawn(catalogue)["near-miss"]).lower()
     assert "orders" in requests and "archive" not in requests and "print" not in requests
 
@@ -65,7 +65,23 @@ def test_requests_with_missing_information_have_no_value(worktracker: Catalogue)
 
 def test_off_topic_requests_share_no_word_with_the_catalogue() -> None:
     pizzas = catalogue_from_json([{"name": "find_pizza", "description": "Finds a pizza in the kitchen"}])
-    said = " ".join(drawn(pizzas)["off-topic"]).lower()
+    said = " ".join(drawn(pizzas, 1000)["off-topic"]).lower()
     assert "pizza" not in said and "kitchen" not in said and "joke" in said
     forms = word_lists()["refusals"]["requests"]
     assert any("pizza" in form for form in forms) and any("kitchen" in form for form in forms)
+
+
+def test_near_misses_of_other_domains_are_whole_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platypus.generation.requests.refusals.ELSEWHERE", 1)
+    flights = catalogue_from_json([{"name": "pay_invoice", "description": "Pays an invoice for a flight"}])
+    requests = [request.lower() for request in drawn(flights, 1000)["near-miss"]]
+    assert not any("invoice" in request or "flight" in request for request in requests)
+    assert any("parcel" in request for request in requests) and not any("{" in request for request in requests)
+
+
+def test_what_is_only_read_is_not_deleted_or_renamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platypus.generation.requests.refusals.ELSEWHERE", 0)
+    gains = {"type": "array", "items": {"type": "object"}}
+    catalogue = catalogue_from_json([{"name": "get_gains", "description": "Gets the gains", "outputSchema": gains}])
+    requests = " ".join(drawn(catalogue)["near-miss"]).lower()
+    assert "gains" in requests and not any(verb in requests for verb in ("delete", "rename", "archive"))

@@ -15,13 +15,15 @@ from platypus.catalogue.words import is_plural, listed, pluralised, singular, wo
 from platypus.generation.lexicon import name_words, spelled
 from platypus.generation.requests.argument_phrases import PLACE, label
 from platypus.generation.requests.discourse import Discourse, Unsayable, argument_of
+from platypus.generation.requests.objects import NAMING_KEYS, has_name, is_large, pasted
 from platypus.generation.requests.slots import SLOT, Form
 from platypus.generation.requests.usual_phrases import owner_and_thing, truth
 from platypus.plan.plan import Reference, Value
 
-NAMING_KEYS = ("name", "title", "id", "path", "key", "filename", "file_path", "filepath")
 LATE = ("(", "limited", "with a limit")
 CLAUSAL = ("that ", "whose ")
+RELATIVE = {"that", "whose"}
+PREPOSED = ("with ", "without ", "including ", "excluding ", "leaving out ", "as ", "for ", "at ", "in ", "by ")
 UNCOUNTED = re.compile(r"(?:information|data|details)\b")
 ABOUT = re.compile(r"^(?:information|info|details|data|insights) (?:about|on|of|for|related to|regarding) ")
 MINE = {"owned": ("that I own", "owned by me"), "created": ("that I created", "created by me")}
@@ -44,32 +46,41 @@ class Nouns(Discourse):
     def value(self, value: Value, *, last: str = " and ", hint: Argument | None = None) -> str:
         """A value as text; `hint` is the argument that takes it."""
         if isinstance(value, list):
+            if any(isinstance(element, dict) for element in value):
+                return self.objects(value, hint)
             return listed([self.value(element, hint=hint) for element in value], last=last)
         if isinstance(value, Reference):
             return self.reference(value, hint)
         if isinstance(value, dict):
-            return self.fields(value)
+            return self.fields(value, named=hint is None or has_name(hint))
         if isinstance(value, bool):
             return "true" if value else "false"
         return self.quoted(value) if isinstance(value, str) else str(value)
 
-    def fields(self, value: dict[str, Value], *, inside: bool = False) -> str:
-        """An object: `"Nova" (type "part" and size 3)` if it has a name, or else `type "part" and size 3`."""
-        name = next((key for key in value if key.lower() in NAMING_KEYS and isinstance(value[key], str)), None)
-        texts = [self.field(key, element) for key, element in value.items() if key != name]
-        rest = listed(texts) if texts else ""
+    def objects(self, values: list[Value], hint: Argument | None) -> str:
+        """A list with objects: one after another, or as JSON if one of them is said so."""
+        if len(values) > 1 and any(isinstance(value, dict) and is_large(value) for value in values):
+            return pasted(values)
+        return "; ".join(self.value(element, hint=hint) for element in values)
+
+    def fields(self, value: dict[str, Value], *, named: bool = True) -> str:
+        """An object: `"Nova" (type: part, size: 3)` if it has a name and is `named` by it, `(size: 3)`; large ones as JSON."""
+        if is_large(value):
+            return pasted(value)
+        name = next(
+            (key for key in value if named and key.lower() in NAMING_KEYS and isinstance(value[key], str)), None
+        )
+        rest = ", ".join(self.field(key, element) for key, element in value.items() if key != name)
         if name is None:
-            return f"({rest})" if inside else rest
+            return f"({rest})"
         return f"{self.value(value[name])} ({rest})" if rest else self.value(value[name])
 
     def field(self, key: str, value: Value) -> str:
-        """A part of an object: `size 3`, `viewport (width 300 and height 200)`, `not enabled`."""
+        """A part of an object: `size: 3`, `enabled: no`."""
         noun = spelled(" ".join(words(key)) or key)
         if isinstance(value, bool):
-            return noun if value else f"not {noun}" if noun.endswith("ed") else f"no {noun}"
-        if isinstance(value, dict):
-            return f"{noun} {self.fields(value, inside=True)}"
-        return f"{noun} {self.value(value)}"
+            return f"{noun}: {'yes' if value else 'no'}"
+        return f"{noun}: {self.value(value)}"
 
     def choices(self, values: Sequence[Any], *, last: str = " or ", plain: bool = False) -> str:
         """Values of an enum: all quoted or none, sometimes with a capital."""
@@ -248,11 +259,10 @@ class Nouns(Discourse):
         if len(with_phrases) > 1 and self.rng.random() < 0.8:
             together = "with " + listed([text.removeprefix("with ") for text in with_phrases])
             rest = [together if text == with_phrases[0] else text for text in rest if text not in with_phrases[1:]]
-        rest.sort(key=lambda text: (text.startswith(CLAUSAL), len(text) > 60))
-        chance = self.rng.random()
-        if len(rest) > 1 and chance > 0.4:
-            comma = len(rest) > 2 and chance > 0.75
-            rest = [", ".join(rest[:-1]) if comma else " ".join(rest[:-1]), "and", rest[-1]]
+        rest.sort(key=lambda text: (text.startswith(CLAUSAL), text.startswith("with "), len(text) > 60))
+        alike = len({text.split(" ")[0] in RELATIVE or text.split(" ")[0][-2:] for text in rest}) == 1
+        if len(rest) > 1 and (alike or not rest[-1].startswith(PREPOSED)) and self.rng.random() > 0.4:
+            rest = [" ".join(rest[:-1]), "and", rest[-1]]
         late = [text for text in late if not text.startswith("(")]
         return " ".join((*rest, *late, *([f"({', '.join(aside)})"] if aside else ())))
 
@@ -307,7 +317,7 @@ class Nouns(Discourse):
         )
         is_name = words(name)[-1] in ("name", "title")
         if isinstance(first, dict):
-            return f"{noun_form} {text}" if set(first) & set(NAMING_KEYS) else f"{noun_form} ({text})"
+            return f"{noun_form} {text}"
         vague = is_name or not set(words(noun)[:-1]) <= set(words(name))  # `Spanish word`, `golf club`
         if noun.lower() != noun or essential or (is_name and not wording.is_getter):
             chance = 0.0  # `create the ad Nova`

@@ -11,7 +11,7 @@ from platypus.catalogue.schema import variants
 from platypus.catalogue.tools import Argument, Tool
 from platypus.catalogue.words import is_plural, plural, singular, words
 from platypus.generation.lexicon import spelled
-from platypus.generation.requests.argument_phrases import PREPOSITION
+from platypus.generation.requests.usual_phrases import PREPOSITION
 
 RESTRICTION = "matching|based on|that|filtered|according to|using|given|where|(?:for |in )?which|so that|in order to"
 GIVEN = r"(?:given|input|provided|specified|specific|particular|certain|selected|chosen|desired)"

@@ -14,9 +14,10 @@ from platypus.catalogue.schema import is_nothing, variants
 from platypus.catalogue.tools import Tool
 from platypus.catalogue.words import is_plural, lemma, singular, words
 from platypus.generation.lexicon import word_lists
-from platypus.generation.requests.argument_phrases import PREPOSITION, ArgumentPhrases, argument_phrases
+from platypus.generation.requests.argument_phrases import ArgumentPhrases, argument_phrases
 from platypus.generation.requests.slots import GIVEN, RESTRICTION, SLOT, Form, fill_slots, labels
 from platypus.generation.requests.tool_sentences import Sentence, described, named, titled, with_articles
+from platypus.generation.requests.usual_phrases import PREPOSITION
 
 GETTING = {
     *("get", "return", "retrieve", "list", "find", "fetch", "show", "search", "look", "lookup", "access", "identify"),

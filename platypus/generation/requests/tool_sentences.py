@@ -12,7 +12,7 @@ from typing import NamedTuple
 from platypus.catalogue.prose import first_sentence
 from platypus.catalogue.words import gerund, is_plural, lemma, pluralised, with_article, words
 from platypus.generation.lexicon import name_words, spelled
-from platypus.generation.requests.argument_phrases import PREPOSITION
+from platypus.generation.requests.usual_phrases import PREPOSITION
 
 MOST_WORDS = 9  # of what follows the verb; people say no more of a tool
 SERVICE_TOOLS = 3  # tools with the same first word, before it can be the name of a service

@@ -16,7 +16,7 @@ from platypus.catalogue.words import is_plural, plural, singular, with_article, 
 from platypus.generation.lexicon import spelled
 from platypus.generation.requests.usual_phrases import PREPOSITION, is_noun, usual_phrases
 
-SUFFIXES = CODES - {"number", "code", "key"} | {"name", "names", "list"}
+SUFFIXES = CODES - {"number", "code", "key"} | {"name", "names", "list", "gid"}
 PLACE = {"location", "city", "country", "region", "place", "venue", "area", "state", "destination"}
 FROM, TO = {"from", "source", "sender", "origin", "base"}, {"to", "target", "receiver", "recipient", "destination"}
 PERIODS = {"year", "season", "month", "period", "quarter", "timeframe"}
@@ -200,6 +200,9 @@ def _number(tool: Tool, argument: Argument, parts: list[str], noun: str, unit: s
     article = "" if is_plural(noun) else f"{with_article(noun).split(' ')[0]} "
     if parts == ["age"]:
         return (f"aged {{}}{unit}", f"with an age of {{}}{unit}", f"({noun}: {{}}{unit})")
+    if parts[0] in ("max", "maximum") and is_plural(parts[-1]) and not unit:
+        most = " ".join(parts[1:])
+        return (f"with at most {{}} {most}", f"(at most {{}} {most})", f"(no more than {{}} {most})")
     if not is_noun(noun.lower().split(" ")):
         return (f"({noun}: {{}}{unit})",)
     with_it = (f"with {article}{noun} of {{}}{unit}", f"with {article}{noun} of {{}}{unit}", f"with {noun} {{}}{unit}")

@@ -64,7 +64,7 @@ class Nouns(Discourse):
         return "; ".join(self.value(element, hint=hint) for element in values)
 
     def fields(self, value: dict[str, Value], *, named: bool = True) -> str:
-        """An object: `"Nova" (type: part, size: 3)` if it has a name and is `named` by it, `(size: 3)`; large ones as JSON."""
+        """An object: `"Nova" (size: 3)` if it is `named` by a key of its own, else `(size: 3)`; a large one as JSON."""
         if is_large(value):
             return pasted(value)
         name = next(
@@ -96,8 +96,7 @@ class Nouns(Discourse):
         quote = self.style.quote
         if not quote and (value.count(" ") > 2 or re.search(r"[.,:;]", value)):
             quote = '"'
-        if quote == "'" and "'" in value:
-            quote = '"'
+        quote = '"' if quote == "'" and "'" in value else quote
         return f"{quote}{value}{quote}"
 
     def reference(self, reference: Reference, hint: Argument | None = None) -> str:
@@ -121,11 +120,14 @@ class Nouns(Discourse):
         head = wording.noun_head or "result"
         if self.heads().count(head) > 1:
             raise Unsayable
+        if words(path[-1])[-1:] == ["id"]:
+            owner = name.removesuffix("id").strip() or singular(head)
+            return f"that {owner}" if owner != "result" else "it"
         if self.latest(many=wording.plural) == i and self.rng.random() < 0.5:
             return f"its {name}" if not is_plural(head) else f"their {name}"
         if head.startswith(name):
-            return f"that {name}"
-        return self.rng.choice((f"the {name} of that {singular(head)}", f"that {name}", f"the {name} of the {head}"))
+            return f"{'those' if is_plural(name) else 'that'} {name}"
+        return self.rng.choice((f"the {name} of that {singular(head)}", f"the {name} of the {head}"))
 
     def inner(self, i: int, hint: Argument | None = None) -> str:
         """The output of step i inside another clause: `me`, `the work items owned by DEVU-1`."""
@@ -343,7 +345,7 @@ class Nouns(Discourse):
         values = value if isinstance(value, list) else [value]
         forms = self.phrases(i, name).after
         if not wording.is_getter:  # nothing *has* something behind a deed: `search the web with images`
-            forms = tuple(form for form in forms if not form.startswith(CLAUSAL)) or forms
+            forms = tuple(form for form in forms if not form.startswith((*CLAUSAL, "matching {}"))) or forms
         if allowed_values(argument.schema.get("items", argument.schema)):
             return self.rng.choice(forms).format(self.choices(values, last=last))
         references = [element for element in values if isinstance(element, Reference)]
@@ -362,13 +364,13 @@ class Nouns(Discourse):
         """Forms that suit an earlier result: `related to it`, never `whose part is it`."""
         phrases = self.phrases(i, name)
         noun = label(self.wordings[i].tool, argument_of(self.wordings[i].tool, name))
-        if references[0].path and singular(" ".join(words(references[0].path[-1]))) == noun:
-            return "for {}", "with {}", "using {}"
+        if references[0].path and re.sub(r" ids?$", "", singular(" ".join(words(references[0].path[-1])))) == noun:
+            return "for {}", "using {}"
         if not phrases.referring and self.head(references[0].step) == noun:
-            return "for {}", "with {}"
+            return "for {}", "using {}"
         inside = all(reference.step in self.inside for reference in references)
         whose = (form for form in phrases.after if inside and form.startswith("whose "))
-        return (*(phrases.referring or (f"with {{}} as the {noun}",)), *whose)
+        return (*(phrases.referring or (f"using {{}} as the {noun}",)), *whose)
 
 
 def _routed(modifiers: list[str]) -> list[str]:

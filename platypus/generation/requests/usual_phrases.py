@@ -86,6 +86,31 @@ def _told(argument: Argument, value: bool) -> str:
     return f"{'' if value else 'without '}{gerund(verb)} {match[2]}"
 
 
+def _needed(parts: list[str], value: bool, *, many: bool) -> tuple[str, ...]:
+    """Phrases for what something needs: `needsResponse`, `approval_required`; none for other flags."""
+    if "needs" in parts or "requires" in parts:
+        at = parts.index("needs" if "needs" in parts else "requires")
+        thing = with_article(" ".join(parts[at + 1 :]))
+        yes = (
+            f"that need {thing}",
+            f"needing {thing}",
+            f"awaiting {thing}",
+            f"waiting for {thing}",
+            f"that require {thing}",
+        )
+        bare = thing.split(" ", 1)[-1]
+        if not many:
+            return (f"that needs {thing}",) if value else (f"that does not need {thing}",)
+        return yes if value else (f"that do not need {thing}", f"that need no {bare}", f"that don't need {thing}")
+    if parts[-1] in ("required", "needed") and len(parts) > 1:
+        thing = " ".join(parts[:-1])
+        if not many:
+            return (f"that needs {with_article(thing)}",) if value else (f"that needs no {thing}",)
+        forms = (f"that require {with_article(thing)}", f"that need {with_article(thing)}")
+        return forms if value else (f"that require no {thing}", f"that need no {thing}")
+    return ()
+
+
 def truth(argument: Argument, value: bool, *, many: bool = True, acting: bool = False) -> tuple[str, ...]:
     """Return phrases for a boolean: `that need a response`, `including archived`, `as a dry run`, `without reloading`.
 
@@ -113,26 +138,9 @@ def truth(argument: Argument, value: bool, *, many: bool = True, acting: bool = 
     ):
         doing = f"{gerund(parts[0])} {spelled(' '.join(parts[1:]))}"
         return (doing,) if value else (f"without {doing}",)
-    if "needs" in parts or "requires" in parts:
-        at = parts.index("needs" if "needs" in parts else "requires")
-        thing = with_article(" ".join(parts[at + 1 :]))
-        yes = (
-            f"that need {thing}",
-            f"needing {thing}",
-            f"awaiting {thing}",
-            f"waiting for {thing}",
-            f"that require {thing}",
-        )
-        bare = thing.split(" ", 1)[-1]
-        if not many:
-            return (f"that needs {thing}",) if value else (f"that does not need {thing}",)
-        return yes if value else (f"that do not need {thing}", f"that need no {bare}", f"that don't need {thing}")
-    if parts[-1] in ("required", "needed") and len(parts) > 1:
-        thing = " ".join(parts[:-1])
-        if not many:
-            return (f"that needs {with_article(thing)}",) if value else (f"that needs no {thing}",)
-        forms = (f"that require {with_article(thing)}", f"that need {with_article(thing)}")
-        return forms if value else (f"that require no {thing}", f"that need no {thing}")
+    needed = _needed(parts, value, many=many)
+    if needed:
+        return needed
     if "include" in parts or "with" in parts:
         if acting and not is_plural(noun) and noun not in name_words("uncountable"):
             noun = f"the {noun}"

@@ -158,7 +158,7 @@ def _choice(tool: Tool, argument: Argument, noun: str) -> ArgumentPhrases:
     if last not in ("type", "kind") and not is_noun(noun.lower().split(" ")):
         return ArgumentPhrases((f"({noun}: {{}})",))
     of: tuple[str, ...] = (f"with {noun} {{}}", f"with {{}} {noun}", f"with {{}} {noun}")
-    if last in (*GRADED, "status", "state", "category") or re.match(r"(?i)(?:\w+ )?filter", argument.description):
+    if last in (*GRADED, "status", "state", "category"):
         of = (*of, f"whose {noun} is {{}}", f"that have {{}} {noun}")
     after = (*of, f"with {with_article(noun)} of {{}}")
     if last in ("type", "kind"):

@@ -61,7 +61,8 @@ class Nouns(Discourse):
         """A list with objects: one after another, or as JSON if one of them is said so."""
         if len(values) > 1 and any(isinstance(value, dict) and is_large(value) for value in values):
             return pasted(values)
-        return "; ".join(self.value(element, hint=hint) for element in values)
+        texts = [self.value(element, hint=hint) for element in values]
+        return "; ".join(texts) if any("(" in text for text in texts) else listed(texts)
 
     def fields(self, value: dict[str, Value], *, named: bool = True) -> str:
         """An object: `"Nova" (size: 3)` if it is `named` by a key of its own, else `(size: 3)`; a large one as JSON."""
@@ -143,7 +144,8 @@ class Nouns(Discourse):
             return self.rng.choice(
                 (f"the {wording.noun.text}",) * 4 + (f"our {wording.noun.text}", f"my {wording.noun.text}")
             )
-        return self.thing(i, ("the ", "all ", "all ", "all the ", "", ""))
+        about = ABOUT.sub("", wording.noun.text) if hint and takes_ids(hint) else None
+        return self.thing(i, ("the ", "all ", "all ", "all the ", "", ""), noun=about)
 
     def nominal(self, i: int) -> str:
         """The action of step i as a noun phrase: `a summary of the work items owned by me`."""
@@ -258,7 +260,7 @@ class Nouns(Discourse):
         aside = [text[1:-1] for text in late if text.startswith("(")]
         rest = [text for text in modifiers if text not in late]
         with_phrases = [text for text in rest if text.startswith("with ")]
-        if len(with_phrases) > 1 and self.rng.random() < 0.8:
+        if len(with_phrases) > 1:
             together = "with " + listed([text.removeprefix("with ") for text in with_phrases])
             rest = [together if text == with_phrases[0] else text for text in rest if text not in with_phrases[1:]]
         rest.sort(key=lambda text: (text.startswith(CLAUSAL), text.startswith("with "), len(text) > 60))
@@ -300,6 +302,8 @@ class Nouns(Discourse):
             return self.rng.choice((owned, f"the {noun} {owned}", owned))
         text = self.value(value, hint=argument_of(tool, name))
         made = wording.verb.split(" ")[0] in name_words("making")
+        if str(first) in noun.split(" or "):
+            return str(first)
         if (re.match(r"https?://", str(first)) and not made) or " or " in noun:
             return text
         if noun == "text" and not isinstance(first, Reference):
@@ -384,17 +388,4 @@ def _routed(modifiers: list[str]) -> list[str]:
 
 def _many(noun: str) -> str:
     """The noun in the plural, before several values; other words stay."""
-    nouns = (
-        "user",
-        "part",
-        "customer",
-        "stage",
-        "tag",
-        "label",
-        "channel",
-        "organization",
-        "organisation",
-        "team",
-        "org",
-    )
-    return pluralised(noun, many=True) if noun.lower() in nouns else noun
+    return pluralised(noun, many=True) if noun.lower() in name_words("owners") else noun

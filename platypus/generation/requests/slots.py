@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from platypus.catalogue.dataflow import KIN
-from platypus.catalogue.schema import variants
+from platypus.catalogue.schema import allowed_values, variants
 from platypus.catalogue.tools import Argument, Tool
 from platypus.catalogue.words import is_plural, plural, singular, words
 from platypus.generation.lexicon import spelled
@@ -142,8 +142,12 @@ def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
     A text about what is returned (not `acting`) gets slots only where it clearly refers to an argument.
     """
     needed = [argument for argument in tool.arguments if argument.required]
+    for argument in needed:
+        either = " or ".join(str(value) for value in allowed_values(argument.schema))
+        if " or " in either and re.search(rf"\b{re.escape(either)}\b", text):  # `delete rows or columns`
+            text = text.replace(either, f"{{{argument.name}|{either}}}", 1)
     for argument in (*needed, *(a for a in tool.arguments if not a.required)):
-        if next(variants(argument.schema)).get("type") == "boolean":
+        if next(variants(argument.schema)).get("type") == "boolean" or f"{{{argument.name}|" in text:
             continue
         if acting and (argument.required or not needed):
             lefts: tuple[str, ...] = ("given", "indefinite", "some", "definite")
@@ -188,5 +192,6 @@ OWNER = re.compile(
 NO_ARTICLE = re.compile(rf"^$|\b(?:{PREPOSITION}|and|or) $")  # before a noun without an article
 GIVEN_ONE = re.compile(rf"(?:the |an? )?{GIVEN} (?!\{{)\w+")
 BARE = re.compile(
-    rf"^((the|an?|one|any|all|some|each|every|multiple|new|existing|{GIVEN}|(list|set|batch|collection) of) )+"
+    rf"^((the|an?|one|any|all|some|each|every|multiple|new|existing|different|{GIVEN}"
+    r"|(list|set|batch|collection) of) )+"
 )

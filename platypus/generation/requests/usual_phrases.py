@@ -79,10 +79,11 @@ def _told(argument: Argument, value: bool) -> str:
     """What the description says that a flag does: `including the body`, `without following links`; "" if nothing."""
     match = TOLD.match(first_sentence(argument.description))
     verb = lemma(match[1]) if match else ""
-    if not match or verb not in name_words("verbs") - {"set", "enable", "disable", "use", "require", "force", "filter"}:
-        return ""
-    if verb == "include":
+    if match and verb == "include":
         return f"{'including' if value else 'leaving out'} {match[2]}"
+    unsaid = {"set", "enable", "disable", "use", "require", "force", "filter"}
+    if not match or verb not in name_words("verbs") - unsaid:
+        return ""
     return f"{'' if value else 'without '}{gerund(verb)} {match[2]}"
 
 

@@ -9,6 +9,7 @@ From small to large: phrases for one argument, phrases for one tool, noun phrase
     tool_phrases.py     clauses and nouns for a tool
     writer_style.py     politeness, context, quotes, case, typos
     discourse.py        what a request has mentioned so far, and how it refers back to it
+    objects.py          objects in words or as JSON
     noun_phrases.py     values and results as noun phrases
     clauses.py          steps as clauses and questions
     phrasing.py         Phraser: plan → request

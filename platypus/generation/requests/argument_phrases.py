@@ -14,10 +14,9 @@ from platypus.catalogue.schema import allowed_values, variants
 from platypus.catalogue.tools import Argument, Tool
 from platypus.catalogue.words import is_plural, plural, singular, with_article, words
 from platypus.generation.lexicon import spelled
-from platypus.generation.requests.usual_phrases import usual_phrases
+from platypus.generation.requests.usual_phrases import PREPOSITION, is_noun, usual_phrases
 
-PREPOSITION = "by|to|with|for|from|in|on|of|under|at|as|about|into|between|before|after|since|until|through|against|via"
-SUFFIXES = CODES - {"number", "code", "key"} | {"name", "names", "list"}
+SUFFIXES = CODES - {"number", "code", "key"} | {"name", "names", "list", "gid"}
 PLACE = {"location", "city", "country", "region", "place", "venue", "area", "state", "destination"}
 FROM, TO = {"from", "source", "sender", "origin", "base"}, {"to", "target", "receiver", "recipient", "destination"}
 PERIODS = {"year", "season", "month", "period", "quarter", "timeframe"}
@@ -156,8 +155,12 @@ def _choice(tool: Tool, argument: Argument, noun: str) -> ArgumentPhrases:
     element = argument.schema.get("items", argument.schema)
     values = [str(value) for value in allowed_values(element)]
     last = noun.split(" ")[-1]
-    of = (f"with {noun} {{}}", f"with {{}} {noun}", f"with {{}} {noun}", f"whose {noun} is {{}}")
-    after = (*of, f"that have {{}} {noun}", f"with {with_article(noun)} of {{}}")
+    if last not in ("type", "kind") and not is_noun(noun.lower().split(" ")):
+        return ArgumentPhrases((f"({noun}: {{}})",))
+    of: tuple[str, ...] = (f"with {noun} {{}}", f"with {{}} {noun}", f"with {{}} {noun}")
+    if last in (*GRADED, "status", "state", "category"):
+        of = (*of, f"whose {noun} is {{}}", f"that have {{}} {noun}")
+    after = (*of, f"with {with_article(noun)} of {{}}")
     if last in ("type", "kind"):
         nouns = not any(ADJECTIVE.fullmatch(value) or " " in value or "_" in value for value in values)
         return ArgumentPhrases(("of type {}", f"of the {noun} {{}}", f"with {noun} {{}}"), (), heads=nouns)
@@ -197,6 +200,11 @@ def _number(tool: Tool, argument: Argument, parts: list[str], noun: str, unit: s
     article = "" if is_plural(noun) else f"{with_article(noun).split(' ')[0]} "
     if parts == ["age"]:
         return (f"aged {{}}{unit}", f"with an age of {{}}{unit}", f"({noun}: {{}}{unit})")
+    if parts[0] in ("max", "maximum") and is_plural(parts[-1]) and not unit:
+        most = " ".join(parts[1:])
+        return (f"with at most {{}} {most}", f"(at most {{}} {most})", f"(no more than {{}} {most})")
+    if not is_noun(noun.lower().split(" ")):
+        return (f"({noun}: {{}}{unit})",)
     with_it = (f"with {article}{noun} of {{}}{unit}", f"with {article}{noun} of {{}}{unit}", f"with {noun} {{}}{unit}")
     at = (f"at {article}{noun} of {{}}{unit}",) if parts[-1] in AT else ()
     return (*with_it, *at, f"({noun}: {{}}{unit})")
@@ -288,7 +296,7 @@ def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
         return forms_with_id if required else forms_with_id[:1]
     if last == "name" and len(parts) > 1:
         return (f"for {noun} {{}}", f"for the {noun} {{}}")
-    return _named(noun, required)
+    return _named(noun)
 
 
 def _on_the_way(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple[str, ...]:
@@ -302,7 +310,7 @@ def _on_the_way(tool: Tool, argument: Argument, parts: list[str], noun: str) -> 
         is_shared = any(rest and rest[-1] in words(other.name) for other in tool.arguments if other != argument)
         moved = any(TO & set(words(other.name)) for other in tool.arguments) and parts == ["source"]
         if not is_shared and not moved and {"source", "target", "base"} & {parts[0]}:
-            return _named(noun, argument.required)
+            return _named(noun)
         forms = (f"{way} {{}}", f"{way} {' '.join(rest)} {{}}") if rest else (f"{way} {{}}",)
         return forms if is_shared or not rest else forms[1:]
     return ()
@@ -323,9 +331,11 @@ def _searched(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tu
     return ()
 
 
-def _named(noun: str, required: bool) -> tuple[str, ...]:
+def _named(noun: str) -> tuple[str, ...]:
+    if not is_noun(noun.lower().split(" ")):
+        return (f"({noun}: {{}})",)
     forms = (f"with {noun} {{}}", f"with the {noun} {{}}", f"with {{}} as the {noun}", f"with the {noun} {{}}")
-    return (*forms, f"({noun} {{}})" if required else f"whose {noun} is {{}}")
+    return (*forms, f"({noun}: {{}})")
 
 
 def _dated(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple[str, ...]:

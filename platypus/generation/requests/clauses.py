@@ -15,6 +15,7 @@ SEPARABLE = re.compile(  # "sum up them" → "sum them up"
     r" (up|out|off|over|on|in|down|back|away|together) (it|them|these|those|this|that)"
     r"(?= (?:in|into|to|for|with)\b|$)"
 )
+MANAGING, DEEDS = {"manage", "handle", "control"}, {"action", "operation"}  # the argument says what is done
 QUESTION_STARTS = ("what is", "what is", "what's", "do you know", "can you tell me")
 QUESTIONS = (
     *("what are {thing}", "which {some} do we have", "are there any {some}"),
@@ -36,7 +37,7 @@ class Clauses(Nouns):
         if wording.is_lookup:
             verb, thing = self.lookup(i)
         elif not wording.is_getter:
-            verb, thing = self.action(i)
+            verb, thing = self.action(i, ing=ing)
         elif ABOUT.match(wording.noun.text) and self.rng.random() < 0.3:
             verb = self.rng.choice(("tell me about", "tell me about", "tell me more about", "find out about"))
             thing = self.thing(i, ("the ", ""), noun=ABOUT.sub("", wording.noun.text))
@@ -50,7 +51,7 @@ class Clauses(Nouns):
             return SEPARABLE.sub(r"\1 \3 \2", text)
         return ME.sub("getting ", text) if ME.match(text) else gerund(text)
 
-    def action(self, i: int) -> tuple[str, str]:
+    def action(self, i: int, *, ing: bool = False) -> tuple[str, str]:
         """The verb of a tool that does something, and the rest of the clause with every argument."""
         form = self.rng.choice(self.wordings[i].clauses)
         rest = self.unsaid(i, form)
@@ -58,6 +59,11 @@ class Clauses(Nouns):
         if len(rest) == len(form.slots) == 1 and self.wordings[i].verb in SETTING and self.rng.random() < 0.7:
             return self.change(i, form, rest[0])
         verb, _, thing = self.filled(i, form).partition(" ")
+        arguments = self.plan.steps[i].arguments
+        deed = next((name for name in rest if name in DEEDS and str(arguments[name]).isalpha()), None)
+        if deed and verb in MANAGING and not ing:  # `manage nodes with the action drain` → `drain nodes`
+            rest.remove(deed)
+            verb = str(arguments[deed])
         return verb, f"{thing} {self.joined([self.modifier(i, name) for name in rest])}".strip()
 
     def change(self, i: int, form: Form, name: str) -> tuple[str, str]:

@@ -85,7 +85,7 @@ class Discourse:
             return self.rng.choice(("them", "that user", "me"))
         if not wording.plural or self._single(i):
             return self.rng.choice(
-                ("it", "it", "it", "that", "this") if not wording.plural else ("it", "it", "the result")
+                ("it", "it", "it", "it", "that") if not wording.plural else ("it", "it", "the result")
             )
         forms = ["them", "them", "them", "these", "those", "the results"]
         adjective = participle(wording.verb) if head and not wording.is_getter else ""

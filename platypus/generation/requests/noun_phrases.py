@@ -15,13 +15,15 @@ from platypus.catalogue.words import is_plural, listed, pluralised, singular, wo
 from platypus.generation.lexicon import name_words, spelled
 from platypus.generation.requests.argument_phrases import PLACE, label
 from platypus.generation.requests.discourse import Discourse, Unsayable, argument_of
+from platypus.generation.requests.objects import NAMING_KEYS, has_name, is_large, pasted
 from platypus.generation.requests.slots import SLOT, Form
 from platypus.generation.requests.usual_phrases import owner_and_thing, truth
 from platypus.plan.plan import Reference, Value
 
-NAMING_KEYS = ("name", "title", "id", "path", "key", "filename", "file_path", "filepath")
 LATE = ("(", "limited", "with a limit")
 CLAUSAL = ("that ", "whose ")
+RELATIVE = {"that", "whose"}
+PREPOSED = ("with ", "without ", "including ", "excluding ", "leaving out ", "as ", "for ", "at ", "in ", "by ")
 UNCOUNTED = re.compile(r"(?:information|data|details)\b")
 ABOUT = re.compile(r"^(?:information|info|details|data|insights) (?:about|on|of|for|related to|regarding) ")
 MINE = {"owned": ("that I own", "owned by me"), "created": ("that I created", "created by me")}
@@ -44,32 +46,42 @@ class Nouns(Discourse):
     def value(self, value: Value, *, last: str = " and ", hint: Argument | None = None) -> str:
         """A value as text; `hint` is the argument that takes it."""
         if isinstance(value, list):
+            if any(isinstance(element, dict) for element in value):
+                return self.objects(value, hint)
             return listed([self.value(element, hint=hint) for element in value], last=last)
         if isinstance(value, Reference):
             return self.reference(value, hint)
         if isinstance(value, dict):
-            return self.fields(value)
+            return self.fields(value, named=hint is None or has_name(hint))
         if isinstance(value, bool):
             return "true" if value else "false"
         return self.quoted(value) if isinstance(value, str) else str(value)
 
-    def fields(self, value: dict[str, Value], *, inside: bool = False) -> str:
-        """An object: `"Nova" (type "part" and size 3)` if it has a name, or else `type "part" and size 3`."""
-        name = next((key for key in value if key.lower() in NAMING_KEYS and isinstance(value[key], str)), None)
-        texts = [self.field(key, element) for key, element in value.items() if key != name]
-        rest = listed(texts) if texts else ""
+    def objects(self, values: list[Value], hint: Argument | None) -> str:
+        """A list with objects: one after another, or as JSON if one of them is said so."""
+        if len(values) > 1 and any(isinstance(value, dict) and is_large(value) for value in values):
+            return pasted(values)
+        texts = [self.value(element, hint=hint) for element in values]
+        return "; ".join(texts) if any("(" in text for text in texts) else listed(texts)
+
+    def fields(self, value: dict[str, Value], *, named: bool = True) -> str:
+        """An object: `"Nova" (size: 3)` if it is `named` by a key of its own, else `(size: 3)`; a large one as JSON."""
+        if is_large(value):
+            return pasted(value)
+        name = next(
+            (key for key in value if named and key.lower() in NAMING_KEYS and isinstance(value[key], str)), None
+        )
+        rest = ", ".join(self.field(key, element) for key, element in value.items() if key != name)
         if name is None:
-            return f"({rest})" if inside else rest
+            return f"({rest})"
         return f"{self.value(value[name])} ({rest})" if rest else self.value(value[name])
 
     def field(self, key: str, value: Value) -> str:
-        """A part of an object: `size 3`, `viewport (width 300 and height 200)`, `not enabled`."""
+        """A part of an object: `size: 3`, `enabled: no`."""
         noun = spelled(" ".join(words(key)) or key)
         if isinstance(value, bool):
-            return noun if value else f"not {noun}" if noun.endswith("ed") else f"no {noun}"
-        if isinstance(value, dict):
-            return f"{noun} {self.fields(value, inside=True)}"
-        return f"{noun} {self.value(value)}"
+            return f"{noun}: {'yes' if value else 'no'}"
+        return f"{noun}: {self.value(value)}"
 
     def choices(self, values: Sequence[Any], *, last: str = " or ", plain: bool = False) -> str:
         """Values of an enum: all quoted or none, sometimes with a capital."""
@@ -85,8 +97,7 @@ class Nouns(Discourse):
         quote = self.style.quote
         if not quote and (value.count(" ") > 2 or re.search(r"[.,:;]", value)):
             quote = '"'
-        if quote == "'" and "'" in value:
-            quote = '"'
+        quote = '"' if quote == "'" and "'" in value else quote
         return f"{quote}{value}{quote}"
 
     def reference(self, reference: Reference, hint: Argument | None = None) -> str:
@@ -110,11 +121,14 @@ class Nouns(Discourse):
         head = wording.noun_head or "result"
         if self.heads().count(head) > 1:
             raise Unsayable
+        if words(path[-1])[-1:] == ["id"]:
+            owner = name.removesuffix("id").strip() or singular(head)
+            return f"that {owner}" if owner != "result" else "it"
         if self.latest(many=wording.plural) == i and self.rng.random() < 0.5:
             return f"its {name}" if not is_plural(head) else f"their {name}"
         if head.startswith(name):
-            return f"that {name}"
-        return self.rng.choice((f"the {name} of that {singular(head)}", f"that {name}", f"the {name} of the {head}"))
+            return f"{'those' if is_plural(name) else 'that'} {name}"
+        return self.rng.choice((f"the {name} of that {singular(head)}", f"the {name} of the {head}"))
 
     def inner(self, i: int, hint: Argument | None = None) -> str:
         """The output of step i inside another clause: `me`, `the work items owned by DEVU-1`."""
@@ -130,7 +144,8 @@ class Nouns(Discourse):
             return self.rng.choice(
                 (f"the {wording.noun.text}",) * 4 + (f"our {wording.noun.text}", f"my {wording.noun.text}")
             )
-        return self.thing(i, ("the ", "all ", "all ", "all the ", "", ""))
+        about = ABOUT.sub("", wording.noun.text) if hint and takes_ids(hint) else None
+        return self.thing(i, ("the ", "all ", "all ", "all the ", "", ""), noun=about)
 
     def nominal(self, i: int) -> str:
         """The action of step i as a noun phrase: `a summary of the work items owned by me`."""
@@ -245,14 +260,13 @@ class Nouns(Discourse):
         aside = [text[1:-1] for text in late if text.startswith("(")]
         rest = [text for text in modifiers if text not in late]
         with_phrases = [text for text in rest if text.startswith("with ")]
-        if len(with_phrases) > 1 and self.rng.random() < 0.8:
+        if len(with_phrases) > 1:
             together = "with " + listed([text.removeprefix("with ") for text in with_phrases])
             rest = [together if text == with_phrases[0] else text for text in rest if text not in with_phrases[1:]]
-        rest.sort(key=lambda text: (text.startswith(CLAUSAL), len(text) > 60))
-        chance = self.rng.random()
-        if len(rest) > 1 and chance > 0.4:
-            comma = len(rest) > 2 and chance > 0.75
-            rest = [", ".join(rest[:-1]) if comma else " ".join(rest[:-1]), "and", rest[-1]]
+        rest.sort(key=lambda text: (text.startswith(CLAUSAL), text.startswith("with "), len(text) > 60))
+        alike = len({text.split(" ")[0] in RELATIVE or text.split(" ")[0][-2:] for text in rest}) == 1
+        if len(rest) > 1 and (alike or not rest[-1].startswith(PREPOSED)) and self.rng.random() > 0.4:
+            rest = [" ".join(rest[:-1]), "and", rest[-1]]
         late = [text for text in late if not text.startswith("(")]
         return " ".join((*rest, *late, *([f"({', '.join(aside)})"] if aside else ())))
 
@@ -288,6 +302,8 @@ class Nouns(Discourse):
             return self.rng.choice((owned, f"the {noun} {owned}", owned))
         text = self.value(value, hint=argument_of(tool, name))
         made = wording.verb.split(" ")[0] in name_words("making")
+        if str(first) in noun.split(" or "):
+            return str(first)
         if (re.match(r"https?://", str(first)) and not made) or " or " in noun:
             return text
         if noun == "text" and not isinstance(first, Reference):
@@ -307,7 +323,7 @@ class Nouns(Discourse):
         )
         is_name = words(name)[-1] in ("name", "title")
         if isinstance(first, dict):
-            return f"{noun_form} {text}" if set(first) & set(NAMING_KEYS) else f"{noun_form} ({text})"
+            return f"{noun_form} {text}"
         vague = is_name or not set(words(noun)[:-1]) <= set(words(name))  # `Spanish word`, `golf club`
         if noun.lower() != noun or essential or (is_name and not wording.is_getter):
             chance = 0.0  # `create the ad Nova`
@@ -333,7 +349,7 @@ class Nouns(Discourse):
         values = value if isinstance(value, list) else [value]
         forms = self.phrases(i, name).after
         if not wording.is_getter:  # nothing *has* something behind a deed: `search the web with images`
-            forms = tuple(form for form in forms if not form.startswith(CLAUSAL)) or forms
+            forms = tuple(form for form in forms if not form.startswith((*CLAUSAL, "matching {}"))) or forms
         if allowed_values(argument.schema.get("items", argument.schema)):
             return self.rng.choice(forms).format(self.choices(values, last=last))
         references = [element for element in values if isinstance(element, Reference)]
@@ -352,13 +368,13 @@ class Nouns(Discourse):
         """Forms that suit an earlier result: `related to it`, never `whose part is it`."""
         phrases = self.phrases(i, name)
         noun = label(self.wordings[i].tool, argument_of(self.wordings[i].tool, name))
-        if references[0].path and singular(" ".join(words(references[0].path[-1]))) == noun:
-            return "for {}", "with {}", "using {}"
+        if references[0].path and re.sub(r" ids?$", "", singular(" ".join(words(references[0].path[-1])))) == noun:
+            return "for {}", "using {}"
         if not phrases.referring and self.head(references[0].step) == noun:
-            return "for {}", "with {}"
+            return "for {}", "using {}"
         inside = all(reference.step in self.inside for reference in references)
         whose = (form for form in phrases.after if inside and form.startswith("whose "))
-        return (*(phrases.referring or (f"with {{}} as the {noun}",)), *whose)
+        return (*(phrases.referring or (f"using {{}} as the {noun}",)), *whose)
 
 
 def _routed(modifiers: list[str]) -> list[str]:
@@ -372,17 +388,4 @@ def _routed(modifiers: list[str]) -> list[str]:
 
 def _many(noun: str) -> str:
     """The noun in the plural, before several values; other words stay."""
-    nouns = (
-        "user",
-        "part",
-        "customer",
-        "stage",
-        "tag",
-        "label",
-        "channel",
-        "organization",
-        "organisation",
-        "team",
-        "org",
-    )
-    return pluralised(noun, many=True) if noun.lower() in nouns else noun
+    return pluralised(noun, many=True) if noun.lower() in name_words("owners") else noun

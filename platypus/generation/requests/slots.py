@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass
 
 from platypus.catalogue.dataflow import KIN
-from platypus.catalogue.schema import variants
+from platypus.catalogue.schema import allowed_values, variants
 from platypus.catalogue.tools import Argument, Tool
 from platypus.catalogue.words import is_plural, plural, singular, words
 from platypus.generation.lexicon import spelled
-from platypus.generation.requests.argument_phrases import PREPOSITION
+from platypus.generation.requests.usual_phrases import PREPOSITION
 
 RESTRICTION = "matching|based on|that|filtered|according to|using|given|where|(?:for |in )?which|so that|in order to"
 GIVEN = r"(?:given|input|provided|specified|specific|particular|certain|selected|chosen|desired)"
@@ -50,7 +50,9 @@ def labels(argument: Argument) -> list[str]:
         " ".join(name[:-1]) if len(name) > 1 and name[-1] in LOOSE else "",
     ]
     nouns += [nouns[1].split(" ")[0] + " item"] if nouns[1] else []
-    nouns += ["file", "folder", "directory"] if PATHS & set(parts) else []
+    nouns += ["file", "folder", "directory", "document", "workbook"] if PATHS & set(parts) else []
+    nouns += ["website", "webpage", "web page", "page"] if {"url", "urls"} & set(parts) else []
+    nouns += ["article"] if parts == ["title"] else []
     nouns += sorted(KIN[1]) if set(name) & KIN[1] else []
     singulars = [
         singular(re.sub(r" (?:ids?|names?|numbers?|keys?|paths?|urls?|slugs?|identifiers?)$", "", label, flags=re.I))
@@ -84,7 +86,7 @@ SOME = r"(?:(?:the|an?|any|all|some|each|every|new|multiple) )*(?:(?:list|set|ba
 WORD = rf"(?!\{{|(?:{PREPOSITION}|{RESTRICTION}|and|or)\b)[\w-]+ "  # an adjective or a noun before the noun
 LEFT = {  # what may precede the argument's noun and becomes part of the slot, the most certain first
     "given": re.compile(rf"(?:^|(?<= ))(?!one ){SOME}{GIVEN} (?:{WORD}){{0,3}}$", re.IGNORECASE),
-    "indefinite": re.compile(rf"(?:^|(?<= ))(?:an?|each|every|multiple) (?:{WORD}){{0,3}}$", re.IGNORECASE),
+    "indefinite": re.compile(rf"(?:^|(?<= ))(?:an?|one|each|every|multiple) (?:{WORD}){{0,3}}$", re.IGNORECASE),
     "some": re.compile(rf"(?:^|(?<= )){SOME}$", re.IGNORECASE),
     "definite": re.compile(rf"(?:^|(?<= ))the (?:{WORD}){{1,2}}$", re.IGNORECASE),
     "named": re.compile(
@@ -99,6 +101,9 @@ RIGHT = re.compile(
 )
 
 
+IDS = re.compile(r" ids?$", re.IGNORECASE)
+
+
 def _spot(text: str, argument: Argument, lefts: tuple[str, ...]) -> tuple[int, int] | None:
     """The start and end of the noun phrase for the argument; None when the text has none."""
     candidates: list[tuple[int, int, int, int]] = []
@@ -108,6 +113,8 @@ def _spot(text: str, argument: Argument, lefts: tuple[str, ...]) -> tuple[int, i
         start = text.lower().find(name)
         while start >= 0:
             right = RIGHT.match(text, start + len(name))
+            if right and IDS.search(right[0]) and {"name", "title"} & set(words(argument.name)):
+                right = None  # the library's ID is not its name
             for rank, left in enumerate(lefts):
                 before = LEFT[left].search(text[:start])
                 if right and before and (before[0] or NO_ARTICLE.search(text[:start])):
@@ -118,14 +125,29 @@ def _spot(text: str, argument: Argument, lefts: tuple[str, ...]) -> tuple[int, i
     return (-begin, end) if end >= 0 else None
 
 
+def _own_noun(text: str, tool: Tool, argument: Argument) -> tuple[int, int] | None:
+    """The noun phrase of the thing that `id` or `name` belongs to: the `process` of "the output of a process"."""
+    owner = OWNER.match(text)
+    match = FIRST_NOUN.match(text)
+    if owner:
+        return owner.span(1)
+    last = singular(match[0].split(" ")[-1]) if match else ""
+    others = (other for other in tool.arguments if other.name != argument.name)
+    return match.span() if match and not any(last in labels(other) for other in others) else None
+
+
 def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
     """Return the text with slots: `"the work items to a sprint"` → `"{work_ids|work items} to {sprint_id|sprint}"`.
 
     A text about what is returned (not `acting`) gets slots only where it clearly refers to an argument.
     """
     needed = [argument for argument in tool.arguments if argument.required]
+    for argument in needed:
+        either = " or ".join(str(value) for value in allowed_values(argument.schema))
+        if " or " in either and re.search(rf"\b{re.escape(either)}\b", text):  # `delete rows or columns`
+            text = text.replace(either, f"{{{argument.name}|{either}}}", 1)
     for argument in (*needed, *(a for a in tool.arguments if not a.required)):
-        if next(variants(argument.schema)).get("type") == "boolean":
+        if next(variants(argument.schema)).get("type") == "boolean" or f"{{{argument.name}|" in text:
             continue
         if acting and (argument.required or not needed):
             lefts: tuple[str, ...] = ("given", "indefinite", "some", "definite")
@@ -136,14 +158,16 @@ def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
         if place is None and argument.required and len(needed) == 1 and kind not in ("integer", "number", "boolean"):
             match = GIVEN_ONE.search(text)
             place = match.span() if match and is_plural(match[0]) == (kind == "array") else None
+        if place is None and argument.required and words(argument.name)[-1] == "name":
+            match = ANY_NAME.match(text)
+            place = match.span() if match else None
         if (
             place is None
             and argument.required
             and set(words(argument.name)) <= OWN
             and "{" not in text.split(" of ")[0]
         ):
-            match = FIRST_NOUN.match(text)
-            place = match.span() if match else None
+            place = _own_noun(text, tool, argument)
         if place and kind != "array" and text[: place[0]].endswith("between "):
             place = None  # `between time zones` are two
         if place:
@@ -160,8 +184,14 @@ OWN = {"id", "pid", "name", "uid", "key", "slug", "uuid", "identifier"}  # of th
 FIRST_NOUN = re.compile(
     rf"(?:the |an? |one )(?:new |existing )?(?:{WORD}){{0,3}}(?!(?:{PREPOSITION})\b)[\w-]+(?=$| (?:{PREPOSITION})\b)"
 )
+ANY_NAME = re.compile(r"an? (?:[\w-]+ or )?[\w-]+ name\b")
+OWNER = re.compile(
+    rf"(?:the |an? )?(?:{WORD}){{0,3}}[\w-]+ (?:of|from) "
+    rf"(an? (?:new |existing )?(?:{WORD}){{0,3}}[\w-]+)(?=$| (?:{PREPOSITION})\b)"
+)
 NO_ARTICLE = re.compile(rf"^$|\b(?:{PREPOSITION}|and|or) $")  # before a noun without an article
 GIVEN_ONE = re.compile(rf"(?:the |an? )?{GIVEN} (?!\{{)\w+")
 BARE = re.compile(
-    rf"^((the|an?|one|any|all|some|each|every|multiple|new|existing|{GIVEN}|(list|set|batch|collection) of) )+"
+    rf"^((the|an?|one|any|all|some|each|every|multiple|new|existing|different|{GIVEN}"
+    r"|(list|set|batch|collection) of) )+"
 )

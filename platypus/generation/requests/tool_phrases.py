@@ -12,11 +12,12 @@ from platypus.catalogue.dataflow import KIN, is_searched, likely_output
 from platypus.catalogue.prose import first_sentence
 from platypus.catalogue.schema import is_nothing, variants
 from platypus.catalogue.tools import Tool
-from platypus.catalogue.words import is_plural, lemma, singular, words
-from platypus.generation.lexicon import word_lists
-from platypus.generation.requests.argument_phrases import PREPOSITION, ArgumentPhrases, argument_phrases
+from platypus.catalogue.words import is_plural, lemma, singular, with_article, words
+from platypus.generation.lexicon import name_words, word_lists
+from platypus.generation.requests.argument_phrases import ArgumentPhrases, argument_phrases
 from platypus.generation.requests.slots import GIVEN, RESTRICTION, SLOT, Form, fill_slots, labels
 from platypus.generation.requests.tool_sentences import Sentence, described, named, titled, with_articles
+from platypus.generation.requests.usual_phrases import PREPOSITION
 
 GETTING = {
     *("get", "return", "retrieve", "list", "find", "fetch", "show", "search", "look", "lookup", "access", "identify"),
@@ -38,6 +39,8 @@ NOMINAL = {
 PLACE_SEARCHED = re.compile(rf"(?:the|a|an|my|{PREPOSITION})\b(?<!for)|$")  # `search the web`, not what it finds
 OBJECTS = {"object", "item", "entity", "record", "thing", "element", "result"}
 LISTING = r"(?:(?:numbered|complete|full|detailed|flat|paginated|comprehensive) )"  # before `list of`
+NAMED_ONES = r"(?:specific|specified|given|particular|certain|provided)"
+UNNAMED = re.compile(rf"\b(an? )?({NAMED_ONES}) ([\w-]+)(?![^{{]*\}})")
 NAMED = re.compile(rf"\}}(?: (?:{PREPOSITION})\b.*)?$")  # a name with a noun after its slot is not used as a phrase
 
 
@@ -108,6 +111,8 @@ class ToolPhrases:
     @property
     def _unnamed_verb(self) -> str:
         """The verb of a tool whose name is a noun: `agent_status` is got, `lighthouse_audit` is run."""
+        if len(self._own) == 1 and self._own[0] not in name_words("uncountable"):
+            return "use"
         got = self.tool.annotations.get("readOnlyHint") or re.match(
             r"(?i)(?:get|return|retriev)", self.tool.description
         )
@@ -120,6 +125,8 @@ class ToolPhrases:
 
     @cached_property
     def _name_said(self) -> Sentence:
+        if self.verb == "use" and not self.named:
+            return Sentence("use", " ".join(words(self.tool.title) or self._own))
         rest = with_articles(self.verb, (part for part in self._own if lemma(part) != self.verb))
         return next((said for said in self.named if said.verb == self.verb), Sentence(self.verb, rest))
 
@@ -135,7 +142,9 @@ class ToolPhrases:
         )
         text = text if self.is_getter else re.sub(r" by \w+ing .*", "", text)
         text = re.sub(r" in (?:the|an?) (?:system|platform|database|application|app)$", "", text)
-        form = fill_slots(text, self.tool, acting=not self.is_getter)
+        text = re.sub(rf"\b(?:all|any) or {NAMED_ONES} | or (?:an? |the )?{NAMED_ONES} [\w-]+$", " ", text).strip()
+        form = fill_slots(re.sub(r"  +", " ", text), self.tool, acting=not self.is_getter)
+        form = Form(UNNAMED.sub(lambda m: (m[1] and with_article(m[3])) or m[3], form.text))
         return self._set_to(
             Form(re.sub(rf" based on [^{{]*$|(?<=\}}) (?:or|and) [\w ]+?(?=$| (?:{PREPOSITION})\b)", "", form.text))
         )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from platypus.catalogue.prose import first_sentence
 from platypus.catalogue.words import gerund, is_plural, lemma, pluralised, with_article, words
 from platypus.generation.lexicon import name_words, spelled
-from platypus.generation.requests.argument_phrases import PREPOSITION
+from platypus.generation.requests.usual_phrases import PREPOSITION
 
 MOST_WORDS = 9  # of what follows the verb; people say no more of a tool
 SERVICE_TOOLS = 3  # tools with the same first word, before it can be the name of a service
@@ -60,6 +60,7 @@ ARTICLES = ("a", "an", "the", "my", "all", "any", "some", "this", "its", "their"
 DEEDS = {"create", "get", "list", "update", "delete", "add", "remove", "read", "write"}  # need an object
 
 
+LEFT_OVER = re.compile(r" (?:with|to) new (?:values|dates|data|content|information|properties|details)\b")
 STARTS = {
     "the",
     "this",
@@ -173,6 +174,7 @@ def imperative(word: str, rest: str) -> str:
 
 def _shortened(rest: str) -> str:
     """What follows the verb, without asides, further deeds, and as long as it is long, without its last phrase."""
+    rest = LEFT_OVER.sub("", re.sub(rf"\b(?:{'|'.join(name_words('praise'))}),? (?=[\w-])", "", rest))
     rest = re.sub(rf"^((?:an? |the )?[\w-]+)(?:, [\w-]+)+,? (?:or|and) [\w-]+ (?!(?:{PREPOSITION})\b)", r"\1 ", rest)
     rest = ASIDE.sub("", re.sub(r"^((?:an? |the )?[\w-]+(?<!s)), (?=[\w-]+ \w)", r"\1 ", rest))
     rest = re.sub(r"\bup to \w+ |\bone or (?:more|multiple) ", "", BY_KEY.sub("", rest))
@@ -190,7 +192,7 @@ def _shortened(rest: str) -> str:
         if shorter == rest:
             break
         rest = shorter
-    return re.sub(r"(?:,| and| or)+$", "", rest.rstrip(" ,."))
+    return re.sub(r"(?:,| and| or| based| according| due)+$", "", rest.rstrip(" ,."))
 
 
 def _length(rest: str) -> int:

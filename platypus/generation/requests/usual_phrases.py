@@ -4,14 +4,36 @@ The phrases stand in `names.toml`. Other arguments are phrased in `argument_phra
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+from platypus.catalogue.prose import first_sentence
 from platypus.catalogue.tools import Argument
-from platypus.catalogue.words import gerund, with_article, words
+from platypus.catalogue.words import gerund, is_plural, lemma, with_article, words
 from platypus.generation.lexicon import name_lists, name_words, spelled
 from platypus.plan.plan import Value
 
+PREPOSITION = "by|to|with|for|from|in|on|of|under|at|as|about|into|between|before|after|since|until|through|against|via"
+TOLD = re.compile(  # `Whether to include …`, `If true, include …`, `Include …`
+    r"(?:optional(?:ly)?[:,]? )?(?:whether (?:or not )?to |(?:if|when|set)(?: set)?(?: to)? true,?(?: to)? )?"
+    r"(\w+) ((?:the |an? |all )?[\w-]+(?: [\w-]+){0,3})(?=$|[.,;:(]| (?:if|when|instead|rather|so|which|default)\b)",
+    re.IGNORECASE,
+)
+DESCRIBING = {
+    "full",
+    "raw",
+    "static",
+    "all",
+    "new",
+    "old",
+    "external",
+    "ambiguous",
+    "dangerous",
+    "empty",
+    "only",
+    "entire",
+}
+CHOOSING = {"include", "exclude", "select", "show", "allow", "wait", "use", "enable", "disable"}
 DROPPED = {"is", "has", "should", "include", "with", "only", "are", "be", "enabled"}  # from a flag's name
 SUFFIXES = {"id", "ids", "name", "names", "key", "slug", "identifier"}
 
@@ -46,22 +68,27 @@ def owner_and_thing(arguments: Mapping[str, Value]) -> tuple[str, str] | tuple[N
     return None, None
 
 
-def truth(argument: Argument, value: bool, *, many: bool = True, acting: bool = False) -> tuple[str, ...]:
-    """Return phrases for a boolean: `that need a response`, `including archived`, `as a dry run`, `without reloading`.
+def is_noun(parts: Sequence[str]) -> bool:
+    """Whether the words of a name stand well behind "with": `page size`; not `raw`, `from version`, `in trash`."""
+    if len(parts) > 2 or parts[0] in CHOOSING or parts[-1] in DESCRIBING or re.search(r"(?<!e)ed$", parts[-1]):
+        return False
+    return not set(parts) & set(PREPOSITION.split("|"))
 
-    They stand behind a noun; or behind a deed, if the tool is `acting`: nothing there *is* or *needs* something.
-    """
-    usual = _flags().get(" ".join(words(argument.name)))
-    if usual:
-        return tuple(usual["true" if value else "false"])
-    parts = words(argument.name.rpartition(".")[2])
-    plain = [part for part in parts if part not in DROPPED]
-    noun = spelled(" ".join(plain or parts))
-    if acting and {"is", "are"} & set(parts):
-        return (f"marked as {noun}",) if value else (f"not marked as {noun}",)
-    if parts[0] in name_words("verbs") - name_words("nouns_too") - {"include"} and len(parts) > 1:
-        doing = f"{gerund(parts[0])} {spelled(' '.join(parts[1:]))}"
-        return (doing,) if value else (f"without {doing}",)
+
+def _told(argument: Argument, value: bool) -> str:
+    """What the description says that a flag does: `including the body`, `without following links`; "" if nothing."""
+    match = TOLD.match(first_sentence(argument.description))
+    verb = lemma(match[1]) if match else ""
+    if match and verb == "include":
+        return f"{'including' if value else 'leaving out'} {match[2]}"
+    unsaid = {"set", "enable", "disable", "use", "require", "force", "filter"}
+    if not match or verb not in name_words("verbs") - unsaid:
+        return ""
+    return f"{'' if value else 'without '}{gerund(verb)} {match[2]}"
+
+
+def _needed(parts: list[str], value: bool, *, many: bool) -> tuple[str, ...]:
+    """Phrases for what something needs: `needsResponse`, `approval_required`; none for other flags."""
     if "needs" in parts or "requires" in parts:
         at = parts.index("needs" if "needs" in parts else "requires")
         thing = with_article(" ".join(parts[at + 1 :]))
@@ -73,17 +100,57 @@ def truth(argument: Argument, value: bool, *, many: bool = True, acting: bool = 
             f"that require {thing}",
         )
         bare = thing.split(" ", 1)[-1]
+        if not many:
+            return (f"that needs {thing}",) if value else (f"that does not need {thing}",)
         return yes if value else (f"that do not need {thing}", f"that need no {bare}", f"that don't need {thing}")
     if parts[-1] in ("required", "needed") and len(parts) > 1:
         thing = " ".join(parts[:-1])
+        if not many:
+            return (f"that needs {with_article(thing)}",) if value else (f"that needs no {thing}",)
         forms = (f"that require {with_article(thing)}", f"that need {with_article(thing)}")
         return forms if value else (f"that require no {thing}", f"that need no {thing}")
+    return ()
+
+
+def truth(argument: Argument, value: bool, *, many: bool = True, acting: bool = False) -> tuple[str, ...]:
+    """Return phrases for a boolean: `that need a response`, `including archived`, `as a dry run`, `without reloading`.
+
+    Where none fits: `(in trash: no)`. They stand behind a noun; or behind a deed, if the tool is `acting`: nothing
+    there *is* or *needs* something.
+    """
+    usual = _flags().get(" ".join(words(argument.name)))
+    if usual:
+        return tuple(usual["true" if value else "false"])
+    parts = words(argument.name.rpartition(".")[2])
+    plain = [part for part in parts if part not in DROPPED]
+    noun = spelled(" ".join(plain or parts))
+    told = "" if {"is", "are", "has", "needs", "requires"} & set(parts) else _told(argument, value)
+    if told:
+        return (told,)
+    yes_or_no = (f"({noun}: {'yes' if value else 'no'})",)
+    if parts[-1] in ("required", "needed") and acting:
+        return yes_or_no
+    if acting and {"is", "are"} & set(parts):
+        return (f"marked as {noun}",) if value else (f"not marked as {noun}",)
+    if (
+        parts[0] in name_words("verbs") - name_words("nouns_too") - {"include"}
+        and len(parts) > 1
+        and is_noun(parts[1:])
+    ):
+        doing = f"{gerund(parts[0])} {spelled(' '.join(parts[1:]))}"
+        return (doing,) if value else (f"without {doing}",)
+    needed = _needed(parts, value, many=many)
+    if needed:
+        return needed
     if "include" in parts or "with" in parts:
+        if acting and not is_plural(noun) and noun not in name_words("uncountable"):
+            noun = f"the {noun}"
         return (f"including {noun}", f"with {noun}") if value else (f"excluding {noun}", f"without {noun}")
+    if "has" in parts and not many:
+        return (f"that has {noun}",) if value else (f"that has no {noun}",)
     if "has" in parts:
         return (f"that have {noun}", f"with {noun}") if value else (f"that have no {noun}", f"without {noun}")
     if {"is", "are", "only"} & set(parts):
         are = "are" if many else "is"
         return (f"that {are} {noun}",) if value else (f"that {are} not {noun}", f"that {are}n't {noun}")
-    on = (f"with {noun} on", f"with {noun} on", f"with {noun} enabled", f"with {noun} set to true")
-    return on if value else (f"with {noun} off", f"with {noun} off", f"with {noun} disabled", f"without {noun}")
+    return yes_or_no

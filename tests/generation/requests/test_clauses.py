@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from platypus.catalogue.reading import read_catalogue
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue
 from platypus.catalogue.tools import Catalogue
 from platypus.generation.requests.clauses import Clauses
 from platypus.generation.requests.tool_phrases import ToolPhrases
@@ -56,3 +56,9 @@ def test_nouns_alone(worktracker: Catalogue) -> None:
     owned = Step("works_list", {"owned_by": ["DEVU-4"]})
     assert "work items owned by DEVU-4" in {clauses(worktracker, owned, seed).terse(0) for seed in range(60)}
     assert clauses(worktracker, Step("works_list"), 0).terse(0) is None  # "work items" asks for nothing
+
+
+def test_an_action_of_a_tool_that_manages_is_the_verb() -> None:
+    kinds = {"type": "object", "properties": {"action": {"enum": ["cordon", "drain"]}}, "required": ["action"]}
+    made = catalogue_from_json([{"name": "nodes", "description": "Manage cluster nodes.", "inputSchema": kinds}])
+    assert clauses(made, Step("nodes", {"action": "drain"}), 0).clause(0) == "drain cluster nodes"

@@ -77,8 +77,9 @@ def test_a_field_of_a_nested_step() -> None:
 
 def test_objects_are_said_by_their_name_with_the_rest_in_brackets() -> None:
     nouns = Nouns(Random(0), Plan(), [], STYLE, frozenset())
-    assert nouns.fields({"name": "Nova", "size": 3, "on": True}) == "'Nova' (size 3 and on)"
-    assert nouns.fields({"view": {"width": 3}, "enabled": False}) == "view (width 3) and not enabled"
+    assert nouns.fields({"name": "Nova", "size": 3, "on": True}) == "'Nova' (size: 3, on: yes)"
+    assert nouns.fields({"width": 3, "enabled": False}) == "(width: 3, enabled: no)"
+    assert nouns.fields({"view": {"width": 3}}) == '{"view": {"width": 3}}'
 
 
 def test_an_owner_is_said_with_its_thing_and_a_deed_has_no_relative_clauses() -> None:

@@ -24,6 +24,12 @@ def test_the_slots_of_a_form_in_their_order() -> None:
         (ADD, "the given work items to the sprint", "{work_ids|work items} to {sprint_id|sprint}"),
         (ADD, "work items to a new sprint", "{work_ids|work items} to {sprint_id|sprint}"),
         (tool("", book_id=""), "details of a book", "details of {book_id|book}"),
+        (tool("", pid=""), "the output from a running process", "the output from {pid|running process}"),
+        (
+            tool("", libraryName=""),
+            "a package or product name to a library ID",
+            "{libraryName|package or product} to a library ID",
+        ),
         (tool("", book_id=""), "the bookmarks", "the bookmarks"),  # another word
     ],
 )
@@ -73,3 +79,9 @@ def test_slots_are_arguments_of_the_tool_and_leave_the_other_words() -> None:
                 assert place >= 0, (made.description, form.text)
                 place += len(part)
     assert filled > 200
+
+
+def test_the_values_of_an_enum_give_place_to_one_of_them() -> None:
+    kinds = {"type": "object", "properties": {"axis": {"enum": ["rows", "columns"]}}, "required": ["axis"]}
+    made = catalogue_from_json([{"name": "drop", "description": "Drops.", "inputSchema": kinds}]).tools[0]
+    assert fill_slots("rows or columns of a sheet", made, acting=True).text == "{axis|rows or columns} of a sheet"

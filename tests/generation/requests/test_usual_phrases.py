@@ -6,7 +6,7 @@ import pytest
 
 from platypus.catalogue.reading import read_catalogue
 from platypus.catalogue.tools import Argument
-from platypus.generation.requests.usual_phrases import owner_and_thing, truth, usual_phrases
+from platypus.generation.requests.usual_phrases import is_noun, owner_and_thing, truth, usual_phrases
 from tests.support.command import ROOT
 
 
@@ -65,3 +65,16 @@ def test_flags_behind_a_deed() -> None:
     assert truth(flag("verify_jwt"), False, acting=True) == ("without verifying JWT",)
     assert "as a dry run" in truth(flag("dryRun"), True, acting=True)
     assert "as a draft" in truth(flag("draft"), True, acting=True)
+
+
+def test_flags_are_said_by_their_description_or_neutrally() -> None:
+    told = {"type": "boolean", "description": "Whether to include trashed items. Default: no"}
+    assert truth(Argument("in_trash", told, required=False), True) == ("including trashed items",)
+    assert truth(flag("raw"), False) == ("(raw: no)",)
+    assert truth(flag("nextThoughtNeeded"), True, acting=True) == ("(next thought needed: yes)",)
+    assert truth(flag("needsReview"), True, many=False) == ("that needs a review",)
+
+
+def test_names_that_stand_well_behind_with() -> None:
+    assert is_noun(["page", "size"])
+    assert not any(is_noun(name.split(" ")) for name in ("raw", "from version", "include path", "user mail address"))

@@ -297,9 +297,7 @@ def main() -> None:
     parts["pairs"].add_argument("--seed", type=int, default=0)
     parts["tune"].add_argument("runs", type=Path)
     parts["score"].add_argument("runs", type=Path, nargs="?")
-    parts["score"].add_argument(
-        "--max-tools", type=int, default="auto", help="as decode.max_tools of a recipe, without RUNS"
-    )
+    parts["score"].add_argument("--max-tools", type=int, help="as decode.max_tools of a recipe, without RUNS")
     parts["score"].add_argument("--answers", type=Path, help="a file for the answers")
     options = parser.parse_args()
     if options.command == "report":
@@ -309,7 +307,7 @@ def main() -> None:
     elif options.command == "tune":
         lines = tune(options.recordings, options.runs)
     elif options.command == "score":
-        lines = score_requests(options.recordings, options.runs, options.max_tools, options.answers)
+        lines = score_requests(options.recordings, options.runs, options.max_tools or "auto", options.answers)
     else:
         lines = each_server(options)
     for line in lines:

@@ -43,7 +43,7 @@ def test_prose_in_returns_is_no_schema() -> None:
     [
         ([], "holds no tools"),
         ([{"query": "Go", "plan": []}], "nothing in it has a name, and the first element has the keys 'query', 'plan'"),
-        ([{"description": "nameless"}], "tool 0 has no usable name"),
+        ([SEARCH, {"description": "nameless"}], "tool 1 has no usable name"),
         ([{"name": "two words"}], "tool 0 has no usable name"),
         ([SEARCH, SEARCH], "two tools are named 'search'"),
         (

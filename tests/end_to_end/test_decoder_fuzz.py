@@ -97,7 +97,7 @@ def test_every_plan_of_the_generator_is_accepted(tmp_path: Path) -> None:
     assert completeness(tmp_path, 0, tmp_path / "none", 1) == {}
 
 
-@pytest.mark.parametrize(("rows", "every"), [(seed_rows, 90), (nested_rows, 80)])
+@pytest.mark.parametrize(("rows", "every"), [(seed_rows, 75), (nested_rows, 80)])
 def test_every_valid_row_of_real_data_is_accepted(rows: object, every: int, shared_data: Path, tmp_path: Path) -> None:
     folder = shared_data / ("seed" if rows is seed_rows else "nested")
     counts = followed(tmp_path, {"real": rows(folder, every)})  # type: ignore[operator]

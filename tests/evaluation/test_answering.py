@@ -11,6 +11,7 @@ from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, Instruction, Row
 from platypus.decoding.results import EndedBy
+from platypus.errors import CatalogueError
 from platypus.evaluation.answering import ScoredRow, answer_rows, request_and_gold
 from platypus.evaluation.metrics import TextScore, score, score_text
 from platypus.inference.planner import Answer, Planner
@@ -155,11 +156,17 @@ def test_rows_are_answered_with_the_tools_that_they_bring_one_catalogue_after_th
 
 
 def test_tools_without_a_grammar_are_answered_freely_and_it_is_said(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    odd = catalogue_from_json(
-        [{"name": "code", "inputSchema": {"properties": {"x": {"type": "string", "pattern": "a(?=b)"}}}}]
-    )
+    odd = catalogue_from_json([{"name": "code"}])
+    decoder = Planner._decoder
+
+    def without_odd(self: Planner, prompt: Prompt) -> Any:
+        if prompt.catalogue == odd:
+            raise CatalogueError("the grammar of its plans is too large", where="tools")
+        return decoder(self, prompt)
+
+    monkeypatch.setattr(Planner, "_decoder", without_odd)
     loaded = load_base(str(tiny_llama(tmp_path / "base")))
     planner = Planner(loaded, Prompt(loaded.tokenizer, None, "calls"))
     rows = [Example("Code", Plan((Step("code"),)), odd.fingerprint, {}, odd), FAR[0]]

@@ -9,13 +9,12 @@ import torch
 from transformers import AutoModel, BertConfig, BertModel
 
 from platypus.catalogue.reading import catalogue_from_json
-from platypus.errors import ModelError, RecipeError
+from platypus.errors import ModelError
 from platypus.inference.planner import Planner
 from platypus.inference.sentence_encoder import SentenceEncoder
 from platypus.model.loading import load_base
 from platypus.plan.plan import Plan
 from platypus.prompt.prompt import Prompt
-from platypus.run.recipe import read_recipe
 from platypus.run.settings import DecodeSettings
 from tests.support.tiny_models import byte_bpe_tokenizer, tiny_llama
 
@@ -63,9 +62,3 @@ def test_a_planner_finds_tools_with_it(folder: Path, tmp_path: Path) -> None:
     settings = DecodeSettings(max_tools=1, max_steps=2, encoder=str(folder))
     (answer,) = Planner(loaded, Prompt(loaded.tokenizer, tools, "calls"), settings).plan(["book a flight"])
     assert isinstance(answer.plan, Plan) and {step.tool for step in answer.plan} <= {"book_flight"}
-
-
-def test_an_encoder_without_max_tools_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "r.toml").write_text('[decode]\nencoder = "some/encoder"\n')
-    with pytest.raises(RecipeError, match=r"decode\.max_tools, which is not set"):
-        read_recipe(tmp_path / "r.toml")

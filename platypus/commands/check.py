@@ -253,8 +253,17 @@ def _check_plan(file: Path, catalogue: Catalogue | None) -> Report:
 def _check_dataset(file: Path, catalogue: Catalogue | None, columns: Columns) -> Report:
     dataset = read_dataset(str(file), catalogue, columns=columns)
     problems = tuple(FileProblem(bad.file, bad.line, bad.reason) for bad in dataset.rejected)
-    summary = f"{len(dataset.rows)} good rows, {len(problems)} bad{_conversions(dataset)}"
+    summary = f"{len(dataset.rows)} good rows, {len(problems)} bad{_repairable(dataset, file, catalogue, columns)}"
+    summary += _conversions(dataset)
     return Report(str(file), "dataset", summary, problems, dataset.unused)
+
+
+def _repairable(dataset: Dataset, file: Path, catalogue: Catalogue | None, columns: Columns) -> str:
+    """How many of the bad rows `refine` repairs, if it does."""
+    if not dataset.rejected:
+        return ""
+    mended = len(read_dataset(str(file), catalogue, lenient=True, columns=columns).rows) - len(dataset.rows)
+    return f" ({mended} of them `refine` repairs)" if mended > 0 else ""
 
 
 def _conversions(dataset: Dataset) -> str:

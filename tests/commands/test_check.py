@@ -237,3 +237,10 @@ def test_rows_that_begin_with_another_key_are_a_dataset(row: dict[str, Any], nam
     path.write_text(json.dumps([row, row] if name == "rows.json" else row), encoding="utf-8")
     report = check(path)
     assert (report.kind, report.problems) == ("dataset", ())
+
+
+def test_bad_rows_that_refine_repairs_are_counted(tmp_path: Path) -> None:
+    plans = [[{"tool_name": "list", "arguments": {"limit": 3}}], [{"tool_name": "list", "arguments": []}], "?"]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\n".join(json.dumps({"query": f"Show {i}", "plan": plan}) for i, plan in enumerate(plans)))
+    assert check(file).summary == "1 good rows, 2 bad (1 of them `refine` repairs)"

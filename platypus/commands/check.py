@@ -75,15 +75,13 @@ class TokenCount:
         return f"{sizes} {median(self.brief.values()):.0f} a tool; the longest: {listed}); {self._meaning()}"
 
     def _meaning(self) -> str:
+        shown = {
+            "full": "is shown them in full",
+            "brief": "is shown them in brief",
+            "some": "each request is shown those most similar to it",
+        }
         room = f"the base {self.base!r} has room for {self.limit:,} in a recipe's default cutoff"
-        return (
-            room
-            + {
-                "full": ", and is shown them in full",
-                "brief": ", and is shown them in brief",
-                "some": ", and each request is shown those most similar to it",
-            }[self.shown]
-        )
+        return f"{room}, and {shown[self.shown]}"
 
 
 @dataclass(frozen=True)

@@ -114,11 +114,4 @@ def prompt_settings(run: Run) -> PromptSettings:
             remedy=f"Train it again: platypus train {run.path}; or keep the run's catalogue and plan with other tools:"
             f" platypus plan {run.path} --catalogue FILE",
         )
-    return PromptSettings(
-        notation=card.notation,
-        cutoff=card.cutoff,
-        markers=card.markers,
-        template=card.template,
-        turns=card.turns,
-        rendering=card.rendering,
-    )
+    return PromptSettings(**{name: getattr(card, name) for name in PromptSettings.model_fields})

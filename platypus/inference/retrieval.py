@@ -28,10 +28,6 @@ class Retriever:
         self.catalogue = catalogue
         self.encode = encode
 
-    def subset(self, request: str, count: int) -> Catalogue:
-        """The `count` tools most similar to the request, in catalogue order."""
-        return self.catalogue if len(self.catalogue) <= count else self.catalogue.subset(self.ranked(request)[:count])
-
     def ranked(self, request: str) -> list[str]:
         """The names of all tools, the most similar to the request first."""
         order = np.argsort(-self.likeness(request), kind="stable")

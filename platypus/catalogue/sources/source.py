@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from platypus.catalogue.prose import one_line
 from platypus.errors import CatalogueError
 from platypus.files import read_text
 
@@ -141,7 +142,7 @@ def _yaml(text: str, where: str) -> Any:
     try:
         return _with_text_keys(yaml.load(text, Loader))
     except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(str(error))
         raise CatalogueError(f"is not YAML: {reason}", where=where, remedy="Correct the YAML there.") from error
 
 

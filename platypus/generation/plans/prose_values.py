@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from random import Random
 
+from platypus.catalogue.prose import one_line
 from platypus.generation.lexicon import word_lists
 
 _CATEGORY = re.compile(  # examples that only name a kind of thing
@@ -81,7 +82,7 @@ def documented(prose: str, own: Mapping[str, str]) -> dict[str, str]:
     told = {start["name"]: prose[start.end() : end].split("\n\n")[0] for start, end in zip(starts, ends, strict=True)}
     added: dict[str, str] = {}
     for name, text in own.items():
-        line = " ".join(told.get(name, "").split())
+        line = one_line(told.get(name, ""))
         options = [option for _, option in _OPTION.findall(prose)]
         if not text and line:
             added[name] = line

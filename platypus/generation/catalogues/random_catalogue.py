@@ -2,8 +2,8 @@
 
 A catalogue is about a few entities (tickets, flights, patients…) and has the families of tools that real catalogues
 have: lists with filters, lookups by name, the current item, similar items, creating, changing, linking two entities,
-text processing. Naming style, descriptions (long, short, missing), domain types and output schemas vary from catalogue
-to catalogue.
+text processing. Some have tools of everyday software. Naming style, descriptions (long, short, missing), domain types
+and output schemas vary from catalogue to catalogue.
 """
 
 from collections.abc import Hashable
@@ -12,9 +12,11 @@ from random import Random
 from platypus.catalogue.tools import Catalogue, Tool
 from platypus.catalogue.words import singular, words
 from platypus.generation.catalogues.catalogue_style import CatalogueStyle, Entity
+from platypus.generation.catalogues.everyday_tools import everyday_tools
 from platypus.generation.catalogues.tool_families import FAMILIES, filtered_list
 from platypus.generation.lexicon import coined, word_lists
 
+EVERYDAY = 0.3  # share of catalogues with tools of everyday software
 SYNONYMOUS = {  # words of names that do not distinguish two tools of a family
     *("get", "list", "search", "find", "query", "show", "fetch", "lookup", "check", "detail", "info", "id", "by"),
     *("name", "set", "update", "change", "prioritize", "rank", "sort", "calculate", "compute", "estimate"),
@@ -40,6 +42,9 @@ def random_catalogue(rng: Random, *, tools: int) -> Catalogue:
     if rng.random() < 0.5 and all(entity.noun != "user" for entity in entities):
         entities[0] = Entity("user", "USER")
     by_meaning: dict[Hashable, Tool] = {}
+    if rng.random() < EVERYDAY:
+        for tool in everyday_tools(style, rng.choice((1, 1, 2, 3)))[: rng.choice((tools // 2, tools))]:
+            by_meaning[tool.name] = tool
     families = [*FAMILIES, *rng.choices(FAMILIES, k=tools)]
     rng.shuffle(families)
     families = [filtered_list, *families]

@@ -1,12 +1,13 @@
 """Tasks for pretraining and for rehearsal: a catalogue, and requests for it with their plans.
 
 Most catalogues are random. Optionally, some come from real rows that bring their own `tools`: each time, some of these
-tools are left out and the others are shuffled, and the generator adds requests for them. A task is determined by its
-key and the real rows.
+tools are left out and the others are shuffled, and the generator adds requests for them if there is room for several. A
+file's share of these tasks is that of the square root of its rows. A task is determined by its key and the real rows.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from random import Random
 
@@ -24,7 +25,7 @@ from platypus.plan.plan import Malformed, Plan
 DRAWS_PER_REQUEST = 40  # real tools may have few plans that can be phrased
 LARGE = 0.05  # share of random catalogues that may be up to LARGER times the usual size
 LARGER = 5
-REAL_TOOLS = 6  # most tools of a real row's catalogue, unless its plan needs more: their descriptions are long
+REAL_TOOLS = 6  # most tools of a catalogue with generated requests, unless its plan needs more: descriptions are long
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,19 @@ class RealTasks:
 
     tasks: tuple[Task, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+
+    @cached_property
+    def _files(self) -> tuple[list[list[Task]], list[float]]:
+        """The tasks of each file, and the files' weights."""
+        files: dict[str, list[Task]] = {}
+        for task in self.tasks:
+            files.setdefault(str(task.examples[0].origin.get("source")), []).append(task)
+        return list(files.values()), [len(tasks) ** 0.5 for tasks in files.values()]
+
+    def draw(self, rng: Random) -> Task:
+        """One of the tasks; there must be some."""
+        files, weights = self._files
+        return rng.choice(rng.choices(files, weights)[0])
 
 
 def read_real_tasks(sources: Iterable[str]) -> RealTasks:
@@ -77,22 +91,28 @@ def random_task(key: str, *, tools: int, requests: int, steps: int = 5, refusals
     return Task(catalogue, tuple(_draw_examples(rng, catalogue, key, requests, steps, refusals)))
 
 
-def real_task(key: str, real: Sequence[Task], *, requests: int, steps: int = 5, refusals: float = 0.06) -> Task:
-    """Return the task of `key` over some tools of a real row: the row's request, and generated ones where possible."""
+def real_task(key: str, real: RealTasks, *, requests: int, steps: int = 5, refusals: float = 0.06) -> Task:
+    """Return the task of `key` over some tools of a real row: the row's request, and generated ones where possible.
+
+    A single request is shown up to all tools of its row.
+    """
     rng = Random(key)
-    source = rng.choice(real)
+    source = real.draw(rng)
     (row,) = source.examples
     needed = [tool for tool in source.catalogue if tool.name in {step.tool for step in row.plan}]
     others = [tool for tool in source.catalogue if tool not in needed]
-    subset = needed + rng.sample(others, min(len(others), max(0, rng.randint(2, REAL_TOOLS) - len(needed))))
+    most = REAL_TOOLS if requests > 1 else max(2, len(source.catalogue))
+    subset = needed + rng.sample(others, min(len(others), max(0, rng.randint(2, most) - len(needed))))
     catalogue = Catalogue(tuple(rng.sample(subset, len(subset))))
     first = Example(row.query, row.plan, catalogue.fingerprint, row.origin)
+    if requests == 1:
+        return Task(catalogue, (first,))
     return Task(catalogue, (first, *_draw_examples(rng, catalogue, key, requests - 1, steps, refusals)))
 
 
-def sample_task(key: str, real: Sequence[Task], share: float, *, tools: int, requests: int, steps: int = 5) -> Task:
+def sample_task(key: str, real: RealTasks, share: float, *, tools: int, requests: int, steps: int = 5) -> Task:
     """Return the task of `key`: from a real row with probability `share`, if there are any, else a random task."""
-    if real and Random(f"{key}/real").random() < share:
+    if real.tasks and Random(f"{key}/real").random() < share:
         return real_task(key, real, requests=requests, steps=steps)
     return random_task(key, tools=tools, requests=requests, steps=steps)
 

@@ -10,11 +10,12 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from transformers import PreTrainedTokenizerBase
 
 from platypus.errors import PromptError, TrainingError
 from platypus.evaluation.metrics import score
-from platypus.generation.tasks import RealTasks, Task, random_task, read_real_tasks, sample_task
+from platypus.generation.tasks import RealTasks, Task, random_task, read_real_tasks, real_task, sample_task
 from platypus.model.bases import BASE_CARD, base_fingerprint
 from platypus.model.completion import complete
 from platypus.model.loading import Loaded, load_base
@@ -47,12 +48,13 @@ UNSEEN = "unseen"  # in the keys of evaluation tasks, so that training never dra
 class PretrainingBatches:
     """The encoded tasks of each optimizer step, for one rank: `rank`, `rank + world_size`, …
 
-    Catalogues and plans grow during the first half of a new base's steps. `real` tasks, if any, are mixed in.
+    Catalogues and plans grow during the first half of a new base's steps. `real` tasks, if any, are mixed in. The first
+    lists are the requests of one catalogue each; the last one holds `rows_per_step` rows, each with its own tools.
     """
 
     recipe: Recipe
     tokenizer: PreTrainedTokenizerBase
-    real: Sequence[Task] = ()
+    real: RealTasks = field(default_factory=RealTasks)
     rank: int = 0
     world_size: int = 1
 
@@ -64,12 +66,26 @@ class PretrainingBatches:
         growth = 1.0 if table.start else min(1.0, 2 * step / table.steps)
         sizes = {"tools": round(2 + growth * (table.max_tools - 2)), "steps": round(1 + 4 * growth)}
         sizes["requests"] = table.requests_per_catalogue
-        keys = (f"{self.recipe.seed}/{step}/{i}" for i in range(self.rank, table.catalogues_per_step, self.world_size))
-        tasks = (sample_task(key, self.real, table.rows_share, **sizes) for key in keys)
-        return [prompt_of(self.recipe, self.tokenizer, task).encode_all(task.examples) for task in tasks]
+        tasks = [
+            self._encoded(key, sample_task(key, self.real, table.rows_share, **sizes))
+            for key in self._keys(f"{step}", table.catalogues_per_step)
+        ]
+        rows = table.rows_per_step if self.real.tasks else 0
+        alone = [self._encoded(key, real_task(key, self.real, requests=1)) for key in self._keys(f"{step}/rows", rows)]
+        return [*tasks, [row for encoded in alone for row in encoded]] if alone else tasks
+
+    def _keys(self, name: str, count: int) -> list[str]:
+        """The keys of this rank's share of `count` tasks."""
+        return [f"{self.recipe.seed}/{name}/{i}" for i in range(self.rank, count, self.world_size)]
+
+    def _encoded(self, key: str, task: Task) -> list[EncodedExample]:
+        prompt = prompt_of(self.recipe, self.tokenizer, task)
+        if Random(f"{key}/rendering").random() < self.recipe.pretrain.brief_share:
+            prompt = replace(prompt, rendering="brief")
+        return prompt.encode_all(task.examples)
 
 
-def _learnable(recipe: Recipe, real: RealTasks, tokenizer: PreTrainedTokenizerBase, console: Console) -> list[Task]:
+def _learnable(recipe: Recipe, real: RealTasks, tokenizer: PreTrainedTokenizerBase, console: Console) -> RealTasks:
     """The real tasks that are short enough to learn from. Prints why each of the other rows is left out."""
     faults = [str(row) for row in real.rejected]
     tasks, most = [], recipe.pretrain.context * 3 // 4
@@ -84,7 +100,7 @@ def _learnable(recipe: Recipe, real: RealTasks, tokenizer: PreTrainedTokenizerBa
         console.print(fault, markup=False)
     if tasks or faults:
         console.print(f"{len(tasks)} real requests to learn from, {len(faults)} rows left out")
-    return tasks
+    return RealTasks(tuple(tasks))
 
 
 def _ahead(batches: PretrainingBatches, first: int) -> Iterator[list[list[EncodedExample]]]:
@@ -105,7 +121,7 @@ def _ahead(batches: PretrainingBatches, first: int) -> Iterator[list[list[Encode
 def _start(recipe: Recipe, real: RealTasks, processes: ProcessGroup) -> Loaded:
     """The base to continue from, or a new one, on a GPU if there is one: the same in all processes."""
     if recipe.pretrain.start is None:
-        tokenizer = train_tokenizer(recipe, real.tasks)
+        tokenizer = train_tokenizer(recipe, real)
         model: Any = new_model(recipe.pretrain, tokenizer, seed=recipe.seed)
         model.to(processes.accelerator.device)
         loaded = Loaded(model=model, tokenizer=tokenizer, source="a new base", fingerprint="")

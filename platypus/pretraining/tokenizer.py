@@ -1,16 +1,17 @@
 """A byte-level BPE tokenizer for a new base, trained on catalogues, requests and answers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from platypus.generation.tasks import Task, sample_task
+from platypus.generation.tasks import RealTasks, Task, sample_task
 from platypus.prompt.catalogue_text import render_catalogue
 from platypus.prompt.prompt import Prompt
 from platypus.prompt.templates import shared_frame
 from platypus.run.recipe import Recipe
 
+NO_ROWS = RealTasks()
 ATOMS = r"\d|(?<=[a-z])(?=[A-Z])"  # every digit is its own piece, and so is every word of a camelCase name
 
 
@@ -19,7 +20,7 @@ def prompt_of(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, task: Task, *,
     return Prompt.of(tokenizer, task.catalogue, recipe.prompt, cutoff=context or recipe.pretrain.context)
 
 
-def train_tokenizer(recipe: Recipe, real: Sequence[Task] = (), *, tasks: int = 400) -> PreTrainedTokenizerFast:
+def train_tokenizer(recipe: Recipe, real: RealTasks = NO_ROWS, *, tasks: int = 400) -> PreTrainedTokenizerFast:
     """Train a byte-level BPE on `tasks` tasks. Of each prompt, the text that all prompts share is three tokens."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
@@ -47,7 +48,7 @@ def train_tokenizer(recipe: Recipe, real: Sequence[Task] = (), *, tasks: int = 4
     )
 
 
-def _texts(recipe: Recipe, real: Sequence[Task], tasks: int) -> Iterator[str]:
+def _texts(recipe: Recipe, real: RealTasks, tasks: int) -> Iterator[str]:
     # A prompt's text needs no tokens, so any tokenizer will do.
     untrained = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()))  # type: ignore[no-untyped-call]
     share = recipe.pretrain.rows_share

@@ -322,6 +322,8 @@ class DecodeSettings(Settings):
     all, unless the prompt or the grammar is too small for them."""
     encoder: Text | None = None
     """A sentence encoder (folder or hub name) for finding these tools; without one, words and letters are compared."""
+    tool_prior: Annotated[float, Field(ge=0)] = 0.0
+    """How much a tool's similarity to the request counts where the model decides between tools; 0: not at all."""
     beams: Count = 1
     """The beams of a beam search. Among its plans, one that uses all values of the request is preferred. With more than
     one beam, plans are not shown step by step."""
@@ -378,6 +380,10 @@ class PretrainSettings(Settings):
     """Files of real requests: rows with `query`, `plan` and their own `tools`, used for some of the catalogues."""
     rows_share: Share = 0.25
     """The share of catalogues that come from `rows`, if there are any."""
+    rows_per_step: Annotated[int, Field(ge=0)] = 0
+    """Rows in each step besides, each with its own tools and without generated requests."""
+    brief_share: Share = 0.0
+    """The share of catalogues that are shown in brief."""
     evaluate_every: Count = 100
 
     @model_validator(mode="after")

@@ -36,8 +36,8 @@ def test_few_catalogues_are_much_larger() -> None:
 def test_a_task_of_a_real_row_has_its_request_and_generated_ones_for_some_of_its_tools(tmp_path: Path) -> None:
     real = read_real_tasks([written(tmp_path, {"query": "Show me fox F-7", "plan": PLAN, "tools": TOOLS})])
     assert not real.rejected
-    tasks = [real_task(str(key), real.tasks, requests=4) for key in range(30)]
-    assert tasks[0] == real_task("0", real.tasks, requests=4)
+    tasks = [real_task(str(key), real, requests=4) for key in range(30)]
+    assert tasks[0] == real_task("0", real, requests=4)
     assert len({tuple(tool.name for tool in drawn.catalogue) for drawn in tasks}) > 20
     for drawn in tasks:
         assert len(drawn.examples) == 4 and 2 <= len(drawn.catalogue) <= REAL_TOOLS
@@ -45,12 +45,29 @@ def test_a_task_of_a_real_row_has_its_request_and_generated_ones_for_some_of_its
         assert not any(example.plan.problems(drawn.catalogue) for example in drawn.examples)
 
 
+def test_a_single_real_request_is_shown_up_to_all_tools_of_its_row(tmp_path: Path) -> None:
+    real = read_real_tasks([written(tmp_path, {"query": "Show me fox F-7", "plan": PLAN, "tools": TOOLS})])
+    tasks = [real_task(str(key), real, requests=1) for key in range(40)]
+    assert all(len(drawn.examples) == 1 for drawn in tasks)
+    assert {len(drawn.catalogue) for drawn in tasks} > {2, len(TOOLS)}
+
+
+def test_large_files_do_not_crowd_out_small_ones(tmp_path: Path) -> None:
+    row = {"plan": PLAN, "tools": TOOLS}
+    for name, count in (("large", 81), ("small", 1)):
+        (tmp_path / name).mkdir()
+        written(tmp_path / name, *({"query": f"Show {name} fox F-7", **row} for _ in range(count)))
+    real = read_real_tasks([str(tmp_path / name / "rows.jsonl") for name in ("large", "small")])
+    queries = [real_task(str(key), real, requests=1).examples[0].query for key in range(300)]
+    assert 10 < queries.count("Show small fox F-7") < 60  # a tenth is expected
+
+
 def test_a_real_row_without_possible_generated_requests_is_a_task_too(tmp_path: Path) -> None:
     tools = [
         {"name": "tidy", "inputSchema": {"properties": {"id": {"type": "string", "format": "x"}}, "required": ["id"]}}
     ]
     real = read_real_tasks([written(tmp_path, {"query": "What a day!", "plan": [], "tools": tools})])
-    assert real_task("0", real.tasks, requests=3).examples[0].query == "What a day!"
+    assert real_task("0", real, requests=3).examples[0].query == "What a day!"
 
 
 def test_unusable_rows_are_listed(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from platypus.commands.base import base as train_base
-from platypus.generation.tasks import random_task
+from platypus.generation.tasks import random_task, read_real_tasks
 from platypus.model.completion import Completion, complete
 from platypus.model.loading import Loaded, load_base
 from platypus.pretraining import loop as stage
@@ -189,3 +189,25 @@ def test_tasks_drawn_ahead_equal_those_of_their_steps(many: int, monkeypatch: py
     monkeypatch.setattr(stage, "get_context", lambda _: get_context("forkserver"))  # starts sooner
     batches = PretrainingBatches(SMALL, train_tokenizer(SMALL, tasks=8))
     assert list(stage._ahead(batches, 1)) == [batches[1], batches[2]]
+
+
+def test_rows_of_a_step_stand_beside_its_catalogues_and_are_shared_by_the_processes(tmp_path: Path) -> None:
+    tools = [{"name": name, "description": "Look. Then leap."} for name in ("look", "leap", "rest")]
+    plan = [{"tool_name": "leap", "arguments": []}]
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"query": f"leap {i}", "plan": plan, "tools": tools}) + "\n" for i in range(9)))
+    real = read_real_tasks([str(rows)])
+    recipe = changed(rows_per_step=4, rows_share=0.0, catalogues_per_step=2)
+    tokenizer = train_tokenizer(SMALL, tasks=8)
+    *tasks, alone = PretrainingBatches(recipe, tokenizer, real)[0]
+    assert len(tasks) == 2 and len(alone) == 4 and len({row.catalogue for row in alone}) <= 4
+    assert all("leap" in tokenizer.decode(row.ids) and row.name.startswith(str(rows)) for row in alone)
+    halves = [PretrainingBatches(recipe, tokenizer, real, rank, 2)[0][-1] for rank in (0, 1)]
+    assert sorted(row.ids for half in halves for row in half) == sorted(row.ids for row in alone)
+
+
+def test_some_catalogues_are_shown_in_brief() -> None:
+    tokenizer = train_tokenizer(SMALL, tasks=8)
+    full, brief = (PretrainingBatches(changed(brief_share=share), tokenizer)[0] for share in (0.0, 1.0))
+    assert [row.name for rows in full for row in rows] == [row.name for rows in brief for row in rows]
+    assert sum(len(row.ids) for rows in brief for row in rows) < sum(len(row.ids) for rows in full for row in rows)

@@ -4,8 +4,9 @@
                                                       show(user=<1>, items=$0)
 
 Values are recognised from the request alone: text in quotes, words with digits or joined by `_`, `.`, `/`, `:` or `@`,
-paths, and capitalised words that do not begin a sentence; two or more of these may follow a house number. In a plan a
-marker stands for exactly that text, and is used only where the schema allows any text. Other values are written out.
+paths, and capitalised words that do not begin a sentence; two or more of these may follow a house number. Two words
+that one slash joins are values as well: acme<1>/web-app<2><3>. In a plan a marker stands for exactly that text, and is
+used only where the schema allows any text. Other values are written out.
 """
 
 import re
@@ -24,6 +25,7 @@ _PATH = r"(?:(?<![^\s(=])(?:~|\.{1,2})?/|(?<![^\s(=/])\.(?=[A-Za-z]))?"  # how a
 _WORD = re.compile(
     rf"https?://[^\s<>]*[\w/]|{_PATH}[\w+#]+(?:(?:[._/:@&-]+|['\u2019](?!s\b))[\w+]+)*(?:/(?=[\s,;)?!]|$))?"
 )
+_PAIR = re.compile(r"(?!and/or)([A-Za-z][\w-]+)/([A-Za-z][\w.-]+)")  # an owner and what it owns
 _VALUE = re.compile(r"[_/:@\d]|(?:^|\w)\.\w|[a-z][A-Z]")
 _QUANTITY = re.compile(r"#?\d{1,2}|\d*[.,]\d[\d.,]*")  # a longer number may be an id
 _NAME = re.compile(r"(?!(?:I(?:['\u2019]\w+)?|OK|IDs?|A)$)[A-Z](?:[\w+&-]|['\u2019](?=\w))*")
@@ -34,6 +36,19 @@ _BEFORE_SENTENCE = re.compile(r"(?:^|[.!?:\n])[\s\"'“\u2018(]*$")
 def marked_texts(request: str) -> tuple[str, ...]:
     """The texts that get a marker, in the order of their numbers."""
     return tuple(_numbers(request))
+
+
+def named_values(request: str) -> tuple[frozenset[str], ...]:
+    """The values that a request names, each with the texts that show its use: itself, or a part of it."""
+    values: list[frozenset[str]] = []
+    end = 0
+    for start, stop in reversed(list(_spans(request))):
+        if values and start >= end:  # a part of the value just read
+            values[-1] |= {request[start:stop]}
+        else:
+            values.append(frozenset({request[start:stop]}))
+            end = start
+    return tuple(values)
 
 
 def request_with_markers(request: str) -> str:
@@ -103,6 +118,9 @@ def _unquoted_spans(request: str, start: int, end: int) -> Iterator[tuple[int, i
             yield name
         name = word.span() if is_name or _HOUSE.match(request, word.start()) else None
         if name is None and not quantity and _VALUE.search(word[0]):
+            if pair := _PAIR.fullmatch(request, *word.span()):
+                yield pair.span(1)
+                yield pair.span(2)
             yield word.span()
     if name is not None:
         yield name

@@ -17,7 +17,7 @@ from platypus.generation.catalogues.random_catalogue import random_catalogue
 from platypus.generation.examples import generate_examples
 from platypus.plan.notation import print_plan, read_plan
 from platypus.plan.plan import Malformed, Plan, Step
-from platypus.prompt.markers import MOST, marked_texts, plan_with_markers, request_with_markers
+from platypus.prompt.markers import MOST, marked_texts, named_values, plan_with_markers, request_with_markers
 from platypus.prompt.prompt import Prompt
 from platypus.run.settings import GenerateSettings
 from tests.support.tiny_models import byte_bpe_tokenizer, sentencepiece_tokenizer
@@ -57,6 +57,7 @@ SHARED = catalogue_from_json(
         ("read /srv/app/main.py, ~/code/ and ./src", "read /srv/app/main.py<1>, ~/code/<2> and ./src<3>"),
         ("add .gitignore (see ../docs/a.md)? In /tmp.", "add .gitignore<1> (see ../docs/a.md<2>)? In /tmp<3>."),
         ("and/or .5 of it; wait... go", "and/or<1> .5 of it; wait... go"),
+        ("star acme/web-app, a/b and x/y/z", "star acme<1>/web-app<2><3>, a/b<4> and x/y/z<5>"),
         ("nothing to name here", "nothing to name here"),
     ],
 )  # fmt: skip
@@ -66,6 +67,11 @@ def test_values_of_a_request_get_markers(request_: str, marked: str) -> None:
 
 def test_a_house_number_is_part_of_its_street_but_a_quantity_is_not_part_of_a_name() -> None:
     assert marked_texts("Send 3 Laptops to 9 Hill Street") == ("Laptops", "9 Hill Street")
+
+
+def test_a_value_is_used_by_itself_or_by_a_part() -> None:
+    values = named_values("close #12 of acme/web-app for Ann Lee")
+    assert values[::-1] == ({"acme/web-app", "acme", "web-app"}, {"Ann Lee"})
 
 
 @given(

@@ -22,13 +22,13 @@ import time
 import tomllib
 import venv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from random import Random
 from statistics import median
 from textwrap import shorten
-from typing import Any, Literal
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -239,16 +239,22 @@ def tune(folder: Path, runs: Path) -> Iterator[str]:
 
 
 def score_requests(
-    folder: Path, runs: Path | None, max_tools: int | Literal["auto"], answers: Path | None
+    folder: Path, runs: Path | None, base: str, changes: dict[str, Any], answers: Path | None
 ) -> Iterator[str]:
-    """The table of all servers asked, and their sums. `answers` is a file for what was answered."""
-    decode = DecodeSettings(beams=4, max_tools=max_tools)  # as `platypus plan` asks the embedded base
+    """The table of all servers asked, and their sums.
+
+    `changes` are settings under [decode] that differ; `answers` is a file for what was answered.
+    """
+    decode = DecodeSettings(beams=4)  # as `platypus plan` asks the embedded base
     table = [["server", "requests", "exact", "right tools", "wrong refusals", "no plan"]]
     lines = []
     asked = requests()
     for name in dict.fromkeys(one.server for one in asked):
         catalogue = read(folder / f"{name}.json").catalogue
-        planner = open_planner(Run.open(runs / name)) if runs else open_untrained(catalogue, Recipe(decode=decode))
+        planner = (
+            open_planner(Run.open(runs / name)) if runs else open_untrained(catalogue, Recipe(base=base, decode=decode))
+        )
+        planner = replace(planner, settings=planner.settings.model_copy(update=changes))
         own = [one for one in asked if one.server == name]
         given = [answer(planner, one.request) for one in own]
         scores = [best_score(plan, one, catalogue) for plan, one in zip(given, own, strict=True)]
@@ -297,7 +303,9 @@ def main() -> None:
     parts["pairs"].add_argument("--seed", type=int, default=0)
     parts["tune"].add_argument("runs", type=Path)
     parts["score"].add_argument("runs", type=Path, nargs="?")
-    parts["score"].add_argument("--max-tools", type=int, help="as decode.max_tools of a recipe, without RUNS")
+    parts["score"].add_argument("--base", default="embedded", help="the base to ask, without RUNS")
+    parts["score"].add_argument("--max-tools", type=int, help="as decode.max_tools of a recipe")
+    parts["score"].add_argument("--tool-prior", type=float, help="as decode.tool_prior of a recipe")
     parts["score"].add_argument("--answers", type=Path, help="a file for the answers")
     options = parser.parse_args()
     if options.command == "report":
@@ -307,7 +315,9 @@ def main() -> None:
     elif options.command == "tune":
         lines = tune(options.recordings, options.runs)
     elif options.command == "score":
-        lines = score_requests(options.recordings, options.runs, options.max_tools or "auto", options.answers)
+        given = {"max_tools": options.max_tools, "tool_prior": options.tool_prior}
+        changes = {name: value for name, value in given.items() if value is not None}
+        lines = score_requests(options.recordings, options.runs, options.base, changes, options.answers)
     else:
         lines = each_server(options)
     for line in lines:

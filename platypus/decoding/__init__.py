@@ -8,6 +8,7 @@ where the constraint leaves a choice.
     uniqueness.py       what a grammar cannot check: equal elements and keys
     constraint.py       Constraint, and the state of one plan under it: which tokens may follow, which must
     speculation.py      draft tokens from the request and from earlier plans
+    tool_prior.py       which tools a request is likely about, where a plan decides between tools
     results.py          limits, progress and result of a decoding
     kv_cache.py         keys and values of the common prefix, computed once and shared by all requests [torch]
     state.py            one request being decoded [torch]

@@ -30,6 +30,7 @@ from platypus.decoding.kv_cache import (
 from platypus.decoding.results import DecodedPlan, DecodingLimits, DecodingProgress
 from platypus.decoding.speculation import PlanHistory, shared_prefix_length
 from platypus.decoding.state import DecodingState
+from platypus.decoding.tool_prior import ToolPrior
 from platypus.errors import PromptError
 from platypus.model.loading import Loaded, check_tokens
 
@@ -73,11 +74,15 @@ class Decoder:
         limits: DecodingLimits,
         batch_size: int = 16,
         named: Sequence[Sequence[str]] = (),
+        priors: Sequence[ToolPrior] = (),
     ) -> Iterator[DecodedPlan]:
-        """The plan of each prompt, in order; `named` holds, for each prompt, the texts that its markers stand for."""
+        """The plan of each prompt, in order.
+
+        `named` holds, for each prompt, the texts that its markers stand for; `priors` its prior over tools, if any.
+        """
         waiting: dict[int, DecodedPlan] = {}
         next_index = 0
-        for progress in self.stream(prompts, limits=limits, batch_size=batch_size, named=named):
+        for progress in self.stream(prompts, limits=limits, batch_size=batch_size, named=named, priors=priors):
             if progress.decoded is not None:
                 waiting[progress.index] = progress.decoded
             while next_index in waiting:
@@ -91,6 +96,7 @@ class Decoder:
         limits: DecodingLimits,
         batch_size: int = 1,
         named: Sequence[Sequence[str]] = (),
+        priors: Sequence[ToolPrior] = (),
     ) -> Iterator[DecodingProgress]:
         """The progress of the plans after each pass of the model; closing the iterator cancels.
 
@@ -98,13 +104,14 @@ class Decoder:
         """
         for prompt in prompts:
             self._check(prompt)
-        queue = enumerate(zip(prompts, named or [()] * len(prompts), strict=True))
+        texts_of, priors_of = named or [()] * len(prompts), priors or itertools.repeat(None, len(prompts))
+        queue = enumerate(zip(prompts, texts_of, priors_of, strict=True))
         rows: list[DecodingState] = []
         with self._borrowed() as cache:
             while True:
                 while len(rows) < batch_size and (following := next(queue, None)) is not None:
-                    index, (prompt, texts) = following
-                    row = self._row(index, prompt, texts, limits)
+                    index, (prompt, texts, prior) = following
+                    row = self._row(index, prompt, texts, limits, prior)
                     if row.append_forced():
                         yield row.progress
                     else:
@@ -121,7 +128,14 @@ class Decoder:
                 rows = [row for row in rows if not row.constraint.ended]
 
     def best(
-        self, prompt: Sequence[int], k: int, *, limits: DecodingLimits, batch_size: int = 8, named: Sequence[str] = ()
+        self,
+        prompt: Sequence[int],
+        k: int,
+        *,
+        limits: DecodingLimits,
+        batch_size: int = 8,
+        named: Sequence[str] = (),
+        prior: ToolPrior | None = None,
     ) -> list[Ranked]:
         """The k likeliest plans and their probabilities, likeliest first, by best-first search.
 
@@ -129,7 +143,7 @@ class Decoder:
         the next best. The result is exact, unless a limit ends the search; then it may hold fewer than k plans.
         """
         self._check(prompt)
-        start = self._row(0, prompt, named, limits)
+        start = self._row(0, prompt, named, limits, prior)
         start.constraint.forced()
         order = itertools.count()
         frontier = [_Branch(0.0, next(order), start)]
@@ -154,11 +168,17 @@ class Decoder:
         return plans
 
     def likely(
-        self, prompt: Sequence[int], width: int, *, limits: DecodingLimits, named: Sequence[str] = ()
+        self,
+        prompt: Sequence[int],
+        width: int,
+        *,
+        limits: DecodingLimits,
+        named: Sequence[str] = (),
+        prior: ToolPrior | None = None,
     ) -> list[DecodedPlan]:
         """Up to `width` likely plans, likeliest first, by beam search of that width."""
         self._check(prompt)
-        start = self._row(0, prompt, named, limits)
+        start = self._row(0, prompt, named, limits, prior)
         rows, ended = ([], [start]) if start.append_forced() else ([start], [])
         with self._borrowed() as cache:
             while rows:
@@ -237,14 +257,18 @@ class Decoder:
             )
         check_tokens(self._loaded, prompt, what="the prompt")
 
-    def _row(self, index: int, prompt: Sequence[int], named: Sequence[str], limits: DecodingLimits) -> DecodingState:
+    def _row(
+        self, index: int, prompt: Sequence[int], named: Sequence[str], limits: DecodingLimits, prior: ToolPrior | None
+    ) -> DecodingState:
         """A new request, which starts from the part of the prefix that its prompt shares."""
         shared = shared_prefix_length(self._ids, prompt[:-1])
         deadline = time.monotonic() + (np.inf if limits.seconds is None else limits.seconds)
         rng = np.random.default_rng((limits.seed, index))
         limit = min(limits.max_new_tokens, self._loaded.context - len(prompt))
         state = self._constraint.start(named)
-        return DecodingState(index, list(prompt[shared:]), state, CacheSlots(shared), limit, deadline, rng=rng)
+        return DecodingState(
+            index, list(prompt[shared:]), state, CacheSlots(shared), limit, deadline, rng=rng, prior=prior
+        )
 
 
 @dataclass(order=True)
@@ -261,7 +285,7 @@ class _Branch:
 
     def push_children(self, frontier: list["_Branch"], order: Iterator[int], logits: NDArray[np.float32]) -> None:
         """Push the likeliest continuation."""
-        tokens, logs = self.row.constraint.distribution(logits)
+        tokens, logs = self.row.constraint.distribution(self.row.with_prior(logits))
         _Parent(self.cost, self.row, iter(zip(tokens, logs, strict=True))).push(frontier, order)
 
     def push_sibling(self, frontier: list["_Branch"], order: Iterator[int]) -> None:

@@ -15,6 +15,7 @@ from platypus.decoding.constraint import FEW, ConstraintState
 from platypus.decoding.kv_cache import CacheSlots
 from platypus.decoding.results import DecodedPlan, DecodingProgress, EndedBy
 from platypus.decoding.speculation import PlanHistory, prompt_lookup, shared_prefix_length
+from platypus.decoding.tool_prior import ToolPrior
 
 UNLIKELY = -4.6  # log of 0.01: a beam search does not follow tokens that are less likely
 COPIED = 8  # the most tokens copied from a request: few values are longer
@@ -37,6 +38,7 @@ class DecodingState:
     log_probability: float = 0.0
     ended_by: EndedBy = "model"
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
+    prior: ToolPrior | None = None
 
     @property
     def unread(self) -> list[int]:
@@ -82,9 +84,13 @@ class DecodingState:
                 return
             at += hit
 
+    def with_prior(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The logits after the plan so far, with the prior over tools if there is one."""
+        return logits if self.prior is None else self.prior.applied(self.constraint, logits)
+
     def _choose(self, logits: NDArray[np.float32], temperature: float) -> None:
         """Append the best legal token, or one drawn by Gumbel noise (the legal token with the best noisy logit)."""
-        scores = logits
+        scores = logits = self.with_prior(logits)
         if temperature:
             scores = logits / temperature + self.rng.gumbel(size=len(logits)).astype(np.float32)
         token = self.constraint.best(scores)
@@ -99,6 +105,7 @@ class DecodingState:
 
     def expand(self, logits: NDArray[np.float32], most: int) -> Iterator[tuple[float, "DecodingState", int]]:
         """The likeliest legal tokens, with the log-probability of the longer plan; only the first may be unlikely."""
+        logits = self.with_prior(logits)
         for place, token in enumerate(itertools.islice(self.constraint.ranked(logits), most)):
             log = self._log(logits, token)
             if place and log < UNLIKELY:

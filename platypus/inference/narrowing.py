@@ -22,6 +22,15 @@ def narrowing_for_training(prompt: Prompt, settings: DecodeSettings, context: in
     return None if no_tools or prompt.has_room(context) else Narrowing.of(prompt, settings, context)
 
 
+def encoder_of(settings: DecodeSettings) -> Encode | None:
+    """The sentence encoder of the settings, if they name one."""
+    if settings.encoder is None:
+        return None
+    from platypus.inference.sentence_encoder import SentenceEncoder
+
+    return SentenceEncoder(settings.encoder)
+
+
 @dataclass(frozen=True)
 class Narrowing:
     """Chooses at most `most` tools of the prompt's catalogue, and no more than fit into the prompt.
@@ -38,27 +47,24 @@ class Narrowing:
     def of(cls, prompt: Prompt, settings: DecodeSettings, context: int) -> "Narrowing":
         """The narrowing to `max_tools`, or to `MOST` tools if that is "auto"."""
         most = MOST if settings.max_tools == "auto" else settings.max_tools
-        if settings.encoder is None:
-            return cls(prompt, most, context)
-        from platypus.inference.sentence_encoder import SentenceEncoder
-
-        return cls(prompt, most, context, SentenceEncoder(settings.encoder))
+        return cls(prompt, most, context, encoder_of(settings))
 
     @cached_property
-    def _retriever(self) -> Retriever:
+    def retriever(self) -> Retriever:
+        """What compares requests and tools."""
         assert self.prompt.catalogue is not None  # without one there is nothing to narrow
         return Retriever(self.prompt.catalogue, self.encode)
 
     def tools(self, request: str, needed: Iterable[str] = ()) -> Catalogue:
         """The needed tools, and the most similar ones that fit beside them, in catalogue order; at least one tool."""
-        names = list(dict.fromkeys((*needed, *self._retriever.ranked(request)[: self.most])))
+        names = list(dict.fromkeys((*needed, *self.retriever.ranked(request)[: self.most])))
         room = self.prompt.tool_limit(self.context)
         chosen: set[str] = set()
         for name in names:
             room -= self.prompt.tool_tokens[name]
             if (room >= 0 and len(chosen) < self.most) or not chosen or name in needed:
                 chosen.add(name)
-        return self._retriever.catalogue.subset(chosen)
+        return self.retriever.catalogue.subset(chosen)
 
     def row(self, row: Row) -> Row:
         """A training row that brings the tools that its request is shown."""

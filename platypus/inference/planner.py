@@ -18,12 +18,14 @@ from platypus.data.dataset import Row
 from platypus.data.signatures import plan_literals
 from platypus.decoding.constraint import Constraint
 from platypus.decoding.results import DecodedPlan, DecodingLimits, EndedBy
+from platypus.decoding.tool_prior import ToolPrior
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import CatalogueError
 from platypus.inference.calibration import LEAST, Calibration
-from platypus.inference.narrowing import MOST, Narrowing
+from platypus.inference.narrowing import MOST, Narrowing, encoder_of
+from platypus.inference.retrieval import Retriever
 from platypus.plan.plan import Malformed, Plan, Problem
-from platypus.prompt.markers import marked_texts
+from platypus.prompt.markers import named_values
 from platypus.prompt.prompt import Prompt
 from platypus.run.settings import DecodeSettings
 
@@ -105,7 +107,8 @@ class Planner:
         prompt, decoder = self._prompt_and_decoder(request)
         steps = 0
         texts, limits = [prompt.marked_texts(request)], self._limits(max_new_tokens)
-        for progress in decoder.stream([prompt.ids(request)], limits=limits, named=texts):
+        priors = self._priors([request])
+        for progress in decoder.stream([prompt.ids(request)], limits=limits, named=texts, priors=priors):
             plan_so_far = prompt.read_begun(progress.text, request)
             while steps < len(plan_so_far):  # one pass may complete several steps
                 steps += 1
@@ -131,6 +134,18 @@ class Planner:
         elif len(self._catalogue) <= most:
             return None
         return Narrowing.of(self.prompt, self.settings, self.loaded.context)
+
+    @cached_property
+    def _retriever(self) -> Retriever:
+        return self.narrowing.retriever if self.narrowing else Retriever(self._catalogue, encoder_of(self.settings))
+
+    def _priors(self, requests: Sequence[str]) -> list[ToolPrior]:
+        """The prior of each request over the catalogue's tools; none if the settings leave it out."""
+        if not self.settings.tool_prior:
+            return []
+        names = [tool.name for tool in self._catalogue]
+        likeness = (self.settings.tool_prior * self._retriever.likeness(request) for request in requests)
+        return [ToolPrior(dict(zip(names, map(float, row), strict=True)), self.prompt.notation) for row in likeness]
 
     @property
     def _has_grammar(self) -> bool:
@@ -178,7 +193,8 @@ class Planner:
     ) -> Iterator[Answer]:
         prompts, texts = map(prompt.ids, requests), map(prompt.marked_texts, requests)
         limits = self._limits(max_new_tokens)
-        plans = decoder.decode([*prompts], limits=limits, batch_size=batch_size, named=[*texts])
+        priors = self._priors(requests)
+        plans = decoder.decode([*prompts], limits=limits, batch_size=batch_size, named=[*texts], priors=priors)
         for request, decoded in zip(requests, plans, strict=True):
             yield self._answer(prompt, request, decoded)
 
@@ -186,7 +202,8 @@ class Planner:
         """Of several likely plans, the one with the best `_beam_score`."""
         prompt, decoder = self._prompt_and_decoder(request)
         limits, texts = self._limits(max_new_tokens), prompt.marked_texts(request)
-        plans = decoder.likely(prompt.ids(request), self.settings.beams, limits=limits, named=texts)
+        prior = next(iter(self._priors([request])), None)
+        plans = decoder.likely(prompt.ids(request), self.settings.beams, limits=limits, named=texts, prior=prior)
         return max((self._answer(prompt, request, decoded) for decoded in plans), key=_beam_score)
 
     def _answer(self, prompt: Prompt, request: str, decoded: DecodedPlan) -> Answer:
@@ -237,5 +254,5 @@ def _beam_score(answer: Answer) -> float:
     missing = 0
     if isinstance(answer.plan, Plan):
         literals = {text.casefold() for text in plan_literals(answer.plan)}
-        missing = sum(text.casefold() not in literals for text in marked_texts(answer.request))
+        missing = sum(all(text.casefold() not in literals for text in texts) for texts in named_values(answer.request))
     return log(max(probability, LEAST)) - MISSING_VALUE_COST * missing

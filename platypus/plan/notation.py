@@ -26,6 +26,7 @@ _MARKER = re.compile(MARKER)
 _SPACE = re.compile(r"[ \t\r\n]*")
 _LINE_END = re.compile(r"[ \t\r]*\n[ \t\r\n]*")
 _REFERENCE = re.compile(r"\$(0|[1-9][0-9]{0,5})((?:\.[\w$-]+(?: [\w$-]+)*)*)")  # the paths of platypus.plan.plan
+_BEGUN_NAME = re.compile(r'"tool_name": ("(?:[^"\\]|\\.)*|)$')
 _EMPTY = re.compile(r"\[[ \t\r\n]*\]")
 _JSON = json.JSONDecoder()  # also accepts NaN and Infinity, which no Plan can contain
 
@@ -64,6 +65,20 @@ def read_begun(text: str, notation: Notation, catalogue: Catalogue | None, named
     complete = text.rpartition("\n")[0] if notation == "calls" else _complete_steps(text)
     plan = read_plan(complete or "[]", notation, catalogue, named)
     return plan if isinstance(plan, Plan) else Plan()
+
+
+def begun_tool_name(text: str, notation: Notation) -> str | None:
+    """What is written so far of a tool's name, as `tool_beginning` writes it; None if none is begun or comes next."""
+    if notation == "json":
+        begun = _BEGUN_NAME.search(text)
+        return begun[1] if begun else None
+    line = text.rpartition("\n")[2]
+    return None if "(" in line or "]" in line else line
+
+
+def tool_beginning(name: str, notation: Notation) -> str:
+    """A tool's name as a plan writes it, up to where it surely ends."""
+    return json.dumps(name, ensure_ascii=False) if notation == "json" else f"{print_name(name)}("
 
 
 def _complete_steps(text: str) -> str:

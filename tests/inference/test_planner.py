@@ -214,3 +214,18 @@ def test_min_confidence_decides_which_plans_are_sure(tmp_path: Path) -> None:
     assert (answer.ended_by, answer.confidence, answer.sure) == ("time", 0.0, False)
     (answer,) = Planner(loaded, prompt, FREE).plan(["x"], max_new_tokens=5)
     assert (answer.probability, answer.confidence, answer.sure) == (None, None, True)
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_with_a_prior_plans_use_the_tools_that_are_like_the_request(tmp_path: Path, beams: int) -> None:
+    tools = catalogue_from_json([{"name": name} for name in ("weather", "birthday", "mailbox", "calendar")])
+    loaded = load_base(str(tiny_llama(tmp_path / "base", seed=SEED)))
+    prompt = Prompt(loaded.tokenizer, tools, "calls")
+    planner = Planner(loaded, prompt, DecodeSettings(tool_prior=100.0, beams=beams, max_steps=1))
+    for asked in tools:
+        (answer,) = planner.plan([f"Show the {asked.name}."], max_new_tokens=20)
+        assert isinstance(answer.plan, Plan) and {step.tool for step in answer.plan} <= {asked.name}
+        assert list(planner.watch(f"Show the {asked.name}.", max_new_tokens=20))[-1] == answer
+    without = replace(planner, settings=DecodeSettings(beams=beams, max_steps=1))
+    plans = [answer.plan for answer in without.plan([f"Show the {tool.name}." for tool in tools], max_new_tokens=20)]
+    assert len({str(plan) for plan in plans if isinstance(plan, Plan) and plan.steps}) < len(tools)

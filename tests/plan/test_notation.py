@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Catalogue
-from platypus.plan.notation import Notation, print_plan, read_begun, read_plan, readable
+from platypus.plan.notation import (
+    Notation,
+    begun_tool_name,
+    print_plan,
+    read_begun,
+    read_plan,
+    readable,
+    tool_beginning,
+)
 from platypus.plan.plan import MARK, Malformed, Plan, Reference, Step, Value
 
 NOTATIONS: tuple[Notation, ...] = ("json", "calls")
@@ -225,3 +233,33 @@ def test_every_step_has_its_own_line(values: list[Any]) -> None:
     plan = Plan(tuple(Step("go", {"to": value}) for value in values))
     numbers = [line.partition(". ")[0] for line in readable(plan).split("\n")]
     assert numbers == [str(number) for number in range(1, len(values) + 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "notation", "begun"),
+    [
+        ("", "calls", ""),
+        ("lis", "calls", "lis"),
+        ("list(", "calls", None),
+        ('list(text="a\\nb', "calls", None),
+        ("list()\nsh", "calls", "sh"),
+        ("[]", "calls", None),
+        ('[{"tool_name": ', "json", ""),
+        ('[{"tool_name": "lis', "json", '"lis'),
+        ('[{"tool_name": "list"', "json", None),
+        (
+            '[{"tool_name": "list", "arguments": [{"argument_name": "a", "argument_value": "\\"tool_name\\": ',
+            "json",
+            None,
+        ),
+        ("[", "json", None),
+    ],
+)
+def test_the_beginning_of_a_tool_name_is_found(text: str, notation: Notation, begun: str | None) -> None:
+    assert begun_tool_name(text, notation) == begun
+
+
+def test_what_begins_a_call_begins_a_printed_plan() -> None:
+    plan = Plan((Step("get.list", {}),))
+    assert print_plan(plan, "calls").startswith(tool_beginning("get.list", "calls"))
+    assert tool_beginning("get.list", "json") in print_plan(plan, "json")

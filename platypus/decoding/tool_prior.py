@@ -1,0 +1,54 @@
+"""A prior over tools: how likely a request is about each of them, before the model has read it.
+
+Where a plan decides between tools, their probabilities are multiplied by the prior. Only the choice between tools
+changes: the probability of all of them together stays as it is, and so does that of an end or a refusal.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from platypus.decoding.constraint import ConstraintState
+from platypus.plan.notation import Notation, begun_tool_name, tool_beginning
+
+
+class ToolPrior:
+    """The prior of one request: tool names and their log-probabilities, which need not be normalised."""
+
+    def __init__(self, log_probabilities: Mapping[str, float], notation: Notation) -> None:
+        self.notation = notation
+        names = {tool_beginning(name, notation).encode(): log for name, log in log_probabilities.items()}
+        highest = max(names.values(), default=0.0)
+        self._weights = {name: float(np.exp(log - highest)) for name, log in names.items()}
+
+    def applied(self, state: ConstraintState, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The logits, changed if a tool's name is begun or can begin next."""
+        begun = begun_tool_name(state.text, self.notation)
+        if begun is None:
+            return logits
+        texts = {int(token): state.vocabulary.token(int(token)) for token in state.candidates()}
+        weights = self._token_weights(begun.encode(), texts)
+        tokens = list(weights)
+        if len(tokens) < 2:
+            return logits
+        before = logits[tokens].astype(np.float64)
+        after = before + np.log([weights[token] for token in tokens])
+        changed = logits.copy()
+        changed[tokens] = after + np.logaddexp.reduce(before) - np.logaddexp.reduce(after)
+        return changed
+
+    def _token_weights(self, begun: bytes, texts: Mapping[int, bytes]) -> dict[int, float]:
+        """For each token that continues a name, the weights of the tools to which it leads.
+
+        Of the tokens within a name the longest one leads to its tool, as it does in the canonical tokenisation.
+        """
+        weights: dict[int, float] = {}
+        for name, weight in self._weights.items():
+            if name.startswith(begun):
+                rest = name[len(begun) :]
+                within = [token for token, text in texts.items() if rest.startswith(text)]
+                beyond = [token for token, text in texts.items() if text.startswith(rest) and text != rest]
+                for token in [*beyond, *sorted(within, key=lambda token: len(texts[token]))[-1:]]:
+                    weights[token] = weights.get(token, 0.0) + weight
+        return weights

@@ -166,13 +166,21 @@ class Sampler:
         return Plan(tuple(steps))
 
     def sized(self, rng: Random, length: int) -> Plan:
-        """Draw a plan of `length` steps. Raises Undrawable when none was found."""
+        """Draw a plan of `length` steps. Raises Undrawable when none was found, and from then on at once."""
         for goals in (1, 1, 2, 2, 3, length):
-            try:
-                return self.plan(rng, goals=min(goals, length), length=length)
-            except Undrawable:
+            size = min(goals, length), length
+            if size in self._failed_sizes:
                 continue
+            try:
+                return self.plan(rng, goals=size[0], length=length)
+            except Undrawable:
+                self._failed_sizes.add(size)
         raise Undrawable(f"no plan of {length} steps could be drawn from {len(self.catalogue)} tools")
+
+    @cached_property
+    def _failed_sizes(self) -> set[tuple[int, int]]:
+        """Numbers of goals and steps of which no plan was drawn: that is slow to find out."""
+        return set()
 
     def shaped(self, rng: Random, wanted: str) -> Plan:
         """Draw a plan of the shape `wanted`. Raises Undrawable when none was found."""

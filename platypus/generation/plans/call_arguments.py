@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from platypus.catalogue.prose import first_sentence
-from platypus.catalogue.schema import Schema, allowed_values, types
+from platypus.catalogue.schema import Schema, allowed_values, types, variants
 from platypus.catalogue.subjects import PLACES, is_look_up
 from platypus.catalogue.tools import Argument, Tool
 from platypus.catalogue.words import singular, words
@@ -30,6 +30,7 @@ CHANGES = {
 _NAMING = {"id", "ids", "url", "uri", "name", "names", "slug", "key", "path", "number", "gid", "uid"}
 _OBJECTS = {"url", "uri", "query", "path", "text", "file", "prompt", "search", "input"}  # what a look-up is made with
 _PAIRS = (("old", "new"), ("latitude", "longitude"), ("lat", "lng"), ("lat", "lon"), ("type", "id"), ("type", "name"))
+MOST_FIELDS = 4  # of an object that people would say
 RARELY = 0.02  # share of the draws in which an argument of a rare kind can be chosen
 
 
@@ -73,11 +74,26 @@ def _is_rare(name: str, schema: Schema, setting: Setting) -> bool:
     prose = str(schema.get("description", ""))
     kind = kind_of("text", name, prose, setting, str(schema.get("format", "")))
     free = "object" in types(schema) and not {"properties", "additionalProperties"} & schema.keys()
-    if (kind and kind.rare) or is_technical(name) or (free and "{" not in prose):
+    if (kind and kind.rare) or is_technical(name) or (free and "{" not in prose) or is_nested(schema):
         return True
     if prose or kind or schema.get("type") != "string" or "format" in schema:
         return False
     return not (schema.get("examples") or allowed_values(schema) or kind_of_words(words(name)))
+
+
+def is_nested(schema: Schema) -> bool:
+    """Whether the values are objects (or lists of them) with objects in them, or with many needed fields."""
+    for variant in variants(schema):
+        element = variant.get("items", variant)
+        fields = element.get("properties", {}) if isinstance(element, dict) else {}
+        deep = any(_has_fields(part) for part in fields.values())
+        if deep or len(element.get("required", ()) if isinstance(element, dict) else ()) > MOST_FIELDS:
+            return True
+    return False
+
+
+def _has_fields(schema: Schema) -> bool:
+    return any("properties" in variant or "properties" in variant.get("items", {}) for variant in variants(schema))
 
 
 def _deeds(tool: Tool, rare: frozenset[str]) -> list[frozenset[str]]:

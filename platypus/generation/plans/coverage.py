@@ -35,6 +35,7 @@ class Target:
     kind: str
     name: str
     want: Want | None = None
+    rare: bool = False  # people hardly ever say it: one example is enough
 
 
 def edge(producer: str, path: tuple[str, ...], element: bool, consumer: str, argument: str) -> str:
@@ -63,13 +64,13 @@ def targets(sampler: Sampler) -> Iterator[Target]:
     for tool in sampler.catalogue:
         yield Target("tools", tool.name, Want(tool))
         for argument in tool.arguments:
-            name = f"{tool.name}.{argument.name}"
-            yield Target("arguments", name, Want(tool, argument.name))
+            name, rare = f"{tool.name}.{argument.name}", sampler.is_rare(tool, argument.name)
+            yield Target("arguments", name, Want(tool, argument.name), rare)
             for value in choices(argument.schema.get("items", argument.schema)):
-                yield Target("values", f"{name} = {value}", Want(tool, argument.name, value=value))
+                yield Target("values", f"{name} = {value}", Want(tool, argument.name, value=value), rare)
             for producer in sampler.producers[tool.name, argument.name]:
                 way = edge(producer.tool.name, producer.path, producer.element, tool.name, argument.name)
-                yield Target("references", way, Want(tool, argument.name, producer))
+                yield Target("references", way, Want(tool, argument.name, producer), rare)
     yield from (Target("lengths", str(length)) for length in range(1, sampler.max_steps + 1))
     yield from (Target("shapes", name) for name in SHAPES)
 
@@ -99,7 +100,11 @@ class Ledger:
     def __post_init__(self) -> None:
         for target in targets(self.sampler) if self.least else ():
             self._open[target.kind, target.name] = target
-        self.missing = self.least * len(self._open)
+        self.missing = sum(map(self._least, self._open.values()))
+
+    def _least(self, target: Target) -> int:
+        """How often the target must occur."""
+        return min(self.least, 1) if target.rare else self.least
 
     def count(self, plan: Plan) -> None:
         """Count what an example's plan covers."""
@@ -108,7 +113,7 @@ class Ledger:
             if key in self._open:
                 self.missing -= 1
                 self._draws[key] = 0
-                if self.counts[key] >= self.least:
+                if self.counts[key] >= self._least(self._open[key]):
                     del self._open[key]
 
     def need(self, remaining: int) -> float:
@@ -139,7 +144,7 @@ class Ledger:
                 return self._plan(rng, target)
             except Undrawable as error:
                 self.impossible[key] = self._why(target, str(error))
-                self.missing -= self.least - self.counts[key]
+                self.missing -= self._least(target) - self.counts[key]
                 del self._open[key]
         return None
 
@@ -185,12 +190,12 @@ class Ledger:
         """Return, for each kind: the total, how many are covered, each count, and what is not covered with a reason."""
         report: dict[str, Any] = {}
         for kind in KINDS:
-            names = [target.name for target in targets(self.sampler) if target.kind == kind]
-            counts = {name: self.counts[kind, name] for name in names}
-            few = {name: n for name, n in counts.items() if n < self.least}
+            wanted = {target.name: self._least(target) for target in targets(self.sampler) if target.kind == kind}
+            counts = {name: self.counts[kind, name] for name in wanted}
+            few = {name: n for name, n in counts.items() if n < wanted[name]}
             report[kind] = {
-                "total": len(names),
-                "covered": len(names) - len(few),
+                "total": len(wanted),
+                "covered": len(wanted) - len(few),
                 "least": min(counts.values(), default=0),
                 "counts": counts,
                 "uncovered": [

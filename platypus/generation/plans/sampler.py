@@ -14,13 +14,14 @@ from platypus.catalogue.dataflow import KIN, Producer, content, domain, is_searc
 from platypus.catalogue.schema import allowed_values, literal_problem
 from platypus.catalogue.subjects import is_look_up, takes_a_place
 from platypus.catalogue.tools import Argument, Catalogue, Tool
-from platypus.generation.plans.call_arguments import Habits, agree, choose_arguments, habits_of
+from platypus.generation.plans.call_arguments import Habits, agree, choose_arguments, habits_of, is_nested
 from platypus.generation.plans.kinds import files_of
 from platypus.generation.plans.values import made_up_value
 from platypus.plan.plan import Plan, Reference, Step, Value
 
 SHAPES = ("single", "chain", "fan-in", "fan-out", "independent")
 LENGTHS = (1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 4, 5)
+HARD = 0.3  # weight of a tool that needs an object which nobody would say
 FAILED_DRAWS = 100  # before a plan counts as not drawable
 
 
@@ -119,9 +120,19 @@ class Sampler:
 
     @cached_property
     def _goal_weights(self) -> tuple[float, ...]:
-        """Cumulative weights: tools with more arguments, and those that use an output, are drawn more often."""
+        """Cumulative weights: tools with more arguments, and those that use an output, are drawn more often.
+
+        Tools that need nested objects are drawn less often.
+        """
         consumers = {name for (name, _), options in self.producers.items() if options}
-        return tuple(accumulate(_richness(tool) + (tool.name in consumers) for tool in self.goals))
+        weights = (_richness(tool) + (tool.name in consumers) for tool in self.goals)
+        hard = (any(a.required and is_nested(a.schema) for a in tool.arguments) for tool in self.goals)
+        return tuple(accumulate(weight * (HARD if h else 1) for weight, h in zip(weights, hard, strict=True)))
+
+    def is_rare(self, tool: Tool, name: str) -> bool:
+        """Whether people hardly ever say the optional argument."""
+        argument = tool.argument(name)
+        return argument is not None and not argument.required and name in self._habits[tool.name].rare
 
     def plan(self, rng: Random, *, goals: int = 1, want: Want | None = None, length: int | None = None) -> Plan:
         """Draw a valid plan with arguments in catalogue order; the goals are the steps that no other step uses.

@@ -32,6 +32,7 @@ NO_DOMAIN = re.compile(
 )
 NOWHERE = Setting()
 DRAWS = 12  # until a value is one that the schema allows
+YES = {True: 0.15, False: 0.95}  # share of the yeses, by the default: hardly anybody says what holds anyway
 EXAMPLE_SHARE = 0.25  # of the values that are the only example as it stands, where its kind is known
 
 
@@ -80,7 +81,9 @@ def _value(rng: Random, name: str, schema: Schema, setting: Setting) -> Any:
         return rng.choice(choices(schema) or allowed)
     match chosen["type"]:
         case "boolean":
-            return words(name)[:1] == ["confirm"] or rng.random() < 0.75
+            default = chosen.get("default")
+            share = YES[default] if isinstance(default, bool) else 0.75
+            return words(name)[:1] == ["confirm"] or rng.random() < share
         case "integer" | "number":
             return made_up_number(rng, name, chosen, setting, whole=chosen["type"] == "integer")
         case "string":

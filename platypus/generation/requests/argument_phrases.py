@@ -11,6 +11,7 @@ from functools import lru_cache
 from platypus.catalogue.dataflow import CODES, is_searched, takes_ids
 from platypus.catalogue.prose import first_sentence
 from platypus.catalogue.schema import allowed_values, variants
+from platypus.catalogue.subjects import is_look_up
 from platypus.catalogue.tools import Argument, Tool
 from platypus.catalogue.words import is_plural, plural, singular, with_article, words
 from platypus.generation.lexicon import spelled
@@ -39,6 +40,8 @@ GRADED = {
     "difficulty",
 }
 SEARCHED_FOR = {"query", "q", "search", "keyword", "keywords", "term", "phrase", "pattern"}
+WRITTEN_QUERY = re.compile(r"(?i)\w*ql\b|cypher|lucene|dsl|regex|\bjq\b|operators?|syntax|expression")
+CHANGING = {"insert", "delete", "remove", "add", "create", "pop", "set", "move", "resize", "append", "mark"}
 SEARCHING = {"search", "find", "lookup"}
 SAYING = {"comment", "message", "reply", "post", "send", "note", "tweet", "email", "mail", "sms", "chat", "announce"}
 BELONGING = ("belonging to", "associated with", "related to", "linked to", "for")
@@ -75,7 +78,8 @@ def _label(name: str) -> tuple[str, ...]:
     parts = words(name.rpartition(".")[2])
     parts = parts[-1:] if _is_link(parts) else parts
     label = [part for k, part in enumerate(parts) if part not in SUFFIXES and (k or part != "new")]
-    label = label[:-1] if label[-1:] == ["or"] else label  # `slug_or_id`
+    ends = label[-2:-1] == ["or"] and label[-1] in ("key", "keys", "number", "slug", "url")  # `issue_ids_or_keys`
+    label = label[:-2] if ends else label[:-1] if label[-1:] == ["or"] else label  # `slug_or_id`
     label = label or [part for part in words(name) if part not in {*SUFFIXES, "new"}] or parts
     if label in (["current"], ["old"], ["updated"], ["desired"], ["first"], ["last"], ["full"]):
         label = parts  # `current_name`
@@ -117,9 +121,9 @@ def argument_phrases(tool: Tool, argument: Argument, *, type_known: bool = False
     if allowed_values(element):
         return ArgumentPhrases(said) if said else _choice(tool, argument, noun)
     counts = parts[-1] == "limit" or (parts[0] in LIMITS and set(parts[1:]) <= COUNTED)
-    if counts and _kind(element) in ("integer", "number") and not argument.required:
+    if counts and _kind(element) in ("integer", "number") and not argument.required and _returns(tool):
         after = ("(at most {})", "limited to {}", "with a limit of {}", "(no more than {})", "(limit {})")
-        return ArgumentPhrases(after, ("{}", "the first {}", "up to {}", "at most {}", "the top {}"), counts=True)
+        return ArgumentPhrases(after, ("{}", "the first {}", "the first {}", "up to {}"), counts=True)
     if said:
         return ArgumentPhrases(said)
     unit = UNIT.search(argument.description)
@@ -131,6 +135,11 @@ def argument_phrases(tool: Tool, argument: Argument, *, type_known: bool = False
 
 def _kind(schema: object) -> str:
     return str(next(iter(variants(schema)), {}).get("type", "string"))  # type: ignore[arg-type]
+
+
+def _returns(tool: Tool) -> bool:
+    """Whether a limit is one on what the tool returns: `insert_rows` has none."""
+    return is_look_up(tool) or not CHANGING & set(words(tool.name))
 
 
 def _participle(tool: Tool, argument: Argument, parts: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -157,15 +166,16 @@ def _choice(tool: Tool, argument: Argument, noun: str) -> ArgumentPhrases:
     last = noun.split(" ")[-1]
     if last not in ("type", "kind") and not is_noun(noun.lower().split(" ")):
         return ArgumentPhrases((f"({noun}: {{}})",))
-    of: tuple[str, ...] = (f"with {noun} {{}}", f"with {{}} {noun}", f"with {{}} {noun}")
+    plain = all(re.fullmatch(r"[a-z]+(?:[ -][a-z]+)*", value) for value in values)
+    of: tuple[str, ...] = (f"with {noun} {{}}", *((f"with {{}} {noun}",) * 2 if plain else (f"with the {noun} {{}}",)))
     if last in (*GRADED, "status", "state", "category"):
         of = (*of, f"whose {noun} is {{}}", f"that have {{}} {noun}")
-    after = (*of, f"with {with_article(noun)} of {{}}")
+    after = (*of, f"with {with_article(noun)} of {{}}") if plain and last in GRADED else of
     if last in ("type", "kind"):
         nouns = not any(ADJECTIVE.fullmatch(value) or " " in value or "_" in value for value in values)
         return ArgumentPhrases(("of type {}", f"of the {noun} {{}}", f"with {noun} {{}}"), (), heads=nouns)
     if argument.required:
-        forms = (f"with {noun} {{}}", f"with the {noun} {{}}", f"with {{}} as the {noun}", f"({noun}: {{}})")
+        forms = (f"with {noun} {{}}", f"with the {noun} {{}}", f"with the {noun} {{}}")
         return ArgumentPhrases(("into {}", "to {}", "into {}", forms[0]) if last == "language" else forms)
     is_unambiguous = last in ("status", "state") or all(re.fullmatch(r"[a-z]\d", value, re.I) for value in values)
     other_values = {
@@ -319,10 +329,12 @@ def _on_the_way(tool: Tool, argument: Argument, parts: list[str], noun: str) -> 
 def _searched(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple[str, ...]:
     """Phrases for what a tool searches for; none for other arguments."""
     last = parts[-1]
-    if last in SEARCHED_FOR and SEARCHING & set(words(tool.name)):
-        return "for {}", "for {}", "matching {}", f"with the {noun} {{}}"
+    if last in SEARCHED_FOR and SEARCHING & set(words(f"{tool.name} {tool.title}")) and len(parts) == 1:
+        return ("for {}",)
     if "sql" in f"{tool.description} {argument.description}".lower() and last in SEARCHED_FOR:
         return f"with the {noun} {{}}", f"with {noun} {{}}", f"using the {noun} {{}}"
+    if parts[-1:] == ["query"] and len(parts) == 1 and is_look_up(tool) and not WRITTEN_QUERY.search(argument.description):
+        return "for {}", "about {}"
     if is_searched(argument) and (len(parts) == 1 or last == "name") and sum(a.required for a in tool.arguments) == 1:
         if last != "name":
             return "for {}", "about {}", f"with the {noun} {{}}"
@@ -334,8 +346,7 @@ def _searched(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tu
 def _named(noun: str) -> tuple[str, ...]:
     if not is_noun(noun.lower().split(" ")):
         return (f"({noun}: {{}})",)
-    forms = (f"with {noun} {{}}", f"with the {noun} {{}}", f"with {{}} as the {noun}", f"with the {noun} {{}}")
-    return (*forms, f"({noun}: {{}})")
+    return (f"with {noun} {{}}", *(f"with the {noun} {{}}",) * 4, f"with {{}} as the {noun}")
 
 
 def _dated(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple[str, ...]:

@@ -16,11 +16,12 @@ SEPARABLE = re.compile(  # "sum up them" → "sum them up"
     r"(?= (?:in|into|to|for|with)\b|$)"
 )
 MANAGING, DEEDS = {"manage", "handle", "control"}, {"action", "operation"}  # the argument says what is done
-QUESTION_STARTS = ("what is", "what is", "what's", "do you know", "can you tell me")
+QUESTION_STARTS = ("what is", "what is", "what's", "can you tell me")
 QUESTIONS = (
     *("what are {thing}", "which {some} do we have", "are there any {some}"),
     *("do we have any {some}", "what {some} are there"),
 )
+MOST_ASKED = 7  # words between "which" and "do we have"
 LISTING = ("get", "give", "show", "return", "retrieve", "fetch")
 ME = re.compile(r"^(?:show|give|tell|get) me (?:about |more about )?")
 
@@ -53,7 +54,7 @@ class Clauses(Nouns):
 
     def action(self, i: int, *, ing: bool = False) -> tuple[str, str]:
         """The verb of a tool that does something, and the rest of the clause with every argument."""
-        form = self.rng.choice(self.wordings[i].clauses)
+        form = self.told(i, self.rng.choice(self.wordings[i].clauses))
         rest = self.unsaid(i, form)
         self.rng.shuffle(rest)
         if len(rest) == len(form.slots) == 1 and self.wordings[i].verb in SETTING and self.rng.random() < 0.7:
@@ -144,7 +145,7 @@ class Clauses(Nouns):
         if not wording.plural and not is_plural(noun):
             return f"{self.rng.choice(QUESTION_STARTS)} {thing}"
         some = re.sub(r"^(the|all the|all) ", "", thing)
-        if re.match(r"my |first |top |up to |at most |\d", some) or " and " in some:
+        if re.match(r"my |first |top |up to |at most |\d", some) or " and " in some or some.count(" ") > MOST_ASKED:
             return f"what are {thing}"
         return self.rng.choice(QUESTIONS).format(thing=thing, some=some)
 

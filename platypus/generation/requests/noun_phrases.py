@@ -16,7 +16,7 @@ from platypus.generation.lexicon import name_words, spelled
 from platypus.generation.requests.argument_phrases import PLACE, label
 from platypus.generation.requests.discourse import Discourse, Unsayable, argument_of
 from platypus.generation.requests.objects import NAMING_KEYS, has_name, is_large, pasted
-from platypus.generation.requests.slots import SLOT, Form
+from platypus.generation.requests.slots import SLOT, Form, filled_in
 from platypus.generation.requests.usual_phrases import owner_and_thing, truth
 from platypus.plan.plan import Reference, Value
 
@@ -88,7 +88,7 @@ class Nouns(Discourse):
         texts = [str(value) for value in values]
         if not plain and self.style.quote and self.rng.random() < 0.6:
             return listed([self.quoted(text) for text in texts], last=last)
-        if self.rng.random() < 0.15:
+        if self.rng.random() < 0.15 and all(text.isalpha() and text.islower() for text in texts):
             texts = [text.upper() if len(text) < 3 else text.capitalize() for text in texts]
         return listed(texts, last=last)
 
@@ -192,6 +192,7 @@ class Nouns(Discourse):
         if self.rng.random() < 0.3:  # `similar work items to X`
             noun = re.sub(r"^([\w ]+) (similar|related) to (?=\{)", r"\2 \1 to ", noun)
         many = wording.plural or is_plural(noun)
+        noun = self.told(i, Form(noun)).text
         phrase = _Phrase(self.rng.choice(articles) if many else "the ", noun)
         if UNCOUNTED.match(noun):
             about = self.rng.choice(("information about", "information about", "info on", "details about"))
@@ -269,6 +270,11 @@ class Nouns(Discourse):
             rest = [" ".join(rest[:-1]), "and", rest[-1]]
         late = [text for text in late if not text.startswith("(")]
         return " ".join((*rest, *late, *([f"({', '.join(aside)})"] if aside else ())))
+
+    def told(self, i: int, form: Form) -> Form:
+        """The form with slots for all arguments of step i that it mentions: `a tag` becomes the tag that is meant."""
+        names = [name for name, value in self.plan.steps[i].arguments.items() if isinstance(value, str)]
+        return Form(filled_in(form.text, self.wordings[i].tool, (name for name in names if name not in form.slots)))
 
     def unsaid(self, i: int, form: Form) -> list[str]:
         """The arguments of step i without a slot; the owner in `acme/website` has no phrase of its own."""

@@ -120,8 +120,8 @@ class Phraser:
         outside = [i for i in _mention_order(rng, plan) if i not in request.inside]
         mood = rng.random()
         text: str | None = None
-        if len(outside) == 1 and mood < 0.3:
-            text = request.question(outside[0]) if mood < 0.2 else request.terse(outside[0])
+        if len(outside) == 1 and mood < 0.24:
+            text = request.question(outside[0]) if mood < 0.16 else request.terse(outside[0])
             request.bare = text is not None
         if text is None and len(outside) > 1 and mood < 0.12:
             text = _goal_with_gerunds(request, outside)

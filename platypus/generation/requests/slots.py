@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from platypus.catalogue.dataflow import KIN
@@ -33,7 +34,7 @@ class Form:
 def labels(argument: Argument) -> list[str]:
     """Return nouns for the argument, longest first: from its format, its name, its description's first noun."""
     parts = words(argument.name)
-    dropped = ("id", "ids", "name", "names", "list", "key", "title", "email", "identifier", "input", "target")
+    dropped = ("id", "ids", "name", "names", "list", "key", "title", "email", "identifier", "input", "target", *CODES)
     name = [word for word in parts if word not in dropped]
     kind = argument.schema.get("items", argument.schema).get("format", "")
     described = re.match(
@@ -62,6 +63,7 @@ def labels(argument: Argument) -> list[str]:
     return sorted(set(singulars), key=len, reverse=True)
 
 
+CODES = ("gid", "gids", "uid", "iid", "guid", "sid")
 PATHS = {"path", "paths", "filepath", "filename"}
 LOOSE = (
     *(
@@ -168,6 +170,8 @@ def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
             and "{" not in text.split(" of ")[0]
         ):
             place = _own_noun(text, tool, argument)
+        if place is None and argument.required and _is_only_code(tool, argument):
+            place = _last_noun(text, acting=acting)
         if place and kind != "array" and text[: place[0]].endswith("between "):
             place = None  # `between time zones` are two
         if place:
@@ -180,6 +184,36 @@ def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
     return Form(text.removesuffix(tail) + "}" * bool(tail))
 
 
+def _is_only_code(tool: Tool, argument: Argument) -> bool:
+    """Whether the argument is the only id that the tool needs, so that it is that of the thing that its text names."""
+    needed = [a for a in tool.arguments if a.required and words(a.name)[-1:] and words(a.name)[-1] in IDENTIFIERS]
+    return needed == [argument]
+
+
+def _last_noun(text: str, *, acting: bool) -> tuple[int, int] | None:
+    """The last noun phrase with an indefinite article: `an email`, of a tool that takes a `message_id`."""
+    found = list(INDEFINITE.finditer(text))
+    place = found[-1].span() if found and "{" not in text else None
+    return place if place and (place[0] or acting) else None
+
+
+def filled_in(text: str, tool: Tool, names: Iterable[str]) -> str:
+    """Return the text with a slot for each of these arguments that it mentions: `a tag` → `{tag_gid|tag}`.
+
+    Only mentions with an indefinite article count, and only of arguments that are texts.
+    """
+    for name in names:
+        argument = tool.argument(name)
+        if argument and INDEFINITE.search(text) and next(variants(argument.schema)).get("type") == "string":
+            place = None if allowed_values(argument.schema) else _spot(text, argument, ("given", "indefinite"))
+            if place:
+                noun = BARE.sub("", text[place[0] : place[1]])
+                text = f"{text[: place[0]]}{{{name}|{re.sub(' (ids?|names?)$', '', noun)}}}{text[place[1] :]}"
+    return text
+
+
+IDENTIFIERS = {"id", "gid", "uid", "iid", "uuid"}
+INDEFINITE = re.compile(rf"(?:^|(?<= ))an? (?:{WORD}){{0,3}}(?!(?:{PREPOSITION})\b)[\w-]+(?=$| (?:{PREPOSITION})\b)")
 OWN = {"id", "pid", "name", "uid", "key", "slug", "uuid", "identifier"}  # of the thing itself
 FIRST_NOUN = re.compile(
     rf"(?:the |an? |one )(?:new |existing )?(?:{WORD}){{0,3}}(?!(?:{PREPOSITION})\b)[\w-]+(?=$| (?:{PREPOSITION})\b)"

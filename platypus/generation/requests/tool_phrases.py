@@ -37,6 +37,7 @@ NOMINAL = {
     **{"compare": "comparison of", "convert": "conversion of", "calculate": "", "compute": "", "estimate": ""},
 }
 PLACE_SEARCHED = re.compile(rf"(?:the|a|an|my|{PREPOSITION})\b(?<!for)|$")  # `search the web`, not what it finds
+ALTERNATIVES = re.compile(rf"(?:the |an? )?[\w-]+ (?:or|and) [\w-]+(?:$| (?:{PREPOSITION})\b)")
 OBJECTS = {"object", "item", "entity", "record", "thing", "element", "result"}
 LISTING = r"(?:(?:numbered|complete|full|detailed|flat|paginated|comprehensive) )"  # before `list of`
 NAMED_ONES = r"(?:specific|specified|given|particular|certain|provided)"
@@ -81,7 +82,18 @@ class ToolPhrases:
         if sentence and possessive and owned:
             what, _, how = re.sub(r" (as|in|to|with) ", r"| \1 ", possessive[2], count=1).partition("|")
             return Sentence(sentence.verb, f"the {what} of the {possessive[1]}{how}")
-        return sentence
+        return sentence and self._one_deed(sentence)
+
+    def _one_deed(self, said: Sentence) -> Sentence:
+        """Of alternatives that of the name: `move or rename files and directories` of `move_file` → `move the file`."""
+        verbs, rest, named = said.verb.split(" or "), said.rest, self._from_name
+        if named and named.verb in (said.verb, *verbs) and ALTERNATIVES.match(rest):
+            last = singular(named.rest.lower().split(" ")[-1])
+            rest = named.rest if last in [singular(word) for word in rest.lower().split()] else rest
+        own = [verb for verb in verbs if verb in map(lemma, self._own)]
+        if len(verbs) == 2 and not own and named:
+            return named
+        return Sentence(own[0] if len(verbs) == 2 and len(own) == 1 else said.verb, rest)
 
     @property
     def _own(self) -> tuple[str, ...]:

@@ -176,6 +176,7 @@ def _shortened(rest: str) -> str:
     """What follows the verb, without asides, further deeds, and as long as it is long, without its last phrase."""
     rest = LEFT_OVER.sub("", re.sub(rf"\b(?:{'|'.join(name_words('praise'))}),? (?=[\w-])", "", rest))
     rest = re.sub(rf"^((?:an? |the )?[\w-]+)(?:, [\w-]+)+,? (?:or|and) [\w-]+ (?!(?:{PREPOSITION})\b)", r"\1 ", rest)
+    rest = re.sub(r"\b(?<!or )(?:multiple|several) (?=[\w-]+s\b)", "", re.sub(r"\b(a|the) single (?=\w)", r"\1 ", rest))
     rest = ASIDE.sub("", re.sub(r"^((?:an? |the )?[\w-]+(?<!s)), (?=[\w-]+ \w)", r"\1 ", rest))
     rest = re.sub(r"\bup to \w+ |\bone or (?:more|multiple) ", "", BY_KEY.sub("", rest))
     for match in ALSO.finditer(rest):

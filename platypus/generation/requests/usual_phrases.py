@@ -150,6 +150,8 @@ def truth(argument: Argument, value: bool, *, many: bool = True, acting: bool = 
         return (f"that has {noun}",) if value else (f"that has no {noun}",)
     if "has" in parts:
         return (f"that have {noun}", f"with {noun}") if value else (f"that have no {noun}", f"without {noun}")
+    if parts[-1] == "only" and parts[-2:-1] and parts[-2] in name_words("verbs"):
+        return yes_or_no
     if {"is", "are", "only"} & set(parts):
         are = "are" if many else "is"
         return (f"that {are} {noun}",) if value else (f"that {are} not {noun}", f"that {are}n't {noun}")

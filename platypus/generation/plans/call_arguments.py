@@ -11,9 +11,9 @@ from random import Random
 
 from platypus.catalogue.prose import first_sentence
 from platypus.catalogue.schema import Schema, allowed_values, types, variants
-from platypus.catalogue.subjects import PLACES, is_look_up
+from platypus.catalogue.subjects import PLACES, is_destructive, is_look_up
 from platypus.catalogue.tools import Argument, Tool
-from platypus.catalogue.words import singular, words
+from platypus.catalogue.words import plural, singular, words
 from platypus.generation.plans.conditions import Conditions, conditions_of, one_needed
 from platypus.generation.plans.kinds import Setting, is_technical, kind_of, kind_of_words, setting_of
 from platypus.generation.plans.ordering import in_order
@@ -108,6 +108,9 @@ def _deeds(tool: Tool, rare: frozenset[str]) -> list[frozenset[str]]:
     if not changes and (not bare or is_look_up(tool)):
         return []
     kept = [a for a in optional if _is_deed(a, changes)]
+    own = [a.name for a in kept if words(a.name)[-1:] in (["name"], ["id"])]
+    if own and is_destructive(tool):
+        return [frozenset(own)]
     deeds = [a.name for a in kept if not changes or bare or not _NAMING & set(words(a.name)[-1:])]
     return [frozenset(deeds or [a.name for a in kept])] if kept else []
 
@@ -190,7 +193,11 @@ def _with_partners(tool: Tool, names: set[str], sense: set[str]) -> set[str]:
                 found |= {other for other, own in parts.items() if own == swapped}
         return found
 
-    return names.union(*map(partners, names))
+    named = {name for name in names if parts.get(name) in (["name"], ["id"])}
+    typed = {other for other, own in parts.items() if named and len(own) == 2 and own[-1] == "type"}
+    told = words(f"{tool.name} {first_sentence(tool.description)}")
+    kinds = {other for other in typed if {parts[other][0], plural(parts[other][0])} & set(told)}
+    return names.union(kinds, *map(partners, names))
 
 
 def _one_of_each(rng: Random, habits: Habits, names: set[str], sense: set[str]) -> set[str]:

@@ -41,6 +41,7 @@ GRADED = {
 }
 SEARCHED_FOR = {"query", "q", "search", "keyword", "keywords", "term", "phrase", "pattern"}
 WRITTEN_QUERY = re.compile(r"(?i)\w*ql\b|cypher|lucene|dsl|regex|\bjq\b|operators?|syntax|expression")
+MAKING = {"create", "upload", "attach", "send", "import", "new"}
 CHANGING = {"insert", "delete", "remove", "add", "create", "pop", "set", "move", "resize", "append", "mark"}
 SEARCHING = {"search", "find", "lookup"}
 SAYING = {"comment", "message", "reply", "post", "send", "note", "tweet", "email", "mail", "sms", "chat", "announce"}
@@ -53,6 +54,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {  # synonyms, used unless another argume
     "associated with": BELONGING,
     "related to": BELONGING,
 }
+ENDS = {"start": "from", "from": "from", "end": "to", "stop": "to", "to": "to"}  # of a range, by the first word
 TIME_UNITS = {"ms", "milliseconds", "seconds", "minutes", "hours", "days"}
 UNIT = re.compile(r"\bin (days|hours|minutes|seconds|weeks|months|years|meters|kilometers|kilograms|miles|grams)\b")
 ADJECTIVE = re.compile(r".*(?:al|ic|ed|ive|ous|ent|ary|able|ate|less|ing)$|gold|basic|large|small|medium|open|active")
@@ -204,6 +206,15 @@ def _number(tool: Tool, argument: Argument, parts: list[str], noun: str, unit: s
         return (f"for {noun} {{}}", f"of {noun} {{}}", f"with {noun} ID {{}}", f"for the {noun} with ID {{}}")
     if parts[-1] == "count" and len(parts) > 1:
         return f"for {{}} {plural(' '.join(parts[:-1]))}", f"with {with_article(noun)} of {{}}"
+    if parts[-1] in ("index", "idx") and len(parts) > 1 and parts[0] not in ENDS:
+        thing = spelled(" ".join(parts[:-1]))
+        return (f"on {thing} {{}}" if parts[-2] in ("slide", "page") else f"in {thing} {{}}",)
+    if parts == ["index"]:
+        return ("at index {}",)
+    if parts[0] in ENDS and not unit and len(parts) < 3:
+        return (f"{ENDS[parts[0]]} {spelled(' '.join(parts[1:]))} {{}}".replace("  ", " "),)
+    if len(parts) == 1 and parts[0] != "s" and parts[0].endswith("s") and parts[0] not in TIME_UNITS and not unit:
+        return (f"with {{}} {spelled(parts[0])}",)
     if parts[-1] == "quantity":
         return f"with a {noun} of {{}}", f"({noun}: {{}})"
     noun = " ".join(parts) if is_plural(parts[-1]) and len(_label(argument.name)) == len(parts) else noun
@@ -215,9 +226,9 @@ def _number(tool: Tool, argument: Argument, parts: list[str], noun: str, unit: s
         return (f"with at most {{}} {most}", f"(at most {{}} {most})", f"(no more than {{}} {most})")
     if not is_noun(noun.lower().split(" ")):
         return (f"({noun}: {{}}{unit})",)
-    with_it = (f"with {article}{noun} of {{}}{unit}", f"with {article}{noun} of {{}}{unit}", f"with {noun} {{}}{unit}")
+    with_it = (f"with {article}{noun} of {{}}{unit}",)
     at = (f"at {article}{noun} of {{}}{unit}",) if parts[-1] in AT else ()
-    return (*with_it, *at, f"({noun}: {{}}{unit})")
+    return (*with_it, *at)
 
 
 def _sole(tool: Tool, argument: Argument, family: set[str]) -> bool:
@@ -271,6 +282,10 @@ def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
     routed = _on_the_way(tool, argument, parts, noun)
     if routed:
         return routed
+    if parts in (["filename"], ["file", "name"]):
+        saved = re.search(r"(?i)\b(?:sav|output|writ|export|download)", argument.description)
+        new = saved or MAKING & set(words(tool.name))
+        return ("saved as {}",) if saved else _named(noun) if new else ("in {}",)
     if last == "pages":
         return ("on pages {}", "(pages {})", f"with {' '.join(parts)} {{}}")
     if last in AUTHORS and len(parts) == 1 and _sole(tool, argument, AUTHORS | {"by"}):
@@ -329,7 +344,7 @@ def _on_the_way(tool: Tool, argument: Argument, parts: list[str], noun: str) -> 
 def _searched(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple[str, ...]:
     """Phrases for what a tool searches for; none for other arguments."""
     last = parts[-1]
-    if last in SEARCHED_FOR and SEARCHING & set(words(f"{tool.name} {tool.title}")) and len(parts) == 1:
+    if last in SEARCHED_FOR and SEARCHING & set(words(f"{tool.name} {tool.title}")) and set(parts) <= SEARCHED_FOR:
         return ("for {}",)
     if "sql" in f"{tool.description} {argument.description}".lower() and last in SEARCHED_FOR:
         return f"with the {noun} {{}}", f"with {noun} {{}}", f"using the {noun} {{}}"

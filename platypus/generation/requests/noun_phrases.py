@@ -385,8 +385,8 @@ class Nouns(Discourse):
 
 def _routed(modifiers: list[str]) -> list[str]:
     """`from A` and `to B` as one: `from A to B`."""
-    start = next((text for text in modifiers if text.startswith(("from ", "starting "))), None)
-    end = next((text for text in modifiers if text.startswith(("to ", "into ", "until ", "ending "))), None)
+    start = next((text for text in modifiers if text.startswith(("from ", "starting ", "since "))), None)
+    end = next((text for text in modifiers if text.startswith(("to ", "into ", "until ", "ending ", "up to "))), None)
     if start is None or end is None:
         return modifiers
     return [f"{start} {end}" if text == start else text for text in modifiers if text != end]

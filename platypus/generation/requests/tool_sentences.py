@@ -193,7 +193,8 @@ def _shortened(rest: str) -> str:
         if shorter == rest:
             break
         rest = shorter
-    return re.sub(r"(?:,| and| or| based| according| due)+$", "", rest.rstrip(" ,."))
+    rest = re.sub(r"(?:,| and| or| based| according| due)+$", "", rest.rstrip(" ,."))
+    return re.sub(r" (?:from|at|in|into|to|of|for|with) (?:an?|the|at)$", "", rest)
 
 
 def _length(rest: str) -> int:

@@ -28,9 +28,9 @@ CHANGES = {
     "patch",
 }  # tools that need at least one optional argument: what changes
 _NAMING = {"id", "ids", "url", "uri", "name", "names", "slug", "key", "path", "number", "gid", "uid"}
-_OBJECTS = {"url", "uri", "query", "path", "text", "file", "prompt", "search", "input"}  # what a look-up is made with
+_OBJECTS = {"url", "uri", "query", "path", "text", "file", "prompt", "search", "input", "sql", "command", "code", "script"}  # what a look-up is made with
 _PAIRS = (("old", "new"), ("latitude", "longitude"), ("lat", "lng"), ("lat", "lon"), ("type", "id"), ("type", "name"))
-MOST_FIELDS = 4  # of an object that people would say
+MOST_FIELDS = 4  # of an object, or a call, that people would say
 RARELY = 0.02  # share of the draws in which an argument of a rare kind can be chosen
 
 
@@ -82,14 +82,19 @@ def _is_rare(name: str, schema: Schema, setting: Setting) -> bool:
 
 
 def is_nested(schema: Schema) -> bool:
-    """Whether the values are objects (or lists of them) with objects in them, or with many needed fields."""
+    """Whether the values are lists of objects, objects with objects in them, or objects with many fields."""
     for variant in variants(schema):
-        element = variant.get("items", variant)
-        fields = element.get("properties", {}) if isinstance(element, dict) else {}
+        fields = variant.get("properties", {})
         deep = any(_has_fields(part) for part in fields.values())
-        if deep or len(element.get("required", ()) if isinstance(element, dict) else ()) > MOST_FIELDS:
+        if deep or len(fields) > MOST_FIELDS or "properties" in variant.get("items", {}):
             return True
     return False
+
+
+def is_long(tool: Tool) -> bool:
+    """Whether a call needs more than people would say: nested objects, or many values."""
+    required = [argument for argument in tool.arguments if argument.required]
+    return len(required) > MOST_FIELDS or any(is_nested(argument.schema) for argument in required)
 
 
 def _has_fields(schema: Schema) -> bool:

@@ -8,20 +8,21 @@ can be required to contain something: a `Want`.
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
+from operator import mul
 from random import Random
 
 from platypus.catalogue.dataflow import KIN, Producer, content, domain, is_searched, producers, takes_ids
 from platypus.catalogue.schema import allowed_values, literal_problem
 from platypus.catalogue.subjects import is_look_up, takes_a_place
 from platypus.catalogue.tools import Argument, Catalogue, Tool
-from platypus.generation.plans.call_arguments import Habits, agree, choose_arguments, habits_of, is_nested
+from platypus.generation.plans.call_arguments import Habits, agree, choose_arguments, habits_of, is_long
 from platypus.generation.plans.kinds import files_of
 from platypus.generation.plans.values import made_up_value
 from platypus.plan.plan import Plan, Reference, Step, Value
 
 SHAPES = ("single", "chain", "fan-in", "fan-out", "independent")
 LENGTHS = (1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 4, 5)
-HARD = 0.3  # weight of a tool that needs an object which nobody would say
+HARD = 0.3  # weight of a tool that needs more than people would say
 FAILED_DRAWS = 100  # before a plan counts as not drawable
 
 
@@ -122,12 +123,12 @@ class Sampler:
     def _goal_weights(self) -> tuple[float, ...]:
         """Cumulative weights: tools with more arguments, and those that use an output, are drawn more often.
 
-        Tools that need nested objects are drawn less often.
+        Tools that need nested objects or many values are drawn less often.
         """
         consumers = {name for (name, _), options in self.producers.items() if options}
         weights = (_richness(tool) + (tool.name in consumers) for tool in self.goals)
-        hard = (any(a.required and is_nested(a.schema) for a in tool.arguments) for tool in self.goals)
-        return tuple(accumulate(weight * (HARD if h else 1) for weight, h in zip(weights, hard, strict=True)))
+        hard = (HARD if is_long(tool) else 1 for tool in self.goals)
+        return tuple(accumulate(map(mul, weights, hard)))
 
     def is_rare(self, tool: Tool, name: str) -> bool:
         """Whether people hardly ever say the optional argument."""

@@ -6,6 +6,7 @@ prose lists as allowed is drawn like an enum.
 
 import json
 import re
+from functools import lru_cache
 from random import Random
 from typing import Any
 from zoneinfo import available_timezones
@@ -139,9 +140,13 @@ def _like_examples(rng: Random, name: str, schema: Schema, setting: Setting) -> 
 
 def _is_no_zone(text: str) -> bool:
     """Whether a text looks like a time zone that does not exist: prose shows `America/San_Francisco` now and then."""
-    return (
-        re.match(r"(?:America|Europe|Asia|Africa|Australia)/", text) is not None and text not in available_timezones()
-    )
+    return re.match(r"(?:America|Europe|Asia|Africa|Australia)/", text) is not None and text not in _zones()
+
+
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    """All time zones: Python reads them from files each time."""
+    return frozenset(available_timezones())
 
 
 def _is_known(name: str, schema: Schema, setting: Setting) -> bool:

@@ -79,7 +79,8 @@ def _label(name: str) -> tuple[str, ...]:
     """The words of the argument's name, without a type before a dot and without `id` or `name` at the end."""
     parts = words(name.rpartition(".")[2])
     parts = parts[-1:] if _is_link(parts) else parts
-    label = [part for k, part in enumerate(parts) if part not in SUFFIXES and (k or part != "new")]
+    kept = parts[:-1] if parts[-2:] in (["list", "id"], ["list", "ids"]) else []  # of a list of tasks
+    label = kept or [part for k, part in enumerate(parts) if part not in SUFFIXES and (k or part != "new")]
     ends = label[-2:-1] == ["or"] and label[-1] in ("key", "keys", "number", "slug", "url")  # `issue_ids_or_keys`
     label = label[:-2] if ends else label[:-1] if label[-1:] == ["or"] else label  # `slug_or_id`
     label = label or [part for part in words(name) if part not in {*SUFFIXES, "new"}] or parts

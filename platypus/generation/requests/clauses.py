@@ -76,6 +76,8 @@ class Clauses(Nouns):
             raise Unsayable
         verb = form.text.split(" ", 1)[0]
         whose = self.filled(i, Form(slot[0]))
+        if whose in ("it", "that"):
+            return verb, f"its {label(tool, argument)} to {self.value(value, hint=argument)}"
         return verb, f"the {label(tool, argument)} of {whose} to {self.value(value, hint=argument)}"
 
     def output_phrase(self, i: int, *, listing: bool) -> str:

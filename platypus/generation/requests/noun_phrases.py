@@ -21,6 +21,8 @@ from platypus.generation.requests.usual_phrases import owner_and_thing, truth
 from platypus.plan.plan import Reference, Value
 
 LATE = ("(", "limited", "with a limit")
+WHOLE = {"result", "results", "content", "output"}  # fields that hold all that a tool returns
+HOLDING = {"board", "project", "workspace", "folder", "database", "collection", "repository", "channel", "space", "list"}
 CLAUSAL = ("that ", "whose ")
 RELATIVE = {"that", "whose"}
 PREPOSED = ("with ", "without ", "including ", "excluding ", "leaving out ", "as ", "for ", "at ", "in ", "by ")
@@ -117,7 +119,7 @@ class Nouns(Discourse):
             self.mentions.append(i)
             about = ABOUT.sub("", wording.noun.text)
             phrase = self.thing(i, ("the ",), noun=about) if wording.is_getter else self.nominal(i)
-            return phrase if about.startswith(f"{name} ") else f"the {name} of {phrase}"
+            return phrase if about.startswith(f"{name} ") or name in WHOLE else f"the {name} of {phrase}"
         head = wording.noun_head or "result"
         if self.heads().count(head) > 1:
             raise Unsayable
@@ -378,6 +380,8 @@ class Nouns(Discourse):
             return "for {}", "using {}"
         if not phrases.referring and self.head(references[0].step) == noun:
             return "for {}", "using {}"
+        if not phrases.referring and noun.split(" ")[-1] in HOLDING:
+            return ("in {}",)
         inside = all(reference.step in self.inside for reference in references)
         whose = (form for form in phrases.after if inside and form.startswith("whose "))
         return (*(phrases.referring or (f"using {{}} as the {noun}",)), *whose)

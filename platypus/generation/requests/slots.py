@@ -35,7 +35,7 @@ def labels(argument: Argument) -> list[str]:
     """Return nouns for the argument, longest first: from its format, its name, its description's first noun."""
     parts = words(argument.name)
     dropped = ("id", "ids", "name", "names", "list", "key", "title", "email", "identifier", "input", "target", *CODES)
-    name = [word for word in parts if word not in dropped]
+    name = parts[:-1] if parts[-2:] == ["list", "id"] else [word for word in parts if word not in dropped]
     kind = argument.schema.get("items", argument.schema).get("format", "")
     described = re.match(
         rf"(?:the |an? )?(?:(?:list|u?ids?|names?|keys?|paths?|urls?|slugs?|(?:unique )?identifiers?) (?:of|to|for) )?"

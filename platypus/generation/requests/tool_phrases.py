@@ -158,6 +158,7 @@ class ToolPhrases:
         text = re.sub(r" in (?:the|an?) (?:system|platform|database|application|app)$", "", text)
         text = re.sub(rf"\b(?:all|any) or {NAMED_ONES} | or (?:an? |the )?{NAMED_ONES} [\w-]+$", " ", text).strip()
         form = fill_slots(re.sub(r"  +", " ", text), self.tool, acting=not self.is_getter)
+        form = Form(re.sub(r" (?:from|in|at) at$", "", form.text))
         form = Form(re.sub(OTHER_KIND, "", re.sub(ANYWHERE, "", form.text)))
         form = Form(UNNAMED.sub(lambda m: (m[1] and with_article(m[3])) or m[3], form.text))
         return self._set_to(

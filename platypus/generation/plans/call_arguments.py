@@ -28,7 +28,21 @@ CHANGES = {
     "patch",
 }  # tools that need at least one optional argument: what changes
 _NAMING = {"id", "ids", "url", "uri", "name", "names", "slug", "key", "path", "number", "gid", "uid"}
-_OBJECTS = {"url", "uri", "query", "path", "text", "file", "prompt", "search", "input", "sql", "command", "code", "script"}  # what a look-up is made with
+_OBJECTS = {
+    "url",
+    "uri",
+    "query",
+    "path",
+    "text",
+    "file",
+    "prompt",
+    "search",
+    "input",
+    "sql",
+    "command",
+    "code",
+    "script",
+}  # what a look-up is made with
 _PAIRS = (("old", "new"), ("latitude", "longitude"), ("lat", "lng"), ("lat", "lon"), ("type", "id"), ("type", "name"))
 MOST_FIELDS = 4  # of an object, or a call, that people would say
 RARELY = 0.02  # share of the draws in which an argument of a rare kind can be chosen

@@ -13,7 +13,7 @@ from platypus.catalogue.prose import first_sentence
 from platypus.catalogue.schema import allowed_values, variants
 from platypus.catalogue.subjects import is_look_up
 from platypus.catalogue.tools import Argument, Tool
-from platypus.catalogue.words import is_plural, plural, singular, with_article, words
+from platypus.catalogue.words import gerund, is_plural, plural, singular, with_article, words
 from platypus.generation.lexicon import spelled
 from platypus.generation.requests.usual_phrases import PREPOSITION, is_noun, usual_phrases
 
@@ -41,6 +41,7 @@ GRADED = {
 }
 SEARCHED_FOR = {"query", "q", "search", "keyword", "keywords", "term", "phrase", "pattern"}
 WRITTEN_QUERY = re.compile(r"(?i)\w*ql\b|cypher|lucene|dsl|regex|\bjq\b|operators?|syntax|expression")
+DOING = {"add", "remove", "delete", "exclude", "include", "append"}  # what an argument does with its values
 MAKING = {"create", "upload", "attach", "send", "import", "new"}
 CHANGING = {"insert", "delete", "remove", "add", "create", "pop", "set", "move", "resize", "append", "mark"}
 SEARCHING = {"search", "find", "lookup"}
@@ -113,7 +114,8 @@ def argument_phrases(tool: Tool, argument: Argument, *, type_known: bool = False
     element = argument.schema.get("items", argument.schema)
     if len(noun) == 1:  # `a` and `b` of a sum
         return ArgumentPhrases((f"with {noun} = {{}}", f"({noun} = {{}})"))
-    said = usual_phrases(argument.name, noun)
+    numeric = _kind(element) in ("integer", "number")
+    said = () if numeric and parts in (["head"], ["tail"]) else usual_phrases(argument.name, noun)
     if not said and parts[-1] in PREPOSITION.split("|") and len(parts) > 1:
         participles, with_kind = _participle(tool, argument, parts)
         return ArgumentPhrases((*participles, *with_kind), referring=participles)
@@ -124,13 +126,13 @@ def argument_phrases(tool: Tool, argument: Argument, *, type_known: bool = False
     if allowed_values(element):
         return ArgumentPhrases(said) if said else _choice(tool, argument, noun)
     counts = parts[-1] == "limit" or (parts[0] in LIMITS and set(parts[1:]) <= COUNTED)
-    if counts and _kind(element) in ("integer", "number") and not argument.required and _returns(tool):
+    if counts and numeric and not argument.required and _returns(tool):
         after = ("(at most {})", "limited to {}", "with a limit of {}", "(no more than {})", "(limit {})")
         return ArgumentPhrases(after, ("{}", "the first {}", "the first {}", "up to {}"), counts=True)
     if said:
         return ArgumentPhrases(said)
     unit = UNIT.search(argument.description)
-    if _kind(element) in ("integer", "number"):
+    if numeric:
         return ArgumentPhrases(_number(tool, argument, parts, noun, f" {unit[1]}" if unit else ""))
     prose, referring = _prose(tool, argument, noun, type_known=type_known)
     return ArgumentPhrases((*prose, *_plain(tool, argument, parts, noun)), referring=referring)
@@ -280,6 +282,9 @@ def _prose(tool: Tool, argument: Argument, noun: str, *, type_known: bool) -> tu
 
 def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple[str, ...]:
     last, required = parts[-1], argument.required
+    if len(parts) > 1 and parts[0] in DOING:  # `remove_label_ids`
+        thing = " ".join(word for word in parts[1:] if word not in SUFFIXES) or " ".join(parts[1:])
+        return (f"{gerund(parts[0])} {singular(thing)} {{}}",)
     routed = _on_the_way(tool, argument, parts, noun)
     if routed:
         return routed
@@ -349,7 +354,12 @@ def _searched(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tu
         return ("for {}",)
     if "sql" in f"{tool.description} {argument.description}".lower() and last in SEARCHED_FOR:
         return f"with the {noun} {{}}", f"with {noun} {{}}", f"using the {noun} {{}}"
-    if parts[-1:] == ["query"] and len(parts) == 1 and is_look_up(tool) and not WRITTEN_QUERY.search(argument.description):
+    if (
+        parts[-1:] == ["query"]
+        and len(parts) == 1
+        and is_look_up(tool)
+        and not WRITTEN_QUERY.search(argument.description)
+    ):
         return "for {}", "about {}"
     if is_searched(argument) and (len(parts) == 1 or last == "name") and sum(a.required for a in tool.arguments) == 1:
         if last != "name":

@@ -17,12 +17,14 @@ from platypus.generation.requests.argument_phrases import PLACE, label
 from platypus.generation.requests.discourse import Discourse, Unsayable, argument_of
 from platypus.generation.requests.objects import NAMING_KEYS, has_name, is_large, pasted
 from platypus.generation.requests.slots import SLOT, Form, filled_in
-from platypus.generation.requests.usual_phrases import owner_and_thing, truth
+from platypus.generation.requests.usual_phrases import owner_and_thing, routed, truth
 from platypus.plan.plan import Reference, Value
 
 LATE = ("(", "limited", "with a limit")
 WHOLE = {"result", "results", "content", "output"}  # fields that hold all that a tool returns
-HOLDING = {"board", "project", "workspace", "folder", "database", "collection", "repository", "channel", "space", "list"}
+HOLDING = {
+    *("board", "project", "workspace", "folder", "database", "collection", "repository", "channel", "space", "list"),
+}
 CLAUSAL = ("that ", "whose ")
 RELATIVE = {"that", "whose"}
 PREPOSED = ("with ", "without ", "including ", "excluding ", "leaving out ", "as ", "for ", "at ", "in ", "by ")
@@ -258,7 +260,7 @@ class Nouns(Discourse):
 
     def joined(self, modifiers: list[str]) -> str:
         """Modifiers in one phrase: `owned by A and in the review stage`, `that are owned by A, with high severity`."""
-        modifiers = _routed(modifiers)
+        modifiers = routed(modifiers)
         late = [text for text in modifiers if text.startswith(LATE)]
         aside = [text[1:-1] for text in late if text.startswith("(")]
         rest = [text for text in modifiers if text not in late]
@@ -385,15 +387,6 @@ class Nouns(Discourse):
         inside = all(reference.step in self.inside for reference in references)
         whose = (form for form in phrases.after if inside and form.startswith("whose "))
         return (*(phrases.referring or (f"using {{}} as the {noun}",)), *whose)
-
-
-def _routed(modifiers: list[str]) -> list[str]:
-    """`from A` and `to B` as one: `from A to B`."""
-    start = next((text for text in modifiers if text.startswith(("from ", "starting ", "since "))), None)
-    end = next((text for text in modifiers if text.startswith(("to ", "into ", "until ", "ending ", "up to "))), None)
-    if start is None or end is None:
-        return modifiers
-    return [f"{start} {end}" if text == start else text for text in modifiers if text != end]
 
 
 def _many(noun: str) -> str:

@@ -185,9 +185,9 @@ def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
 
 
 def _is_only_code(tool: Tool, argument: Argument) -> bool:
-    """Whether the argument is the only id that the tool needs, so that it is that of the thing that its text names."""
-    needed = [a for a in tool.arguments if a.required and words(a.name)[-1:] and words(a.name)[-1] in IDENTIFIERS]
-    return needed == [argument]
+    """Whether all that the tool needs is this id, so that it is that of the thing that its text names."""
+    needed = [a for a in tool.arguments if a.required]
+    return needed == [argument] and bool(IDENTIFIERS & set(words(argument.name)[-1:]))
 
 
 def _last_noun(text: str, *, acting: bool) -> tuple[int, int] | None:

@@ -37,7 +37,7 @@ NOMINAL = {
     **{"compare": "comparison of", "convert": "conversion of", "calculate": "", "compute": "", "estimate": ""},
 }
 PLACE_SEARCHED = re.compile(rf"(?:the|a|an|my|{PREPOSITION})\b(?<!for)|$")  # `search the web`, not what it finds
-ANYWHERE = r"(?<=\}) (?:from|in|for|on|within|of) an? (?!short|concise|brief|clear)[\w '-]+$"  # `the section {section} from a project`
+ANYWHERE = r"(?<=\}) (?:from|in|for|on|within|of) an? (?!short|concise|brief|clear)[\w '-]+$| from at$"
 OTHER_KIND = r"\b(?:the |an? )?(?:(?!(?:to|of|on|for|from|in)\b)[\w-]+ ){1,3}or (?=\{)"  # `a post or {thread}`
 ALTERNATIVES = re.compile(rf"(?:the |an? )?[\w-]+ (?:or|and) [\w-]+(?:$| (?:{PREPOSITION})\b)")
 OBJECTS = {"object", "item", "entity", "record", "thing", "element", "result"}
@@ -158,7 +158,6 @@ class ToolPhrases:
         text = re.sub(r" in (?:the|an?) (?:system|platform|database|application|app)$", "", text)
         text = re.sub(rf"\b(?:all|any) or {NAMED_ONES} | or (?:an? |the )?{NAMED_ONES} [\w-]+$", " ", text).strip()
         form = fill_slots(re.sub(r"  +", " ", text), self.tool, acting=not self.is_getter)
-        form = Form(re.sub(r" (?:from|in|at) at$", "", form.text))
         form = Form(re.sub(OTHER_KIND, "", re.sub(ANYWHERE, "", form.text)))
         form = Form(UNNAMED.sub(lambda m: (m[1] and with_article(m[3])) or m[3], form.text))
         return self._set_to(

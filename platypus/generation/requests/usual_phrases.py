@@ -68,6 +68,15 @@ def owner_and_thing(arguments: Mapping[str, Value]) -> tuple[str, str] | tuple[N
     return None, None
 
 
+def routed(modifiers: list[str]) -> list[str]:
+    """Return phrases with `from A` and `to B` as one: `from A to B`."""
+    start = next((text for text in modifiers if text.startswith(("from ", "starting ", "since "))), None)
+    end = next((text for text in modifiers if text.startswith(("to ", "into ", "until ", "ending ", "up to "))), None)
+    if start is None or end is None:
+        return modifiers
+    return [f"{start} {end}" if text == start else text for text in modifiers if text != end]
+
+
 def is_noun(parts: Sequence[str]) -> bool:
     """Whether the words of a name stand well behind "with": `page size`; not `raw`, `from version`, `in trash`."""
     if len(parts) > 2 or parts[0] in CHOOSING or parts[-1] in DESCRIBING or re.search(r"(?<!e)ed$", parts[-1]):

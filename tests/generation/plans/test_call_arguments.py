@@ -5,7 +5,7 @@ from typing import Any
 
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Tool
-from platypus.generation.plans.call_arguments import choose_arguments, habits_of
+from platypus.generation.plans.call_arguments import choose_arguments, habits_of, is_long
 
 
 def tool(required: tuple[str, ...] = (), **prose: str) -> Tool:
@@ -80,3 +80,17 @@ def test_an_argument_of_another_mode_is_not_given() -> None:
         {a.name for a in choose_arguments(Random(i), made, habits, set(), None, {"mode": "list"})} for i in range(99)
     ]
     assert not any("label" in names for names in sets) and any("topic" in names for names in sets)
+
+
+def test_nested_objects_and_calls_that_need_many_values_are_rarely_said() -> None:
+    nested = {"type": "array", "items": {"type": "object", "properties": {"size": {"type": "integer"}}}}
+    assert sum("rules" in names for names in chosen(named("list_notes", rules=nested, topic={"type": "string"}))) < 30
+    assert is_long(named("add_note", ("rules",), rules=nested)) and not is_long(named("add_note", rules=nested))
+    five = {name: {"type": "string"} for name in "abcde"}
+    assert is_long(named("add_note", tuple(five), **five))
+
+
+def test_a_named_thing_is_destroyed_with_its_type() -> None:
+    text = {"type": "string"}
+    made = named("delete_thing", about="Delete resources.", name=text, resource_type=text, manifest=text)
+    assert all({"name", "resource_type"} <= names for names in chosen(made))

@@ -99,3 +99,12 @@ def test_joined_plans_keep_their_references() -> None:
     both = joined(Plan((Step("ping", {}),)), chain, max_steps=3)
     assert both is not None and both.steps[2].arguments == {"ids": [Reference(1)]}
     assert joined(chain, chain, max_steps=5) is None and joined(chain, Plan((Step("ping", {}),)), max_steps=2) is None
+
+
+def test_one_example_is_enough_for_what_people_hardly_ever_say() -> None:
+    properties = {"topic": {"type": "string"}, "cursor": {"type": "string"}}
+    catalogue = catalogue_from_json([{"name": "list_notes", "inputSchema": {"properties": properties}}])
+    ledger = Ledger(Sampler(catalogue, 1), least=3)
+    ledger.count(Plan((Step("list_notes", {"topic": "tea", "cursor": "abc"}),)))
+    few = [entry["what"] for entry in ledger.report()["arguments"]["uncovered"]]
+    assert few == ["list_notes.topic"]

@@ -260,3 +260,12 @@ def test_a_destructive_step_is_always_a_goal_and_look_ups_are_preferred() -> Non
             used[plan.steps[i].tool] += 1
     assert used.keys() == {"create_issue", "find_issue"}
     assert used["find_issue"] > used["create_issue"]
+
+
+def test_a_size_that_was_not_drawn_is_not_tried_again() -> None:
+    catalogue = catalogue_from_json([{"name": "ping", "inputSchema": {}}])
+    sampler = Sampler(catalogue)
+    for _ in range(2):
+        with pytest.raises(Undrawable):
+            sampler.sized(Random(0), 3)
+    assert sampler._failed_sizes == {(1, 3), (2, 3), (3, 3)}

@@ -7,7 +7,7 @@ import pytest
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Tool
 from platypus.generation.catalogues.random_catalogue import random_catalogue
-from platypus.generation.requests.slots import SLOT, Form, fill_slots, labels
+from platypus.generation.requests.slots import SLOT, Form, fill_slots, filled_in, labels
 from tests.generation.requests.test_tool_phrases import tool
 
 ADD = tool("", work_ids="", sprint_id="")
@@ -85,3 +85,15 @@ def test_the_values_of_an_enum_give_place_to_one_of_them() -> None:
     kinds = {"type": "object", "properties": {"axis": {"enum": ["rows", "columns"]}}, "required": ["axis"]}
     made = catalogue_from_json([{"name": "drop", "description": "Drops.", "inputSchema": kinds}]).tools[0]
     assert fill_slots("rows or columns of a sheet", made, acting=True).text == "{axis|rows or columns} of a sheet"
+
+
+def test_the_only_id_is_that_of_the_thing_that_the_text_names() -> None:
+    made = tool("", message_id="")
+    assert fill_slots("an email", made, acting=True).text == "{message_id|email}"
+    assert fill_slots("an email", tool("", message_id="", label_id=""), acting=True).text == "an email"
+
+
+def test_an_argument_of_a_call_takes_the_place_of_its_indefinite_mention() -> None:
+    made = tool("", tag_gid="", task_gid="")
+    assert filled_in("add a tag to a task", made, ["tag_gid"]) == "add {tag_gid|tag} to a task"
+    assert filled_in("add the tag", made, ["tag_gid"]) == "add the tag"

@@ -111,3 +111,15 @@ def test_the_verb_of_another_tool_is_not_used_as_a_synonym() -> None:
 def test_a_lookup_may_be_called_by_its_name(name: str, description: str, short: str) -> None:
     made = tool(description, name, {"type": "object", "properties": {"it": {"type": "string"}}}, place="")
     assert ToolPhrases(made).short == short
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "clause"),
+    [
+        ("move_file", "Move or rename files and directories", "move the file"),
+        ("write_file", "Write or append to file contents", "write to file contents"),
+        ("modify_labels", "Add or remove labels from a message", "modify the labels"),
+    ],
+)
+def test_of_alternatives_that_of_the_name_is_said(name: str, description: str, clause: str) -> None:
+    assert clause in [form.text for form in ToolPhrases(tool(description, name)).clauses]

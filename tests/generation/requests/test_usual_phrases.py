@@ -6,7 +6,7 @@ import pytest
 
 from platypus.catalogue.reading import read_catalogue
 from platypus.catalogue.tools import Argument
-from platypus.generation.requests.usual_phrases import is_noun, owner_and_thing, truth, usual_phrases
+from platypus.generation.requests.usual_phrases import is_noun, owner_and_thing, routed, truth, usual_phrases
 from tests.support.command import ROOT
 
 
@@ -78,3 +78,9 @@ def test_flags_are_said_by_their_description_or_neutrally() -> None:
 def test_names_that_stand_well_behind_with() -> None:
     assert is_noun(["page", "size"])
     assert not any(is_noun(name.split(" ")) for name in ("raw", "from version", "include path", "user mail address"))
+
+
+def test_a_start_and_an_end_are_said_as_one() -> None:
+    assert routed(["from A", "with B", "to C"]) == ["from A to C", "with B"]
+    assert routed(["up to 9", "since 4"]) == ["since 4 up to 9"]
+    assert routed(["to C", "with B"]) == ["to C", "with B"]

@@ -92,5 +92,5 @@ def test_nested_objects_and_calls_that_need_many_values_are_rarely_said() -> Non
 
 def test_a_named_thing_is_destroyed_with_its_type() -> None:
     text = {"type": "string"}
-    made = named("delete_thing", about="Delete resources.", name=text, resource_type=text, manifest=text)
-    assert all({"name", "resource_type"} <= names for names in chosen(made))
+    made = named("delete_thing", about="Delete resources.", id=text, resource_type=text, manifest=text)
+    assert all({"id", "resource_type"} <= names for names in chosen(made))

@@ -118,7 +118,7 @@ def test_a_lookup_may_be_called_by_its_name(name: str, description: str, short: 
     [
         ("move_file", "Move or rename files and directories", "move the file"),
         ("write_file", "Write or append to file contents", "write to file contents"),
-        ("modify_labels", "Add or remove labels from a message", "modify the labels"),
+        ("modify_labels", "Add or remove labels from a message", "modify labels"),
     ],
 )
 def test_of_alternatives_that_of_the_name_is_said(name: str, description: str, clause: str) -> None:

@@ -36,6 +36,17 @@ const licences = Object.entries(packages)
 writeFileSync(join(out, "LICENSES.txt"), licences.join(`\n${"-".repeat(80)}\n\n`));
 
 // What the output was built from, so that a test without npm notices a source that was changed and not built.
-const sources = ["build.mjs", "package.json", "package-lock.json", "tsconfig.json", ...readdirSync(join(here, "src")).map((name) => `src/${name}`)];
-const lines = sources.sort().map((name) => `${createHash("sha256").update(readFileSync(join(here, name))).digest("hex")}  ${name}\n`);
+const sources = [
+  "build.mjs",
+  "package.json",
+  "package-lock.json",
+  "tsconfig.json",
+  ...readdirSync(join(here, "src")).map((name) => `src/${name}`),
+];
+const lines = sources.sort().map(
+  (name) =>
+    `${createHash("sha256")
+      .update(readFileSync(join(here, name)))
+      .digest("hex")}  ${name}\n`,
+);
 writeFileSync(join(out, "sources.sha256"), lines.join(""));

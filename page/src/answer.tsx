@@ -14,11 +14,12 @@ interface Props {
   answer: Answer;
   tools: Tools;
   saved: Plan | null;
+  waiting: number;
   onSave: (right: Plan) => Promise<void>;
 }
 
-/** `saved`: the plan that a person said is right for this request, if there is one. */
-export function AnswerView({ answer, tools, saved, onSave }: Props) {
+/** `saved`: the plan that a person said is right for this request, if there is one; `waiting`: how many there are. */
+export function AnswerView({ answer, tools, saved, waiting, onSave }: Props) {
   const [chosen, setChosen] = useState(0);
   const [editing, setEditing] = useState(false);
   const opener = useRef<HTMLButtonElement>(null);
@@ -39,7 +40,16 @@ export function AnswerView({ answer, tools, saved, onSave }: Props) {
     setChosen(0);
   };
   if (editing) {
-    return <Editor request={answer.request} start={plan} tools={tools} model={answer.model} onSave={save} onCancel={() => setEditing(false)} />;
+    return (
+      <Editor
+        request={answer.request}
+        start={plan}
+        tools={tools}
+        model={answer.model}
+        onSave={save}
+        onCancel={() => setEditing(false)}
+      />
+    );
   }
   return (
     <section class="answer" aria-labelledby="answer-title">
@@ -47,16 +57,37 @@ export function AnswerView({ answer, tools, saved, onSave }: Props) {
         <h2 id="answer-title">{plan.length ? count(plan.length, "step") : "No tool here can do this"}</h2>
         <Sureness candidate={choice.candidate} seconds={answer.seconds} />
       </header>
-      {choices.length > 1 && <Choices choices={choices} chosen={Math.min(chosen, choices.length - 1)} onChoose={setChosen} />}
+      {(choice.candidate?.notes ?? []).map((note) => (
+        <p class="muted">Note: {note}</p>
+      ))}
+      {choices.length > 1 && (
+        <Choices choices={choices} chosen={Math.min(chosen, choices.length - 1)} onChoose={setChosen} />
+      )}
       <div class="columns">
         <div>
-          {plan.length ? <Graph plan={plan} model={answer.model} /> : <p class="empty">The planner answers with an empty plan: what is asked for is beyond these tools.</p>}
+          {plan.length ? (
+            <Graph plan={plan} model={answer.model} />
+          ) : (
+            <p class="empty">The planner answers with an empty plan: what is asked for is beyond these tools.</p>
+          )}
           <div class="bar">
-            {isSaved ? <p class="good">Saved as right. The planner learns it at the next fine-tune.</p> : <SaveButton onSave={() => save(plan)} />}
+            {isSaved ? (
+              <p class="good">
+                Saved as right.{" "}
+                <a href={writeLink({ view: "corrections", model: answer.model })}>
+                  {count(waiting, "plan")} {waiting === 1 ? "waits" : "wait"} to be learned
+                </a>
+              </p>
+            ) : (
+              <SaveButton onSave={() => save(plan)} />
+            )}
             <button type="button" ref={opener} onClick={() => setEditing(true)}>
               Correct it
             </button>
-            <Copy what="The link" text={() => new URL(writeLink({ request: answer.request, model: answer.model }), location.href).href}>
+            <Copy
+              what="The link"
+              text={() => new URL(writeLink({ request: answer.request, model: answer.model }), location.href).href}
+            >
               Copy link
             </Copy>
           </div>
@@ -101,8 +132,10 @@ function Choices({ choices, chosen, onChoose }: { choices: Choice[]; chosen: num
         <label key={i}>
           <input type="radio" name="choice" checked={i === chosen} onChange={() => onChoose(i)} />
           <span class="code">{summary(plan)}</span>
-          {candidate && <meter aria-hidden="true" min={0} max={1} value={candidate.probability} />}
-          <span class="share">{candidate ? percent(candidate.probability) : "yours"}</span>
+          {candidate?.probability != null && <meter aria-hidden="true" min={0} max={1} value={candidate.probability} />}
+          <span class="share">
+            {candidate ? candidate.probability !== null && percent(candidate.probability) : "yours"}
+          </span>
         </label>
       ))}
     </fieldset>
@@ -117,7 +150,11 @@ function SaveButton({ onSave }: { onSave: () => Promise<void> }) {
       <button type="button" onClick={save}>
         Save as right
       </button>
-      {failed && <p class="problem" role="alert">{failed}</p>}
+      {failed && (
+        <p class="problem" role="alert">
+          {failed}
+        </p>
+      )}
     </>
   );
 }

@@ -1,6 +1,6 @@
 // The server's endpoints that the page uses, and what can go wrong with them.
 
-import { parseJson, type Json } from "./exact";
+import { parseJson } from "./exact";
 import type { Plan } from "./plan";
 import type { Schema } from "./schema";
 import { readKey } from "./storage";
@@ -29,8 +29,9 @@ export interface Catalogue {
 }
 export interface Candidate {
   plan: Plan;
-  probability: number;
+  probability: number | null;
   confidence: number | null;
+  notes?: string[];
 }
 export interface Answer {
   id: string;
@@ -59,7 +60,7 @@ export interface Corrections {
   examples: { request: string; plan: Plan }[];
 }
 
-export type Kind = "gone" | "busy" | "starting" | "key" | "refused";
+export type Kind = "gone" | "busy" | "starting" | "late" | "key" | "refused";
 
 /** Why there is no answer, in words for people. `wait`: after how many seconds the server asks to try again. */
 export class Trouble extends Error {
@@ -73,6 +74,7 @@ export class Trouble extends Error {
 }
 
 const KINDS: { [status: number]: Kind } = { 401: "key", 429: "busy", 503: "starting" };
+const CODES: { [code: string]: Kind } = { timeout: "late", shutting_down: "gone" };
 
 async function call<T>(path: string, init: { body?: unknown; signal?: AbortSignal } = {}): Promise<T> {
   const key = readKey();
@@ -93,17 +95,22 @@ async function call<T>(path: string, init: { body?: unknown; signal?: AbortSigna
   }
   if (response.ok) return parseJson(text) as T;
   const wait = Number(response.headers.get("Retry-After") ?? NaN);
-  throw new Trouble(KINDS[response.status] ?? "refused", reason(text, response.status), Number.isFinite(wait) ? wait : null);
+  const { message, code } = errorIn(text);
+  const kind = CODES[code ?? ""] ?? KINDS[response.status] ?? "refused";
+  throw new Trouble(
+    kind,
+    message || `The server answered with status ${response.status}.`,
+    Number.isFinite(wait) ? wait : null,
+  );
 }
 
-function reason(text: string, status: number): string {
+/** The server's own error; empty if something between it and the page answered. */
+function errorIn(text: string): { message?: string; code?: string } {
   try {
-    const message = (JSON.parse(text) as { error?: { message?: Json } }).error?.message;
-    if (typeof message === "string" && message) return message;
+    return (JSON.parse(text) as { error?: object }).error ?? {};
   } catch {
-    // Not one of the server's own errors: something between it and the page answered.
+    return {};
   }
-  return `The server answered with status ${status}.`;
 }
 
 const query = (model: string) => new URLSearchParams({ model });

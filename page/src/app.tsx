@@ -20,7 +20,8 @@ interface Known {
   catalogue: api.Catalogue;
   corrections: api.Corrections;
 }
-type Asking = { state: "idle" | "asking" } | { state: "done"; answer: api.Answer } | { state: "failed"; trouble: api.Trouble };
+type Asking =
+  { state: "idle" | "asking" } | { state: "done"; answer: api.Answer } | { state: "failed"; trouble: api.Trouble };
 
 export function App() {
   const link = useLink();
@@ -28,10 +29,15 @@ export function App() {
   const [latest, setKnown] = useState<Known | null>(null);
   const [trouble, setTrouble] = useState<api.Trouble | null>(null);
   const [history, setHistory] = useState(readHistory);
-  const model = (models?.find(({ id }) => id === link.model) ?? models?.find(({ platypus }) => platypus?.default) ?? models?.[0])?.id ?? "";
+  const model =
+    (models?.find(({ id }) => id === link.model) ?? models?.find(({ platypus }) => platypus?.default) ?? models?.[0])
+      ?.id ?? "";
   const known = latest?.model === model ? latest : null;
   const { asking, ask, stop } = useAsking((answer) => setHistory(remember(entry(answer))));
-  const tools = useMemo(() => new Map((known?.catalogue.tools ?? []).map((tool) => [tool.name, tool])), [known?.catalogue]);
+  const tools = useMemo(
+    () => new Map((known?.catalogue.tools ?? []).map((tool) => [tool.name, tool])),
+    [known?.catalogue],
+  );
 
   const load = async (wanted: string) => {
     setTrouble(null);
@@ -47,6 +53,11 @@ export function App() {
     if (link.view === "ask" && link.request && model) ask(link.request, model);
   }, [link.view, link.request, model]);
 
+  useEffect(() => {
+    const about = { ask: link.request, tools: "Tools", corrections: "Corrections" }[link.view];
+    document.title = about ? `${about} · Platypus` : "Platypus";
+  }, [link]);
+
   const go = (to: Partial<Link>) => {
     const address = writeLink({ model, ...to });
     if (address === location.hash) ask(to.request ?? "", to.model ?? model);
@@ -60,7 +71,14 @@ export function App() {
   };
   return (
     <>
-      <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); document.getElementById("main")?.focus(); }}>
+      <a
+        class="skip"
+        href="#main"
+        onClick={(event) => {
+          event.preventDefault();
+          document.getElementById("main")?.focus();
+        }}
+      >
         Skip to the content
       </a>
       <Header link={link} model={model} models={models ?? []} known={known} asked={currentRequest(asking, link)} />
@@ -73,29 +91,35 @@ export function App() {
         )}
         {link.view === "tools" && known && <ToolsView tools={known.catalogue.tools} open={link.tool} />}
         {link.view === "corrections" && known && <CorrectionsView corrections={known.corrections} model={model} />}
-        {link.view === "ask" && (
-          <>
-            <h1 class="unseen">Ask for a plan</h1>
-            <RequestBox request={link.request} asking={asking.state === "asking"} ready={Boolean(model)} onAsk={(request) => go({ request })} onStop={stop} />
-            {asking.state === "asking" && <p class="waiting">Planning …</p>}
-            {asking.state === "failed" && <Notice trouble={asking.trouble} onRetry={() => ask(link.request, model)} />}
-            {asking.state === "done" && known && (
-              <AnswerView
-                key={asking.answer.id}
-                answer={asking.answer}
-                tools={tools}
-                saved={savedFor(asking.answer.request, known.corrections)}
-                onSave={(right) => save(right, asking.answer)}
-              />
-            )}
-            <Suggestions
-              examples={known?.catalogue.examples ?? []}
-              history={history.filter((one) => one.request !== link.request)}
-              onAsk={(request, asked) => go({ request, ...(asked && { model: asked }) })}
-              onForget={() => setHistory(forget())}
+        {/* Hidden, not left out: what was begun there is still there after a look at the tools. */}
+        <section class="asking" aria-label="Ask for a plan" hidden={link.view !== "ask"}>
+          <h1 class="unseen">Ask for a plan</h1>
+          <RequestBox
+            request={link.request}
+            asking={asking.state === "asking"}
+            ready={Boolean(model)}
+            onAsk={(request) => go({ request })}
+            onStop={stop}
+          />
+          {asking.state === "asking" && <p class="waiting">Planning …</p>}
+          {asking.state === "failed" && <Notice trouble={asking.trouble} onRetry={() => ask(link.request, model)} />}
+          {asking.state === "done" && known && (
+            <AnswerView
+              key={asking.answer.id}
+              answer={asking.answer}
+              tools={tools}
+              saved={savedFor(asking.answer.request, known.corrections)}
+              waiting={known.corrections.waiting}
+              onSave={(right) => save(right, asking.answer)}
             />
-          </>
-        )}
+          )}
+          <Suggestions
+            examples={(known?.catalogue.examples ?? []).filter((one) => one !== link.request)}
+            history={history.filter((one) => one.request !== link.request)}
+            onAsk={(request, asked) => go({ request, ...(asked && { model: asked }) })}
+            onForget={() => setHistory(forget())}
+          />
+        </section>
       </main>
       <div id={ANNOUNCER} class="unseen" role="status" />
     </>
@@ -159,7 +183,9 @@ function useAsking(onAnswer: (answer: api.Answer) => void) {
 function inWords({ plans }: api.Answer): string {
   const [best] = plans;
   if (!best) return "The planner found no plan.";
-  const what = best.plan.length ? `A plan with ${count(best.plan.length, "step").toLowerCase()}.` : "No tool here can do this.";
+  const what = best.plan.length
+    ? `A plan with ${count(best.plan.length, "step").toLowerCase()}.`
+    : "No tool here can do this.";
   return `${what} ${confidence(best.confidence).words}.`;
 }
 
@@ -187,8 +213,7 @@ function Header({ link, model, models, known, asked }: HeaderProps) {
       <nav aria-label="Views">
         {views.map(({ name, number, ...to }) => (
           <a href={writeLink({ ...to, model })} aria-current={link.view === to.view ? "page" : undefined}>
-            {name}
-            {number > 0 && <span class="number">{number}</span>}
+            {name} {number > 0 && <span class="number">{number}</span>}
           </a>
         ))}
       </nav>
@@ -212,4 +237,3 @@ function Header({ link, model, models, known, asked }: HeaderProps) {
     </header>
   );
 }
-

@@ -5,6 +5,7 @@ import { Copy } from "./copy";
 import { Graph } from "./graph";
 import { writeLink } from "./link";
 import { summary } from "./plan";
+import { count } from "./words";
 
 export function CorrectionsView({ corrections, model }: { corrections: Corrections; model: string }) {
   const { waiting, command, examples } = corrections;
@@ -14,7 +15,8 @@ export function CorrectionsView({ corrections, model }: { corrections: Correctio
       {waiting > 0 ? (
         <>
           <p>
-            {waiting === 1 ? "One plan waits" : `${waiting} plans wait`} to be learned. This command learns {waiting === 1 ? "it" : "them"}:
+            {count(waiting, "plan")} {waiting === 1 ? "waits" : "wait"} to be learned. This command learns{" "}
+            {waiting === 1 ? "it" : "them"}:
           </p>
           <div class="command">
             <pre tabIndex={0} aria-label="Command">
@@ -26,7 +28,9 @@ export function CorrectionsView({ corrections, model }: { corrections: Correctio
           </div>
         </>
       ) : (
-        <p class="empty">Nothing waits. Below each plan, “Save as right” keeps it for the next fine-tune, as it is or corrected.</p>
+        <p class="empty">
+          Nothing waits. Below each plan, “Save as right” keeps it for the next fine-tune, as it is or corrected.
+        </p>
       )}
       <ul>
         {examples.map(({ request, plan }) => (

@@ -28,7 +28,10 @@ export function draftOf(plan: Plan): Draft {
 export function planOf(draft: Draft, tools: Tools): Plan {
   return draft.map(({ tool, values }) => {
     const known = tools.get(tool)?.arguments.map(({ name }) => name) ?? [];
-    const names = [...known.filter((name) => name in values), ...Object.keys(values).filter((name) => !known.includes(name))];
+    const names = [
+      ...known.filter((name) => name in values),
+      ...Object.keys(values).filter((name) => !known.includes(name)),
+    ];
     const given = names.flatMap((name) => {
       const value = values[name];
       return isComplete(value) ? [{ argument_name: name, argument_value: value as Json }] : [];
@@ -68,7 +71,9 @@ export function canSwap(draft: Draft, at: number): boolean {
 }
 
 export function uses(step: DraftStep, other: number): boolean {
-  return Object.values(step.values).some((value) => value !== undefined && referencesIn(value).some((one) => one.step === other));
+  return Object.values(step.values).some(
+    (value) => value !== undefined && referencesIn(value).some((one) => one.step === other),
+  );
 }
 
 export function swapped(draft: Draft, at: number): Draft {
@@ -86,7 +91,10 @@ function renumbered(draft: Draft, index: (step: number) => number | null): Draft
   return draft.map((step) => ({
     ...step,
     values: Object.fromEntries(
-      Object.entries(step.values).map(([name, value]) => [name, Array.isArray(value) ? (value.map(one) as Value) : one(value)]),
+      Object.entries(step.values).map(([name, value]) => [
+        name,
+        Array.isArray(value) ? (value.map(one) as Value) : one(value),
+      ]),
     ),
   }));
 }

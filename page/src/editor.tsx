@@ -8,7 +8,7 @@ import type { Draft, DraftStep, Tools, Value } from "./draft";
 import { AddSelect, Field, ListField, SourceField } from "./field";
 import { Graph } from "./graph";
 import { Notice } from "./notice";
-import { referencesIn, type Plan } from "./plan";
+import { referencesIn, same, type Plan } from "./plan";
 import { arrayItems, inWords, variants, type Schema } from "./schema";
 import { count } from "./words";
 
@@ -30,6 +30,12 @@ export function Editor({ request, start, tools, model, onSave, onCancel }: Props
   const checked = useCheck(draft, plan, model, setTrouble);
   const valid = checked !== null && checked.length === 0;
   useEffect(() => title.current?.focus(), []);
+  useEffect(() => {
+    if (same(plan, start)) return;
+    const warn = (event: Event) => event.preventDefault();
+    addEventListener("beforeunload", warn);
+    return () => removeEventListener("beforeunload", warn);
+  }, [draft]);
 
   const save = async () => {
     if (!valid || saving) return;
@@ -51,13 +57,21 @@ export function Editor({ request, start, tools, model, onSave, onCancel }: Props
     <section class="editor" aria-label="Correct the plan">
       <div class="columns">
         <div>
-          <h3 tabIndex={-1} ref={title}>
+          <h2 tabIndex={-1} ref={title}>
             What would be right?
-          </h3>
+          </h2>
           <p class="muted">For “{request}”</p>
           <ol class="drafts">
             {draft.map((step, i) => (
-              <StepForm key={step.key} at={i} step={step} draft={draft} tools={tools} problems={checked ?? []} onChange={setDraft} />
+              <StepForm
+                key={step.key}
+                at={i}
+                step={step}
+                draft={draft}
+                tools={tools}
+                problems={checked ?? []}
+                onChange={setDraft}
+              />
             ))}
           </ol>
           {!draft.length && <p class="empty">Without steps, the plan says that no tool here can do this.</p>}
@@ -69,9 +83,23 @@ export function Editor({ request, start, tools, model, onSave, onCancel }: Props
           <Graph plan={plan} />
         </div>
       </div>
-      {trouble && <Notice trouble={trouble} onRetry={() => { setTrouble(null); setDraft([...draft]); }} />}
+      {trouble && (
+        <Notice
+          trouble={trouble}
+          onRetry={() => {
+            setTrouble(null);
+            setDraft([...draft]);
+          }}
+        />
+      )}
       <div class="bar">
-        <button type="button" class="main" aria-disabled={!valid || saving} aria-describedby="draft-state" onClick={save}>
+        <button
+          type="button"
+          class="main"
+          aria-disabled={!valid || saving}
+          aria-describedby="draft-state"
+          onClick={save}
+        >
           Save as right
         </button>
         <button type="button" onClick={onCancel}>
@@ -100,7 +128,9 @@ function countedFromOne(message: string): string {
 
 function state(problems: api.Problem[] | null): string {
   if (!problems) return "Checking …";
-  return problems.length ? `${count(problems.length, "problem")} left; only a valid plan can be saved.` : "This plan is valid.";
+  return problems.length
+    ? `${count(problems.length, "problem")} left; only a valid plan can be saved.`
+    : "This plan is valid.";
 }
 
 /** The draft's problems, or null while they are not known. Missing values are seen here, all else by the server. */
@@ -131,7 +161,9 @@ const PAUSE = 200; // ms without typing before the server is asked
 
 function missing(draft: Draft): api.Problem[] {
   return draft.flatMap(({ values }, step) =>
-    Object.entries(values).flatMap(([argument, value]) => (isComplete(value) ? [] : [{ step, argument, message: "needs a value" }])),
+    Object.entries(values).flatMap(([argument, value]) =>
+      isComplete(value) ? [] : [{ step, argument, message: "needs a value" }],
+    ),
   );
 }
 
@@ -149,7 +181,10 @@ function StepForm({ at, step, draft, tools, problems, onChange }: StepProps) {
   const set = (values: DraftStep["values"]) => onChange(replaced(draft, at, { ...step, values }));
   const here = problems.filter((one) => one.step === at);
   const names = tool ? tool.arguments.map(({ name }) => name) : [];
-  const shown = [...names.filter((name) => name in step.values), ...Object.keys(step.values).filter((name) => !names.includes(name))];
+  const shown = [
+    ...names.filter((name) => name in step.values),
+    ...Object.keys(step.values).filter((name) => !names.includes(name)),
+  ];
   const elsewhere = here.filter((one) => one.argument === null || !shown.includes(one.argument));
   const remove = () => {
     onChange(without(draft, at));
@@ -168,7 +203,12 @@ function StepForm({ at, step, draft, tools, problems, onChange }: StepProps) {
         <legend class="unseen">Step {at + 1}</legend>
         <div class="head">
           <span class="number">{at + 1}</span>
-          <ToolField at={at} step={step} tools={tools} onChange={(other) => onChange(replaced(draft, at, stepWith(other, step)))} />
+          <ToolField
+            at={at}
+            step={step}
+            tools={tools}
+            onChange={(other) => onChange(replaced(draft, at, stepWith(other, step)))}
+          />
           <Move draft={draft} first={at - 1} at={at} arrow="↑" onMove={move} />
           <Move draft={draft} first={at} at={at} arrow="↓" onMove={move} />
           <button type="button" class="quiet" aria-label={`Remove step ${at + 1}`} onClick={remove}>
@@ -200,13 +240,32 @@ function StepForm({ at, step, draft, tools, problems, onChange }: StepProps) {
   );
 }
 
-function Move({ draft, first, at, arrow, onMove }: { draft: Draft; first: number; at: number; arrow: string; onMove: (first: number) => void }) {
+function Move({
+  draft,
+  first,
+  at,
+  arrow,
+  onMove,
+}: {
+  draft: Draft;
+  first: number;
+  at: number;
+  arrow: string;
+  onMove: (first: number) => void;
+}) {
   const exists = first >= 0 && first + 1 < draft.length;
   const allowed = canSwap(draft, first);
   const label = `Move step ${at + 1} ${arrow === "↑" ? "up" : "down"}`;
   const why = exists && !allowed ? `Step ${first + 2} uses the output of step ${first + 1}` : undefined;
   return (
-    <button type="button" class="quiet" aria-label={why ? `${label}: ${why}` : label} title={why} aria-disabled={!allowed} onClick={() => allowed && onMove(first)}>
+    <button
+      type="button"
+      class="quiet"
+      aria-label={why ? `${label}: ${why}` : label}
+      title={why}
+      aria-disabled={!allowed}
+      onClick={() => allowed && onMove(first)}
+    >
       {arrow}
     </button>
   );
@@ -214,7 +273,17 @@ function Move({ draft, first, at, arrow, onMove }: { draft: Draft; first: number
 
 const MANY = 100; // from so many tools on, a name is typed with suggestions
 
-function ToolField({ at, step, tools, onChange }: { at: number; step: DraftStep; tools: Tools; onChange: (tool: api.Tool) => void }) {
+function ToolField({
+  at,
+  step,
+  tools,
+  onChange,
+}: {
+  at: number;
+  step: DraftStep;
+  tools: Tools;
+  onChange: (tool: api.Tool) => void;
+}) {
   const list = useId();
   const choose = (event: Event) => {
     const tool = tools.get((event.currentTarget as HTMLInputElement).value);
@@ -267,7 +336,9 @@ function ArgumentForm({ at, name, argument, draft, tools, value, problems, onCha
       <div class="about">
         <span class="name code">{name}</span>
         <span class="muted" id={`${id}-about`}>
-          {argument ? [argument.description, inWords(schema)].filter(Boolean).join(" · ") : "this tool has no such argument"}
+          {argument
+            ? [argument.description, inWords(schema)].filter(Boolean).join(" · ")
+            : "this tool has no such argument"}
           {problems.map((one) => (
             <span class="problem"> {countedFromOne(one.message)}</span>
           ))}
@@ -284,4 +355,3 @@ function ArgumentForm({ at, name, argument, draft, tools, value, problems, onCha
     </div>
   );
 }
-

@@ -37,8 +37,10 @@ export function Field(props: FieldProps) {
   if (schema.type === "null") return <ChoiceField {...one} choices={[null]} />;
   if (schema.type === "integer" || schema.type === "number") return <NumberField {...one} />;
   if (schema.type === "string") return <TextField {...one} />;
-  if (schema.type === "array" && arrayItems(schema) && isListOrMissing(props.value)) return <ListField {...one} sources={[]} />;
-  if (schema.type === "object" && isObject(schema.properties) && isClosed(schema, props.value)) return <ObjectField {...one} />;
+  if (schema.type === "array" && arrayItems(schema) && isListOrMissing(props.value))
+    return <ListField {...one} sources={[]} />;
+  if (schema.type === "object" && isObject(schema.properties) && isClosed(schema, props.value))
+    return <ObjectField {...one} />;
   return <FreeField {...one} />;
 }
 
@@ -47,7 +49,11 @@ const isListOrMissing = (value: Value) => value === undefined || Array.isArray(v
 function isClosed(schema: Schema, value: Value): boolean {
   const known = schema.properties as Schema;
   const open = schema.additionalProperties;
-  return !open && Object.keys(known).length > 0 && (value === undefined || (isObject(value) && Object.keys(value).every((key) => key in known)));
+  return (
+    !open &&
+    Object.keys(known).length > 0 &&
+    (value === undefined || (isObject(value) && Object.keys(value).every((key) => key in known)))
+  );
 }
 
 function ChoiceField({ choices, ...props }: FieldProps & { choices: Json[] }) {
@@ -100,7 +106,9 @@ function TextField(props: FieldProps) {
 /** Anything: JSON if it reads as JSON, else text. */
 function FreeField(props: FieldProps) {
   const { value } = props;
-  const [typed, setTyped] = useState(value === undefined ? "" : typeof value === "string" && asJson(value) === value ? value : jsonText(value));
+  const [typed, setTyped] = useState(
+    value === undefined ? "" : typeof value === "string" && asJson(value) === value ? value : jsonText(value),
+  );
   const change = (event: Event) => {
     const now = (event.currentTarget as Input).value;
     setTyped(now);
@@ -128,7 +136,12 @@ function asJson(typed: string): Json {
 }
 
 function KindField({ kinds, ...props }: FieldProps & { kinds: Schema[] }) {
-  const [kind, setKind] = useState(() => Math.max(0, kinds.findIndex((one) => props.value !== undefined && isOf(one, props.value))));
+  const [kind, setKind] = useState(() =>
+    Math.max(
+      0,
+      kinds.findIndex((one) => props.value !== undefined && isOf(one, props.value)),
+    ),
+  );
   const choose = (event: Event) => {
     setKind(Number((event.currentTarget as Input).value));
     props.onChange(undefined);
@@ -148,7 +161,8 @@ function KindField({ kinds, ...props }: FieldProps & { kinds: Schema[] }) {
 function isOf(schema: Schema, value: Json): boolean {
   if ("const" in schema) return jsonText(schema.const!) === jsonText(value);
   if (Array.isArray(schema.enum)) return schema.enum.some((one) => jsonText(one) === jsonText(value));
-  if (isNumber(value)) return schema.type === "number" || (schema.type === "integer" && /^-?\d+$/.test(jsonText(value)));
+  if (isNumber(value))
+    return schema.type === "number" || (schema.type === "integer" && /^-?\d+$/.test(jsonText(value)));
   if (Array.isArray(value)) return schema.type === "array";
   return schema.type === (value === null ? "null" : typeof value);
 }
@@ -158,7 +172,8 @@ export function ListField({ sources, ...props }: FieldProps & { sources: Source[
   const items = arrayItems(props.schema) ?? {};
   const elements: Value[] = Array.isArray(props.value) ? props.value : [];
   const [keys, setKeys] = useState(() => elements.map((_, i) => i));
-  const change = (at: number, value: Value) => props.onChange(elements.map((one, i) => (i === at ? value : one)) as Value);
+  const change = (at: number, value: Value) =>
+    props.onChange(elements.map((one, i) => (i === at ? value : one)) as Value);
   const remove = (at: number) => {
     setKeys(keys.toSpliced(at, 1));
     props.onChange(elements.toSpliced(at, 1) as Value);
@@ -169,10 +184,23 @@ export function ListField({ sources, ...props }: FieldProps & { sources: Source[
     props.onChange([...elements, undefined] as Value);
   };
   return (
-    <div class="list" role="group" id={props.id} tabIndex={-1} aria-label={props.label} aria-describedby={props.describedBy}>
+    <div
+      class="list"
+      role="group"
+      id={props.id}
+      tabIndex={-1}
+      aria-label={props.label}
+      aria-describedby={props.describedBy}
+    >
       {elements.map((element, i) => {
         const label = `${props.label}, value ${i + 1}`;
-        const one = { id: `${props.id}-${i}`, label, schema: items, value: element, onChange: (value: Value) => change(i, value) };
+        const one = {
+          id: `${props.id}-${i}`,
+          label,
+          schema: items,
+          value: element,
+          onChange: (value: Value) => change(i, value),
+        };
         return (
           <div class="element" key={keys[i] ?? i}>
             <SourceField {...one} sources={sources}>
@@ -184,7 +212,13 @@ export function ListField({ sources, ...props }: FieldProps & { sources: Source[
           </div>
         );
       })}
-      <button type="button" class="quiet" id={`${props.id}-add`} aria-label={`Add a value to ${props.label}`} onClick={add}>
+      <button
+        type="button"
+        class="quiet"
+        id={`${props.id}-add`}
+        aria-label={`Add a value to ${props.label}`}
+        onClick={add}
+      >
         + value
       </button>
     </div>
@@ -200,7 +234,14 @@ function ObjectField(props: FieldProps) {
   const change = (changed: { [name: string]: Value }) => props.onChange(changed as Value);
   const rest = Object.keys(properties).filter((name) => !(name in object));
   return (
-    <div class="object" role="group" id={props.id} tabIndex={-1} aria-label={props.label} aria-describedby={props.describedBy}>
+    <div
+      class="object"
+      role="group"
+      id={props.id}
+      tabIndex={-1}
+      aria-label={props.label}
+      aria-describedby={props.describedBy}
+    >
       {Object.keys(object).map((name) => (
         <div class="property" key={name}>
           <span class="name">{name}</span>
@@ -223,7 +264,11 @@ function ObjectField(props: FieldProps) {
           )}
         </div>
       ))}
-      <AddSelect label={`Add to ${props.label}`} names={rest} onAdd={(name) => change({ ...object, [name]: undefined })} />
+      <AddSelect
+        label={`Add to ${props.label}`}
+        names={rest}
+        onAdd={(name) => change({ ...object, [name]: undefined })}
+      />
     </div>
   );
 }
@@ -247,13 +292,19 @@ export function AddSelect({ label, names, onAdd }: { label: string; names: strin
 }
 
 /** Chooses between a value, whose field is the child, and the outputs of earlier steps that fit. */
-export function SourceField({ sources, children, ...props }: FieldProps & { sources: Source[]; children: ComponentChildren }) {
+export function SourceField({
+  sources,
+  children,
+  ...props
+}: FieldProps & { sources: Source[]; children: ComponentChildren }) {
   const reference = readReference(props.value);
   if (!sources.length && !reference) return <>{children}</>;
   const chosen =
     reference &&
     (sources.find((one) => one.step === reference.step && jsonText(one.path) === jsonText(reference.path)) ??
-      sources.find((one) => one.step === reference.step && one.open && one.path.every((name, i) => name === reference.path[i])));
+      sources.find(
+        (one) => one.step === reference.step && one.open && one.path.every((name, i) => name === reference.path[i]),
+      ));
   const choose = (event: Event) => {
     const choice = (event.currentTarget as Input).value;
     if (choice !== "other") props.onChange(choice === "" ? undefined : writeReference(sources[Number(choice)]!));
@@ -272,7 +323,9 @@ export function SourceField({ sources, children, ...props }: FieldProps & { sour
         ))}
       </select>
       {!reference && children}
-      {reference && chosen?.open && <PathField {...props} path={reference.path.slice(chosen.path.length)} start={chosen} />}
+      {reference && chosen?.open && (
+        <PathField {...props} path={reference.path.slice(chosen.path.length)} start={chosen} />
+      )}
     </div>
   );
 }

@@ -26,7 +26,13 @@ export function Graph({ plan, model }: { plan: Plan; model?: string }) {
   useLayoutEffect(() => {
     if (!room || !list.current) return;
     const boxes = [...list.current.children] as HTMLElement[];
-    setLayout(arrange(boxes.map((box) => ({ width: box.offsetWidth, height: box.offsetHeight })), arrows(plan), room));
+    setLayout(
+      arrange(
+        boxes.map((box) => ({ width: box.offsetWidth, height: box.offsetHeight })),
+        arrows(plan),
+        room,
+      ),
+    );
   }, [plan, room]);
 
   const widest = Math.min(WIDEST, Math.max(160, room - 48));
@@ -42,17 +48,33 @@ export function Graph({ plan, model }: { plan: Plan; model?: string }) {
             {layout.lines.map((line) => (
               <path class="arrow" d={line.path} marker-end={`url(#${marker})`} />
             ))}
-            {layout.lines.map(({ label, text: words }) => label && <text x={label.x} y={label.y + 4}>{words}</text>)}
+            {layout.lines.map(
+              ({ label, text: words }) =>
+                label && (
+                  <text x={label.x} y={label.y + 4}>
+                    {words}
+                  </text>
+                ),
+            )}
           </svg>
         )}
         <ol ref={list}>
           {plan.map((step, i) => {
             const corner = layout?.corners[i];
             return (
-              <li class="step" style={{ maxWidth: `${widest}px`, ...(corner && { left: `${corner.x}px`, top: `${corner.y}px` }) }}>
+              <li
+                class="step"
+                style={{ maxWidth: `${widest}px`, ...(corner && { left: `${corner.x}px`, top: `${corner.y}px` }) }}
+              >
                 <p class="head">
                   <span class="number">{i + 1}</span>
-                  {model === undefined ? <b class="code">{step.tool_name}</b> : <a class="code" href={writeLink({ view: "tools", tool: step.tool_name, model })}>{step.tool_name}</a>}
+                  {model === undefined ? (
+                    <b class="code">{step.tool_name}</b>
+                  ) : (
+                    <a class="code" href={writeLink({ view: "tools", tool: step.tool_name, model })}>
+                      {step.tool_name}
+                    </a>
+                  )}
                 </p>
                 {step.arguments.length > 0 && (
                   <dl>
@@ -78,7 +100,12 @@ export function Graph({ plan, model }: { plan: Plan; model?: string }) {
 /** A value as people write it: text without quotes, references in words. */
 function Shown({ value }: { value: Json }) {
   const reference = readReference(value);
-  if (reference) return <span class="reference">{`output of ${referenceInWords(reference)}`.replace("output of first of", "first of")}</span>;
+  if (reference)
+    return (
+      <span class="reference">
+        {`output of ${referenceInWords(reference)}`.replace("output of first of", "first of")}
+      </span>
+    );
   if (Array.isArray(value) && value.length) {
     return (
       <>

@@ -24,6 +24,7 @@ export interface Layout extends Size {
 const LETTER = 6.7; // width of a letter of a label
 const LABEL = 18; // height of a label
 const MARGIN = 1;
+const CORNER = 12; // no arrow meets a box nearer to its corner
 
 /** Steps in ranks from top to bottom, or below one another if the ranks are wider than `room`. */
 export function arrange(sizes: Size[], arrows: Arrow[], room: number): Layout {
@@ -33,23 +34,41 @@ export function arrange(sizes: Size[], arrows: Arrow[], room: number): Layout {
 
 function inRanks(sizes: Size[], arrows: Arrow[]): Layout {
   const graph = new Graph<object, Point & Size, Point & Size & { points: Point[]; labelpos: string }>();
-  graph.setGraph({ rankdir: "TB", nodesep: 32, ranksep: 36, edgesep: 24, marginx: MARGIN, marginy: MARGIN });
+  graph.setGraph({ rankdir: "TB", nodesep: 32, ranksep: 44, edgesep: 24, marginx: MARGIN, marginy: MARGIN });
   sizes.forEach((size, i) => graph.setNode(String(i), { ...size, x: 0, y: 0 }));
   for (const { from, to, labels } of arrows) {
     const width = Math.max(...labels.map((label) => label.length)) * LETTER + 12;
     graph.setEdge(String(from), String(to), { width, height: LABEL, labelpos: "c", points: [], x: 0, y: 0 });
   }
   layout(graph);
-  const corners = sizes.map(({ width, height }, i) => {
-    const { x, y } = graph.node(String(i));
-    return { x: x - width / 2, y: y - height / 2 };
-  });
-  const lines = arrows.map(({ from, to, labels }) => {
-    const { points, x, y } = graph.edge(String(from), String(to));
-    return { path: smooth(points), label: { x, y }, text: labels.join(", ") };
-  });
   const { width = 0, height = 0 } = graph.graph() as Partial<Size>;
-  return { width: Math.max(width, ...corners.map(({ x }, i) => x + sizes[i]!.width)), height, corners, lines };
+  const boxes = sizes.map((_, i) => graph.node(String(i)));
+  const mirror = isBackwards(boxes) ? ({ x, y }: Point) => ({ x: width - x, y }) : (point: Point) => point;
+  const centres = boxes.map(mirror);
+  const under = (i: number, x: number) => {
+    const reach = sizes[i]!.width / 2 - CORNER;
+    return Math.max(centres[i]!.x - reach, Math.min(centres[i]!.x + reach, x));
+  };
+  const lines = arrows.map(({ from, to, labels }) => {
+    const edge = graph.edge(String(from), String(to));
+    const [label, points] = [mirror(edge), edge.points.map(mirror)];
+    const [first, last] = [points[0]!, points.at(-1)!];
+    first.x = under(from, points[1]!.x); // as straight down as the boxes allow
+    last.x = under(to, points.at(-2)!.x);
+    return { path: smooth(points), label, text: labels.join(", ") };
+  });
+  const corners = sizes.map((size, i) => ({ x: centres[i]!.x - size.width / 2, y: centres[i]!.y - size.height / 2 }));
+  return { width, height, corners, lines };
+}
+
+/** Whether most boxes that stand beside one another have the later step on the left. */
+function isBackwards(boxes: Point[]): boolean {
+  let backwards = 0;
+  boxes.forEach((later, i) => {
+    const beside = boxes.slice(0, i).filter((box) => Math.abs(box.y - later.y) < 1);
+    backwards += beside.filter((box) => box.x > later.x).length - beside.filter((box) => box.x < later.x).length;
+  });
+  return backwards > 0;
 }
 
 /** A line through all points that leaves and reaches each of them straight down. */
@@ -82,7 +101,11 @@ function inColumn(sizes: Size[], arrows: Arrow[]): Layout {
     const text = labels.join(", ");
     if (to === from + 1) {
       const x = left + 24;
-      return { path: `M${x} ${bottom(from)} L${x} ${corners[to]!.y}`, label: { x: x + 12 + (text.length * LETTER) / 2, y: bottom(from) + GAP / 2 }, text };
+      return {
+        path: `M${x} ${bottom(from)} L${x} ${corners[to]!.y}`,
+        label: { x: x + 12 + (text.length * LETTER) / 2, y: bottom(from) + GAP / 2 },
+        text,
+      };
     }
     const out = left - GUTTER * ((passing.indexOf(arrow) % 3) + 1);
     const [start, end] = [bottom(from) - 14, corners[to]!.y + 20];

@@ -8,6 +8,7 @@ const TITLES: Record<Kind, string> = {
   gone: "The server is gone",
   busy: "The server is busy",
   starting: "The planner is not ready yet",
+  late: "There was no answer in time",
   key: "This server asks for a key",
   refused: "That did not work",
 };
@@ -22,12 +23,18 @@ export function Notice({ trouble, onRetry }: { trouble: Trouble; onRetry: () => 
   }, [trouble]);
   return (
     <section class="notice" role="alert" aria-label={TITLES[kind]}>
-      <h3>{TITLES[kind]}</h3>
+      <h2>{TITLES[kind]}</h2>
       <p>
         {trouble.message} {kind === "starting" && "The page tries again by itself."}
         {kind === "busy" && wait !== null && `It asks to wait ${wait} ${wait === 1 ? "second" : "seconds"}.`}
       </p>
-      {kind === "key" ? <KeyForm onRetry={onRetry} /> : <button type="button" onClick={onRetry}>Try again</button>}
+      {kind === "key" ? (
+        <KeyForm onRetry={onRetry} />
+      ) : (
+        <button type="button" onClick={onRetry}>
+          Try again
+        </button>
+      )}
     </section>
   );
 }

@@ -64,7 +64,10 @@ export function arrows(plan: Plan): Arrow[] {
 /** The plan as JSON, one line for each name and value. */
 export function printPlan(plan: Plan): string {
   const steps = plan.map(({ tool_name, arguments: given }) => {
-    const pairs = given.map((one) => `\n    {"argument_name": ${text(one.argument_name)},\n     "argument_value": ${text(one.argument_value)}}`);
+    const pairs = given.map(
+      (one) =>
+        `\n    {"argument_name": ${text(one.argument_name)},\n     "argument_value": ${text(one.argument_value)}}`,
+    );
     return `{"tool_name": ${text(tool_name)},\n  "arguments": [${pairs.join(",")}]}`;
   });
   return `[${steps.join(",\n ")}]`;
@@ -73,7 +76,10 @@ export function printPlan(plan: Plan): string {
 /** JSON on one line, with a space behind commas and colons. */
 export function text(value: Json): string {
   if (Array.isArray(value)) return `[${value.map(text).join(", ")}]`;
-  if (isObject(value)) return `{${Object.entries(value).map(([key, one]) => `${JSON.stringify(key)}: ${text(one)}`).join(", ")}}`;
+  if (isObject(value))
+    return `{${Object.entries(value)
+      .map(([key, one]) => `${JSON.stringify(key)}: ${text(one)}`)
+      .join(", ")}}`;
   return JSON.stringify(value);
 }
 

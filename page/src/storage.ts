@@ -43,7 +43,9 @@ const asked = kept("localStorage", "platypus.history");
 export function readHistory(): Asked[] {
   try {
     const entries: unknown = JSON.parse(asked.read() ?? "[]");
-    return Array.isArray(entries) ? entries.filter((one) => typeof one?.request === "string" && typeof one?.model === "string") : [];
+    return Array.isArray(entries)
+      ? entries.filter((one) => typeof one?.request === "string" && typeof one?.model === "string")
+      : [];
   } catch {
     return [];
   }

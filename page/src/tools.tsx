@@ -21,7 +21,13 @@ export function ToolsView({ tools, open }: { tools: Tool[]; open: string }) {
         <label for="search" class="unseen">
           Search the tools
         </label>
-        <input id="search" type="search" placeholder="Search names, descriptions, arguments" value={words} onInput={(event) => setWords(event.currentTarget.value)} />
+        <input
+          id="search"
+          type="search"
+          placeholder="Search names, descriptions, arguments"
+          value={words}
+          onInput={(event) => setWords(event.currentTarget.value)}
+        />
         <p class="muted" role="status">
           {words ? `${count(found.length, "tool")} of ${tools.length}` : count(tools.length, "tool")}
           {found.length > shown.length && `, the first ${SHOWN} are shown`}
@@ -40,7 +46,13 @@ export function ToolsView({ tools, open }: { tools: Tool[]; open: string }) {
 function matching(tools: Tool[], typed: string): Tool[] {
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
   const has = (text: string) => words.every((word) => text.toLowerCase().includes(word));
-  const found = tools.filter((tool) => has([tool.name, tool.title, tool.description, ...tool.arguments.flatMap((one) => [one.name, one.description])].join(" ")));
+  const found = tools.filter((tool) =>
+    has(
+      [tool.name, tool.title, tool.description, ...tool.arguments.flatMap((one) => [one.name, one.description])].join(
+        " ",
+      ),
+    ),
+  );
   return [...found.filter((tool) => has(tool.name)), ...found.filter((tool) => !has(tool.name))];
 }
 
@@ -50,12 +62,14 @@ function ToolEntry({ tool, open }: { tool: Tool; open: boolean }) {
     if (open) summary.current?.focus();
   }, [open]);
   const output = tool.output_schema;
-  const returns = output === null || !Object.keys(output).length ? "anything" : isNothing(output) ? "nothing" : inWords(output);
+  const returns =
+    output === null || !Object.keys(output).length ? "anything" : isNothing(output) ? "nothing" : inWords(output);
   return (
     <li>
       <details open={open}>
         <summary ref={summary}>
-          <span class="code">{tool.name}</span> <span class="muted">{tool.title || tool.description.split("\n")[0]}</span>
+          <span class="code">{tool.name}</span>{" "}
+          <span class="muted">{tool.title || tool.description.split("\n")[0]}</span>
         </summary>
         <div class="inside">
           {(tool.title || tool.description.includes("\n")) && <p class="whole">{tool.description}</p>}

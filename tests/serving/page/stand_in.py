@@ -62,7 +62,11 @@ ANSWERS: dict[str, list[tuple[list[Step], float, float | None]]] = {
     "Find work items owned by DEVU-7, then prioritize them": [(OWNED, 0.97, 0.99), (OWNED[:1], 0.02, 0.04)],
     "Put my urgent issues into the current sprint, the most pressing first": [
         (MINE, 0.62, 0.71),
-        ([MINE[0], MINE[1], MINE[3], step("add_work_items_to_sprint", work_ids="$$PREV[1]", sprint_id="$$PREV[2]")], 0.2, 0.3),
+        (
+            [MINE[0], MINE[1], MINE[3], step("add_work_items_to_sprint", work_ids="$$PREV[1]", sprint_id="$$PREV[2]")],
+            0.2,
+            0.3,
+        ),
         (MINE[:3], 0.1, 0.12),
     ],
     "Book me a flight to Lisbon": [([], 0.99, 0.98)],

@@ -52,7 +52,9 @@ def test_boxes_do_not_overlap_and_the_page_does_not_scroll_sideways(page: Any, w
 
 def test_on_a_wide_page_independent_steps_stand_beside_each_other(page: Any) -> None:
     ask(page, RESEMBLE)
+    page.wait_for_timeout(100)
     first, second, third = boxes(page)
+    assert first["x"] < second["x"]
     assert abs(first["y"] + first["height"] / 2 - second["y"] - second["height"] / 2) < 2
     assert third["y"] > first["y"] + first["height"]
 
@@ -120,7 +122,9 @@ def test_integers_keep_all_their_digits(page: Any, monkeypatch: pytest.MonkeyPat
 
 def test_texts_are_shown_and_never_run(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     hostile = "<img src=x onerror=alert(1)>\n</script> $$PREV"
-    monkeypatch.setitem(ANSWERS, hostile.replace("\n", " "), [([step("search_object_by_name", query=hostile)], 0.5, 0.5)])
+    monkeypatch.setitem(
+        ANSWERS, hostile.replace("\n", " "), [([step("search_object_by_name", query=hostile)], 0.5, 0.5)]
+    )
     ask(page, hostile.replace("\n", " "))
     assert page.locator(".step dd").inner_text() == hostile
     assert page.locator("main img").count() == 0
@@ -250,4 +254,4 @@ def test_a_request_can_be_stopped(page: Any, server: StandIn) -> None:
 def test_what_is_saved_while_the_page_is_closed_is_seen(page: Any, server: StandIn) -> None:
     server.corrections.append({"model": "worktracker", "request": URGENT, "plan": MINE})
     page.reload()
-    assert page.get_by_role("link", name="Corrections").inner_text() == "Corrections1"
+    page.get_by_role("link", name="Corrections 1").wait_for()

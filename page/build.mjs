@@ -1,6 +1,6 @@
 // Builds src/ into the folder that the wheel ships, or into the folder given as the first argument.
 import { createHash } from "node:crypto";
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -23,7 +23,13 @@ await build({
   charset: "utf8",
   legalComments: "none", // the licences stand in LICENSES.txt
 });
-copyFileSync(join(here, "src", "index.html"), join(out, "index.html"));
+
+// With its hash behind each name, so that no browser keeps a file of an earlier release.
+const page = readFileSync(join(here, "src", "index.html"), "utf8").replace(/(page\.js|style\.css)(?=")/g, (name) => {
+  const hash = createHash("sha256").update(readFileSync(join(out, name)));
+  return `${name}?${hash.digest("hex").slice(0, 8)}`;
+});
+writeFileSync(join(out, "index.html"), page);
 
 // Every package that is not for development alone, since a package may contain another one already bundled.
 const { packages } = JSON.parse(readFileSync(join(here, "package-lock.json"), "utf8"));

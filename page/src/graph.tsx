@@ -112,7 +112,7 @@ function Shown({ value }: { value: Json }) {
         {value.map((one, i) => (
           <>
             {i > 0 && ", "}
-            <Shown value={one} />
+            {typeof one === "string" && one.includes(",") ? text(one) : <Shown value={one} />}
           </>
         ))}
       </>

@@ -1,1 +1,1 @@
-"""Planners behind HTTP, and the page that shows and corrects their plans (`page/`, built from the folder `page` beside the package)."""
+"""Planners behind HTTP, and the page that shows and corrects their plans: `page/`, the built form of `../page`."""

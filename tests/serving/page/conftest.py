@@ -34,7 +34,7 @@ def server() -> Iterator[StandIn]:
 
 @pytest.fixture
 def context(browser: Any, server: StandIn) -> Iterator[Any]:
-    """A fresh browser profile of 1280 pixels. At the end, no script may have failed and nothing been asked elsewhere."""
+    """A fresh profile, 1280 pixels wide. In the end, no script has failed and nothing was asked of others."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light", base_url=server.url)
     context.set_default_timeout(5000)
     errors: list[str] = []

@@ -1,6 +1,6 @@
-"""A server for work on the page: its endpoints over the example catalogue, with answers from a table instead of a model.
+"""A server for work on the page: its endpoints over the example catalogues, with answers from a table, not a model.
 
-Plans are really checked, and corrections kept in memory. `python -m tests.serving.page.stand_in` serves it for a browser.
+Plans are really checked, and corrections kept in memory. For a browser: `python -m tests.serving.page.stand_in 8000`.
 """
 
 import asyncio

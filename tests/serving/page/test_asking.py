@@ -46,7 +46,7 @@ def test_boxes_do_not_overlap_and_the_page_does_not_scroll_sideways(page: Any, w
     found = boxes(page)
     assert len(found) == len(ANSWERS[request_][0][0])
     assert all(apart(a, b) for i, a in enumerate(found) for b in found[:i])
-    assert all(0 <= box["x"] and box["x"] + box["width"] <= width for box in found)
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= width for box in found)
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 

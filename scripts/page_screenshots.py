@@ -44,6 +44,7 @@ def show(page: Any, name: str) -> None:
     """Ask, and open the form if that is wanted."""
     ask(page, "Find work items owned by DEVU-7, then prioritize them")
     ask(page, REQUEST)
+    page.get_by_role("radio").nth(2).wait_for()
     if name == "correct":
         page.get_by_role("button", name="Correct it").click()
         page.get_by_label("Add an argument to step 2").select_option("limit")

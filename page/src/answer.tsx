@@ -2,13 +2,14 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Answer, Candidate } from "./api";
+import { Choices, choicesOf, useOthers } from "./choices";
 import { Copy } from "./copy";
 import type { Tools } from "./draft";
 import { Editor } from "./editor";
 import { Graph } from "./graph";
 import { writeLink } from "./link";
-import { printPlan, same, summary, type Plan } from "./plan";
-import { confidence, count, percent } from "./words";
+import { printPlan, same, type Plan } from "./plan";
+import { confidence, count } from "./words";
 
 interface Props {
   answer: Answer;
@@ -20,7 +21,7 @@ interface Props {
 
 /** `saved`: the plan that a person said is right for this request, if there is one; `waiting`: how many there are. */
 export function AnswerView({ answer, tools, saved, waiting, onSave }: Props) {
-  const [chosen, setChosen] = useState(0);
+  const [chosen, setChosen] = useState<Plan | null>(saved ?? answer.plans[0]?.plan ?? null);
   const [editing, setEditing] = useState(false);
   const opener = useRef<HTMLButtonElement>(null);
   const wasEditing = useRef(false);
@@ -29,15 +30,16 @@ export function AnswerView({ answer, tools, saved, waiting, onSave }: Props) {
     wasEditing.current = editing;
   }, [editing]);
 
-  const choices = choicesOf(answer.plans, saved);
-  const choice = choices[chosen] ?? choices[0];
+  const { search, others, look } = useOthers(answer);
+  const choices = choicesOf([...answer.plans, ...others], saved);
+  const choice = choices.find(({ plan }) => chosen && same(plan, chosen)) ?? choices[0];
   if (!choice) return <p class="empty">The planner found no plan.</p>;
   const { plan } = choice;
   const isSaved = saved !== null && same(plan, saved);
   const save = async (right: Plan) => {
     await onSave(right);
     setEditing(false);
-    setChosen(0);
+    setChosen(right);
   };
   if (editing) {
     return (
@@ -60,9 +62,7 @@ export function AnswerView({ answer, tools, saved, waiting, onSave }: Props) {
       {(choice.candidate?.notes ?? []).map((note) => (
         <p class="muted">Note: {note}</p>
       ))}
-      {choices.length > 1 && (
-        <Choices choices={choices} chosen={Math.min(chosen, choices.length - 1)} onChoose={setChosen} />
-      )}
+      <Choices choices={choices} chosen={choice} search={search} onChoose={setChosen} onLook={look} />
       <div class="columns">
         <div>
           {plan.length ? (
@@ -98,19 +98,6 @@ export function AnswerView({ answer, tools, saved, waiting, onSave }: Props) {
   );
 }
 
-interface Choice {
-  plan: Plan;
-  candidate: Candidate | null;
-}
-
-/** The plans best first; the one that was saved as right goes before them. */
-function choicesOf(plans: Candidate[], saved: Plan | null): Choice[] {
-  const asked = plans.map((candidate) => ({ plan: candidate.plan, candidate }));
-  if (!saved) return asked;
-  const own = asked.find(({ plan }) => same(plan, saved)) ?? { plan: saved, candidate: null };
-  return [own, ...asked.filter((one) => one !== own)];
-}
-
 function Sureness({ candidate, seconds }: { candidate: Candidate | null; seconds: number }) {
   if (!candidate) return <p class="sureness muted">Your correction</p>;
   const { words, detail } = confidence(candidate.confidence);
@@ -121,24 +108,6 @@ function Sureness({ candidate, seconds }: { candidate: Candidate | null; seconds
         {detail} {seconds.toFixed(2)} s.
       </span>
     </p>
-  );
-}
-
-function Choices({ choices, chosen, onChoose }: { choices: Choice[]; chosen: number; onChoose: (i: number) => void }) {
-  return (
-    <fieldset class="choices">
-      <legend>Plans, most likely first</legend>
-      {choices.map(({ plan, candidate }, i) => (
-        <label key={i}>
-          <input type="radio" name="choice" checked={i === chosen} onChange={() => onChoose(i)} />
-          <span class="code">{summary(plan)}</span>
-          {candidate?.probability != null && <meter aria-hidden="true" min={0} max={1} value={candidate.probability} />}
-          <span class="share">
-            {candidate ? candidate.probability !== null && percent(candidate.probability) : "yours"}
-          </span>
-        </label>
-      ))}
-    </fieldset>
   );
 }
 

@@ -118,11 +118,9 @@ const query = (model: string) => new URLSearchParams({ model });
 export const models = () => call<{ data: Model[] }>("v1/models").then(({ data }) => data);
 export const catalogue = (model: string) => call<Catalogue>(`v1/catalogue?${query(model)}`);
 export const corrections = (model: string) => call<Corrections>(`v1/corrections?${query(model)}`);
-export const plan = (request: string, model: string, signal: AbortSignal) =>
-  call<Answer>("v1/plan", { body: { request, model, k: ALTERNATIVES }, signal });
+export const plan = (request: string, model: string, k: number, signal: AbortSignal) =>
+  call<Answer>("v1/plan", { body: { request, model, k }, signal });
 export const check = (draft: Plan, model: string, signal: AbortSignal) =>
   call<Check>("v1/check", { body: { model, plan: draft }, signal });
 export const correct = (model: string, request: string, right: Plan, answered: Plan | null) =>
   call<Saved>("v1/corrections", { body: { model, request, plan: right, ...(answered && { answered }) } });
-
-const ALTERNATIVES = 4; // plans that are asked for, the best one included

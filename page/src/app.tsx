@@ -169,7 +169,7 @@ function useAsking(onAnswer: (answer: api.Answer) => void) {
     setAsking({ state: "asking" });
     announce("Planning");
     try {
-      const answer = await api.plan(request, model, mine.stop.signal);
+      const answer = await api.plan(request, model, 1, mine.stop.signal);
       setAsking({ state: "done", answer });
       announce(inWords(answer));
       onAnswer(answer);

@@ -87,6 +87,17 @@ export function same(one: Plan, other: Plan): boolean {
   return text(one as unknown as Json) === text(other as unknown as Json);
 }
 
+/** "who_am_i() → works_list(owned_by: step 1)". */
+export function calls(plan: Plan): string {
+  const shown = (value: Json): string => {
+    const reference = readReference(value);
+    if (reference) return referenceInWords(reference);
+    return Array.isArray(value) ? `[${value.map(shown).join(", ")}]` : text(value);
+  };
+  const given = ({ arguments: all }: Step) => all.map((one) => `${one.argument_name}: ${shown(one.argument_value)}`);
+  return plan.map((step) => `${step.tool_name}(${given(step).join(", ")})`).join(" → ");
+}
+
 /** "who_am_i → works_list", or that there is no plan. */
 export function summary(plan: Plan): string {
   return plan.length ? plan.map((step) => step.tool_name).join(" → ") : "No tool here can do this";

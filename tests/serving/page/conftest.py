@@ -36,7 +36,7 @@ def server() -> Iterator[StandIn]:
 def context(browser: Any, server: StandIn) -> Iterator[Any]:
     """A fresh profile, 1280 pixels wide. In the end, no script has failed and nothing was asked of others."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light", base_url=server.url)
-    context.set_default_timeout(5000)
+    context.set_default_timeout(60_000)  # for a machine that has other work too
     errors: list[str] = []
     asked: list[str] = []
     context.on("weberror", lambda error: errors.append(str(error.error)))
@@ -58,7 +58,8 @@ def page(context: Any) -> Any:
 
 
 def ask(page: Any, request: str) -> None:
-    """Type the request, press Enter and wait for the answer."""
+    """Type the request, press Enter and wait for the answer, with every box in its place."""
     page.get_by_label("What should be done?").fill(request)
     page.get_by_label("What should be done?").press("Enter")
     page.locator(".answer").wait_for()
+    page.locator(".answer :is(.canvas svg, .empty)").wait_for(state="attached")

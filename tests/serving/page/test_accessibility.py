@@ -18,7 +18,6 @@ def faults(page: Any) -> list[str]:
     """The faults of the page as it stands, with the elements."""
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-
     return [f"{fault['id']}: {node['html']}" for fault in found for node in fault["nodes"]]
 
 
@@ -29,6 +28,7 @@ def test_every_view(page: Any, server: StandIn, width: int, theme: str) -> None:
     page.emulate_media(color_scheme=theme)
     assert faults(page) == []
     ask(page, URGENT)
+    page.get_by_role("radio").nth(2).wait_for()
     assert faults(page) == []
     page.get_by_role("button", name="Correct it").click()
     page.get_by_label("Add an argument to step 2").select_option("limit")

@@ -42,7 +42,6 @@ def test_a_request_gets_a_graph_and_json(page: Any) -> None:
 def test_boxes_do_not_overlap_and_the_page_does_not_scroll_sideways(page: Any, width: int, request_: str) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     ask(page, request_)
-    page.wait_for_timeout(100)  # the boxes are placed once their sizes are known
     found = boxes(page)
     assert len(found) == len(ANSWERS[request_][0][0])
     assert all(apart(a, b) for i, a in enumerate(found) for b in found[:i])
@@ -52,7 +51,6 @@ def test_boxes_do_not_overlap_and_the_page_does_not_scroll_sideways(page: Any, w
 
 def test_on_a_wide_page_independent_steps_stand_beside_each_other(page: Any) -> None:
     ask(page, RESEMBLE)
-    page.wait_for_timeout(100)
     first, second, third = boxes(page)
     assert first["x"] < second["x"]
     assert abs(first["y"] + first["height"] / 2 - second["y"] - second["height"] / 2) < 2
@@ -61,13 +59,46 @@ def test_on_a_wide_page_independent_steps_stand_beside_each_other(page: Any) -> 
 
 def test_an_alternative_can_be_chosen(page: Any) -> None:
     ask(page, RESEMBLE)
+    page.get_by_role("button", name="Look for other plans").click()
     choices = page.get_by_role("group", name="Plans, most likely first").get_by_role("radio")
+    choices.nth(2).wait_for()
     assert page.locator(".share").all_inner_texts() == ["91%", "5%", "< 1%"]
     choices.nth(1).check()
     assert json.loads(page.locator(".json pre").inner_text()) == SPRINT[:1]
     assert page.locator("#answer-title").inner_text() == "One step"
     choices.nth(2).check()
     assert page.locator("#answer-title").inner_text() == "No tool here can do this"
+
+
+def test_alternatives_come_by_themselves_if_the_planner_is_not_sure(page: Any, server: StandIn) -> None:
+    ask(page, URGENT)
+    choices = page.get_by_role("group", name="Plans, most likely first").get_by_role("radio")
+    choices.nth(2).wait_for()
+    assert choices.first.is_checked()
+    assert server.asked == [URGENT, URGENT]
+
+
+def test_alternatives_that_differ_in_arguments_are_told_apart(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = [([step("works_list", owned_by=[user])], 0.3, 0.3) for user in ("DEVU-1", "DEVU-2")]
+    monkeypatch.setitem(ANSWERS, "List", [*plans, ([step("who_am_i")], 0.35, 0.3)])
+    ask(page, "List")
+    page.get_by_role("radio").nth(2).wait_for()
+    assert page.locator(".choices .code").all_inner_texts() == [
+        "who_am_i",
+        'works_list(owned_by: ["DEVU-1"])',
+        'works_list(owned_by: ["DEVU-2"])',
+    ]
+    assert page.get_by_role("radio").nth(1).is_checked()  # the first answer stays the one that is shown
+
+
+def test_a_search_for_alternatives_that_fails(page: Any, server: StandIn) -> None:
+    ask(page, RESEMBLE)
+    server.fault = (503, "The model is busy.")
+    page.get_by_role("button", name="Look for other plans").click()
+    page.get_by_text("No other plans: The model is busy.").wait_for()
+    server.fault = None
+    page.get_by_role("button", name="Look for other plans").click()
+    page.get_by_role("radio").nth(2).wait_for()
 
 
 def test_a_request_beyond_the_tools(page: Any) -> None:

@@ -43,6 +43,7 @@ def test_a_corrected_plan_is_saved_shown_and_kept(page: Any, server: StandIn) ->
     assert server.corrections == [{"model": "worktracker", "request": OWN, "plan": right, "answered": OWNED}]
     page.reload()
     page.get_by_text("to be learned").first.wait_for()
+    page.locator(".choices label").first.wait_for()
     assert page.locator(".step").count() == 3
     assert page.locator(".choices label").first.inner_text().endswith("yours")
     page.get_by_role("link", name="Corrections 1").click()
@@ -288,6 +289,9 @@ def test_all_of_it_by_keyboard(page: Any, server: StandIn) -> None:
     page.keyboard.type(OWN)
     page.keyboard.press("Enter")
     page.locator(".answer").wait_for()
+    tab_to("Look for other plans")
+    page.keyboard.press("Enter")
+    page.get_by_role("radio").nth(1).wait_for()
     while page.evaluate("document.activeElement.type") != "radio":
         page.keyboard.press("Tab")
     page.keyboard.press("ArrowDown")

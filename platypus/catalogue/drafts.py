@@ -84,6 +84,10 @@ def unknown_keywords(schema: Schema) -> Iterator[str]:
 
 def faults(schema: Schema) -> Iterator[tuple[str, str]]:
     """What is wrong with the keywords of one schema, each with a remedy."""
+    declared = schema.get("type", ())
+    if not isinstance(declared, str) and not (isinstance(declared, list | tuple) and all(map(_is_text, declared))):
+        yield f"not a valid schema: 'type' is {declared!r}", f"Write one of {', '.join(TYPES)}, or a list of them."
+        return
     for name in types(schema):
         if name not in TYPES:
             yield f"unknown type {name!r}", f"Known types: {', '.join(TYPES)}."
@@ -100,6 +104,10 @@ def faults(schema: Schema) -> Iterator[tuple[str, str]]:
     for key in ("pattern", "format"):
         if not isinstance(schema.get(key, ""), str):
             yield f"not a valid schema: {key!r} is not text", "Write a text."
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 @lru_cache(maxsize=4096)

@@ -50,13 +50,19 @@ class Constraint:
 
     @staticmethod
     def compile(
-        vocabulary: Vocabulary, catalogue: Catalogue, notation: Notation, *, max_steps: int, markers: bool = False
+        vocabulary: Vocabulary,
+        catalogue: Catalogue,
+        notation: Notation,
+        *,
+        max_steps: int,
+        markers: bool = False,
+        empty: bool = True,
     ) -> "Constraint":
-        """The constraint, compiled or from memory: the last few constraints are kept.
+        """The constraint, compiled or from memory: the last few constraints are kept. `empty` allows the empty plan.
 
         Raises CatalogueError if the grammar is refused or exceeds the limits of time and size.
         """
-        return _compiled(vocabulary, catalogue, notation, max_steps, markers)
+        return _compiled(vocabulary, catalogue, notation, max_steps, markers, empty)
 
     def start(self, named: Sequence[str] = ()) -> "ConstraintState":
         """The state of an empty plan, for a request whose markers stand for the texts `named`."""
@@ -285,9 +291,9 @@ class _Search:
 
 @lru_cache(maxsize=MAX_COMPILED)
 def _compiled(
-    vocabulary: Vocabulary, catalogue: Catalogue, notation: Notation, max_steps: int, markers: bool
+    vocabulary: Vocabulary, catalogue: Catalogue, notation: Notation, max_steps: int, markers: bool, empty: bool
 ) -> Constraint:
-    grammar = plan_grammar(catalogue, notation, max_steps=max_steps, lead=vocabulary.lead, markers=markers)
+    grammar = plan_grammar(catalogue, notation, max_steps=max_steps, lead=vocabulary.lead, markers=markers, empty=empty)
     matcher = LLMatcher(vocabulary.tokens, grammar.lark, log_level=0, limits=LIMITS)
     matcher.compute_bitmask()  # some limits show only in use
     if matcher.is_error():

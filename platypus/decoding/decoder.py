@@ -10,7 +10,7 @@ knows ids and texts, not plans.
 import heapq
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,38 +29,51 @@ from platypus.decoding.kv_cache import (
 )
 from platypus.decoding.results import DecodedPlan, DecodingLimits, DecodingProgress
 from platypus.decoding.speculation import PlanHistory, shared_prefix_length
-from platypus.decoding.state import DecodingState
+from platypus.decoding.state import Beam, Decoding, DecodingState
 from platypus.decoding.tool_prior import ToolPrior
 from platypus.errors import PromptError
 from platypus.model.loading import Loaded, check_tokens
 
 AHEAD = 32  # draft tokens in one pass, of all requests together: so few cost hardly any time
+GRAMMAR = 64  # bytes that a compiled grammar takes for each letter of its text, more or less
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """One of the best plans of a request, with its probability under the constrained model."""
+    """One of the best plans of a request: its probability under the constrained model, and its number of tokens."""
 
     text: str
     probability: float
+    tokens: int
 
 
 class Decoder:
     """A loaded model whose answers are plans of a constraint.
 
     `probes` are two prompts that share only the prefix that all prompts share. `folder` is where its keys and values
-    are stored; None: only in memory.
+    are stored; None: only in memory. `prefix` is that of another decoder of the same prompts.
     """
 
     def __init__(
-        self, loaded: Loaded, constraint: Constraint, probes: Sequence[Sequence[int]], *, folder: Path | None = None
+        self,
+        loaded: Loaded,
+        constraint: Constraint,
+        probes: Sequence[Sequence[int]],
+        *,
+        folder: Path | None = None,
+        prefix: CachedPrefix | None = None,
     ) -> None:
         check_keys_and_values(loaded)
         self._loaded, self._constraint = loaded, constraint
         self._ids = tuple(probes[0][: shared_prefix_length(*probes)])
-        self._cache = BatchCache(load_or_compute_prefix(loaded, self._ids, folder))
+        self._cache = BatchCache(prefix or load_or_compute_prefix(loaded, self._ids, folder))
         self._history = PlanHistory()
         self._in_use = False
+
+    @property
+    def bytes(self) -> int:
+        """The memory of the keys and values, and about that of the grammar."""
+        return self._cache.bytes + GRAMMAR * len(self._constraint.grammar.lark)
 
     @property
     def prefix(self) -> CachedPrefix:
@@ -105,27 +118,70 @@ class Decoder:
         for prompt in prompts:
             self._check(prompt)
         texts_of, priors_of = named or [()] * len(prompts), priors or itertools.repeat(None, len(prompts))
-        queue = enumerate(zip(prompts, texts_of, priors_of, strict=True))
-        rows: list[DecodingState] = []
+        requests = enumerate(zip(prompts, texts_of, priors_of, strict=True))
+        rows = (
+            self.begin(prompt, limits, named=texts, prior=prior, index=index)
+            for index, (prompt, texts, prior) in requests
+        )
+        for progresses in self.run(lambda: next(rows, None), batch_size=batch_size):
+            yield from progresses
+
+    def begin(
+        self,
+        prompt: Sequence[int],
+        limits: DecodingLimits,
+        *,
+        named: Sequence[str] = (),
+        prior: ToolPrior | None = None,
+        index: int = 0,
+        draw: int | None = None,
+    ) -> DecodingState:
+        """The state of a new request, for `run`. Raises PromptError for a prompt that fills the model's context.
+
+        `draw` counts the samples of one seed; it is the index if it is not given.
+        """
+        self._check(prompt)
+        shared = shared_prefix_length(self._ids, prompt[:-1])
+        return DecodingState(
+            index,
+            list(prompt[shared:]),
+            self._constraint.start(named),
+            CacheSlots(shared),
+            limit=min(limits.max_new_tokens, self._loaded.context - len(prompt)),
+            deadline=time.monotonic() + (np.inf if limits.seconds is None else limits.seconds),
+            rng=np.random.default_rng((limits.seed, index if draw is None else draw)),
+            prior=prior,
+            temperature=limits.temperature,
+        )
+
+    def run(self, following: Callable[[], Decoding | None], *, batch_size: int) -> Iterator[list[DecodingProgress]]:
+        """The progress of all requests after each pass of the model, until none is left; closing the iterator cancels.
+
+        `following` gives the next request, or None if there is none now; it is asked before each pass, while fewer than
+        `batch_size` plans are being decoded. So requests may come at any time.
+        """
+        active: list[Decoding] = []
         with self._borrowed() as cache:
             while True:
-                while len(rows) < batch_size and (following := next(queue, None)) is not None:
-                    index, (prompt, texts, prior) = following
-                    row = self._row(index, prompt, texts, limits, prior)
-                    if row.append_forced():
-                        yield row.progress
+                begun: list[DecodingProgress] = []
+                while sum(len(one.rows) for one in active) < batch_size and (new := following()) is not None:
+                    if new.append_forced():
+                        begun.append(new.progress)
                     else:
-                        rows.append(row)
-                if not rows:
+                        active.append(new)
+                if begun:
+                    yield begun
+                if not active:
                     return
+                rows = [row for one in active for row in one.rows]
                 self._tidy(cache, rows)
-                drafts = [row.draft(AHEAD // len(rows), self._history) for row in rows]
-                for row, draft, logits in zip(rows, drafts, self._logits(cache, rows, drafts), strict=True):
-                    row.accept(logits, draft, limits.temperature)
-                    if row.constraint.ended:
-                        self._history.add(row.constraint.ids[:-1])  # nothing is drafted after the end token
-                    yield row.progress
-                rows = [row for row in rows if not row.constraint.ended]
+                drafts = [draft for one in active for draft in one.drafts(AHEAD // len(rows), self._history)]
+                logits, at = self._logits(cache, rows, drafts), 0
+                for one in active:
+                    own = slice(at, at := at + len(one.rows))
+                    one.advance(logits[own], drafts[own], self._history)
+                yield [one.progress for one in active]
+                active = [one for one in active if one.rows]
 
     def best(
         self,
@@ -142,8 +198,7 @@ class Decoder:
         A plan's probability only falls as it grows. So a complete plan that is likelier than all open beginnings is
         the next best. The result is exact, unless a limit ends the search; then it may hold fewer than k plans.
         """
-        self._check(prompt)
-        start = self._row(0, prompt, named, limits, prior)
+        start = self.begin(prompt, limits, named=named, prior=prior)
         start.constraint.forced()
         order = itertools.count()
         frontier = [_Branch(0.0, next(order), start)]
@@ -153,7 +208,8 @@ class Decoder:
                 if frontier[0].row.constraint.ended:
                     branch = heapq.heappop(frontier)
                     branch.push_sibling(frontier, order)
-                    plans.append(Ranked(branch.row.constraint.text, float(np.exp(-branch.cost))))
+                    state = branch.row.constraint
+                    plans.append(Ranked(state.text, float(np.exp(-branch.cost)), len(state.ids)))
                     continue
                 chosen: list[_Branch] = []
                 while frontier and len(chosen) < batch_size and not frontier[0].row.constraint.ended:
@@ -177,24 +233,37 @@ class Decoder:
         prior: ToolPrior | None = None,
     ) -> list[DecodedPlan]:
         """Up to `width` likely plans, likeliest first, by beam search of that width."""
-        self._check(prompt)
-        start = self._row(0, prompt, named, limits, prior)
-        rows, ended = ([], [start]) if start.append_forced() else ([start], [])
+        beam = Beam(self.begin(prompt, limits, named=named, prior=prior), width)
+        waiting = iter([beam])
+        for _ in self.run(lambda: next(waiting, None), batch_size=width):
+            pass
+        return beam.plans
+
+    def probability(
+        self,
+        prompt: Sequence[int],
+        plan: Sequence[int],
+        *,
+        limits: DecodingLimits,
+        named: Sequence[str] = (),
+        prior: ToolPrior | None = None,
+    ) -> float:
+        """The probability of a plan as in `best`, given as its tokens with the end token; 0 if it cannot be made."""
+        row = self.begin(prompt, limits, named=named, prior=prior)
         with self._borrowed() as cache:
-            while rows:
-                row_logits = self._logits(cache, rows, [()] * len(rows))
-                expansions = (
-                    expansion
-                    for row, logits in zip(rows, row_logits, strict=True)
-                    for expansion in row.expand(logits[0], width)
-                )
-                chosen = heapq.nlargest(width - len(ended), expansions, key=lambda expansion: expansion[0])
-                rows = [row.branch(token, log) for log, row, token in chosen]
-                ended += [row for row in rows if row.append_forced()]
-                rows = [row for row in rows if not row.constraint.ended]
-                self._tidy(cache, rows)
-        plans = [decoded for row in ended if (decoded := row.progress.decoded) is not None]
-        return sorted(plans, key=lambda decoded: -decoded.probability)
+            (logits,) = self._logits(cache, [row], [plan[:-1]])
+        state, log = row.constraint, 0.0
+        state.forced()
+        while state.ids == [*plan[: len(state.ids)]] and not state.ended:
+            at = len(state.ids)
+            if plan[at] not in state.candidates() or not state.legal(np.array([plan[at]])):
+                return 0.0
+            scores = row.with_prior(logits[at])
+            tokens, logs = state.distribution(scores)
+            log += float(logs[0] + scores[plan[at]] - scores[tokens[0]])  # it may be too unlikely to be listed
+            state.append(plan[at])
+            state.forced()
+        return float(np.exp(log)) if state.ids == [*plan] else 0.0
 
     # ------------------------------------------------------------ the model
 
@@ -256,19 +325,6 @@ class Decoder:
                 remedy="Use a smaller catalogue, a shorter request, or a base with a longer context.",
             )
         check_tokens(self._loaded, prompt, what="the prompt")
-
-    def _row(
-        self, index: int, prompt: Sequence[int], named: Sequence[str], limits: DecodingLimits, prior: ToolPrior | None
-    ) -> DecodingState:
-        """A new request, which starts from the part of the prefix that its prompt shares."""
-        shared = shared_prefix_length(self._ids, prompt[:-1])
-        deadline = time.monotonic() + (np.inf if limits.seconds is None else limits.seconds)
-        rng = np.random.default_rng((limits.seed, index))
-        limit = min(limits.max_new_tokens, self._loaded.context - len(prompt))
-        state = self._constraint.start(named)
-        return DecodingState(
-            index, list(prompt[shared:]), state, CacheSlots(shared), limit, deadline, rng=rng, prior=prior
-        )
 
 
 @dataclass(order=True)

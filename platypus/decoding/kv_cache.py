@@ -156,6 +156,11 @@ class BatchCache(Cache):
         length = len(self._ids)
         return CachedPrefix(self._ids, tuple((key[:, :, :length], value[:, :, :length]) for key, value in self._stored))
 
+    @property
+    def bytes(self) -> int:
+        """The memory that the keys and values take."""
+        return sum(tensor.nbytes for layer in self._stored for tensor in layer)
+
     def clear(self) -> None:
         """Drop all requests."""
         self._used = len(self._ids)

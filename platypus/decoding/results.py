@@ -1,6 +1,6 @@
 """Limits, progress and result of decoding one plan. No torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 EndedBy = Literal["model", "length", "time"]
@@ -25,7 +25,7 @@ class DecodedPlan:
 
     `probability` is the product over all decisions, each normalised over the tokens that the grammar allowed. It is the
     plan's probability under the constrained model, or a little less where the grammar allows tokens that are not
-    canonical.
+    canonical. `logs` has the id and log-probability of each token, 0 for those that were forced.
     """
 
     text: str
@@ -33,6 +33,7 @@ class DecodedPlan:
     decisions: int
     ended_by: EndedBy
     probability: float
+    logs: tuple[tuple[int, float], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)

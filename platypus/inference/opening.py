@@ -38,7 +38,7 @@ def open_planner(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
     else:
         with run.explained():
             tuned = load_adapted(run.folder("train") / "adapter", base=run.recipe.base)
-    return replace(_planner(run, tuned, catalogue), calibration=_calibration(run))
+    return replace(_planner(run, tuned, catalogue), calibration=calibration_of(run))
 
 
 def open_base(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
@@ -80,7 +80,7 @@ def _planner(run: Run, loaded: "Loaded", catalogue: Catalogue | None) -> Planner
     return Planner(loaded, prompt, settings, run.path / ".prefix" if settings.keep_prefix else None)
 
 
-def _calibration(run: Run) -> Calibration:
+def calibration_of(run: Run) -> Calibration:
     """The calibration of the run's present model if `evaluate` has scored it, else the identity."""
     if not run.is_done("evaluate") or not (run.path / "evaluate" / CONFIDENCE).exists():
         return Calibration()

@@ -1,8 +1,10 @@
 """Planner: requests in, plans out. It joins a loaded model and the prompt that the model was trained with.
 
-`Planner.plan` decodes under the grammar of the catalogue's valid plans, or freely. In both cases, the plan is checked
-against the catalogue afterwards; an invalid or unfinished one becomes `Malformed`. Tensors are left to `platypus.model`
-and `platypus.decoding.decoder`, which are imported only when needed, because torch takes seconds to import.
+`Planner.plan` answers requests that are known; `begin` and `finish` are for those that come at any time, of which
+`Decoder.run` takes many together. A planner decodes under the grammar of the catalogue's valid plans, or freely. In
+both cases, the plan is checked against the catalogue afterwards; an invalid or unfinished one becomes `Malformed`.
+Tensors are left to `platypus.model` and `platypus.decoding.decoder`, which are imported only when needed, because torch
+takes seconds to import.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from platypus.catalogue.tools import Catalogue
-from platypus.data.dataset import Row
+from platypus.data.dataset import Example, Row
 from platypus.data.signatures import plan_literals
 from platypus.decoding.constraint import Constraint
 from platypus.decoding.results import DecodedPlan, DecodingLimits, EndedBy
@@ -31,6 +33,7 @@ from platypus.run.settings import DecodeSettings
 
 if TYPE_CHECKING:
     from platypus.decoding.decoder import Decoder
+    from platypus.decoding.state import Decoding
     from platypus.model.completion import Completion
     from platypus.model.loading import Loaded
 
@@ -43,7 +46,7 @@ class Answer:
 
     `decisions` is how many of the tokens the model decided. `probability` is the model's probability of the whole plan,
     `confidence` how likely the plan is right according to the calibration; both are None in free decoding. A plan that
-    a limit ended has confidence 0, since it is not the model's choice.
+    a limit ended has confidence 0, since it is not the model's choice. `logs` as in `DecodedPlan`.
     """
 
     request: str
@@ -55,6 +58,7 @@ class Answer:
     probability: float | None = None
     confidence: float | None = None
     sure: bool = True
+    logs: tuple[tuple[int, float], ...] = field(default=(), compare=False)
 
     @property
     def finished(self) -> bool:
@@ -116,10 +120,69 @@ class Planner:
             if progress.decoded is not None:
                 yield self._answer(prompt, request, progress.decoded)
 
+    def narrowed(self, request: str) -> "Planner":
+        """The planner with the tools that the request is shown; this one if these are all."""
+        if self.narrowing is None:
+            return self
+        return replace(self, prompt=self._shown_to(request), folder=None, vocabulary=self._vocabulary)
+
+    def begin(
+        self, request: str, limits: DecodingLimits, *, decoder: "Decoder | None" = None, index: int = 0, draw: int = 0
+    ) -> "Decoding":
+        """The decoding of a request, for `Decoder.run` of this decoder, or of one of `decoder_of` (else `decoder`).
+
+        `index` tells requests of one `run` apart, `draw` the samples of one request. Raises PromptError for a request
+        that leaves no room for an answer.
+        """
+        from platypus.decoding.state import Beam
+
+        ids, texts = self.prompt.ids(request), self.prompt.marked_texts(request)
+        prior = next(iter(self._priors([request])), None)
+        state = (decoder or self.decoder).begin(ids, limits, named=texts, prior=prior, index=index, draw=draw)
+        return Beam(state, self.settings.beams) if self.settings.beams > 1 and not limits.temperature else state
+
+    def finish(self, request: str, decoding: "Decoding") -> Answer:
+        """The answer of a decoding that has ended: of a beam, the plan that `plan` would take."""
+        return max((self._answer(self.prompt, request, plan) for plan in decoding.plans), key=_beam_score)
+
+    def best(self, request: str, k: int, limits: DecodingLimits, *, decoder: "Decoder | None" = None) -> list[Answer]:
+        """The k likeliest plans, likeliest first; fewer if there are no more, or a limit ends the search."""
+        ids, texts = self.prompt.ids(request), self.prompt.marked_texts(request)
+        prior = next(iter(self._priors([request])), None)
+        ranked = (decoder or self.decoder).best(ids, k, limits=limits, named=texts, prior=prior)
+        found = (DecodedPlan(plan.text, plan.tokens, plan.tokens, "model", plan.probability) for plan in ranked)
+        return [self._answer(self.prompt, request, decoded) for decoded in found]
+
+    def probability(self, request: str, plan: Plan) -> float:
+        """The probability of a plan as the answer to a request; 0 for one that is not valid or cannot be generated."""
+        row = self.prompt.encode(Example(request, plan, self._catalogue.fingerprint, {}))
+        asked, answer = row.ids[: row.prompt_length], row.ids[row.prompt_length :]
+        limits, texts = DecodingLimits(max_new_tokens=len(answer)), self.prompt.marked_texts(request)
+        prior = next(iter(self._priors([request])), None)
+        return self.decoder.probability(asked, answer, limits=limits, named=texts, prior=prior)
+
+    def token_text(self, token: int) -> str:
+        """A token of an answer as text."""
+        return "" if token == self._vocabulary.end else self._vocabulary.token(token).decode(errors="replace")
+
     @cached_property
     def decoder(self) -> "Decoder":
         """The decoder for the whole catalogue. Raises CatalogueError if its grammar cannot be made."""
         return self._decoder(self.prompt)
+
+    def decoder_of(self, tools: Catalogue, *, empty: bool = True) -> "Decoder":
+        """A decoder of the same prompts whose plans call these of the tools alone; `empty`: or none of them."""
+        from platypus.decoding.decoder import Decoder
+
+        constraint = Constraint.compile(
+            self._vocabulary,
+            tools,
+            self.prompt.notation,
+            max_steps=self.settings.max_steps,
+            markers=self.prompt.markers,
+            empty=empty,
+        )
+        return Decoder(self.loaded, constraint, self._probes(self.prompt), prefix=self.decoder.prefix)
 
     @cached_property
     def narrowing(self) -> Narrowing | None:
@@ -172,7 +235,11 @@ class Planner:
         constraint = Constraint.compile(
             self._vocabulary, catalogue, prompt.notation, max_steps=steps, markers=prompt.markers
         )
-        return Decoder(self.loaded, constraint, [prompt.ids(probe) for probe in ("1", "Plan")], folder=self.folder)
+        return Decoder(self.loaded, constraint, self._probes(prompt), folder=self.folder)
+
+    def _probes(self, prompt: Prompt) -> list[list[int]]:
+        """Two prompts that share only what all prompts share."""
+        return [prompt.ids(probe) for probe in ("1", "Plan")]
 
     def _prompt_and_decoder(self, request: str) -> tuple[Prompt, "Decoder"]:
         """The prompt and decoder of a request, with the tools that it is shown."""
@@ -209,7 +276,7 @@ class Planner:
     def _answer(self, prompt: Prompt, request: str, decoded: DecodedPlan) -> Answer:
         plan, least = prompt.read(decoded.text, request), self.settings.min_confidence
         confidence = self.calibration.confidence(decoded.probability) if decoded.ended_by == "model" else 0.0
-        known = (decoded.probability, confidence, confidence >= least)
+        known = (decoded.probability, confidence, confidence >= least, decoded.logs)
         return Answer(request, plan, decoded.text, decoded.tokens, decoded.decisions, decoded.ended_by, *known)
 
     def _plan_freely(self, requests: Sequence[str], batch_size: int, max_new_tokens: int) -> Iterator[Answer]:

@@ -1,7 +1,8 @@
 """LoRA adapters on disk: save, check and load them. A card says which base and prompts each belongs to."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,37 @@ def load_adapted(
     loaded = load_base(source, dtype=dtype, device=device, quantise=quantise or card.quantisation)
     model = PeftModel.from_pretrained(loaded.model, str(adapter), torch_device=str(loaded.device))
     return Loaded(model=model, tokenizer=loaded.tokenizer, source=str(adapter), fingerprint=card.base_fingerprint)
+
+
+def load_together(adapters: Sequence[Path], *, base: str | None = None) -> list[Loaded]:
+    """Load several adapters on one base, whose weights they share; `use_adapter` says which one computes.
+
+    Raises ModelError if one of them was trained on another base, or on a base quantised in another way.
+    """
+    first = load_adapted(adapters[0], base=base)
+    model, kind = first.model, read_card(adapters[0]).quantisation
+    assert isinstance(model, PeftModel)
+    for number, adapter in enumerate(adapters[1:], start=1):
+        card = read_card(adapter)
+        check_base(card, base or card.base, adapter=adapter)
+        if (card.base_fingerprint, card.quantisation) != (first.fingerprint, kind):
+            raise ModelError(
+                f"it does not have the base of {adapters[0]}, quantised in the same way",
+                where=str(adapter),
+                remedy="Load it with a base of its own.",
+            )
+        model.load_adapter(str(adapter), adapter_name=_name(number), torch_device=str(first.device))
+    return [replace(first, source=str(adapter)) for adapter in adapters]
+
+
+def use_adapter(loaded: Loaded, number: int) -> None:
+    """Let this one of the adapters that were loaded together compute, if it is another one that does now."""
+    if isinstance(loaded.model, PeftModel) and loaded.model.active_adapter != _name(number):
+        loaded.model.set_adapter(_name(number), inference_mode=True)
+
+
+def _name(number: int) -> str:
+    return f"adapter-{number}" if number else "default"
 
 
 def read_card(adapter: Path) -> AdapterCard:

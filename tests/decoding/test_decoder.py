@@ -17,6 +17,7 @@ from platypus.decoding.constraint import Constraint, ConstraintState
 from platypus.decoding.decoder import Decoder
 from platypus.decoding.kv_cache import CachedPrefix, weights_fingerprint
 from platypus.decoding.results import DecodedPlan, DecodingLimits
+from platypus.decoding.state import Beam, Decoding
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import PromptError
 from platypus.model.loading import Loaded, load_base
@@ -302,3 +303,38 @@ def test_a_prompt_that_fills_the_context_is_refused(loaded: Loaded) -> None:
     prompt, constraint = parts(loaded)
     with pytest.raises(PromptError, match="the model's context is 2048"):
         list(decoder(loaded, prompt, constraint).decode([prompt.ids("word " * 800)], limits=DecodingLimits()))
+
+
+def test_requests_may_come_while_others_are_decoded(loaded: Loaded) -> None:
+    """The second one begins after the first has had a pass; beams and single plans share the passes."""
+    prompt, constraint = parts(loaded)
+    quick, limits = decoder(loaded, prompt, constraint), DecodingLimits(max_new_tokens=40)
+    prompts = [prompt.ids("List"), prompt.ids("Sum up"), prompt.ids("List 5 items")]
+    wanted = [answer.text for answer in quick.decode(prompts[:2], limits=limits)]
+    wanted.append(quick.likely(prompts[2], 2, limits=limits)[0].text)
+    begun = [quick.begin(ids, limits, index=index) for index, ids in enumerate(prompts)]
+    turns: list[Decoding | None] = [begun[0], None, begun[1], Beam(begun[2], 2)]
+    found: dict[int, str] = {}
+    while turns:
+        for some in quick.run(lambda: turns.pop(0) if turns else None, batch_size=8):
+            found |= {one.index: one.decoded.text for one in some if one.decoded}
+    assert [found[index] for index in range(3)] == wanted
+
+
+def test_the_probability_of_a_plan_is_that_of_its_decoding(loaded: Loaded) -> None:
+    prompt, constraint = parts(loaded, catalogue=TWO, max_steps=1)
+    quick, limits = decoder(loaded, prompt, constraint), DecodingLimits(max_new_tokens=40)
+    ids, vocabulary = prompt.ids("do a"), constraint.vocabulary
+    ranked = quick.best(ids, 10, limits=limits)
+    scores = [quick.probability(ids, [*vocabulary.encode(p.text), vocabulary.end], limits=limits) for p in ranked]
+    assert np.allclose(scores, [plan.probability for plan in ranked], rtol=1e-3) and math.isclose(sum(scores), 1)
+    assert quick.probability(ids, [*vocabulary.encode("c()"), vocabulary.end], limits=limits) == 0
+
+
+def test_without_the_empty_plan_there_is_always_a_step(loaded: Loaded) -> None:
+    prompt, constraint = parts(loaded, catalogue=TWO, max_steps=1)
+    some = Constraint.compile(constraint.vocabulary, TWO, "calls", max_steps=1, empty=False)
+    whole = decoder(loaded, prompt, constraint)
+    quick = Decoder(loaded, some, [prompt.ids("List"), prompt.ids("sum")], prefix=whole.prefix)
+    texts = {plan.text for plan in quick.best(prompt.ids("x"), 10, limits=DecodingLimits(max_new_tokens=40))}
+    assert texts == {"a()", "b()", "b(x=true)", "b(x=false)"}

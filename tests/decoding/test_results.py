@@ -33,7 +33,7 @@ def test_the_probability_is_the_product_over_the_decisions() -> None:
         logits[0, wanted[len(state.constraint.ids)]] = math.log(9)
         probability *= 9 / (len(state.constraint.candidates()) + 8)
         decisions += 1
-        state.accept(logits, (), 0.0)
+        state.accept(logits, ())
     decoded = state.progress.decoded
     assert decoded is not None and decoded.text == "stop()\nstop()"
     assert decoded.decisions == decisions > 1

@@ -53,7 +53,8 @@ def read(state: DecodingState, draft: Sequence[int], seed: int, *, temperature: 
     plan = state.constraint.ids.copy()
     state.slots = CacheSlots(0, np.arange(len(state.request) + len(plan) + len(draft)))
     logits = [logits_after([*plan, *draft[:count]], seed) for count in range(len(draft) + 1)]
-    state.accept(np.array(logits), draft, temperature)
+    state.temperature = temperature
+    state.accept(np.array(logits), draft)
     passed, whole = [*state.request, *plan, *draft], [*state.request, *state.constraint.ids]
     count = len(state.slots.places)  # what counts as read was in the pass, and is in the plan
     assert passed[:count] == whole[:count] and state.unread == whole[count:]

@@ -83,25 +83,35 @@ def plan_grammar(
     max_steps: int,
     lead: str = "",
     markers: bool = False,
+    empty: bool = True,
     seconds: float = SECONDS,
 ) -> Grammar:
     """The grammar of the catalogue's valid plans of up to `max_steps` steps; `lead` is text before every plan.
 
-    With `markers`, a marker may stand in place of text; which markers a request has, the grammar does not know.
+    With `markers`, a marker may stand in place of text; which markers a request has, the grammar does not know. Whether
+    the empty plan is one of them is said by `empty`.
 
     Raises CatalogueError if the parameter cannot hold so many steps, no tool can be called, or writing the grammar
     takes longer than `seconds`.
     """
     deadline = time.monotonic() + seconds
-    return _Builder(catalogue, notation, max_steps, lead, deadline, markers=markers).grammar()
+    return _Builder(catalogue, notation, max_steps, lead, deadline, markers=markers, empty=empty).grammar()
 
 
 class _Builder:
     def __init__(
-        self, catalogue: Catalogue, notation: Notation, max_steps: int, lead: str, deadline: float, *, markers: bool
+        self,
+        catalogue: Catalogue,
+        notation: Notation,
+        max_steps: int,
+        lead: str,
+        deadline: float,
+        *,
+        markers: bool,
+        empty: bool,
     ) -> None:
         self.catalogue, self.notation, self.steps, self.lead = catalogue, notation, max_steps, lead
-        self.deadline = deadline
+        self.deadline, self.empty = deadline, empty
         self.marks = _MARKS[notation]
         self.rules = Rules()
         self.literals = Literals(self.rules, markers=markers)
@@ -291,7 +301,8 @@ class _Builder:
                 remedy="Correct their schemas: no literal is allowed, and no tool's output fits.",
             )
         steps = "\n  | ".join(calls)
-        plans = f'{_text(marks.begin)} ("]" | steps::0)' if marks.begin else '"[]" | steps::0'
+        refusal = ('"]" | ' if marks.begin else '"[]" | ') if self.empty else ""
+        plans = f"{_text(marks.begin)} ({refusal}steps::0)"
         lines = ['%llguidance {"no_forcing": true}', f"start : {_text(self.lead)} plan", f"plan : {plans}"]
         lines += [f"steps::_ : {steps}"]
         lines += [f"more::_ : {_text(marks.end)} | {_text(marks.between)} steps::_ %if is_zeros({last})"]

@@ -20,7 +20,7 @@ from platypus.inference.narrowing import narrowing_for_training
 from platypus.inference.opening import prompt_settings
 from platypus.merging.lora import merge_weights, write_settings
 from platypus.merging.parity import answer_logits, check_agreement, compare, shift
-from platypus.model.adapters import load_adapted, read_card
+from platypus.model.adapters import ADAPTER_CARD, load_adapted, read_card
 from platypus.model.bases import base_fingerprint, base_folder
 from platypus.model.loading import DTYPES, load_merged
 from platypus.prompt.prompt import EncodedExample, Prompt, messages_of
@@ -78,6 +78,7 @@ def _work(run: Run, folder: Path) -> dict[str, Any]:
     written = merge_weights(
         base_folder(run.recipe.base), adapter, model, dtype=settings.dtype, max_shard_size=settings.max_shard_size
     )
+    shutil.copyfile(adapter / ADAPTER_CARD, model / ADAPTER_CARD)  # how its prompts look, for `platypus serve`
     merged = answer_logits(load_merged(model), examples)
     agreement = compare(merged, expected, bare)
     check_agreement(agreement, tolerance=tolerance, dtype=settings.dtype, model=model)

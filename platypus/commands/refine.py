@@ -29,6 +29,7 @@ from platypus.refinement.candidates import (
     ReadingOptions,
     gather,
     on_cores,
+    take_corrections,
     without_unusable,
 )
 from platypus.refinement.deduplication import (
@@ -46,12 +47,13 @@ from platypus.refinement.losses import check_loss, counts_by_kind, counts_text, 
 from platypus.refinement.quality import RequestBounds
 from platypus.refinement.report import write_reports
 from platypus.refinement.similarity import connected
+from platypus.run.corrections import CORRECTIONS
 from platypus.run.folder import Outcome, Run
 from platypus.run.recipe import Recipe
 from platypus.run.settings import DoubtKind, RefineSettings
 
 NOT_BAD = {  # the row itself is not at fault, or the recipe asks for the rejection
-    *("duplicate", "near-duplicate", "semantic-duplicate", "contamination", "balance", TOO_LONG),
+    *("corrected", "duplicate", "near-duplicate", "semantic-duplicate", "contamination", "balance", TOO_LONG),
     *get_args(DoubtKind),
 }
 SHOWN_BAD_ROWS = 5  # bad rows listed in the error message
@@ -73,9 +75,12 @@ def refine(run: Run, *, force: bool = False, strict: bool = False, mapped: Mappe
     sources = (*settings.data, *settings.test, *settings.avoid)
     inputs = {source: run.source_fingerprint("refine", source, source_fingerprint, force=force) for source in sources}
     inputs["catalogue"] = run.catalogue.fingerprint if run.catalogue else ""
+    corrections = run.path / CORRECTIONS
+    if corrections.exists():
+        inputs["corrections"] = str(source_fingerprint(str(corrections)))
     if generated:
         inputs["generate"] = run.fingerprint("generate")
-    elif not settings.data:
+    elif not settings.data and not corrections.exists():
         raise DatasetError(
             "the recipe names no training examples",
             where=str(run.path),
@@ -101,13 +106,13 @@ def _settings(recipe: Recipe, settings: RefineSettings) -> dict[str, Any]:
 
 
 def _refine(run: Run, settings: RefineSettings, folder: Path, *, generated: bool, mapped: Mapped) -> Mapping[str, Any]:
-    bounds = RequestBounds(settings.min_words, settings.max_words, tuple(settings.languages))
-    reading = ReadingOptions(run.catalogue, settings.repairs == "mend", bounds, settings.columns)
+    reading = _reading(run, settings)
     usable = partial(without_unusable, catalogue=run.catalogue, template=run.recipe.prompt.template)
     sources = [str(run.folder("generate") / "examples.jsonl")] if generated else []
     with Progress("refine: rows read", None) as progress:
         counted = _counted(mapped, progress)
         data = usable(gather([*sources, *settings.data], reading, mapped=counted))
+        corrected = take_corrections(data, run.path / CORRECTIONS, reading, keep=folder / CORRECTIONS)
         test = usable(gather(settings.test, reading, mapped=counted))
         avoid = gather(settings.avoid, replace(reading, catalogue=None), mapped=counted)  # whatever their tools are
     others = _unused(settings.columns, (data, test, avoid), run.path)
@@ -122,7 +127,9 @@ def _refine(run: Run, settings: RefineSettings, folder: Path, *, generated: bool
     if settings.bad_rows == "refuse":
         _refuse(run.path, [row for row in rejected if row.kind not in NOT_BAD], rejected)
     _check_loss(run.path, cleaned, rejected, settings)
-    drawn = draw(cleaned.groups, cleaned.candidates, settings, seed=run.recipe.seed, where=str(run.path))
+    drawn = draw(
+        cleaned.groups, cleaned.candidates, settings, seed=run.recipe.seed, where=str(run.path), learned=corrected
+    )
     rejected += drawn.surplus
     splits = {name: [cleaned.candidates[i] for i in indices] for name, indices in drawn.rows.items()}
     warnings = [*loss_warnings(read, [*cleaned.rejected, *drawn.surplus]), *drawn.warnings]
@@ -147,8 +154,18 @@ def _refine(run: Run, settings: RefineSettings, folder: Path, *, generated: bool
     _write(folder, splits, rejected)
     write_reports(folder, report, splits=splits, rejected=rejected, recipe=run.recipe)
     (run.path / REJECTED).unlink(missing_ok=True)
+    return _results(report, len(repaired))
+
+
+def _reading(run: Run, settings: RefineSettings) -> ReadingOptions:
+    bounds = RequestBounds(settings.min_words, settings.max_words, tuple(settings.languages))
+    return ReadingOptions(run.catalogue, settings.repairs == "mend", bounds, settings.columns)
+
+
+def _results(report: Mapping[str, Any], repaired: int) -> dict[str, Any]:
+    """What the stage's record says of the report."""
     counts = ("train", "valid", "test", "rejected", "doubts")
-    results = {name: report[name] for name in counts} | {"repaired": len(repaired)}
+    results = {name: report[name] for name in counts} | {"repaired": repaired}
     return results | {name: report[name] for name in ("unused", "warnings") if name in report}
 
 

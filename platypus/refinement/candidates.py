@@ -7,6 +7,7 @@ row as bytes, so that a million of them fit in memory. Does not compare rows wit
 import hashlib
 import json
 import multiprocessing
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
 from platypus.catalogue.tools import Catalogue
@@ -162,6 +164,25 @@ def gather(sources: Iterable[str], reading: ReadingOptions, *, mapped: Mapped | 
         for part in (mapped or on_cores)(row_batches(source, reading), reading):
             everything.extend(part)
     return everything
+
+
+def take_corrections(data: Candidates, path: Path, reading: ReadingOptions, *, keep: Path) -> frozenset[str]:
+    """Add the corrections in a file to the rows, in the place of rows with the same request; keep a copy of the file.
+
+    Returns the files that they are from: none if there is no such file. Raises DatasetError if it cannot be read.
+    """
+    if not path.exists():
+        return frozenset()
+    shutil.copyfile(path, keep)
+    corrections = gather([str(path)], replace(reading, columns={}))
+    right = {(one.question, one.catalogue): one for one in corrections.candidates}
+    for one in data.candidates:
+        if better := right.get((one.question, one.catalogue)):
+            reason, evidence = "was corrected: another plan is right for its request", (str(better),)
+            data.rejected.append(Rejected(one.file, one.line, reason, one.row, "corrected", evidence))
+    data.candidates[:] = [one for one in data.candidates if (one.question, one.catalogue) not in right]
+    data.extend(corrections)
+    return frozenset(one.file for one in corrections.candidates)
 
 
 def without_unusable(rows: Candidates, *, catalogue: Catalogue | None, template: Template) -> Candidates:

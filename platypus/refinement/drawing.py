@@ -3,7 +3,7 @@
 Raises DatasetError when the settings cannot be met. Reads and writes no files.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from random import Random
 from typing import NamedTuple
 
@@ -30,10 +30,19 @@ class Drawn(NamedTuple):
     warnings: list[str]
 
 
-def draw(groups: Ints, candidates: Sequence[Candidate], settings: RefineSettings, *, seed: int, where: str) -> Drawn:
+def draw(
+    groups: Ints,
+    candidates: Sequence[Candidate],
+    settings: RefineSettings,
+    *,
+    seed: int,
+    where: str,
+    learned: Set[str] = frozenset(),
+) -> Drawn:
     """Draw the splits; rows of a group stay together, unless the groups are too large for that.
 
-    `where` is named in errors. Raises DatasetError if `apart` leaves no test.
+    `where` is named in errors. Groups with a row of the files `learned` are for training. Raises DatasetError if
+    `apart` leaves no test.
     """
     rng, by_rows = Random(seed), []
     fractions = {"test": 0.0 if settings.test else settings.test_fraction, "valid": settings.valid_fraction}
@@ -42,9 +51,14 @@ def draw(groups: Ints, candidates: Sequence[Candidate], settings: RefineSettings
     if "tool" in settings.apart:
         rows = split_by_tool(families(groups), [one.tools for one in candidates], fractions=fractions, rng=rng)
     else:
-        rows = split(families(groups), fractions=fractions, rng=rng)
+        known = [(any(candidates[i].file in learned for i in family), family) for family in families(groups)]
+        rows = split([family for is_learned, family in known if not is_learned], fractions=fractions, rng=rng)
+        rows["train"] = sorted([*rows["train"], *(i for is_learned, family in known if is_learned for i in family)])
     if not settings.apart:
+        kept = [i for i in rows["train"] if candidates[i].file in learned]
+        rows["train"] = [i for i in rows["train"] if candidates[i].file not in learned]
         by_rows = fill(rows, groups.tolist(), originals(candidates).tolist(), fractions=fractions, rng=rng)
+        rows["train"] = sorted([*rows["train"], *kept])
     elif fractions["test"] and not rows["test"]:
         message = f"no rows can be held out: in every split some {' or '.join(settings.apart)} would be on both sides"
         raise DatasetError(

@@ -9,4 +9,5 @@ Does not know what a stage does.
     lock.py             one process at a time
     definition.py       what defines a run: recipe, catalogue, places
     folder.py           Run: stages, fingerprints, completion marks
+    corrections.py      what people corrected, kept in the run's folder
 """

@@ -21,7 +21,9 @@ docstring lists. Torch is imported only where it says [torch], so that everythin
     decoding/           a model under a constraint: valid plans only
     inference/          a request in, an answer out
     evaluation/         answers scored and reported
+    serving/            planners behind an HTTP API, MCP and a page
     pretraining/        how the embedded base is made [torch]
+    outcomes.py         outcomes of stages as text and on standard output
     commands/           one file for each command of the command line
     options.py          the arguments and options that several commands share
     cli.py              arguments → command

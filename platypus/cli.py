@@ -6,7 +6,6 @@ Commands are imported only once the run is open: torch takes seconds, and `--hel
 """
 
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -18,12 +17,12 @@ import typer
 from platypus import __version__
 from platypus.errors import PlatypusError
 from platypus.options import Decode, Force, Json, Only, OtherTools, RecipeFile, RunFolder, TimeLimit
+from platypus.outcomes import print_forecast, print_outcome, print_scores, rank, result_lines
 from platypus.run.lock import check_processes
 
 if TYPE_CHECKING:
     from platypus.catalogue.tools import Catalogue
-    from platypus.run.folder import Outcome, Run
-    from platypus.training.forecast import Forecast
+    from platypus.run.folder import Run
 
 LISTEN = 10  # seconds within which torchrun ends the other processes once one has failed
 
@@ -52,18 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
-def _rank() -> int:
-    """The rank of this process under torchrun; 0 for the first or only process, which alone prints."""
-    return int(os.environ.get("RANK", "0"))
-
-
 def _fail(message: str) -> NoReturn:
     """Print what went wrong and exit with code 1.
 
     An error usually stops all processes of a run. The others wait, and torchrun ends them once the first one has
     failed, so that the message appears once. They print it only if the first process does not fail.
     """
-    if _rank() > 0:
+    if rank() > 0:
         time.sleep(LISTEN)
     typer.secho(f"platypus: {message}", fg="red", err=True)
     sys.exit(1)
@@ -93,7 +87,7 @@ def generate(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as
     opened = _open(run, recipe)
     from platypus.commands.generate import generate
 
-    _print_outcome(generate(opened, force=force), as_json=as_json)
+    print_outcome(generate(opened, force=force), as_json=as_json)
 
 
 @app.command()
@@ -114,7 +108,7 @@ def refine(
     from platypus.refinement.on_ray import on_ray
 
     mapped = on_ray if ray else on_cores
-    _print_outcome(refine(opened, force=force, strict=strict, mapped=mapped), as_json=as_json)
+    print_outcome(refine(opened, force=force, strict=strict, mapped=mapped), as_json=as_json)
 
 
 @app.command()
@@ -132,9 +126,9 @@ def train(
     from platypus.commands.train import forecast, train
 
     if dry_run:
-        _print_forecast(forecast(opened), as_json=as_json)
+        print_forecast(forecast(opened), as_json=as_json)
     else:
-        _print_outcome(train(opened, force=force), as_json=as_json)
+        print_outcome(train(opened, force=force), as_json=as_json)
 
 
 @app.command()
@@ -143,7 +137,7 @@ def merge(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_js
     opened = _open(run, recipe)
     from platypus.commands.merge import merge
 
-    _print_outcome(merge(opened, force=force), as_json=as_json)
+    print_outcome(merge(opened, force=force), as_json=as_json)
 
 
 @app.command()
@@ -154,7 +148,7 @@ def evaluate(
     opened = _open(run, recipe, decoding)
     from platypus.commands.evaluate import evaluate
 
-    _print_scores(evaluate(opened, force=force), as_json=as_json)
+    print_scores(evaluate(opened, force=force), as_json=as_json)
 
 
 @app.command()
@@ -179,11 +173,10 @@ def export(
         raise typer.BadParameter("give either a RUN or --catalogue SOURCE")
     opened, tools = run and _open(run), _tools(catalogue, only)
     from platypus.commands.export import export, export_catalogue
-    from platypus.commands.show import result_lines
     from platypus.run.settings import PromptSettings
 
     if opened:
-        _print_outcome(export(opened, force=force), as_json=as_json)
+        print_outcome(export(opened, force=force), as_json=as_json)
     elif tools:
         results = export_catalogue(tools, out, prompt=PromptSettings(notation=notation), max_steps=max_steps)
         typer.echo(json.dumps(results) if as_json else "\n".join([f"export → {out}", *result_lines(results)]))
@@ -202,8 +195,8 @@ def all_stages(run: RunFolder, recipe: RecipeFile = None, force: Force = False, 
     opened.check_sources()
     generates = opened.catalogue is not None and opened.recipe.generate.examples > 0
     for stage in (*([generate] if generates else []), refine, train, merge):
-        _print_outcome(stage(opened, force=force), as_json=as_json)
-    _print_scores(evaluate(opened, force=force), as_json=as_json)
+        print_outcome(stage(opened, force=force), as_json=as_json)
+    print_scores(evaluate(opened, force=force), as_json=as_json)
 
 
 @app.command()
@@ -253,6 +246,51 @@ def chat(
     from platypus.commands.chat import chat
 
     chat(_open(run, decoding=decoding, seconds=time_limit), catalogue=_tools(catalogue, only))
+
+
+@app.command()
+def serve(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[[NAME=]RUN]…", help="Runs, adapters, model folders or hub names; else the base."),
+    ] = None,
+    catalogue: OtherTools = None,
+    only: Only = None,
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any that is free.")] = 8080,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Another name that it answers to. Repeatable.")
+    ] = None,
+    keys: Annotated[Path | None, typer.Option(metavar="FILE", help="The keys that may ask, as hashes.")] = None,
+    add_key: Annotated[str | None, typer.Option(metavar="NAME", help="Add a key to --keys, print it, end.")] = None,
+    no_keys: Annotated[bool, typer.Option("--no-keys", help="Anyone who reaches the address may ask.")] = False,
+    mcp: Annotated[bool, typer.Option("--mcp", help="Speak MCP on standard input and output, no HTTP.")] = False,
+    adapters: Annotated[bool, typer.Option("--adapters", help="Adapters on a shared base, even if merged.")] = False,
+    beams: Annotated[int | None, typer.Option(min=1, help="The beams of a search, else as in the recipe.")] = None,
+    corrections: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where corrections go that belong to no run.")
+    ] = Path("corrections.jsonl"),
+    time_limit: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="The longest answer.")] = 30.0,
+    queue: Annotated[int, typer.Option(min=1, help="Open requests before others are turned away.")] = 64,
+    batch: Annotated[int, typer.Option(min=1, help="Plans that are decoded together.")] = 32,
+    cache: Annotated[int, typer.Option(metavar="MB", min=1, help="Memory for catalogues that clients send.")] = 1024,
+    log_requests: Annotated[bool, typer.Option("--log-requests", help="Log the text of requests too.")] = False,
+) -> None:
+    """Serve planners: OpenAI's API, our own, MCP, and a page to ask and correct them."""
+    from platypus.commands.serve import Reach, serve, serve_mcp
+    from platypus.commands.serve import add_key as add_key_to
+    from platypus.serving.limits import Limits
+    from platypus.serving.opening import OpeningOptions
+
+    if add_key is not None:
+        if keys is None:
+            raise typer.BadParameter("say which file: --keys FILE", param_hint="--add-key")
+        add_key_to(keys, add_key)
+        return
+    reach = Reach(host, port, tuple(allow_host or ()), keys, no_keys)
+    opening = OpeningOptions(_tools(catalogue, only), adapters, beams, corrections)
+    limits = Limits(seconds=time_limit, queue=queue, batch=batch, cache=cache << 20)
+    (serve_mcp if mcp else serve)(sources or (), reach, opening, limits, log_requests=log_requests)
 
 
 @app.command()
@@ -333,11 +371,10 @@ def base(
 
     read = read_located_recipe(recipe)
     from platypus.commands.base import base
-    from platypus.commands.show import result_lines
     from platypus.model.bases import EMBEDDED
 
     results = base(read, out or EMBEDDED)
-    if _rank() == 0:
+    if rank() == 0:
         typer.echo(json.dumps(results) if as_json else "\n".join(result_lines(results, indent="")))
 
 
@@ -358,41 +395,3 @@ def _tools(source: str | None, only: Sequence[str] | None) -> "Catalogue | None"
     if source is None and only:
         raise typer.BadParameter("--only chooses parts of a --catalogue")
     return None if source is None else read_catalogue(source, only=only or ())
-
-
-def _print_outcome(outcome: "Outcome", *, as_json: bool) -> None:
-    from platypus.commands.show import headline, result_lines
-
-    if _rank() > 0:
-        return
-    others = {name: value for name, value in outcome.results.items() if name != "warnings"}
-    readable = "\n".join([headline(outcome), *result_lines(others)])
-    typer.echo(json.dumps(outcome.to_json()) if as_json else readable)
-    for warning in outcome.results.get("warnings", ()):
-        typer.secho(f"warning: {warning}", fg="yellow", err=True)
-
-
-def _print_forecast(forecast: "Forecast", *, as_json: bool) -> None:
-    from rich.console import Console
-
-    from platypus.commands.train import forecast_table
-
-    if _rank() > 0:
-        return
-    if as_json:
-        typer.echo(json.dumps(forecast.to_json()))
-    else:
-        Console(highlight=False).print(forecast_table(forecast))
-
-
-def _print_scores(outcome: "Outcome", *, as_json: bool) -> None:
-    from rich.console import Console
-
-    from platypus.commands.show import headline
-    from platypus.evaluation.report import table
-
-    if as_json:
-        typer.echo(json.dumps(outcome.to_json()))
-    else:
-        typer.echo(headline(outcome))
-        Console().print(table(outcome.results))

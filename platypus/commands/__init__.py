@@ -13,5 +13,6 @@ run: generate, refine, train, merge, evaluate, export.
     chat.py             answers single requests and conversations in the terminal
     check.py            lists the problems of a catalogue, recipe, plan or dataset
     show.py             shows a run's stages and results
+    serve.py            serves planners over HTTP, or as an MCP server
     base.py             trains a base on random catalogues [torch]
 """

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from platypus.run.folder import Outcome, Run
+from platypus.outcomes import result_lines
+from platypus.run.folder import Run
 
 STAGES = ("generate", "refine", "train", "merge", "evaluate", "export")
 
@@ -54,27 +55,3 @@ class Overview:
 def show(run: Run) -> Overview:
     """The overview of a run."""
     return Overview(run, {stage: run.record(stage) if run.is_done(stage) else None for stage in STAGES})
-
-
-def headline(outcome: Outcome) -> str:
-    """The outcome of a stage on one line."""
-    result = "skipped, nothing has changed" if outcome.skipped else f"done in {outcome.seconds:.1f} s"
-    return f"{outcome.stage}: {result} → {outcome.folder}"
-
-
-def result_lines(results: Mapping[str, Any], *, indent: str = "  ") -> Iterator[str]:
-    """Results as indented lines, with a group of plain values on one line. Lists of groups (examples) are left out."""
-    for name, value in results.items():
-        if isinstance(value, Mapping) and any(isinstance(part, Mapping | list) for part in value.values()):
-            yield f"{indent}{name}:"
-            yield from result_lines(value, indent=indent + "  ")
-        elif isinstance(value, Mapping):
-            yield f"{indent}{name}: {', '.join(f'{key} {_plain(part)}' for key, part in value.items()) or 'none'}"
-        elif not (isinstance(value, list) and any(isinstance(part, Mapping) for part in value)):
-            yield f"{indent}{name}: {_plain(value)}"
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(_plain, value)) or "none"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

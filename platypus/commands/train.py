@@ -7,14 +7,10 @@ device, and an adapter on it. With several processes, the main process holds the
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-
-from rich.filesize import decimal
-from rich.table import Table
 
 from platypus.data.dataset import Example, Row, read_dataset
 from platypus.decoding.kv_cache import check_keys_and_values
@@ -86,25 +82,6 @@ def forecast(run: Run) -> Forecast:
         return replace(
             job.forecast, seconds=measure_seconds(adapted, job.steps, job.forecast, world_size=processes.world_size)
         )
-
-
-def forecast_table(needs: Forecast) -> Table:
-    """A forecast as a table for people."""
-    rows = {
-        "optimizer steps": f"{needs.steps:,}",
-        "tokens": f"{needs.tokens:,}",
-        "tokens computed": f"{needs.computed_tokens:,}: {needs.tokens / needs.computed_tokens:.1f} times fewer",
-        "attention": needs.attention,
-        "examples": f"{needs.cut}: {needs.reason}",
-        "memory": f"{decimal(needs.memory.total)} at the peak",
-        **{f"  {part}": decimal(size) for part, size in vars(needs.memory).items()},
-        "free": f"{decimal(needs.available)}, of which the training needs {decimal(needs.memory.added)}",
-        "time": f"{timedelta(seconds=round(needs.seconds or 0))} by a few measured steps, without validation or saving",
-    }
-    table = Table(box=None, show_header=False, padding=(0, 1))
-    for name, value in rows.items():
-        table.add_row(name, value)
-    return table
 
 
 @dataclass(frozen=True)

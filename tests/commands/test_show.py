@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from platypus.commands.show import result_lines
+from platypus.outcomes import result_lines
 from platypus.run.folder import Run
 from tests.support.command import here, write_recipe
 

@@ -1,0 +1,113 @@
+"""serve: planners behind an HTTP API with a page, or as an MCP server on standard input and output.
+
+Only this computer can reach the server, unless told otherwise; then keys are needed. A signal to end (SIGTERM, Ctrl-C)
+lets it finish what it accepted.
+"""
+
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from platypus.errors import RunError
+from platypus.files import say
+from platypus.serving.limits import Limits
+from platypus.serving.opening import OpeningOptions
+
+if TYPE_CHECKING:
+    from platypus.serving.server import Server
+
+MISSING = "Install what it needs: pip install 'platypus-llm[serve]'"
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Where a server listens, the names it answers to there, and the keys of those who may ask."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    allow_hosts: tuple[str, ...] = ()
+    keys: Path | None = None
+    no_keys: bool = False
+
+
+def serve(
+    sources: Sequence[str], reach: Reach, opening: OpeningOptions, limits: Limits, *, log_requests: bool = False
+) -> None:
+    """Serve these planners over HTTP until a signal ends it. Raises RunError before it listens, if it cannot."""
+    server = _server(sources, reach, opening, limits, log_requests=log_requests)
+    import uvicorn
+
+    from platypus.serving.api import make_app
+
+    listening = _listen(reach)
+    address = f"[{reach.host}]" if ":" in reach.host else reach.host
+    port = listening.getsockname()[1]
+    say(f"serving {', '.join(server.planners.served)} at http://{address}:{port} (the API: /docs)")
+    config = uvicorn.Config(make_app(server), access_log=False, log_level="warning")
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def serve_mcp(
+    sources: Sequence[str], reach: Reach, opening: OpeningOptions, limits: Limits, *, log_requests: bool = False
+) -> None:
+    """Serve these planners as an MCP server on standard input and output, until the input ends."""
+    server = _server(sources, reach, opening, limits, log_requests=log_requests)
+    import anyio
+
+    from platypus.serving.mcp_server import run_stdio
+
+    anyio.run(run_stdio, server)
+
+
+def add_key(path: Path, name: str) -> None:
+    """Add a key to the file, and print it."""
+    from platypus.serving.keys import add_key
+
+    print(add_key(path, name))
+    say(f"added to {path} as a hash: keep the key, it cannot be shown again")
+
+
+def _server(
+    sources: Sequence[str], reach: Reach, opening: OpeningOptions, limits: Limits, *, log_requests: bool
+) -> "Server":
+    try:
+        import fastapi  # noqa: F401
+        import uvicorn  # noqa: F401
+
+        from platypus.serving.server import LOOPBACK, Options, Server
+    except ImportError as error:
+        raise RunError(f"a server needs the package {error.name}", remedy=MISSING) from error
+    from platypus.serving.keys import Keys
+    from platypus.serving.opening import open_served
+    from platypus.serving.planners import Planners
+
+    keys, local = Keys.read(reach.keys) if reach.keys else None, _is_local(reach.host)
+    if not local and keys is None and not reach.no_keys:
+        raise RunError(
+            "others than this computer could ask without a key",
+            where=f"--host {reach.host}",
+            remedy="Give --keys FILE (--add-key NAME makes one), or --no-keys if that is wanted.",
+        )
+    hosts = (*LOOPBACK, reach.host, *reach.allow_hosts) if local or reach.allow_hosts else None
+    planners = Planners(open_served(sources, opening), room=limits.cache)
+    return Server(planners, Options(limits, keys, hosts, log_requests))
+
+
+def _listen(reach: Reach) -> socket.socket:
+    family = socket.AF_INET6 if ":" in reach.host else socket.AF_INET
+    try:
+        return socket.create_server((reach.host, reach.port), family=family, backlog=2048)
+    except OSError as error:
+        where = f"{reach.host}, port {reach.port}"
+        remedy = "Name another one: --port PORT (0: any that is free)"
+        raise RunError(f"cannot be listened at: {error.strerror}", where=where, remedy=remedy) from error
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,97 @@
+"""MCP: planners as the tool `plan` of a server that assistants can use, over standard input and output, or at /mcp.
+
+The official SDK speaks the protocol, in the versions with a handshake and in those without one. The tool plans; it runs
+nothing.
+"""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from platypus import __version__
+from platypus.errors import PlatypusError
+from platypus.serving.errors import ApiError
+from platypus.serving.native import PlanRequest, make_plans
+from platypus.serving.server import Server
+
+if TYPE_CHECKING:
+    from mcp import types
+    from mcp.server.lowlevel import Server as McpServer
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+ABOUT = (
+    "Turns a request into a plan: the calls of tools that fulfil it, in order, where $$PREV[i] is the output of step i,"
+    " from 0. An empty plan means that the tools cannot fulfil it. Nothing is run."
+)
+
+
+def mcp_server(server: Server) -> "McpServer[Any]":
+    """The MCP server of these planners."""
+    from mcp import types
+    from mcp.server.lowlevel import Server as McpServer
+
+    async def list_tools(_: object, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=[_plan_tool(server)])
+
+    async def call_tool(_: object, params: types.CallToolRequestParams) -> types.CallToolResult:
+        if params.name != "plan":
+            return _failed(f"there is no tool {params.name!r}, only plan")
+        try:
+            body = PlanRequest.model_validate(params.arguments or {})
+            answer = await make_plans(body, server.planners.named(body.model), server.asking)
+        except (ApiError, PlatypusError, ValueError) as error:  # what the caller can correct
+            return _failed(str(error))
+        text = json.dumps(answer["plans"], ensure_ascii=False)
+        return types.CallToolResult(content=[types.TextContent(text=text)], structured_content=answer)
+
+    return McpServer(
+        "platypus", version=__version__, instructions=ABOUT, on_list_tools=list_tools, on_call_tool=call_tool
+    )
+
+
+def http_sessions(server: Server) -> "StreamableHTTPSessionManager":
+    """What answers requests at /mcp, while its `run` is open. Each is answered by itself: nothing is kept for a client.
+
+    Names of hosts and the size of bodies are checked before.
+    """
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+    return StreamableHTTPSessionManager(mcp_server(server), json_response=True, stateless=True)
+
+
+async def run_stdio(server: Server) -> None:
+    """Speak MCP on standard input and output until the input ends."""
+    from mcp.server.stdio import stdio_server
+
+    speaking = mcp_server(server)
+    async with server.running(), stdio_server() as (messages, answers):
+        await speaking.run(messages, answers, speaking.create_initialization_options())
+
+
+def _plan_tool(server: Server) -> "types.Tool":
+    from mcp import types
+
+    schema = {
+        "type": "object",
+        "properties": {
+            "request": {"type": "string", "description": "What is wanted, in words."},
+            "model": {"type": "string", "enum": [*server.planners.served], "description": "Which planner."},
+            "tools": {
+                "type": "array",
+                "items": {"type": "object"},
+                "description": "Definitions of other tools than the planner's own, as MCP or OpenAI write them.",
+            },
+            "k": {"type": "integer", "minimum": 1, "maximum": server.limits.choices, "description": "How many plans."},
+        },
+        "required": ["request"],
+        "additionalProperties": False,
+    }
+    own = server.planners.default.catalogue
+    known = f" Its tools: {', '.join(tool.name for tool in own)}." if own else ""
+    hints = types.ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
+    return types.Tool(name="plan", description=ABOUT + known, input_schema=schema, annotations=hints)
+
+
+def _failed(text: str) -> "types.CallToolResult":
+    from mcp import types
+
+    return types.CallToolResult(content=[types.TextContent(text=text)], is_error=True)

@@ -1,0 +1,66 @@
+"""The app: health, metrics, errors of paths, hosts, the page, the document of the API."""
+
+from dataclasses import replace
+
+import pytest
+from fastapi.testclient import TestClient
+
+from platypus.serving.api import make_app
+from platypus.serving.asking import Asking
+from platypus.serving.planners import Planners
+from platypus.serving.server import Options, Server
+from tests.serving.conftest import LIMITS
+
+
+def test_it_is_ready_once_it_is_warm(client: TestClient) -> None:
+    assert client.get("/health").json() == {"status": "ok"}
+    client.post("/v1/plan", json={"request": "Who am I?"})  # waits for its turn behind the warming
+    ready = client.get("/ready")
+    assert ready.status_code == 200 and ready.json()["models"] == ["embedded", "bare"]
+
+
+def test_metrics_count_what_was_answered(client: TestClient) -> None:
+    client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "Who am I?"}]})
+    text = client.get("/metrics").text
+    assert 'platypus_requests_total{endpoint="/v1/chat/completions",status="200"}' in text
+    assert 'platypus_tokens_total{kind="cached",model="embedded"}' in text and "platypus_open_requests 0.0" in text
+
+
+def test_unknown_paths_and_methods_are_errors_of_the_same_shape(client: TestClient) -> None:
+    for answer in (client.get("/v1/none"), client.get("/v1/plan"), client.post("/v1/models", json={})):
+        assert answer.status_code in (404, 405) and answer.json()["error"]["message"]
+
+
+def test_the_page_or_a_word_about_it_is_at_the_root(client: TestClient) -> None:
+    answer = client.get("/")
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/html")
+
+
+def test_the_api_describes_itself(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    assert {"/v1/plan", "/v1/chat/completions", "/v1/responses", "/v1/corrections"} <= paths.keys()
+
+
+def test_no_page_of_another_origin_may_ask(client: TestClient) -> None:
+    answer = client.get("/v1/models", headers={"origin": "http://example.org"})
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_only_names_of_this_computer_are_answered(planners: Planners) -> None:
+    app = make_app(Server(planners, Options(LIMITS, quiet=True)))
+    for host, status in (("localhost:8080", 200), ("127.0.0.1", 200), ("[::1]:80", 200), ("example.org", 421)):
+        assert TestClient(app, base_url=f"http://{host}").get("/health").status_code == status
+
+
+def test_a_fault_of_the_server_is_answered_and_logged(
+    planners: Planners, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fails(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Asking, "choices", fails)
+    server = Server(planners, replace(Options(LIMITS), hosts=None))
+    answer = TestClient(make_app(server), raise_server_exceptions=False).post("/v1/plan", json={"request": "secret"})
+    assert answer.status_code == 500 and answer.json()["error"]["type"] == "server_error"
+    log = capsys.readouterr().err
+    assert "RuntimeError: broken" in log and '"status": 500' in log and "secret" not in log

@@ -1,0 +1,28 @@
+"""What an endpoint refuses: statuses, bodies, headers."""
+
+import pytest
+
+from platypus.errors import CatalogueError
+from platypus.serving.errors import ApiError, check_neutral, invalid, refused, unsupported
+
+
+def test_a_refusal_has_the_shape_that_clients_know() -> None:
+    error = ApiError(429, "too many", code="queue_full", wait=0.5)
+    known = {"message": "too many", "type": "rate_limit_error", "param": None, "code": "queue_full"}
+    assert error.to_json() == {"error": known} and error.headers == {"retry-after": "1"}
+    assert ApiError(401, "no key").headers == {"www-authenticate": "Bearer"}
+
+
+def test_a_message_names_the_parameter() -> None:
+    assert unsupported("stop", "cannot be").message == "stop: cannot be" and invalid(None, "no JSON").param is None
+    error = refused(CatalogueError("is wrong", where="tools", remedy="Mend it."), param="tools")
+    assert error.status == 400 and error.message == "tools: is wrong\n  Mend it."
+
+
+def test_only_values_that_ask_for_nothing_pass() -> None:
+    neutral = {"stop": ([],), "audio": ()}
+    check_neutral({"stop": [], "audio": None}, neutral, used="it")
+    for given, code in (({"stop": ["x"]}, "unsupported_parameter"), ({"other": None}, "unknown_parameter")):
+        with pytest.raises(ApiError) as error:
+            check_neutral(given, neutral, used="it")
+        assert error.value.code == code and error.value.param == next(iter(given))

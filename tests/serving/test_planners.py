@@ -1,0 +1,50 @@
+"""The planners of a process: by name; what is kept of catalogues that were sent."""
+
+import pytest
+
+from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Catalogue
+from platypus.serving.errors import ApiError
+from platypus.serving.planners import Planners, Served, Variant
+
+
+def tools(name: str) -> Catalogue:
+    return catalogue_from_json([{"name": name, "description": "Does it."}, {"name": "other", "description": "Else."}])
+
+
+def test_a_planner_is_chosen_by_name(served: Served, bare: Served) -> None:
+    planners = Planners([served, bare], room=1 << 30)
+    assert planners.named(None) is served and planners.named("bare") is bare
+    with pytest.raises(ApiError) as unknown:
+        planners.named("none")
+    assert unknown.value.status == 404 and "embedded, bare" in unknown.value.message
+    with pytest.raises(ApiError, match="no tools of its own"):
+        planners.tools(bare, None)
+
+
+def test_a_catalogue_is_computed_once_and_the_oldest_goes_first(served: Served) -> None:
+    planners = Planners([served], room=1)
+    first = planners.ready(served, tools("a"), Variant(), "x")
+    assert planners.ready(served, tools("a"), Variant(), "y").decoder is first.decoder
+    assert (planners.hits, planners.misses) == (1, 1)
+    planners.ready(served, tools("b"), Variant(), "x")  # no room for both
+    assert planners.ready(served, tools("a"), Variant(), "x").decoder is not first.decoder
+    assert planners.misses == 3 and planners.used > 0
+
+
+def test_the_own_catalogue_is_not_counted(served: Served) -> None:
+    planners = Planners([served], room=1)
+    ready = planners.ready(served, None, Variant(), "x")
+    assert ready.decoder is served.planner.decoder and planners.used == 0
+    assert planners.ready(served, served.catalogue, Variant(), "x").decoder is ready.decoder
+
+
+def test_variants_share_the_keys_of_their_catalogue(served: Served) -> None:
+    planners = Planners([served], room=1 << 30)
+    whole = planners.ready(served, tools("a"), Variant(), "x")
+    some = planners.ready(served, tools("a"), Variant(("a",), empty=False), "x")
+    assert whole.decoder and some.decoder and some.decoder is not whole.decoder
+    ours, theirs = whole.decoder.prefix, some.decoder.prefix
+    assert ours.ids == theirs.ids and ours.layers[0][0].data_ptr() == theirs.layers[0][0].data_ptr()
+    with pytest.raises(ApiError, match="none of those"):
+        planners.ready(served, tools("a"), Variant(("c",)), "x")

@@ -1,0 +1,23 @@
+"""A server's planners: asked by name, with the text of a request in the log only if that is wanted."""
+
+import asyncio
+
+import pytest
+
+from platypus.serving.errors import ApiError
+from platypus.serving.openai_chat import ChatRequest, chat_question
+from platypus.serving.planners import Planners
+from platypus.serving.server import Options, Server
+
+
+@pytest.mark.parametrize("log_requests", [False, True])
+def test_requests_are_logged_only_if_wanted(
+    planners: Planners, capsys: pytest.CaptureFixture[str], log_requests: bool
+) -> None:
+    server = Server(planners, Options(log_requests=log_requests))
+    body = ChatRequest(model="bare", messages=[{"role": "user", "content": "secret"}])
+    served, asked = asyncio.run(server.ask(body, chat_question))
+    assert served.name == "bare" and asked.request == "secret"
+    assert ("secret" in capsys.readouterr().err) == log_requests
+    with pytest.raises(ApiError):
+        asyncio.run(server.ask(body.model_copy(update={"model": "none"}), chat_question))

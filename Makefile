@@ -31,5 +31,5 @@ lint: $(READY)
 $(READY): pyproject.toml constraints.txt
 	@echo "Setting up .venv; this takes some minutes."
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[train,quantise,serve,teacher,sources,dev]'
+	$(BIN)/pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[train,quantise,chat,serve,teacher,sources,dev]'
 	touch $(READY)

@@ -22,6 +22,7 @@ docstring lists. Torch is imported only where it says [torch], so that everythin
     inference/          a request in, an answer out
     evaluation/         answers scored and reported
     serving/            planners behind an HTTP API, MCP and a page
+    chat/               the conversation in the terminal
     pretraining/        how the embedded base is made [torch]
     outcomes.py         outcomes of stages as text and on standard output
     commands/           one file for each command of the command line

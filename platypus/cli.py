@@ -236,16 +236,42 @@ def plan(
 
 @app.command()
 def chat(
-    run: RunFolder,
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)] = None,
     catalogue: OtherTools = None,
     only: Only = None,
     decoding: Decode = None,
     time_limit: TimeLimit = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Of a model that answers in text: 0 takes the likeliest token.")
+    ] = None,
+    top_p: Annotated[float | None, typer.Option("--top-p", help="The probability of the tokens to draw from.")] = None,
+    seed: Annotated[int | None, typer.Option(help="What the draws begin with.")] = None,
+    stop: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="What ends an answer. Repeatable.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line for each line of input, no commands.")] = False,
 ) -> None:
-    """Talk to the fine-tuned model. Ctrl-C stops an answer."""
-    from platypus.commands.chat import chat
+    """Talk to the fine-tuned model. Ctrl-C stops an answer.
 
-    chat(_open(run, decoding=decoding, seconds=time_limit), catalogue=_tools(catalogue, only))
+    Without RUN, the embedded base answers as it is, with the tools of --catalogue and four beams.
+    """
+    from platypus.chat.texts import TextOptions
+    from platypus.commands.chat import chat, chat_untrained
+    from platypus.run.recipe import Recipe
+    from platypus.run.settings import DecodeSettings
+
+    tools = _tools(catalogue, only)
+    given = {"temperature": temperature, "top_p": top_p, "seed": seed, "stop": tuple(stop) if stop else None}
+    known = {name: value for name, value in given.items() if value is not None}
+    options = TextOptions(**known) if known else None  # type: ignore[arg-type]
+    if run is not None:
+        opened = _open(run, decoding=decoding, seconds=time_limit)
+        answered = chat(opened, catalogue=tools, options=options, as_json=as_json)
+    elif tools is not None and options is None:
+        recipe = Recipe(decode=DecodeSettings(beams=4)).decoded(decoding, seconds=time_limit)
+        answered = chat_untrained(tools, recipe, as_json=as_json)
+    else:
+        raise typer.BadParameter("say RUN, or --catalogue SOURCE for a planner", param_hint="RUN")
+    if not answered:
+        raise typer.Exit(1)
 
 
 @app.command()

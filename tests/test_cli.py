@@ -282,7 +282,12 @@ def test_a_time_limit_overrides_that_of_the_recipe(
 ) -> None:
     Run.open(tmp_path / "run", recipe=write_recipe(tmp_path, tables="[decode]\nseconds = 5.0\n"))
     limits: list[float | None] = []
-    monkeypatch.setattr("platypus.commands.chat.chat", lambda run, catalogue: limits.append(run.recipe.decode.seconds))
+
+    def answered(run: Run, **_: object) -> bool:
+        limits.append(run.recipe.decode.seconds)
+        return True
+
+    monkeypatch.setattr("platypus.commands.chat.chat", answered)
     for words in ([], ["--time-limit", "1.5"]):
         assert here(capsys, "chat", tmp_path / "run", *words).code == 0
     assert limits == [5.0, 1.5]

@@ -1,9 +1,10 @@
-"""Greedy text from a loaded model, whole or streamed. Knows tokens and texts, not plans."""
+"""Text from a loaded model: greedy and whole, or streamed. Knows tokens and texts, not plans."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from transformers import TemperatureLogitsWarper, TopPLogitsWarper
 
 from platypus.errors import PromptError
 from platypus.model.loading import Loaded, check_tokens
@@ -52,18 +53,31 @@ def complete(
             yield _completion(loaded, row)
 
 
-def stream(loaded: Loaded, prompt: Sequence[int], *, max_new_tokens: int) -> Iterator[str]:
-    """The greedy answer to one prompt, yielded in pieces as it is generated. Raises PromptError like `complete`."""
+def stream(
+    loaded: Loaded,
+    prompt: Sequence[int],
+    *,
+    max_new_tokens: int,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+) -> Iterator[str]:
+    """The answer to one prompt, yielded in pieces as it is generated. Raises PromptError like `complete`.
+
+    Greedy at temperature 0; otherwise tokens are drawn with the seed, among the likeliest with `top_p` of the
+    probability.
+    """
     check_tokens(loaded, prompt, what="the prompt")
     ids = torch.tensor([list(prompt)], device=loaded.device)
     cache = None
     answer: list[int] = []
     yielded = ""
+    generator = torch.Generator(loaded.device).manual_seed(seed)
     for _ in range(min(max_new_tokens, _room(loaded, len(prompt)))):
         with torch.inference_mode():
             output = loaded.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
         cache = output.past_key_values
-        ids = output.logits[:, -1:].argmax(dim=-1)
+        ids = _next(output.logits[:, -1].float(), temperature, top_p, generator)
         if ids.item() in loaded.end_tokens:
             break
         answer.append(int(ids.item()))
@@ -72,6 +86,15 @@ def stream(loaded: Loaded, prompt: Sequence[int], *, max_new_tokens: int) -> Ite
             yield text[len(yielded) :]
             yielded = text
     yield _decode(loaded, answer)[len(yielded) :]
+
+
+def _next(logits: torch.Tensor, temperature: float, top_p: float, generator: torch.Generator) -> torch.Tensor:
+    """The next token, (1, 1), for the logits after the last one, (1, vocabulary)."""
+    if temperature == 0:
+        return logits.argmax(dim=-1, keepdim=True)
+    none = torch.empty(1, 0, dtype=torch.long, device=logits.device)
+    scores = TopPLogitsWarper(top_p)(none, TemperatureLogitsWarper(temperature)(none, logits))
+    return torch.multinomial(scores.softmax(dim=-1), num_samples=1, generator=generator)
 
 
 def _completion(loaded: Loaded, row: Sequence[int]) -> Completion:

@@ -47,7 +47,7 @@ def print_plan(plan: Plan, notation: Notation) -> str:
     """The plan in this notation, as the model learns to write it."""
     if notation == "json" or not plan.steps:
         return str(plan)
-    return "\n".join(map(_print_step, plan.steps))
+    return "\n".join(map(print_step, plan.steps))
 
 
 def read_plan(
@@ -91,7 +91,8 @@ def _complete_steps(text: str) -> str:
     return text[:end] + "]" if text else ""
 
 
-def _print_step(step: Step) -> str:
+def print_step(step: Step) -> str:
+    """One step in `calls`."""
     arguments = ", ".join(f"{print_name(name)}={_print_value(value)}" for name, value in step.arguments.items())
     return f"{print_name(step.tool)}({arguments})"
 
@@ -114,6 +115,19 @@ def _print_value(value: Value) -> str:
             return f"{{{', '.join(entries)}}}"
         case _:
             return json.dumps(value, ensure_ascii=False)
+
+
+def read_step(text: str) -> Step | Malformed:
+    """The one step in a line of `calls`, its references unchecked. Never raises."""
+    reader = _Reader(text, ())
+    try:
+        step = reader.step()
+        reader.take(_SPACE)
+        if reader.at < len(text):
+            raise reader.expected("the end of the line")
+    except _Unreadable as error:
+        return Malformed(text, (Problem("calls", f"not a call: {error}", position=error.position),))
+    return step
 
 
 def _read_calls(text: str, catalogue: Catalogue | None, named: Sequence[str]) -> Plan | Malformed:

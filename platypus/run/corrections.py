@@ -8,7 +8,7 @@ A later correction of the same request over the same tools replaces the earlier 
 import fcntl
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,15 +52,12 @@ class Corrections:
         own = self.run is not None and self.run.catalogue == catalogue
         row = Example(request, plan, catalogue.fingerprint, origin, None if own else catalogue).to_json()
         same = (request, catalogue.fingerprint)
-        try:
-            with self._locked():
-                kept = [old for old in self.rows() if (old["query"], old["catalogue"]) != same]
-                lines = (json.dumps(one, ensure_ascii=False) + "\n" for one in (*kept, row))
-                write_whole(self.path, "".join(lines))
-        except OSError as error:
-            remedy = "Make room there, or change its permissions."
-            raise DatasetError(f"cannot be written: {error.strerror}", where=str(self.path), remedy=remedy) from error
+        self._rewrite(lambda rows: [*(old for old in rows if (old["query"], old["catalogue"]) != same), row])
         return id
+
+    def remove(self, id: str) -> None:
+        """Take a correction back, if it is there. Raises DatasetError if that cannot be written."""
+        self._rewrite(lambda rows: [row for row in rows if row["origin"]["id"] != id])
 
     def waiting(self) -> list[dict[str, Any]]:
         """The rows that no training has learned yet."""
@@ -81,6 +78,15 @@ class Corrections:
         copy = run.folder("refine") / CORRECTIONS
         trained = run.record("train")["inputs"]["refine"] == run.fingerprint("refine")
         return _rows(copy) if trained and copy.exists() else []
+
+    def _rewrite(self, changed: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+        try:
+            with self._locked():
+                lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in changed(self.rows()))
+                write_whole(self.path, "".join(lines))
+        except OSError as error:
+            remedy = "Make room there, or change its permissions."
+            raise DatasetError(f"cannot be written: {error.strerror}", where=str(self.path), remedy=remedy) from error
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

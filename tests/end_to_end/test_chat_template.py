@@ -8,7 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from platypus.commands.chat import Conversation as Chat
+from platypus.chat.conversation import Conversation as Chat
+from platypus.chat.slash_commands import hear
 from platypus.commands.evaluate import evaluate
 from platypus.commands.export import export
 from platypus.commands.merge import merge
@@ -18,6 +19,7 @@ from platypus.data.conversation import Conversation, Message
 from platypus.data.dataset import Instruction, Row, read_dataset
 from platypus.errors import DatasetError, PromptError, RunError
 from platypus.inference.opening import open_planner
+from platypus.run.corrections import Corrections
 from platypus.run.folder import Run
 from tests.support.chat_templates import CHATML, NO_SYSTEM, THINKING, chat_tokenizer
 from tests.support.tiny_models import examples, tiny_llama, tiny_run
@@ -98,13 +100,13 @@ def test_evaluation_answers_the_last_turn(run: Run) -> None:
 
 
 def test_a_chat_has_turns_and_a_system_message(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    chat = Chat(open_planner(run), max_new_tokens=24)
+    chat = Chat(open_planner(run), 24, Corrections.of(run))
     for line in ("Who?", "And you?"):
-        chat.hear(line)
+        hear(chat, line)
     assert capsys.readouterr().out == "A platypus.\nMe too\n"
-    pirate = Chat(open_planner(run), max_new_tokens=24)
+    pirate = Chat(open_planner(run), 24, Corrections.of(run))
     for line in ("/system You are a pirate.", "Who?", "And you?", "/system"):
-        pirate.hear(line)
+        hear(pirate, line)
     captured = capsys.readouterr()
     assert captured.out == "A pirate!\nAye\n"
     assert "there is no system message now" in captured.err
@@ -112,16 +114,16 @@ def test_a_chat_has_turns_and_a_system_message(run: Run, capsys: pytest.CaptureF
 
 def test_the_oldest_turns_give_way(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     planner = open_planner(run)
-    chat = Chat(planner, max_new_tokens=10)
+    chat = Chat(planner, 10, Corrections.of(run))
     room = len(planner.prompt.ids("Who?")) + 60
     object.__setattr__(planner.prompt, "cutoff", room)
-    chat.system = "Be brief."
+    hear(chat, "/system Be brief.")
     for text in ("x" * 20, "y" * 20, "z" * 20):
-        chat.hear(text)
-    text = planner.loaded.tokenizer.decode(chat._prompt_ids("Who?"))
+        hear(chat, text)
+    text = planner.loaded.tokenizer.decode(chat.prompt_ids("Who?"))
     assert text.startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n")
     assert "xxx" not in text and text.endswith("<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\n")
-    assert len(chat._prompt_ids("Who?")) < room - 10
+    assert len(chat.prompt_ids("Who?")) < room - 10
 
 
 def refining(folder: Path, rows: list[Row], recipe: str, *, template: str | None = CHATML, **refining: Any) -> Run:

@@ -110,3 +110,14 @@ def test_a_prompt_that_fills_the_context_is_refused(loaded: Loaded) -> None:
         list(complete(loaded, [[5] * 128], max_new_tokens=1, batch_size=1))
     with pytest.raises(PromptError, match="context is 128"):
         list(stream(loaded, [5] * 200, max_new_tokens=1))
+
+
+def test_a_stream_is_drawn_with_its_seed_from_the_likeliest_tokens(loaded: Loaded) -> None:
+    prompt = prompts(loaded)[1]
+
+    def said(**options: float) -> str:
+        return "".join(stream(loaded, prompt, max_new_tokens=12, **options))  # type: ignore[arg-type]
+
+    assert said(temperature=1.0, seed=1) == said(temperature=1.0, seed=1)
+    assert len({said(temperature=1.0, seed=seed) for seed in range(4)}) > 1
+    assert said(temperature=1.0, top_p=1e-9, seed=5) == said() == said(temperature=1e-4, seed=2)

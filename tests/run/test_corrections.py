@@ -52,6 +52,14 @@ def test_a_later_correction_replaces_an_earlier_one(tmp_path: Path) -> None:
     assert kept.rows()[0]["plan"] == STOP.to_json()
 
 
+def test_a_correction_can_be_taken_back(tmp_path: Path) -> None:
+    kept = Corrections(tmp_path / CORRECTIONS)
+    first, _ = kept.add("List them", LIST, TOOLS), kept.add("Stop", STOP, TOOLS)
+    kept.remove(first)
+    kept.remove(first)
+    assert [row["query"] for row in kept.rows()] == ["Stop"]
+
+
 def test_a_broken_line_is_named(tmp_path: Path) -> None:
     (tmp_path / CORRECTIONS).write_text("{\n")
     with pytest.raises(DatasetError, match=f"{CORRECTIONS}:1"):

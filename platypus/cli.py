@@ -16,13 +16,28 @@ import typer
 
 from platypus import __version__
 from platypus.errors import PlatypusError
-from platypus.options import Decode, Force, Json, Only, OtherTools, RecipeFile, RunFolder, TimeLimit
+from platypus.options import (
+    Checked,
+    Columns,
+    Decode,
+    Force,
+    Json,
+    ModelFolder,
+    Only,
+    OtherTools,
+    RecipeFile,
+    RunFolder,
+    Temperature,
+    TimeLimit,
+    WriteTools,
+    open_run,
+    read_tools_of,
+)
 from platypus.outcomes import print_forecast, print_outcome, print_scores, rank, result_lines
 from platypus.run.lock import check_processes
 
 if TYPE_CHECKING:
-    from platypus.catalogue.tools import Catalogue
-    from platypus.run.folder import Run
+    pass
 
 LISTEN = 10  # seconds within which torchrun ends the other processes once one has failed
 
@@ -84,7 +99,7 @@ def options(
 @app.command()
 def generate(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
     """Make examples from the catalogue alone."""
-    opened = _open(run, recipe)
+    opened = open_run(run, recipe)
     from platypus.commands.generate import generate
 
     print_outcome(generate(opened, force=force), as_json=as_json)
@@ -102,7 +117,7 @@ def refine(
     as_json: Json = False,
 ) -> None:
     """Check, deduplicate and split the examples."""
-    opened = _open(run, recipe)
+    opened = open_run(run, recipe)
     from platypus.commands.refine import refine
     from platypus.refinement.candidates import on_cores
     from platypus.refinement.on_ray import on_ray
@@ -122,7 +137,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Fine-tune a LoRA adapter on the training examples."""
-    opened = _open(run, recipe)
+    opened = open_run(run, recipe)
     from platypus.commands.train import forecast, train
 
     if dry_run:
@@ -134,7 +149,7 @@ def train(
 @app.command()
 def merge(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
     """Merge the adapter into its base."""
-    opened = _open(run, recipe)
+    opened = open_run(run, recipe)
     from platypus.commands.merge import merge
 
     print_outcome(merge(opened, force=force), as_json=as_json)
@@ -145,7 +160,7 @@ def evaluate(
     run: RunFolder, recipe: RecipeFile = None, force: Force = False, decoding: Decode = None, as_json: Json = False
 ) -> None:
     """Score the test requests, before and after."""
-    opened = _open(run, recipe, decoding)
+    opened = open_run(run, recipe, decoding)
     from platypus.commands.evaluate import evaluate
 
     print_scores(evaluate(opened, force=force), as_json=as_json)
@@ -171,7 +186,7 @@ def export(
     """Write what other servers need to plan."""
     if (run is None) == (catalogue is None):
         raise typer.BadParameter("give either a RUN or --catalogue SOURCE")
-    opened, tools = run and _open(run), _tools(catalogue, only)
+    opened, tools = run and open_run(run), read_tools_of(catalogue, only)
     from platypus.commands.export import export, export_catalogue
     from platypus.run.settings import PromptSettings
 
@@ -185,7 +200,7 @@ def export(
 @app.command("all")
 def all_stages(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
     """Run every stage that is not done yet, in order."""
-    opened = _open(run, recipe)
+    opened = open_run(run, recipe)
     from platypus.commands.evaluate import evaluate
     from platypus.commands.generate import generate
     from platypus.commands.merge import merge
@@ -221,9 +236,9 @@ def plan(
     from platypus.run.recipe import Recipe
     from platypus.run.settings import DecodeSettings
 
-    tools = _tools(catalogue, only)
+    tools = read_tools_of(catalogue, only)
     if request is not None:
-        opened = _open(Path(run), decoding=decoding, seconds=time_limit)
+        opened = open_run(Path(run), decoding=decoding, seconds=time_limit)
         answered = plan(opened, request, catalogue=tools, as_json=as_json)
     elif tools is not None:
         recipe = Recipe(decode=DecodeSettings(beams=4)).decoded(decoding, seconds=time_limit)
@@ -241,9 +256,7 @@ def chat(
     only: Only = None,
     decoding: Decode = None,
     time_limit: TimeLimit = None,
-    temperature: Annotated[
-        float | None, typer.Option(help="Of a model that answers in text: 0 takes the likeliest token.")
-    ] = None,
+    temperature: Temperature = None,
     top_p: Annotated[float | None, typer.Option("--top-p", help="The probability of the tokens to draw from.")] = None,
     seed: Annotated[int | None, typer.Option(help="What the draws begin with.")] = None,
     stop: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="What ends an answer. Repeatable.")] = None,
@@ -255,19 +268,14 @@ def chat(
     """
     from platypus.chat.texts import TextOptions
     from platypus.commands.chat import chat, chat_untrained
-    from platypus.run.recipe import Recipe
-    from platypus.run.settings import DecodeSettings
 
-    tools = _tools(catalogue, only)
-    given = {"temperature": temperature, "top_p": top_p, "seed": seed, "stop": tuple(stop) if stop else None}
-    known = {name: value for name, value in given.items() if value is not None}
-    options = TextOptions(**known) if known else None  # type: ignore[arg-type]
+    tools = read_tools_of(catalogue, only)
+    options = TextOptions.of(temperature, top_p, seed, stop)
     if run is not None:
-        opened = _open(run, decoding=decoding, seconds=time_limit)
+        opened = open_run(run, decoding=decoding, seconds=time_limit)
         answered = chat(opened, catalogue=tools, options=options, as_json=as_json)
     elif tools is not None and options is None:
-        recipe = Recipe(decode=DecodeSettings(beams=4)).decoded(decoding, seconds=time_limit)
-        answered = chat_untrained(tools, recipe, as_json=as_json)
+        answered = chat_untrained(tools, decoding=decoding, seconds=time_limit, as_json=as_json)
     else:
         raise typer.BadParameter("say RUN, or --catalogue SOURCE for a planner", param_hint="RUN")
     if not answered:
@@ -314,30 +322,20 @@ def serve(
         add_key_to(keys, add_key)
         return
     reach = Reach(host, port, tuple(allow_host or ()), keys, no_keys)
-    opening = OpeningOptions(_tools(catalogue, only), adapters, beams, corrections)
+    opening = OpeningOptions(read_tools_of(catalogue, only), adapters, beams, corrections)
     limits = Limits(seconds=time_limit, queue=queue, batch=batch, cache=cache << 20)
     (serve_mcp if mcp else serve)(sources or (), reach, opening, limits, log_requests=log_requests)
 
 
 @app.command()
 def check(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOURCE", help="A catalogue (a file, or a server), recipe, plan or dataset.", show_default=False
-        ),
-    ],
+    source: Checked,
     catalogue: Annotated[
         str | None, typer.Option("--catalogue", metavar="SOURCE", help="Check plans against these tools as well.")
     ] = None,
     only: Only = None,
-    write: Annotated[
-        Path | None, typer.Option("--write", metavar="FILE", help="Write the catalogue's tools to a JSON file.")
-    ] = None,
-    columns: Annotated[
-        list[str] | None,
-        typer.Option("--columns", metavar="KEY=COLUMN", help="What a dataset calls a key: query=question. Repeatable."),
-    ] = None,
+    write: WriteTools = None,
+    columns: Columns = None,
     base: Annotated[str, typer.Option(help="The base whose tokens are counted for a catalogue.")] = "embedded",
     as_json: Json = False,
 ) -> None:
@@ -368,7 +366,7 @@ def overlap(
     """Tell how much two datasets say the same."""
     from platypus.commands.overlap import overlap
 
-    report = overlap(first, second, tools=_tools(catalogue, only), embedding=embedding)
+    report = overlap(first, second, tools=read_tools_of(catalogue, only), embedding=embedding)
     typer.echo(json.dumps(report.to_json(), ensure_ascii=False) if as_json else str(report))
 
 
@@ -377,7 +375,7 @@ def show(run: RunFolder, as_json: Json = False) -> None:
     """Show what is done, from what, with which results."""
     from platypus.commands.show import show
 
-    overview = show(_open(run))
+    overview = show(open_run(run))
     typer.echo(json.dumps(overview.to_json(), ensure_ascii=False) if as_json else str(overview))
 
 
@@ -386,10 +384,7 @@ def base(
     recipe: Annotated[Path, typer.Option("--recipe", metavar="FILE", help="The recipe; its [pretrain] counts.")] = Path(
         "recipes/embedded-base.toml"
     ),
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FOLDER", help="Where the model goes, if not where `embedded` lies."),
-    ] = None,
+    out: ModelFolder = None,
     as_json: Json = False,
 ) -> None:
     """Train the small base that the demo fine-tunes."""
@@ -402,22 +397,3 @@ def base(
     results = base(read, out or EMBEDDED)
     if rank() == 0:
         typer.echo(json.dumps(results) if as_json else "\n".join(result_lines(results, indent="")))
-
-
-def _open(
-    folder: Path,
-    recipe: Path | None = None,
-    decoding: Literal["grammar", "free"] | None = None,
-    seconds: float | None = None,
-) -> "Run":
-    from platypus.run.folder import Run
-
-    return Run.open(folder, recipe=recipe).decoded(decoding, seconds=seconds)
-
-
-def _tools(source: str | None, only: Sequence[str] | None) -> "Catalogue | None":
-    from platypus.catalogue.reading import read_catalogue
-
-    if source is None and only:
-        raise typer.BadParameter("--only chooses parts of a --catalogue")
-    return None if source is None else read_catalogue(source, only=only or ())

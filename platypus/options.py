@@ -1,9 +1,14 @@
-"""The arguments and options that several commands share."""
+"""The arguments and options that several commands share, and long ones."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from platypus.catalogue.tools import Catalogue
+    from platypus.run.folder import Run
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)]
 RecipeFile = Annotated[
@@ -28,3 +33,43 @@ TimeLimit = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Temperature = Annotated[
+    float | None, typer.Option(help="Of a model that answers in text: 0 takes the likeliest token.", show_default=False)
+]
+Checked = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE", help="A catalogue (a file, or a server), recipe, plan or dataset.", show_default=False
+    ),
+]
+WriteTools = Annotated[
+    Path | None, typer.Option("--write", metavar="FILE", help="Write the catalogue's tools to a JSON file.")
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option("--columns", metavar="KEY=COLUMN", help="What a dataset calls a key: query=question. Repeatable."),
+]
+ModelFolder = Annotated[
+    Path | None, typer.Option("--out", metavar="FOLDER", help="Where the model goes, if not where `embedded` lies.")
+]
+
+
+def open_run(
+    folder: Path,
+    recipe: Path | None = None,
+    decoding: Literal["grammar", "free"] | None = None,
+    seconds: float | None = None,
+) -> "Run":
+    """The run in the folder, with what the command line says of decoding."""
+    from platypus.run.folder import Run
+
+    return Run.open(folder, recipe=recipe).decoded(decoding, seconds=seconds)
+
+
+def read_tools_of(source: str | None, only: Sequence[str] | None) -> "Catalogue | None":
+    """The tools of --catalogue, if it is given. --only is refused without it."""
+    from platypus.catalogue.reading import read_catalogue
+
+    if source is None and only:
+        raise typer.BadParameter("--only chooses parts of a --catalogue")
+    return None if source is None else read_catalogue(source, only=only or ())

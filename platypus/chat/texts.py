@@ -7,7 +7,7 @@ template, otherwise the input of an Alpaca instruction; of these, as many of the
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from platypus.data.conversation import Message
 from platypus.data.dataset import Instruction
@@ -49,6 +49,15 @@ class TextOptions:
             raise RecipeError("must be a whole number from 0", where="seed")
         if self.stop is not None and not all(self.stop):
             raise RecipeError("an empty text would end every answer", where="stop")
+
+    @classmethod
+    def of(
+        cls, temperature: float | None, top_p: float | None, seed: int | None, stop: Sequence[str] | None
+    ) -> "TextOptions | None":
+        """The options that were given; None if none was."""
+        given = {"temperature": temperature, "top_p": top_p, "seed": seed, "stop": tuple(stop) if stop else None}
+        known: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        return cls(**known) if known else None
 
     def stops(self, prompt: Prompt) -> tuple[str, ...]:
         """The texts that end an answer."""

@@ -23,6 +23,9 @@ from platypus.plan.plan import Plan
 from platypus.run.corrections import CORRECTIONS, Corrections
 from platypus.run.folder import Run
 from platypus.run.recipe import Recipe
+from platypus.run.settings import DecodeSettings, Decoding
+
+UNTRAINED_BEAMS = 4  # as `platypus plan` without a run
 
 
 def chat(
@@ -44,8 +47,11 @@ def chat(
     return _answer_as_json(conversation) if as_json else _converse(conversation, run.path)
 
 
-def chat_untrained(catalogue: Catalogue, recipe: Recipe, *, as_json: bool = False) -> bool:
-    """As `chat`, with the recipe's base, not fine-tuned. Corrections go to a file in the working folder."""
+def chat_untrained(
+    catalogue: Catalogue, *, decoding: Decoding | None = None, seconds: float | None = None, as_json: bool = False
+) -> bool:
+    """As `chat`, with the embedded base as it is. Corrections go to a file in the working folder."""
+    recipe = Recipe(decode=DecodeSettings(beams=UNTRAINED_BEAMS)).decoded(decoding, seconds=seconds)
     planner = open_untrained(catalogue, recipe)
     conversation = Conversation(planner, recipe.evaluate.max_new_tokens, Corrections(Path(CORRECTIONS)))
     return _answer_as_json(conversation) if as_json else _converse(conversation, None)

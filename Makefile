@@ -19,6 +19,7 @@ demo: $(READY)
 	-$(BIN)/platypus plan runs/$(DEMO) "Find work items owned by DEVU-7, then prioritize them"
 	-$(BIN)/platypus plan runs/$(DEMO) "Find all work items that resemble TKT-123 and put them into the current sprint"
 	-$(BIN)/platypus plan runs/$(DEMO) "Book me a flight to Lisbon"
+	@echo "Ask it in a browser: $(BIN)/platypus serve runs/$(DEMO)"
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal

@@ -41,7 +41,7 @@ from platypus.data.dataset import Example
 from platypus.errors import PlatypusError
 from platypus.evaluation.metrics import Score, score
 from platypus.generation.examples import generate_examples
-from platypus.inference.opening import open_planner, open_untrained
+from platypus.inference.opening import UNTRAINED, open_planner, open_untrained
 from platypus.inference.planner import Planner
 from platypus.plan.notation import print_plan, readable
 from platypus.plan.plan import Malformed, Plan, Problem, plan_from_json
@@ -49,7 +49,7 @@ from platypus.prompt.catalogue_text import Rendering, render_catalogue
 from platypus.reports import markdown_table
 from platypus.run.folder import Run
 from platypus.run.recipe import Recipe
-from platypus.run.settings import DecodeSettings, GenerateSettings
+from platypus.run.settings import GenerateSettings
 
 FOLDER = Path(__file__).parent
 RECIPE = FOLDER.parent / "recipes" / "seed-generated.toml"
@@ -245,14 +245,15 @@ def score_requests(
 
     `changes` are settings under [decode] that differ; `answers` is a file for what was answered.
     """
-    decode = DecodeSettings(beams=4)  # as `platypus plan` asks the embedded base
     table = [["server", "requests", "exact", "right tools", "wrong refusals", "no plan"]]
     lines = []
     asked = requests()
     for name in dict.fromkeys(one.server for one in asked):
         catalogue = read(folder / f"{name}.json").catalogue
         planner = (
-            open_planner(Run.open(runs / name)) if runs else open_untrained(catalogue, Recipe(base=base, decode=decode))
+            open_planner(Run.open(runs / name))
+            if runs
+            else open_untrained(catalogue, Recipe(base=base, decode=UNTRAINED))
         )
         planner = replace(planner, settings=planner.settings.model_copy(update=changes))
         own = [one for one in asked if one.server == name]

@@ -230,18 +230,18 @@ def plan(
 ) -> None:
     """Answer one request with a plan. Exit code 1 when the answer is not one, or the planner is not sure of it.
 
-    Without RUN, the embedded base answers as it is, with the tools of --catalogue and four beams.
+    Without RUN, the embedded base answers as it is, with the tools of --catalogue, four beams and a prior over tools.
     """
     from platypus.commands.chat import plan, plan_untrained
+    from platypus.inference.opening import UNTRAINED
     from platypus.run.recipe import Recipe
-    from platypus.run.settings import DecodeSettings
 
     tools = read_tools_of(catalogue, only)
     if request is not None:
         opened = open_run(Path(run), decoding=decoding, seconds=time_limit)
         answered = plan(opened, request, catalogue=tools, as_json=as_json)
     elif tools is not None:
-        recipe = Recipe(decode=DecodeSettings(beams=4)).decoded(decoding, seconds=time_limit)
+        recipe = Recipe(decode=UNTRAINED).decoded(decoding, seconds=time_limit)
         answered = plan_untrained(run, tools, recipe, as_json=as_json)
     else:
         raise typer.BadParameter("say RUN and REQUEST, or REQUEST and --catalogue SOURCE", param_hint="REQUEST")
@@ -264,7 +264,7 @@ def chat(
 ) -> None:
     """Talk to the fine-tuned model. Ctrl-C stops an answer.
 
-    Without RUN, the embedded base answers as it is, with the tools of --catalogue and four beams.
+    Without RUN, the embedded base answers as it is, with the tools of --catalogue, four beams and a prior over tools.
     """
     from platypus.chat.texts import TextOptions
     from platypus.commands.chat import chat, chat_untrained
@@ -310,7 +310,7 @@ def serve(
     cache: Annotated[int, typer.Option(metavar="MB", min=1, help="Memory for catalogues that clients send.")] = 1024,
     log_requests: Annotated[bool, typer.Option("--log-requests", help="Log the text of requests too.")] = False,
 ) -> None:
-    """Serve planners: OpenAI's API, our own, MCP, and a page to ask and correct them."""
+    """Serve planners to programs, and to people on a page."""
     from platypus.commands.serve import Reach, serve, serve_mcp
     from platypus.commands.serve import add_key as add_key_to
     from platypus.serving.limits import Limits

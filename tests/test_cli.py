@@ -30,6 +30,7 @@ COMMANDS = (
     "all",
     "plan",
     "chat",
+    "serve",
     "check",
     "overlap",
     "show",

@@ -17,15 +17,13 @@ from platypus.chat.showing import readable_lines
 from platypus.chat.slash_commands import PATHS, hear, suggestions
 from platypus.chat.texts import TextOptions
 from platypus.errors import RunError
-from platypus.inference.opening import open_planner, open_untrained
+from platypus.inference.opening import UNTRAINED, open_planner, open_untrained
 from platypus.inference.planner import Planner
 from platypus.plan.plan import Plan
 from platypus.run.corrections import CORRECTIONS, Corrections
 from platypus.run.folder import Run
 from platypus.run.recipe import Recipe
-from platypus.run.settings import DecodeSettings, Decoding
-
-UNTRAINED_BEAMS = 4  # as `platypus plan` without a run
+from platypus.run.settings import Decoding
 
 
 def chat(
@@ -51,7 +49,7 @@ def chat_untrained(
     catalogue: Catalogue, *, decoding: Decoding | None = None, seconds: float | None = None, as_json: bool = False
 ) -> bool:
     """As `chat`, with the embedded base as it is. Corrections go to a file in the working folder."""
-    recipe = Recipe(decode=DecodeSettings(beams=UNTRAINED_BEAMS)).decoded(decoding, seconds=seconds)
+    recipe = Recipe(decode=UNTRAINED).decoded(decoding, seconds=seconds)
     planner = open_untrained(catalogue, recipe)
     conversation = Conversation(planner, recipe.evaluate.max_new_tokens, Corrections(Path(CORRECTIONS)))
     return _answer_as_json(conversation) if as_json else _converse(conversation, None)

@@ -14,11 +14,12 @@ from platypus.inference.planner import Planner
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
 from platypus.run.recipe import Recipe
-from platypus.run.settings import PromptSettings
+from platypus.run.settings import DecodeSettings, PromptSettings
 
 if TYPE_CHECKING:
     from platypus.model.loading import Loaded
 
+UNTRAINED = DecodeSettings(beams=4, tool_prior=5.0)  # for a base that was not trained for the tools
 CONFIDENCE = "confidence.json"  # written by `evaluate`: the calibration of the model that it scored
 
 

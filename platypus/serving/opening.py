@@ -17,7 +17,14 @@ from platypus.catalogue.tools import Catalogue
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import RunError
 from platypus.files import say
-from platypus.inference.opening import base_prompt, calibration_of, is_merged, open_planner, prompt_settings
+from platypus.inference.opening import (
+    UNTRAINED,
+    base_prompt,
+    calibration_of,
+    is_merged,
+    open_planner,
+    prompt_settings,
+)
 from platypus.inference.planner import Planner
 from platypus.prompt.prompt import Prompt
 from platypus.run.corrections import CORRECTIONS
@@ -31,7 +38,6 @@ if TYPE_CHECKING:
     from platypus.model.loading import Loaded
 
 NAMED = re.compile(r"(?P<name>[\w.:-]+)=(?P<source>.+)")
-UNTRAINED_BEAMS = 4  # as `platypus plan` without a run
 
 
 @dataclass(frozen=True)
@@ -150,7 +156,7 @@ def _open(one: Wanted, options: OpeningOptions) -> Served:
     if (Path(one.source) / ADAPTER_CARD).is_file():  # a model that `merge` wrote
         settings = _card_settings(Path(one.source))
         return _served(one, _planner(loaded, options.catalogue, settings, DecodeSettings()), options)
-    recipe = Recipe(base=one.source, decode=DecodeSettings(beams=UNTRAINED_BEAMS))
+    recipe = Recipe(base=one.source, decode=UNTRAINED)
     planner = _planner(loaded, options.catalogue, base_prompt(recipe), recipe.decode, cutoff=loaded.context)
     return _served(one, planner, options)
 

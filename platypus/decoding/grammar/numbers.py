@@ -49,13 +49,13 @@ def _inclusive(schema: Schema, key: str, exclusive: str) -> Decimal | None:
 def _at_least(limit: Decimal) -> str:
     if limit > 0:
         return _magnitudes(limit, above=True)
-    return f"[0-9].*|-({_magnitudes(-limit, above=False)})"
+    return f"[0-9].*|-({_magnitudes(limit.copy_abs(), above=False)})"
 
 
 def _at_most(limit: Decimal) -> str:
     if limit < 0:
-        return f"-({_magnitudes(-limit, above=True)})"
-    return f"-.*|{_magnitudes(limit, above=False)}"
+        return f"-({_magnitudes(limit.copy_abs(), above=True)})"
+    return f"-.*|{_magnitudes(limit.copy_abs(), above=False)}"  # a limit may be -0.0
 
 
 def _magnitudes(limit: Decimal, *, above: bool) -> str:

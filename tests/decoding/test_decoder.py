@@ -327,7 +327,9 @@ def test_the_probability_of_a_plan_is_that_of_its_decoding(loaded: Loaded) -> No
     ids, vocabulary = prompt.ids("do a"), constraint.vocabulary
     ranked = quick.best(ids, 10, limits=limits)
     scores = [quick.probability(ids, [*vocabulary.encode(p.text), vocabulary.end], limits=limits) for p in ranked]
-    assert np.allclose(scores, [plan.probability for plan in ranked], rtol=1e-3) and math.isclose(sum(scores), 1, rel_tol=1e-5)
+    assert np.allclose(scores, [plan.probability for plan in ranked], rtol=1e-3) and math.isclose(
+        sum(scores), 1, rel_tol=1e-5
+    )
     assert quick.probability(ids, [*vocabulary.encode("c()"), vocabulary.end], limits=limits) == 0
 
 

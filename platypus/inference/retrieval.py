@@ -46,13 +46,12 @@ class Retriever:
 
     @cached_property
     def _index(self) -> tuple[Any, Any]:
-        union = FeatureUnion(
-            [
-                ("words", TfidfVectorizer(sublinear_tf=True, stop_words="english")),
-                ("letters", TfidfVectorizer(sublinear_tf=True, analyzer="char_wb", ngram_range=(3, 5))),
-            ]
-        )
-        return union, union.fit_transform([known_by(tool) for tool in self.catalogue])
+        texts = [known_by(tool) for tool in self.catalogue]
+        words = TfidfVectorizer(sublinear_tf=True, stop_words="english")
+        letters = TfidfVectorizer(sublinear_tf=True, analyzer="char_wb", ngram_range=(3, 5))
+        says_something = any(map(words.build_analyzer(), texts))  # of a tool `f` only the letters are left
+        union = FeatureUnion([("words", words), ("letters", letters)] if says_something else [("letters", letters)])
+        return union, union.fit_transform(texts)
 
 
 def known_by(tool: Tool) -> str:

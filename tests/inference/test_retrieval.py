@@ -59,3 +59,7 @@ def test_most_tools_of_real_plans_are_found_among_a_thousand(shared_data: Path) 
         wanted += len(gold)
         retrieved += len(gold & set(nearest(retriever, row["query"], 10)))
     assert retrieved / wanted > 0.8, f"{retrieved} of {wanted}"
+
+
+def test_tools_whose_names_are_no_words_are_found_by_their_letters() -> None:
+    assert Retriever(catalogue_from_json([{"name": "f"}, {"name": "g"}])).ranked("do g") == ["g", "f"]

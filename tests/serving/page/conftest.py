@@ -11,9 +11,12 @@ from tests.serving.page.stand_in import StandIn
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium; the test is skipped where it or Playwright is missing."""
+    """Debian's Chromium; the test is skipped where it or Playwright is missing.
+
+    While Playwright's synchronous interface is open, no other test of the process could run an event loop.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright here: pip install playwright")
     if CHROMIUM is None:
         pytest.skip("no Chromium here: apt-get install chromium")

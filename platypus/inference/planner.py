@@ -137,8 +137,9 @@ class Planner:
         from platypus.decoding.state import Beam
 
         ids, texts = self.prompt.ids(request), self.prompt.marked_texts(request)
-        prior = next(iter(self._priors([request])), None)
-        state = (decoder or self.decoder).begin(ids, limits, named=texts, prior=prior, index=index, draw=draw)
+        state = (decoder or self.decoder).begin(
+            ids, limits, named=texts, prior=self._prior(request), index=index, draw=draw
+        )
         return Beam(state, self.settings.beams) if self.settings.beams > 1 and not limits.temperature else state
 
     def finish(self, request: str, decoding: "Decoding") -> Answer:
@@ -148,8 +149,7 @@ class Planner:
     def best(self, request: str, k: int, limits: DecodingLimits, *, decoder: "Decoder | None" = None) -> list[Answer]:
         """The k likeliest plans, likeliest first; fewer if there are no more, or a limit ends the search."""
         ids, texts = self.prompt.ids(request), self.prompt.marked_texts(request)
-        prior = next(iter(self._priors([request])), None)
-        ranked = (decoder or self.decoder).best(ids, k, limits=limits, named=texts, prior=prior)
+        ranked = (decoder or self.decoder).best(ids, k, limits=limits, named=texts, prior=self._prior(request))
         found = (DecodedPlan(plan.text, plan.tokens, plan.tokens, "model", plan.probability) for plan in ranked)
         return [self._answer(self.prompt, request, decoded) for decoded in found]
 
@@ -158,8 +158,7 @@ class Planner:
         row = self.prompt.encode(Example(request, plan, self._catalogue.fingerprint, {}))
         asked, answer = row.ids[: row.prompt_length], row.ids[row.prompt_length :]
         limits, texts = DecodingLimits(max_new_tokens=len(answer)), self.prompt.marked_texts(request)
-        prior = next(iter(self._priors([request])), None)
-        return self.decoder.probability(asked, answer, limits=limits, named=texts, prior=prior)
+        return self.decoder.probability(asked, answer, limits=limits, named=texts, prior=self._prior(request))
 
     def token_text(self, token: int) -> str:
         """A token of an answer as text."""
@@ -174,14 +173,7 @@ class Planner:
         """A decoder of the same prompts whose plans call these of the tools alone; `empty`: or none of them."""
         from platypus.decoding.decoder import Decoder
 
-        constraint = Constraint.compile(
-            self._vocabulary,
-            tools,
-            self.prompt.notation,
-            max_steps=self.settings.max_steps,
-            markers=self.prompt.markers,
-            empty=empty,
-        )
+        constraint = self._constraint(replace(self.prompt, catalogue=tools), empty=empty)
         return Decoder(self.loaded, constraint, self._probes(self.prompt), prefix=self.decoder.prefix)
 
     @cached_property
@@ -204,11 +196,14 @@ class Planner:
 
     def _priors(self, requests: Sequence[str]) -> list[ToolPrior]:
         """The prior of each request over the catalogue's tools; none if the settings leave it out."""
+        return [prior for request in requests if (prior := self._prior(request)) is not None]
+
+    def _prior(self, request: str) -> ToolPrior | None:
         if not self.settings.tool_prior:
-            return []
-        names = [tool.name for tool in self._catalogue]
-        likeness = (self.settings.tool_prior * self._retriever.likeness(request) for request in requests)
-        return [ToolPrior(dict(zip(names, map(float, row), strict=True)), self.prompt.notation) for row in likeness]
+            return None
+        likeness = map(float, self.settings.tool_prior * self._retriever.likeness(request))
+        names = (tool.name for tool in self._catalogue)
+        return ToolPrior(dict(zip(names, likeness, strict=True)), self.prompt.notation)
 
     @property
     def _has_grammar(self) -> bool:
@@ -230,12 +225,15 @@ class Planner:
     def _decoder(self, prompt: Prompt) -> "Decoder":
         from platypus.decoding.decoder import Decoder
 
+        return Decoder(self.loaded, self._constraint(prompt), self._probes(prompt), folder=self.folder)
+
+    def _constraint(self, prompt: Prompt, *, empty: bool = True) -> Constraint:
+        """What plans of the prompt's tools may be; `empty`: or the plan without steps."""
         catalogue, steps = prompt.catalogue, self.settings.max_steps
         assert catalogue is not None  # without one there are no plans
-        constraint = Constraint.compile(
-            self._vocabulary, catalogue, prompt.notation, max_steps=steps, markers=prompt.markers
+        return Constraint.compile(
+            self._vocabulary, catalogue, prompt.notation, max_steps=steps, markers=prompt.markers, empty=empty
         )
-        return Decoder(self.loaded, constraint, self._probes(prompt), folder=self.folder)
 
     def _probes(self, prompt: Prompt) -> list[list[int]]:
         """Two prompts that share only what all prompts share."""
@@ -269,8 +267,9 @@ class Planner:
         """Of several likely plans, the one with the best `_beam_score`."""
         prompt, decoder = self._prompt_and_decoder(request)
         limits, texts = self._limits(max_new_tokens), prompt.marked_texts(request)
-        prior = next(iter(self._priors([request])), None)
-        plans = decoder.likely(prompt.ids(request), self.settings.beams, limits=limits, named=texts, prior=prior)
+        plans = decoder.likely(
+            prompt.ids(request), self.settings.beams, limits=limits, named=texts, prior=self._prior(request)
+        )
         return max((self._answer(prompt, request, decoded) for decoded in plans), key=_beam_score)
 
     def _answer(self, prompt: Prompt, request: str, decoded: DecodedPlan) -> Answer:

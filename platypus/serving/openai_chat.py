@@ -18,6 +18,7 @@ from platypus.serving.conversation import Made, Result, Said, Turn, gather
 from platypus.serving.errors import ApiError, check_neutral, invalid, unsupported
 from platypus.serving.limits import Limits
 from platypus.serving.openai_common import (
+    NO_EFFECT,
     ROLES,
     log_entries,
     new_id,
@@ -37,7 +38,6 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     **{"prediction": (), "web_search_options": (), "functions": ([],), "function_call": (), "moderation": ()},
     **{"verbosity": (), "service_tier": ("auto", "default"), "prompt_cache_options": (), "prompt_cache_retention": ()},
 }
-NO_EFFECT = {"user", "safety_identifier", "prompt_cache_key", "metadata"}
 
 
 class StreamOptions(BaseModel):

@@ -13,6 +13,7 @@ from platypus.serving.calls import References
 from platypus.serving.errors import ApiError, invalid, refused, unsupported
 from platypus.serving.limits import Limits
 
+NO_EFFECT = {"user", "safety_identifier", "prompt_cache_key", "metadata"}  # parameters that change nothing here
 OWN = ("references",)  # keys of the object `platypus` in a request
 ROLES: Mapping[str, Literal["system", "user", "assistant"]] = {
     **{"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}

@@ -18,6 +18,7 @@ from platypus.serving.conversation import Made, Result, Said, Turn, gather
 from platypus.serving.errors import check_neutral, invalid, unsupported
 from platypus.serving.limits import Limits
 from platypus.serving.openai_common import (
+    NO_EFFECT,
     ROLES,
     log_entries,
     new_id,
@@ -38,7 +39,6 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     **{"moderation": (), "image": (), "access_programs": (), "background_options": (), "prompt_cache_options": ()},
     **{"prompt_cache_retention": ()},
 }
-NO_EFFECT = {"user", "safety_identifier", "prompt_cache_key", "metadata"}
 LOGS = "message.output_text.logprobs"
 TEXT_PARTS = ("input_text", "output_text", "text", "refusal")
 

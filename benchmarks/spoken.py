@@ -22,14 +22,12 @@ from zlib import crc32
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.base import RECIPE
+from platypus.catalogue.tools import Catalogue
 from platypus.catalogue.words import words
 from platypus.evaluation.metrics import score
 from platypus.generation.tasks import read_real_tasks
-from platypus.inference.opening import base_prompt
-from platypus.inference.planner import Planner
-from platypus.model.loading import load_base
+from platypus.inference.opening import open_untrained
 from platypus.plan.plan import Plan
-from platypus.prompt.prompt import Prompt
 from platypus.run.recipe import Recipe, read_recipe
 from platypus.run.settings import DecodeSettings
 
@@ -105,16 +103,12 @@ def drawn(path: Path, count: int) -> Iterator[str]:
 
 def asked(base: str, recipe: Recipe, path: Path, settings: DecodeSettings, rendering: str | None) -> dict[str, Any]:
     """The counts of one base."""
-    loaded = load_base(base)
-    options = base_prompt(recipe.model_copy(update={"base": base}))
-    counts, planner = Counter[str](), None
+    planner = open_untrained(Catalogue(()), recipe.model_copy(update={"base": base, "decode": settings}))
+    prompt = replace(planner.prompt, rendering=rendering) if rendering else planner.prompt
+    planner, counts = replace(planner, prompt=prompt), Counter[str]()
     for task in read_real_tasks([str(path)]).tasks:
         (row,) = task.examples
-        prompt = Prompt.of(loaded.tokenizer, task.catalogue, options, cutoff=loaded.context)
-        prompt = replace(prompt, rendering=rendering) if rendering else prompt
-        vocabulary = None if planner is None else planner._vocabulary
-        planner = Planner(loaded, prompt, settings, vocabulary=vocabulary)
-        (answer,) = planner.plan([row.query], max_new_tokens=160)
+        (answer,) = planner.with_tools(task.catalogue).plan([row.query], max_new_tokens=160)
         plan = answer.plan if isinstance(answer.plan, Plan) else Plan()
         refused = not plan.steps
         if not row.plan.steps:

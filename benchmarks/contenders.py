@@ -34,7 +34,8 @@ from platypus.decoding.results import DecodingLimits
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.generation.catalogues.random_catalogue import random_catalogue
 from platypus.generation.examples import generate_examples
-from platypus.model.loading import Loaded, greedy_generation, set_padding
+from platypus.model.loading import Loaded
+from platypus.model.pretrained import greedy_generation, set_padding
 from platypus.prompt.prompt import Prompt
 from platypus.run.settings import GenerateSettings
 from tests.support.tiny_models import byte_bpe_tokenizer

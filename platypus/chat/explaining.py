@@ -7,9 +7,8 @@ by which `refine` doubts values. What it finds are words that are alike; why a m
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
-
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from platypus.catalogue.schema import allowed_values, array_items
 from platypus.catalogue.tools import Catalogue
@@ -19,7 +18,7 @@ from platypus.plan.plan import Plan, Reference, Value
 from platypus.refinement.quality import LONG, LONG_SHARE, NUMBERS
 
 WORD = re.compile(r"[^\W_]+")
-STOP_WORDS = ENGLISH_STOP_WORDS | {"please", "using", "use", "want", "need", "like"}
+ASKING = {"please", "using", "use", "want", "need", "like"}
 ALIKE = 5  # first letters that two words have in common which are alike; or the shorter one begins the other
 
 
@@ -58,6 +57,14 @@ class Explanation:
     request: str
     steps: tuple[ExplainedStep, ...]
     unused: tuple[str, ...]
+
+
+@cache
+def _stop_words() -> frozenset[str]:
+    """Words that say little; scikit-learn, which has the list, takes a second to import."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return frozenset(ENGLISH_STOP_WORDS | ASKING)
 
 
 def explain(request: str, plan: Plan, catalogue: Catalogue) -> Explanation:
@@ -111,11 +118,11 @@ class _Request:
 
     def names(self, tool: str) -> tuple[Span, ...]:
         """The words that are like those of a tool's name, of those that no value has."""
-        stems = [_stem(word) for word in words(tool) if word not in STOP_WORDS]
+        stems = [_stem(word) for word in words(tool) if word not in _stop_words()]
         spans = [
             span
             for span, stem in zip(self.words, self.stems, strict=True)
-            if stem not in STOP_WORDS and span not in self.taken and any(_alike(stem, other) for other in stems)
+            if stem not in _stop_words() and span not in self.taken and any(_alike(stem, other) for other in stems)
         ]
         self.named |= {*spans}
         return _joined(spans)
@@ -125,7 +132,7 @@ class _Request:
         used = self.taken | self.named
         for span in self.words:
             word = self.text[span.start : span.end]
-            if span not in used and len(word) > 1 and word.casefold() not in STOP_WORDS:
+            if span not in used and len(word) > 1 and word.casefold() not in _stop_words():
                 yield word
 
     def _literal(self, literal: str) -> tuple[Span, ...]:

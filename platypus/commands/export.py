@@ -23,7 +23,7 @@ from platypus.decoding.grammar.schemas import plan_schema
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import CatalogueError, RunError
 from platypus.inference.opening import is_merged, prompt_settings
-from platypus.model.loading import context_length
+from platypus.model.bases import context_length
 from platypus.plan.notation import Notation, print_plan
 from platypus.plan.plan import Plan
 from platypus.prompt.prompt import Prompt

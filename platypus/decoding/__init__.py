@@ -11,6 +11,7 @@ where the constraint leaves a choice.
     tool_prior.py       which tools a request is likely about, where a plan decides between tools
     results.py          limits, progress and result of a decoding
     kv_cache.py         keys and values of the common prefix, computed once and shared by all requests [torch]
+    transformers_cache.py  a model of transformers over that cache [torch]
     state.py            one request being decoded [torch]
     decoder.py          batches, forced and draft tokens, beam search, k best plans [torch]
 """

@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,6 +35,7 @@ from platypus.decoding.state import Beam, Decoding, DecodingState
 from platypus.decoding.tool_prior import ToolPrior
 from platypus.errors import PromptError
 from platypus.model.loading import Loaded, check_tokens
+from platypus.model.small_llama import SmallLlama
 
 AHEAD = 32  # draft tokens in one pass, of all requests together: so few cost hardly any time
 GRAMMAR = 64  # bytes that a compiled grammar takes for each letter of its text, more or less
@@ -277,9 +280,9 @@ class Decoder:
         """
         chunks = [[*row.unread, *draft] for row, draft in zip(rows, drafts, strict=True)]
         counts = [len(chunk) for chunk in chunks]
-        ids = torch.tensor([list(itertools.chain(*chunks))])
+        ids = torch.tensor(list(itertools.chain(*chunks)))
         positions = torch.tensor(
-            [[row.slots.read + i for row, count in zip(rows, counts, strict=True) for i in range(count)]]
+            [row.slots.read + i for row, count in zip(rows, counts, strict=True) for i in range(count)]
         )
         reservation = cache.take([row.slots for row in rows], counts)
         for row, own in zip(rows, reservation.owns, strict=True):
@@ -287,15 +290,18 @@ class Decoder:
         ends, logit_counts = np.cumsum(counts), [1 + len(draft) for draft in drafts]
         wanted = np.concatenate([np.arange(end - count, end) for end, count in zip(ends, logit_counts, strict=True)])
         device = self._loaded.device
-        output = self._loaded.model(
-            input_ids=ids.to(device),
-            position_ids=positions.to(device),
-            attention_mask=reservation.mask,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=torch.from_numpy(wanted).to(device),
-        )
-        return np.split(output.logits[0].float().cpu().numpy(), np.cumsum(logit_counts)[:-1])
+        inputs = (ids.to(device), positions.to(device), reservation.mask, cache, torch.from_numpy(wanted).to(device))
+        return np.split(self._computed(*inputs).float().cpu().numpy(), np.cumsum(logit_counts)[:-1])
+
+    @property
+    def _computed(self) -> Callable[..., torch.Tensor]:
+        """What computes logits: the model itself, or a model of transformers over the cache."""
+        model: Any = self._loaded.model
+        if isinstance(model, SmallLlama):
+            return model.logits
+        from platypus.decoding.transformers_cache import logits
+
+        return partial(logits, model)
 
     def _tidy(self, cache: BatchCache, rows: Sequence[DecodingState]) -> None:
         """Drop the keys of finished requests once they take more places than the open requests."""

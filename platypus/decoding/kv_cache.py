@@ -5,8 +5,9 @@
 
 A mask lets each token attend to the prefix and to the earlier tokens of its own request. So no request copies the
 prefix, one pass of the model takes chunks of any length without padding, a finished request costs nothing more, and
-several continuations of one beginning share its keys. Unmodified transformers models run on it, with any attention
-that takes a mask. This module knows no plans, and no tokens except those of the prefix.
+several continuations of one beginning share its keys. Unmodified transformers models run on it
+(`transformers_cache.py`), with any attention that takes a mask. This module knows no plans, and no tokens except those
+of the prefix.
 """
 
 import hashlib
@@ -19,22 +20,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from peft import PeftModel
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from transformers import DynamicCache
-from transformers.cache_utils import Cache
 
 from platypus.errors import ModelError
 from platypus.files import say
 from platypus.model.loading import Loaded
+from platypus.model.small_llama import SmallLlama
 
 ROOM = 256  # tokens after the prefix for which a cache makes room at least
 
 
 def check_keys_and_values(loaded: Loaded) -> None:
     """Raises ModelError for a model that does not compute its logits from keys, values and a mask alone."""
-    model: Any = loaded.model.get_base_model() if isinstance(loaded.model, PeftModel) else loaded.model
+    model: Any = loaded.model
+    if isinstance(model, SmallLlama):
+        return
+    model = getattr(model, "get_base_model", lambda: model)()  # without PEFT's wrapper
     reason = ""
     if model._is_stateful:  # as transformers marks them
         reason = "some of its layers keep a state instead of keys and values"
@@ -59,9 +61,14 @@ class CachedPrefix:
     @torch.inference_mode()
     def compute(cls, loaded: Loaded, ids: Sequence[int]) -> "CachedPrefix":
         """Compute the keys and values in one pass of the model."""
+        model: Any = loaded.model
+        tensor = torch.tensor([*ids], device=loaded.device)
+        if isinstance(model, SmallLlama):
+            return cls(tuple(ids), tuple(model.keys_and_values(tensor)))
+        from transformers import DynamicCache
+
         cache: Any = DynamicCache()
-        tensor = torch.tensor([[*ids]], device=loaded.device)
-        loaded.model(input_ids=tensor, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        model(input_ids=tensor[None], past_key_values=cache, use_cache=True, logits_to_keep=1)
         return cls(tuple(ids), tuple((layer.keys, layer.values) for layer in cache.layers))
 
     def save(self, path: Path, *, fingerprint: str) -> None:
@@ -136,7 +143,7 @@ class Reservation(NamedTuple):
     mask: torch.Tensor
 
 
-class BatchCache(Cache):
+class BatchCache:
     """Keys and values of a prefix, then of requests: per layer two tensors (1, heads, room, width).
 
     They are filled from the front. A call of the model writes to the places that the last `take` reserved, and reads
@@ -144,7 +151,6 @@ class BatchCache(Cache):
     """
 
     def __init__(self, prefix: CachedPrefix) -> None:
-        super().__init__(layers=[])
         self._ids = prefix.ids
         self._stored = [list(layer) for layer in prefix.layers]
         self._used = self._room = len(prefix.ids)
@@ -202,7 +208,7 @@ class BatchCache(Cache):
         return self._used - len(self._ids) - 2 * sum(len(own.places) for own in owns)
 
     def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *_: Any, **__: Any
+        self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Store a layer's keys and values for the new tokens, and return all that are filled."""
         keys, values = self._stored[layer_idx]
@@ -210,8 +216,9 @@ class BatchCache(Cache):
         values[:, :, self._used - self._new : self._used] = value_states
         return keys[:, :, : self._used], values[:, :, : self._used]
 
-    def get_seq_length(self, layer_idx: int = 0) -> int:
-        """The tokens before the current call; transformers asks for it where it gets no positions."""
+    @property
+    def earlier(self) -> int:
+        """The filled places before those that the last `take` reserved."""
         return self._used - self._new
 
     def _make_room(self) -> None:

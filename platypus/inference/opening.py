@@ -35,7 +35,7 @@ def open_planner(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
     if not run.is_done("train"):
         return open_base(run, catalogue=catalogue)
     if is_merged(run):
-        tuned = load_merged(run.folder("merge") / "model")
+        tuned = load_merged(run.folder("merge") / "model", light=_light(run))
     else:
         with run.explained():
             tuned = load_adapted(run.folder("train") / "adapter", base=run.recipe.base)
@@ -47,7 +47,7 @@ def open_base(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
     from platypus.model.loading import load_base
 
     with run.explained():
-        loaded = load_base(run.recipe.base)
+        loaded = load_base(run.recipe.base, light=_light(run))
     return _planner(run, loaded, catalogue)
 
 
@@ -58,7 +58,8 @@ def open_untrained(catalogue: Catalogue, recipe: Recipe) -> Planner:
     """
     from platypus.model.loading import load_base
 
-    loaded, settings = load_base(recipe.base), base_prompt(recipe)
+    settings = base_prompt(recipe)
+    loaded = load_base(recipe.base, light=settings.template != "chat")
     prompt = Prompt.of(loaded.tokenizer, catalogue, settings, cutoff=loaded.context).fitted()
     return Planner(loaded, prompt, recipe.decode)
 
@@ -79,6 +80,11 @@ def _planner(run: Run, loaded: "Loaded", catalogue: Catalogue | None) -> Planner
         loaded.end_answers_with(prompt.chat.end)
     settings = run.recipe.decode
     return Planner(loaded, prompt, settings, run.path / ".prefix" if settings.keep_prefix else None)
+
+
+def _light(run: Run) -> bool:
+    """Whether planning needs no more of a model than its logits, and of a tokenizer than its tokens."""
+    return prompt_settings(run).template != "chat"
 
 
 def calibration_of(run: Run) -> Calibration:

@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import FeatureUnion
 
 from platypus.catalogue.prose import one_line
 from platypus.catalogue.tools import Catalogue, Tool
@@ -46,6 +44,9 @@ class Retriever:
 
     @cached_property
     def _index(self) -> tuple[Any, Any]:
+        from sklearn.feature_extraction.text import TfidfVectorizer  # takes a second to import
+        from sklearn.pipeline import FeatureUnion
+
         texts = [known_by(tool) for tool in self.catalogue]
         words = TfidfVectorizer(sublinear_tf=True, stop_words="english")
         letters = TfidfVectorizer(sublinear_tf=True, analyzer="char_wb", ngram_range=(3, 5))

@@ -22,7 +22,8 @@ from platypus.merging.compatibility import write_both_spellings
 from platypus.model.adapted_weights import AdaptedWeight, stored_parts, with_adapter_structure
 from platypus.model.adapters import ADAPTER_WEIGHTS, read_card
 from platypus.model.bases import base_folder
-from platypus.model.loading import DTYPES, Loaded, read_config
+from platypus.model.loading import DTYPES, Loaded
+from platypus.model.pretrained import read_config
 from platypus.model.stored_weights import StoredWeights
 from platypus.prompt.chat_template import write_tokenizer
 from platypus.prompt.prompt import Prompt

@@ -1,4 +1,7 @@
-"""LoRA adapters on disk: save, check and load them. A card says which base and prompts each belongs to."""
+"""LoRA adapters on disk: save, check and load them. A card says which base and prompts each belongs to.
+
+PEFT takes seconds to import, and whoever reads a card does not need it.
+"""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from peft import PeftModel, get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 from platypus.errors import ModelError
@@ -74,6 +76,8 @@ def load_adapted(
     The base is quantised as in training, unless `quantise` says otherwise. The adapter's weights stay float32. Raises
     ModelError if the base is a different one.
     """
+    from peft import PeftModel
+
     card = read_card(adapter)
     source = base or card.base
     check_base(card, source, adapter=adapter)
@@ -87,6 +91,8 @@ def load_together(adapters: Sequence[Path], *, base: str | None = None) -> list[
 
     Raises ModelError if one of them was trained on another base, or on a base quantised in another way.
     """
+    from peft import PeftModel
+
     first = load_adapted(adapters[0], base=base)
     model, kind = first.model, read_card(adapters[0]).quantisation
     assert isinstance(model, PeftModel)
@@ -105,6 +111,8 @@ def load_together(adapters: Sequence[Path], *, base: str | None = None) -> list[
 
 def use_adapter(loaded: Loaded, number: int) -> None:
     """Let this one of the adapters that were loaded together compute, if it is another one that does now."""
+    from peft import PeftModel
+
     if isinstance(loaded.model, PeftModel) and loaded.model.active_adapter != _name(number):
         loaded.model.set_adapter(_name(number), inference_mode=True)
 
@@ -127,6 +135,8 @@ def read_card(adapter: Path) -> AdapterCard:
 
 def save_adapter(adapted: Loaded, adapter: Path, *, card: AdapterCard) -> None:
     """Save the adapter's weights, its PEFT config and its card into a new folder."""
+    from peft import get_peft_model_state_dict
+
     adapter.mkdir(parents=True)
     model: Any = adapted.model
     weights = get_peft_model_state_dict(model, save_embedding_layers=False)

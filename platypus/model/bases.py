@@ -8,6 +8,7 @@ import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import snapshot_download
@@ -22,6 +23,8 @@ BASE_CARD = "base.json"  # in the folder of a base that Platypus made
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 SMALL_FILES = ("*.json", "*.jinja", "*.txt", "*.model")  # config, tokenizer and index of a base on the hub
 SAMPLES = 64  # about how many values of each tensor go into a fingerprint
+# Where configs say how long a text may be: most, GPT-2's, MPT's, and some of BLOOM's.
+CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
 # Keys of config.json that may change when the same weights are saved again. They are not part of a fingerprint.
 INCIDENTAL = frozenset({"transformers_version", "dtype", "torch_dtype", "_name_or_path", "use_cache"})
 
@@ -128,3 +131,14 @@ def _download(source: str) -> Path:
 
 def _snapshot(source: str, patterns: list[str]) -> Path:
     return Path(snapshot_download(source, allow_patterns=patterns, ignore_patterns=["original/*"]))
+
+
+def context_length(config: Any) -> int | None:
+    """The context length that a config gives; None if it gives none."""
+    given = config.get_text_config().to_dict()
+    return next((given[key] for key in CONTEXT_KEYS if isinstance(given.get(key), int)), None)
+
+
+def end_ids(value: int | list[int] | None) -> list[int]:
+    """The ids of one, several or no end tokens."""
+    return value if isinstance(value, list) else [] if value is None else [value]

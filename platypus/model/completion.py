@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers import TemperatureLogitsWarper, TopPLogitsWarper
 
 from platypus.errors import PromptError
-from platypus.model.loading import Loaded, check_tokens
+from platypus.model.loading import Loaded, check_tokens, through_transformers
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ def complete(
     `seconds`. Raises PromptError for a prompt that fills the context, or with a
     token that the model has no embedding for.
     """
+    loaded = through_transformers(loaded)
     for start in range(0, len(prompts), batch_size):
         batch = prompts[start : start + batch_size]
         longest = max(len(prompt) for prompt in batch)
@@ -67,6 +67,7 @@ def stream(
     Greedy at temperature 0; otherwise tokens are drawn with the seed, among the likeliest with `top_p` of the
     probability.
     """
+    loaded = through_transformers(loaded)
     check_tokens(loaded, prompt, what="the prompt")
     ids = torch.tensor([list(prompt)], device=loaded.device)
     cache = None
@@ -92,6 +93,8 @@ def _next(logits: torch.Tensor, temperature: float, top_p: float, generator: tor
     """The next token, (1, 1), for the logits after the last one, (1, vocabulary)."""
     if temperature == 0:
         return logits.argmax(dim=-1, keepdim=True)
+    from transformers import TemperatureLogitsWarper, TopPLogitsWarper
+
     none = torch.empty(1, 0, dtype=torch.long, device=logits.device)
     scores = TopPLogitsWarper(top_p)(none, TemperatureLogitsWarper(temperature)(none, logits))
     return torch.multinomial(scores.softmax(dim=-1), num_samples=1, generator=generator)

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from platypus.model.loading import greedy_generation
+from platypus.model.pretrained import greedy_generation
 from platypus.run.settings import PretrainSettings
 
 

@@ -152,13 +152,11 @@ def _open(one: Wanted, options: OpeningOptions) -> Served:
     from platypus.model.adapters import ADAPTER_CARD
     from platypus.model.loading import load_base
 
-    loaded = load_base(one.source)
-    if (Path(one.source) / ADAPTER_CARD).is_file():  # a model that `merge` wrote
-        settings = _card_settings(Path(one.source))
-        return _served(one, _planner(loaded, options.catalogue, settings, DecodeSettings()), options)
-    recipe = Recipe(base=one.source, decode=UNTRAINED)
-    planner = _planner(loaded, options.catalogue, base_prompt(recipe), recipe.decode, cutoff=loaded.context)
-    return _served(one, planner, options)
+    merged = (Path(one.source) / ADAPTER_CARD).is_file()  # a model that `merge` wrote
+    settings = _card_settings(Path(one.source)) if merged else base_prompt(Recipe(base=one.source))
+    loaded = load_base(one.source, light=settings.template != "chat")
+    decode, cutoff = (DecodeSettings(), None) if merged else (UNTRAINED, loaded.context)
+    return _served(one, _planner(loaded, options.catalogue, settings, decode, cutoff=cutoff), options)
 
 
 def _adapter_planner(one: Wanted, loaded: "Loaded", options: OpeningOptions) -> Planner:

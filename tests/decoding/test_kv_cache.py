@@ -25,6 +25,7 @@ from platypus.decoding.kv_cache import (
     check_keys_and_values,
     load_or_compute_prefix,
 )
+from platypus.decoding.transformers_cache import TransformersCache
 from platypus.errors import ModelError
 from platypus.model.loading import Loaded, load_base
 from tests.support.tiny_bases import falcon, gpt2, mixtral, phi3, pythia, qwen3_moe, tiny
@@ -55,7 +56,7 @@ def read(
         input_ids=torch.tensor([[token for chunk in chunks for token in chunk]]),
         position_ids=torch.tensor([positions]),
         attention_mask=reservation.mask,
-        past_key_values=store,
+        past_key_values=TransformersCache(store),
         use_cache=True,
     )
     return reservation.owns, np.asarray(output.logits[0, np.cumsum(counts) - 1])

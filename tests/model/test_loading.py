@@ -1,17 +1,14 @@
-"""Loading models: dtypes, generation settings and padding; an unknown architecture is refused."""
+"""Loading models: the dtype asked for, and a small Llama without transformers where it is only to plan."""
 
-import json
-import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-from transformers import BloomConfig, BloomForCausalLM, GenerationConfig, PreTrainedTokenizerBase
 
 from platypus.errors import ModelError, PromptError
-from platypus.model.loading import Loaded, check_tokens, greedy_generation, load_base, set_padding
-from tests.support.tiny_bases import END, end_only_tokenizer, tiny
+from platypus.model.completion import complete
+from platypus.model.loading import check_tokens, load_base
+from platypus.model.small_llama import SmallLlama
 from tests.support.tiny_models import byte_bpe_tokenizer, sentencepiece_tokenizer, tiny_llama
 
 
@@ -20,82 +17,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_llama(tmp_path_factory.mktemp("base"), context=128)
 
 
-@pytest.fixture(scope="module")
-def loaded(base: Path) -> Loaded:
-    return load_base(str(base))
-
-
-# ---------------------------------------------------------------- opening
-
-
 def test_a_base_loads_without_dropout_in_the_requested_dtype(base: Path) -> None:
     assert load_base(str(base)).model.dtype == (torch.bfloat16 if torch.cuda.is_available() else torch.float32)
     loaded = load_base(str(base), dtype="bfloat16", device="cpu")
     assert loaded.model.dtype == torch.bfloat16
     assert not loaded.model.training
-
-
-def test_an_architecture_that_transformers_does_not_know_is_refused(tmp_path: Path, base: Path) -> None:
-    save_file(load_file(base / "model.safetensors"), tmp_path / "model.safetensors")
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "abacus"}))
-    with pytest.raises(ModelError, match="abacus"):
-        load_base(str(tmp_path))
-
-
-def test_generation_has_the_end_tokens_of_tokenizer_config_and_base_once(loaded: Loaded) -> None:
-    config = loaded.model.config
-    sampling = GenerationConfig(do_sample=True, temperature=0.6, top_p=0.9, eos_token_id=[1, 7])
-    generation = greedy_generation(config, sampling, loaded.tokenizer)
-    assert generation.eos_token_id == [1, 7]
-    assert (generation.do_sample, generation.temperature, generation.top_p) == (False, None, None)
-    assert generation.pad_token_id == loaded.tokenizer.convert_tokens_to_ids("<pad>")
-
-
-# ---------------------------------------------------------------- padding
-
-
-def test_padding_is_not_the_end_if_there_is_another_token_and_never_a_new_one(tmp_path: Path) -> None:
-    tokenizer = sentencepiece_tokenizer(tmp_path)
-    size = len(tokenizer)
-    tokenizer.pad_token = tokenizer.eos_token
-    set_padding(tokenizer, rows=size)
-    assert (tokenizer.pad_token, tokenizer.pad_token_id, len(tokenizer)) == ("<unk>", 0, size)
-
-
-def test_a_tokenizer_keeps_the_padding_that_it_has() -> None:
-    tokenizer = byte_bpe_tokenizer()
-    set_padding(tokenizer, rows=len(tokenizer))
-    assert tokenizer.pad_token == "<pad>"
-
-
-@pytest.mark.parametrize("roles", [{"pad": True}, {"begins": True}, {}], ids=["Qwen", "GPT-2", "Falcon"])
-def test_the_end_pads_if_there_is_nothing_else(roles: dict[str, bool]) -> None:
-    tokenizer = end_only_tokenizer(**roles)
-    set_padding(tokenizer, rows=len(tokenizer))
-    assert tokenizer.pad_token == tokenizer.eos_token == END
-
-
-def test_padding_without_a_row_is_replaced() -> None:
-    tokenizer = byte_bpe_tokenizer()
-    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
-    assert tokenizer.pad_token_id == 512
-    set_padding(tokenizer, rows=512)
-    assert tokenizer.pad_token == "<pad>"
-
-
-@pytest.mark.parametrize("role", ["eos_token", "bos_token"])
-def test_a_beginning_or_end_without_a_row_is_refused_by_name(role: str) -> None:
-    tokenizer = byte_bpe_tokenizer()
-    tokenizer.add_special_tokens({role: "<|new|>"})
-    with pytest.raises(ModelError, match=r"no row for the token <\|new\|>.* its id is 512, and there are 512 rows"):
-        set_padding(tokenizer, rows=512)
-
-
-def test_a_base_whose_config_pads_with_a_token_without_a_row_is_opened(tmp_path: Path, base: Path) -> None:
-    folder = shutil.copytree(base, tmp_path / "base")
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "pad_token_id": 512}))
-    assert load_base(str(folder)).model.generation_config.pad_token_id == 2
 
 
 def test_a_text_with_a_token_without_a_row_is_refused_by_name(base: Path) -> None:
@@ -106,24 +32,29 @@ def test_a_text_with_a_token_without_a_row_is_refused_by_name(base: Path) -> Non
         check_tokens(loaded, [5, 512, 6], what="row 3")
 
 
-def test_a_config_without_a_context_length_is_refused(tmp_path: Path) -> None:
-    folder = tiny(tmp_path / "bloom", BloomForCausalLM, BloomConfig, byte_bpe_tokenizer(), n_layer=1, n_head=2)
-    assert load_base(str(folder)).context == 1024
-    config = json.loads((folder / "config.json").read_text())
-    del config["max_position_embeddings"]
-    (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelError, match=r"no context length \(max_position_embeddings"):
-        load_base(str(folder))
-    (folder / "config.json").write_text(json.dumps({**config, "seq_length": 77}))
-    assert load_base(str(folder)).context == 77
+@pytest.mark.skipif(torch.cuda.is_available(), reason="on CUDA, models are opened through transformers")
+def test_a_small_llama_is_opened_without_transformers_to_plan_with(base: Path) -> None:
+    whole, light = load_base(str(base)), load_base(str(base), light=True)
+    assert isinstance(light.model, SmallLlama)
+    assert (light.context, light.vocabulary, light.end_tokens) == (whole.context, whole.vocabulary, whole.end_tokens)
+    assert (light.source, light.fingerprint, light.device) == (whole.source, whole.fingerprint, whole.device)
+    assert not isinstance(load_base(str(base), light=True, dtype="bfloat16").model, SmallLlama)
 
 
-def without(tokenizer: PreTrainedTokenizerBase, *tokens: str) -> PreTrainedTokenizerBase:
-    for token in tokens:
-        setattr(tokenizer, token, None)
-    return tokenizer
+def test_a_small_llama_is_opened_again_to_write_text(base: Path) -> None:
+    whole, light = load_base(str(base)), load_base(str(base), light=True)
+    answers = [list(complete(one, [[0, 5, 7]], max_new_tokens=8, batch_size=1)) for one in (whole, light)]
+    assert answers[0] == answers[1]
 
 
-def test_a_tokenizer_without_an_end_is_refused() -> None:
+def test_other_tokenizers_are_left_to_transformers(tmp_path: Path) -> None:
+    folder = tiny_llama(tmp_path / "base", tokenizer=sentencepiece_tokenizer(tmp_path / "tokenizer"))
+    assert not isinstance(load_base(str(folder), light=True).model, SmallLlama)
+
+
+def test_a_tokenizer_without_an_end_is_refused_in_the_same_words(tmp_path: Path) -> None:
+    folder, tokenizer = tiny_llama(tmp_path / "base"), byte_bpe_tokenizer()
+    tokenizer.eos_token = None
+    tokenizer.save_pretrained(folder)
     with pytest.raises(ModelError, match="no EOS token"):
-        set_padding(without(byte_bpe_tokenizer(), "eos_token"), rows=512)
+        load_base(str(folder), light=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from platypus import __version__
 from platypus.catalogue.reading import read_catalogue
@@ -51,6 +52,19 @@ RESULTS = {
 Capture = pytest.CaptureFixture[str]
 
 
+def with_modules(*words: str) -> tuple[str, set[str]]:
+    """What a command prints in a process of its own, and the modules that it has imported in the end."""
+    program = (
+        "import sys\nfrom platypus.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nfinally:\n    print('modules', *sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    said, _, modules = done.stdout.rpartition("modules ")
+    return said, set(modules.split())
+
+
 @pytest.mark.parametrize(
     ("words", "unavoidable"),
     [
@@ -61,16 +75,17 @@ Capture = pytest.CaptureFixture[str]
     ],
 )
 def test_help_version_and_usage_errors_import_nothing_heavy(words: list[str], unavoidable: set[str]) -> None:
-    program = (
-        "import sys\nfrom platypus.cli import main\n"
-        "try:\n    main(sys.argv[1:])\nfinally:\n    print('modules', *sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, *words], capture_output=True, text=True, cwd=ROOT, check=False
-    )
-    loaded = set(done.stdout.rpartition("modules ")[2].split())
+    _, loaded = with_modules(*words)
     assert "platypus.cli" in loaded
     assert HEAVY & loaded <= unavoidable
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="on CUDA, models are opened through transformers")
+def test_a_plan_of_the_embedded_base_imports_torch_but_nothing_else_that_takes_seconds(tmp_path: Path) -> None:
+    Run.open(tmp_path / "run", recipe=write_recipe(tmp_path))
+    said, loaded = with_modules("plan", str(tmp_path / "run"), "Summarize my issues")
+    assert said.strip()
+    assert HEAVY & loaded <= {"torch", "numpy", "pydantic", "rich"}
 
 
 def test_help_names_every_command_with_a_whole_sentence(capsys: Capture) -> None:

@@ -63,7 +63,7 @@ class Oracle:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, before: Oracle, after: Oracle) -> None:
-    monkeypatch.setattr(loading, "load_base", lambda source: before)
+    monkeypatch.setattr(loading, "load_base", lambda source, light: before)
     monkeypatch.setattr(adapters, "load_adapted", lambda source, base: after)
     monkeypatch.setattr(completion, "complete", lambda loaded, prompts, **options: loaded.complete(prompts))
 
@@ -210,7 +210,7 @@ def test_it_is_skipped_until_the_model_changes(tmp_path: Path, monkeypatch: pyte
     assert not evaluate(run).skipped
     assert evaluate(run).skipped
     run.perform("merge", inputs={"train": run.fingerprint("train")}, settings={}, work=lambda folder: {})
-    monkeypatch.setattr(loading, "load_merged", lambda source: Oracle("the merged model", GOLD))
+    monkeypatch.setattr(loading, "load_merged", lambda source, light: Oracle("the merged model", GOLD))
     outcome = evaluate(run)
     assert not outcome.skipped and values(outcome.results, "after")["exact"] == 1
 
@@ -226,7 +226,7 @@ def test_a_model_of_random_weights_scores_0_and_every_row_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = str(tiny_llama(tmp_path / "base"))
-    monkeypatch.setattr(adapters, "load_adapted", lambda source, base: loading.load_base(base))
+    monkeypatch.setattr(adapters, "load_adapted", lambda source, base: loading.load_base(base, light=False))
     results = evaluate(new_run(tmp_path, examples(), "max_new_tokens = 8\nbatch_size = 3\n", base=base)).results
     for variant in ("before", "after"):
         assert values(results, variant)["valid"] == 0
@@ -236,7 +236,7 @@ def test_a_model_of_random_weights_scores_0_and_every_row_is_counted(
 
 def test_under_the_grammar_every_plan_of_a_real_model_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = str(tiny_llama(tmp_path / "base"))
-    monkeypatch.setattr(adapters, "load_adapted", lambda source, base: loading.load_base(base))
+    monkeypatch.setattr(adapters, "load_adapted", lambda source, base: loading.load_base(base, light=False))
     run = new_run(tmp_path, examples(), "max_new_tokens = 8\nbatch_size = 3\n", base=base)
     free = evaluate(run)
     results = evaluate(run.decoded("grammar")).results
@@ -250,7 +250,7 @@ def test_confidence_is_fitted_to_the_validation_rows_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = str(tiny_llama(tmp_path / "base", seed=8))
-    monkeypatch.setattr(adapters, "load_adapted", lambda source, base: loading.load_base(base))
+    monkeypatch.setattr(adapters, "load_adapted", lambda source, base: loading.load_base(base, light=False))
     monkeypatch.setattr(
         decoder, "AHEAD", 0
     )  # drafts from the test rows would change the rounding of the validation rows
@@ -284,7 +284,7 @@ def copy_adapter(folder: Path, base: str) -> dict[str, Any]:
 
 def test_plans_that_a_limit_cut_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = str(tiny_llama(tmp_path / "base"))
-    monkeypatch.setattr(adapters, "load_adapted", lambda source, base: loading.load_base(base))
+    monkeypatch.setattr(adapters, "load_adapted", lambda source, base: loading.load_base(base, light=False))
     run = new_run(tmp_path, examples(), "max_new_tokens = 1\nbefore = false\n", base=base)
     outcome = evaluate(run.decoded("grammar"))
     lines = [json.loads(line) for line in (outcome.folder / "scores.jsonl").read_text().splitlines()]

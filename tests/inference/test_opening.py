@@ -29,7 +29,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A new run with the recipe's defaults; models are named but not loaded."""
     tokenizer = byte_bpe_tokenizer()
     for name in ("load_base", "load_merged"):
-        monkeypatch.setattr(loading, name, lambda source: Opened(str(source), tokenizer))
+        monkeypatch.setattr(loading, name, lambda source, light: Opened(str(source), tokenizer))
     monkeypatch.setattr(adapters, "load_adapted", lambda source, base: Opened(f"{source} on {base}", tokenizer))
     (tmp_path / "tools.json").write_text(TOOLS)
     (tmp_path / "recipe.toml").write_text(f'catalogue = "{tmp_path}/tools.json"\nbase = "some/base"\n')

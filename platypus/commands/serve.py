@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from platypus.errors import RunError
 from platypus.files import say
+from platypus.serving.calls import References
 from platypus.serving.limits import Limits
 from platypus.serving.opening import OpeningOptions
 
@@ -34,10 +35,16 @@ class Reach:
 
 
 def serve(
-    sources: Sequence[str], reach: Reach, opening: OpeningOptions, limits: Limits, *, log_requests: bool = False
+    sources: Sequence[str],
+    reach: Reach,
+    opening: OpeningOptions,
+    limits: Limits,
+    *,
+    references: References = "keep",
+    log_requests: bool = False,
 ) -> None:
     """Serve these planners over HTTP until a signal ends it. Raises RunError before it listens, if it cannot."""
-    server = _server(sources, reach, opening, limits, log_requests=log_requests)
+    server = _server(sources, reach, opening, limits, references=references, log_requests=log_requests)
     import uvicorn
 
     from platypus.serving.api import make_app
@@ -71,7 +78,13 @@ def add_key(path: Path, name: str) -> None:
 
 
 def _server(
-    sources: Sequence[str], reach: Reach, opening: OpeningOptions, limits: Limits, *, log_requests: bool
+    sources: Sequence[str],
+    reach: Reach,
+    opening: OpeningOptions,
+    limits: Limits,
+    *,
+    references: References = "keep",
+    log_requests: bool,
 ) -> "Server":
     try:
         import fastapi  # noqa: F401
@@ -93,7 +106,7 @@ def _server(
         )
     hosts = (*LOOPBACK, reach.host, *reach.allow_hosts) if local or reach.allow_hosts else None
     planners = Planners(open_served(sources, opening), room=limits.cache)
-    return Server(planners, Options(limits, keys, hosts, log_requests))
+    return Server(planners, Options(limits, keys, hosts, log_requests, references=references))
 
 
 def _listen(reach: Reach) -> socket.socket:

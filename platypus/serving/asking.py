@@ -9,7 +9,8 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from platypus.catalogue.tools import Catalogue
@@ -33,7 +34,8 @@ class Question:
 
     `tools` are those that it sent (None: the planner's own), `allowed` the ones that may be called (None: all). With
     `required` the plan is not empty; with `described` it is told, not called; with `one` only the next call is given.
-    `written` wants the arguments of the one tool as JSON text. `tokens` limits the plan.
+    `written` wants the arguments of the one tool as JSON text. `form` is a tool to be written like that once no call is
+    left to run. Where `references` is None, the server's setting holds. `tokens` limits the plan.
     """
 
     request: str
@@ -43,7 +45,8 @@ class Question:
     described: bool = False
     one: bool = False
     written: bool = False
-    references: References = "keep"
+    form: Catalogue | None = None
+    references: References | None = None
     earlier: tuple[Earlier, ...] = ()
     count: int = 1
     temperature: float = 0.0
@@ -55,6 +58,17 @@ class Question:
     def variant(self) -> Variant:
         """What it asks of its catalogue."""
         return Variant(self.allowed, not self.required, 1 if self.written else None)
+
+    def at_first(self) -> "Question":
+        """Itself, or the question for the form alone, if it sends no tools and needs no calls."""
+        needless = self.described or (self.tools is None and not self.required)
+        return self.filling_in() if self.form and needless else self
+
+    def filling_in(self) -> "Question":
+        """The question for the form alone, from the request and the results that are there."""
+        results = [f"{call.tool}: {call.result}" for call in self.earlier]
+        form = Question("\n".join([self.request, *results]), self.form, required=True, written=True)
+        return replace(form, temperature=self.temperature, seed=self.seed, tokens=self.tokens, notes=self.notes)
 
 
 @dataclass(frozen=True)
@@ -113,10 +127,28 @@ class Asking:
     ) -> AsyncGenerator[Started | Call | Choice]:
         """First that it began, then the calls as their steps are complete, and at last the answer.
 
-        Without `watched` the calls come at the end. Closing it ends the decoding.
+        Without `watched` the calls come at the end. Where no call is left and there is a form, the answer is the form.
+        Closing it ends the decoding.
         """
-        found: list[tuple[Ready, int]] = []
         deadline = self._accepted(question.request)
+        async with aclosing(self._updates(served, question, draw, deadline, watched)) as updates:
+            async for update in updates:
+                if isinstance(update, Choice) and question.form and update.answer.sure and not update.calls:
+                    break
+                yield update
+            else:
+                return
+        last = question.filling_in()
+        self._accepted(last.request)
+        async with aclosing(self._updates(served, last, draw, deadline, watched)) as updates:
+            async for update in updates:
+                if isinstance(update, Choice):
+                    yield update
+
+    async def _updates(
+        self, served: Served, question: Question, draw: int, deadline: float, watched: bool
+    ) -> AsyncGenerator[Started | Call | Choice]:
+        found: list[tuple[Ready, int]] = []
         calls: Calls | None = None
         given: list[Call] = []
         seen = 0
@@ -201,7 +233,7 @@ class Asking:
     def _calls(self, planner: Planner, question: Question) -> Calls:
         tools = planner.prompt.catalogue
         assert tools is not None  # without some there are no plans
-        return Calls(tools, question.earlier, question.references, question.one)
+        return Calls(tools, question.earlier, question.references or "keep", question.one)
 
     def _at_once(self, planner: Planner, question: Question) -> bool:
         """Whether steps may be given before the whole plan is known."""

@@ -13,9 +13,11 @@ from typing import Any, Literal
 
 from platypus.catalogue.schema import Schema, array_items, literal_problem
 from platypus.catalogue.tools import Catalogue
-from platypus.plan.plan import Reference, Step, Value, value_from_json, value_to_json
+from platypus.plan.lenient_json import read_loosely
+from platypus.plan.plan import Malformed, Reference, Step, Value, value_from_json, value_to_json
 
 References = Literal["keep", "none"]
+LOOSE = 65_536  # characters of a result that are read loosely, which takes a tenth of a second
 
 
 @dataclass(frozen=True)
@@ -143,15 +145,23 @@ class Calls:
         return value(name, given, schema)
 
 
-def _part(result: str, reference: Reference, schema: Schema) -> Any:
-    """The part of a result that a reference names: JSON if the result is JSON, else its text.
-
-    Of the text and the JSON of a whole result, the one is taken that the argument's schema allows.
-    """
+def _data(result: str) -> Any:
+    """The data of a result: JSON, or nearly so (agents send the `repr` of Python's lists), else its text."""
     try:
-        data = json.loads(result)
+        return json.loads(result)
     except (ValueError, RecursionError):
-        data = result
+        if len(result) > LOOSE or not result.lstrip().startswith(("[", "{")):
+            return result
+    data = read_loosely(result).data
+    return result if isinstance(data, Malformed) else data
+
+
+def _part(result: str, reference: Reference, schema: Schema) -> Any:
+    """The part of a result that a reference names: of its data, or its text if it is no data.
+
+    Of the text and the data of a whole result, the one is taken that the argument's schema allows.
+    """
+    data = _data(result)
     if not reference.path:
         return (
             result if data != result and literal_problem(schema, data) and not literal_problem(schema, result) else data

@@ -1,5 +1,6 @@
 """ApiError: what an endpoint refuses, with its status and the body that clients of the OpenAI API know."""
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -58,5 +59,5 @@ def check_neutral(given: Mapping[str, Any], neutral: Mapping[str, tuple[Any, ...
         if name not in neutral:
             raise ApiError(400, f"{name}: {used} has no such parameter", param=name, code="unknown_parameter")
         if value is not None and value not in neutral[name]:
-            allowed = ", ".join(map(repr, neutral[name]))
-            raise unsupported(name, f"this server cannot do that{f' (but {allowed} is allowed)' if allowed else ''}")
+            allowed = " or ".join(json.dumps(one) for one in neutral[name])
+            raise unsupported(name, f"only {allowed} is supported" if allowed else "is not supported; leave it out")

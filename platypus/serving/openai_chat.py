@@ -12,12 +12,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from platypus.catalogue.tools import Catalogue
 from platypus.serving.asking import Asking, Choice, Question, Started
 from platypus.serving.calls import Call
 from platypus.serving.conversation import Made, Result, Said, Turn, gather
 from platypus.serving.errors import ApiError, check_neutral, invalid, unsupported
 from platypus.serving.limits import Limits
 from platypus.serving.openai_common import (
+    FORMATS,
     NO_EFFECT,
     ROLES,
     log_entries,
@@ -81,18 +83,18 @@ def chat_question(body: ChatRequest, limits: Limits) -> Question:
         raise invalid("stream_options", "is only allowed with stream")
     tools = read_tools(body.tools, limits)
     chosen = read_tool_choice(body.tool_choice, tools)
-    written = _written(body.response_format)
-    if written is not None and (tools is not None or body.tool_choice not in (None, "none", "auto")):
-        raise unsupported("response_format", "a schema and tools in one request are not supported")
+    form = _form(body.response_format)
+    if form is not None and (body.n or 1) > 1 and tools is not None:
+        raise unsupported("n", "only 1 is supported with tools and a schema in one request")
     found = gather(list(_turns(body.messages)), param="messages")
-    return Question(
+    question = Question(
         found.request,
-        tools=written or tools,
+        tools=tools,
         allowed=chosen.allowed,
-        required=chosen.required or written is not None,
-        described=chosen.described and written is None,
+        required=chosen.required,
+        described=chosen.described,
         one=body.parallel_tool_calls is False,
-        written=written is not None,
+        form=form,
         references=read_references(body.platypus),
         earlier=found.earlier,
         count=body.n or 1,
@@ -101,14 +103,15 @@ def chat_question(body: ChatRequest, limits: Limits) -> Question:
         tokens=body.max_completion_tokens or body.max_tokens,
         notes=found.notes,
     )
+    return question.at_first()
 
 
-def _written(given: Mapping[str, Any] | None) -> Any:
+def _form(given: Mapping[str, Any] | None) -> Catalogue | None:
     """The tool that stands for a JSON schema in `response_format`; None for text."""
     if given is None or given.get("type") == "text":
         return None
     if given.get("type") != "json_schema":
-        raise unsupported("response_format.type", f"{given.get('type')!r} is not supported, only text and json_schema")
+        raise unsupported("response_format.type", f"{given.get('type')!r} is not supported, only {FORMATS}")
     inner = given.get("json_schema")
     if not isinstance(inner, Mapping):
         raise invalid("response_format.json_schema", "is missing")

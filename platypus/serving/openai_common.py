@@ -13,6 +13,7 @@ from platypus.serving.calls import References
 from platypus.serving.errors import ApiError, invalid, refused, unsupported
 from platypus.serving.limits import Limits
 
+FORMATS = "text and json_schema (an answer in JSON needs a schema)"
 NO_EFFECT = {"user", "safety_identifier", "prompt_cache_key", "metadata"}  # parameters that change nothing here
 OWN = ("references",)  # keys of the object `platypus` in a request
 ROLES: Mapping[str, Literal["system", "user", "assistant"]] = {
@@ -104,16 +105,16 @@ def read_seed(seed: int | None) -> int:
     return 0 if seed is None else seed % (1 << 63)
 
 
-def read_references(own: Any) -> References:
-    """`references` of the object `platypus` in a request: "keep" or "none". Raises ApiError for anything else."""
+def read_references(own: Any) -> References | None:
+    """`references` of the object `platypus` in a request: "keep", "none", or None. Raises ApiError."""
     own = {} if own is None else own
     if not isinstance(own, Mapping):
         raise invalid("platypus", "is no object")
     for name in own:
         if name not in OWN:
             raise ApiError(400, f"platypus.{name}: there is no such key", param=f"platypus.{name}", code="unknown_key")
-    references: References = own.get("references", "keep")
-    if references not in ("keep", "none"):
+    references: References | None = own.get("references")
+    if references not in (None, "keep", "none"):
         raise invalid("platypus.references", f"{references!r} is neither 'keep' nor 'none'")
     return references
 

@@ -12,12 +12,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from platypus.catalogue.tools import Catalogue
 from platypus.serving.asking import Asking, Choice, Question, Started
 from platypus.serving.calls import Call
 from platypus.serving.conversation import Made, Result, Said, Turn, gather
 from platypus.serving.errors import check_neutral, invalid, unsupported
 from platypus.serving.limits import Limits
 from platypus.serving.openai_common import (
+    FORMATS,
     NO_EFFECT,
     ROLES,
     log_entries,
@@ -40,6 +42,8 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     **{"prompt_cache_retention": ()},
 }
 LOGS = "message.output_text.logprobs"
+INCLUDED = (LOGS, "reasoning.encrypted_content")  # there is no reasoning, so the second adds nothing
+NOT_SHOWN = ("item_reference", "reasoning")  # items of earlier answers that say nothing about the request
 TEXT_PARTS = ("input_text", "output_text", "text", "refusal")
 
 
@@ -69,25 +73,23 @@ def response_question(body: ResponsesRequest, limits: Limits) -> Question:
     others = {name: value for name, value in (body.model_extra or {}).items() if name not in NO_EFFECT}
     check_neutral(others, NEUTRAL, used="/v1/responses")
     for place, name in enumerate(body.include or ()):
-        if name != LOGS:
+        if name not in INCLUDED:
             raise unsupported(f"include[{place}]", f"{name!r} is not supported, only {LOGS!r}")
     check_neutral(body.stream_options or {}, {"include_obfuscation": (False, True)}, used="stream_options")
     tools = read_tools(body.tools, limits)
     chosen = read_tool_choice(body.tool_choice, tools)
-    written = _written(body.text)
-    if written is not None and (tools is not None or body.tool_choice not in (None, "none", "auto")):
-        raise unsupported("text.format", "a schema and tools in one request are not supported")
+    form = _form(body.text)
     before = [] if body.instructions is None else [Said("system", body.instructions)]
     said = [Said("user", body.input)] if isinstance(body.input, str) else list(_turns(body.input))
     found = gather([*before, *said], param="input")
-    return Question(
+    question = Question(
         found.request,
-        tools=written or tools,
+        tools=tools,
         allowed=chosen.allowed,
-        required=chosen.required or written is not None,
-        described=chosen.described and written is None,
+        required=chosen.required,
+        described=chosen.described,
         one=body.parallel_tool_calls is False,
-        written=written is not None,
+        form=form,
         references=read_references(body.platypus),
         earlier=found.earlier,
         temperature=body.temperature or 0.0,
@@ -95,9 +97,10 @@ def response_question(body: ResponsesRequest, limits: Limits) -> Question:
         tokens=body.max_output_tokens,
         notes=found.notes,
     )
+    return question.at_first()
 
 
-def _written(given: Mapping[str, Any] | None) -> Any:
+def _form(given: Mapping[str, Any] | None) -> Catalogue | None:
     """The tool that stands for a JSON schema in `text.format`; None for text."""
     if given is None:
         return None
@@ -107,7 +110,7 @@ def _written(given: Mapping[str, Any] | None) -> Any:
         return None
     if not isinstance(form, Mapping) or form.get("type") != "json_schema":
         kind = form.get("type") if isinstance(form, Mapping) else form
-        raise unsupported("text.format.type", f"{kind!r} is not supported, only text and json_schema")
+        raise unsupported("text.format.type", f"{kind!r} is not supported, only {FORMATS}")
     return written_as_tool(form.get("schema"), form.get("name"), param="text.format.schema")
 
 
@@ -130,6 +133,8 @@ def _turns(items: Sequence[Mapping[str, Any]]) -> Iterator[Turn]:
             if not isinstance(item.get("call_id"), str):
                 raise invalid(f"{where}.call_id", "is missing")
             yield Result(item["call_id"], read_text(item.get("output"), TEXT_PARTS, where=f"{where}.output"), where)
+        elif kind in NOT_SHOWN:
+            yield Said("assistant", kind)
         else:
             raise unsupported(f"{where}.type", f"{kind!r} is not supported")
         in_batch = kind == "function_call"

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -11,6 +11,7 @@ import anyio
 from platypus.errors import PlatypusError
 from platypus.serving.asking import Asking, Question
 from platypus.serving.batching import Engine
+from platypus.serving.calls import References
 from platypus.serving.errors import ApiError
 from platypus.serving.keys import Keys
 from platypus.serving.limits import Limits
@@ -22,13 +23,18 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 @dataclass(frozen=True)
 class Options:
-    """How a server is reached and what it tells: `hosts` are the names it answers to (None: any)."""
+    """How a server is reached and what it tells.
+
+    `hosts` are the names it answers to (None: any); `references` holds for clients that do not say how they want calls
+    that need earlier results.
+    """
 
     limits: Limits = field(default_factory=Limits)
     keys: Keys | None = None
     hosts: tuple[str, ...] | None = LOOPBACK
     log_requests: bool = False
     quiet: bool = False
+    references: References = "keep"
 
 
 class Server:
@@ -64,4 +70,4 @@ class Server:
         asked = await anyio.to_thread.run_sync(question, body, self.limits)
         if self.options.log_requests:
             log("question", model=served.name, request=asked.request)
-        return served, asked
+        return served, replace(asked, references=asked.references or self.options.references)

@@ -77,3 +77,17 @@ def test_of_text_and_number_the_one_is_taken_that_the_argument_allows() -> None:
     steps = FIND, Step("open", {"id": Reference(0), "count": Reference(0)})
     (call,) = taken(Calls(TOOLS, [Earlier("find", {"name": "a"}, "17")]), *steps)
     assert call.arguments == {"id": "17", "count": 17}
+
+
+def test_results_in_the_notation_of_python_are_data() -> None:
+    """Agents that make a text of a result with `str` send these."""
+    for result, wanted in (("{'id': 'X-1', 'open': True}", "X-1"), ("{'id': \"it's\"}", "it's")):
+        (call,) = taken(Calls(TOOLS, [Earlier("find", {"name": "a"}, result)]), FIND, OPEN)
+        assert call.arguments == {"id": wanted}
+    whole = Step("join", {"ids": Reference(0)})
+    (call,) = taken(Calls(TOOLS, [Earlier("find", {"name": "a"}, "['X-1', 'X-2']")]), FIND, whole)
+    assert call.arguments == {"ids": ["X-1", "X-2"]}
+    (call,) = taken(
+        Calls(TOOLS, [Earlier("find", {"name": "a"}, "[see below")]), FIND, Step("open", {"id": Reference(0)})
+    )
+    assert call.arguments == {"id": "[see below"}

@@ -22,7 +22,12 @@ def test_a_message_names_the_parameter() -> None:
 def test_only_values_that_ask_for_nothing_pass() -> None:
     neutral = {"stop": ([],), "audio": ()}
     check_neutral({"stop": [], "audio": None}, neutral, used="it")
-    for given, code in (({"stop": ["x"]}, "unsupported_parameter"), ({"other": None}, "unknown_parameter")):
+    refused: list[tuple[dict[str, object], str, str]] = [
+        ({"stop": ["x"]}, "unsupported_parameter", "stop: only [] is supported"),
+        ({"audio": 1}, "unsupported_parameter", "audio: is not supported; leave it out"),
+        ({"other": None}, "unknown_parameter", "other: it has no such parameter"),
+    ]
+    for given, code, message in refused:
         with pytest.raises(ApiError) as error:
             check_neutral(given, neutral, used="it")
-        assert error.value.code == code and error.value.param == next(iter(given))
+        assert (error.value.code, error.value.message, error.value.param) == (code, message, next(iter(given)))

@@ -125,6 +125,20 @@ def test_a_schema_is_answered_in_json(client: TestClient) -> None:
     assert answer["choices"][0]["finish_reason"] == "stop"
 
 
+def test_with_tools_a_schema_is_answered_once_no_call_is_left(client: TestClient) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "place", "schema": WEATHER["function"]["parameters"]}}
+    own: dict[str, Any] = {"tools": [WEATHER], "response_format": form}
+    first = chat(client, "What is the weather in Lisbon?", **own)
+    assert called(first) == [("get_weather", {"city": "Lisbon"})]
+    message = first["choices"][0]["message"]
+    result = {"role": "tool", "tool_call_id": message["tool_calls"][0]["id"], "content": "clear"}
+    messages = [{"role": "user", "content": "What is the weather in Lisbon?"}, message, result]
+    second = chat(client, messages=messages, **own)["choices"][0]["message"]["content"]
+    assert json.loads(second).keys() == {"city"}
+    chunks = streamed(client, messages=messages, **own)
+    assert "".join(choice["delta"].get("content") or "" for one in chunks for choice in one["choices"]) == second
+
+
 def test_log_probabilities_are_those_of_the_tokens(client: TestClient) -> None:
     entries = chat(client, logprobs=True)["choices"][0]["logprobs"]["content"]
     assert "".join(entry["token"] for entry in entries).startswith("works_list(")
@@ -195,6 +209,15 @@ def test_a_stream_of_several_choices_numbers_them(client: TestClient) -> None:
         ({"tools": [TIME], "tool_choice": {"type": "function", "function": {"name": "f"}}}, "tool_choice", 400),
         ({"tool_choice": "always"}, "tool_choice", 400),
         ({"response_format": {"type": "json_object"}}, "response_format.type", 400),
+        (
+            {
+                "n": 2,
+                "tools": [TIME],
+                "response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}},
+            },
+            "n",
+            400,
+        ),
         ({"stream_options": {"include_usage": True}}, "stream_options", 400),
         ({"platypus": {"beams": 3}}, "platypus.beams", 400),
         ({"messages": []}, "messages", 400),

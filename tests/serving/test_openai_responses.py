@@ -7,6 +7,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 ASK = "Find work items owned by DEVU-7, then prioritize them"
+FORM = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+WEATHER = {"type": "function", "name": "get_weather", "description": "The weather in a city.", "parameters": FORM}
 TIME = {"type": "function", "name": "get_time", "description": "The present time.", "parameters": {}, "strict": True}
 
 
@@ -64,6 +71,35 @@ def test_a_schema_is_answered_in_json(client: TestClient) -> None:
     assert isinstance(json.loads(item["content"][0]["text"])["days"], int)
 
 
+def test_with_tools_a_schema_is_answered_once_no_call_is_left(client: TestClient) -> None:
+    """As agents with tools and a form ask: calls first, then the form, from the request and the results."""
+    format = {"type": "json_schema", "name": "final_output", "schema": FORM, "strict": True}
+    own: dict[str, Any] = {"tools": [WEATHER], "text": {"format": format}}
+    first = respond(client, input="What is the weather in Lisbon?", **own)
+    (item,) = first["output"]
+    assert called(first) == [("get_weather", {"city": "Lisbon"})]
+    items = [{"role": "user", "content": "What is the weather in Lisbon?"}, item]
+    items.append({"type": "function_call_output", "call_id": item["call_id"], "output": "clear"})
+    second = respond(client, input=items, **own)
+    text = second["output"][0]["content"][0]["text"]
+    assert json.loads(text).keys() == {"city"} and second["usage"]["input_tokens"] > 0
+    *_, deltas, _, _, _, whole = events(client, input=items, **own)
+    assert deltas["delta"] == text and whole["response"]["output"][0]["content"][0]["text"] == text
+    told = respond(client, input=items, tool_choice="none", **own)
+    assert told["output"][0]["content"][0]["text"] == text
+
+
+def test_a_conversation_as_the_ai_sdk_sends_it(client: TestClient) -> None:
+    """Earlier answers are named by their ids, which a server without a store cannot look up and need not."""
+    said = [{"role": "user", "content": [{"type": "input_text", "text": text}]} for text in ("Book me a flight", ASK)]
+    items = [said[0], {"type": "reasoning", "id": "rs_1", "summary": []}, {"type": "item_reference", "id": "msg_1"}]
+    answer = respond(client, input=[*items, said[1]], include=["reasoning.encrypted_content"])
+    assert called(answer) == called(respond(client))
+    assert answer["platypus"]["choices"][0]["notes"] == [
+        "3 earlier messages were not shown: a planner answers one request"
+    ]
+
+
 def events(client: TestClient, **body: Any) -> list[dict[str, Any]]:
     with client.stream("POST", "/v1/responses", json={"input": ASK, "stream": True, **body}) as answer:
         assert answer.status_code == 200
@@ -112,7 +148,8 @@ def test_a_plan_that_was_cut_is_incomplete(client: TestClient) -> None:
         ({"include": ["file_search_call.results"]}, "include[0]"),
         ({"tools": [{"type": "mcp"}]}, "tools[0].type"),
         ({"text": {"verbosity": "low"}}, "verbosity"),
-        ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0].type"),
+        ({"input": [{"type": "item_reference", "id": "x"}]}, "input"),
+        ({"input": [{"type": "web_search_call", "id": "x"}]}, "input[0].type"),
         ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "input[0].content[0].type"),
         ({"input": []}, "input"),
         ({"input": 7}, "input"),

@@ -21,3 +21,11 @@ def test_requests_are_logged_only_if_wanted(
     assert ("secret" in capsys.readouterr().err) == log_requests
     with pytest.raises(ApiError):
         asyncio.run(server.ask(body.model_copy(update={"model": "none"}), chat_question))
+
+
+def test_its_setting_of_references_holds_where_a_request_has_none(planners: Planners) -> None:
+    server = Server(planners, Options(references="none"))
+    body = ChatRequest(messages=[{"role": "user", "content": "x"}])
+    for own, wanted in ((None, "none"), ({}, "none"), ({"references": "keep"}, "keep")):
+        _, asked = asyncio.run(server.ask(body.model_copy(update={"platypus": own}), chat_question))
+        assert asked.references == wanted

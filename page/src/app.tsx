@@ -39,14 +39,20 @@ export function App() {
     [known?.catalogue],
   );
 
+  const loading = useRef(0);
   const load = async (wanted: string) => {
-    setTrouble(null);
+    const mine = ++loading.current; // what an earlier try says no longer matters
+    let trouble: api.Trouble | null = null;
     try {
-      setModels(await api.models());
-      if (wanted) setKnown(await knownOf(wanted));
+      const found = await api.models();
+      const about = wanted ? await knownOf(wanted) : null;
+      if (mine !== loading.current) return;
+      setModels(found);
+      if (about) setKnown(about);
     } catch (error) {
-      setTrouble(error as api.Trouble);
+      trouble = error as api.Trouble;
     }
+    if (mine === loading.current) setTrouble(trouble);
   };
   useEffect(() => void load(model), [model]);
   useEffect(() => {

@@ -183,35 +183,24 @@ export function ListField({ sources, ...props }: FieldProps & { sources: Source[
     setKeys([...keys, Math.max(-1, ...keys) + 1]);
     props.onChange([...elements, undefined] as Value);
   };
+  const entries = elements.map((element, i) => {
+    const label = `${props.label}, value ${i + 1}`;
+    const one = {
+      id: `${props.id}-${i}`,
+      label,
+      schema: items,
+      value: element,
+      onChange: (value: Value) => change(i, value),
+    };
+    const field = (
+      <SourceField {...one} sources={sources}>
+        <Field {...one} invalid={props.invalid ?? false} />
+      </SourceField>
+    );
+    return { key: keys[i] ?? i, label, field, onRemove: () => remove(i) };
+  });
   return (
-    <div
-      class="list"
-      role="group"
-      id={props.id}
-      tabIndex={-1}
-      aria-label={props.label}
-      aria-describedby={props.describedBy}
-    >
-      {elements.map((element, i) => {
-        const label = `${props.label}, value ${i + 1}`;
-        const one = {
-          id: `${props.id}-${i}`,
-          label,
-          schema: items,
-          value: element,
-          onChange: (value: Value) => change(i, value),
-        };
-        return (
-          <div class="element" key={keys[i] ?? i}>
-            <SourceField {...one} sources={sources}>
-              <Field {...one} invalid={props.invalid ?? false} />
-            </SourceField>
-            <button type="button" class="quiet" aria-label={`Remove ${label}`} onClick={() => remove(i)}>
-              ×
-            </button>
-          </div>
-        );
-      })}
+    <Group {...props} entries={entries}>
       <button
         type="button"
         class="quiet"
@@ -221,7 +210,7 @@ export function ListField({ sources, ...props }: FieldProps & { sources: Source[
       >
         + value
       </button>
-    </div>
+    </Group>
   );
 }
 
@@ -233,42 +222,62 @@ function ObjectField(props: FieldProps) {
     : Object.fromEntries(required.map((name) => [name, undefined]));
   const change = (changed: { [name: string]: Value }) => props.onChange(changed as Value);
   const rest = Object.keys(properties).filter((name) => !(name in object));
+  const entries = Object.keys(object).map((name) => {
+    const label = `${props.label}, ${name}`;
+    const field = (
+      <Field
+        id={`${props.id}-${name}`}
+        label={label}
+        schema={properties[name] ?? {}}
+        value={object[name]}
+        onChange={(value) => change({ ...object, [name]: value })}
+      />
+    );
+    const remove = () => change(Object.fromEntries(Object.entries(object).filter(([other]) => other !== name)));
+    return { key: name, name, label, field, ...(required.includes(name) ? {} : { onRemove: remove }) };
+  });
+  return (
+    <Group {...props} entries={entries}>
+      <AddSelect
+        label={`Add to ${props.label}`}
+        names={rest}
+        onAdd={(name) => change({ ...object, [name]: undefined })}
+      />
+    </Group>
+  );
+}
+
+interface Entry {
+  key: string | number;
+  label: string;
+  name?: string;
+  field: ComponentChildren;
+  onRemove?: () => void;
+}
+
+/** Values under one label, each with a button if it may be removed; the child adds one. */
+function Group({ entries, children, ...props }: FieldProps & { entries: Entry[]; children: ComponentChildren }) {
   return (
     <div
-      class="object"
+      class="group"
       role="group"
       id={props.id}
       tabIndex={-1}
       aria-label={props.label}
       aria-describedby={props.describedBy}
     >
-      {Object.keys(object).map((name) => (
-        <div class="property" key={name}>
-          <span class="name">{name}</span>
-          <Field
-            id={`${props.id}-${name}`}
-            label={`${props.label}, ${name}`}
-            schema={properties[name] ?? {}}
-            value={object[name]}
-            onChange={(value) => change({ ...object, [name]: value })}
-          />
-          {!required.includes(name) && (
-            <button
-              type="button"
-              class="quiet"
-              aria-label={`Remove ${props.label}, ${name}`}
-              onClick={() => change(Object.fromEntries(Object.entries(object).filter(([other]) => other !== name)))}
-            >
+      {entries.map(({ key, label, name, field, onRemove }) => (
+        <div class="entry" key={key}>
+          {name && <span class="name">{name}</span>}
+          {field}
+          {onRemove && (
+            <button type="button" class="quiet" aria-label={`Remove ${label}`} onClick={onRemove}>
               ×
             </button>
           )}
         </div>
       ))}
-      <AddSelect
-        label={`Add to ${props.label}`}
-        names={rest}
-        onAdd={(name) => change({ ...object, [name]: undefined })}
-      />
+      {children}
     </div>
   );
 }

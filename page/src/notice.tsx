@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import type { Kind, Trouble } from "./api";
-import { writeKey } from "./storage";
+import { readKey, writeKey } from "./storage";
 
 const TITLES: Record<Kind, string> = {
   gone: "The server is gone",
@@ -16,6 +16,12 @@ const PAUSE = 3; // seconds between two looks at a server that is starting
 
 export function Notice({ trouble, onRetry }: { trouble: Trouble; onRetry: () => void }) {
   const { kind, wait } = trouble;
+  const message =
+    kind !== "key"
+      ? trouble.message
+      : readKey()
+        ? "It does not know the key that was given."
+        : "Whoever runs the server can give you one.";
   useEffect(() => {
     if (kind !== "starting") return;
     const timer = setTimeout(onRetry, 1000 * (wait ?? PAUSE));
@@ -25,7 +31,7 @@ export function Notice({ trouble, onRetry }: { trouble: Trouble; onRetry: () => 
     <section class="notice" role="alert" aria-label={TITLES[kind]}>
       <h2>{TITLES[kind]}</h2>
       <p>
-        {trouble.message} {kind === "starting" && "The page tries again by itself."}
+        {message} {kind === "starting" && "The page tries again by itself."}
         {kind === "busy" && wait !== null && `It asks to wait ${wait} ${wait === 1 ? "second" : "seconds"}.`}
       </p>
       {kind === "key" ? (
@@ -42,7 +48,9 @@ export function Notice({ trouble, onRetry }: { trouble: Trouble; onRetry: () => 
 function KeyForm({ onRetry }: { onRetry: () => void }) {
   const submit = (event: Event) => {
     event.preventDefault();
-    writeKey(new FormData(event.currentTarget as HTMLFormElement).get("key") as string);
+    const form = event.currentTarget as HTMLFormElement;
+    writeKey((new FormData(form).get("key") as string).trim());
+    form.reset();
     onRetry();
   };
   return (

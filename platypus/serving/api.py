@@ -72,7 +72,7 @@ def make_app(server: Server) -> FastAPI:
     _add_errors(app)
     app.router.routes.append(Route("/mcp", endpoint=sessions.asgi_app))
     if (PAGE / "index.html").is_file():
-        app.mount("/", StaticFiles(directory=PAGE, html=True))
+        app.mount("/", _PageFiles(directory=PAGE, html=True))
     else:
         app.get("/", include_in_schema=False)(lambda: HTMLResponse(NO_PAGE))
     app.add_middleware(BodyReader, limits=server.limits)
@@ -227,6 +227,17 @@ async def _stream(chunks: AsyncGenerator[dict[str, Any]], *, named: bool = False
 def _event(data: dict[str, Any], named: bool) -> str:
     text = f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
     return f"event: {data['type']}\n{text}" if named else text
+
+
+class _PageFiles(StaticFiles):
+    """The page: browsers ask each time whether it has changed, but for files with a hash behind their names."""
+
+    def file_response(self, full_path: Any, stat_result: Any, scope: Scope, status_code: int = 200) -> Response:
+        """The file, with how long it may be kept."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        hashed = scope["query_string"] and not str(full_path).endswith(".html")
+        response.headers["cache-control"] = "public, max-age=31536000, immutable" if hashed else "no-cache"
+        return response
 
 
 class _Front:

@@ -63,7 +63,8 @@ class KeyCheck:
             scheme, _, key = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
             owner = self.keys.owner(key.strip()) if scheme.lower() == "bearer" else None
             if owner is None:
-                error = ApiError(401, "a key is needed: Authorization: Bearer KEY", code="invalid_api_key")
+                what = "this key is not known" if key.strip() else "a key is needed: Authorization: Bearer KEY"
+                error = ApiError(401, what, code="invalid_api_key")
                 await JSONResponse(error.to_json(), 401, headers=error.headers)(scope, receive, send)
                 return
             scope.setdefault("state", {})["owner"] = owner

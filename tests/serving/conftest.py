@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,12 +54,18 @@ def client(planners: Planners) -> Iterator[TestClient]:
 @pytest.fixture(scope="session")
 def address(planners: Planners) -> Iterator[str]:
     """The address of a server with both on a port of this computer."""
-    config = uvicorn.Config(make_app(Server(planners, Options(LIMITS, quiet=True))), port=0, log_level="error")
-    listening = uvicorn.Server(config)
-    thread = threading.Thread(target=listening.run)
+    with listening(planners, Options(LIMITS, quiet=True)) as address:
+        yield address
+
+
+@contextmanager
+def listening(planners: Planners, options: Options) -> Iterator[str]:
+    """The address of a server on a port of this computer, until the block ends."""
+    server = uvicorn.Server(uvicorn.Config(make_app(Server(planners, options)), port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
     thread.start()
-    while not listening.started:
+    while not server.started:
         time.sleep(0.02)
-    yield f"http://127.0.0.1:{listening.servers[0].sockets[0].getsockname()[1]}"
-    listening.should_exit = True
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
     thread.join()

@@ -1,5 +1,6 @@
 """The app: health, metrics, errors of paths, hosts, the page, the document of the API."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -34,6 +35,16 @@ def test_unknown_paths_and_methods_are_errors_of_the_same_shape(client: TestClie
 def test_the_page_or_a_word_about_it_is_at_the_root(client: TestClient) -> None:
     answer = client.get("/")
     assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/html")
+
+
+def test_browsers_keep_only_files_with_a_hash(client: TestClient) -> None:
+    page = client.get("/")
+    assert page.headers["cache-control"] == client.get("/index.html?a=b").headers["cache-control"] == "no-cache"
+    again = client.get("/", headers={"if-none-match": page.headers["etag"]})
+    assert again.status_code == 304 and again.headers["cache-control"] == "no-cache"
+    for name in re.findall(r'(?:src|href)="(\S+\?\S+)"', page.text):
+        assert "immutable" in client.get(name).headers["cache-control"]
+    assert client.get("/page.js").headers["cache-control"] == "no-cache"
 
 
 def test_the_api_describes_itself(client: TestClient) -> None:

@@ -308,10 +308,7 @@ def serve(
     queue: Annotated[int, typer.Option(min=1, help="Open requests before others are turned away.")] = 64,
     batch: Annotated[int, typer.Option(min=1, help="Plans that are decoded together.")] = 32,
     cache: Annotated[int, typer.Option(metavar="MB", min=1, help="Memory for catalogues that clients send.")] = 1024,
-    references: Annotated[
-        Literal["keep", "none"],
-        typer.Option(help="Calls that need earlier results: given with $$PREV[i], or only once the results are there."),
-    ] = "keep",
+    references: Annotated[Literal["keep", "none"], typer.Option(help="none: calls wait for results.")] = "keep",
     log_requests: Annotated[bool, typer.Option("--log-requests", help="Log the text of requests too.")] = False,
 ) -> None:
     """Serve planners to programs, and to people on a page."""
@@ -325,13 +322,10 @@ def serve(
             raise typer.BadParameter("say which file: --keys FILE", param_hint="--add-key")
         add_key_to(keys, add_key)
         return
-    reach = Reach(host, port, tuple(allow_host or ()), keys, no_keys)
+    reach = Reach(host, port, tuple(allow_host or ()), keys, no_keys, references)
     opening = OpeningOptions(read_tools_of(catalogue, only), adapters, beams, corrections)
     limits = Limits(seconds=time_limit, queue=queue, batch=batch, cache=cache << 20)
-    if mcp:
-        serve_mcp(sources or (), reach, opening, limits, log_requests=log_requests)
-    else:
-        serve(sources or (), reach, opening, limits, references=references, log_requests=log_requests)
+    (serve_mcp if mcp else serve)(sources or (), reach, opening, limits, log_requests=log_requests)
 
 
 @app.command()

@@ -17,7 +17,7 @@ const transports = {
 for (const [name, transport] of Object.entries(transports)) {
   test(`${name}: plan`, async () => {
     const client = new Client({ name: "checks", version: "1.0.0" });
-    await client.connect(transport());
+    await client.connect(transport(), { timeout: 300_000 }); // a process that is started loads its model first
     const { tools } = await client.listTools();
     const good = await client.callTool({ name: tools[0].name, arguments: { request } });
     const steps = good.structuredContent.plans[0].plan.map((step) => step.tool_name);

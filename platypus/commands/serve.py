@@ -25,26 +25,22 @@ MISSING = "Install what it needs: pip install 'platypus-llm[serve]'"
 
 @dataclass(frozen=True)
 class Reach:
-    """Where a server listens, the names it answers to there, and the keys of those who may ask."""
+    """Where a server listens, the names it answers to there, the keys of those who may ask, and how they get calls that
+    need earlier results, if they do not say it."""
 
     host: str = "127.0.0.1"
     port: int = 8080
     allow_hosts: tuple[str, ...] = ()
     keys: Path | None = None
     no_keys: bool = False
+    references: References = "keep"
 
 
 def serve(
-    sources: Sequence[str],
-    reach: Reach,
-    opening: OpeningOptions,
-    limits: Limits,
-    *,
-    references: References = "keep",
-    log_requests: bool = False,
+    sources: Sequence[str], reach: Reach, opening: OpeningOptions, limits: Limits, *, log_requests: bool = False
 ) -> None:
     """Serve these planners over HTTP until a signal ends it. Raises RunError before it listens, if it cannot."""
-    server = _server(sources, reach, opening, limits, references=references, log_requests=log_requests)
+    server = _server(sources, reach, opening, limits, log_requests=log_requests)
     import uvicorn
 
     from platypus.serving.api import make_app
@@ -78,13 +74,7 @@ def add_key(path: Path, name: str) -> None:
 
 
 def _server(
-    sources: Sequence[str],
-    reach: Reach,
-    opening: OpeningOptions,
-    limits: Limits,
-    *,
-    references: References = "keep",
-    log_requests: bool,
+    sources: Sequence[str], reach: Reach, opening: OpeningOptions, limits: Limits, *, log_requests: bool
 ) -> "Server":
     try:
         import fastapi  # noqa: F401
@@ -106,7 +96,7 @@ def _server(
         )
     hosts = (*LOOPBACK, reach.host, *reach.allow_hosts) if local or reach.allow_hosts else None
     planners = Planners(open_served(sources, opening), room=limits.cache)
-    return Server(planners, Options(limits, keys, hosts, log_requests, references=references))
+    return Server(planners, Options(limits, keys, hosts, log_requests, references=reach.references))
 
 
 def _listen(reach: Reach) -> socket.socket:

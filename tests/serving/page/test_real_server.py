@@ -54,4 +54,4 @@ def test_with_a_key_one_asks_corrects_and_comes_back(browser: Any, guarded: str,
     page.get_by_role("link", name="Corrections 1").wait_for()
     assert page.get_by_role("alert").count() == 0
     (kept,) = map(json.loads, (tmp_path / "corrections.jsonl").read_text().splitlines())
-    assert kept["request"] == REQUEST and len(kept["plan"]) == 1
+    assert kept["query"] == REQUEST and len(kept["plan"]) == 1

@@ -309,10 +309,13 @@ def serve(
     batch: Annotated[int, typer.Option(min=1, help="Plans that are decoded together.")] = 32,
     cache: Annotated[int, typer.Option(metavar="MB", min=1, help="Memory for catalogues that clients send.")] = 1024,
     references: Annotated[Literal["keep", "none"], typer.Option(help="none: calls wait for results.")] = "keep",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads that compute, else as many as cores, but one.")
+    ] = None,
     log_requests: Annotated[bool, typer.Option("--log-requests", help="Log the text of requests too.")] = False,
 ) -> None:
     """Serve planners to programs, and to people on a page."""
-    from platypus.commands.serve import Reach, serve, serve_mcp
+    from platypus.commands.serve import Reach, serve, serve_mcp, use_threads
     from platypus.commands.serve import add_key as add_key_to
     from platypus.serving.limits import Limits
     from platypus.serving.opening import OpeningOptions
@@ -325,6 +328,7 @@ def serve(
     reach = Reach(host, port, tuple(allow_host or ()), keys, no_keys, references)
     opening = OpeningOptions(read_tools_of(catalogue, only), adapters, beams, corrections)
     limits = Limits(seconds=time_limit, queue=queue, batch=batch, cache=cache << 20)
+    use_threads(threads)
     (serve_mcp if mcp else serve)(sources or (), reach, opening, limits, log_requests=log_requests)
 
 

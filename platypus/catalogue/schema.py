@@ -6,7 +6,7 @@ what a tool really returns is not known here.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from functools import lru_cache
@@ -128,7 +128,18 @@ def _multiple_of(validator: Any, factor: Any, value: Any, schema: Any) -> Iterat
         yield ValidationError(f"{value!r} is not a multiple of {factor}")
 
 
-_Validator = extend(Draft202012Validator, {"multipleOf": _multiple_of})  # type: ignore[no-untyped-call]
+def _enum(validator: Any, listed: list[Any], instance: Any, schema: Schema) -> Iterator[ValidationError]:
+    """As in jsonschema, but quick for texts and numbers, of which there may be thousands."""
+    number = isinstance(instance, int | float) and not isinstance(instance, bool)
+    if number and any(value == instance and not isinstance(value, bool) for value in listed):
+        return
+    if not (isinstance(instance, str) and instance in listed):
+        yield from Draft202012Validator.VALIDATORS["enum"](validator, listed, instance, schema) or ()
+
+
+_Validator = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, {"multipleOf": _multiple_of, "enum": _enum}
+)
 
 
 @lru_cache(maxsize=4096)
@@ -140,6 +151,12 @@ def literal_problem(schema: Schema, value: Any) -> str | None:
     """Why the schema does not allow the literal, or None if it does."""
     error = next(_validator(json.dumps(schema)).iter_errors(value), None)
     return error.message if error else None
+
+
+def allowed_literals(schema: Schema, values: Iterable[Any]) -> list[Any]:
+    """Those of these values that the schema allows."""
+    validator = _validator(json.dumps(schema))
+    return [value for value in values if validator.is_valid(value)]
 
 
 def takes_any_text(schema: Schema) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from platypus.errors import RunError
 from platypus.files import say
+from platypus.parallel import cores
 from platypus.serving.calls import References
 from platypus.serving.limits import Limits
 from platypus.serving.opening import OpeningOptions
@@ -34,6 +35,16 @@ class Reach:
     keys: Path | None = None
     no_keys: bool = False
     references: References = "keep"
+
+
+def use_threads(threads: int | None) -> None:
+    """Compute with so many threads; None: with all cores but one, which is for connections and clients.
+
+    Threads of one computation wait for each other, so it is slow where one of them has to share its core.
+    """
+    import torch
+
+    torch.set_num_threads(threads or min(torch.get_num_threads(), max(1, cores() - 1)))
 
 
 def serve(

@@ -6,6 +6,7 @@ where the constraint leaves a choice.
     grammar/            catalogue → grammar; no tokenizer, no torch
     vocabulary.py       a tokenizer's tokens as bytes; canonical tokenisation
     uniqueness.py       what a grammar cannot check: equal elements and keys
+    path_memory.py      what look-aheads found, for plans that begin alike
     constraint.py       Constraint, and the state of one plan under it: which tokens may follow, which must
     speculation.py      draft tokens from the request and from earlier plans
     tool_prior.py       which tools a request is likely about, where a plan decides between tools

@@ -9,7 +9,7 @@ rule is waived until the next word, and the waiver is counted. This module knows
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from platypus.catalogue.tools import Catalogue
 from platypus.decoding.grammar.plans import Grammar, plan_grammar
+from platypus.decoding.path_memory import Beginning, Found, PathMemory
 from platypus.decoding.uniqueness import UniquenessTracker
 from platypus.decoding.vocabulary import Ids, Vocabulary
 from platypus.errors import CatalogueError
@@ -47,6 +48,7 @@ class Constraint:
     grammar: Grammar
     matcher: LLMatcher
     distinct: UniquenessTracker
+    memory: PathMemory = field(default_factory=PathMemory, compare=False)
 
     @staticmethod
     def compile(
@@ -66,7 +68,9 @@ class Constraint:
 
     def start(self, named: Sequence[str] = ()) -> "ConstraintState":
         """The state of an empty plan, for a request whose markers stand for the texts `named`."""
-        return ConstraintState(self.vocabulary, self.matcher.deep_copy(), self.distinct.of(named))
+        kind = tuple(named) if self.distinct.compares else len(named)  # else only their number matters
+        memory = self.memory, self.memory.root(kind)
+        return ConstraintState(self.vocabulary, self.matcher.deep_copy(), self.distinct.of(named), memory)
 
 
 class ConstraintState:
@@ -75,11 +79,19 @@ class ConstraintState:
     `noncanonical_tokens` counts the places where no token was canonical.
     """
 
-    def __init__(self, vocabulary: Vocabulary, matcher: LLMatcher, distinct: UniquenessTracker) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        matcher: LLMatcher,
+        distinct: UniquenessTracker,
+        memory: tuple[PathMemory, Beginning],
+    ) -> None:
         self.vocabulary = vocabulary
         self.ids: list[int] = []
         self.noncanonical_tokens = 0
         self._matcher, self._distinct = matcher, distinct
+        self._memory: PathMemory = memory[0]
+        self._beginning: Beginning = memory[1]
         self._recent: (
             tuple[int, ...] | None
         ) = ()  # the last ids, as many as decide what is canonical; None: the rule is waived
@@ -92,7 +104,8 @@ class ConstraintState:
 
     def copy(self) -> "ConstraintState":
         """An independent copy."""
-        new = ConstraintState(self.vocabulary, self._matcher.deep_copy(), self._distinct.copy())
+        memory = self._memory, self._beginning
+        new = ConstraintState(self.vocabulary, self._matcher.deep_copy(), self._distinct.copy(), memory)
         new.ids, new.noncanonical_tokens = self.ids.copy(), self.noncanonical_tokens
         new._recent, new._candidates, new._known = self._recent, self._candidates, self._known
         new._paths, new._nodes = self._paths.copy(), self._nodes
@@ -112,7 +125,11 @@ class ConstraintState:
     def candidates(self) -> Ids:
         """The tokens that the grammar allows next."""
         if self._candidates is None:
+            self._candidates = self._beginning.candidates
+        if self._candidates is None:
             self._candidates = _allowed(self.vocabulary, self._matcher)
+            if len(self._candidates) <= FEW:
+                self._beginning.candidates = self._candidates
         return self._candidates
 
     def append(self, token: int) -> None:
@@ -124,6 +141,7 @@ class ConstraintState:
         follows = self._known[1:] if self._known[:1] == (token,) else ()
         self._known = self._paths.get(token) or follows
         self._recent = _after(self.vocabulary, self._recent, token)
+        self._beginning = self._memory.after(self._beginning, token)
         self._candidates, self._paths, self._nodes = None, {}, MOST_NODES
 
     def legal(self, tokens: Ids) -> list[int]:
@@ -134,6 +152,7 @@ class ConstraintState:
         """The legal ones of these tokens where none is canonical; the rule is waived until the next word."""
         self.noncanonical_tokens += self._recent is not None
         self._recent, self._paths, self._nodes = None, {}, MOST_NODES
+        self._memory, self._beginning = PathMemory(), Beginning()  # what others found is under the rule
         tokens = [int(token) for token in tokens]
         distinct = [token for token in tokens if self._path(token) is not None]
         legal = distinct or [token for token in tokens if self._distinct.copy().read(self.vocabulary.token(token))]
@@ -209,12 +228,20 @@ class ConstraintState:
     def _path(self, token: int) -> tuple[int, ...] | None:
         """Tokens that can follow this one, as far as the look-ahead needs to go; None if it is a dead end."""
         if token not in self._paths:
-            allowance = max(FEW_NODES, min(NODES, self._nodes))
+            found = self._look_ahead(token, max(FEW_NODES, min(NODES, self._nodes)))
+            self._nodes -= max(0, found.visited - FEW_NODES)
+            known = found.path is None and self._known[:1] == (token,)
+            self._paths[token] = self._known[1:] if known else found.path
+        return self._paths[token]
+
+    def _look_ahead(self, token: int, allowance: int) -> Found:
+        """What a look-ahead from this token finds that may visit so many nodes."""
+        found = self._beginning.found.get(token)
+        if found is None or not found.holds_for(allowance):
             search = _Search(self.vocabulary, allowance)
             path = search.path(self._matcher, self._distinct, self._recent, token, DEPTH)
-            self._nodes -= max(0, allowance - search.nodes - FEW_NODES)
-            self._paths[token] = self._known[1:] if path is None and self._known[:1] == (token,) else path
-        return self._paths[token]
+            self._beginning.found[token] = found = Found(path, allowance, allowance - search.nodes)
+        return found
 
     def _skip(self) -> None:
         """Append the forced text up to its last space; after that, the tokens depend on what follows."""
@@ -320,10 +347,13 @@ def _after(vocabulary: Vocabulary, recent: tuple[int, ...] | None, token: int) -
 
 def _allowed(vocabulary: Vocabulary, matcher: LLMatcher) -> Ids:
     """The tokens that the grammar allows. Raises CatalogueError at a limit, where llguidance would allow the end."""
-    bits = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")
+    mask = np.frombuffer(matcher.compute_bitmask(), np.uint8)
     if matcher.is_error():
         raise _too_complex(matcher.get_error())
-    return np.flatnonzero(bits[: len(vocabulary.usable)] & vocabulary.usable)
+    octets = mask[: len(vocabulary.usable_bits)] & vocabulary.usable_bits
+    some = np.flatnonzero(octets)  # mostly few
+    rows, bits = np.unpackbits(octets[some, None], axis=1, bitorder="little").nonzero()
+    return 8 * some[rows] + bits
 
 
 def _descending(scores: NDArray[np.floating], tokens: Ids) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""Draft tokens for speculative decoding: what follows the same tokens in the request or in earlier plans.
+"""Draft tokens for speculative decoding: what follows the same tokens in the request, in the plan, or in earlier plans.
 
 Values are copied from requests (Saxena 2023, "Prompt Lookup Decoding"), and plans for one catalogue resemble each other
 (He et al. 2023, "REST: Retrieval-Based Speculative Decoding"). A draft adds a few tokens to a pass that is needed
@@ -8,10 +8,11 @@ anyway, and changes no result. This module knows only ids.
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from heapq import nlargest
-from itertools import count, pairwise, takewhile
+from itertools import count, cycle, pairwise, takewhile
 
 PLACES = 16  # most recent places kept for each pair of tokens
 PAIRS = 1 << 14  # most recent pairs kept
+CONTEXT = 32  # tokens before a place that are compared
 
 _BEGIN = (-1, -1)
 
@@ -47,19 +48,21 @@ class PlanHistory:
             rests = [rest for rest in rests if at < len(rest) and rest[at] == token]
 
 
-def prompt_lookup(request: Sequence[int], ids: Sequence[int], plain: Callable[[int], bytes]) -> Sequence[int]:
-    """The tokens of the request after the last of `ids`, at its occurrence with the longest matching context.
+def prompt_lookup(request: Sequence[int], ids: Sequence[int], plain: Callable[[int], bytes]) -> Iterator[int]:
+    """The tokens of the request and of `ids` after the last id, at its earlier place with the longest matching context.
 
-    Empty if the token does not occur in the request, with or without a space before it. `plain` gives a token's bytes.
+    What is repeated to the end is taken to go on so, without an end. Empty if the token occurs nowhere before, with or
+    without a space before it. `plain` gives a token's bytes.
     """
     last = plain(ids[-1]).lstrip() if ids else b""
-    ends = [i for i, token in enumerate(request) if last and plain(token).lstrip() == last]
+    read, context = [*request, *ids], ids[-2 : -2 - CONTEXT : -1]
+    ends = [i for i, token in enumerate(read[:-1]) if last and plain(token).lstrip() == last]
     best = max(
         ends,
-        key=lambda end: shared_prefix_length(request[end - 1 :: -1] if end else [], ids[-2::-1]),
-        default=len(request),
+        key=lambda end: shared_prefix_length(read[max(0, end - CONTEXT) : end][::-1], context),
+        default=len(read),
     )
-    return request[best + 1 :]
+    return cycle(read[best + 1 :])
 
 
 def shared_prefix_length(one: Sequence[int], other: Sequence[int]) -> int:

@@ -67,13 +67,13 @@ class DecodingState:
         return self.constraint.ended
 
     def draft(self, most: int, history: PlanHistory) -> list[int]:
-        """Up to `most` draft tokens: within free text from the request, elsewhere from earlier plans."""
+        """Up to `most` draft tokens: within free text from the request or the plan, elsewhere from earlier plans."""
         ids = self.constraint.ids
         most = max(0, min(most, self.limit - len(ids)))
-        if len(self.constraint.candidates()) > FEW and (
-            copy := prompt_lookup(self.request, ids, self.constraint.vocabulary.token)
-        ):
-            return list(copy[: min(most, COPIED)])
+        if len(self.constraint.candidates()) > FEW:
+            lookup = prompt_lookup(self.request, ids, self.constraint.vocabulary.token)
+            if copy := list(itertools.islice(lookup, min(most, COPIED))):
+                return copy
         return list(itertools.islice(history.continuation(ids), most))
 
     def drafts(self, most: int, history: PlanHistory) -> list[list[int]]:

@@ -8,6 +8,7 @@ counts as the text of the request that it stands for; any other marker is refuse
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 from platypus.catalogue.schema import Schema, variants
@@ -63,6 +64,11 @@ class UniquenessTracker:
         new = self.copy()
         new._named = named
         return new
+
+    @cached_property
+    def compares(self) -> bool:
+        """Whether some values of the catalogue have parts that must differ."""
+        return any(map(_has_parts_that_differ, self._schemas.values()))
 
     @property
     def is_settled(self) -> bool:
@@ -185,6 +191,19 @@ def _plain(value: Any) -> Any:
 def _name(text: bytearray) -> str:
     name = text.decode().strip()
     return str(json.loads(name)) if name.startswith('"') else name
+
+
+def _has_parts_that_differ(schema: Schema) -> bool:
+    """Whether a value of this schema may be or hold a set, or an object, whose keys differ."""
+    return any(
+        variant.get("type") in (None, "object")
+        or bool(variant.get("uniqueItems"))
+        or (
+            variant["type"] == "array"
+            and ("items" not in variant or any(map(_has_parts_that_differ, _parts(variant, None))))
+        )
+        for variant in variants(schema)
+    )
 
 
 def _parts(schema: Schema, key: str | None) -> Iterator[Schema]:

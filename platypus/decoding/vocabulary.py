@@ -60,6 +60,7 @@ class Vocabulary:
         self._place = np.argsort(self._by_length)
         self.continues = lru_cache(maxsize=1 << 16)(self._continues)
         self.usable = self._usable()
+        self.usable_bits = np.packbits(self.usable, bitorder="little")
 
     def _encode(self, text: str) -> tuple[int, ...]:
         """The ids of a text, without special tokens."""

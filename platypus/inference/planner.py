@@ -70,7 +70,8 @@ class Answer:
 class Planner:
     """A model and its prompt. `folder`, if not None, is where keys and values of the prompt's prefix are stored.
 
-    `vocabulary` is that of the tokenizer, if it is known already: making one takes seconds.
+    `vocabulary` is that of the tokenizer, if it is known already: making one takes seconds. `retriever` compares
+    requests with the tools, and with those that a narrowed planner is not shown; None: one is made of the tools.
     """
 
     loaded: "Loaded"
@@ -79,12 +80,13 @@ class Planner:
     folder: Path | None = None
     calibration: Calibration = field(default_factory=Calibration)
     vocabulary: Vocabulary | None = None
+    retriever: Retriever | None = None
 
     def with_tools(self, catalogue: Catalogue) -> "Planner":
         """The same model with other tools, for rows that bring their own; nothing of them is kept on the disk."""
         prompt = replace(self.prompt, catalogue=catalogue).fitted(self.loaded.context)
         vocabulary = None if self.settings.decoding == "free" else self._vocabulary
-        return replace(self, prompt=prompt, folder=None, vocabulary=vocabulary)
+        return replace(self, prompt=prompt, folder=None, vocabulary=vocabulary, retriever=None)
 
     def plan(self, requests: Sequence[str], *, batch_size: int = 16, max_new_tokens: int = 512) -> Iterator[Answer]:
         """The answer to each request, in order. Raises PromptError for a request that leaves no room for an answer."""
@@ -124,7 +126,8 @@ class Planner:
         """The planner with the tools that the request is shown; this one if these are all."""
         if self.narrowing is None:
             return self
-        return replace(self, prompt=self._shown_to(request), folder=None, vocabulary=self._vocabulary)
+        known = {"vocabulary": self._vocabulary, "retriever": self._retriever}
+        return replace(self, prompt=self._shown_to(request), folder=None, **known)
 
     def begin(
         self, request: str, limits: DecodingLimits, *, decoder: "Decoder | None" = None, index: int = 0, draw: int = 0
@@ -192,6 +195,8 @@ class Planner:
 
     @cached_property
     def _retriever(self) -> Retriever:
+        if self.retriever is not None:
+            return self.retriever
         return self.narrowing.retriever if self.narrowing else Retriever(self._catalogue, encoder_of(self.settings))
 
     def _priors(self, requests: Sequence[str]) -> list[ToolPrior]:
@@ -201,8 +206,9 @@ class Planner:
     def _prior(self, request: str) -> ToolPrior | None:
         if not self.settings.tool_prior:
             return None
-        likeness = map(float, self.settings.tool_prior * self._retriever.likeness(request))
-        names = (tool.name for tool in self._catalogue)
+        retriever = self._retriever
+        likeness = map(float, self.settings.tool_prior * retriever.likeness(request))
+        names = (tool.name for tool in retriever.catalogue)
         return ToolPrior(dict(zip(names, likeness, strict=True)), self.prompt.notation)
 
     @property

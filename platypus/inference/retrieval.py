@@ -33,8 +33,8 @@ class Retriever:
 
     def likeness(self, request: str) -> NDArray[np.float64]:
         """The similarity of each tool to the request, in catalogue order. Only its order is meaningful."""
-        vectorizer, tools = self._index
-        similarity: NDArray[np.float64] = (tools @ vectorizer.transform([request]).T).toarray()[:, 0]
+        parts = ((tools @ vectorizer.transform([request]).T).toarray()[:, 0] for vectorizer, tools in self._index)
+        similarity: NDArray[np.float64] = sum(parts, np.zeros(len(self.catalogue)))
         return similarity if self.encode is None else similarity + self._vectors @ self.encode([request])[0]
 
     @cached_property
@@ -43,16 +43,15 @@ class Retriever:
         return self.encode([sentence(tool) for tool in self.catalogue])
 
     @cached_property
-    def _index(self) -> tuple[Any, Any]:
+    def _index(self) -> list[tuple[Any, Any]]:
+        """Each vectorizer with the matrix of the tools: (tools, terms), sparse."""
         from sklearn.feature_extraction.text import TfidfVectorizer  # takes a second to import
-        from sklearn.pipeline import FeatureUnion
 
         texts = [known_by(tool) for tool in self.catalogue]
         words = TfidfVectorizer(sublinear_tf=True, stop_words="english")
         letters = TfidfVectorizer(sublinear_tf=True, analyzer="char_wb", ngram_range=(3, 5))
         says_something = any(map(words.build_analyzer(), texts))  # of a tool `f` only the letters are left
-        union = FeatureUnion([("words", words), ("letters", letters)] if says_something else [("letters", letters)])
-        return union, union.fit_transform(texts)
+        return [(each, each.fit_transform(texts)) for each in ([words, letters] if says_something else [letters])]
 
 
 def known_by(tool: Tool) -> str:

@@ -98,7 +98,8 @@ class Corrections:
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     rows = []
-    for number, line in enumerate(read_text(path, error=DatasetError).splitlines(), start=1):
+    text = read_text(path, error=DatasetError).removesuffix("\n")  # a row may hold other characters that end a line
+    for number, line in enumerate(text.split("\n") if text else [], start=1):
         try:
             rows.append(json.loads(line))
         except ValueError as error:

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import anyio
 import pytest
+import torch
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
+from platypus.commands.serve import use_threads
 from tests.support.command import ROOT, here
 
 TOOLS = ROOT / "examples" / "worktracker" / "catalogue.json"
@@ -32,6 +34,23 @@ def test_a_key_is_added_and_printed_once(capsys: pytest.CaptureFixture[str], tmp
 def test_others_need_a_key(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     refused = here(capsys, "serve", "--host", "0.0.0.0")
     assert refused.code == 1 and "--keys FILE" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("cores", "allowed", "asked", "used"),
+    [(1, 1, None, 1), (2, 2, None, 1), (8, 8, None, 7), (8, 2, None, 2), (8, 8, 3, 3), (2, 1, 2, 2)],
+)
+def test_a_core_is_left_to_those_who_ask(
+    monkeypatch: pytest.MonkeyPatch, cores: int, allowed: int, asked: int | None, used: int
+) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setattr("platypus.commands.serve.cores", lambda: cores)
+    try:
+        torch.set_num_threads(allowed)  # as OMP_NUM_THREADS does
+        use_threads(asked)
+        assert torch.get_num_threads() == used
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Which tokens are legal next (valid, distinct, canonical), and which are forced."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -13,6 +14,7 @@ from llguidance import LLParserLimits
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Catalogue
 from platypus.decoding.constraint import Constraint, ConstraintState
+from platypus.decoding.path_memory import PathMemory
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import CatalogueError
 from platypus.generation.catalogues.random_catalogue import random_catalogue
@@ -258,6 +260,22 @@ def test_a_grammar_is_compiled_once_for_the_same_catalogue() -> None:
     assert first is not again and compiled(first) is compiled(again)
     others = (compiled(turned), compiled(first, "json"), compiled(first, max_steps=3))
     assert all(other is not compiled(first) for other in others)
+
+
+@pytest.mark.parametrize("notation", NOTATIONS)
+def test_what_earlier_plans_found_changes_no_plan(notation: Notation) -> None:
+    """The same random scores with a memory that has seen other plans, the same plan, and nothing."""
+    for seed in range(2):
+        catalogue = random_tools(Random(seed), 6)  # with sets and objects
+        shared, size = constraint("byte-level", catalogue, notation), len(TOKENIZERS["byte-level"]())
+        for turn in (0, 1, 2, 0, 1):
+            fresh = replace(shared, memory=PathMemory())
+            found = []
+            for one in (shared, fresh):
+                state = one.start(["a", "b"][: turn % 3])
+                wander(state, np.random.default_rng((seed, turn)), size=size, limit=60)
+                found.append((state.ids, state.noncanonical_tokens))
+            assert found[0] == found[1]
 
 
 def test_copies_are_independent() -> None:

@@ -6,15 +6,25 @@ from platypus.decoding import speculation as speculation
 from platypus.decoding.speculation import PlanHistory, prompt_lookup
 
 
+def copied(request: list[int], ids: list[int], most: int) -> list[int]:
+    """The first tokens of the draft."""
+    return list(itertools.islice(prompt_lookup(request, ids, plain), most))
+
+
 def plain(token: int) -> bytes:
     return {1: b"red", 2: b" red", 3: b" fox", 4: b" hen", 5: b" the"}[token]
 
 
 def test_the_request_is_copied_after_the_longest_matching_context() -> None:
     request = [5, 2, 3, 4, 2, 4]
-    assert prompt_lookup(request, [4, 1], plain) == [4]  # "hen red", whatever the spaces
-    assert prompt_lookup(request, [1], plain) == [3, 4, 2, 4]  # the first of equal matches
-    assert not prompt_lookup(request, [], plain) and not prompt_lookup([3, 4], [1], plain)
+    assert copied(request, [4, 1], 3) == [4, 4, 1]  # "hen red", whatever the spaces; then on into the plan
+    assert copied(request, [1], 4) == [3, 4, 2, 4]  # the first of equal matches
+    assert copied(request, [], 4) == copied([3, 4], [1], 4) == []
+
+
+def test_what_a_plan_repeats_is_taken_to_go_on() -> None:
+    assert copied([3], [5, 4, 5, 4, 5], 6) == [4, 5, 4, 5, 4, 5]
+    assert copied([4, 5, 3], [4, 5], 2) == [3, 4]  # the longest context is in the request
 
 
 def test_two_of_the_three_plans_with_the_longest_matching_context_must_agree() -> None:

@@ -11,7 +11,7 @@ import torch
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Instruction
-from platypus.decoding.results import DecodedPlan
+from platypus.decoding.results import DecodedPlan, DecodingLimits
 from platypus.errors import PromptError
 from platypus.inference.calibration import Calibration
 from platypus.inference.planner import Answer, Planner
@@ -81,6 +81,22 @@ def test_a_real_model_gets_the_prompt_of_its_training(tmp_path: Path) -> None:
     assert [spoken] == list(complete(loaded, [prompt.row_ids(rows[0])], max_new_tokens=5, batch_size=1))
     with pytest.raises(PromptError, match="the model's context is 2048"):
         next(planner.plan(["word " * 800]))
+
+
+def test_a_narrowed_planner_compares_with_the_whole_catalogue_as_plan_does(tmp_path: Path) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base")))
+    tools = catalogue_from_json([{"name": f"tool_{i}"} for i in range(40)] + [{"name": "book_flight"}])
+    settings = DecodeSettings(max_tools=2, max_steps=1, tool_prior=5.0)
+    planner = Planner(loaded, Prompt(loaded.tokenizer, tools, "calls"), settings)
+    request = "tool 7, or a flight to book"
+    one, other = planner.narrowed(request), planner.narrowed("tool 3")
+    assert len(one.prompt.catalogue or ()) == 2
+    assert one.retriever is other.retriever is planner.narrowing.retriever  # type: ignore[union-attr]
+    begun = one.begin(request, DecodingLimits(20))
+    for _ in one.decoder.run(iter([begun, *[None] * 99]).__next__, batch_size=1):
+        pass
+    assert one.finish(request, begun) == next(planner.plan([request], max_new_tokens=20))
+    assert one.with_tools(tools).retriever is None
 
 
 @pytest.mark.parametrize("notation", ["json", "calls"])

@@ -60,6 +60,15 @@ def test_a_correction_can_be_taken_back(tmp_path: Path) -> None:
     assert [row["query"] for row in kept.rows()] == ["Stop"]
 
 
+def test_a_request_may_hold_any_character(tmp_path: Path) -> None:
+    kept, odd = Corrections(tmp_path / CORRECTIONS), "one\u2028two\x85three\x0cfour\r\nfive\0"
+    for request in (odd, "Stop"):
+        kept.add(request, STOP, TOOLS)
+    assert [row["query"] for row in kept.rows()] == [odd, "Stop"]
+    rows = read_dataset(str(kept.path), None).rows
+    assert [row.query for row in rows if isinstance(row, Example)] == [odd, "Stop"]
+
+
 def test_a_broken_line_is_named(tmp_path: Path) -> None:
     (tmp_path / CORRECTIONS).write_text("{\n")
     with pytest.raises(DatasetError, match=f"{CORRECTIONS}:1"):

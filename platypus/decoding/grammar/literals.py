@@ -16,7 +16,7 @@ from typing import Any
 
 from llguidance import LLMatcher
 
-from platypus.catalogue.schema import Schema, literal_problem, variants
+from platypus.catalogue.schema import Schema, allowed_literals, variants
 from platypus.decoding.grammar.numbers import number_terminal
 from platypus.decoding.grammar.strings import CHARACTER, UNMARKED, count_texts, is_possible, text_terminal
 from platypus.errors import CatalogueError
@@ -25,6 +25,7 @@ from platypus.plan.plan import MARK
 
 MAX_ITEMS = 100
 MAX_ANY_DEPTH = 6
+MAX_LISTED = 500  # more values become one terminal: the parser takes only so many alternatives side by side
 LARGEST = 10**15
 MAX_SCHEMA_DEPTH = 20  # with the nesting of "anything", still below the 32 levels that a plan allows
 
@@ -114,8 +115,11 @@ class Literals:
         for variant in _exclusive(schema, where):
             if "enum" in variant or "const" in variant:
                 values = variant["enum"] if "enum" in variant else [variant["const"]]
-                texts = (json.dumps(v, ensure_ascii=False) for v in values if literal_problem(schema, v) is None)
-                yield from (quoted(text) for text in texts if MARK not in text)
+                texts = (json.dumps(value, ensure_ascii=False) for value in allowed_literals(schema, values))
+                literals = [quoted(text) for text in texts if MARK not in text]
+                yield from (
+                    literals if len(literals) <= MAX_LISTED else [self._rules.add("LISTED", " | ".join(literals))]
+                )
             else:
                 rule = self._of_type(variant, where, depth)
                 if rule is not None:
@@ -286,7 +290,7 @@ def _capacity(schema: Schema, wanted: int) -> int:
         if "enum" in variant or "const" in variant:
             values = variant["enum"] if "enum" in variant else [variant["const"]]
             plain = [float(value) if type(value) is int else value for value in values]
-            allowed = {json.dumps(value, sort_keys=True) for value in plain if literal_problem(schema, value) is None}
+            allowed = {json.dumps(value, sort_keys=True) for value in allowed_literals(schema, plain)}
             count = sum(MARK not in text for text in allowed)
         else:
             count = _capacity_of(variant, kind, wanted)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from platypus.catalogue.patterns import alternatives
-from platypus.catalogue.schema import Schema, array_items, literal_problem, variants
+from platypus.catalogue.schema import Schema, allowed_literals, array_items, variants
 from platypus.catalogue.tools import Catalogue
 from platypus.decoding.grammar.strings import FORMATS
 
@@ -77,7 +77,7 @@ def _one_type(schema: Schema, variant: Schema) -> dict[str, Any] | None:
     """One alternative of the schema; None if it allows nothing."""
     if "enum" in variant or "const" in variant:
         values = variant["enum"] if "enum" in variant else [variant["const"]]
-        allowed = [value for value in values if literal_problem(schema, value) is None]
+        allowed = allowed_literals(schema, values)
         return {"enum": allowed} if allowed else None
     kind = variant.get("type")
     if kind is None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from platypus.catalogue.schema import literal_problem
-from platypus.decoding.grammar.literals import Literals, Rules
+from platypus.decoding.grammar.literals import MAX_LISTED, Literals, Rules
 from platypus.errors import CatalogueError
 from tests.support.random_catalogues import LEAVES, accepts, random_schema, random_text
 
@@ -30,6 +30,16 @@ def test_every_literal_is_allowed_and_canonical(schema: dict[str, Any]) -> None:
         assert "$$PREV[" not in text
         if not isinstance(value, float | int):  # a number may be written with more places than it needs
             assert json.dumps(value, ensure_ascii=False) == text or "multipleOf" in schema or not schema
+
+
+def test_thousands_of_listed_values_are_one_terminal() -> None:
+    values = [*map(str, range(3 * MAX_LISTED)), *range(2 * MAX_LISTED), 1.5, True, None]
+    lark = grammar({"enum": values})
+    assert lark is not None and len(lark.splitlines()) == 3
+    for text in ('"0"', '"1499"', "7", "999", "1.5", "true", "null"):
+        assert accepts(lark, text)
+    for text in ('"1500"', "1000", "01", '"true"', "false", '"$$PREV[0]"'):
+        assert not accepts(lark, text)
 
 
 def test_nested_literals_are_allowed_by_the_schema_except_for_equal_elements() -> None:

@@ -67,7 +67,7 @@ class Decoder:
         prefix: CachedPrefix | None = None,
     ) -> None:
         check_keys_and_values(loaded)
-        self._loaded, self._constraint = loaded, constraint
+        self._loaded, self._constraint, self._context = loaded, constraint, loaded.context
         self._ids = tuple(probes[0][: shared_prefix_length(*probes)])
         self._cache = BatchCache(prefix or load_or_compute_prefix(loaded, self._ids, folder))
         self._history = PlanHistory()
@@ -150,7 +150,7 @@ class Decoder:
             list(prompt[shared:]),
             self._constraint.start(named),
             CacheSlots(shared),
-            limit=min(limits.max_new_tokens, self._loaded.context - len(prompt)),
+            limit=min(limits.max_new_tokens, self._context - len(prompt)),
             deadline=time.monotonic() + (np.inf if limits.seconds is None else limits.seconds),
             rng=np.random.default_rng((limits.seed, index if draw is None else draw)),
             prior=prior,
@@ -324,9 +324,9 @@ class Decoder:
             self._in_use = False
 
     def _check(self, prompt: Sequence[int]) -> None:
-        if len(prompt) >= self._loaded.context:
+        if len(prompt) >= self._context:
             raise PromptError(
-                f"the prompt has {len(prompt)} tokens, but the model's context is {self._loaded.context}",
+                f"the prompt has {len(prompt)} tokens, but the model's context is {self._context}",
                 where=self._loaded.source,
                 remedy="Use a smaller catalogue, a shorter request, or a base with a longer context.",
             )

@@ -8,11 +8,11 @@ anyway, and changes no result. This module knows only ids.
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from heapq import nlargest
-from itertools import count, cycle, pairwise, takewhile
+from itertools import count, cycle, pairwise
 
 PLACES = 16  # most recent places kept for each pair of tokens
 PAIRS = 1 << 14  # most recent pairs kept
-CONTEXT = 32  # tokens before a place that are compared
+CONTEXT = 16  # tokens before a place that are compared
 
 _BEGIN = (-1, -1)
 
@@ -67,4 +67,9 @@ def prompt_lookup(request: Sequence[int], ids: Sequence[int], plain: Callable[[i
 
 def shared_prefix_length(one: Sequence[int], other: Sequence[int]) -> int:
     """The number of tokens that both begin with in common."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+    length = 0
+    for first, second in zip(one, other, strict=False):
+        if first != second:
+            break
+        length += 1
+    return length

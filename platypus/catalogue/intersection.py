@@ -6,7 +6,6 @@ can hold. `excludes` says whether an object that has only the properties it decl
 module knows no references and no grammar.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import lcm
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 
 from platypus.catalogue.drafts import ANNOTATIONS
 from platypus.catalogue.patterns import both as both_patterns
-from platypus.catalogue.patterns import none_of, readable
+from platypus.catalogue.patterns import is_found, none_of, readable
 from platypus.catalogue.schema import ASSERTED, TYPES, Schema, literal_problem, types
 
 CHOICES = "\0choices"  # a list of `Choice`s
@@ -71,7 +70,7 @@ def by_pattern(schema: Schema, name: str) -> list[Any]:
     return [
         schema["patternProperties"][pattern]
         for pattern, expression in found.items()
-        if expression is None or expression != pattern or re.search(expression, name)
+        if expression is None or expression != pattern or is_found(expression, name)
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from platypus.catalogue.drafts import is_marked_required
 from platypus.catalogue.intersection import NOT_IN, by_pattern
-from platypus.catalogue.patterns import both, is_decodable, none_of, readable
+from platypus.catalogue.patterns import both, is_decodable, is_found, none_of, readable
 from platypus.catalogue.schema import literal_problem
 
 MAX_FIELDS = 64
@@ -240,7 +240,7 @@ class KindReader(ABC):
         """The examples that match a pattern that no grammar can hold; None if there is none."""
         given = [*flat.get("examples", ()), *([flat["default"]] if "default" in flat else [])]
         rest = _without(flat, "pattern", "examples", NOT_IN)
-        texts = [text for text in dict.fromkeys(filter(_is_text, given)) if pattern and re.search(pattern, text)]
+        texts = [text for text in dict.fromkeys(filter(_is_text, given)) if pattern and is_found(pattern, text)]
         texts = [text for text in texts if literal_problem({**rest, "type": "string"}, text) is None]
         if not texts:
             self.note(place, "pattern", "cannot be decoded, and no example matches it: no value is known")

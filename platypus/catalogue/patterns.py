@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+import regex
 from llguidance import LLMatcher, regex_to_lark
 
 ANY = '[^"]*'
+SECONDS = 0.5  # of processor time for one search: some patterns take years on some texts
 _ASCII = [chr(code) for code in range(0x20, 0x7F)]
 _SYMBOL = re.compile(
     r"\\[pP]\{[^}]*\}|\\u\{[0-9A-Fa-f]+\}|\\k<\w+>|\\c[A-Za-z]|\(\?<(?![=!])|\[\]|\[\^\]"
@@ -45,9 +47,18 @@ def readable(pattern: str) -> str | None:
         return None  # fewer letters in what must not match would be more texts
     try:
         re.compile(translated)
-    except (re.error, OverflowError):
+        regex.compile(translated)
+    except (re.error, regex.error, OverflowError):
         return None
     return translated
+
+
+def is_found(pattern: str, text: str) -> bool:
+    """Whether the pattern is found in the text, within `SECONDS`. Other threads run meanwhile."""
+    try:
+        return regex.search(pattern, text, timeout=SECONDS, concurrent=True) is not None
+    except TimeoutError:
+        return False
 
 
 def _in_python(symbol: str) -> str | None:

@@ -18,10 +18,10 @@ from platypus.decoding.results import DecodingLimits, DecodingProgress
 from platypus.errors import PlatypusError
 from platypus.inference.planner import Answer, Planner
 from platypus.plan.notation import readable
-from platypus.plan.plan import Plan
+from platypus.plan.plan import Malformed, Plan
 from platypus.serving.batching import Begun, Engine
 from platypus.serving.calls import Call, Calls, Earlier, References
-from platypus.serving.errors import ApiError, refused
+from platypus.serving.errors import ApiError, invalid, refused
 from platypus.serving.planners import Planners, Ready, Served, Variant
 
 NO_PLAN = "No plan: these tools cannot answer that."
@@ -261,6 +261,8 @@ def _choice(
     ready: Ready, question: Question, answer: Answer, calls: Calls, given: list[Call], prompt_tokens: int
 ) -> Choice:
     planner = ready.planner
+    if isinstance(answer.plan, Malformed):  # a value that its pattern cannot be compared with in time
+        raise invalid("tools", f"a plan over them cannot be checked: {answer.plan.reason}")
     notes = [*question.notes]
     if answer.ended_by != "model":
         notes.append("cut by a limit: a valid plan, but perhaps not a complete one")

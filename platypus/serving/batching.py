@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from platypus.decoding.state import Decoding
 
 PREPARING = 0.02  # seconds of preparing requests between two passes of the model
+GRACE = 2.0  # seconds in which a plan over its time is ended
 RETRY = 1.0  # seconds after which a refused client may try again
 
 
@@ -106,12 +107,21 @@ class Engine:
         try:
             last = False
             while not last:
-                update, last = await queue.get()
+                update, last = await self._next_update(queue, job)
                 if isinstance(update, BaseException):
                     raise update
                 yield update
         finally:
             job.cancelled = True
+
+    async def _next_update(self, queue: "asyncio.Queue[tuple[Any, bool]]", job: Job) -> tuple[Any, bool]:
+        """The next update. Raises ApiError 503 well after its time, where others keep the thread busy for so long."""
+        left = None if math.isinf(job.deadline) else max(0.0, job.deadline - time.monotonic()) + GRACE
+        try:
+            async with asyncio.timeout(left):
+                return await queue.get()
+        except TimeoutError as error:
+            raise _late() from error
 
     def _accept(self, job: Job) -> None:
         with self._changed:

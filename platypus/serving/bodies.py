@@ -16,6 +16,9 @@ from platypus.serving.errors import ApiError, invalid
 from platypus.serving.limits import Limits
 
 
+READ = 8  # a body up to so many times the limit is read to its end: most clients read no answer before that
+
+
 class BodyReader:
     """ASGI middleware: reads the body of a POST within the limits and hands on only what is sound JSON."""
 
@@ -47,17 +50,21 @@ class BodyReader:
         if kind != "application/json":
             raise ApiError(415, f"the body must be application/json, not {kind or 'untyped'}", code="unsupported_type")
         length = headers.get(b"content-length", "")
-        if length.isdecimal() and int(length[:19]) > self.limits.body:
+        most = READ * self.limits.body
+        if length.isdecimal() and int(length[:19]) > most:
             raise self._too_large()
-        body = bytearray()
+        size, body = 0, bytearray()
         try:
             with anyio.fail_after(self.limits.body_seconds):
                 while True:
                     message = await receive()
-                    body += message.get("body", b"")
-                    if len(body) > self.limits.body:
+                    part = message.get("body", b"")
+                    size += len(part)
+                    body += part if size <= self.limits.body else b""
+                    ended = message["type"] == "http.disconnect" or not message.get("more_body")
+                    if size > most or (ended and size > self.limits.body):
                         raise self._too_large()
-                    if message["type"] == "http.disconnect" or not message.get("more_body"):
+                    if ended:
                         return bytes(body)
         except TimeoutError as error:
             what = f"the body did not arrive within {self.limits.body_seconds:g} s"

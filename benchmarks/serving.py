@@ -3,6 +3,8 @@
     python benchmarks/serving.py                          60 s each with 1, 8 and 32 clients, of both servers
     python benchmarks/serving.py --model runs/demo/merge/model --seconds 10
     python benchmarks/serving.py full --clients 200       more clients than the queue takes: 429s, and the memory
+    python benchmarks/serving.py end --times 5            SIGTERM under load: is each accepted request answered?
+    python benchmarks/serving.py kill --times 20          SIGKILL while corrections are saved: is one lost?
 
 Each client sends one request after the other over a connection of its own. Ours answers /v1/plan with a plan that is
 valid; the peer gets the same prompt as text at /v1/completions, and its answers may be anything. Both are started by
@@ -15,21 +17,26 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle, islice
+from math import inf
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import psutil
 
 from platypus.catalogue.reading import read_catalogue
 from platypus.generation.examples import generate_examples
+from platypus.run.corrections import Corrections
 from platypus.run.settings import GenerateSettings
 from platypus.serving.opening import OpeningOptions, open_served
 
@@ -70,14 +77,16 @@ def served(command: list[str], port: int, ready: str) -> Iterator[psutil.Process
             process.terminate()
 
 
-def load(port: int, path: str, bodies: list[dict[str, Any]], *, clients: int, seconds: float) -> tuple[Load, float]:
-    """What so many clients see in so many seconds, and how long it lasted until the last answer."""
+def load(
+    port: int, path: str, bodies: list[dict[str, Any]], *, clients: int, seconds: float = inf, each: int | None = None
+) -> tuple[Load, float]:
+    """What so many clients see in so many seconds, or with so many requests `each`, and how long it lasted."""
     found, lock = Load(), threading.Lock()
     started = time.monotonic()
 
     def client(number: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
-        for body in islice(cycle(bodies), number, None):
+        for body in islice(cycle(bodies), number, None if each is None else number + each):
             begun = time.monotonic()
             if begun - started > seconds:
                 return
@@ -93,7 +102,7 @@ def load(port: int, path: str, bodies: list[dict[str, Any]], *, clients: int, se
                 found.statuses[status] += 1
                 if status == "200":
                     found.seconds.append(time.monotonic() - begun)
-            if status == "429":
+            if status != "200":
                 time.sleep(0.2)
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
@@ -138,6 +147,75 @@ def full(requests: list[str], arguments: argparse.Namespace) -> None:
         print(f"alive: {process.is_running()}")
 
 
+def end(requests: list[str], arguments: argparse.Namespace) -> bool:
+    """Ask the server to end once it has accepted a request of each client. Whether all of them are answered."""
+    bodies, whole = [{"request": request} for request in requests], True
+    clients = (arguments.clients or [64])[0]
+    for _ in range(arguments.times):
+        with served(our_command(arguments), OURS, "/ready") as process:
+            answers = ThreadPoolExecutor(1).submit(load, OURS, "/v1/plan", bodies, clients=clients, each=1)
+            while accepted() < clients:
+                time.sleep(0.01)
+            before = metric("platypus_open_requests ")
+            process.terminate()
+            statuses = answers.result()[0].statuses
+        whole = whole and statuses == {"200": clients}
+        print(f"SIGTERM with {before:.0f} of {clients} accepted requests open: {dict(statuses)}", flush=True)
+    return whole
+
+
+def accepted() -> float:
+    """The plans that the server was asked for since it is ready: those that are open, and those that are answered."""
+    return metric("platypus_open_requests ") + metric('platypus_requests_total{endpoint="/v1/plan",status="200"} ')
+
+
+def metric(name: str) -> float:
+    """A figure of the server's metrics; 0 if it is not there yet."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{OURS}/metrics", timeout=60) as answer:
+        lines = answer.read().decode().splitlines()
+    return next((float(line.removeprefix(name)) for line in lines if line.startswith(name)), 0.0)
+
+
+def kill(arguments: argparse.Namespace) -> bool:
+    """Kill the server at random moments while clients save corrections. Whether all that were confirmed are there."""
+    rng, whole = Random(1), True
+    with tempfile.TemporaryDirectory() as folder:
+        path, confirmed = Path(folder) / "corrections.jsonl", set[str]()
+        for turn in range(arguments.times):
+            with served([*our_command(arguments), "--corrections", str(path)], OURS, "/health") as process:
+                threads = [threading.Thread(target=correct, args=(confirmed, f"{turn} {n}")) for n in range(4)]
+                for thread in threads:
+                    thread.start()
+                time.sleep(rng.uniform(0.1, 1.5))
+                process.kill()
+                for thread in threads:
+                    thread.join()
+            rows = Corrections(path).rows()
+            kept = {row["query"] for row in rows}
+            whole = whole and confirmed <= kept and len(kept - confirmed) <= 4 * (turn + 1)
+            print(
+                f"killed {turn + 1} times: {len(confirmed)} confirmed, {len(kept)} kept, file whole: {whole}",
+                flush=True,
+            )
+    return whole
+
+
+def correct(confirmed: set[str], name: str) -> None:
+    """Save one correction after the other until the server is gone; note those that it confirmed."""
+    connection = http.client.HTTPConnection("127.0.0.1", OURS, timeout=60)
+    for number in range(10_000):
+        request = f"Who am I, {name} {number}? " + "word " * 200
+        body = json.dumps({"request": request, "plan": [{"tool_name": "who_am_i", "arguments": []}]})
+        try:
+            connection.request("POST", "/v1/corrections", body, {"content-type": "application/json"})
+            status = connection.getresponse().status
+            connection.close()
+        except (OSError, http.client.HTTPException):
+            return
+        if status == 201:
+            confirmed.add(request)
+
+
 def our_command(arguments: argparse.Namespace) -> list[str]:
     """The command that serves the model, decoded greedily as by the peer."""
     serve = [sys.executable, "-m", "platypus", "serve", f"planner={arguments.model}"]
@@ -147,10 +225,11 @@ def our_command(arguments: argparse.Namespace) -> list[str]:
 def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["compare", "full"], default="compare")
+    parser.add_argument("what", nargs="?", choices=["compare", "full", "end", "kill"], default="compare")
     parser.add_argument("--model", default=str(ROOT / "platypus" / "embedded"), help="a folder with a model")
     parser.add_argument("--clients", type=int, nargs="*")
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--times", type=int, default=20)
     arguments = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
     tools = read_catalogue(CATALOGUE)
@@ -158,6 +237,8 @@ def main() -> None:
     if arguments.what == "full":
         full(requests, arguments)
         return
+    if arguments.what != "compare":
+        raise SystemExit(not (end(requests, arguments) if arguments.what == "end" else kill(arguments)))
     (one,) = open_served([f"planner={arguments.model}"], OpeningOptions(tools))
     write: Callable[[str], str] = one.planner.prompt.text
     compare(arguments.model, requests, [write(request) for request in requests], arguments)

@@ -27,7 +27,7 @@ from platypus.catalogue.intersection import (
     with_evaluated,
 )
 from platypus.catalogue.kinds import MAX_ITEMS, Flat, KindReader, Note, Place
-from platypus.catalogue.schema import TYPES, Schema, literal_problem, types, variants
+from platypus.catalogue.schema import TYPES, Schema, allowed_literals, literal_problem, types, variants
 from platypus.errors import CatalogueError
 
 MAX_DEPTH = 18
@@ -290,8 +290,8 @@ class _Reader(KindReader):
             rest = self._plain(
                 {key: value for key, value in flat.items() if key not in ("enum", "const", NOT_IN)}, place
             )
-            listed = [] if rest is None else [value for value in listed if literal_problem(rest, value) is None]
-        if not any(literal_problem(result, value) is None for value in listed):
+            listed = [] if rest is None else allowed_literals(rest, listed)
+        if not allowed_literals(result, listed):
             return {} if self.loose else None
         if len(listed) < len(values):
             result = {**{key: value for key, value in result.items() if key != "const"}, "enum": listed}

@@ -126,8 +126,8 @@ class Planner:
         """The planner with the tools that the request is shown; this one if these are all."""
         if self.narrowing is None:
             return self
-        known = {"vocabulary": self._vocabulary, "retriever": self._retriever}
-        return replace(self, prompt=self._shown_to(request), folder=None, **known)
+        shown, known, retriever = self._shown_to(request), self._vocabulary, self._retriever
+        return replace(self, prompt=shown, folder=None, vocabulary=known, retriever=retriever)
 
     def begin(
         self, request: str, limits: DecodingLimits, *, decoder: "Decoder | None" = None, index: int = 0, draw: int = 0

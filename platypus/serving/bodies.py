@@ -15,7 +15,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from platypus.serving.errors import ApiError, invalid
 from platypus.serving.limits import Limits
 
-
 READ = 8  # a body up to so many times the limit is read to its end: most clients read no answer before that
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from platypus.catalogue.patterns import alternatives, both, is_decodable, lark, none_of, readable
+from platypus.catalogue.patterns import alternatives, both, is_decodable, is_found, lark, none_of, readable
 from tests.support.random_catalogues import accepts
 
 
@@ -60,3 +60,8 @@ def test_patterns_that_no_grammar_decodes(pattern: str) -> None:
 
 def test_alternatives_are_split_outside_groups_and_classes() -> None:
     assert alternatives(r"a|(b|c)|[|]|\||(?<n>d|e)") == ["a", "(b|c)", "[|]", r"\|", "(?<n>d|e)"]
+
+
+def test_a_search_that_would_take_years_ends() -> None:
+    assert is_found("^a+$", "aaa") and is_found("b", "abc") and not is_found("^b", "abc")
+    assert not is_found(r"^((a|b|ab)*)*\1c$", "ab" * 60)

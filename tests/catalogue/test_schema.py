@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from platypus.catalogue.schema import (
+    allowed_literals,
     allowed_values,
     array_items,
     fits,
@@ -165,3 +166,10 @@ def test_variants_have_one_type_each_and_keep_the_outer_keys() -> None:
 )
 def test_any_text_is_taken_only_without_limits_and_known_formats(schema: dict[str, Any], free: bool) -> None:
     assert takes_any_text(schema) == free
+
+
+def test_listed_values_are_equal_as_in_json_schema() -> None:
+    values = ["1", 1, 1.0, True, False, 0, None, [1], [True], {"a": 1}, "2"]
+    assert allowed_literals({"enum": [1, "1", [True]]}, values) == ["1", 1, 1.0, [True]]
+    assert allowed_literals({"enum": [True, {"a": 1.0}]}, values) == [True, {"a": 1}]
+    assert allowed_literals({"type": "string", "enum": [1, "1"]}, values) == ["1"]

@@ -1,6 +1,7 @@
 """The thread that computes: batches that requests join, turns, limits, cancelling, and an orderly end."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -110,5 +111,21 @@ def test_a_client_that_leaves_frees_its_place(served: Served) -> None:
         await updates.aclose()
         while engine.open:
             await asyncio.sleep(0.01)
+
+    run(work, Limits())
+
+
+def test_who_waits_behind_a_long_computation_is_told_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platypus.serving.batching.GRACE", 0.1)
+
+    async def work(engine: Engine) -> None:
+        held = threading.Event()
+        first = asyncio.create_task(engine.compute(held.wait))
+        await asyncio.sleep(0)
+        with pytest.raises(ApiError) as late:
+            await engine.compute(lambda: 1, deadline=time.monotonic() + 0.01)
+        assert late.value.status == 503 and late.value.code == "timeout" and not first.done()
+        held.set()
+        await first
 
     run(work, Limits())

@@ -98,7 +98,7 @@ def _typed(words: str) -> dict[str, Any]:
         return {"type": "array", "items": _typed(match[1])}
     try:
         return _from_annotation(ast.parse(words.strip(), mode="eval").body)
-    except (_NotKnown, SyntaxError, ValueError, RecursionError):
+    except (_NotKnown, SyntaxError, ValueError, RecursionError, MemoryError):  # the last for long or nested text
         return {"type": words}
 
 

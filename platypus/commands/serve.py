@@ -42,9 +42,9 @@ def use_threads(threads: int | None) -> None:
 
     Threads of one computation wait for each other, so it is slow where one of them has to share its core.
     """
-    import torch
+    from platypus.model.loading import limit_threads
 
-    torch.set_num_threads(threads or min(torch.get_num_threads(), max(1, cores() - 1)))
+    limit_threads(max(1, cores() - 1), threads)
 
 
 def serve(

@@ -24,6 +24,11 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 
 
+def limit_threads(most: int, exactly: int | None = None) -> None:
+    """Compute with `most` threads at most, fewer if the environment says so (`OMP_NUM_THREADS`), or with `exactly`."""
+    torch.set_num_threads(exactly or min(torch.get_num_threads(), most))
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A model with its tokenizer: `source` is its name in the recipe, `fingerprint` that of its base."""

@@ -101,3 +101,8 @@ def test_arguments_by_name_and_schemas_are_told_apart(parameters: Any, by_name: 
 def test_an_unknown_type_is_refused_by_name(word: str) -> None:
     with pytest.raises(CatalogueError, match=r"tool 'a'\.x: unknown type"):
         catalogue_from_json([{"name": "a", "parameters": {"x": {"type": word}}}])
+
+
+@pytest.mark.parametrize("text", ["are " * 2000, "(" * 3000, "[" * 90, "List[" * 500, "a\0b"])
+def test_text_that_is_no_type_stays_as_it_is(text: str) -> None:
+    assert plain_types({"type": text}) == {"type": text}

@@ -301,17 +301,13 @@ def serve(
     mcp: Annotated[bool, typer.Option("--mcp", help="Speak MCP on standard input and output, no HTTP.")] = False,
     adapters: Annotated[bool, typer.Option("--adapters", help="Adapters on a shared base, even if merged.")] = False,
     beams: Annotated[int | None, typer.Option(min=1, help="The beams of a search, else as in the recipe.")] = None,
-    corrections: Annotated[
-        Path, typer.Option(metavar="FILE", help="Where corrections go that belong to no run.")
-    ] = Path("corrections.jsonl"),
+    corrections: Annotated[Path, typer.Option(metavar="FILE", help="For those of no run.")] = Path("corrections.jsonl"),
     time_limit: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="The longest answer.")] = 30.0,
     queue: Annotated[int, typer.Option(min=1, help="Open requests before others are turned away.")] = 64,
     batch: Annotated[int, typer.Option(min=1, help="Plans that are decoded together.")] = 32,
     cache: Annotated[int, typer.Option(metavar="MB", min=1, help="Memory for catalogues that clients send.")] = 1024,
     references: Annotated[Literal["keep", "none"], typer.Option(help="none: calls wait for results.")] = "keep",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads that compute, else as many as cores, but one.")
-    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads that compute, else cores less one.")] = None,
     log_requests: Annotated[bool, typer.Option("--log-requests", help="Log the text of requests too.")] = False,
 ) -> None:
     """Serve planners to programs, and to people on a page."""

@@ -1,8 +1,16 @@
-"""Scores answers against gold plans, with intervals.
+"""Scores answers against gold plans, with intervals; compares planners; reports.
 
 docs/metrics.md defines the metrics.
 
-    metrics.py          predicted plan, gold plan → metrics; bootstrap intervals
+    clusters.py         rows that are alike
+    intervals.py        rates and their differences over rows in clusters → intervals
+    metrics.py          predicted plan, gold plan → metrics
+    published.py        the definitions of published benchmarks
+    mistakes.py         what is wrong with a plan, in words
     answering.py        test rows → answers with their scores
-    report.py           the report of an evaluation
+    summary.py          answered rows → what a report says
+    report.py           the report of an evaluation as text
+    plots.py            its plots
+    html_report.py      its page
+    writing.py          its files
 """

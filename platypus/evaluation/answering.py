@@ -1,6 +1,6 @@
 """Has a planner answer test rows, and scores the answers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -12,19 +12,35 @@ from platypus.data.conversation import Conversation
 from platypus.data.dataset import Example, Instruction, Row
 from platypus.errors import CatalogueError
 from platypus.evaluation.metrics import Score, TextScore, score, score_text
+from platypus.evaluation.mistakes import mistakes
+from platypus.evaluation.published import PublishedScore, published
 from platypus.inference.planner import Planner
-from platypus.plan.plan import Malformed, Plan
+from platypus.plan.plan import Malformed, Plan, Problem, plan_from_json
 from platypus.progress import track
 from platypus.prompt.prompt import Prompt
 from platypus.run.settings import EvaluateSettings
 
 
 @dataclass(frozen=True)
-class ScoredRow:
-    """One row with its answer and score. `plan` is None if the answer is text; `cut` if a limit ended the answer.
+class Said:
+    """What was answered to a request: the text, and the plan that it says.
 
-    `probability` is the model's probability of the whole plan: None in free decoding, 0 for a plan that was cut.
+    `said` is the plan even where it is not valid for the tools; None if the text is no plan. `plan` is Malformed then,
+    and where it is not valid. `cut` if a limit ended the answer. `probability` is the model's probability of the whole
+    plan: None where it is not known, 0 for a plan that was cut.
     """
+
+    text: str
+    plan: Plan | Malformed
+    said: Plan | None
+    tokens: int = 0
+    cut: bool = False
+    probability: float | None = None
+
+
+@dataclass(frozen=True)
+class ScoredRow:
+    """One row with its answer and score. `plan` and `tools` are None if the answer is text."""
 
     row: Row
     text: str
@@ -33,20 +49,53 @@ class ScoredRow:
     score: Score | TextScore
     cut: bool
     probability: float | None = None
+    published: PublishedScore | None = None
+    said: Plan | None = None
+    tools: Catalogue | None = None
+
+    @property
+    def mistakes(self) -> tuple[str, ...]:
+        """The kinds of mistakes in the plan; none for a text."""
+        if self.plan is None or self.tools is None or not isinstance(self.row, Example):
+            return ()
+        return mistakes(self.plan, self.row.plan, self.tools)
 
     def to_json(self) -> dict[str, Any]:
         """The line in `scores.jsonl`, without the variant."""
         plan = self.plan.to_json() if isinstance(self.plan, Plan) else None
         problems = list(map(str, self.plan.problems)) if isinstance(self.plan, Malformed) else []
-        answered = {"answer": self.text, "plan": plan, "problems": problems, "tokens": self.tokens, "cut": self.cut}
-        return {**request_and_gold(self.row), **answered, "probability": self.probability, "score": asdict(self.score)}
+        kinds = {"problem": self.plan.problems[0].kind} if isinstance(self.plan, Malformed) else {}
+        said = {"said": self.said.to_json()} if plan is None and self.said is not None else {}
+        answered = {"answer": self.text, "plan": plan, "problems": problems, **kinds, **said}
+        measured = {"tokens": self.tokens, "cut": self.cut, "probability": self.probability}
+        judged = {"mistakes": list(self.mistakes), "score": asdict(self.score)}
+        return {**request_and_gold(self.row), **answered, **measured, **judged}
 
 
-def answer_rows(planner: Planner, rows: Sequence[Row], settings: EvaluateSettings, variant: str) -> list[ScoredRow]:
+def scored(row: Example, answer: Said, tools: Catalogue) -> ScoredRow:
+    """The row with a plan as its answer, scored."""
+    judged = score(answer.plan, row.plan, tools), answer.cut, answer.probability
+    as_published = published(answer.said, row.plan, tools)
+    return ScoredRow(row, answer.text, answer.plan, answer.tokens, *judged, as_published, answer.said, tools)
+
+
+def said_before(line: Mapping[str, Any], tools: Catalogue) -> Said:
+    """The answer in a line of `scores.jsonl`. Raises KeyError if it is none."""
+    plan = plan_from_json(line["plan"], tools) if line["plan"] is not None else None
+    said = plan_from_json(line["said"]) if line.get("said") is not None else plan
+    if plan is None:
+        plan = Malformed(line["answer"], tuple(Problem(line["problem"], what) for what in line["problems"]))
+    as_said = said if isinstance(said, Plan) else None
+    return Said(line["answer"], plan, as_said, line["tokens"], line["cut"], line["probability"])
+
+
+def answer_rows(
+    planner: Planner, rows: Sequence[Row], settings: EvaluateSettings, variant: str | None = None
+) -> list[ScoredRow]:
     """The answered and scored rows, in the order of `rows`. Rows that bring their own tools are answered with these.
 
     Rows with the same tools stand together. Of these, rows with long gold answers are answered first, so that the
-    answers of a batch have similar lengths.
+    answers of a batch have similar lengths. With a `variant`, progress is shown under its name.
     """
     prompt = planner.prompt
     catalogues: dict[Catalogue | None, int] = {}
@@ -57,7 +106,7 @@ def answer_rows(planner: Planner, rows: Sequence[Row], settings: EvaluateSetting
 
     order = sorted(range(len(rows)), key=place)
     answered = _answered(planner, [rows[i] for i in order], settings)
-    watched = track(answered, f"evaluate ({variant})", total=len(rows))
+    watched = track(answered, f"evaluate ({variant})", total=len(rows)) if variant else answered
     marked = dict(zip(order, watched, strict=True))
     return [marked[i] for i in range(len(rows))]
 
@@ -79,8 +128,8 @@ def _answered(planner: Planner, rows: Sequence[Row], settings: EvaluateSettings)
             yield from _planned(_with_tools(planner, tools), tools, examples, settings)
     completions = planner.respond(text_rows, batch_size=size, max_new_tokens=length)
     for text_row, completion in zip(text_rows, completions, strict=True):
-        scored_text = score_text(completion.text, prompt.answer(text_row))
-        yield ScoredRow(text_row, completion.text, None, completion.tokens, scored_text, not completion.finished)
+        judged = score_text(completion.text, prompt.answer(text_row))
+        yield ScoredRow(text_row, completion.text, None, completion.tokens, judged, not completion.finished)
 
 
 def _planned(
@@ -88,10 +137,13 @@ def _planned(
 ) -> Iterator[ScoredRow]:
     requests = [row.query for row in rows]
     answers = planner.plan(requests, batch_size=settings.batch_size, max_new_tokens=settings.max_new_tokens)
+    bare = replace(planner.prompt, catalogue=None)
     for row, answer in zip(rows, answers, strict=True):
-        scored = score(answer.plan, row.plan, tools)
+        said = bare.read(answer.text, row.query) if isinstance(answer.plan, Malformed) else answer.plan
+        as_said = said if isinstance(said, Plan) and (answer.finished or said == answer.plan) else None
         probability = answer.probability if answer.finished or answer.probability is None else 0.0
-        yield ScoredRow(row, answer.text, answer.plan, answer.tokens, scored, not answer.finished, probability)
+        answered = Said(answer.text, answer.plan, as_said, answer.tokens, not answer.finished, probability)
+        yield scored(row, answered, tools)
 
 
 def _with_tools(planner: Planner, tools: Catalogue) -> Planner:

@@ -1,28 +1,20 @@
-"""Metrics of predicted plans against gold plans, with intervals. Pure functions; docs/metrics.md defines each metric.
+"""Metrics of predicted plans against gold plans. Pure functions; docs/metrics.md defines each metric.
 
-Each metric is a ratio of two sums over rows, so that any set of rows can be summed up and resampled in the same way. A
-malformed answer counts as wrong in every metric that its row takes part in; no row is left out.
+Each metric is a ratio of two sums over rows. A malformed answer counts as wrong in every metric that its row takes part
+in; no row is left out.
 """
 
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
-
-import numpy as np
+from typing import Any
 
 from platypus.catalogue.tools import Catalogue
-from platypus.plan.equality import same
+from platypus.evaluation.intervals import Ratio
+from platypus.plan.equality import same, step_keys
 from platypus.plan.plan import Malformed, Plan, Reference, Value
-
-
-class Ratio(NamedTuple):
-    """One row's contribution to a metric: `hits` out of `of`. With `of = 0`, the row takes no part in it."""
-
-    hits: float
-    of: float
 
 
 @dataclass(frozen=True)
@@ -43,31 +35,46 @@ class Overlap:
         """common / gold."""
         return Ratio(self.common, self.gold)
 
-
-class Scored(Protocol):
-    """A row that can be summed up: its ratios by metric. All rows have the same metrics."""
+    @property
+    def share(self) -> Ratio:
+        """common / the larger of the two: what is missing and what is too much count alike."""
+        return Ratio(self.common, max(self.predicted, self.gold))
 
     @property
-    def ratios(self) -> Mapping[str, Ratio]:
-        """The row's contribution to each metric."""
-
-
-S = TypeVar("S", bound=Scored)
+    def macro(self) -> Ratio:
+        """The row's own F1, as one of one; a row with nothing in either takes no part."""
+        both = self.predicted + self.gold
+        return Ratio(2 * self.common / both, 1) if both else Ratio(0, 0)
 
 
 @dataclass(frozen=True)
 class Score:
-    """One predicted plan against the gold plan. `length` and `uses` (its tools) describe the gold plan."""
+    """One predicted plan against the gold plan. `length` and `uses` (its tools) describe the gold plan.
+
+    The overlaps count calls (tools, whole calls, edges between calls) and arguments (their names, their values, and
+    references with and without the part that they name).
+    """
 
     valid: bool
     exact: bool
+    strict_exact: bool
     tool_sequence: bool
     tools: Overlap
+    calls: Overlap
+    edges: Overlap
+    argument_names: Overlap
     arguments: Overlap
+    reference_steps: Overlap
     references: Overlap
     refused: bool
     length: int
     uses: tuple[str, ...]
+
+    @classmethod
+    def of_json(cls, data: Mapping[str, Any]) -> "Score":
+        """The score in a line of `scores.jsonl`. Raises KeyError or TypeError if it is none."""
+        overlaps = {name: Overlap(**value) for name, value in data.items() if isinstance(value, Mapping)}
+        return cls(**{**data, **overlaps, "uses": tuple(data["uses"])})
 
     @property
     def ratios(self) -> Mapping[str, Ratio]:
@@ -76,10 +83,20 @@ class Score:
         return {
             "valid": Ratio(self.valid, 1),
             "exact": Ratio(self.exact, 1),
+            "strict_exact": Ratio(self.strict_exact, 1),
             "tool_sequence": Ratio(self.tool_sequence, 1),
+            "call_accuracy": self.calls.share,
             "tool_f1": self.tools.f1,
+            "edge_f1": self.edges.f1,
+            "argument_name_f1": self.argument_names.f1,
             "argument_f1": self.arguments.f1,
+            "tool_f1_macro": self.tools.macro,
+            "edge_f1_macro": self.edges.macro,
+            "argument_name_f1_macro": self.argument_names.macro,
+            "argument_f1_macro": self.arguments.macro,
+            "reference_steps": self.reference_steps.recall,
             "reference_accuracy": self.references.recall,
+            "refusal_precision": Ratio(self.refused and refusal, self.refused),
             "correct_refusals": Ratio(self.refused and refusal, refusal),
             "wrong_refusals": Ratio(self.refused and not refusal, not refusal),
         }
@@ -98,19 +115,6 @@ class TextScore:
         return {"text_exact": Ratio(self.exact, 1), "word_f1": self.words.f1}
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A metric over the `rows` rows that take part in it: its value and its 95% bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-    rows: int
-
-    def __str__(self) -> str:
-        return f"{self.value:.1%} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
-
-
 def score(predicted: Plan | Malformed, gold: Plan, catalogue: Catalogue) -> Score:
     """How the predicted plan compares with the gold plan."""
     valid = isinstance(predicted, Plan) and not predicted.problems(catalogue)
@@ -118,9 +122,14 @@ def score(predicted: Plan | Malformed, gold: Plan, catalogue: Catalogue) -> Scor
     return Score(
         valid=valid,
         exact=valid and same(plan, gold, catalogue),
+        strict_exact=valid and step_keys(plan, Catalogue(())) == step_keys(gold, Catalogue(())),
         tool_sequence=valid and _can_run_as(gold, _tools(plan)),
         tools=_overlap(_tools(plan), _tools(gold)),
-        arguments=_overlap(_arguments(plan, catalogue), _arguments(gold, catalogue)),
+        calls=_overlap(_calls(plan, catalogue), _calls(gold, catalogue)),
+        edges=_overlap(_edges(plan), _edges(gold)),
+        argument_names=_overlap(_argument_names(plan), _argument_names(gold)),
+        arguments=_overlap(argument_texts(plan, catalogue), argument_texts(gold, catalogue)),
+        reference_steps=_overlap(_reference_steps(plan), _reference_steps(gold)),
         references=_overlap(_references(plan), _references(gold)),
         refused=valid and len(plan) == 0,
         length=len(gold),
@@ -131,32 +140,6 @@ def score(predicted: Plan | Malformed, gold: Plan, catalogue: Catalogue) -> Scor
 def score_text(predicted: str, gold: str) -> TextScore:
     """How a text answer compares: equality without outer white space; shared words without case and punctuation."""
     return TextScore(exact=predicted.strip() == gold.strip(), words=_overlap(_words(predicted), _words(gold)))
-
-
-def summarise(scores: Sequence[Scored], *, resamples: int, seed: int) -> dict[str, Interval]:
-    """Each metric over all rows, without the metrics that no row takes part in."""
-    ratios = [score.ratios for score in scores]
-    names = ratios[0] if ratios else ()
-    measured = {name: [row[name] for row in ratios if row[name].of] for name in names}
-    return {name: _interval(rows, resamples=resamples, seed=seed) for name, rows in measured.items() if rows}
-
-
-def grouped(scores: Iterable[S], keys: Callable[[S], Iterable[str]]) -> dict[str, list[S]]:
-    """The scores by key, with sorted keys: `grouped(scores, lambda score: score.uses)`."""
-    groups: dict[str, list[S]] = {}
-    for row in scores:
-        for key in keys(row):
-            groups.setdefault(key, []).append(row)
-    return dict(sorted(groups.items()))
-
-
-def _interval(rows: Sequence[Ratio], *, resamples: int, seed: int) -> Interval:
-    """The percentile bootstrap (Efron 1979) over rows."""
-    hits, of = np.array(rows, dtype=float).T
-    random = np.random.default_rng(seed)
-    draws = (random.integers(len(rows), size=len(rows)) for _ in range(resamples))
-    low, high = np.percentile([hits[draw].sum() / of[draw].sum() for draw in draws], [2.5, 97.5])
-    return Interval(float(hits.sum() / of.sum()), float(low), float(high), len(rows))
 
 
 def _overlap(predicted: Iterable[Hashable], gold: Iterable[Hashable]) -> Overlap:
@@ -184,16 +167,39 @@ def _can_run_as(gold: Plan, tools: Sequence[str]) -> bool:
     return bool(possible)
 
 
-def _arguments(plan: Plan, catalogue: Catalogue) -> list[tuple[str, str, str]]:
-    """(tool, argument, value) of every argument; equal values have equal texts."""
-    arguments = []
+def argument_texts(plan: Plan, catalogue: Catalogue) -> list[tuple[str, str, str]]:
+    """(tool, argument, value) of every argument, in order; equal values have equal texts."""
+    texts = zip(plan, _named_texts(plan, catalogue), strict=True)
+    return [(step.tool, name, text) for step, named in texts for name, text in named]
+
+
+def _argument_names(plan: Plan) -> list[tuple[str, str]]:
+    return [(step.tool, name) for step in plan for name in step.arguments]
+
+
+def _edges(plan: Plan) -> list[tuple[str, str]]:
+    """(tool used, its user) for each step and each earlier step whose output it uses."""
+    needs = zip(plan.steps, plan.dependencies(), strict=True)
+    return [(plan.steps[used].tool, step.tool) for step, all_used in needs for used in all_used]
+
+
+def _calls(plan: Plan, catalogue: Catalogue) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+    """(tool, its arguments with their values as texts) of every call."""
+    texts = zip(plan, _named_texts(plan, catalogue), strict=True)
+    return [(step.tool, tuple(sorted(named))) for step, named in texts]
+
+
+def _named_texts(plan: Plan, catalogue: Catalogue) -> list[list[tuple[str, str]]]:
+    """The arguments of each step, in order: their names, and their values as texts."""
+    steps = []
     for step in plan:
-        tool = catalogue.tool(step.tool)
+        tool, texts = catalogue.tool(step.tool), []
         for name, value in step.arguments.items():
             argument = tool.argument(name) if tool else None
             is_set = argument is not None and bool(argument.schema.get("uniqueItems"))
-            arguments.append((step.tool, name, _value_text(value, plan, is_set=is_set)))
-    return arguments
+            texts.append((name, _value_text(value, plan, is_set=is_set)))
+        steps.append(texts)
+    return steps
 
 
 def _value_text(value: Value, plan: Plan, *, is_set: bool) -> str:
@@ -220,6 +226,11 @@ def _references(plan: Plan) -> list[tuple[str, str, str, tuple[str, ...]]]:
         for element in (value if isinstance(value, list) else [value])
         if isinstance(element, Reference)
     ]
+
+
+def _reference_steps(plan: Plan) -> list[tuple[str, str, str]]:
+    """(tool, argument, tool referred to) of every reference."""
+    return [reference[:3] for reference in _references(plan)]
 
 
 def _words(text: str) -> list[str]:

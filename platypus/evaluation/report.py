@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from platypus.evaluation.metrics import Interval
+from platypus.evaluation.intervals import Interval
 from platypus.reports import markdown_table
 
 MEASURES = {
@@ -22,6 +22,19 @@ MEASURES = {
     "text_exact": "exact texts",
     "word_f1": "word F1",
 }
+MORE = {
+    "strict_exact": "exact plans, in gold's order",
+    "call_accuracy": "whole calls",
+    "edge_f1": "edge F1",
+    "argument_name_f1": "argument name F1",
+    "tool_f1_macro": "tool F1, mean of rows",
+    "edge_f1_macro": "edge F1, mean of rows",
+    "argument_name_f1_macro": "argument name F1, mean of rows",
+    "argument_f1_macro": "argument F1, mean of rows",
+    "reference_steps": "referred steps",
+    "refusal_precision": "refusals that are correct",
+}
+OFTEN = 0.5  # the share of wrong refusals from which the report warns of them
 
 
 def table(results: Mapping[str, Any]) -> Table | Text:
@@ -29,11 +42,11 @@ def table(results: Mapping[str, Any]) -> Table | Text:
     if not results["rows"]:
         return Text(results["reason"])
     shown = Table(title=f"{results['rows']} test requests, 95% intervals", title_justify="left")
-    for heading in _measure_rows(results)[0]:
+    for heading in _measure_rows(results["variants"], MEASURES)[0]:
         shown.add_column(heading, justify="left" if heading == "measure" else "right")
-    for cells in _measure_rows(results)[1:]:
+    for cells in _measure_rows(results["variants"], MEASURES)[1:]:
         shown.add_row(*cells)
-    shown.caption, shown.caption_justify = "\n".join(_remarks(results["variants"])), "left"
+    shown.caption, shown.caption_justify = "\n".join(remarks(results["variants"])), "left"
     return shown
 
 
@@ -43,26 +56,41 @@ def as_markdown(report: Mapping[str, Any]) -> str:
         return f"# Evaluation\n\n{report['reason']}\n"
     variants: Mapping[str, Any] = report["variants"]
     models = [f"- {name}: {part['model']}, {part['tokens_per_second']} tokens/s" for name, part in variants.items()]
-    rows = f"{report['rows']} of {report['of']} test rows. Brackets hold 95% bootstrap intervals, in percent."
-    sections = ["# Evaluation", rows, "\n".join(models), markdown_table(_measure_rows(report))]
+    clusters = next(iter(variants.values()))["clusters"]
+    rows = f"{report['rows']} of {report['of']} rows, in {clusters} clusters of rows that are alike."
+    rows += " Brackets hold 95% bootstrap intervals over clusters, in percent."
+    sections = ["# Evaluation", rows, "\n".join(models), markdown_table(_measure_rows(variants, MEASURES))]
+    if len(more := _measure_rows(variants, MORE)) > 1:
+        sections += ["## More metrics", markdown_table(more)]
     for title, key in (("length of the gold plan", "by_length"), ("tool in the gold plan", "by_tool")):
-        if variants["after"][key]:
+        if any(part[key] for part in variants.values()):
             sections += [f"## Exact plans by {title}", markdown_table(_group_rows(variants, key, title))]
-    sections += ["## Malformed answers", markdown_table(_malformed_rows(variants))]
-    if remarks := _remarks(variants):
-        sections += ["## Limits and confidence", "\n".join(f"- {remark}" for remark in remarks)]
+    if kinds := list(dict.fromkeys(kind for part in variants.values() for kind in part["by_argument"])):
+        head = ["kind of value", *variants]
+        cells = [[kind, *(_cell(part["by_argument"].get(kind)) for part in variants.values())] for kind in kinds]
+        sections += ["## Right arguments by kind of value", markdown_table([head, *cells])]
+    sections += ["## Mistakes", markdown_table(_counted(variants, "mistakes", "rows with"))]
+    sections += ["## Malformed answers", markdown_table(_counted(variants, "malformed", "first problem"))]
+    if rows_published := published_rows(variants):
+        sections += ["## By the definitions of published benchmarks", markdown_table(rows_published)]
+    if said := remarks(variants):
+        sections += ["## Limits and confidence", "\n".join(f"- {remark}" for remark in said)]
     sections += ["## Examples"]
     sections += [_fenced(example) for example in report["examples"]]
     return "\n\n".join(sections) + "\n"
 
 
-def _remarks(variants: Mapping[str, Any]) -> list[str]:
-    """Remarks on answers that were cut, and on confidence."""
-    remarks = [f"{name}: {part['cut']} answers were cut by a limit" for name, part in variants.items() if part["cut"]]
+def remarks(variants: Mapping[str, Any]) -> list[str]:
+    """Remarks on answers that were cut, on refusals, and on confidence."""
+    said = [f"{name}: {part['cut']} answers were cut by a limit" for name, part in variants.items() if part["cut"]]
+    for name, part in variants.items():
+        refused = part["measures"].get("wrong_refusals", {"value": 0.0})["value"]
+        if refused >= OFTEN:
+            said.append(f"{name}: refuses {refused:.1%} of the requests that the tools can answer")
     for name, part in variants.items():
         if confidence := part.get("confidence"):
             score, errors = confidence["brier"], confidence["calibration_error"]
-            remarks.append(
+            said.append(
                 f"{name}: confidence, fitted to {confidence['fitted_rows']} validation rows: Brier score"
                 f" {score['probability']:.3f} → {score['confidence']:.3f},"
                 f" calibration error {errors['probability']:.1%} → {errors['confidence']:.1%}"
@@ -71,19 +99,26 @@ def _remarks(variants: Mapping[str, Any]) -> list[str]:
                 others = (
                     "none is" if confidence["exact_if_sure"] is None else f"{confidence['exact_if_sure']:.1%} are exact"
                 )
-                remarks.append(
+                said.append(
                     f"{name}: not sure of {confidence['not_sure']} plans (below {confidence['min_confidence']:.0%});"
                     f" of the others {others}"
                 )
-    return remarks
+    return said
 
 
-def _measure_rows(report: Mapping[str, Any]) -> list[list[str]]:
+def published_rows(variants: Mapping[str, Any]) -> list[list[str]]:
+    """A heading, then one row for each published definition that has rows; none if no answers are plans."""
+    names = list(dict.fromkeys(name for part in variants.values() for name in part["published"]))
+    cells = [[name, *(_cell(part["published"].get(name)) for part in variants.values())] for name in names]
+    return [["definition", *variants], *cells] if cells else []
+
+
+def _measure_rows(variants: Mapping[str, Any], titles: Mapping[str, str]) -> list[list[str]]:
     """A heading, then one row for each metric that has rows."""
-    parts = [part["measures"] for part in report["variants"].values()]
-    named = [name for name in MEASURES if name in parts[0]]
-    cells = [[MEASURES[name], *(_cell(part[name]) for part in parts), str(parts[0][name]["rows"])] for name in named]
-    return [["measure", *report["variants"], "rows"], *cells]
+    parts = [part["measures"] for part in variants.values()]
+    named = {name: next((part[name]["rows"] for part in parts if name in part), 0) for name in titles}
+    cells = [[titles[name], *(_cell(part.get(name)) for part in parts), str(n)] for name, n in named.items() if n]
+    return [["measure", *variants, "rows"], *cells]
 
 
 def _group_rows(variants: Mapping[str, Any], key: str, title: str) -> list[list[str]]:
@@ -95,14 +130,14 @@ def _group_rows(variants: Mapping[str, Any], key: str, title: str) -> list[list[
     return [[title, *variants, "rows"], *cells]
 
 
-def _malformed_rows(variants: Mapping[str, Any]) -> list[list[str]]:
-    kinds = sorted({kind for part in variants.values() for kind in part["malformed"]})
-    cells = [[kind, *(str(part["malformed"].get(kind, 0)) for part in variants.values())] for kind in kinds]
-    return [["first problem", *variants], *cells]
+def _counted(variants: Mapping[str, Any], key: str, title: str) -> list[list[str]]:
+    kinds = list(dict.fromkeys(kind for part in variants.values() for kind in part[key]))
+    cells = [[kind, *(str(part[key].get(kind, 0)) for part in variants.values())] for kind in kinds]
+    return [[title, *variants], *cells]
 
 
-def _cell(interval: Mapping[str, Any]) -> str:
-    return str(Interval(**interval))
+def _cell(interval: Mapping[str, Any] | None) -> str:
+    return str(Interval(**interval)) if interval else ""
 
 
 def _fenced(example: Mapping[str, Any]) -> str:

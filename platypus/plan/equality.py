@@ -29,9 +29,8 @@ def _match(a: Plan, b: Plan, catalogue: Catalogue, mapping: dict[int, int]) -> b
     if i == len(a):
         return True
     wanted = _step_key(a.steps[i], catalogue, [str(mapping.get(k)) for k in range(i)])
-    own = [str(k) for k in range(len(b))]
     matched = set(mapping.values())
-    candidates = (j for j in range(len(b)) if j not in matched and _step_key(b.steps[j], catalogue, own) == wanted)
+    candidates = (j for j, key in enumerate(step_keys(b, catalogue)) if j not in matched and key == wanted)
     return any(_match(a, b, catalogue, {**mapping, i: j}) for j in candidates)
 
 
@@ -43,6 +42,12 @@ def fingerprint(plan: Plan, catalogue: Catalogue) -> str:
         for step in used:
             users[step].append(key)
     return _short(json.dumps(sorted([key, sorted(user_keys)] for key, user_keys in zip(keys, users, strict=True))))
+
+
+def step_keys(plan: Plan, catalogue: Catalogue) -> list[str]:
+    """A key for each step, in order: equal for steps that are equal but for the order of arguments and of sets."""
+    own = [str(k) for k in range(len(plan))]
+    return [_step_key(step, catalogue, own) for step in plan.steps]
 
 
 def _unfolded_keys(plan: Plan, catalogue: Catalogue) -> list[str]:

@@ -201,7 +201,7 @@ class Run:
                     shutil.rmtree(other)
             partial.mkdir(exist_ok=True)
             record = {"stage": stage, "key": key, "inputs": dict(inputs), "settings": dict(settings)}
-            record |= {"seed": self.recipe.seed, "versions": _versions(), "commit": _commit()}
+            record |= {"seed": self.recipe.seed, "versions": versions(), "commit": commit()}
             start = time.monotonic()
             with _room_on_disk(partial):
                 record["results"] = dict(work(partial))
@@ -301,17 +301,18 @@ def _hash(data: Any) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _versions() -> dict[str, str | None]:
-    versions: dict[str, str | None] = {"platypus": __version__, "python": python_version()}
+def versions() -> dict[str, str | None]:
+    """The versions of the program, Python and the packages that compute; None for one that is not installed."""
+    found: dict[str, str | None] = {"platypus": __version__, "python": python_version()}
     for package in ("torch", "transformers", "peft"):
         try:
-            versions[package] = version(package)
+            found[package] = version(package)
         except PackageNotFoundError:
-            versions[package] = None
-    return versions
+            found[package] = None
+    return found
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """The commit of the running sources, with `-dirty` if files differ from it; None outside a git checkout."""
     source = Path(__file__).parents[2]
     git = shutil.which("git")

@@ -112,22 +112,22 @@ def test_before_and_after_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert outcome.results["rows"] == outcome.results["of"] == 4
     assert values(outcome.results, "before") == {
         "valid": 1 / 4,  # sum() is valid: its argument is optional
-        "exact": 0,
-        "tool_sequence": 0,
+        **dict.fromkeys(["exact", "strict_exact", "tool_sequence", "call_accuracy", "edge_f1", "edge_f1_macro"], 0),
         "tool_f1": 2 * 1 / (1 + 5),  # answered sum; gold me, me, sum, sprint, sum
-        "argument_f1": 0,
-        "reference_accuracy": 0,
-        "correct_refusals": 0,
+        "tool_f1_macro": (2 * 1 / (1 + 2)) / 3,
+        **dict.fromkeys(["argument_f1", "argument_f1_macro", "argument_name_f1", "argument_name_f1_macro"], 0),
+        **dict.fromkeys(["reference_steps", "reference_accuracy", "correct_refusals"], 0),
         "wrong_refusals": 0,
     }
     assert values(outcome.results, "after") == {
         "valid": 1,
-        "exact": 3 / 4,
-        "tool_sequence": 3 / 4,
+        **dict.fromkeys(["exact", "strict_exact", "tool_sequence"], 3 / 4),
+        "call_accuracy": 3 / 5,
         "tool_f1": 2 * 4 / (5 + 5),
-        "argument_f1": 2 * 1 / (2 + 2),
-        "reference_accuracy": 1 / 2,
-        "correct_refusals": 1,
+        "tool_f1_macro": (1 + 1 + 1 / 2) / 3,
+        **dict.fromkeys(["edge_f1", "edge_f1_macro", "argument_f1", "argument_f1_macro"], 1 / 2),
+        **dict.fromkeys(["argument_name_f1", "argument_name_f1_macro", "refusal_precision", "correct_refusals"], 1),
+        **dict.fromkeys(["reference_steps", "reference_accuracy"], 1 / 2),
         "wrong_refusals": 0,
     }
     assert outcome.results["variants"]["before"]["malformed"] == {"calls": 1, "reference": 1, "unknown-tool": 1}
@@ -163,6 +163,10 @@ def test_every_row_and_variant_is_written_in_the_order_of_the_file(
     assert lines[1]["plan"] is None and "its own output" in lines[1]["problems"][0]
     assert lines[5]["plan"] == lines[5]["gold"] == examples()[1].plan.to_json()  # type: ignore[union-attr]
     assert [line["score"]["exact"] for line in lines] == [False] * 4 + [True, True, False, True]
+    assert [line["mistakes"] for line in lines[:2]] == [["malformed"], ["malformed"]]
+    assert lines[2]["mistakes"] == ["missing step"] and lines[6]["mistakes"] == ["wrong tool"]
+    assert "said" not in lines[0] and "said" not in lines[1]  # text, and a reference to itself, which is no plan
+    assert lines[3]["said"] == [{"tool_name": "tea", "arguments": []}]
 
 
 def test_the_report_has_groups_and_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,9 +186,11 @@ def test_the_report_has_groups_and_examples(tmp_path: Path, monkeypatch: pytest.
     ]
     text = (outcome.folder / "report.md").read_text()
     assert "| measure | before | after | rows |\n| --- | ---: | ---: | ---: |\n" in text
-    assert "| correct refusals | 0.0% [0.0, 0.0] | 100.0% [100.0, 100.0] | 1 |" in text
+    assert "| correct refusals | 0.0% [0.0, 97.5] | 100.0% [2.5, 100.0] | 1 |" in text
     assert "| unknown-tool | 1 | 0 |" in text
-    assert "| sprint | 0.0% [0.0, 0.0] | 0.0% [0.0, 0.0] | 1 |" in text
+    assert "| sprint | 0.0% [0.0, 97.5] | 0.0% [0.0, 97.5] | 1 |" in text
+    assert report["seed"] == 0 and report["versions"]["platypus"] and report["data"] == "refine/test.jsonl"
+    assert after["clusters"] == 4
 
 
 def test_instruction_rows_are_compared_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,6 +101,7 @@ def test_a_line_of_the_scores_by_hand() -> None:
         "tokens": 4,
         "cut": False,
         "probability": 0.5,
+        "mistakes": [],
         "score": asdict(score(SHORT.plan, SHORT.plan, CATALOGUE)),
     }
     line = bad.to_json()

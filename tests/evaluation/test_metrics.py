@@ -1,7 +1,9 @@
 """The metrics by hand (the examples of docs/metrics.md), and properties that they must have."""
 
 import doctest
+import json
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Catalogue
-from platypus.evaluation.metrics import Overlap, Ratio, Score, grouped, score, score_text, summarise
+from platypus.evaluation.intervals import Ratio, summarise
+from platypus.evaluation.metrics import Overlap, Score, score, score_text
 from platypus.plan.notation import read_plan
 from platypus.plan.plan import Malformed, Plan, Problem, Step
 
@@ -51,9 +54,14 @@ def test_the_gold_plan_itself() -> None:
     assert against_gold(GOLD) == Score(
         valid=True,
         exact=True,
+        strict_exact=True,
         tool_sequence=True,
         tools=Overlap(4, 4, 4),
+        calls=Overlap(4, 4, 4),
+        edges=Overlap(3, 3, 3),
+        argument_names=Overlap(4, 4, 4),
         arguments=Overlap(4, 4, 4),
+        reference_steps=Overlap(3, 3, 3),
         references=Overlap(3, 3, 3),
         refused=False,
         length=4,
@@ -63,7 +71,21 @@ def test_the_gold_plan_itself() -> None:
 
 def test_independent_steps_arguments_and_sets_may_be_reordered() -> None:
     reordered = 'sprint()\nme()\nlist(stages=["b", "a"], owner=$1)\nadd(to=$0, items=$2)'
-    assert against_gold(reordered) == against_gold(GOLD)
+    assert against_gold(reordered) == replace(against_gold(GOLD), strict_exact=False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "strict"),
+    [
+        (GOLD.replace('owner=$0, stages=["a", "b"]', 'stages=["a", "b"], owner=$0'), True),
+        (GOLD.replace('"a", "b"', '"b", "a"'), False),
+        ('sprint()\nme()\nlist(owner=$1, stages=["a", "b"])\nadd(items=$2, to=$0)', False),
+    ],
+    ids=["arguments", "a set", "steps"],
+)
+def test_strictly_only_arguments_may_be_reordered(answer: str, strict: bool) -> None:
+    scored = against_gold(answer)
+    assert scored.exact and scored.strict_exact == strict
 
 
 def test_the_order_of_a_list_that_is_no_set_counts() -> None:
@@ -75,21 +97,22 @@ def test_the_order_of_a_list_that_is_no_set_counts() -> None:
 def test_a_wrong_value_counts_only_against_the_argument() -> None:
     scored = against_gold(GOLD.replace('"b"', '"c"'))
     assert (scored.valid, scored.exact, scored.tool_sequence) == (True, False, True)
-    assert scored.tools == Overlap(4, 4, 4)
-    assert scored.arguments == Overlap(3, 4, 4)
-    assert scored.references == Overlap(3, 3, 3)
+    assert scored.tools == scored.argument_names == Overlap(4, 4, 4)
+    assert scored.calls == scored.arguments == Overlap(3, 4, 4)
+    assert scored.edges == scored.references == Overlap(3, 3, 3)
 
 
 def test_a_wrong_reference_counts_against_argument_and_reference() -> None:
     scored = against_gold(GOLD.replace("to=$2", "to=$0"))
     assert not scored.exact and scored.tool_sequence
-    assert scored.arguments == Overlap(3, 4, 4)
-    assert scored.references == Overlap(2, 3, 3)
+    assert scored.calls == scored.arguments == Overlap(3, 4, 4)
+    assert scored.edges == scored.reference_steps == scored.references == Overlap(2, 3, 3)
 
 
-def test_a_reference_to_a_part_is_another_reference() -> None:
+def test_a_reference_to_a_part_is_another_reference_to_the_same_step() -> None:
     scored = against_gold(GOLD.replace("to=$2", "to=$2.id"))
     assert not scored.exact and scored.references == Overlap(2, 3, 3)
+    assert scored.reference_steps == scored.edges == Overlap(3, 3, 3)
 
 
 def test_a_missing_step() -> None:
@@ -98,7 +121,19 @@ def test_a_missing_step() -> None:
     assert scored.tools == Overlap(2, 2, 4)
     assert scored.arguments == Overlap(2, 2, 4)
     assert scored.references == Overlap(1, 1, 3)
-    assert scored.ratios["tool_f1"] == Ratio(4, 6)
+    assert scored.calls == Overlap(2, 2, 4) and scored.edges == Overlap(1, 1, 3)
+    assert scored.ratios["tool_f1"] == Ratio(4, 6) and scored.ratios["tool_f1_macro"] == Ratio(4 / 6, 1)
+    assert scored.ratios["call_accuracy"] == Ratio(2, 4)
+
+
+def test_a_call_too_many_is_as_wrong_as_one_too_few() -> None:
+    scored = score(plan("me()\nsprint()"), plan("me()"), CATALOGUE)
+    assert scored.ratios["call_accuracy"] == Ratio(1, 2)
+
+
+def test_an_edge_is_counted_once_however_often_the_step_uses_the_output() -> None:
+    scored = score(plan("me()\nadd(items=$0, to=$0)"), plan("me()\nadd(items=$0)"), CATALOGUE)
+    assert scored.edges == Overlap(1, 1, 1) and scored.references == Overlap(1, 2, 1)
 
 
 def test_a_tool_called_too_often_counts_once() -> None:
@@ -120,7 +155,8 @@ def test_an_invalid_answer_is_wrong_everywhere_and_still_counted(answer: Plan | 
     scored = score(answer, plan(GOLD), CATALOGUE)
     assert not (scored.valid or scored.exact or scored.tool_sequence or scored.refused)
     assert (scored.tools, scored.arguments, scored.references) == (Overlap(0, 0, 4), Overlap(0, 0, 4), Overlap(0, 0, 3))
-    summary = summarise([scored, against_gold(GOLD)], resamples=10, seed=0)
+    assert all(not hits for hits, _ in scored.ratios.values())
+    summary = summarise([scored, against_gold(GOLD)], clusters=range(2), resamples=10, seed=0)
     assert summary["valid"].value == summary["exact"].value == summary["reference_accuracy"].value == 0.5
     assert summary["tool_f1"].value == 2 * 4 / (4 + 8)
 
@@ -133,7 +169,8 @@ def test_refusals() -> None:
         score(Plan(), plan("me()"), CATALOGUE),  # refused although a tool fits
         score(plan("me()"), plan("me()"), CATALOGUE),
     ]
-    summary = summarise(rows, resamples=10, seed=0)
+    summary = summarise(rows, clusters=range(5), resamples=10, seed=0)
+    assert (summary["refusal_precision"].value, summary["refusal_precision"].rows) == (1 / 2, 2)
     assert (summary["correct_refusals"].value, summary["correct_refusals"].rows) == (1 / 3, 3)
     assert (summary["wrong_refusals"].value, summary["wrong_refusals"].rows) == (1 / 2, 2)
     assert (summary["exact"].value, summary["exact"].rows) == (2 / 5, 5)
@@ -169,7 +206,8 @@ def test_the_metrics_are_consistent(predicted: Plan, gold: Plan) -> None:
     scored = score(predicted, gold, CATALOGUE)
     if scored.exact:
         assert scored.valid and scored.tool_sequence
-        assert {ratio.hits == ratio.of for name, ratio in scored.ratios.items() if name != "wrong_refusals"} == {True}
+        others = {"wrong_refusals", "strict_exact"}
+        assert {ratio.hits == ratio.of for name, ratio in scored.ratios.items() if name not in others} == {True}
     if scored.tool_sequence:
         assert scored.tools == Overlap(len(gold), len(gold), len(gold))
     assert all(0 <= ratio.hits <= ratio.of for ratio in scored.ratios.values())
@@ -194,42 +232,37 @@ def test_tool_sequence_accepts_the_orders_in_which_gold_can_run(predicted: Plan,
     assert score(predicted, gold, CATALOGUE).tool_sequence == (tools in _orders(gold))
 
 
-def test_intervals_by_hand() -> None:
-    rows = [against_gold(GOLD)] * 30 + [score(MALFORMED, plan(GOLD), CATALOGUE)] * 10
-    interval = summarise(rows, resamples=2000, seed=1)["exact"]
-    assert interval.value == 0.75 and interval.rows == 40
-    # the binomial's 2.5% and 97.5% quantiles for n = 40, p = 3/4 are 24/40 and 35/40
-    assert interval.low == pytest.approx(24 / 40, abs=1 / 40)
-    assert interval.high == pytest.approx(35 / 40, abs=1 / 40)
-    assert str(interval).startswith("75.0% [")
+def refusals(count: int) -> list[Score]:
+    """The scores of a planner that refuses each of `count` requests, of which a fifth cannot be answered."""
+    return [score(Plan(), Plan() if i % 5 == 0 else plan(GOLD), CATALOGUE) for i in range(count)]
 
 
-def test_intervals_depend_on_the_seed_alone() -> None:
-    rows = [against_gold(GOLD), score(MALFORMED, plan(GOLD), CATALOGUE), against_gold("me()")] * 5
-    assert summarise(rows, resamples=100, seed=3) == summarise(rows, resamples=100, seed=3)
-    assert summarise(rows, resamples=100, seed=3) != summarise(rows, resamples=100, seed=4)
+def test_a_planner_that_answers_nothing_scores_0_in_every_metric() -> None:
+    rows = [score(MALFORMED, gold, CATALOGUE) for gold in (plan(GOLD), plan("me()"), Plan())] * 10
+    summary = summarise(rows, clusters=range(30), resamples=10, seed=0)
+    assert {measured.value for measured in summary.values()} == {0.0}
+    assert (summary["valid"].rows, summary["exact"].rows, summary["correct_refusals"].rows) == (30, 30, 10)
 
 
-def test_without_rows_there_are_no_metrics() -> None:
-    assert summarise([], resamples=10, seed=0) == {}
+def test_a_planner_that_always_refuses_is_exposed() -> None:
+    summary = summarise(refusals(50), clusters=range(50), resamples=10, seed=0)
+    values = {name: measured.value for name, measured in summary.items()}
+    assert values["correct_refusals"] == values["valid"] == values["wrong_refusals"] == 1
+    assert values["refusal_precision"] == values["exact"] == 0.2
+    assert values["tool_f1"] == values["argument_f1"] == values["call_accuracy"] == values["reference_accuracy"] == 0
+    assert values["edge_f1_macro"] == values["argument_f1_macro"] == 0
 
 
-def test_grouping_by_tool_and_length() -> None:
-    first, second = against_gold(GOLD), score(plan("me()"), plan("me()"), CATALOGUE)
-    assert grouped([first, second], lambda row: row.uses) == {
-        "add": [first],
-        "list": [first],
-        "me": [first, second],
-        "sprint": [first],
-    }
-    assert grouped([first, second], lambda row: [str(row.length)]) == {"1": [second], "4": [first]}
+def test_a_score_is_read_as_it_is_written() -> None:
+    for scored in (against_gold(GOLD), against_gold("me()"), score(MALFORMED, plan(GOLD), CATALOGUE)):
+        assert Score.of_json(json.loads(json.dumps(asdict(scored)))) == scored
 
 
 def test_text_by_hand() -> None:
     assert score_text("The cat sat.\n", "The cat sat.").exact
     scored = score_text("the CAT, the dog", "A cat and the bird")
     assert not scored.exact and scored.words == Overlap(2, 4, 5)
-    assert summarise([scored], resamples=10, seed=0)["word_f1"].value == 4 / 9
+    assert scored.ratios["word_f1"] == Ratio(4, 9)
 
 
 def test_the_examples_of_the_page_on_metrics() -> None:

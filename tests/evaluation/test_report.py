@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 
 from platypus.commands.evaluate import evaluate
-from platypus.evaluation.report import MEASURES, as_markdown, table
+from platypus.evaluation.report import MEASURES, MORE, as_markdown, table
 from tests.commands.test_evaluate import AFTER, BEFORE, Oracle, examples, new_run, use
 
 
 def interval(value: float, *, rows: int = 4) -> dict[str, Any]:
-    return {"value": value, "low": value / 2, "high": value, "rows": rows}
+    return {"value": value, "low": value / 2, "high": value, "rows": rows, "clusters": rows}
 
 
 def variant(exact: float, *, malformed: dict[str, int], cut: int = 0) -> dict[str, Any]:
@@ -23,6 +23,11 @@ def variant(exact: float, *, malformed: dict[str, int], cut: int = 0) -> dict[st
         "measures": {"exact": interval(exact), "valid": interval(0.75), "word_f1": interval(0.5, rows=2)},
         "by_length": {"2": {"exact": interval(exact, rows=3)}},
         "by_tool": {},
+        "by_argument": {"number": interval(exact, rows=2)},
+        "mistakes": {"wrong tool": 2},
+        "confusions": [],
+        "published": {"bfcl_ast": interval(exact)},
+        "clusters": 4,
         "malformed": malformed,
         "cut": cut,
     }
@@ -37,7 +42,7 @@ REPORT = {
 PAGE = """\
 # Evaluation
 
-4 of 9 test rows. Brackets hold 95% bootstrap intervals, in percent.
+4 of 9 rows, in 4 clusters of rows that are alike. Brackets hold 95% bootstrap intervals over clusters, in percent.
 
 - before: model 0.25, 12.5 tokens/s
 - after: model 0.5, 12.5 tokens/s
@@ -54,12 +59,30 @@ PAGE = """\
 | ---: | ---: | ---: | ---: |
 | 2 | 25.0% [12.5, 25.0] | 50.0% [25.0, 50.0] | 3 |
 
+## Right arguments by kind of value
+
+| kind of value | before | after |
+| --- | ---: | ---: |
+| number | 25.0% [12.5, 25.0] | 50.0% [25.0, 50.0] |
+
+## Mistakes
+
+| rows with | before | after |
+| --- | ---: | ---: |
+| wrong tool | 2 | 2 |
+
 ## Malformed answers
 
 | first problem | before | after |
 | --- | ---: | ---: |
-| calls | 0 | 1 |
 | json | 2 | 0 |
+| calls | 0 | 1 |
+
+## By the definitions of published benchmarks
+
+| definition | before | after |
+| --- | ---: | ---: |
+| bfcl_ast | 25.0% [12.5, 25.0] | 50.0% [25.0, 50.0] |
 
 ## Limits and confidence
 
@@ -108,4 +131,12 @@ def test_the_terminal_table_has_every_measure(tmp_path: Path, monkeypatch: pytes
     }
     assert [cell.split()[0] for cell in cells["valid plans"]] == ["25.0%", "100.0%"]
     assert [cell.split()[0] for cell in cells["references"]] == ["0.0%", "50.0%"]
-    assert list(cells) == [MEASURES[name] for name in results["variants"]["after"]["measures"]]
+    measured = results["variants"]["after"]["measures"]
+    assert list(cells) == [title for name, title in MEASURES.items() if name in measured]
+    assert set(measured) <= {*MEASURES, *MORE}
+
+
+def test_a_planner_that_refuses_most_requests_is_named() -> None:
+    refusing = {**variant(0.5, malformed={}), "measures": {"exact": interval(0.2), "wrong_refusals": interval(0.96)}}
+    report = {**REPORT, "variants": {"after": refusing}}
+    assert "- after: refuses 96.0% of the requests that the tools can answer" in as_markdown(report)

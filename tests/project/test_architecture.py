@@ -24,7 +24,7 @@ RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
 ENTRY = re.compile(r"^    (?P<name>\w+)(?P<kind>\.py|/) .*?(?P<torch>\[torch\])?$", re.MULTILINE)
 
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "tokenizers", "sentencepiece", "tensorboard"}
-HEAVY |= {"openai", "tenacity", "mcp", "yaml", "docstring_parser"}
+HEAVY |= {"openai", "tenacity", "mcp", "yaml", "docstring_parser", "matplotlib"}
 MIRRORED = 40  # lines from which a module has a test file of its own
 
 

@@ -1,0 +1,55 @@
+"""The files of an evaluation: `scores.jsonl`, `report.json`, `report.md`, `report.html`; where figures come from."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from platypus.data.dataset import write_lines
+from platypus.evaluation.answering import ScoredRow
+from platypus.evaluation.html_report import as_html
+from platypus.evaluation.report import as_markdown
+from platypus.run.folder import commit, versions
+
+SCORES = "scores.jsonl"
+REPORT = "report.json"
+LEFT_OUT = ("by_", "published", "confusions")  # what the record of a stage leaves to report.json
+
+
+def write_report(folder: Path, report: Mapping[str, Any], rows: Mapping[str, Sequence[ScoredRow]]) -> None:
+    """Write all files. `rows` are the answered rows of each variant."""
+    lines = [{"variant": variant, **row.to_json()} for variant, answered in rows.items() for row in answered]
+    write_lines(folder / SCORES, lines)
+    write_pages(folder, report, lines)
+
+
+def write_pages(folder: Path, report: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> None:
+    """Write the report as JSON, Markdown and HTML; `lines` are those of `scores.jsonl`."""
+    (folder / REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "report.md").write_text(as_markdown(report), encoding="utf-8")
+    (folder / "report.html").write_text(as_html(report, lines), encoding="utf-8", errors="backslashreplace")
+
+
+def brief(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The report without its groups and curves."""
+    variants = {
+        name: {key: value for key, value in part.items() if not key.startswith(LEFT_OUT)}
+        for name, part in report["variants"].items()
+    }
+    for part in variants.values():
+        if known := part.get("confidence"):
+            part["confidence"] = {key: value for key, value in known.items() if not isinstance(value, list)}
+    return {**report, "variants": variants, "training": []}
+
+
+def origin(*, seed: int, resamples: int) -> dict[str, Any]:
+    """Where figures come from: seeds, and the versions of the program and the packages that count."""
+    return {"seed": seed, "resamples": resamples, "versions": versions(), "commit": commit()}
+
+
+def losses(path: Path) -> list[dict[str, float]]:
+    """The loss of each step in a training's `metrics.jsonl`, and its loss on validation rows; none without the file."""
+    if not path.is_file():
+        return []
+    lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return [{key: line[key] for key in ("step", "loss", "valid_loss") if key in line} for line in lines]

@@ -10,11 +10,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
 from platypus import __version__
+from platypus.cli_evaluation import compare, evaluate, score
 from platypus.errors import PlatypusError
 from platypus.options import (
     Checked,
@@ -35,9 +36,6 @@ from platypus.options import (
 )
 from platypus.outcomes import print_forecast, print_outcome, print_scores, rank, result_lines
 from platypus.run.lock import check_processes
-
-if TYPE_CHECKING:
-    pass
 
 LISTEN = 10  # seconds within which torchrun ends the other processes once one has failed
 
@@ -155,15 +153,9 @@ def merge(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_js
     print_outcome(merge(opened, force=force), as_json=as_json)
 
 
-@app.command()
-def evaluate(
-    run: RunFolder, recipe: RecipeFile = None, force: Force = False, decoding: Decode = None, as_json: Json = False
-) -> None:
-    """Score the test requests, before and after."""
-    opened = open_run(run, recipe, decoding)
-    from platypus.commands.evaluate import evaluate
-
-    print_scores(evaluate(opened, force=force), as_json=as_json)
+app.command()(evaluate)
+app.command()(score)
+app.command()(compare)
 
 
 @app.command()

@@ -82,6 +82,18 @@ def print_scores(outcome: "Outcome", *, as_json: bool) -> None:
         Console().print(table(outcome.results))
 
 
+def print_report(report: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print the report of an evaluation that left nothing in a run."""
+    from rich.console import Console
+
+    from platypus.evaluation.report import table
+
+    if as_json:
+        typer.echo(json.dumps(report))
+    else:
+        Console().print(table(report))
+
+
 def _forecast_table(needs: "Forecast") -> "Table":
     """A forecast as a table for people."""
     from datetime import timedelta

@@ -9,6 +9,9 @@ run: generate, refine, train, merge, evaluate, export.
     train.py            fine-tunes an adapter [torch]
     merge.py            merges the adapter into its base, and verifies the result [torch]
     evaluate.py         scores the model before and after fine-tuning
+    evaluate_data.py    scores any planner on any test set
+    score.py            scores the answers in a file
+    compare.py          compares planners on the same rows
     export.py           writes grammar, schema and requests for other servers [torch]
     chat.py             answers single requests and conversations in the terminal
     check.py            lists the problems of a catalogue, recipe, plan or dataset

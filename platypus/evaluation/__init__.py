@@ -12,5 +12,10 @@ docs/metrics.md defines the metrics.
     report.py           the report of an evaluation as text
     plots.py            its plots
     html_report.py      its page
-    writing.py          its files
+    gold.py             the rows of a test set
+    predictions.py      answers in a file
+    remote.py           answers of an endpoint
+    comparison.py       two planners on the same rows
+    resuming.py         the folder of an evaluation that can be interrupted
+    writing.py          the files of a report
 """

@@ -89,6 +89,15 @@ def said_before(line: Mapping[str, Any], tools: Catalogue) -> Said:
     return Said(line["answer"], plan, as_said, line["tokens"], line["cut"], line["probability"])
 
 
+def restored(line: Mapping[str, Any], row: Row, catalogue: Catalogue | None) -> ScoredRow:
+    """The row with its answer in a line of `scores.jsonl`, scored anew."""
+    tools = row.known_tools(catalogue) if isinstance(row, Example) else None
+    if isinstance(row, Example) and tools is not None:
+        return scored(row, said_before(line, tools), tools)
+    judged = score_text(line["answer"], request_and_gold(row)["gold"])
+    return ScoredRow(row, line["answer"], None, line["tokens"], judged, line["cut"])
+
+
 def answer_rows(
     planner: Planner, rows: Sequence[Row], settings: EvaluateSettings, variant: str | None = None
 ) -> list[ScoredRow]:

@@ -50,6 +50,7 @@ def _intro(report: Mapping[str, Any]) -> str:
     said = [f"{rows}. Brackets and thin lines are 95% intervals."]
     said += [f"{name}: {variant['model']}" for name, variant in report["variants"].items()]
     said += [f"data: {report['data']}"] if report.get("data") else []
+    said += [report["left_out"]] if report.get("left_out") else []
     return "".join(f'<p class="soft">{_text(line)}</p>' for line in [*said, *remarks(report["variants"])])
 
 
@@ -177,7 +178,8 @@ def _row(lines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     first = next(iter(lines.values()))
     answers = {
         variant: {
-            **{key: line[key] for key in ("answer", "plan", "problems", "mistakes", "probability")},
+            **{key: line[key] for key in ("answer", "problems", "mistakes", "probability")},
+            "plan": line.get("said", line["plan"]),
             "exact": line["score"]["exact"],
         }
         for variant, line in lines.items()

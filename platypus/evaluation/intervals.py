@@ -119,7 +119,7 @@ def difference(
     low, high = _bounds(drawn[np.isfinite(drawn)], count) if count > 1 else (-1.0, 1.0)
     changes = two.changes() - one.changes()
     error = sqrt(count / max(count - 1, 1) * float((changes**2).sum()))
-    detectable = max(_detectable(error, count), min(1.0, FLIPS / count))
+    detectable = min(1.0, max(_detectable(error, count), FLIPS / count))
     p = _by_chance(two.changes(0.0) - one.changes(0.0), resamples, seed)
     return Difference(value, low, high, detectable, p, one.rows, count)
 

@@ -70,12 +70,6 @@ class Score:
     length: int
     uses: tuple[str, ...]
 
-    @classmethod
-    def of_json(cls, data: Mapping[str, Any]) -> "Score":
-        """The score in a line of `scores.jsonl`. Raises KeyError or TypeError if it is none."""
-        overlaps = {name: Overlap(**value) for name, value in data.items() if isinstance(value, Mapping)}
-        return cls(**{**data, **overlaps, "uses": tuple(data["uses"])})
-
     @property
     def ratios(self) -> Mapping[str, Ratio]:
         """The row's contribution to each metric."""
@@ -135,6 +129,12 @@ def score(predicted: Plan | Malformed, gold: Plan, catalogue: Catalogue) -> Scor
         length=len(gold),
         uses=tuple(sorted(set(_tools(gold)))),
     )
+
+
+def score_of_json(data: Mapping[str, Any]) -> Score | TextScore:
+    """The score in a line of `scores.jsonl`. Raises KeyError or TypeError if it is none."""
+    fields = {**data, **{name: Overlap(**value) for name, value in data.items() if isinstance(value, Mapping)}}
+    return TextScore(**fields) if "words" in data else Score(**{**fields, "uses": tuple(data["uses"])})
 
 
 def score_text(predicted: str, gold: str) -> TextScore:

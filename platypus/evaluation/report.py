@@ -46,7 +46,8 @@ def table(results: Mapping[str, Any]) -> Table | Text:
         shown.add_column(heading, justify="left" if heading == "measure" else "right")
     for cells in _measure_rows(results["variants"], MEASURES)[1:]:
         shown.add_row(*cells)
-    shown.caption, shown.caption_justify = "\n".join(remarks(results["variants"])), "left"
+    left_out = [results["left_out"]] if results.get("left_out") else []
+    shown.caption, shown.caption_justify = "\n".join([*left_out, *remarks(results["variants"])]), "left"
     return shown
 
 
@@ -55,10 +56,11 @@ def as_markdown(report: Mapping[str, Any]) -> str:
     if not report["rows"]:
         return f"# Evaluation\n\n{report['reason']}\n"
     variants: Mapping[str, Any] = report["variants"]
-    models = [f"- {name}: {part['model']}, {part['tokens_per_second']} tokens/s" for name, part in variants.items()]
+    models = [f"- {name}: {part['model']}{_speed(part)}" for name, part in variants.items()]
     clusters = next(iter(variants.values()))["clusters"]
     rows = f"{report['rows']} of {report['of']} rows, in {clusters} clusters of rows that are alike."
     rows += " Brackets hold 95% bootstrap intervals over clusters, in percent."
+    rows += f" {report['left_out']}." if report.get("left_out") else ""
     sections = ["# Evaluation", rows, "\n".join(models), markdown_table(_measure_rows(variants, MEASURES))]
     if len(more := _measure_rows(variants, MORE)) > 1:
         sections += ["## More metrics", markdown_table(more)]
@@ -80,6 +82,24 @@ def as_markdown(report: Mapping[str, Any]) -> str:
     return "\n\n".join(sections) + "\n"
 
 
+def _calibrated(confidence: Mapping[str, Any]) -> str:
+    score, errors = confidence["brier"], confidence["calibration_error"]
+    if not confidence["fitted_rows"]:
+        return (
+            f"probability, not calibrated: Brier score {score['probability']:.3f},"
+            f" calibration error {errors['probability']:.1%}"
+        )
+    return (
+        f"confidence, fitted to {confidence['fitted_rows']} validation rows: Brier score"
+        f" {score['probability']:.3f} → {score['confidence']:.3f},"
+        f" calibration error {errors['probability']:.1%} → {errors['confidence']:.1%}"
+    )
+
+
+def _speed(part: Mapping[str, Any]) -> str:
+    return f", {part['tokens_per_second']} tokens/s" if part.get("tokens_per_second") else ""
+
+
 def remarks(variants: Mapping[str, Any]) -> list[str]:
     """Remarks on answers that were cut, on refusals, and on confidence."""
     said = [f"{name}: {part['cut']} answers were cut by a limit" for name, part in variants.items() if part["cut"]]
@@ -89,12 +109,7 @@ def remarks(variants: Mapping[str, Any]) -> list[str]:
             said.append(f"{name}: refuses {refused:.1%} of the requests that the tools can answer")
     for name, part in variants.items():
         if confidence := part.get("confidence"):
-            score, errors = confidence["brier"], confidence["calibration_error"]
-            said.append(
-                f"{name}: confidence, fitted to {confidence['fitted_rows']} validation rows: Brier score"
-                f" {score['probability']:.3f} → {score['confidence']:.3f},"
-                f" calibration error {errors['probability']:.1%} → {errors['confidence']:.1%}"
-            )
+            said.append(f"{name}: {_calibrated(confidence)}")
             if confidence["min_confidence"]:
                 others = (
                     "none is" if confidence["exact_if_sure"] is None else f"{confidence['exact_if_sure']:.1%} are exact"

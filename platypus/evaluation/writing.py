@@ -7,12 +7,12 @@ from typing import Any
 
 from platypus.data.dataset import write_lines
 from platypus.evaluation.answering import ScoredRow
+from platypus.evaluation.comparison import SCORES
 from platypus.evaluation.html_report import as_html
 from platypus.evaluation.report import as_markdown
+from platypus.evaluation.resuming import REPORT
 from platypus.run.folder import commit, versions
 
-SCORES = "scores.jsonl"
-REPORT = "report.json"
 LEFT_OUT = ("by_", "published", "confusions")  # what the record of a stage leaves to report.json
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Catalogue
 from platypus.evaluation.intervals import Ratio, summarise
-from platypus.evaluation.metrics import Overlap, Score, score, score_text
+from platypus.evaluation.metrics import Overlap, Score, score, score_of_json, score_text
 from platypus.plan.notation import read_plan
 from platypus.plan.plan import Malformed, Plan, Problem, Step
 
@@ -254,8 +254,9 @@ def test_a_planner_that_always_refuses_is_exposed() -> None:
 
 
 def test_a_score_is_read_as_it_is_written() -> None:
-    for scored in (against_gold(GOLD), against_gold("me()"), score(MALFORMED, plan(GOLD), CATALOGUE)):
-        assert Score.of_json(json.loads(json.dumps(asdict(scored)))) == scored
+    plans = (against_gold(GOLD), against_gold("me()"), score(MALFORMED, plan(GOLD), CATALOGUE))
+    for scored in (*plans, score_text("the cat", "a cat")):
+        assert score_of_json(json.loads(json.dumps(asdict(scored)))) == scored
 
 
 def test_text_by_hand() -> None:

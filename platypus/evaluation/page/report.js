@@ -106,7 +106,9 @@ function row(example, variant) {
     for (const name of [variant, ...Object.keys(example.answers).filter((other) => other !== variant)]) {
       const said = example.answers[name];
       const sure = said.probability === null ? "" : `, probability ${Math.round(100 * said.probability)}%`;
-      const content = said.plan ? drawn(said.plan, example.gold) : plain(said.problems.length ? `${said.answer}\n\n${said.problems[0]}` : said.answer);
+      const content = node("div");
+      content.append(said.plan ? drawn(said.plan, example.gold) : plain(said.answer));
+      if (said.problems.length) content.append(node("p", "problem", said.problems[0]));
       pair.append(side(`${name}${sure}`, content));
     }
     made.append(pair);

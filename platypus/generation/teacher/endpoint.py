@@ -10,8 +10,7 @@ import hashlib
 import json
 import math
 import os
-import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from platypus.errors import TeacherError
 from platypus.files import write_whole
+from platypus.generation.teacher.pace import Pace
 from platypus.run.settings import TeacherSettings
 
 if TYPE_CHECKING:
@@ -41,14 +41,15 @@ BYTES_PER_TOKEN = 3  # low, so that tokens which the endpoint does not count are
 
 @dataclass(frozen=True)
 class Question:
-    """A question: messages as the chat API takes them, and the temperature (None: the endpoint's default)."""
+    """A question: messages as the chat API takes them, temperature (None: the endpoint's own), further fields."""
 
     messages: tuple[Mapping[str, str], ...]
     temperature: float | None
+    body: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Reply(BaseModel):
-    """A reply: its text, whether it is complete, and its tokens, `estimated` if the endpoint does not count them."""
+    """A reply: text, tool calls (name, JSON), whether it is complete, its tokens (`estimated`: not counted there)."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -57,6 +58,7 @@ class Reply(BaseModel):
     prompt_tokens: NonNegativeInt
     completion_tokens: NonNegativeInt
     estimated: bool = False
+    calls: list[list[str]] = []
 
 
 class Unanswered(Exception):
@@ -69,28 +71,6 @@ class BudgetSpent(Exception):
 
 class _TransientError(Exception):
     """A failure that may not occur in another attempt."""
-
-
-@dataclass
-class Pace:
-    """When the next question may be sent: at most `per_minute`, and none during a pause that the server asked for."""
-
-    per_minute: float | None
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    free: float = -math.inf
-
-    async def turn(self) -> None:
-        """Wait until a question may be sent."""
-        now = self.clock()
-        start = max(now, self.free)
-        self.free = start + (60 / self.per_minute if self.per_minute else 0)
-        if start > now:
-            await self.sleep(start - now)
-
-    def hold(self, seconds: float) -> None:
-        """Send no question for `seconds`."""
-        self.free = max(self.free, self.clock() + seconds)
 
 
 @dataclass
@@ -161,12 +141,14 @@ class Account:
 class Endpoint:
     """The endpoint of a recipe's `[teacher]`, an asynchronous context manager; replies are stored in `folder`.
 
-    Raises TeacherError when the extra is not installed or the key is malformed.
+    Messages call it `who`. Raises TeacherError when the extra is not installed or the key is malformed.
     """
 
-    def __init__(self, settings: TeacherSettings, folder: Path, *, pace: Pace | None = None) -> None:
+    def __init__(
+        self, settings: TeacherSettings, folder: Path, *, pace: Pace | None = None, who: str = "teacher"
+    ) -> None:
         self.settings = settings
-        self.folder = folder
+        self.folder, self.who = folder, who
         self.account = Account(settings)
         self.pace = pace or Pace(settings.requests_per_minute)
         self._key = _key_from_environment()
@@ -216,7 +198,7 @@ class Endpoint:
 
     def _name(self, question: Question) -> str:
         """64 hex digits, a hash of the model, the messages and every parameter that a reply depends on."""
-        parameters = [question.temperature, self.settings.max_tokens, self.settings.body]
+        parameters = [question.temperature, self.settings.max_tokens, {**self.settings.body, **question.body}]
         text = json.dumps([self.settings.model, list(map(dict, question.messages)), parameters], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -254,7 +236,7 @@ class Endpoint:
             else f"{self._unanswered_in_a_row} questions in a row"
         )
         return TeacherError(
-            f"the teacher has not answered {many}: {reason}",
+            f"the {self.who} has not answered {many}: {reason}",
             where=self.settings.base_url,
             remedy="Is it running, and is this its address? The same command continues where this one stopped.",
         )
@@ -264,7 +246,7 @@ class Endpoint:
         import openai
 
         await self.pace.turn()
-        body: dict[str, Any] = {**self.settings.body, self._limit: self.settings.max_tokens}
+        body: dict[str, Any] = {**self.settings.body, **question.body, self._limit: self.settings.max_tokens}
         if question.temperature is not None:
             body["temperature"] = question.temperature
         try:
@@ -291,18 +273,19 @@ class Endpoint:
         message = self._clean(str(message or error.message))
         if status in (401, 403):
             state = f"was refused (HTTP {status})" if self._key else f"is missing (HTTP {status})"
-            return self._stop(f"the teacher's key {state}", f"Set the environment variable {KEY} to a key for it.")
+            return self._stop(f"the {self.who}'s key {state}", f"Set the environment variable {KEY} to a key for it.")
         if status == 404:
             return self._stop(f"there is no such model or address: {message}", "Check `model` and `base_url`.")
         if status == 402 or code == "insufficient_quota":
-            return self._stop(f"the teacher's account is exhausted: {message}", "Top it up, then run the same command.")
+            what = f"the {self.who}'s account is exhausted: {message}"
+            return self._stop(what, "Top it up, then run the same command.")
         if status == 400 and error.param == "max_tokens" and self._limit == "max_tokens":
             self._limit = "max_completion_tokens"
             return _TransientError(message)
         if status in (408, 409, 429) or status >= 500:
             wait = _retry_after(error.response.headers.get("retry-after"))
             if wait > LONGEST_RETRY_AFTER:
-                return self._stop(f"the teacher asks for a pause of {wait:.0f} s", "Run the same command later.")
+                return self._stop(f"the {self.who} asks for a pause of {wait:.0f} s", "Run the same command later.")
             self.pace.hold(wait)
             return _TransientError(f"HTTP {status}: {message}")
         return Unanswered(f"HTTP {status}: {message}")
@@ -322,6 +305,7 @@ class Endpoint:
             message = choice["message"]
             text = str.encode(message.get("content") or message.get("refusal") or "", errors="replace").decode()
             whole = choice.get("finish_reason") != "length"
+            calls = [_call(call["function"]) for call in message.get("tool_calls") or []]
         except (LookupError, TypeError, AttributeError):
             self.account.add(*(counted or (0, 0)))
             raise _TransientError("the answer holds no message") from None
@@ -333,6 +317,7 @@ class Endpoint:
             prompt_tokens=prompt,
             completion_tokens=completion,
             estimated=counted is None,
+            calls=calls,
         )
 
     def _clean(self, text: str, *, limit: int | None = 300) -> str:
@@ -361,6 +346,11 @@ def _stored_reply(path: Path) -> Reply | None:
 def _store_reply(path: Path, question: Question, reply: Reply) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps({"question": question.messages[-1], "reply": reply.model_dump()}))
+
+
+def _call(function: Any) -> list[str]:
+    arguments = function.get("arguments") or ""
+    return [str(function["name"]), arguments if isinstance(arguments, str) else json.dumps(arguments)]
 
 
 def _usage(data: Any) -> tuple[int, int] | None:

@@ -95,7 +95,7 @@ def _styled(user: str, style: Sequence[str]) -> str:
 
 def read_requests(reply: Reply) -> tuple[str, ...] | Malformed:
     """Return the requests in a reply, with single spaces. Never raises."""
-    data = _cut_off(reply) or parse_json(_list_in(reply.text))
+    data = _cut_off(reply) or parse_json(list_in(reply.text))
     if isinstance(data, Malformed):
         return data
     if not isinstance(data, list) or not all(isinstance(element, str) for element in data):
@@ -107,7 +107,7 @@ def read_reply_plan(reply: Reply, catalogue: Catalogue) -> Plan | Malformed:
     """Return the plan in a reply if it is valid for the catalogue. Never raises."""
     if cut := _cut_off(reply):
         return cut
-    data = read_loosely(_list_in(reply.text)).data
+    data = read_loosely(list_in(reply.text)).data
     return data if isinstance(data, Malformed) else plan_from_json(mend_plan(data, catalogue).data, catalogue)
 
 
@@ -127,8 +127,8 @@ def _cut_off(reply: Reply) -> Malformed | None:
     return None if reply.whole else Malformed(reply.text, (cut,))
 
 
-def _list_in(text: str) -> str:
-    """The JSON list in a reply: after a thought, in a code fence, or within prose."""
+def list_in(text: str) -> str:
+    """The JSON list in a reply's text: after a thought, in a code fence, or within prose."""
     text = _THOUGHT.sub("", text)
     fenced = _FENCE.search(text)
     text = fenced[1] if fenced else text

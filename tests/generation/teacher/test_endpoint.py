@@ -22,11 +22,11 @@ from platypus.generation.teacher.endpoint import (
     MAX_UNANSWERED,
     BudgetSpent,
     Endpoint,
-    Pace,
     Question,
     Reply,
     Unanswered,
 )
+from platypus.generation.teacher.pace import Pace
 from platypus.run.settings import TeacherSettings
 from tests.support.fake_teacher import Fault, Server, completion, cut, drop, hang, raw, serving, status
 

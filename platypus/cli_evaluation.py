@@ -1,0 +1,105 @@
+"""The commands that score and compare planners; `cli.py` registers them. It has no logic of its own."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from platypus.options import Decode, Force, Json, Only, RecipeFile, open_run, read_tools_of
+from platypus.outcomes import print_report, print_scores
+
+Tools = Annotated[
+    str | None,
+    typer.Option("--catalogue", metavar="SOURCE", help="The tools of rows that bring none, else those of the run."),
+]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave rows out that cannot be used, and say how many.")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Where scores and reports go.")]
+Seed = Annotated[int, typer.Option(help="What the draws of the intervals begin with.")]
+
+
+def evaluate(
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)] = None,
+    recipe: RecipeFile = None,
+    force: Force = False,
+    decoding: Decode = None,
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="FILE", help="Other rows than the run's test rows, of any format.")
+    ] = None,
+    catalogue: Tools = None,
+    only: Only = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many rows of --data, from the first on.")] = None,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="Take the rows of --data in random order.")] = False,
+    skip_bad: SkipBad = False,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Ask this OpenAI-compatible endpoint, like http://localhost:8080/v1."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="The model's name at the endpoint.")] = None,
+    ask: Annotated[
+        Literal["calls", "plan"], typer.Option(help="Ask the endpoint for tool calls, or for a plan as JSON text.")
+    ] = "calls",
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Score the test requests, before and after; or any planner on the rows of --data.
+
+    With --data and without RUN, the embedded base answers as it is, with four beams and a prior over tools.
+    """
+    opened = open_run(run, recipe, decoding) if run else None
+    if data is None:
+        given = [catalogue, limit, shuffle, skip_bad, endpoint, model, out]
+        if opened is None or any(given):
+            raise typer.BadParameter("is needed for this, or a RUN without such options", param_hint="--data")
+        from platypus.commands.evaluate import evaluate
+
+        print_scores(evaluate(opened, force=force), as_json=as_json)
+        return
+    if (endpoint is None) != (model is None):
+        raise typer.BadParameter("say both --endpoint and --model", param_hint="--endpoint")
+    from platypus.commands.evaluate_data import DataOptions, evaluate_data
+
+    tools = read_tools_of(catalogue, only)
+    options = DataOptions(data, tools, limit, shuffle, skip_bad, endpoint, model, ask, decoding, out)
+    print_scores(evaluate_data(opened, options, force=force), as_json=as_json)
+
+
+def score(
+    gold: Annotated[str, typer.Option("--gold", metavar="FILE", help="Rows with their right plans.")],
+    predictions: Annotated[str, typer.Option("--predictions", metavar="FILE", help="Answers, one a line.")],
+    catalogue: Tools = None,
+    only: Only = None,
+    skip_bad: SkipBad = False,
+    seed: Seed = 0,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Score the answers in a file, whoever gave them."""
+    from platypus.commands.score import score_file
+
+    tools = read_tools_of(catalogue, only)
+    report = score_file(gold, predictions, catalogue=tools, skip_bad=skip_bad, seed=seed, out=out)
+    print_report(report, as_json=as_json)
+
+
+def compare(
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="A B…", help="Runs, evaluations' folders or scores.jsonl; A@before for a variant."),
+    ],
+    flips: Annotated[int, typer.Option(min=0, help="How many rows that flipped are shown, the worst first.")] = 10,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Tell what differs between planners on the same rows, and whether that can be chance."""
+    if len(sources) < 2:
+        raise typer.BadParameter("give at least two", param_hint="A B…")
+    from rich.console import Console
+
+    from platypus.commands.compare import compare_all
+
+    found = compare_all(sources, seed=seed, flips=flips)
+    if as_json:
+        typer.echo(json.dumps(found.to_json()))
+    else:
+        Console().print(found.readable())

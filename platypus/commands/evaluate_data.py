@@ -60,12 +60,13 @@ class _Planner:
 
 def evaluate_data(run: Run | None, options: DataOptions, *, force: bool = False) -> Outcome:
     """Score the planner on the rows. Raises the errors of reading rows, opening models and asking endpoints."""
+    place = _place(run, options)
     recipe = run.recipe if run else Recipe(decode=UNTRAINED).decoded(options.decoding, seconds=None)
     catalogue = options.catalogue or (run.catalogue if run else None)
     shuffle = recipe.seed if options.shuffle else None
     gold = read_gold(options.data, catalogue, limit=options.limit, shuffle=shuffle, skip_bad=options.skip_bad)
     measured = _measured(run, options, recipe, catalogue)
-    folder = EvaluationFolder.open(_place(run, options), measured, force=force)
+    folder = EvaluationFolder.open(place, measured, force=force)
     if report := folder.report():
         return Outcome("evaluate", folder.path, skipped=True, seconds=report["seconds"], results=brief(report))
     before = time.monotonic()

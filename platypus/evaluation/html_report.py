@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from platypus.evaluation import plots
 from platypus.evaluation.intervals import Interval
 from platypus.evaluation.mistakes import MISTAKES
+from platypus.evaluation.plots import MOST, calibration, can_plot, counts, losses, rates, risk_coverage
 from platypus.evaluation.report import MEASURES, MORE, published_rows, remarks
 
 PAGE = Path(__file__).parent / "page"
@@ -74,29 +74,29 @@ def _headline(variants: Mapping[str, Any]) -> str:
 
 
 def _plots(report: Mapping[str, Any]) -> str:
-    if not plots.can_plot():
+    if not can_plot():
         return "<p>Plots need matplotlib: pip install 'platypus-llm[train]'</p>"
     variants: Mapping[str, Any] = report["variants"]
     measures = {MEASURES[name]: _of(variants, "measures", name) for name in MEASURES}
-    drawn = {"All metrics": plots.rates("all", {name: parts for name, parts in measures.items() if parts})}
+    drawn = {"All metrics": rates("all", {name: parts for name, parts in measures.items() if parts})}
     if report.get("training"):
-        drawn["Loss"] = plots.losses("loss", report["training"])
+        drawn["Loss"] = losses("loss", report["training"])
     groups = {"by_length": "Exact plans by steps of the gold plan", "by_tool": "Exact plans by tool in the gold plan"}
     for key, title in groups.items():
         if found := _exact(variants, key):
-            drawn[title] = plots.rates(key, found)
+            drawn[title] = rates(key, found)
     if kinds := {
         kind: _of(variants, "by_argument", kind) for part in variants.values() for kind in part["by_argument"]
     }:
-        drawn["Right arguments by kind of value"] = plots.rates("kinds", kinds)
+        drawn["Right arguments by kind of value"] = rates("kinds", kinds)
     made = [kind for kind in MISTAKES if any(kind in part["mistakes"] for part in variants.values())]
     if made:
         counted = {kind: {name: part["mistakes"].get(kind, 0) for name, part in variants.items()} for kind in made}
-        drawn["Rows with each mistake"] = plots.counts("mistakes", counted)
+        drawn["Rows with each mistake"] = counts("mistakes", counted)
     for name, part in variants.items():
         if known := part.get("confidence"):
-            drawn[f"Calibration ({name})"] = plots.calibration(f"calibration {name}", known["bins"])
-            drawn[f"Risk over coverage ({name})"] = plots.risk_coverage(f"risk {name}", known["risk_coverage"])
+            drawn[f"Calibration ({name})"] = calibration(f"calibration {name}", known["bins"])
+            drawn[f"Risk over coverage ({name})"] = risk_coverage(f"risk {name}", known["risk_coverage"])
     figures = [f"<figure><figcaption>{_text(title)}</figcaption>{svg}</figure>" for title, svg in drawn.items()]
     return f'<h2>Plots</h2><div class="plots">{"".join(figures)}</div>'
 
@@ -108,7 +108,7 @@ def _of(variants: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
 def _exact(variants: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
     """The rates of exact plans in each group; of many groups, those with the most rows."""
     last = [*variants.values()][-1][key]
-    most = sorted(last, key=lambda name: -last[name]["exact"]["rows"])[: plots.MOST]
+    most = sorted(last, key=lambda name: -last[name]["exact"]["rows"])[:MOST]
     return {
         name: {variant: part[key][name]["exact"] for variant, part in variants.items() if name in part[key]}
         for name in last

@@ -1,0 +1,33 @@
+"""compare on the command line: the table, the flips, JSON, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.evaluation.test_comparison import GOLD, REQUESTS, file_of
+from tests.support.command import here
+
+
+def test_two_planners(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = file_of(tmp_path / "a", {"Make tea": "me()"}), file_of(tmp_path / "b", {"All of it": GOLD[:4]})
+    said = here(capsys, "compare", first, second, "--flips", "1")
+    assert said.code == 0
+    words = " ".join(said.out.split())
+    assert "1 rows turned wrong, 1 turned right; McNemar's p 1.000" in words
+    assert "turned wrong: All of it" in words and "and 1 more rows; --json lists all" in words
+    assert "gold me(); list(owner=$0, stages=" in words and "second me()" in words
+    (found,) = json.loads(here(capsys, "compare", first, second, "--json").out)["comparisons"]
+    assert found["rows"] == len(REQUESTS) and [flip["turned"] for flip in found["flips"]] == ["wrong", "right"]
+
+
+def test_each_is_compared_with_the_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [file_of(tmp_path / name, {}) for name in ("a", "b", "c")]
+    found = json.loads(here(capsys, "compare", *files, "--json").out)["comparisons"]
+    assert [(one["first"], one["second"]) for one in found] == [(files[0], files[1]), (files[0], files[2])]
+
+
+def test_one_alone_and_files_that_are_not_there_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert here(capsys, "compare", str(tmp_path)).code == 2
+    said = here(capsys, "compare", str(tmp_path), str(tmp_path))
+    assert said.code == 1 and "holds no evaluation" in said.err

@@ -25,7 +25,9 @@ from platypus.commands.generate import generate
 from platypus.commands.refine import refine
 from platypus.commands.train import train
 from platypus.data.dataset import Example, read_dataset
-from platypus.evaluation.metrics import score, summarise
+from platypus.evaluation.clusters import clusters_of
+from platypus.evaluation.intervals import summarise
+from platypus.evaluation.metrics import score
 from platypus.generation.plans.sampler import Sampler
 from platypus.generation.requests.phrasing import Phraser, literals_said
 from platypus.inference.opening import open_planner
@@ -146,7 +148,7 @@ def measures_of(run: Run, case: Case) -> dict[str, object]:
     planner, started = open_planner(run, catalogue=case.catalogue), time.monotonic()
     answers = planner.plan([row.query for row in case.rows], max_new_tokens=160)
     scores = [score(answer.plan, row.plan, case.catalogue) for answer, row in zip(answers, case.rows, strict=True)]
-    summary = summarise(scores, resamples=1000, seed=0)
+    summary = summarise(scores, clusters=clusters_of(case.rows), resamples=1000, seed=0)
     measures = {name: str(summary[name]) for name in ("valid", "exact", "tool_sequence", "argument_f1")}
     return {"requests": len(scores), **measures, "seconds": round(time.monotonic() - started, 1)}
 

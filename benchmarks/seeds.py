@@ -5,8 +5,8 @@
     python benchmarks/seeds.py runs/own --recipe recipes/seed-data.toml --where clean=../shared/data/seed/test.jsonl
 
 Runs `platypus all` for each seed in the given folder (complete stages are skipped) and prints, as JSON, the mean
-metrics before and after, with 95% bootstrap intervals over the test rows (each row's mean over the seeds), and the
-exact plans of each seed. `--where FLAG=FILE` counts only requests whose row in the file has that flag. With
+metrics before and after, with 95% bootstrap intervals over clusters of test rows (each row's mean over the seeds), and
+the exact plans of each seed. `--where FLAG=FILE` counts only requests whose row in the file has that flag. With
 `--but-for ARGUMENT`, that argument is ignored when plans are compared.
 """
 
@@ -20,8 +20,13 @@ from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from platypus.catalogue.reading import read_catalogue
 from platypus.catalogue.tools import Catalogue
+from platypus.data.dataset import Example
+from platypus.evaluation.clusters import clusters_of
+from platypus.evaluation.intervals import Ratio, interval
 from platypus.plan.equality import same
 from platypus.plan.plan import Malformed, Plan, Step, plan_from_json
 
@@ -64,6 +69,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     counted_requests = requests_with_flag(*options.where.split("=", 1)) if options.where else None
     scores_by_variant: dict[str, list[dict[str, list[float]]]] = {"before": [], "after": []}
+    clusters: list[list[str]] = []
     for seed in options.seeds:
         run = options.out.resolve() / str(seed)
         recipe = run.with_suffix(".toml")
@@ -72,10 +78,11 @@ def main() -> None:
         subprocess.run(command, check=True, stdout=sys.stderr, cwd=ROOT)
         for variant, seeds in scores_by_variant.items():
             seeds.append(row_measures(run, variant, counted_requests, options.but_for))
+        clusters.append(clusters_of([*map(example, rows_of(run, "after", counted_requests))]))
     for variant, seeds in scores_by_variant.items():
         if not seeds[0]["exact"]:  # evaluate.before = false
             continue
-        intervals = {measure: interval([seed[measure] for seed in seeds]) for measure in MEASURES}
+        intervals = {measure: mean([seed[measure] for seed in seeds], clusters) for measure in MEASURES}
         exact = [round(100 * float(np.mean(seed["exact"])), 1) for seed in seeds]
         settings = {"run": str(options.out), "variant": variant, "where": options.where, "but for": options.but_for}
         row = {**settings, "rows": len(seeds[0]["exact"]), **intervals, "exact of each seed": exact}
@@ -92,14 +99,26 @@ def row_measures(
     run: Path, variant: str, counted_requests: set[str] | None, but_for: str | None = None
 ) -> dict[str, list[float]]:
     """Each metric of each test row, in the order of the test set; `exact` ignores the argument `but_for`."""
-    lines = (run / "evaluate" / "scores.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [row for row in map(json.loads, lines) if row["variant"] == variant]
-    rows = [row for row in rows if counted_requests is None or row["query"] in counted_requests]
+    rows = rows_of(run, variant, counted_requests)
     values = {measure: [float(row["score"][measure]) for row in rows] for measure in MEASURES}
     if but_for:
         catalogue = read_catalogue(run / "catalogue.json")
         values["exact"] = [float(exact_without(but_for, row, catalogue)) for row in rows]
     return values
+
+
+def rows_of(run: Path, variant: str, counted_requests: set[str] | None) -> list[dict[str, Any]]:
+    """The lines of the variant in `scores.jsonl`, if their requests are counted."""
+    lines = (run / "evaluate" / "scores.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [row for row in map(json.loads, lines) if row["variant"] == variant]
+    return [row for row in rows if counted_requests is None or row["query"] in counted_requests]
+
+
+def example(row: dict[str, Any]) -> Example:
+    """The test row of a line."""
+    gold = plan_from_json(row["gold"])
+    assert isinstance(gold, Plan)
+    return Example(row["query"], gold, "", {})
 
 
 def exact_without(argument: str, row: dict[str, Any], catalogue: Catalogue) -> bool:
@@ -115,12 +134,12 @@ def _without(argument: str, plan: Plan) -> Plan:
     return Plan(tuple(steps))
 
 
-def interval(seeds: list[list[float]]) -> str:
+def mean(seeds: list[list[float]], clusters: list[list[str]]) -> str:
     """Mean and interval in percent. If the seeds have different test sets, their rows are concatenated."""
-    rows = np.mean(seeds, axis=0) if len(set(map(len, seeds))) == 1 else np.concatenate(seeds)
-    resampled_means = np.random.default_rng(0).choice(rows, (5000, len(rows))).mean(axis=1)
-    low, high = np.quantile(resampled_means, (0.025, 0.975))
-    return f"{100 * rows.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    one_set = all(names == clusters[0] for names in clusters)
+    rows = np.mean(seeds, axis=0) if one_set else np.concatenate(seeds)
+    names = clusters[0] if one_set else [name for seed in clusters for name in seed]
+    return str(interval([Ratio(float(row), 1) for row in rows], clusters=names, resamples=5000, seed=0))
 
 
 if __name__ == "__main__":

@@ -18,25 +18,35 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.strangers import ROOT, tools_from_bank
 from platypus.catalogue.reading import read_catalogue
 from platypus.catalogue.tools import Catalogue
-from platypus.evaluation.metrics import score
+from platypus.data.dataset import Example
+from platypus.evaluation.answering import answer_rows
+from platypus.evaluation.intervals import Interval
+from platypus.evaluation.summary import summary
 from platypus.inference.opening import UNTRAINED, open_untrained
 from platypus.plan.notation import read_plan
 from platypus.plan.plan import Malformed, Plan, plan_from_json
 from platypus.run.recipe import Recipe
+from platypus.run.settings import EvaluateSettings
 
 SEED = ROOT.parent / "shared" / "data" / "seed"
-Requests = list[tuple[str, Plan | Malformed]]
+SHOWN = ("exact", "tool_sequence", "wrong_refusals")
 
 
-def catalogues() -> Iterator[tuple[str, Catalogue, Requests]]:
+def row(request: str, plan: Plan | Malformed) -> Example:
+    """A request with its right plan."""
+    assert isinstance(plan, Plan), plan
+    return Example(request, plan, "", {})
+
+
+def catalogues() -> Iterator[tuple[str, Catalogue, list[Example]]]:
     """The name, the tools, and the requests with their right plans."""
     text = Path(__file__).with_name("strangers.toml").read_text(encoding="utf-8")
     for name, table in tomllib.loads(text).items():
         tools = tools_from_bank(table["tools"])
-        asked = [(request, read_plan("\n".join(calls), "calls", tools)) for request, *calls in table["asked"]]
+        asked = [row(request, read_plan("\n".join(calls), "calls", tools)) for request, *calls in table["asked"]]
         yield name, tools, asked
     rows = map(json.loads, (SEED / "test.jsonl").read_text(encoding="utf-8").splitlines())
-    clean = [(row["query"], plan_from_json(row["plan"])) for row in rows if row["clean"]]
+    clean = [row(line["query"], plan_from_json(line["plan"])) for line in rows if line["clean"]]
     yield "seed", read_catalogue(SEED / "catalogue.json"), clean
 
 
@@ -47,14 +57,20 @@ def main() -> None:
     parser.add_argument("--tool-prior", type=float, default=UNTRAINED.tool_prior)
     options = parser.parse_args()
     decode = UNTRAINED.model_copy(update={"tool_prior": options.tool_prior})
-    for name, tools, requests in catalogues():
+    for catalogue, tools, requests in catalogues():
         planner = replace(open_untrained(tools, Recipe(base=options.base)), settings=decode)
-        plans = [answer.plan for answer in planner.plan([request for request, _ in requests], max_new_tokens=160)]
-        scores = [score(plan, right, tools) for plan, (_, right) in zip(plans, requests, strict=True)]
-        counts = {"requests": len(scores), "exact": sum(bool(one.exact) for one in scores)}
-        counts["right tools"] = sum(bool(one.tool_sequence) for one in scores)
-        counts["wrong refusals"] = sum(one.refused and one.length > 0 for one in scores)
-        print(json.dumps({"catalogue": name, "tool_prior": options.tool_prior, **counts}), flush=True)
+        answered = answer_rows(planner, requests, EvaluateSettings(max_new_tokens=160))
+        found = summary(answered, resamples=1000, seed=0)["measures"]
+        counts = {name: round(found[name]["value"] * found[name]["rows"]) for name in SHOWN}
+        measures = {f"{name} %": str(Interval(**found[name])) for name in SHOWN}
+        shown = {
+            "catalogue": catalogue,
+            "tool_prior": options.tool_prior,
+            "requests": len(requests),
+            **counts,
+            **measures,
+        }
+        print(json.dumps(shown), flush=True)
 
 
 if __name__ == "__main__":

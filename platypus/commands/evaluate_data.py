@@ -29,7 +29,7 @@ from platypus.run.folder import Outcome, Run
 from platypus.run.recipe import Recipe
 from platypus.run.settings import Decoding, TeacherSettings
 
-AT_ONCE = 64  # rows between two writes
+AT_ONCE = 32  # rows between two writes
 
 
 @dataclass(frozen=True)

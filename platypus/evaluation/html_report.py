@@ -61,11 +61,13 @@ def _headline(variants: Mapping[str, Any]) -> str:
     for name in HEADLINE:
         if name in last["measures"]:
             value = Interval(**last["measures"][name])
-            span = f"[{100 * value.low:.1f}, {100 * value.high:.1f}], {value.rows} rows"
+            span = f"[{100 * value.low:.1f}, {100 * value.high:.1f}]"
             was = [
                 f"{other} {part['measures'][name]['value']:.1%}" for other, part in others if name in part["measures"]
             ]
-            lines = "".join(f"<span>{_text(line)}</span>" for line in [MEASURES[name], span, *was])
+            lines = "".join(
+                f"<span>{_text(line)}</span>" for line in [MEASURES[name], span, *was, f"{value.rows} rows"]
+            )
             cards.append(f'<div class="figure"><b>{value.value:.1%}</b>{lines}</div>')
     return f'<div class="headline">{"".join(cards)}</div>'
 

@@ -15,7 +15,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from platypus import __version__
-from platypus.cli_evaluation import compare, evaluate, score
+from platypus.cli_evaluation import compare, curve, evaluate, score, sweep
 from platypus.errors import PlatypusError
 from platypus.options import (
     Checked,
@@ -156,6 +156,8 @@ def merge(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_js
 app.command()(evaluate)
 app.command()(score)
 app.command()(compare)
+app.command()(sweep)
+app.command()(curve)
 
 
 @app.command()

@@ -1,13 +1,15 @@
 """The commands that score and compare planners; `cli.py` registers them. It has no logic of its own."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from platypus.options import Decode, Force, Json, Only, RecipeFile, open_run, read_tools_of
-from platypus.outcomes import print_report, print_scores
+from platypus.files import say
+from platypus.options import Decode, Force, Json, Only, RecipeFile, RunFolder, open_run, read_tools_of
+from platypus.outcomes import headline, print_report, print_rows, print_scores
 
 Tools = Annotated[
     str | None,
@@ -103,3 +105,54 @@ def compare(
         typer.echo(json.dumps(found.to_json()))
     else:
         Console().print(found.readable())
+
+
+def sweep(
+    run: RunFolder,
+    settings: Annotated[
+        list[str], typer.Option("--set", metavar="KEY=VALUES", help="Values of a key: train.rank=8,16. Repeatable.")
+    ],
+    seeds: Annotated[int, typer.Option(min=1, help="The trainings of each combination.")] = 3,
+    metric: Annotated[str, typer.Option(help="What the table is ordered by.")] = "exact",
+    as_json: Json = False,
+) -> None:
+    """Train and score all combinations of some settings on the run's rows."""
+    opened = open_run(run)
+    from platypus.commands.evaluate import evaluate
+    from platypus.commands.sweep import combinations, swept
+    from platypus.commands.train import train
+
+    tried = combinations(opened, settings, seeds=seeds)
+    for one in [one for combination in tried for one in combination.runs]:
+        say(headline(train(one)))
+        say(headline(evaluate(one)))
+    found = swept(opened, tried, metric=metric)
+    if as_json:
+        typer.echo(json.dumps(found.to_json()))
+    else:
+        print_rows(found.rows(), found.verdict())
+
+
+def curve(
+    run: RunFolder,
+    examples: Annotated[str, typer.Option(metavar="N,N,…", help="How many training rows, such as 100,300,1000.")],
+    seeds: Annotated[int, typer.Option(min=1, help="The trainings with each number.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Tell how accuracy grows with training examples, and what more would bring."""
+    if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", examples):
+        raise typer.BadParameter("say numbers, such as 100,300,1000", param_hint="--examples")
+    opened = open_run(run)
+    from platypus.commands.curve import curve_of, curve_rows, sized_runs
+    from platypus.commands.evaluate import evaluate
+    from platypus.commands.train import train
+
+    sizes = sized_runs(opened, [*map(int, examples.split(","))], seeds=seeds)
+    for one in [one for size in sizes for one in size.runs]:
+        say(headline(train(one)))
+        say(headline(evaluate(one)))
+    found = curve_of(opened, sizes)
+    if as_json:
+        typer.echo(json.dumps(found.to_json()))
+    else:
+        print_rows(curve_rows(found), found.verdict())

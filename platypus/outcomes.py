@@ -5,7 +5,7 @@ Of several processes, the first one prints.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -92,6 +92,19 @@ def print_report(report: Mapping[str, Any], *, as_json: bool) -> None:
         typer.echo(json.dumps(report))
     else:
         Console().print(table(report))
+
+
+def print_rows(rows: Sequence[Sequence[str]], remark: str) -> None:
+    """Print a table, whose first row is the heading, and a sentence below."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(caption=remark, caption_justify="left")
+    for heading in rows[0]:
+        shown.add_column(heading)
+    for cells in rows[1:]:
+        shown.add_row(*cells)
+    Console().print(shown)
 
 
 def _forecast_table(needs: "Forecast") -> "Table":

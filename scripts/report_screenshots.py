@@ -27,7 +27,7 @@ def main() -> None:
             save(page.screenshot(full_page=True, clip=top(page, width)), f"report-{name}.png")
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(address)
-        page.select_option("#kind", "wrong")
+        page.select_option("#kind", "missing argument")
         page.locator("#list details").first.evaluate("row => row.open = true")
         page.wait_for_timeout(300)
         save(page.locator("#list .row").first.screenshot(), "report-row.png")

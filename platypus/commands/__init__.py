@@ -11,6 +11,8 @@ run: generate, refine, train, merge, evaluate, export.
     evaluate.py         scores the model before and after fine-tuning
     evaluate_data.py    scores any planner on any test set
     score.py            scores the answers in a file
+    sweep.py            tables of several settings on the same rows
+    curve.py            tells how accuracy grows with examples
     compare.py          compares planners on the same rows
     export.py           writes grammar, schema and requests for other servers [torch]
     chat.py             answers single requests and conversations in the terminal

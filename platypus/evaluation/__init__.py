@@ -16,6 +16,8 @@ docs/metrics.md defines the metrics.
     predictions.py      answers in a file
     remote.py           answers of an endpoint
     comparison.py       two planners on the same rows
+    sweep.py            several settings and seeds on the same rows
+    learning_curve.py   accuracy over the number of examples
     resuming.py         the folder of an evaluation that can be interrupted
     writing.py          the files of a report
 """

@@ -121,7 +121,7 @@ def compare(first: Answers, second: Answers, *, resamples: int, seed: int) -> Co
         )
     pairs = [(first.lines[key], second.lines[key]) for key in common]
     scores = [(score_of_json(one["score"]), score_of_json(other["score"])) for one, other in pairs]
-    differences = _differences(scores, clusters_of([_row(one) for one, _ in pairs]), resamples, seed)
+    differences = _differences(scores, clusters_of([row_of(one) for one, _ in pairs]), resamples, seed)
     exact = [(bool(one.exact), bool(other.exact)) for one, other in scores]
     flips = [Flip(right[1], *pair) for pair, right in zip(pairs, exact, strict=True) if right[0] != right[1]]
     return Comparison(
@@ -150,7 +150,7 @@ def _differences(
     return found
 
 
-def _row(line: Mapping[str, Any]) -> Row:
+def row_of(line: Mapping[str, Any]) -> Row:
     """The row that a line answers, as far as its cluster depends on it."""
     if "query" not in line:
         text = line.get("instruction") or " ".join(message["content"] for message in line["messages"])

@@ -100,8 +100,14 @@ def interval(ratios: Sequence[Ratio], *, clusters: Sequence[Hashable], resamples
     elif count == 1:
         low, high = 0.0, 1.0  # rows that are all alike tell nothing of others
     else:
-        low, high = _bounds(np.concatenate([sums.values(draws) for draws in _draws(count, resamples, seed)]), count)
+        low, high = _bounds(resampled(ratios, clusters=clusters, resamples=resamples, seed=seed), count)
     return Interval(value, low, high, sums.rows, count)
+
+
+def resampled(ratios: Sequence[Ratio], *, clusters: Sequence[Hashable], resamples: int, seed: int) -> Floats:
+    """The metric of each bootstrap draw; the draws of one seed are the same for all metrics of the same rows."""
+    sums = _summed(ratios, clusters)
+    return np.concatenate([sums.values(draws) for draws in _draws(len(sums.of), resamples, seed)])
 
 
 def difference(

@@ -9,5 +9,6 @@ Does not know what a stage does.
     lock.py             one process at a time
     definition.py       what defines a run: recipe, catalogue, places
     folder.py           Run: stages, fingerprints, completion marks
+    branches.py         runs in a run's folder with other settings
     corrections.py      what people corrected, kept in the run's folder
 """

@@ -6,7 +6,7 @@ nearest known key or the allowed range.
 
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
@@ -86,14 +86,27 @@ def read_recipe(path: Path) -> Recipe:
         )
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"is not TOML: {error}", where=str(path), remedy="Correct the TOML there.") from error
+    return _validated(document, str(path))
+
+
+def changed_recipe(recipe: Recipe, changes: Mapping[str, Any], *, where: str) -> Recipe:
+    """The recipe with other values of some keys, such as `train.rank`. Raises RecipeError, naming wrong keys."""
+    document = recipe.model_dump(exclude_unset=True)
+    for key, value in changes.items():
+        table, _, name = key.rpartition(".")
+        (document.setdefault(table, {}) if table else document)[name] = value
+    return _validated(document, where)
+
+
+def _validated(document: dict[str, Any], where: str) -> Recipe:
     try:
         return Recipe.model_validate(document)
     except ValidationError as error:
         problems = _key_problems(error, document)
         if len(problems) == 1:
-            raise RecipeError(problems[0].what, where=str(path), remedy=problems[0].remedy) from error
+            raise RecipeError(problems[0].what, where=where, remedy=problems[0].remedy) from error
         listed = "\n  ".join(f"{problem.what}. {problem.remedy}" for problem in problems)
-        raise RecipeError(f"{len(problems)} problems", where=str(path), remedy=listed) from error
+        raise RecipeError(f"{len(problems)} problems", where=where, remedy=listed) from error
 
 
 _TABLES: dict[str, type[Settings]] = {

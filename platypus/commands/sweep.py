@@ -1,0 +1,80 @@
+"""sweep: trains and scores all combinations of some settings, each with several seeds, on the same rows.
+
+Each is a run of its own in `sweep/` of the run: it shares the rows of `refine` and the base, trains an adapter, and is
+scored on the test rows. What is done is skipped, so a sweep can be interrupted, and extended by further values. Writes
+`sweep/table.md` and `sweep/table.json`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from platypus.evaluation.comparison import read_answers
+from platypus.evaluation.sweep import Line, Tried, as_rows, name_of, parse_settings, table, verdict
+from platypus.reports import escaped, markdown_table
+from platypus.run.branches import branch, share
+from platypus.run.folder import Run
+from platypus.run.recipe import changed_recipe
+
+FOLDER = "sweep"
+
+
+@dataclass(frozen=True)
+class Combination:
+    """Some settings, and a run for each seed."""
+
+    settings: Mapping[str, Any]
+    runs: Sequence[Run]
+
+
+@dataclass(frozen=True)
+class Swept:
+    """The table of a sweep, the best settings first."""
+
+    lines: Sequence[Line]
+    metric: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The table, and what it says."""
+        return {"metric": self.metric, "lines": [line.to_json() for line in self.lines], "verdict": verdict(self.lines)}
+
+    def rows(self) -> list[list[str]]:
+        """A heading, then a row for each combination."""
+        return as_rows(self.lines, self.metric)
+
+    def verdict(self) -> str:
+        """What the table says of the choice."""
+        return verdict(self.lines)
+
+
+def combinations(run: Run, settings: Sequence[str], *, seeds: int) -> list[Combination]:
+    """A run for each combination of settings and seed, with the rows of `run`. Raises RecipeError, RunError."""
+    prepared = []
+    for values in parse_settings(settings):
+        runs = []
+        for seed in range(run.recipe.seed, run.recipe.seed + seeds):
+            changes = {**values, "seed": seed, "evaluate.before": False}
+            recipe = changed_recipe(run.recipe, changes, where="--set")
+            runs.append(branch(run, f"{FOLDER}/{name_of(values)}/seed-{seed}", recipe))
+            share(run, "refine", runs[-1])
+        prepared.append(Combination(values, runs))
+    return prepared
+
+
+def swept(run: Run, tried: Sequence[Combination], *, metric: str) -> Swept:
+    """The table of combinations that are trained and scored. Raises RecipeError for an unknown metric."""
+    found = Swept(table([_tried(one) for one in tried], metric, seed=run.recipe.seed), metric)
+    folder = run.path / FOLDER
+    (folder / "table.json").write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
+    cells = [[escaped(cell) for cell in row] for row in found.rows()]
+    text = f"# Sweep\n\n{markdown_table(cells)}\n\n{found.verdict()}\n"
+    (folder / "table.md").write_text(text, encoding="utf-8")
+    return found
+
+
+def _tried(one: Combination) -> Tried:
+    records = [run.record("train") for run in one.runs]
+    answers = [read_answers(str(run.path)) for run in one.runs]
+    seconds = sum(record["seconds"] for record in records) / len(records)
+    return Tried(one.settings, answers, records[0]["results"]["trainable_parameters"], seconds)

@@ -1,0 +1,157 @@
+"""Settings and seeds of a sweep, and its table: which settings are best, and which are as good as far as the rows tell.
+
+A row of the test set counts with its mean over the seeds. Does not train.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from typing import Any
+
+from platypus.errors import RecipeError
+from platypus.evaluation.clusters import clusters_of
+from platypus.evaluation.comparison import Answers, row_of
+from platypus.evaluation.intervals import Difference, Interval, Ratio, difference, interval
+from platypus.evaluation.metrics import score_of_json
+
+SHARED = (
+    "generate",
+    "teacher",
+    "refine",
+    "evaluate",
+    "pretrain",
+    "merge",
+    "catalogue",
+    "only",
+    "bad_tools",
+    "seed",
+    "base",
+)
+RESAMPLES = 2000
+
+
+def parse_settings(texts: Sequence[str]) -> list[dict[str, Any]]:
+    """All combinations of `train.rank=8,16` and so on, in order. Raises RecipeError.
+
+    >>> parse_settings(["train.rank=8,16", "train.target_modules=mlp"])
+    [{'train.rank': 8, 'train.target_modules': 'mlp'}, {'train.rank': 16, 'train.target_modules': 'mlp'}]
+    """
+    choices: dict[str, list[Any]] = {}
+    for text in texts:
+        key, equals, values = text.partition("=")
+        if not equals or not values or key in choices:
+            raise RecipeError("is not a setting with its values", where=f"--set {text}", remedy="train.rank=8,16,64")
+        if key.partition(".")[0] in SHARED:
+            remedy = "A sweep changes train, prompt and decode; all its runs share their rows, base and seeds."
+            raise RecipeError(f"{key} cannot differ between runs of a sweep", where=f"--set {text}", remedy=remedy)
+        choices[key] = [_value(value.strip()) for value in values.split(",")]
+    return [dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
+
+
+def _value(text: str) -> Any:
+    """A value as TOML reads it; a text may stand without quotation marks."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def name_of(settings: Mapping[str, Any]) -> str:
+    """A name for the folder of a combination: `rank=8,target_modules=mlp`."""
+    parts = (f"{key.rpartition('.')[2]}={value}" for key, value in settings.items())
+    return ",".join(parts).replace("/", "-").replace(" ", "") or "as-it-is"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One combination: its settings, the answers of each seed, and what its training took (means over seeds)."""
+
+    settings: Mapping[str, Any]
+    answers: Sequence[Answers]
+    trainable_parameters: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the table; `behind` is the best combination's lead, None for the best."""
+
+    settings: Mapping[str, Any]
+    value: Interval
+    seeds: Sequence[float]
+    behind: Difference | None
+    trainable_parameters: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The line as plain data."""
+        return asdict(self)
+
+
+def table(tried: Sequence[Tried], metric: str, *, seed: int) -> list[Line]:
+    """The combinations, the best first; of equally good ones, the one with the fewest trainable parameters."""
+    keys = list(tried[0].answers[0].lines)
+    clusters = clusters_of([row_of(tried[0].answers[0].lines[key]) for key in keys])
+    rows = [[[_ratio(answers, key, metric) for key in keys] for answers in one.answers] for one in tried]
+    means = [[_mean(each) for each in zip(*seeds, strict=True)] for seeds in rows]
+    drawn: dict[str, Any] = {"clusters": clusters, "resamples": RESAMPLES, "seed": seed}
+    values = [interval(mean, **drawn) for mean in means]
+    order = sorted(range(len(tried)), key=lambda i: (-_rate(means[i]), tried[i].trainable_parameters, i))
+    best = order[0]
+    return [
+        Line(
+            tried[i].settings,
+            value,
+            [round(_rate(each), 4) for each in rows[i]],
+            difference(means[i], means[best], **drawn) if i != best else None,
+            tried[i].trainable_parameters,
+            tried[i].seconds,
+        )
+        for i in order
+        if (value := values[i])
+    ]
+
+
+def _ratio(answers: Answers, key: Any, metric: str) -> Ratio:
+    ratios = score_of_json(answers.lines[key]["score"]).ratios
+    if metric not in ratios:
+        raise RecipeError(f"there is no metric {metric!r}", where="--metric", remedy=f"Known: {', '.join(ratios)}")
+    return ratios[metric]
+
+
+def _mean(ratios: Sequence[Ratio]) -> Ratio:
+    return Ratio(sum(ratio.hits for ratio in ratios) / len(ratios), sum(ratio.of for ratio in ratios) / len(ratios))
+
+
+def _rate(ratios: Sequence[Ratio]) -> float:
+    of = sum(ratio.of for ratio in ratios)
+    return sum(ratio.hits for ratio in ratios) / of if of else 0.0
+
+
+def as_rows(lines: Sequence[Line], metric: str) -> list[list[str]]:
+    """A heading, then a row for each line."""
+    head = [*lines[0].settings, metric, "of each seed", "behind the best", "trainable parameters", "seconds"]
+    return [head, *(_cells(line) for line in lines)]
+
+
+def _cells(line: Line) -> list[str]:
+    seeds = ", ".join(f"{100 * value:.1f}" for value in line.seeds)
+    behind = str(line.behind) if line.behind else ""
+    settings = [str(value) for value in line.settings.values()]
+    return [*settings, str(line.value), seeds, behind, f"{line.trainable_parameters:,}", f"{line.seconds:.0f}"]
+
+
+def verdict(lines: Sequence[Line]) -> str:
+    """What the table says of the choice."""
+    tied = [line for line in lines[1:] if line.behind and line.behind.low <= 0]
+    best = name_of(lines[0].settings)
+    if len(lines) == 1:
+        return f"{best} stands alone."
+    if not tied:
+        return f"{best} is better than all others."
+    cheapest = min([lines[0], *tied], key=lambda line: (line.trainable_parameters, line.seconds))
+    least = name_of(cheapest.settings)
+    return (
+        f"{len(tied)} of {len(lines) - 1} others cannot be told from {best} with these rows; the smallest is {least}."
+    )

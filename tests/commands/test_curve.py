@@ -1,0 +1,41 @@
+"""curve: parts of the training rows, and what is measured on them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commands.test_sweep import run_with_rows, trained  # noqa: F401  # a fixture
+from tests.support.command import here
+
+
+def test_smaller_sets_are_parts_of_larger_ones(
+    tmp_path: Path,
+    trained: list[dict[str, Any]],  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = run_with_rows(tmp_path)
+    said = here(capsys, "curve", run.path, "--examples", "20,5,10", "--json")
+    assert said.code == 0, said.err
+    found = json.loads(said.out)
+    assert found["examples"] == [5, 10, 20] == [len(one["rows"]) for one in trained]
+    assert set(trained[0]["rows"]) < set(trained[1]["rows"]) < set(trained[2]["rows"])
+    assert [value["value"] for value in found["values"]] == [0.4] * 3
+    assert [one["examples"] for one in found["forecasts"]] == [40, 80]
+    assert "| 20 | 40.0% [" in (run.path / "curve" / "curve.md").read_text()
+    assert here(capsys, "curve", run.path, "--examples", "5,10,20").code == 0 and len(trained) == 3
+    assert (run.path / "curve" / "5" / "seed-0" / "refine" / "test.jsonl").read_text().count("test") == 40
+
+
+@pytest.mark.parametrize(("examples", "code"), [("5,50", 1), ("many", 2), ("0", 2), ("", 2)])
+def test_sizes_that_are_none_are_refused(
+    tmp_path: Path,
+    trained: list[dict[str, Any]],  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+    examples: str,
+    code: int,
+) -> None:
+    said = here(capsys, "curve", run_with_rows(tmp_path).path, "--examples", examples)
+    assert said.code == code and not trained
+    assert code == 2 or "there are 40 training rows, fewer than 50" in said.err

@@ -1,0 +1,70 @@
+"""Sweeps: combinations, names, and a table worked out by hand."""
+
+import doctest
+from pathlib import Path
+
+import pytest
+
+from platypus.errors import RecipeError
+from platypus.evaluation import sweep
+from platypus.evaluation.comparison import read_answers
+from platypus.evaluation.sweep import Tried, as_rows, name_of, parse_settings, table, verdict
+from tests.evaluation.test_comparison import file_of
+
+
+def test_the_example() -> None:
+    assert doctest.testmod(sweep).attempted > 0 and doctest.testmod(sweep).failed == 0
+
+
+def test_values_are_those_of_toml_or_texts() -> None:
+    found = parse_settings(["train.dropout=0.0,0.1", "train.shuffle_tools=true", "prompt.notation=json"])
+    assert [one["train.dropout"] for one in found] == [0.0, 0.1]
+    assert found[0]["train.shuffle_tools"] is True and found[0]["prompt.notation"] == "json"
+    assert name_of(found[1]) == "dropout=0.1,shuffle_tools=True,notation=json" and name_of({}) == "as-it-is"
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        (["train.rank"], "is not a setting"),
+        (["train.rank="], "is not a setting"),
+        (["train.rank=1", "train.rank=2"], "is not a setting"),
+        (["generate.examples=5"], "cannot differ"),
+        (["seed=1,2"], "cannot differ"),
+    ],
+)
+def test_what_a_sweep_cannot_change_is_refused(settings: list[str], what: str) -> None:
+    with pytest.raises(RecipeError, match=what):
+        parse_settings(settings)
+
+
+def tried(folder: Path, rank: int, *wrong: dict[str, str]) -> Tried:
+    answers = [read_answers(file_of(folder / f"{rank}" / f"{k}", each)) for k, each in enumerate(wrong)]
+    return Tried({"train.rank": rank}, answers, rank * 1000, 60.0 * rank)
+
+
+def test_the_best_stands_first_and_the_smallest_of_equals_is_named(tmp_path: Path) -> None:
+    all_wrong = {"Who am I?": "[]", "The sprint": "[]", "All of it": "[]", "Make tea": "me()", "Sum 1": "[]"}
+    lines = table(
+        [
+            tried(tmp_path, 16, {}, {"Sum 1": "[]"}),
+            tried(tmp_path, 8, {"Sum 1": "[]"}, {}),
+            tried(tmp_path, 64, all_wrong, all_wrong),
+        ],
+        "exact",
+        seed=0,
+    )
+    assert [line.settings["train.rank"] for line in lines] == [8, 16, 64]  # of equals, the smaller one
+    assert [line.value.value for line in lines] == [0.9, 0.9, 0.0]
+    assert lines[0].seeds == [0.8, 1.0] and lines[1].seeds == [1.0, 0.8] and lines[0].behind is None
+    assert lines[2].behind and lines[2].behind.value == pytest.approx(0.9) and lines[2].behind.low > 0
+    assert verdict(lines) == "1 of 2 others cannot be told from rank=8 with these rows; the smallest is rank=8."
+    rows = as_rows(lines, "exact")
+    assert rows[0][:2] == ["train.rank", "exact"] and rows[1][2] == "80.0, 100.0" and rows[1][4] == "8,000"
+    assert verdict([lines[0], lines[2]]) == "rank=8 is better than all others."
+    assert verdict(lines[:1]) == "rank=8 stands alone."
+
+
+def test_an_unknown_metric_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"there is no metric 'exactness'\n.*valid, exact"):
+        table([tried(tmp_path, 8, {})], "exactness", seed=0)

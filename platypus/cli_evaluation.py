@@ -44,9 +44,9 @@ def evaluate(
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Score the test requests, before and after; or any planner on the rows of --data.
+    """Score the test requests, or other rows.
 
-    With --data and without RUN, the embedded base answers as it is, with four beams and a prior over tools.
+    Without --data, the run's test rows, before and after fine-tuning. With --data and without RUN, the embedded base answers as it is, with four beams and a prior over tools.
     """
     opened = open_run(run, recipe, decoding) if run else None
     if data is None:
@@ -93,7 +93,10 @@ def compare(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Tell what differs between planners on the same rows, and whether that can be chance."""
+    """Tell what differs between planners.
+
+    On the same rows, with intervals, tests, and the rows that flipped.
+    """
     if len(sources) < 2:
         raise typer.BadParameter("give at least two", param_hint="A B…")
     from rich.console import Console
@@ -116,7 +119,7 @@ def sweep(
     metric: Annotated[str, typer.Option(help="What the table is ordered by.")] = "exact",
     as_json: Json = False,
 ) -> None:
-    """Train and score all combinations of some settings on the run's rows."""
+    """Train and score several settings."""
     opened = open_run(run)
     from platypus.commands.evaluate import evaluate
     from platypus.commands.sweep import combinations, swept
@@ -139,7 +142,7 @@ def curve(
     seeds: Annotated[int, typer.Option(min=1, help="The trainings with each number.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Tell how accuracy grows with training examples, and what more would bring."""
+    """Tell what more examples would bring."""
     if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", examples):
         raise typer.BadParameter("say numbers, such as 100,300,1000", param_hint="--examples")
     opened = open_run(run)

@@ -39,13 +39,16 @@ class Scored(Protocol):
 
 @dataclass(frozen=True)
 class Interval:
-    """A metric over the `rows` rows of `clusters` clusters that take part in it: its value and its 95% interval."""
+    """A metric over the `rows` rows of `clusters` clusters that take part in it: its value and its 95% interval.
+
+    A report of an earlier version tells no clusters (0).
+    """
 
     value: float
     low: float
     high: float
     rows: int
-    clusters: int
+    clusters: int = 0
 
     def __str__(self) -> str:
         return f"{self.value:.1%} [{100 * self.low:.1f}, {100 * self.high:.1f}]"

@@ -15,6 +15,7 @@ from platypus.commands.evaluate import evaluate
 from platypus.data.dataset import Example, Instruction, Row, write_rows
 from platypus.decoding import decoder
 from platypus.errors import RunError
+from platypus.evaluation import html_report
 from platypus.inference.calibration import Calibration, brier
 from platypus.inference.opening import CONFIDENCE, open_base, open_planner
 from platypus.model import adapters, completion, loading
@@ -66,6 +67,7 @@ def use(monkeypatch: pytest.MonkeyPatch, before: Oracle, after: Oracle) -> None:
     monkeypatch.setattr(loading, "load_base", lambda source, light: before)
     monkeypatch.setattr(adapters, "load_adapted", lambda source, base: after)
     monkeypatch.setattr(completion, "complete", lambda loaded, prompts, **options: loaded.complete(prompts))
+    monkeypatch.setattr(html_report, "can_plot", lambda: False)  # a second each; the plots have tests of their own
 
 
 def new_run(folder: Path, rows: Sequence[Row], settings: str = "", *, planner: bool = True, base: str = "base") -> Run:

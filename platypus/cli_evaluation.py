@@ -46,7 +46,8 @@ def evaluate(
 ) -> None:
     """Score the test requests, or other rows.
 
-    Without --data, the run's test rows, before and after fine-tuning. With --data and without RUN, the embedded base answers as it is, with four beams and a prior over tools.
+    Without --data, the run's test rows, before and after fine-tuning. With --data and without RUN, the embedded base
+    answers as it is, with four beams and a prior over tools.
     """
     opened = open_run(run, recipe, decoding) if run else None
     if data is None:

@@ -15,6 +15,7 @@ from platypus.evaluation.intervals import Interval, Ratio, interval, resampled
 
 POINTS = 3  # sizes that a forecast needs
 AHEAD = (2, 4)  # times the largest size
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,10 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Curve:
-    """Measured points, and forecasts; `slope` is the exponent c with its 95% interval, None for too few points."""
+    """Measured points, and forecasts; `slope` is the exponent c with its 95% interval, None for too few points.
+
+    There are no forecasts where the interval of c includes 0.
+    """
 
     examples: Sequence[int]
     values: Sequence[Interval]
@@ -47,7 +51,7 @@ class Curve:
         """What the curve says, in a sentence."""
         if self.slope is None:
             return f"A forecast needs {POINTS} sizes."
-        if self.slope[1] <= 0:
+        if not self.forecasts:
             return "Whether more examples help cannot be told from these points: the error may as well stay as it is."
         wide = any(forecast.high - forecast.low > 0.2 for forecast in self.forecasts)
         sure = (
@@ -75,13 +79,13 @@ def curve(
     rows = max(value.rows for value in values)
     offset, slope = _fit(examples, np.array([[value.value] for value in values]), rows)
     offsets, slopes = _fit(examples, rates, rows)
-    forecasts = []
-    for times in AHEAD:
+    least, most = np.quantile(slopes, [0.025, 0.975])
+    forecasts: list[Forecast] = []
+    for times in AHEAD if least > ROUNDING else ():
         size = times * examples[-1]
         low, high = np.quantile(_accuracy(size, offsets, slopes), [0.025, 0.975])
         forecasts.append(Forecast(size, float(_accuracy(size, offset, slope)[0]), float(low), float(high)))
-    low, high = np.quantile(slopes, [0.025, 0.975])
-    return Curve(examples, values, forecasts, (float(slope[0]), float(low), float(high)))
+    return Curve(examples, values, forecasts, (float(slope[0]), float(least), float(most)))
 
 
 Floats = NDArray[np.float64]

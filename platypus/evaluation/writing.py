@@ -11,6 +11,7 @@ from platypus.evaluation.comparison import SCORES
 from platypus.evaluation.html_report import as_html
 from platypus.evaluation.report import as_markdown
 from platypus.evaluation.resuming import REPORT
+from platypus.files import write_whole
 from platypus.run.folder import commit, versions
 
 LEFT_OUT = ("by_", "published", "confusions")  # what the record of a stage leaves to report.json
@@ -24,10 +25,10 @@ def write_report(folder: Path, report: Mapping[str, Any], rows: Mapping[str, Seq
 
 
 def write_pages(folder: Path, report: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> None:
-    """Write the report as JSON, Markdown and HTML; `lines` are those of `scores.jsonl`."""
-    (folder / REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "report.md").write_text(as_markdown(report), encoding="utf-8")
+    """Write the report as Markdown, HTML and, last, JSON; `lines` are those of `scores.jsonl`."""
+    (folder / "report.md").write_text(as_markdown(report), encoding="utf-8", errors="backslashreplace")
     (folder / "report.html").write_text(as_html(report, lines), encoding="utf-8", errors="backslashreplace")
+    write_whole(folder / REPORT, json.dumps(report, indent=2) + "\n")
 
 
 def brief(report: Mapping[str, Any]) -> dict[str, Any]:

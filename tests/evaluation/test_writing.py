@@ -15,6 +15,7 @@ def test_all_files_are_written_and_answers_can_be_read_back(tmp_path: Path) -> N
     assert json.loads((tmp_path / "report.json").read_text()) == json.loads(json.dumps(report))
     assert (tmp_path / "report.md").read_text().startswith("# Evaluation\n\n6 of 6 rows, in ")
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+    assert not (tmp_path / "report.json.new").exists()
     lines = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
     again = [restored(line, row.row, CATALOGUE) for line, row in zip(lines, AFTER, strict=True)]
     assert [row.to_json() for row in again] == [row.to_json() for row in AFTER]

@@ -5,7 +5,7 @@
 
 `split` keeps whole services and intents for validation (HELD_OUT), and every eighth request that no tool answers; the
 tools of these services are left out of the training rows as well. `score` asks each base in the prompt of its own
-training and prints one JSON object per base: exact plans, plans with the right tools, refusals right and wrong.
+training and prints one JSON object per base: exact plans, right tools, refusals right and wrong, with intervals.
 """
 
 import argparse
@@ -24,12 +24,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.base import RECIPE
 from platypus.catalogue.tools import Catalogue
 from platypus.catalogue.words import words
-from platypus.evaluation.metrics import score
+from platypus.evaluation.answering import answer_rows
+from platypus.evaluation.intervals import Interval
+from platypus.evaluation.summary import summary
 from platypus.generation.tasks import read_real_tasks
 from platypus.inference.opening import open_untrained
-from platypus.plan.plan import Plan
 from platypus.run.recipe import Recipe, read_recipe
-from platypus.run.settings import DecodeSettings
+from platypus.run.settings import DecodeSettings, EvaluateSettings
 
 ROOT = Path(__file__).parents[1]
 SPOKEN = ROOT.parent / "shared" / "data" / "spoken"
@@ -42,6 +43,7 @@ HELD_OUT = {  # what a row's source, or the name or description of a tool of its
     ),
     "banking": re.compile(r"/(card_\w+|top_up_\w+|lost_or_\w+)/"),
 }
+SHOWN = ("exact", "tool_sequence", "wrong_refusals", "correct_refusals")
 NONE_OF = 8  # every so-manieth request without a tool is held out
 
 
@@ -102,26 +104,19 @@ def drawn(path: Path, count: int) -> Iterator[str]:
 
 
 def asked(base: str, recipe: Recipe, path: Path, settings: DecodeSettings, rendering: str | None) -> dict[str, Any]:
-    """The counts of one base."""
+    """The metrics of one base: of refusals over the requests that no tool answers, of others over the rest."""
     planner = open_untrained(Catalogue(()), recipe.model_copy(update={"base": base, "decode": settings}))
     prompt = replace(planner.prompt, rendering=rendering) if rendering else planner.prompt
-    planner, counts = replace(planner, prompt=prompt), Counter[str]()
-    for task in read_real_tasks([str(path)]).tasks:
-        (row,) = task.examples
-        (answer,) = planner.with_tools(task.catalogue).plan([row.query], max_new_tokens=160)
-        plan = answer.plan if isinstance(answer.plan, Plan) else Plan()
-        refused = not plan.steps
-        if not row.plan.steps:
-            counts["nothing to call"] += 1
-            counts["refused rightly"] += refused
-            continue
-        counts["requests"] += 1
-        counts["exact"] += bool(score(answer.plan, row.plan, task.catalogue).exact)
-        counts["right tools"] += [step.tool for step in plan] == [step.tool for step in row.plan]
-        counts["refused wrongly"] += refused
-    shares = {key: counts[key] / counts["requests"] for key in ("exact", "right tools", "refused wrongly")}
-    shares["refused rightly"] = counts["refused rightly"] / max(1, counts["nothing to call"])
-    return {"base": base, **counts, "shares": {key: round(share, 3) for key, share in shares.items()}}
+    tasks = read_real_tasks([str(path)]).tasks
+    rows = [replace(task.examples[0], tools=task.catalogue) for task in tasks]
+    answered = answer_rows(replace(planner, prompt=prompt), rows, EvaluateSettings(max_new_tokens=160))
+    answerable = [row for row in answered if row.row.plan.steps]
+    others = [row for row in answered if not row.row.plan.steps]
+    measures = summary(answerable, resamples=1000, seed=0)["measures"]
+    if others:
+        measures["correct_refusals"] = summary(others, resamples=1000, seed=0)["measures"]["correct_refusals"]
+    shown = {name: str(Interval(**measures[name])) for name in SHOWN if name in measures}
+    return {"base": base, "requests": len(answerable), "nothing to call": len(others), **shown}
 
 
 def main() -> None:

@@ -51,7 +51,7 @@ def evaluate(
     """
     opened = open_run(run, recipe, decoding) if run else None
     if data is None:
-        given = [catalogue, limit, shuffle, skip_bad, endpoint, model, out]
+        given = [catalogue, only, limit, shuffle, skip_bad, endpoint, model, out]
         if opened is None or any(given):
             raise typer.BadParameter("is needed for this, or a RUN without such options", param_hint="--data")
         from platypus.commands.evaluate import evaluate

@@ -26,7 +26,7 @@ from platypus.catalogue.sources.source import open_source
 from platypus.catalogue.sources.tool_lists import FORMAT as TOOL_LIST
 from platypus.catalogue.sources.tool_lists import tool_entries
 from platypus.catalogue.tightening import Tightened, loosened, tightened_inputs
-from platypus.catalogue.tools import Argument, Catalogue, Tool
+from platypus.catalogue.tools import SERVER, Argument, Catalogue, Tool
 from platypus.errors import CatalogueError
 from platypus.files import say
 
@@ -192,8 +192,14 @@ def _known_tool(definition: str, where: str) -> _ReadTool:
         output=output.schema or {},
         annotations=annotations,
         title=one_line(str(entry.get("title") or annotations.get("title") or "")),
+        server=_server(entry.get("_meta")),
     )
     return _ReadTool(tool, (), (*inputs.notes, *output.notes))
+
+
+def _server(meta: Any) -> str:
+    """The server that a definition came from, if it was read with others."""
+    return str(meta.get(SERVER) or "") if isinstance(meta, Mapping) else ""
 
 
 def _without_values(inputs: Tightened, where: str) -> CatalogueError:

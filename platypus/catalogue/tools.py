@@ -16,6 +16,8 @@ from platypus.catalogue.prose import one_line
 from platypus.catalogue.schema import Schema
 from platypus.errors import CatalogueError
 
+SERVER = "platypus/server"  # the key of `_meta` that tells from which of several servers a tool came
+
 
 @dataclass(frozen=True)
 class Argument:
@@ -36,7 +38,8 @@ class Tool:
     """One tool. `output` is the schema of what it returns: `{}` for anything, `{"type": "null"}` for nothing.
 
     `description` is the whole text, with its line breaks (see `platypus.catalogue.prose`); `title` a name for people,
-    empty if it has none.
+    empty if it has none. `server` is the one that it came from, if its catalogue is that of several: its name then
+    begins with the server's. It is no part of the fingerprint, since no prompt shows it.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Tool:
     output: Schema = field(default_factory=dict)
     annotations: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
+    server: str = field(default="", compare=False)
 
     def argument(self, name: str) -> Argument | None:
         """The argument of this name, or None."""
@@ -67,6 +71,8 @@ class Tool:
             data["title"] = self.title
         if self.annotations:
             data["annotations"] = dict(self.annotations)
+        if self.server:
+            data["_meta"] = {SERVER: self.server}
         return data
 
 
@@ -111,6 +117,7 @@ class Catalogue:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of the SHA-256 of the canonical JSON."""
-        text = json.dumps(self.to_json(), sort_keys=True, ensure_ascii=False)
+        """16 hex digits of the SHA-256 of the canonical JSON, without the servers."""
+        definitions = [{key: part for key, part in tool.items() if key != "_meta"} for tool in self.to_json()]
+        text = json.dumps(definitions, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

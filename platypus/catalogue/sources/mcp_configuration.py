@@ -16,6 +16,7 @@ from typing import Any
 from platypus.catalogue.sources.mcp_server import Server, is_sse, list_tools
 from platypus.catalogue.sources.source import Source, SourceFormat, chosen
 from platypus.catalogue.sources.variables import SECRET, Variables
+from platypus.catalogue.tools import SERVER
 from platypus.errors import CatalogueError
 from platypus.files import say
 
@@ -30,22 +31,32 @@ def recognises(source: Source) -> bool:
 
 def definitions(source: Source) -> list[Any]:
     """The tools of all servers. Raises CatalogueError that names the server which fails."""
-    servers = chosen(_servers(source.document), source, "server")
-    disabled = [name for name, entry in servers.items() if entry.get("disabled") is True and name not in source.only]
-    for name in disabled:
-        say(f"{source.where}: the server {name!r} is disabled there and left out")
-    read = {name: entry for name, entry in servers.items() if name not in disabled}
+    read = entries(source)
     tools = []
     for name, entry in read.items():
-        prefix = f"{NOT_IN_NAMES.sub('_', name)}__" if len(read) > 1 else ""
+        prefix = prefix_of(name) if len(read) > 1 else ""
         try:
-            listed = list_tools(_server(entry, name, source))
+            listed = list_tools(server_of(entry, name, source))
         except CatalogueError as error:
             others = f"To read others alone: --only {next(other for other in read if other != name)}" if prefix else ""
             error.remedy = "\n  ".join(filter(None, (error.remedy, others)))
             raise
-        tools += [_prefixed(tool, prefix) for tool in listed]
+        tools += [_prefixed(tool, prefix, name) for tool in listed]
     return tools
+
+
+def entries(source: Source) -> dict[str, Any]:
+    """Name → entry of the servers that are wanted, without those that the file disables."""
+    servers = chosen(_servers(source.document), source, "server")
+    disabled = [name for name, entry in servers.items() if entry.get("disabled") is True and name not in source.only]
+    for name in disabled:
+        say(f"{source.where}: the server {name!r} is disabled there and left out")
+    return {name: entry for name, entry in servers.items() if name not in disabled}
+
+
+def prefix_of(server: str) -> str:
+    """What stands in front of the names of a server's tools, if several servers are read."""
+    return f"{NOT_IN_NAMES.sub('_', server)}__"
 
 
 def _servers(document: Any) -> dict[str, Any]:
@@ -60,7 +71,8 @@ def _servers(document: Any) -> dict[str, Any]:
     return dict(servers)
 
 
-def _server(entry: Mapping[str, Any], name: str, source: Source) -> Server:
+def server_of(entry: Mapping[str, Any], name: str, source: Source) -> Server:
+    """How the server of an entry is reached. Raises CatalogueError for an entry that does not say it."""
     where = f"{source.where}, server {name!r}"
     variables = Variables(os.environ, where, Path(source.name).parent, _defaults(source.document))
     url = next((entry[key] for key in URLS if entry.get(key)), None)
@@ -99,9 +111,11 @@ def _defaults(document: Mapping[str, Any]) -> dict[str, str]:
     return {entry["id"]: entry["default"] for entry in inputs if isinstance(entry.get("default"), str)}
 
 
-def _prefixed(tool: Any, prefix: str) -> Any:
-    named = isinstance(tool, Mapping) and isinstance(tool.get("name"), str)
-    return {**tool, "name": prefix + tool["name"]} if named and prefix else tool
+def _prefixed(tool: Any, prefix: str, server: str) -> Any:
+    """The tool under its name in a catalogue of several servers, with the server that it came from."""
+    if not prefix or not (isinstance(tool, Mapping) and isinstance(tool.get("name"), str)):
+        return tool
+    return {**tool, "name": prefix + tool["name"], "_meta": {SERVER: server}}
 
 
 FORMAT = SourceFormat(recognises, definitions)

@@ -51,11 +51,12 @@ def recognises(source: Source) -> bool:
 
 def definitions(source: Source) -> list[Any]:
     """The server's tools. Raises CatalogueError if it cannot be reached, or refuses, or takes too long."""
+    return chosen_tools(list_tools(server_of(source)), source)
+
+
+def server_of(source: Source) -> Server:
+    """How the server is reached that a source names. Raises CatalogueError for a name that is none."""
     variables = Variables(os.environ, source.where)
-    return chosen_tools(list_tools(_server(source, variables)), source)
-
-
-def _server(source: Source, variables: Variables) -> Server:
     if not source.name.startswith(MCP):
         url = variables.expand(source.name)
         if urlsplit(url).path.endswith((".json", ".yaml", ".yml")):
@@ -83,15 +84,36 @@ def list_tools(server: Server, *, seconds: float = SECONDS) -> list[Any]:
         import mcp  # noqa: F401
     except ImportError as error:
         raise missing("mcp", server.where) from error
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log, _quiet():
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log, quiet():
         try:
             return anyio.run(_ask, server, cast(TextIO, log), seconds)
         except Exception as error:  # whatever fails in a server or on the way to it
-            raise _explained(_first(error), server, cast(TextIO, log), seconds) from None
+            raise explained(error, server, cast(TextIO, log), seconds) from None
 
 
 async def _ask(server: Server, log: TextIO, seconds: float) -> list[Any]:
     import anyio
+
+    with anyio.fail_after(seconds):
+        async with open_session(server, log) as opened:
+            return await opened.tools()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A session with a server, as the SDK has it, and what keeps the server's answers as they were sent."""
+
+    session: Any
+    dispatcher: Any
+
+    async def tools(self) -> list[Any]:
+        """The tools of all pages, as the server sends them. Nothing else may be asked meanwhile."""
+        return await _pages(self.session, self.dispatcher)
+
+
+@asynccontextmanager
+async def open_session(server: Server, log: TextIO) -> AsyncIterator[Opened]:
+    """A session with the server, which is started for it and ended with it; `log` gets what it writes to stderr."""
     from mcp import ClientSession
     from mcp.shared.exceptions import MCPError
     from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
@@ -105,18 +127,17 @@ async def _ask(server: Server, log: TextIO, seconds: float) -> list[Any]:
             self.answer = await super().send_raw_request(*arguments, **options)
             return dict(self.answer)
 
-    with anyio.fail_after(seconds):
-        async with _connected(server, log) as (answers, messages):
-            dispatcher: Any = Keeping(answers, messages)
-            async with ClientSession(dispatcher=dispatcher) as session:
-                try:
-                    await session.initialize()
-                except MCPError as refused:
-                    if refused.code not in NEWER:
-                        raise
-                    with _instead(refused):
-                        await session.discover()
-                return await _pages(session, dispatcher)
+    async with _connected(server, log) as (answers, messages):
+        dispatcher: Any = Keeping(answers, messages)
+        async with ClientSession(dispatcher=dispatcher) as session:
+            try:
+                await session.initialize()
+            except MCPError as refused:
+                if refused.code not in NEWER:
+                    raise
+                with _instead(refused):
+                    await session.discover()
+            yield Opened(session, dispatcher)
 
 
 async def _pages(session: Any, dispatcher: Any) -> list[Any]:
@@ -179,7 +200,7 @@ async def _connected(server: Server, log: TextIO) -> AsyncIterator[tuple[Any, An
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """In the block, the SDK logs nothing: what matters is in the error."""
     logger = logging.getLogger("mcp")
     level = logger.level
@@ -190,12 +211,14 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _first(error: BaseException) -> BaseException:
+def first_error(error: BaseException) -> BaseException:
     """The first of the errors in a group."""
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+    return first_error(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
-def _explained(error: BaseException, server: Server, log: TextIO, seconds: float) -> CatalogueError:
+def explained(error: BaseException, server: Server, log: TextIO, seconds: float) -> CatalogueError:
+    """Why a server gives no tools, with the end of its stderr, and without secrets."""
+    error = first_error(error)
     remedy = "Start the server by hand: a first start may have to download it." if server.command else ""
     if isinstance(error, TimeoutError):
         what = f"the MCP server has not listed its tools within {seconds:g} seconds"

@@ -53,6 +53,16 @@ def recognises(source: Source) -> bool:
 
 def definitions(source: Source) -> list[Any]:
     """A tool for each operation. Raises CatalogueError for a document of another version."""
+    return [_tool(one, reader) for reader, one in _wanted(source)]
+
+
+def calls(source: Source) -> "dict[str, Call]":
+    """Tool → how its operation is called, of the same tools as `definitions`."""
+    return {_tool_name(one): _call(one, reader) for reader, one in _wanted(source)}
+
+
+def _wanted(source: Source) -> "list[tuple[_Document, _Operation]]":
+    """The operations that `only` wants, with their document. Raises CatalogueError for one of another version."""
     document = source.document
     version = str(document.get("openapi", document.get("swagger")))
     if not version.startswith("3."):
@@ -62,7 +72,36 @@ def definitions(source: Source) -> list[Any]:
     reader = _Document(document)
     operations = list(reader)
     tags = chosen(dict.fromkeys(tag for one in operations for tag in one.tags), source, "tag")
-    return [_tool(one, reader) for one in operations if not source.only or tags.keys() & set(one.tags)]
+    return [(reader, one) for one in operations if not source.only or tags.keys() & set(one.tags)]
+
+
+class _Placed(NamedTuple):
+    """A part of a request: the place where it stands, its name there, its schema, and whether it is required."""
+
+    place: str
+    name: str
+    schema: Any
+    required: bool
+
+
+class Part(NamedTuple):
+    """Where an argument goes: a parameter of path, query or header with its style, or (`body`) a part of the body."""
+
+    place: str
+    name: str
+    style: str = ""
+    explode: bool | None = None
+    is_json: bool = False
+
+
+class Call(NamedTuple):
+    """How an operation is called: `parts` are those of each argument; `whole`: the body is one argument, `body`."""
+
+    method: str
+    path: str
+    parts: Mapping[str, tuple[Part, ...]]
+    media_type: str = ""
+    whole: bool = False
 
 
 class _Operation(NamedTuple):
@@ -170,12 +209,30 @@ def _numbered(name: str) -> Iterator[str]:
     yield from (f"{name}_{number}" for number in range(2, 10**6))
 
 
-def _tool(operation: _Operation, document: _Document) -> dict[str, Any]:
+def _call(operation: _Operation, document: _Document) -> Call:
     method, path, item, content = operation
-    name = str(content.get("operationId") or f"{method} {path}")
+    body = document.resolved(content.get("requestBody") or {})
+    schemas = _Schemas(document, hidden="readOnly")
+    parts: dict[str, tuple[Part, ...]] = {}
+    for unique, parameter, placed in _named(_parameters(item, content, document), body, schemas):
+        style, explode = str(parameter.get("style") or ""), parameter.get("explode")
+        part = Part(placed.place, placed.name, style, explode, bool(parameter.get("content")))
+        parts[unique] = (*parts.get(unique, ()), part)
+    whole = bool(body.get("content")) and _flat(_body_schema(body), document) is None
+    return Call(method, path, parts, _media_type(body), whole)
+
+
+def _tool_name(operation: _Operation) -> str:
+    given = operation.content.get("operationId")
+    name = str(given or f"{operation.method} {operation.path}")
+    return re.sub(r"[^A-Za-z0-9_.:/-]+" if given else r"\W+", "_", name).strip("_")
+
+
+def _tool(operation: _Operation, document: _Document) -> dict[str, Any]:
+    method, _, item, content = operation
     title = str(content.get("summary") or item.get("summary") or "").strip()
     tool: dict[str, Any] = {
-        "name": re.sub(r"[^A-Za-z0-9_.:/-]+" if content.get("operationId") else r"\W+", "_", name).strip("_"),
+        "name": _tool_name(operation),
         "description": str(content.get("description") or item.get("description") or title).strip(),
         "inputSchema": _inputs(item, content, document),
     }
@@ -192,29 +249,45 @@ def _tool(operation: _Operation, document: _Document) -> dict[str, Any]:
 def _inputs(item: Mapping[str, Any], operation: Mapping[str, Any], document: _Document) -> dict[str, Any]:
     """The schema of an operation's arguments. A parameter that leads out of the document takes the schema's place."""
     schemas = _Schemas(document, hidden="readOnly")
-    found: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for raw in [*(item.get("parameters") or []), *(operation.get("parameters") or [])]:
-        parameter = document.resolved(raw)
-        if "$ref" in parameter:
-            return {"$ref": parameter["$ref"]}
-        found[str(parameter.get("in")), str(parameter.get("name"))] = parameter  # an operation's own goes before
+    found = _parameters(item, operation, document)
+    outside = next((parameter for parameter in found.values() if "$ref" in parameter), None)
+    if outside is not None:
+        return {"$ref": outside["$ref"]}
+    properties: dict[str, Any] = {}
+    required: dict[str, None] = {}
+    for unique, _, placed in _named(found, document.resolved(operation.get("requestBody") or {}), schemas):
+        properties.setdefault(unique, placed.schema)
+        if placed.required:
+            required[unique] = None
+    return schemas.whole({"type": "object", "properties": properties, "required": list(required)})
+
+
+def _parameters(
+    item: Mapping[str, Any], operation: Mapping[str, Any], document: _Document
+) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """The parameters of an operation by place and name; its own go before those that its path has."""
+    resolved = map(document.resolved, [*(item.get("parameters") or []), *(operation.get("parameters") or [])])
+    return {(str(parameter.get("in")), str(parameter.get("name"))): parameter for parameter in resolved}
+
+
+def _named(
+    found: Mapping[tuple[str, str], Mapping[str, Any]], body: Mapping[str, Any], schemas: _Schemas
+) -> Iterator[tuple[str, Mapping[str, Any], _Placed]]:
+    """The argument's name, the parameter (empty for the body) and what it is, of each part of a request, in order."""
     placed = [
-        (place, name, _parameter_schema(parameter, schemas), bool(parameter.get("required")))
+        (parameter, _Placed(place, name, _parameter_schema(parameter, schemas), bool(parameter.get("required"))))
         for place in PLACES
         for (own_place, name), parameter in found.items()
         if own_place == place and not (place == "header" and name.lower() in PROTOCOL_HEADERS)
     ]
-    placed += _body(document.resolved(operation.get("requestBody") or {}), schemas)
-    properties: dict[str, Any] = {}
-    required: dict[str, None] = {}
-    for place, name, schema, needed in placed:
-        unique = name
-        if name in properties and not _same(schema, properties[name]):
-            unique = next(each for each in _numbered(f"{place}_{name}") if each not in properties)
-        properties.setdefault(unique, schema)
-        if needed:
-            required[unique] = None
-    return schemas.whole({"type": "object", "properties": properties, "required": list(required)})
+    placed += [({}, part) for part in _body(body, schemas)]
+    taken: dict[str, Any] = {}
+    for parameter, part in placed:
+        unique = part.name
+        if unique in taken and not _same(part.schema, taken[unique]):
+            unique = next(each for each in _numbered(f"{part.place}_{part.name}") if each not in taken)
+        taken.setdefault(unique, part.schema)
+        yield unique, parameter, part
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -234,24 +307,34 @@ def _parameter_schema(parameter: Mapping[str, Any], schemas: _Schemas) -> Any:
     return {**schema, **_with_examples(beside)}
 
 
-def _body(body: Mapping[str, Any], schemas: _Schemas) -> list[tuple[str, str, Any, bool]]:
-    """Place, name, schema and whether it is required, of each argument that stands in the body."""
-    content = body.get("content") or {}
+def _body(body: Mapping[str, Any], schemas: _Schemas) -> list[_Placed]:
+    """Each argument that stands in the body."""
     if "$ref" in body:
-        return [("body", "body", {"$ref": body["$ref"]}, True)]
-    if not content:
+        return [_Placed("body", "body", {"$ref": body["$ref"]}, True)]
+    if not body.get("content"):
         return []
-    kinds = [kind for kind in content if _is_json(kind)] + [kind for kind in content if "form" in kind] + list(content)
-    schema = _held_schema(content[kinds[0]], {} if _is_json(kinds[0]) else {"type": "string"})
+    schema = _body_schema(body)
     parts = _flat(schema, schemas.document)
     if parts is None:
         own = schemas.own(schema)
         if isinstance(own, dict) and body.get("description"):
             own = {"description": body["description"], **own}
-        return [("body", "body", own, bool(body.get("required")))]
+        return [_Placed("body", "body", own, bool(body.get("required")))]
     properties, required = parts
     held = schemas.own({"properties": properties, "required": sorted(required)})
-    return [("body", name, part, name in held["required"]) for name, part in held["properties"].items()]
+    return [_Placed("body", name, part, name in held["required"]) for name, part in held["properties"].items()]
+
+
+def _media_type(body: Mapping[str, Any]) -> str:
+    """The media type in which a body is sent: JSON, else a form, else the first; empty if there is no body."""
+    content = body.get("content") or {}
+    kinds = [kind for kind in content if _is_json(kind)] + [kind for kind in content if "form" in kind] + list(content)
+    return kinds[0] if kinds else ""
+
+
+def _body_schema(body: Mapping[str, Any]) -> Any:
+    kind = _media_type(body)
+    return _held_schema(body["content"][kind], {} if _is_json(kind) else {"type": "string"})
 
 
 def _flat(schema: Any, document: _Document, depth: int = 0) -> tuple[dict[str, Any], set[str]] | None:

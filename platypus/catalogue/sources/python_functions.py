@@ -51,6 +51,11 @@ def definitions(source: Source) -> list[Any]:
         import docstring_parser  # noqa: F401
     except ImportError as error:
         raise missing("docstring-parser", source.where) from error
+    return list(_tools(functions(source), source))
+
+
+def functions(source: Source) -> dict[str, Any]:
+    """Name → function of those that are wanted. Raises CatalogueError if the module fails, or one is not there."""
     if match := PYTHON_FILE.fullmatch(source.name):
         path, function = Path(match["file"]), match["function"]
         if not path.is_file():
@@ -59,19 +64,16 @@ def definitions(source: Source) -> list[Any]:
     else:
         name, _, function = source.name.removeprefix(PYTHON).partition(":")
         module = _imported(lambda: importlib.import_module(name), Path.cwd(), source)
-    functions = _functions(module)
-    if function:
-        source = Source(source.name, None, (function,))
-    return list(_tools(chosen(functions, source, "function"), source))
+    return chosen(_functions(module), Source(source.name, None, (function,)) if function else source, "function")
 
 
-def _tools(functions: Mapping[str, Any], source: Source) -> Iterator[dict[str, Any]]:
+def _tools(wanted: Mapping[str, Any], source: Source) -> Iterator[dict[str, Any]]:
     """The tools of functions. One without a schema is left out, and that is said, unless it is asked for by name."""
-    for name, function in functions.items():
+    for name, function in wanted.items():
         try:
             yield _tool(name, function, source.where)
         except CatalogueError as error:
-            if source.only:
+            if source.only or source.name.endswith(f":{name}"):
                 raise
             say(f"{error.where}: left out: {error.what}")
 

@@ -10,6 +10,7 @@ docstring lists. Torch is imported only where it says [torch], so that everythin
     reports.py          sections, tables and bars as Markdown and as one HTML page
     catalogue/          the tools that a planner may use
     plan/               what a planner answers: valid plans, and what is not one
+    execution/          plans that run: policies, back ends, traces
     data/               rows of examples, in and out of files
     prompt/             how requests and answers look as text and tokens
     run/                recipes and settings, and the folder of a run

@@ -9,7 +9,8 @@
     ├── RunError         a run folder that is in use, is incomplete, or lacks a stage that is needed
     ├── ModelError       a base, adapter or merged model that is missing or does not match
     ├── TrainingError    a training that cannot continue (NaN loss, nothing to learn from)
-    └── TeacherError     a teacher that cannot be reached, rejects the key, or gives nothing usable
+    ├── TeacherError     a teacher that cannot be reached, rejects the key, or gives nothing usable
+    └── ExecutionError   a plan that cannot be executed: no server has a tool, or a trace that cannot be continued
 
 What a *model* does wrong is not an error but a value, `platypus.plan.plan.Malformed`.
 """
@@ -63,3 +64,7 @@ class TrainingError(PlatypusError):
 
 class TeacherError(PlatypusError):
     """A teacher that cannot be reached, rejects the key, or gives nothing usable."""
+
+
+class ExecutionError(PlatypusError):
+    """A plan that cannot be executed, or a trace that cannot be continued."""

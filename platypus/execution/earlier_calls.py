@@ -1,0 +1,77 @@
+"""Calls that were made for the earlier plans of an execution: what was done stays done.
+
+A step of a new plan that is one of these calls takes its result. One of which nobody knows whether it was done is not
+made again, unless it may be repeated.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from platypus.execution.back_ends.back_end import CallFailed
+from platypus.execution.masking import Masking
+from platypus.execution.results import ToolResult
+
+UNKNOWN = ("lost", "timeout", "cancelled", "garbage", "size", "")  # kinds of errors after which it may have been done
+
+
+@dataclass
+class EarlierCall:
+    """A call: its tool and arguments, its result if it has one, and whether it may have been done without one.
+
+    `masked`: its arguments or result stand in a trace with masked parts.
+    """
+
+    tool: str
+    arguments: str
+    result: ToolResult | None = None
+    unknown: bool = False
+    masked: bool = False
+
+
+@dataclass
+class EarlierCalls:
+    """All calls of earlier plans. Each result is taken once."""
+
+    masking: Masking
+    calls: list[EarlierCall] = field(default_factory=list)
+
+    def add(
+        self, events: Iterable[Mapping[str, Any]], arguments: Mapping[int, Mapping[str, Any]] | None = None
+    ) -> None:
+        """Add the calls in the events of one plan; `arguments` are those of steps before masking, as far as known."""
+        by_step: dict[int, EarlierCall] = {}
+        for event in events:
+            step, kind = event.get("step", -1), event["event"]
+            if kind == "call":
+                known = (arguments or {}).get(step)
+                text = _text(event["arguments"] if known is None else known)
+                by_step[step] = EarlierCall(
+                    event["tool"], text, None, True, event.get("masked", False) and known is None
+                )
+            elif step in by_step and kind == "result":
+                call = by_step[step]
+                call.result, call.unknown = ToolResult.from_json(event["result"]), False
+                call.masked = call.masked or event.get("masked", False)
+            elif step in by_step and kind == "error":
+                by_step[step].unknown = event["kind"] in UNKNOWN
+        self.calls += by_step.values()
+
+    def take(self, tool: str, arguments: Mapping[str, Any], *, may_repeat: bool) -> ToolResult | None:
+        """The result of this call if it was made. Raises CallFailed if it may have been made and must not be again."""
+        exact, masked = _text(arguments), _text(self.masking.mask(arguments))
+        for call in self.calls:
+            if call.tool != tool or call.arguments not in (exact, masked):
+                continue
+            if call.result is not None and not call.masked:
+                self.calls.remove(call)
+                return call.result
+            if (call.unknown or call.masked) and not may_repeat:
+                what = "the same call was made before, and whether it was done, or with what result, is not known"
+                raise CallFailed("unsent", f"{what}: it is not repeated by itself")
+        return None
+
+
+def _text(arguments: Mapping[str, Any]) -> str:
+    return json.dumps(arguments, sort_keys=True)

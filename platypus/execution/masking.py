@@ -1,0 +1,67 @@
+"""Secrets in what a trace keeps: values under names like `api_key`, and wherever they appear later → ***.
+
+    {"user": "ada", "token": "t0p-s3cret"}   →   {"user": "ada", "token": "***"}
+    Authorization: Bearer abc                →   Authorization: ***
+
+A secret under another name is not known as one. Values in tools' arguments and results stay as they are: only what is
+written down is masked.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from platypus.plan.plan import Malformed, parse_json
+
+SECRETS = (  # names, as a regular expression that is searched for in them, whatever their case
+    r"token(?!s)|secret|passw(or)?d|passphrase|credential|authorization|cookie|(api|access|private|signing)[-_ ]?key"
+)
+MASK = "***"
+SHORTEST = 5  # letters of a value that is looked for elsewhere: a shorter one stands in too many other words
+USER_IN_URL = re.compile(r"(?<=://)[^/@\s:]+:[^/@\s]+@")
+
+
+class Masking:
+    """Masks secrets by the names that they have, and remembers them, to mask them elsewhere as well."""
+
+    def __init__(self, names: str = SECRETS, values: Iterable[str] = ()) -> None:
+        self.names = re.compile(names, re.IGNORECASE)
+        self.in_text = re.compile(
+            rf"(?P<name>[\w-]*(?:{names})[\w-]*[\"']?\s*[=:]\s*[\"']?)(?:(?:bearer|basic)\s+)?[^\s\"',;&]+",
+            re.IGNORECASE,
+        )
+        self.values: set[str] = set()
+        self.remember(values)
+
+    def remember(self, values: Iterable[str]) -> None:
+        """Mask these values as well, wherever they stand."""
+        self.values.update(value for value in values if len(value) >= SHORTEST)
+
+    def mask(self, data: Any) -> Any:
+        """JSON data without its secrets."""
+        if isinstance(data, Mapping):
+            return {self._text(key): self._named(key, value) for key, value in data.items()}
+        if isinstance(data, list):
+            return [self.mask(value) for value in data]
+        return self._text(data) if isinstance(data, str) else data
+
+    def _named(self, name: str, value: Any) -> Any:
+        return self._hidden(value) if self.names.search(name) else self.mask(value)
+
+    def _hidden(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: self._hidden(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [self._hidden(part) for part in value]
+        if isinstance(value, str):
+            self.remember([value])
+        return value if value is None or isinstance(value, bool) or value == "" else MASK
+
+    def _text(self, text: str) -> str:
+        if text[:1] in ("{", "[") and not isinstance(data := parse_json(text), Malformed):
+            masked = self.mask(data)
+            return text if masked == data else json.dumps(masked, ensure_ascii=False)
+        for value in sorted(self.values, key=len, reverse=True):
+            text = text.replace(value, MASK)
+        return USER_IN_URL.sub(f"{MASK}@", self.in_text.sub(rf"\g<name>{MASK}", text))

@@ -1,0 +1,178 @@
+"""Trace: what happened to a plan, one JSON object a line, appended and handed to the system event by event.
+
+    {"event": "start", "at": …, "version": 1, "request": …, "plan": […], "verdicts": […]}
+    {"event": "answer", "yes": true}                        the user's word, where a verdict asks for it
+    {"event": "call", "number": 0, "step": 0, "attempt": 1, "tool": …, "arguments": {…}}     before the call leaves
+    {"event": "result", "number": 0, "step": 0, "seconds": …, "result": {…}}                 it is done
+    {"event": "error", "number": 0, "step": 0, "seconds": …, "kind": …, "what": …}           it is not, or nobody knows
+    {"event": "reused" | "plan" | "resume" | "end", …}
+
+Steps and plans (`number`) count from 0. A plan goes on from its trace: a step with a result is not repeated, and one
+with a call but no result was under way. Secrets are masked; what is masked is marked, since a later step cannot use it.
+So nothing is lost when the process is killed. What surrounds a call that may not be repeated is brought to the disk too,
+which outlasts a loss of power. One process at a time writes a trace. A line that was cut off by a crash is kept and counts as never written.
+"""
+
+import fcntl
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+from platypus.errors import ExecutionError
+from platypus.execution.masking import Masking
+from platypus.execution.results import ToolResult
+from platypus.files import sync
+
+VERSION = 1
+
+
+class Trace:
+    """The trace of one execution. Without a file, its events are only kept in `events`."""
+
+    def __init__(self, masking: Masking, file: BinaryIO | None = None, path: Path | None = None) -> None:
+        self.masking, self.path, self._file = masking, path, file
+        self.events: list[dict[str, Any]] = []
+
+    @classmethod
+    def create(cls, path: Path, masking: Masking) -> Self:
+        """A new trace. Raises ExecutionError if the file exists or cannot be written."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("xb")
+            sync(path.parent)
+        except FileExistsError as error:
+            remedy = f"Name another file, or go on with it: --resume {path}"
+            raise ExecutionError("exists already", where=str(path), remedy=remedy) from error
+        except OSError as error:
+            raise ExecutionError(f"cannot be written: {error.strerror}", where=str(path)) from error
+        _lock(file, path)
+        return cls(masking, file, path)
+
+    @classmethod
+    def reopen(cls, path: Path, masking: Masking) -> tuple[Self, "History"]:
+        """A trace to go on with, and what it holds. Raises ExecutionError if it is none, or another process has it."""
+        try:
+            file = path.open("r+b")
+        except OSError as error:
+            raise ExecutionError(f"cannot be opened: {error.strerror}", where=str(path)) from error
+        _lock(file, path)  # before it is read: whoever had it has written all
+        history = read_trace(path)
+        content = path.read_bytes()
+        file.seek(0, os.SEEK_END)
+        if not content.endswith(b"\n"):
+            file.write(b"\n")
+        return cls(masking, file, path), history
+
+    def write(self, event: str, *, to_disk: bool = False, **data: Any) -> None:
+        """Append an event; `to_disk`: wait until it is there. What it holds of secrets is masked, and marked."""
+        masked = self.masking.mask(data)
+        marked = {"masked": True} if masked != data else {}
+        line = {"event": event, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **masked, **marked}
+        self.events.append(line)
+        if self._file is not None:
+            self._file.write(json.dumps(line, ensure_ascii=False).encode(errors="backslashreplace") + b"\n")
+            self._file.flush()
+            if to_disk:
+                os.fdatasync(self._file.fileno())
+
+    def close(self) -> None:
+        """Let others have the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
+    """Lock the file for this process. The system releases the lock when the process ends, however it ends."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise ExecutionError(
+            "another process is executing this plan", where=str(path), remedy="Wait for it."
+        ) from error
+
+
+@dataclass
+class History:
+    """What a trace tells: its events, and for the last of its plans the results and the steps without one.
+
+    `results` are those by step; `masked` are the steps whose result has masked parts. `begun` are the steps that were
+    called and have no result, with the last that was heard of them. `earlier` counts the calls of earlier plans,
+    `shown` are the tools whose results the planner was shown.
+    """
+
+    events: list[dict[str, Any]]
+    plans: list[Any] = field(default_factory=list)
+    masked_plan: bool = False
+    results: dict[int, ToolResult] = field(default_factory=dict)
+    masked: set[int] = field(default_factory=set)
+    begun: dict[int, str] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
+    earlier: Counter[str] = field(default_factory=Counter)
+    shown: set[str] = field(default_factory=set)
+    ended: str = ""
+
+    @property
+    def start(self) -> Mapping[str, Any]:
+        """The first event."""
+        return self.events[0]
+
+    def _take(self, event: dict[str, Any]) -> None:
+        step = event.get("step", -1)
+        match event["event"]:
+            case "start" | "plan":
+                self.plans.append(event["plan"])
+                self.masked_plan = event.get("masked", False)
+                self.shown |= set(event.get("shown", ()))
+                self.results, self.masked, self.begun, self.earlier = {}, set(), {}, Counter(self.calls)
+            case "call":
+                self.begun[step] = "it was under way when the execution was broken off"
+                self.calls[event["tool"]] += event["attempt"] == 1
+            case "error" if event["kind"] == "unsent":
+                self.begun.pop(step, None)
+            case "error" if step in self.begun:
+                self.begun[step] = event["what"]
+            case "result" | "reused":
+                self.begun.pop(step, None)
+                self.results[step] = ToolResult.from_json(event["result"])
+                if event.get("masked"):
+                    self.masked.add(step)
+        self.ended = event["ended"] if event["event"] == "end" else ""
+
+
+def read_trace(path: Path) -> History:
+    """What a trace holds. Raises ExecutionError if it is none."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise ExecutionError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    events = [event for line in lines if line.strip() and (event := _event(line)) is not None]
+    if not events or events[0].get("event") != "start" or events[0].get("version") != VERSION:
+        raise ExecutionError("is not a trace of an execution", where=str(path), remedy="Name the file that it printed.")
+    history = History(events)
+    for event in events:
+        history._take(event)
+    return history
+
+
+def is_trace(path: Path) -> bool:
+    """Whether the file begins as a trace does."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        event = _event(file.readline())
+    return event is not None and event.get("event") == "start"
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    """The event in a line; None for a line that was cut off."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None

@@ -29,6 +29,7 @@ docstring lists. Torch is imported only where it says [torch], so that everythin
     commands/           one file for each command of the command line
     options.py          the arguments and options that several commands share
     cli_evaluation.py   the commands that score and compare
+    cli_execute.py      the arguments of `execute`
     cli.py              arguments → command
 
 `import platypus` imports nothing heavy: the public names below are looked up when they are first used.

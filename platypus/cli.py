@@ -16,6 +16,7 @@ import typer
 
 from platypus import __version__
 from platypus.cli_evaluation import compare, curve, evaluate, score, sweep
+from platypus.cli_execute import execute
 from platypus.errors import PlatypusError
 from platypus.options import (
     Checked,
@@ -243,6 +244,9 @@ def plan(
         raise typer.Exit(1)
 
 
+app.command()(execute)
+
+
 @app.command()
 def chat(
     run: Annotated[Path | None, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)] = None,
@@ -367,10 +371,10 @@ def overlap(
 
 @app.command()
 def show(run: RunFolder, as_json: Json = False) -> None:
-    """Show what is done, from what, with which results."""
-    from platypus.commands.show import show
+    """Show what is done, from what, with which results; or, for the trace of an execution, what happened."""
+    from platypus.commands.show import show, show_trace
 
-    overview = show(open_run(run))
+    overview = show_trace(run) if run.is_file() else show(open_run(run))
     typer.echo(json.dumps(overview.to_json(), ensure_ascii=False) if as_json else str(overview))
 
 

@@ -9,6 +9,7 @@ was corrected (`platypus.run.corrections`), the history of typed lines, and what
     lines.py            lines from an editor with history and completion, or from a pipe
     texts.py            a conversation with a model that answers in text: prompts, sampling, stop strings
     asking.py           one request put to a planner, its plan printed step by step
+    running.py          a plan run before the eyes of a user
     conversation.py     the turns so far, what is undone, and requests answered
     slash_commands.py   the commands of a conversation
 """

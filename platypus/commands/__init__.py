@@ -15,9 +15,10 @@ run: generate, refine, train, merge, evaluate, export.
     curve.py            tells how accuracy grows with examples
     compare.py          compares planners on the same rows
     export.py           writes grammar, schema and requests for other servers [torch]
+    execute.py          runs the plan of a request, a given plan, or the rest of a trace
     chat.py             answers single requests and conversations in the terminal
     check.py            lists the problems of a catalogue, recipe, plan or dataset
-    show.py             shows a run's stages and results
+    show.py             shows a run's stages and results, or an execution's trace
     serve.py            serves planners over HTTP, or as an MCP server
     base.py             trains a base on random catalogues [torch]
 """

@@ -1,12 +1,15 @@
-"""show: an overview of a run, as text and as JSON: its stages, when they were done, their inputs and results.
+"""show: a run as text and as JSON: its stages, when they were done, their inputs and results; or an execution's trace.
 
 Only reads. `Run.perform` decides whether a stage has to be done again.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from platypus.execution.drawing import trace_lines
+from platypus.execution.trace import History, read_trace
 from platypus.outcomes import result_lines
 from platypus.run.folder import Run
 
@@ -50,6 +53,25 @@ class Overview:
                 changed = self.stages.get(source) and self.run.fingerprint(source) != fingerprint
                 yield f"  from {source} {fingerprint}" + (", which has changed since" if changed else "")
             yield from result_lines(record["results"])
+
+
+@dataclass(frozen=True)
+class ShownTrace:
+    """What happened in an execution."""
+
+    history: History
+
+    def to_json(self) -> dict[str, Any]:
+        """Its events, for `--json`."""
+        return {"events": self.history.events}
+
+    def __str__(self) -> str:
+        return "\n".join(trace_lines(self.history))
+
+
+def show_trace(path: Path) -> ShownTrace:
+    """The trace in a file. Raises ExecutionError if it holds none."""
+    return ShownTrace(read_trace(path))
 
 
 def show(run: Run) -> Overview:

@@ -5,7 +5,7 @@ from typing import Any
 
 from platypus.execution.executor import Failure
 from platypus.execution.policy import Decision
-from platypus.execution.results import ToolResult
+from platypus.execution.results import ToolResult, printable
 from platypus.execution.trace import History
 from platypus.plan.notation import readable
 from platypus.plan.plan import Malformed, Plan, plan_from_json
@@ -14,25 +14,22 @@ SHOWN = 100  # letters of a result on its line
 
 
 def decision_lines(plan: Plan, decision: Decision) -> list[str]:
-    """Each step with its verdict and the rule that decides, in columns."""
+    """Each step with its verdict before it, and the rule that decides behind it."""
     if not plan.steps:
         return ["No plan: there is nothing to run."]
     return _verdict_lines(readable(plan).split("\n"), decision.to_json())
 
 
 def _verdict_lines(calls: Sequence[str], verdicts: Sequence[Mapping[str, Any]]) -> list[str]:
-    width = min(72, max(map(len, calls)))
-    return [
-        f"{call:{width}}  {verdict['verdict']:5}  {verdict['rule']}"
-        for call, verdict in zip(calls, verdicts, strict=True)
-    ]
+    pairs = zip(calls, verdicts, strict=True)
+    return [f"{verdict['verdict']:5}  {call}  ({verdict['rule']})" for call, verdict in pairs]
 
 
 def outcome_line(plan: Plan, step: int, outcome: ToolResult | Failure, seconds: float) -> str:
     """`2. works_list → ["ISS-14"] (0.01 s)`"""
     name = f"{step + 1}. {plan.steps[step].tool}"
     if isinstance(outcome, Failure):
-        return f"{name} ✗ {outcome.what} ({seconds:.2f} s)"
+        return f"{name} ✗ {printable(outcome.what)} ({seconds:.2f} s)"
     made_up = " (made up)" if outcome.is_mock else f" ({seconds:.2f} s)"
     return f"{name} → {outcome.shown(SHOWN)}{made_up}"
 
@@ -59,7 +56,7 @@ def trace_lines(history: History) -> Iterator[str]:
                 if event.get("note"):
                     yield f"   {event['note']}"
             case "error":
-                yield f"{name} ✗ {event['what']} ({event['seconds']:.2f} s)"
+                yield f"{name} ✗ {printable(event['what'])} ({event['seconds']:.2f} s)"
             case "end":
                 yield f"{event['ended']} after {event['seconds']:.2f} s"
     yield from (f"{step + 1}. {tools[step]} ✗ {what}" for step, what in history.begun.items() if not history.ended)

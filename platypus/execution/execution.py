@@ -17,7 +17,7 @@ from platypus.errors import ExecutionError
 from platypus.execution.earlier_calls import EarlierCalls
 from platypus.execution.executor import Executor, Failure, Limits
 from platypus.execution.masking import SECRETS, Masking
-from platypus.execution.policy import STRICTNESS, Before, Decision, Policy, Verdict, judge
+from platypus.execution.policy import Before, Decision, Policy, judge
 from platypus.execution.quoting import quote_progress
 from platypus.execution.results import ToolResult
 from platypus.execution.toolbox import OpenedTools, Toolbox
@@ -43,11 +43,13 @@ class Terms:
 class Dialogue:
     """Who is told of an execution: of each decision before its first step, and of each step that ends.
 
-    `confirm` is asked a question with the decision; without it, the answer is no.
+    `confirm` is asked whether steps may run that a verdict says to ask for, `repeat` whether steps may run again of
+    which nobody knows whether they were done. Without them, the answer is no.
     """
 
     decided: Callable[[Plan, Decision], None] = lambda plan, decision: None
     confirm: Callable[[str], bool] = lambda question: False
+    repeat: Callable[[str], bool] = lambda question: False
     watch: Callable[[Plan, int, ToolResult | Failure, float], None] = lambda plan, step, outcome, seconds: None
 
 
@@ -150,8 +152,8 @@ class _Job:
             if path is not None:
                 self.trace = Trace.create(path, self.masking)
             with self._closing():
-                head = {"version": VERSION, "request": self.request, "dry_run": self.terms.dry_run}
-                known = {"catalogue": self.catalogue.fingerprint, "plan": plan.to_json()}
+                head: dict[str, Any] = {"version": VERSION, "request": self.request, "dry_run": self.terms.dry_run}
+                known: dict[str, Any] = {"catalogue": self.catalogue.fingerprint, "plan": plan.to_json()}
                 self.trace.write("start", **head, **known, verdicts=decision.to_json())
                 return await self._go_on(plan, decision, tools, {}, "")
 
@@ -218,10 +220,9 @@ class _Job:
     ) -> Execution:
         """Ask, run, and repair. `results` are those that are there, `doubts` what must be asked besides."""
         self.dialogue.decided(plan, decision)
-        verdict = _open_verdict(decision, results)
-        if verdict == "deny":
+        if any(step.verdict == "deny" and step.step not in results for step in decision.steps):
             return self._end(plan, decision, "denied", results, ())
-        if (verdict == "ask" or doubts) and not self.terms.dry_run and not self._ask(plan, decision, results, doubts):
+        if not self.terms.dry_run and not self._may_run(decision, results, doubts):
             return self._end(plan, decision, "refused", results, ())
         executor = self._executor(plan, tools, results)
         first = len(self.trace.events)
@@ -280,7 +281,7 @@ class _Job:
         self.number += 1
         async with self._tools(plan) as tools:
             decision = judge(plan, self.terms.policy, tools.known, self.before)
-            known = {"number": self.number, "shown": sorted(self.before.shown)}
+            known: dict[str, Any] = {"number": self.number, "shown": sorted(self.before.shown)}
             self.trace.write("plan", plan=plan.to_json(), verdicts=decision.to_json(), **known)
             return await self._go_on(plan, decision, tools, {}, "")
 
@@ -298,11 +299,16 @@ class _Job:
         finally:
             self.trace.close()
 
-    def _ask(self, plan: Plan, decision: Decision, results: Mapping[int, ToolResult], doubts: str) -> bool:
+    def _may_run(self, decision: Decision, results: Mapping[int, ToolResult], doubts: str) -> bool:
+        """Whether the user says yes to all that is to be asked."""
         asked = [step for step in decision.steps if step.verdict == "ask" and step.step not in results]
         steps = ", ".join(f"{step.step + 1} ({step.tool})" for step in asked)
-        question = "\n".join(filter(None, (doubts, f"Run step{'s' * (len(asked) > 1)} {steps}?" if asked else "")))
-        yes = self.dialogue.confirm(question)
+        return (not doubts or self._ask(doubts, self.dialogue.repeat)) and (
+            not asked or self._ask(f"Run step{'s' * (len(asked) > 1)} {steps}?", self.dialogue.confirm)
+        )
+
+    def _ask(self, question: str, answer: Callable[[str], bool]) -> bool:
+        yes = answer(question)
         self.trace.write("answer", question=question, yes=yes)
         return yes
 
@@ -318,9 +324,3 @@ class _Job:
         self.trace.write("end", ended=ended, seconds=round(seconds, 4))
         events = tuple(self.trace.events)
         return Execution(plan, decision, ended, results, tuple(failures), seconds, self.trace.path, events)
-
-
-def _open_verdict(decision: Decision, results: Mapping[int, ToolResult]) -> Verdict:
-    """The strictest verdict of the steps that are still to be run."""
-    still = (step.verdict for step in decision.steps if step.step not in results)
-    return max(still, key=STRICTNESS.index, default="allow")

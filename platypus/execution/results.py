@@ -57,5 +57,10 @@ class ToolResult:
     def shown(self, letters: int) -> str:
         """It on one line, cut to so many letters."""
         text = self.text if self.structured is MISSING else json.dumps(self.structured, ensure_ascii=False)
-        line = " ".join(text.split()) or ("nothing" if not self.others else f"({', '.join(self.others)})")
+        line = printable(" ".join(text.split())) or ("nothing" if not self.others else f"({', '.join(self.others)})")
         return line if len(line) <= letters else f"{line[: letters - 1]}…"
+
+
+def printable(text: str) -> str:
+    """The text without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else "�" for letter in text)

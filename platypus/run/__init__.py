@@ -4,11 +4,13 @@ Stages are run by `Run.perform`, which skips work that is already done and publi
 Does not know what a stage does.
 
     settings.py         one frozen class for each table of a recipe, with all defaults
+    execute_settings.py `[execute]`: policy, limits and sources of executions
     recipe.py           TOML → Recipe, strict
     places.py           where the files and folders are that a recipe names
     lock.py             one process at a time
     definition.py       what defines a run: recipe, catalogue, places
     folder.py           Run: stages, fingerprints, completion marks
     branches.py         runs in a run's folder with other settings
+    toolboxes.py        what runs a run's tools, and where its traces lie
     corrections.py      what people corrected, kept in the run's folder
 """

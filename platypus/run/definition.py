@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from platypus.catalogue.reading import read_catalogue
@@ -25,7 +25,7 @@ def keep_definition(folder: Path, recipe: Path) -> Places:
     read, text = read_recipe(recipe), recipe.read_text(encoding="utf-8")
     same = _text(folder / RECIPE) == text
     earlier = Places.read(folder)
-    _say_choices([file_of(read.catalogue or "") or "", *names(read)], recipe)
+    _say_choices(dict.fromkeys([file_of(read.catalogue or "") or "", *names(read)]), recipe)
     places = Places.of(recipe, read, folder)
     if same:
         places = places.with_earlier(earlier)
@@ -55,7 +55,7 @@ def keep_definition(folder: Path, recipe: Path) -> Places:
     return places
 
 
-def _say_choices(listed: Sequence[str], recipe: Path) -> None:
+def _say_choices(listed: Iterable[str], recipe: Path) -> None:
     """Say which of two files or folders of one name is taken."""
     for name in filter(is_relative, filter(None, listed)):
         place, here = Path(find(name, recipe)), Path.cwd() / name

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from platypus.catalogue.sources.source import file_of
 from platypus.data.locations import COMPRESSED, HUB_NAME, SUFFIXES, parse_address
 from platypus.errors import PlatypusError
+from platypus.run.execute_settings import ExecuteSettings
 from platypus.run.recipe import Recipe, read_recipe
 from platypus.run.settings import Settings
 
@@ -141,6 +143,10 @@ class Places:
 def names(recipe: Recipe) -> list[str]:
     """All names of files, folders and hub repositories in a recipe, apart from its catalogue."""
     values = [getattr(getattr(recipe, table) if table else recipe, key) for table, keys in KEYS.items() for key in keys]
+    if recipe.execute != ExecuteSettings():
+        values.append(
+            [file for source in (recipe.catalogue, *recipe.execute.sources) if (file := file_of(source or ""))]
+        )
     listed = [value if isinstance(value, list) else [value] for value in values if value]
     return list(dict.fromkeys(name for some in listed for name in some))
 

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from platypus.catalogue.reading import BadTools
 from platypus.errors import RecipeError
 from platypus.files import read_text
+from platypus.run.execute_settings import ExecuteSettings
 from platypus.run.settings import (
     DecodeSettings,
     Decoding,
@@ -53,6 +54,7 @@ class Recipe(Settings):
     decode: DecodeSettings = DecodeSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     pretrain: PretrainSettings = PretrainSettings()
+    execute: ExecuteSettings = ExecuteSettings()
 
     @model_validator(mode="after")
     def _a_teacher_has_work(self) -> Self:

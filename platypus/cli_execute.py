@@ -1,0 +1,66 @@
+"""`platypus execute` on the command line: its arguments → the command."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from platypus.options import Json, Only, OtherTools, open_run, read_tools_of
+
+
+def execute(
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", help="The run's folder. Without one, say REQUEST alone.", show_default=False),
+    ] = None,
+    request: Annotated[
+        str | None, typer.Argument(metavar="REQUEST", help="What is wanted, in words.", show_default=False)
+    ] = None,
+    plan: Annotated[
+        str | None, typer.Option("--plan", metavar="FILE", help="Run the plan in this file (-: standard input).")
+    ] = None,
+    catalogue: OtherTools = None,
+    only: Only = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", metavar="SOURCE", help="What runs the tools, else as in the recipe. Repeatable."),
+    ] = None,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option("--trust", metavar="SERVER", help="Believe this server's annotations too. Repeatable."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Call nothing: results of the right types are made up.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Say yes to what would be asked before the first step.")] = False,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="TRACE", help="Go on with the execution that left this trace.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="With --resume: repeat steps of which nobody knows if they were done.")
+    ] = False,
+    trace: Annotated[
+        Path | None, typer.Option("--trace", metavar="FILE", help="Where the trace goes, if not into traces/.")
+    ] = None,
+    replan: Annotated[
+        int, typer.Option("--replan", metavar="N", min=0, help="How often to ask the planner again if a step fails.")
+    ] = 0,
+    as_json: Json = False,
+) -> None:
+    """Plan a request and run the plan: all of it is checked first. Exit code 1 when not all of it was done.
+
+    The policy stands under [execute] in the recipe. Without RUN, the tools are those of --catalogue.
+    """
+    from platypus.chat.running import Answers
+    from platypus.commands.execute import Wanted, execute_wanted, place_of
+
+    tools = read_tools_of(catalogue, only)
+    if run is not None and request is None and plan is None and resume is None:
+        run, request = None, run
+    if (request is not None) + (plan is not None or resume is not None) != 1:
+        raise typer.BadParameter("say a REQUEST, --plan FILE, or --resume TRACE", param_hint="REQUEST")
+    answers = Answers(yes, again)
+    wanted = Wanted(request, plan, resume, trace, source or (), trust or (), replan, dry_run, answers, as_json)
+    opened = None if run is None else open_run(Path(run))
+    if not execute_wanted(place_of(opened, tools, catalogue, only or ()), wanted):
+        raise typer.Exit(1)

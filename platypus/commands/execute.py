@@ -1,0 +1,175 @@
+"""execute: a request or a plan → the decision about its calls → the calls, with a trace; and a trace gone on with.
+
+The planner is opened only where one is needed: for a request, and for `replans`.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from platypus.catalogue.tools import Catalogue
+from platypus.chat.running import Answers, ending, terminal_dialogue
+from platypus.errors import ExecutionError, PlanError, RunError
+from platypus.execution.execution import Execution, Replan, Terms, execute, resume
+from platypus.execution.toolbox import Toolbox
+from platypus.files import read_text, say
+from platypus.inference.opening import UNTRAINED, open_planner, open_untrained
+from platypus.inference.planner import Planner
+from platypus.plan.notation import readable
+from platypus.plan.plan import Malformed, Plan, parse_plan
+from platypus.run.folder import Run
+from platypus.run.recipe import Recipe
+from platypus.run.toolboxes import new_trace, run_toolbox, source_toolbox
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be executed: the plan of a request, a plan in a file (`-`: standard input), or the rest of a trace.
+
+    `sources` run the tools in place of what the recipe names; `trusted` are servers that are believed besides. `trace` is
+    the file of a new trace.
+    """
+
+    request: str | None = None
+    plan: str | None = None
+    resume: Path | None = None
+    trace: Path | None = None
+    sources: Sequence[str] = ()
+    trusted: Sequence[str] = ()
+    replans: int = 0
+    dry_run: bool = False
+    answers: Answers = field(default_factory=Answers)
+    as_json: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where it is executed: a run, or tools without one, whose source is named as they are read from it."""
+
+    run: Run | None
+    catalogue: Catalogue
+    source: str | None = None
+    only: Sequence[str] = ()
+
+    def toolbox(self, sources: Sequence[str]) -> Toolbox:
+        """What runs the tools."""
+        if self.source is not None:
+            return source_toolbox([*sources] or [self.source], () if sources else self.only)
+        assert self.run is not None  # else there is a source
+        return run_toolbox(self.run, sources)
+
+    def planner(self) -> Planner:
+        """The run's planner, else the embedded base as it is."""
+        if self.run is None:
+            return open_untrained(self.catalogue, Recipe(decode=UNTRAINED))
+        return open_planner(self.run, catalogue=self.catalogue if self.source else None)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The run's recipe, else the defaults."""
+        return self.run.recipe if self.run else Recipe(decode=UNTRAINED)
+
+
+def place_of(run: Run | None, catalogue: Catalogue | None, source: str | None, only: Sequence[str] = ()) -> Place:
+    """Where to execute. Raises RunError without a catalogue."""
+    tools = catalogue or (run.catalogue if run else None)
+    if tools is None:
+        where = str(run.path) if run else ""
+        raise RunError(
+            "there is no catalogue, so there are no plans", where=where, remedy="Give one: --catalogue SOURCE"
+        )
+    return Place(run, tools, source, only)
+
+
+def execute_wanted(place: Place, wanted: Wanted) -> bool:
+    """Execute what is wanted, and print it. Returns whether all was done. Raises PlatypusError."""
+    planner = place.planner() if wanted.request is not None or wanted.replans else None
+    plan = _plan(place, wanted, planner)
+    if plan is None and wanted.resume is None:
+        return False
+    settings = place.recipe.execute
+    settings = settings.model_copy(update={"trusted": [*settings.trusted, *wanted.trusted]})
+    terms = settings.terms(replans=wanted.replans, dry_run=wanted.dry_run)
+    replan = _replan(planner, place) if planner and wanted.replans else None
+    execution = asyncio.run(_executed(place, wanted, plan, terms, replan))
+    if wanted.as_json:
+        print(json.dumps(execution.to_json(), ensure_ascii=False))
+    say(ending(execution))
+    return execution.done
+
+
+async def _executed(place: Place, wanted: Wanted, plan: Plan | None, terms: Terms, replan: Replan | None) -> Execution:
+    toolbox = place.toolbox(wanted.sources) if not wanted.dry_run else _dry_toolbox(place, wanted)
+    dialogue = terminal_dialogue(say if wanted.as_json else _print, wanted.answers)
+    if wanted.resume is not None:
+        return await resume(
+            wanted.resume, place.catalogue, toolbox, plan=plan, terms=terms, dialogue=dialogue, replan=replan
+        )
+    assert plan is not None  # else there is a trace
+    return await execute(
+        plan,
+        place.catalogue,
+        toolbox,
+        terms=terms,
+        dialogue=dialogue,
+        request=wanted.request or "",
+        trace=wanted.trace or (None if wanted.dry_run else new_trace(place.run)),
+        replan=replan,
+    )
+
+
+def _dry_toolbox(place: Place, wanted: Wanted) -> Toolbox:
+    """What would run the tools, if that is known: a dry run needs none of it."""
+    try:
+        return place.toolbox(wanted.sources)
+    except ExecutionError:
+        return Toolbox(())
+
+
+def _plan(place: Place, wanted: Wanted, planner: Planner | None) -> Plan | None:
+    """The plan that is given, or that the planner makes; None if there is none to run, which is said."""
+    if wanted.plan is not None:
+        return _read_plan(wanted.plan, place.catalogue)
+    if wanted.request is None or planner is None:
+        return None
+    (answer,) = planner.plan([wanted.request], max_new_tokens=place.recipe.evaluate.max_new_tokens)
+    if isinstance(answer.plan, Malformed):
+        say(f"not a valid plan: {answer.plan.text}\n  {answer.plan.reason}")
+        return None
+    if not answer.sure or not answer.finished:
+        say(f"the planner is not sure of it, so it is not run: {readable(answer.plan)}")
+        return None
+    if not answer.plan.steps:
+        say(readable(answer.plan))
+        return None
+    return answer.plan
+
+
+def _read_plan(name: str, catalogue: Catalogue) -> Plan:
+    where = "standard input" if name == "-" else name
+    text = sys.stdin.read() if name == "-" else read_text(Path(name), error=PlanError)
+    plan = parse_plan(text, catalogue)
+    if isinstance(plan, Malformed):
+        raise PlanError(
+            "; ".join(map(str, plan.problems)),
+            where=where,
+            remedy="`platypus plan --json` prints plans as they are read.",
+        )
+    return plan
+
+
+def _replan(planner: Planner, place: Place) -> Replan:
+    most = place.recipe.evaluate.max_new_tokens
+
+    async def replan(text: str) -> Plan | None:
+        (answer,) = await asyncio.to_thread(lambda: list(planner.plan([text], max_new_tokens=most)))
+        return answer.plan if isinstance(answer.plan, Plan) and answer.sure and answer.finished else None
+
+    return replan
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)

@@ -1,0 +1,100 @@
+"""`[execute]`: the policy, the limits and the sources with which plans of a run are executed."""
+# ruff: noqa: RUF012  (pydantic copies defaults, which ruff cannot see where the base class is another module's)
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from platypus.execution.execution import Terms
+from platypus.execution.executor import Limits
+from platypus.execution.masking import SECRETS
+from platypus.execution.policy import Flow, Policy, Rule, Verdict
+from platypus.execution.toolbox import Reach
+from platypus.run.settings import Count, Rate, Settings, Text
+
+
+class ExecuteSettings(Settings):
+    """`[execute]`: which calls of a plan may be made, and what makes them. `platypus execute` alone reads it."""
+
+    sources: list[Text] = []
+    """What runs the tools, written as `catalogue` is; if empty, the catalogue itself."""
+    trusted: list[Text] = []
+    """Servers whose annotations are believed, by name or pattern (`["*"]`: all)."""
+    allow: list[Text] = []
+    """Tools that may be called: `"search_*"`, `"@readOnlyHint"`, or both in one text. The strictest rule that matches
+    decides."""
+    ask: list[Text] = []
+    """Tools for which the user is asked, written in the same way."""
+    deny: list[Text] = []
+    """Tools that may not be called."""
+    otherwise: Verdict = "ask"
+    """What is decided where no rule matches and the tool does not only read."""
+    never: list[Text] = []
+    """What may not flow, through any steps: `"read_secret* -> send_mail(body)"`."""
+    max_calls: Count = 50
+    """The most calls of a plan, and of all plans of a request together."""
+    calls: dict[Text, Count] = {}
+    """The most calls of single tools: `{"send_*" = 3}`."""
+    idempotent: list[Text] = []
+    """Tools that may be called again when nobody knows what became of a call; besides those whose annotations say so."""
+    seconds: Rate = 600.0
+    """The time limit of a whole plan."""
+    timeout: Rate = 60.0
+    """Seconds until a call without an answer has failed."""
+    start_timeout: Rate = 60.0
+    """Seconds within which a server has to start."""
+    retries: Annotated[int, Field(ge=0)] = 2
+    """How often a call is repeated that failed and may be repeated."""
+    max_result_kb: Count = 1024
+    """The largest result, in kilobytes. A larger one stops the plan."""
+    concurrency: Count = 16
+    """The most calls at a time."""
+    at_once: Literal["reads", "all"] = "reads"
+    """Which independent steps run at once: those that only read, or all. What may change something keeps its place."""
+    secrets: Text = SECRETS
+    """Names whose values are masked in traces: a regular expression."""
+    base_url: Text | None = None
+    """The address of an OpenAPI source, if not that in its document."""
+    headers: dict[Text, str] = {}
+    """Headers of every call to an OpenAPI source; `${VAR}` stands for the environment variable."""
+
+    @field_validator("allow", "ask", "deny")
+    @classmethod
+    def _rules_can_be_read(cls, texts: list[str]) -> list[str]:
+        for text in texts:
+            Rule.read(text)
+        return texts
+
+    @field_validator("never")
+    @classmethod
+    def _flows_can_be_read(cls, texts: list[str]) -> list[str]:
+        for text in texts:
+            Flow.read(text)
+        return texts
+
+    @field_validator("secrets")
+    @classmethod
+    def _secrets_are_an_expression(cls, text: str) -> str:
+        try:
+            re.compile(text)
+        except re.error as error:
+            raise ValueError(f"execute.secrets is no regular expression: {error}", "Correct it.") from error
+        return text
+
+    @property
+    def policy(self) -> Policy:
+        """The rules."""
+        rules = {name: getattr(self, name) for name in ("allow", "ask", "deny", "never", "trusted", "idempotent")}
+        return Policy.of(**rules, otherwise=self.otherwise, max_calls=self.max_calls, calls=self.calls)
+
+    def terms(self, *, replans: int = 0, dry_run: bool = False) -> Terms:
+        """The terms on which plans are executed."""
+        size = self.max_result_kb << 10
+        limits = Limits(self.seconds, self.timeout, self.retries, size, self.concurrency, self.at_once)
+        return Terms(self.policy, limits, self.secrets, replans, dry_run)
+
+    @property
+    def reach(self) -> Reach:
+        """How sources are reached."""
+        return Reach(self.start_timeout, self.base_url, self.headers, self.max_result_kb << 10)

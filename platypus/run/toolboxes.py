@@ -1,0 +1,43 @@
+"""What runs the tools of a run, and where the traces of its executions lie."""
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from platypus.catalogue.sources.source import file_of
+from platypus.errors import ExecutionError
+from platypus.execution.toolbox import Toolbox
+from platypus.run.execute_settings import ExecuteSettings
+from platypus.run.folder import Run
+
+TRACES = "traces"
+
+
+def run_toolbox(run: Run, sources: Sequence[str] = ()) -> Toolbox:
+    """What runs the tools of a run: `sources`, else those of its recipe, else its catalogue. Raises PlatypusError."""
+    settings = run.recipe.execute
+    catalogue = [run.recipe.catalogue] if run.recipe.catalogue else []
+    named = [*sources] or [_located(run, source) for source in settings.sources or catalogue]
+    if not named:
+        remedy = "Name what runs its tools: --source SOURCE, or `sources` under [execute]."
+        raise ExecutionError("the run has no catalogue", where=str(run.path), remedy=remedy)
+    only = () if sources or settings.sources else run.recipe.only
+    return Toolbox.of(named, only=only, reach=settings.reach)
+
+
+def source_toolbox(sources: Sequence[str], only: Sequence[str] = ()) -> Toolbox:
+    """What runs tools without a run."""
+    return Toolbox.of(sources, only=only, reach=ExecuteSettings().reach)
+
+
+def new_trace(run: Run | None) -> Path:
+    """A file for a new trace: in the run's folder, or in the working folder."""
+    name = f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}-{os.urandom(2).hex()}.jsonl"
+    return (run.path if run else Path()) / TRACES / name
+
+
+def _located(run: Run, source: str) -> str:
+    """The source with the place of its file."""
+    file = file_of(source)
+    return source if file is None else source.replace(file, run.places.locate(file))

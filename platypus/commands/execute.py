@@ -29,8 +29,8 @@ from platypus.run.toolboxes import new_trace, run_toolbox, source_toolbox
 class Wanted:
     """What is to be executed: the plan of a request, a plan in a file (`-`: standard input), or the rest of a trace.
 
-    `sources` run the tools in place of what the recipe names; `trusted` are servers that are believed besides. `trace` is
-    the file of a new trace.
+    `sources` run the tools in place of what the recipe names; `trusted` are servers that are believed besides. `trace`
+    is the file of a new trace.
     """
 
     request: str | None = None

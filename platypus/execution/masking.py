@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from platypus.plan.plan import Malformed, parse_json
+from platypus.plan.plan import REFERENCE, Malformed, parse_json
 
 SECRETS = (  # names, as a regular expression that is searched for in them, whatever their case
     r"token(?!s)|secret|passw(or)?d|passphrase|credential|authorization|cookie|(api|access|private|signing)[-_ ]?key"
@@ -27,10 +27,8 @@ class Masking:
 
     def __init__(self, names: str = SECRETS, values: Iterable[str] = ()) -> None:
         self.names = re.compile(names, re.IGNORECASE)
-        self.in_text = re.compile(
-            rf"(?P<name>[\w-]*(?:{names})[\w-]*[\"']?\s*[=:]\s*[\"']?)(?:(?:bearer|basic)\s+)?[^\s\"',;&]+",
-            re.IGNORECASE,
-        )
+        follows = r"[\w-]{0,40}[\"']?\s{0,4}[=:]\s{0,4}[\"']?"
+        self.in_text = re.compile(rf"(?P<name>(?:{names}){follows})(?:(?:bearer|basic)\s)?[^\s\"',;&]+", re.IGNORECASE)
         self.values: set[str] = set()
         self.remember(values)
 
@@ -40,6 +38,9 @@ class Masking:
 
     def mask(self, data: Any) -> Any:
         """JSON data without its secrets."""
+        if isinstance(data, Mapping) and data.keys() == {"argument_name", "argument_value"}:  # of a plan
+            name, value = data["argument_name"], data["argument_value"]
+            return {"argument_name": name, "argument_value": self._named(name, value)}
         if isinstance(data, Mapping):
             return {self._text(key): self._named(key, value) for key, value in data.items()}
         if isinstance(data, list):
@@ -54,9 +55,13 @@ class Masking:
             return {key: self._hidden(part) for key, part in value.items()}
         if isinstance(value, list):
             return [self._hidden(part) for part in value]
+        if value is None or isinstance(value, bool) or value == "":
+            return value
         if isinstance(value, str):
+            if REFERENCE.fullmatch(value):
+                return value
             self.remember([value])
-        return value if value is None or isinstance(value, bool) or value == "" else MASK
+        return MASK
 
     def _text(self, text: str) -> str:
         if text[:1] in ("{", "[") and not isinstance(data := parse_json(text), Malformed):
@@ -64,4 +69,6 @@ class Masking:
             return text if masked == data else json.dumps(masked, ensure_ascii=False)
         for value in sorted(self.values, key=len, reverse=True):
             text = text.replace(value, MASK)
-        return USER_IN_URL.sub(f"{MASK}@", self.in_text.sub(rf"\g<name>{MASK}", text))
+        if ":" in text or "=" in text:
+            text = USER_IN_URL.sub(f"{MASK}@", self.in_text.sub(rf"\g<name>{MASK}", text))
+        return text

@@ -37,7 +37,7 @@ class ExecuteSettings(Settings):
     calls: dict[Text, Count] = {}
     """The most calls of single tools: `{"send_*" = 3}`."""
     idempotent: list[Text] = []
-    """Tools that may be called again when nobody knows what became of a call; besides those whose annotations say so."""
+    """Tools that may be called again when nobody knows what became of a call, besides those with annotations for it."""
     seconds: Rate = 600.0
     """The time limit of a whole plan."""
     timeout: Rate = 60.0

@@ -1,0 +1,52 @@
+"""Masking: by names, in texts, and wherever a known secret stands."""
+
+import time
+from typing import Any
+
+import pytest
+
+from platypus.execution.masking import Masking
+
+SECRET = "do-not-tell-anyone"
+
+
+@pytest.mark.parametrize(
+    ("data", "masked"),
+    [
+        ({"api_key": SECRET, "name": "ada"}, {"api_key": "***", "name": "ada"}),
+        ({"apiKey": 1234, "tokens": 12, "keyboard": "x"}, {"apiKey": "***", "tokens": 12, "keyboard": "x"}),
+        ({"credentials": {"user": "ada", "scopes": ["a"]}}, {"credentials": {"user": "***", "scopes": ["***"]}}),
+        ({"password": None, "is_secret": True, "token": ""}, {"password": None, "is_secret": True, "token": ""}),
+        ({"token": SECRET, "url": f"https://host/{SECRET}"}, {"token": "***", "url": "https://host/***"}),
+        ([f"Authorization: Bearer {SECRET}"], ["Authorization: ***"]),
+        ([f"password={SECRET}&user=ada"], ["password=***&user=ada"]),
+        ([f'say "my_token": "{SECRET}", yes'], ['say "my_token": "***", yes']),
+        ([f'{{"access_token": "{SECRET}"}}'], ['{"access_token": "***"}']),
+        (["https://ada:pass-word@host/x"], ["https://***@host/x"]),
+        (
+            {"argument_name": "password", "argument_value": SECRET},
+            {"argument_name": "password", "argument_value": "***"},
+        ),
+        ({"token": "$$PREV[0].token"}, {"token": "$$PREV[0].token"}),
+        ("the author has keys and tokens: two", "the author has keys and tokens: two"),
+    ],
+)
+def test_what_is_masked(data: Any, masked: Any) -> None:
+    assert Masking().mask(data) == masked
+
+
+def test_a_secret_stays_masked_wherever_it_flows_later() -> None:
+    masking = Masking(values=["from-the-environment", "ab"])
+    assert masking.mask("from-the-environment ab") == "*** ab"
+    masking.mask({"token": SECRET})
+    assert masking.mask({"header": f"x{SECRET}y"}) == {"header": "x***y"}
+
+
+def test_other_names() -> None:
+    assert Masking("pin$").mask({"pin": 1, "spinning": 2, "token": 3}) == {"pin": "***", "spinning": 2, "token": 3}
+
+
+def test_long_texts_take_no_long_time() -> None:
+    started = time.monotonic()
+    Masking().mask(["a" * 1_000_000 + ":", "token" * 100_000 + ":", "token=" + " " * 500_000])
+    assert time.monotonic() - started < 20

@@ -13,7 +13,6 @@ import anyio
 from mcp import types
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
-
 from tools import sample_tracker
 
 LISTED = [

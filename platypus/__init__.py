@@ -49,6 +49,7 @@ _PUBLIC = {
     "read_catalogue": "catalogue.reading",
     "Plan": "plan.plan",
     "Malformed": "plan.plan",
+    "parse_plan": "plan.plan",
     "read_dataset": "data.dataset",
     "Prompt": "prompt.prompt",
     "GenerateSettings": "run.settings",
@@ -63,6 +64,11 @@ _PUBLIC = {
     "fit": "training.loop",
     "merge_adapter": "merging.lora",
     "Planner": "inference.planner",
+    "Execution": "execution.execution",
+    "Policy": "execution.policy",
+    "Terms": "execution.execution",
+    "Toolbox": "execution.toolbox",
+    "execute_plan": "execution.execution",
     "open_planner": "inference.opening",
 }
 __all__ = ["__version__", *_PUBLIC]

@@ -172,9 +172,7 @@ def export(
         Literal["json", "calls"], typer.Option("--notation", help="How plans are written, without a run.")
     ] = "json",
     max_steps: Annotated[int, typer.Option("--max-steps", min=1, help="The longest plan, without a run.")] = 10,
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the files go, without a run.")] = Path(
-        "export"
-    ),
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Their folder, without a run.")] = Path("export"),
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -307,6 +305,7 @@ def serve(
     references: Annotated[Literal["keep", "none"], typer.Option(help="none: calls wait for results.")] = "keep",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads that compute, else cores less one.")] = None,
     log_requests: Annotated[bool, typer.Option("--log-requests", help="Log the text of requests too.")] = False,
+    execute: Annotated[bool, typer.Option("--execute", help="Run plans too, by the policies of the runs.")] = False,
 ) -> None:
     """Serve planners to programs, and to people on a page."""
     from platypus.commands.serve import Reach, serve, serve_mcp, use_threads
@@ -319,7 +318,7 @@ def serve(
             raise typer.BadParameter("say which file: --keys FILE", param_hint="--add-key")
         add_key_to(keys, add_key)
         return
-    reach = Reach(host, port, tuple(allow_host or ()), keys, no_keys, references)
+    reach = Reach(host, port, tuple(allow_host or ()), keys, no_keys, references, execute)
     opening = OpeningOptions(read_tools_of(catalogue, only), adapters, beams, corrections)
     limits = Limits(seconds=time_limit, queue=queue, batch=batch, cache=cache << 20)
     use_threads(threads)

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 
 import typer
 
+from platypus.catalogue.tools import Catalogue
 from platypus.execution.drawing import decision_lines, outcome_line
-from platypus.execution.execution import Dialogue, Execution
+from platypus.execution.execution import Dialogue, Execution, execute_plan
 from platypus.execution.policy import Decision
 from platypus.files import say
 from platypus.plan.plan import Plan
+from platypus.run.folder import Run
+from platypus.run.toolboxes import new_trace, run_toolbox
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,15 @@ def terminal_dialogue(tell: Callable[[str], None], answers: Answers) -> Dialogue
         repeat=lambda question: answers.again or _ask(question, "--again"),
         watch=lambda plan, step, outcome, seconds: tell(outcome_line(plan, step, outcome, seconds)),
     )
+
+
+def run_in_chat(
+    plan: Plan, tools: Catalogue, run: Run, request: str, tell: Callable[[str], None], *, dry_run: bool
+) -> Execution:
+    """The execution of a plan of a conversation, with what runs the tools of its run. Raises PlatypusError."""
+    toolbox, terms = run_toolbox(run), run.recipe.execute.terms(dry_run=dry_run)
+    dialogue, trace = terminal_dialogue(tell, Answers()), None if dry_run else new_trace(run)
+    return execute_plan(plan, tools, toolbox, terms=terms, dialogue=dialogue, request=request, trace=trace)
 
 
 def ending(execution: Execution) -> str:

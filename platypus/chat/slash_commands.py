@@ -16,6 +16,7 @@ from platypus.chat.conversation import Conversation
 from platypus.chat.correcting import STEPWISE, correct_by_steps, read_typed
 from platypus.chat.explaining import explain
 from platypus.chat.lines import Suggestion, last_word
+from platypus.chat.running import ending, run_in_chat
 from platypus.chat.showing import alternative_lines, explanation_lines, malformed_text, tool_lines
 from platypus.chat.texts import TextOptions
 from platypus.decoding.results import DecodingLimits
@@ -175,6 +176,19 @@ def _keep_plan(conversation: Conversation, plan: Plan) -> None:
     conversation.screen.say(f"kept as right; {waiting}", style="dim")
 
 
+def _run(conversation: Conversation, rest: str) -> None:
+    run, turn, tools = conversation.corrections.run, conversation.last, conversation.tools
+    plan = conversation.last_plan
+    if run is None or tools is None:
+        raise RunError("what runs these tools is not known here", remedy="Open a run: platypus chat RUN")
+    if turn.doubtful:
+        raise RunError("the planner is not sure of this plan", remedy="/keep it first, or /correct it.")
+    if rest not in ("", "dry"):
+        raise RunError(f"{rest!r} is not known", remedy="/run, or /run dry")
+    execution = run_in_chat(plan, tools, run, turn.request, conversation.screen.say, dry_run=rest == "dry")
+    conversation.screen.say(ending(execution), style="dim")
+
+
 def _tools(conversation: Conversation, rest: str) -> None:
     tools, (what, _, which) = conversation.tools, rest.partition(" ")
     assert tools is not None  # only planners have this command
@@ -322,6 +336,7 @@ COMMANDS = {
         "[PLAN | calls | json]", "say the right plan: step by step, here, or in an editor", _correct, True
     ),
     "/keep": Command("", "keep the plan as the right one; the next refine learns it", _keep, True),
+    "/run": Command("[dry]", "run the plan by the recipe's policy; dry: with made-up results", _run, True),
     "/tools": Command("[WORDS | NAME | add FILE | remove NAME]", "the tools of this conversation", _tools, True),
     "/json": Command("", "show plans as JSON, or readable again; the last plan is shown once more", _json, True),
     "/set": Command("[temperature | top_p | seed | stop VALUE]", "how answers are drawn", _set, False),

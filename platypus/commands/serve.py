@@ -26,8 +26,8 @@ MISSING = "Install what it needs: pip install 'platypus-llm[serve]'"
 
 @dataclass(frozen=True)
 class Reach:
-    """Where a server listens, the names it answers to there, the keys of those who may ask, and how they get calls that
-    need earlier results, if they do not say it."""
+    """Where a server listens, the names it answers to there, the keys of those who may ask, how they get calls that need
+    earlier results, if they do not say it, and whether it runs plans."""
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -35,6 +35,7 @@ class Reach:
     keys: Path | None = None
     no_keys: bool = False
     references: References = "keep"
+    execute: bool = False
 
 
 def use_threads(threads: int | None) -> None:
@@ -107,7 +108,8 @@ def _server(
         )
     hosts = (*LOOPBACK, reach.host, *reach.allow_hosts) if local or reach.allow_hosts else None
     planners = Planners(open_served(sources, opening), room=limits.cache)
-    return Server(planners, Options(limits, keys, hosts, log_requests, references=reach.references))
+    options = Options(limits, keys, hosts, log_requests, references=reach.references, execute=reach.execute)
+    return Server(planners, options)
 
 
 def _listen(reach: Reach) -> socket.socket:

@@ -18,6 +18,7 @@ Does not know how a model is trained.
     openai_chat.py       /v1/chat/completions
     openai_responses.py  /v1/responses
     native.py            plans with their graphs, scores, checks, catalogues, corrections
+    execution.py         plans run for a client
     metrics.py           counts for Prometheus, and the log
     server.py            the planners of a process, the thread that computes, and what endpoints share
     mcp_server.py        planners as a tool of MCP

@@ -28,6 +28,7 @@ from platypus.errors import PlatypusError
 from platypus.serving.asking import Choice
 from platypus.serving.bodies import BodyReader
 from platypus.serving.errors import ApiError, refused
+from platypus.serving.execution import ExecuteRequest, execute_request
 from platypus.serving.keys import KeyCheck
 from platypus.serving.mcp_server import http_sessions
 from platypus.serving.metrics import log
@@ -140,6 +141,12 @@ def _add_native(app: FastAPI, server: Server) -> None:
     async def correct(body: CorrectionRequest) -> Any:
         served = planners.named(body.model)
         return await anyio.to_thread.run_sync(add_correction, body, served, planners, limits)
+
+    @app.post("/v1/execute")
+    async def execute(body: ExecuteRequest) -> Any:
+        if not server.options.execute:
+            raise ApiError(403, "this server runs no plans (see --execute)", code="not_enabled")
+        return await execute_request(body, planners.named(body.model), server.asking)
 
     @app.get("/v1/corrections")
     async def corrected(model: str | None = None) -> Any:

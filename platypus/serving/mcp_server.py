@@ -1,7 +1,7 @@
 """MCP: planners as the tool `plan` of a server that assistants can use, over standard input and output, or at /mcp.
 
 The official SDK speaks the protocol, in the versions with a handshake and in those without one. The tool plans; it runs
-nothing.
+nothing. Where the server was started with `--execute`, a second tool, `execute`, runs plans.
 """
 
 import json
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from platypus import __version__
 from platypus.errors import PlatypusError
 from platypus.serving.errors import ApiError
+from platypus.serving.execution import ExecuteRequest, execute_request
 from platypus.serving.native import PlanRequest, make_plans
 from platypus.serving.server import Server
 
@@ -22,6 +23,10 @@ ABOUT = (
     "Turns a request into a plan: the calls of tools that fulfil it, in order, where $$PREV[i] is the output of step i,"
     " from 0. An empty plan means that the tools cannot fulfil it. Nothing is run."
 )
+ABOUT_EXECUTE = (
+    "Plans a request, or takes a plan, and runs its calls if the server's policy allows all of them. What the policy"
+    " would ask a person about is not run."
+)
 
 
 def mcp_server(server: Server) -> "McpServer[Any]":
@@ -30,9 +35,12 @@ def mcp_server(server: Server) -> "McpServer[Any]":
     from mcp.server.lowlevel import Server as McpServer
 
     async def list_tools(_: object, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=[_plan_tool(server)])
+        executing = [_execute_tool(server)] if server.options.execute else []
+        return types.ListToolsResult(tools=[_plan_tool(server), *executing])
 
     async def call_tool(_: object, params: types.CallToolRequestParams) -> types.CallToolResult:
+        if params.name == "execute" and server.options.execute:
+            return await _execute(params.arguments or {}, server)
         if params.name != "plan":
             return _failed(f"there is no tool {params.name!r}, only plan")
         try:
@@ -89,6 +97,39 @@ def _plan_tool(server: Server) -> "types.Tool":
     known = f" Its tools: {', '.join(tool.name for tool in own)}." if own else ""
     hints = types.ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
     return types.Tool(name="plan", description=ABOUT + known, input_schema=schema, annotations=hints)
+
+
+async def _execute(arguments: dict[str, Any], server: Server) -> "types.CallToolResult":
+    from mcp import types
+
+    try:
+        body = ExecuteRequest.model_validate(arguments)
+        answer = await execute_request(body, server.planners.named(body.model), server.asking)
+    except (ApiError, PlatypusError, ValueError) as error:  # what the caller can correct
+        return _failed(str(error))
+    text = types.TextContent(text=json.dumps(answer, ensure_ascii=False))
+    return types.CallToolResult(content=[text], structured_content=answer, is_error=answer["ended"] != "done")
+
+
+def _execute_tool(server: Server) -> "types.Tool":
+    from mcp import types
+
+    schema = {
+        "type": "object",
+        "properties": {
+            "request": {"type": "string", "description": "What is wanted, in words; or else `plan`."},
+            "plan": {
+                "type": "array",
+                "items": {"type": "object"},
+                "description": "A plan, as the tool `plan` gives it.",
+            },
+            "model": {"type": "string", "enum": [*server.planners.served], "description": "Which planner."},
+            "dry_run": {"type": "boolean", "description": "Call nothing; results are made up."},
+        },
+        "additionalProperties": False,
+    }
+    hints = types.ToolAnnotations(read_only_hint=False, destructive_hint=True, open_world_hint=True)
+    return types.Tool(name="execute", description=ABOUT_EXECUTE, input_schema=schema, annotations=hints)
 
 
 def _failed(text: str) -> "types.CallToolResult":

@@ -26,7 +26,7 @@ class Options:
     """How a server is reached and what it tells.
 
     `hosts` are the names it answers to (None: any); `references` holds for clients that do not say how they want calls
-    that need earlier results.
+    that need earlier results. `execute`: it runs plans as well.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -35,6 +35,7 @@ class Options:
     log_requests: bool = False
     quiet: bool = False
     references: References = "keep"
+    execute: bool = False
 
 
 class Server:

@@ -161,7 +161,9 @@ def test_the_original_recipe_shows_every_key() -> None:
     for name, field in Recipe.model_fields.items():
         if name not in ("pretrain", "teacher") and isinstance(field.default, Settings):
             left_out = set(type(field.default).model_fields) - document[name].keys()
-            assert left_out <= {"warmup_steps", "patience", "limit", "max_tools", "encoder", "seconds"}, name
+            assert left_out <= {"warmup_steps", "patience", "limit", "max_tools", "encoder", "seconds", "base_url"}, (
+                name
+            )
 
 
 def test_the_recipe_with_a_teacher_shows_every_key_of_its_table() -> None:

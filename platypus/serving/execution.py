@@ -1,0 +1,60 @@
+"""Plans that are run for a client, where the server was started with `--execute`: by the policy of the run's recipe.
+
+There is nobody to ask: what the policy asks about is not run. The answer tells the decision, so that a person can allow
+it in the recipe.
+"""
+
+from typing import Any
+
+import anyio
+from pydantic import BaseModel, ConfigDict
+
+from platypus.execution.execution import execute
+from platypus.inference.planner import Answer
+from platypus.plan.plan import Malformed, Plan, plan_from_json
+from platypus.run.toolboxes import new_trace, run_toolbox
+from platypus.serving.asking import Asking, Question
+from platypus.serving.errors import ApiError, invalid
+from platypus.serving.planners import Served
+
+
+class ExecuteRequest(BaseModel):
+    """The body of /v1/execute: a request to be planned, or a plan. A dry run calls nothing."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    model: str | None = None
+    request: str | None = None
+    plan: Any = None
+    dry_run: bool = False
+
+
+async def execute_request(body: ExecuteRequest, served: Served, asking: Asking) -> dict[str, Any]:
+    """The answer of /v1/execute. Raises ApiError; PlatypusError if the tools cannot be reached."""
+    run = served.run
+    if run is None or run.catalogue is None or served.catalogue != run.catalogue:
+        raise invalid("model", f"{served.name!r} is no run with tools of its own, so it is not known what runs them")
+    if (body.request is None) == (body.plan is None):
+        raise invalid("request", "say either a request or a plan")
+    plan, answer = await _plan(body, served, asking)
+    toolbox = await anyio.to_thread.run_sync(run_toolbox, run)
+    terms = run.recipe.execute.terms(dry_run=body.dry_run)
+    trace = None if body.dry_run else new_trace(run)
+    done = await execute(plan, run.catalogue, toolbox, terms=terms, request=body.request or "", trace=trace)
+    confidence = {} if answer is None else {"confidence": answer.confidence}
+    return {"model": served.name, "request": body.request, **done.to_json(), **confidence}
+
+
+async def _plan(body: ExecuteRequest, served: Served, asking: Asking) -> tuple[Plan, Answer | None]:
+    if body.request is None:
+        plan = plan_from_json(body.plan, served.catalogue, text="")
+        if isinstance(plan, Malformed):
+            raise invalid("plan", f"is not valid: {plan.reason}")
+        return plan, None
+    if not body.request.strip():
+        raise invalid("request", "is empty")
+    (choice,) = await asking.choices(served, Question(body.request))
+    if not (choice.answer.sure and choice.answer.finished):
+        what = "the planner is not sure of its plan, so it is not run"
+        raise ApiError(422, what, param="request", code="not_sure")
+    return choice.plan, choice.answer

@@ -1,0 +1,49 @@
+"""Running a plan before a user: what is told, what is asked, and who answers without a terminal."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from platypus.chat import running
+from platypus.chat.running import Answers, ending, terminal_dialogue
+from platypus.execution.execution import Execution, Terms, execute_plan
+from platypus.execution.policy import Policy
+from tests.support.executions import CHANGES, Memory, plan, tool, tools
+
+SEND = plan(("send", {}))
+CATALOGUE = tools(tool("send", CHANGES))
+
+
+def run(answers: Answers, told: list[str], memory: Memory | None = None, trace: Path | None = None) -> Execution:
+    terms, dialogue = Terms(Policy()), terminal_dialogue(told.append, answers)
+    return execute_plan(SEND, CATALOGUE, (memory or Memory()).toolbox, terms=terms, dialogue=dialogue, trace=trace)
+
+
+def test_without_a_terminal_ask_means_no(capsys: pytest.CaptureFixture[str]) -> None:
+    told: list[str] = []
+    assert run(Answers(), told).ended == "refused"
+    assert told == ["ask    1. send()  (otherwise: ask)"]
+    expected = "Run step 1 (send)? There is no terminal to ask at, so the answer is no (--yes says yes).\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_yes(tmp_path: Path) -> None:
+    told: list[str] = []
+    done = run(Answers(yes=True), told, trace=tmp_path / "t.jsonl")
+    assert done.done and told[1].startswith("1. send → {} (")
+    assert ending(done).startswith("done: 1 of 1 steps in ") and ending(done).endswith(f"; trace: {tmp_path}/t.jsonl")
+
+
+@pytest.mark.parametrize(("answer", "ended"), [(True, "done"), (False, "refused")])
+def test_on_a_terminal_it_is_asked(monkeypatch: pytest.MonkeyPatch, answer: bool, ended: str) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(running.sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(running.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(running.typer, "confirm", lambda question, **_: asked.append(question) or answer)
+    assert run(Answers(), []).ended == ended and asked == ["Run step 1 (send)?"]
+
+
+def test_what_did_not_end_says_how_to_go_on(tmp_path: Path) -> None:
+    done = run(Answers(), [], trace=tmp_path / "t.jsonl")
+    assert ending(done).endswith(f"(go on: platypus execute --resume {tmp_path}/t.jsonl)")

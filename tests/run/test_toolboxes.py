@@ -1,0 +1,49 @@
+"""What runs a run's tools: what is said on the command line, in the recipe, or the catalogue."""
+
+from pathlib import Path
+
+import pytest
+
+from platypus.errors import ExecutionError
+from platypus.execution.back_ends.python_functions import PythonBackEnd
+from platypus.run.folder import Run
+from platypus.run.toolboxes import new_trace, run_toolbox
+from tests.support.command import CRM
+
+BOATS = '"""Boats."""\n\ndef moor(boat: str) -> str:\n    """Moor it."""\n    return boat\n'
+
+
+def opened(folder: Path, recipe: str) -> Run:
+    (folder / "recipes").mkdir()
+    (folder / "recipes" / "boats.py").write_text(BOATS)
+    (folder / "recipes" / "r.toml").write_text(recipe)
+    return Run.open(folder / "run", recipe=folder / "recipes" / "r.toml")
+
+
+def test_the_catalogue_itself(tmp_path: Path) -> None:
+    run = opened(tmp_path, 'catalogue = "boats.py"\n[execute]\nallow = ["*"]\n')
+    (back_end,) = run_toolbox(run).back_ends
+    assert isinstance(back_end, PythonBackEnd) and back_end.may_have("moor")
+
+
+def test_the_sources_of_the_recipe_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = opened(tmp_path, f'catalogue = "{CRM}"\n[execute]\nsources = ["boats.py:moor"]\n')
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run_toolbox(Run.open(run.path)).back_ends[0].may_have("moor")
+    assert run_toolbox(run, [str(tmp_path / "recipes" / "boats.py")]).back_ends[0].may_have("moor")
+
+
+def test_definitions_run_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ExecutionError, match="but not where they run"):
+        run_toolbox(opened(tmp_path, f'catalogue = "{CRM}"\n'))
+
+
+def test_a_run_without_a_catalogue(tmp_path: Path) -> None:
+    with pytest.raises(ExecutionError, match="the run has no catalogue"):
+        run_toolbox(opened(tmp_path, 'base = "embedded"\n'))
+
+
+def test_every_trace_is_a_file_of_its_own(tmp_path: Path) -> None:
+    assert new_trace(None) != new_trace(None)
+    assert new_trace(None).parent == Path("traces")

@@ -7,44 +7,52 @@ import typer
 
 from platypus.options import Json, Only, OtherTools, open_run, read_tools_of
 
+RunOrRequest = Annotated[
+    str | None,
+    typer.Argument(metavar="RUN", help="The run's folder. Without one, say REQUEST alone.", show_default=False),
+]
+Request = Annotated[str | None, typer.Argument(metavar="REQUEST", help="What is wanted.", show_default=False)]
+PlanFile = Annotated[
+    str | None, typer.Option("--plan", metavar="FILE", help="Run the plan in this file (-: standard input).")
+]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option("--source", metavar="SOURCE", help="What runs the tools, else as in the recipe. Repeatable."),
+]
+Trusted = Annotated[
+    list[str] | None,
+    typer.Option("--trust", metavar="SERVER", help="Believe this server's annotations too. Repeatable."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Call nothing: results of the right types are made up.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Say yes to what would be asked before the first step.")]
+Resumed = Annotated[
+    Path | None, typer.Option("--resume", metavar="TRACE", help="Go on with the execution that left this trace.")
+]
+Again = Annotated[
+    bool, typer.Option("--again", help="With --resume: repeat steps of which nobody knows if they were done.")
+]
+NewTrace = Annotated[
+    Path | None, typer.Option("--trace", metavar="FILE", help="Where the trace goes, if not into traces/.")
+]
+Replans = Annotated[
+    int, typer.Option("--replan", metavar="N", min=0, help="How often to ask the planner again if a step fails.")
+]
+
 
 def execute(
-    run: Annotated[
-        str | None,
-        typer.Argument(metavar="RUN", help="The run's folder. Without one, say REQUEST alone.", show_default=False),
-    ] = None,
-    request: Annotated[
-        str | None, typer.Argument(metavar="REQUEST", help="What is wanted, in words.", show_default=False)
-    ] = None,
-    plan: Annotated[
-        str | None, typer.Option("--plan", metavar="FILE", help="Run the plan in this file (-: standard input).")
-    ] = None,
+    run: RunOrRequest = None,
+    request: Request = None,
+    plan: PlanFile = None,
     catalogue: OtherTools = None,
     only: Only = None,
-    source: Annotated[
-        list[str] | None,
-        typer.Option("--source", metavar="SOURCE", help="What runs the tools, else as in the recipe. Repeatable."),
-    ] = None,
-    trust: Annotated[
-        list[str] | None,
-        typer.Option("--trust", metavar="SERVER", help="Believe this server's annotations too. Repeatable."),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Call nothing: results of the right types are made up.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Say yes to what would be asked before the first step.")] = False,
-    resume: Annotated[
-        Path | None, typer.Option("--resume", metavar="TRACE", help="Go on with the execution that left this trace.")
-    ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="With --resume: repeat steps of which nobody knows if they were done.")
-    ] = False,
-    trace: Annotated[
-        Path | None, typer.Option("--trace", metavar="FILE", help="Where the trace goes, if not into traces/.")
-    ] = None,
-    replan: Annotated[
-        int, typer.Option("--replan", metavar="N", min=0, help="How often to ask the planner again if a step fails.")
-    ] = 0,
+    source: Sources = None,
+    trust: Trusted = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    resume: Resumed = None,
+    again: Again = False,
+    trace: NewTrace = None,
+    replan: Replans = 0,
     as_json: Json = False,
 ) -> None:
     """Plan a request and run the plan: all of it is checked first. Exit code 1 when not all of it was done.

@@ -16,8 +16,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from platypus.catalogue.reading import catalogue_from_json
-from platypus.catalogue.sources import mcp_configuration, mcp_server, openapi, python_functions
+from platypus.catalogue.sources.mcp_configuration import FORMAT as MCP_CONFIGURATION
 from platypus.catalogue.sources.mcp_configuration import entries, prefix_of
+from platypus.catalogue.sources.mcp_configuration import server_of as server_of_entry
+from platypus.catalogue.sources.mcp_server import FORMAT as MCP_SERVER
+from platypus.catalogue.sources.mcp_server import server_of
+from platypus.catalogue.sources.openapi import FORMAT as OPENAPI
+from platypus.catalogue.sources.python_functions import FORMAT as PYTHON_FUNCTIONS
 from platypus.catalogue.sources.source import Source, open_source
 from platypus.catalogue.sources.variables import Variables
 from platypus.catalogue.tools import Catalogue, Tool
@@ -132,22 +137,22 @@ class OpenedTools:
 
 def _back_ends(source: Source, reach: Reach, secrets: set[str]) -> list[BackEnd]:
     """The back ends of one source; `secrets` gets what its servers are told of them."""
-    if mcp_server.recognises(source):
-        server = mcp_server.server_of(source)
+    if MCP_SERVER.recognises(source):
+        server = server_of(source)
         secrets |= server.variables.given
         return [McpBackEnd(server, source.where, start_timeout=reach.start_timeout)]
-    if mcp_configuration.recognises(source):
+    if MCP_CONFIGURATION.recognises(source):
         found: list[BackEnd] = []
         listed = entries(source)
         for name, entry in listed.items():
-            server = mcp_configuration.server_of(entry, name, source)
+            server = server_of_entry(entry, name, source)
             secrets |= server.variables.given
             prefix = prefix_of(name) if len(listed) > 1 else ""
             found.append(McpBackEnd(server, name, prefix=prefix, start_timeout=reach.start_timeout))
         return found
-    if python_functions.recognises(source):
+    if PYTHON_FUNCTIONS.recognises(source):
         return [PythonBackEnd.of(source)]
-    if openapi.recognises(source):
+    if OPENAPI.recognises(source):
         variables = Variables(os.environ, "headers under [execute]")
         headers = {name: variables.expand(value) for name, value in reach.headers.items()}
         secrets |= variables.given | set(headers.values())

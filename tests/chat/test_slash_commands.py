@@ -11,6 +11,9 @@ from platypus.chat.conversation import Conversation
 from platypus.chat.slash_commands import COMMANDS, hear, suggestions
 from platypus.plan.plan import Plan
 from platypus.prompt.prompt import Prompt
+from platypus.run.corrections import Corrections
+from platypus.run.folder import Run
+from tests.support.command import CRM, write_recipe
 from tests.support.scripted_planner import ANSWERS, SEARCH, SUMMARY, Scripted, conversation
 
 Capture = pytest.CaptureFixture[str]
@@ -52,6 +55,20 @@ def test_an_alternative_can_be_chosen_and_kept(capsys: Capture, tmp_path: Path) 
     hear(begun, "/keep")
     assert begun.last.kept and len(begun.corrections.rows()) == 1
     assert f"1 in {tmp_path}/corrections.jsonl to be learned by: platypus all RUN" in capsys.readouterr().err
+
+
+def test_a_plan_is_run_by_the_policy_of_its_run(capsys: Capture, tmp_path: Path) -> None:
+    begun = talk(tmp_path, ASK, "/run")
+    assert "what runs these tools is not known here" in capsys.readouterr().err
+    tables = f'[execute]\nsources = ["{CRM.parent / "tools.py"}"]\n'
+    run = Run.open(tmp_path / "run", recipe=write_recipe(tmp_path, tables=tables))
+    begun.corrections = Corrections.of(run)
+    hear(begun, "/run dry")
+    told = capsys.readouterr().err
+    assert 'ask    1. search(customer = "CustomerABC")  (otherwise: ask)' in told
+    assert "(made up)" in told and "done: 2 of 2 steps" in told
+    hear(begun, "/run fast")
+    assert "/run, or /run dry" in capsys.readouterr().err
 
 
 def test_fewer_alternatives_than_wanted_are_said(capsys: Capture, tmp_path: Path) -> None:

@@ -67,9 +67,7 @@ def test_a_plan_is_shown_asked_about_and_run(boats: Path, capsys: pytest.Capture
     assert "done: 2 of 2 steps" in ran.err
     shown = here(capsys, "show", "t.jsonl")
     assert shown.code == 0 and shown.out.splitlines()[1:3] == lines[:2]
-    assert [event["event"] for event in json.loads(here(capsys, "show", "t.jsonl", "--json").out)["events"]][
-        0
-    ] == "start"
+    assert json.loads(here(capsys, "show", "t.jsonl", "--json").out)["events"][0]["event"] == "start"
 
 
 def test_as_json_standard_output_is_one_object(boats: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,12 +107,6 @@ def test_a_plan_that_cannot_be_run(
     (boats / "plan.json").unlink() if plan is None else (boats / "plan.json").write_text(plan)
     ran = given(boats, capsys, "--yes")
     assert ran.code == 1 and what in ran.err
-
-
-@pytest.mark.parametrize("words", [[], ["--catalogue", "boats.py"], ["run", "request", "--plan", "plan.json"]])
-def test_what_is_missing(boats: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
-    ran = here(capsys, "execute", *words)
-    assert ran.code == 2 and "--resume TRACE" in ran.err
 
 
 def planner(says: dict[str, str], **options: Any) -> Any:

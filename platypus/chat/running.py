@@ -55,7 +55,7 @@ def ending(execution: Execution) -> str:
     """How it ended, on one line, with what may be done then."""
     count = f"{len(execution.results)} of {len(execution.plan)} steps"
     trace = f"; trace: {execution.trace}" if execution.trace else ""
-    go_on = f" (go on: platypus execute --resume {execution.trace})" if execution.trace and not execution.done else ""
+    go_on = " (to go on: --resume and this trace, in place of the request)" if trace and not execution.done else ""
     return f"{execution.ended}: {count} in {execution.seconds:.2f} s{trace}{go_on}"
 
 

@@ -321,6 +321,6 @@ class _Job:
         failures: "tuple[Failure, ...] | list[Failure]",
     ) -> Execution:
         seconds = time.monotonic() - self.started
-        self.trace.write("end", ended=ended, seconds=round(seconds, 4))
+        self.trace.write("end", to_disk=True, ended=ended, seconds=round(seconds, 4))
         events = tuple(self.trace.events)
         return Execution(plan, decision, ended, results, tuple(failures), seconds, self.trace.path, events)

@@ -180,7 +180,6 @@ class Executor:
         noted = {"note": note} if note else {}
         self.trace.write(
             "result",
-            to_disk=self._changes(number),
             number=self.number,
             step=number,
             seconds=seconds,

@@ -9,8 +9,9 @@
 
 Steps and plans (`number`) count from 0. A plan goes on from its trace: a step with a result is not repeated, and one
 with a call but no result was under way. Secrets are masked; what is masked is marked, since a later step cannot use it.
-So nothing is lost when the process is killed. What surrounds a call that may not be repeated is brought to the disk
-too, which outlasts a loss of power. One process at a time writes a trace. A line that was cut off counts for nothing.
+So nothing is lost when the process is killed. A call that may not be repeated leaves only when its line is on the disk:
+then it is asked about even after a loss of power. One process at a time writes a trace. A line that was cut off counts
+for nothing.
 """
 
 import fcntl

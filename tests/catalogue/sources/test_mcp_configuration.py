@@ -43,6 +43,9 @@ BOTH = {"my boats": {"command": "boats"}, "crew": {"command": "crew"}}
 def test_tools_of_several_servers_begin_with_their_names(wrapped: Any) -> None:
     assert names(wrapped) == ["my_boats__search", "my_boats__open", "crew__search", "crew__open"]
     assert names(wrapped, "my boats") == ["search", "open"]
+    kept = [tool.get("_meta") for tool in definitions(Source("/home/me/.vscode/mcp.json", wrapped))]
+    assert kept == [{"platypus/server": "my boats"}] * 2 + [{"platypus/server": "crew"}] * 2
+    assert "_meta" not in definitions(Source("/home/me/.vscode/mcp.json", wrapped, ("my boats",)))[0]
     with pytest.raises(CatalogueError, match=r"mcp\.json: has no server 'boats'\n  Did you mean 'my boats'"):
         names(wrapped, "boats")
 

@@ -192,12 +192,12 @@ def _plainly(value: Any, outputs: list[Any]) -> Any:
 
 def effects(servers: Path, *, planner: bool) -> None:
     """How many requests have their right effects, in both ways; and with the plans of the embedded base."""
-    rows, counts, wrong = [["request", "Platypus", "naive loop", *(["planned"] if planner else [])]], {}, []
+    rows, counts, wrong = [["request", "Platypus", "planned" if planner else "naive loop"]], {}, []
     asked: Any = None
     for number, request in enumerate(REQUESTS, 1):
         row = [f"{number}. {request['request'].replace('{home}/', '').replace('{home}', 'the folder')}"]
         right: dict[str, bool] = {}
-        for name, run in (("Platypus", with_platypus), ("naive loop", naively)):
+        for name, run in {"Platypus": with_platypus, **({} if planner else {"naive loop": naively})}.items():
             right[name], _ = _one(request, servers, run, None)
         if planner:
             right["planned"], asked = _one(request, servers, with_platypus, asked, plans=True)

@@ -6,14 +6,14 @@ Nothing is called before the whole plan has been judged and the user, where a ve
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from platypus.catalogue.tools import Catalogue
-from platypus.errors import ExecutionError
+from platypus.errors import ExecutionError, PlatypusError
 from platypus.execution.earlier_calls import EarlierCalls
 from platypus.execution.executor import Executor, Failure, Limits
 from platypus.execution.masking import SECRETS, Masking
@@ -144,6 +144,7 @@ class _Job:
         self.trace = Trace(self.masking)
         self.earlier = EarlierCalls(self.masking)
         self.before, self.number, self.started = Before(), 0, time.monotonic()
+        self.resumed: list[Mapping[str, Any]] = []  # events of the present plan from before it was resumed
         self.deadline = self.started + terms.limits.seconds
 
     async def run(self, plan: Plan, path: Path | None) -> Execution:
@@ -193,13 +194,18 @@ class _Job:
         return read
 
     def _add_earlier(self, history: History) -> None:
+        steps = [event for event in history.events if "step" in event]
         for number in range(self.number):
-            self.earlier.add(event for event in history.events if event.get("number") == number and "step" in event)
+            self.earlier.add(event for event in steps if event["number"] == number)
+        self.resumed = [event for event in steps if event["number"] == self.number]
 
     def _usable(self, history: History, plan: Plan, tools: OpenedTools) -> dict[int, ToolResult]:
         """The results to go on with, without masked ones that are needed: they are fetched again if that is allowed."""
-        unfinished = [number for number in range(len(plan)) if number not in history.results]
-        needed = {one for number in unfinished for one in plan.dependencies()[number]} & history.masked
+        open_steps = {number for number in range(len(plan)) if number not in history.results}
+        needed: set[int] = set()
+        for number in reversed(range(len(plan))):  # a step that is done again needs its own inputs again
+            if number in open_steps | needed:
+                needed |= plan.dependencies()[number] & history.masked
         for number in sorted(needed):
             if not self.terms.policy.may_repeat(tools.routes[plan.steps[number].tool].known):
                 what = f"step {number + 1} ({plan.steps[number].tool}) is done, but its result is masked in the trace"
@@ -231,12 +237,14 @@ class _Job:
             if executor.failures or executor.empty is not None:
                 new = await self._other_plan(plan, executor)
                 if new is not None:
-                    self.earlier.add(self.trace.events[first:], executor.calls)
+                    self._remember(self.trace.events[first:], executor)
                     return await self._repair(new)
                 executor.empty, executor.stop_at_empty = None, False
                 await executor.run()  # a result that is empty does not stop the plan where there is no other
-        except asyncio.CancelledError:
-            self._end(plan, decision, "cancelled", executor.results, executor.failures)
+        except (asyncio.CancelledError, PlatypusError) as error:
+            if self.trace.events[-1]["event"] != "end":
+                is_cancelled = isinstance(error, asyncio.CancelledError)
+                self._end(plan, decision, "cancelled" if is_cancelled else "failed", executor.results, ())
             raise
         ended: Ended = "failed" if executor.failures else "done"
         return self._end(plan, decision, ended, executor.results, executor.failures)
@@ -271,10 +279,16 @@ class _Job:
         new = await self.replan(quoted.text)
         if new is None or not new.steps or new == plan or new.problems(self.catalogue):
             return None
-        made = Counter(self.before.made)
-        made.update(plan.steps[number].tool for number in executor.calls)
-        self.before = Before(made, self.before.shown | quoted.shown)
+        self.before = Before(self.before.made, self.before.shown | quoted.shown)
         return new
+
+    def _remember(self, events: Sequence[Mapping[str, Any]], executor: Executor) -> None:
+        """Note the calls of a plan whose place another one takes."""
+        steps = [*self.resumed, *(event for event in events if "step" in event)]
+        self.earlier.add(steps, executor.calls)
+        first = (event["tool"] for event in steps if event["event"] == "call" and event["attempt"] == 1)
+        self.before = Before(Counter(self.before.made) + Counter(first), self.before.shown)
+        self.resumed = []
 
     async def _repair(self, plan: Plan) -> Execution:
         """The execution of another plan, after the same check."""

@@ -177,7 +177,7 @@ class Executor:
             return
         seconds = round(time.monotonic() - started, 4)
         note = self._lie(number, result)
-        noted = {"note": note} if note else {}
+        noted: dict[str, Any] = {"note": note} if note else {}
         self.trace.write(
             "result",
             number=self.number,

@@ -190,6 +190,40 @@ def test_another_plan_after_a_failure_and_what_was_done_stays_done(tmp_path: Pat
     assert [event["event"] for event in read_trace(path).events].count("plan") == 1
 
 
+def test_after_going_on_another_plan_repeats_nothing_either(tmp_path: Path) -> None:
+    first = plan(("note", {"text": "a"}), ("send", {"to": "ada"}))
+    second = plan(("note", {"text": "a"}), ("send", {"to": "Ada"}))
+    no = ToolResult(text="no", is_error=True)
+    path, memory = tmp_path / "t.jsonl", Memory({"note": "noted", "send": [no, no, "sent"]})
+    assert go(first, memory, trace=path).ended == "failed"
+    yes = Dialogue(repeat=lambda question: True)
+    terms = Terms(ALLOW, replans=1)
+    going_on = resume(path, CATALOGUE, memory.toolbox, terms=terms, dialogue=yes, replan=Planner(second))
+    assert asyncio.run(going_on).done
+    assert [name for name, _ in memory.called] == ["note", "send", "send", "send"]
+
+
+def test_a_masked_result_behind_another_is_fetched_again_too(tmp_path: Path) -> None:
+    token = ToolResult({"token": "abcdefgh"})
+    steps = plan(
+        ("find", {}), ("find", {"query": Reference(0, ("token",))}), ("send", {"body": Reference(1, ("token",))})
+    )
+    path = tmp_path / "t.jsonl"
+    memory = Memory({"find": [token] * 4, "send": [CallFailed("unsent", "gone"), "sent"]})
+    assert go(steps, memory, trace=path).ended == "failed"
+    assert again(path, memory).done
+    assert memory.called[3:] == [("find", {}), ("find", {"query": "abcdefgh"}), ("send", {"body": "abcdefgh"})]
+
+
+def test_a_new_plan_whose_tools_are_not_there_ends_the_trace(tmp_path: Path) -> None:
+    memory = Memory(
+        {"send": ToolResult(text="no", is_error=True)}, listed={"send": tool("send", CHANGES, to=TEXT, body=TEXT)}
+    )
+    with pytest.raises(ExecutionError, match="'find' is not there"):
+        go(plan(("send", {})), memory, replans=1, replan=Planner(plan(("find", {}))), trace=tmp_path / "t.jsonl")
+    assert read_trace(tmp_path / "t.jsonl").ended == "failed"
+
+
 def test_the_planner_is_asked_no_more_often_than_allowed() -> None:
     failing = Memory({"send": ToolResult(text="no", is_error=True)})
     planner = Planner(*[plan(("send", {"to": str(number)})) for number in range(5)])

@@ -370,7 +370,7 @@ def overlap(
 
 @app.command()
 def show(run: RunFolder, as_json: Json = False) -> None:
-    """Show what is done, from what, with which results; or, for the trace of an execution, what happened."""
+    """Show the stages of a run with their results, or a trace."""
     from platypus.commands.show import show, show_trace
 
     overview = show_trace(run) if run.is_file() else show(open_run(run))

@@ -55,7 +55,7 @@ def execute(
     replan: Replans = 0,
     as_json: Json = False,
 ) -> None:
-    """Plan a request and run the plan: all of it is checked first. Exit code 1 when not all of it was done.
+    """Plan a request, check the whole plan, run it. Exit code 1 when not all of it was done.
 
     The policy stands under [execute] in the recipe. Without RUN, the tools are those of --catalogue.
     """

@@ -34,6 +34,7 @@ COMMANDS = (
     "export",
     "all",
     "plan",
+    "execute",
     "chat",
     "serve",
     "check",

@@ -16,7 +16,7 @@ from platypus.execution.policy import Decision
 from platypus.files import say
 from platypus.plan.plan import Plan
 from platypus.run.folder import Run
-from platypus.run.toolboxes import new_trace, run_toolbox
+from platypus.run.toolboxes import new_trace, run_toolbox, terms_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def run_in_chat(
     plan: Plan, tools: Catalogue, run: Run, request: str, tell: Callable[[str], None], *, dry_run: bool
 ) -> Execution:
     """The execution of a plan of a conversation, with what runs the tools of its run. Raises PlatypusError."""
-    toolbox, terms = run_toolbox(run), run.recipe.execute.terms(dry_run=dry_run)
+    toolbox, terms = run_toolbox(run), terms_of(run.recipe.execute, dry_run=dry_run)
     dialogue, trace = terminal_dialogue(tell, Answers()), None if dry_run else new_trace(run)
     return execute_plan(plan, tools, toolbox, terms=terms, dialogue=dialogue, request=request, trace=trace)
 

@@ -16,7 +16,6 @@ from platypus.chat.conversation import Conversation
 from platypus.chat.correcting import STEPWISE, correct_by_steps, read_typed
 from platypus.chat.explaining import explain
 from platypus.chat.lines import Suggestion, last_word
-from platypus.chat.running import ending, run_in_chat
 from platypus.chat.showing import alternative_lines, explanation_lines, malformed_text, tool_lines
 from platypus.chat.texts import TextOptions
 from platypus.decoding.results import DecodingLimits
@@ -177,6 +176,8 @@ def _keep_plan(conversation: Conversation, plan: Plan) -> None:
 
 
 def _run(conversation: Conversation, rest: str) -> None:
+    from platypus.chat.running import ending, run_in_chat
+
     run, turn, tools = conversation.corrections.run, conversation.last, conversation.tools
     plan = conversation.last_plan
     if run is None or tools is None:

@@ -22,7 +22,7 @@ from platypus.plan.notation import readable
 from platypus.plan.plan import Malformed, Plan, parse_plan
 from platypus.run.folder import Run
 from platypus.run.recipe import Recipe
-from platypus.run.toolboxes import new_trace, run_toolbox, source_toolbox
+from platypus.run.toolboxes import new_trace, run_toolbox, source_toolbox, terms_of
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def execute_wanted(place: Place, wanted: Wanted) -> bool:
         return False
     settings = place.recipe.execute
     settings = settings.model_copy(update={"trusted": [*settings.trusted, *wanted.trusted]})
-    terms = settings.terms(replans=wanted.replans, dry_run=wanted.dry_run)
+    terms = terms_of(settings, replans=wanted.replans, dry_run=wanted.dry_run)
     replan = _replan(planner, place) if planner and wanted.replans else None
     execution = asyncio.run(_executed(place, wanted, plan, terms, replan))
     if wanted.as_json:

@@ -11,6 +11,6 @@ Does not know what a stage does.
     definition.py       what defines a run: recipe, catalogue, places
     folder.py           Run: stages, fingerprints, completion marks
     branches.py         runs in a run's folder with other settings
-    toolboxes.py        what runs a run's tools, and where its traces lie
+    toolboxes.py        what runs a run's tools, on which terms, and where its traces lie
     corrections.py      what people corrected, kept in the run's folder
 """

@@ -1,4 +1,7 @@
-"""`[execute]`: the policy, the limits and the sources with which plans of a run are executed."""
+"""`[execute]`: the policy, the limits and the sources with which plans of a run are executed.
+
+What executes them is not imported here: every command reads recipes.
+"""
 # ruff: noqa: RUF012  (pydantic copies defaults, which ruff cannot see where the base class is another module's)
 
 import re
@@ -6,11 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from platypus.execution.execution import Terms
-from platypus.execution.executor import Limits
 from platypus.execution.masking import SECRETS
 from platypus.execution.policy import Flow, Policy, Rule, Verdict
-from platypus.execution.toolbox import Reach
 from platypus.run.settings import Count, Rate, Settings, Text
 
 
@@ -87,14 +87,3 @@ class ExecuteSettings(Settings):
         """The rules."""
         rules = {name: getattr(self, name) for name in ("allow", "ask", "deny", "never", "trusted", "idempotent")}
         return Policy.of(**rules, otherwise=self.otherwise, max_calls=self.max_calls, calls=self.calls)
-
-    def terms(self, *, replans: int = 0, dry_run: bool = False) -> Terms:
-        """The terms on which plans are executed."""
-        size = self.max_result_kb << 10
-        limits = Limits(self.seconds, self.timeout, self.retries, size, self.concurrency, self.at_once)
-        return Terms(self.policy, limits, self.secrets, replans, dry_run)
-
-    @property
-    def reach(self) -> Reach:
-        """How sources are reached."""
-        return Reach(self.start_timeout, self.base_url, self.headers, self.max_result_kb << 10)

@@ -1,4 +1,4 @@
-"""What runs the tools of a run, and where the traces of its executions lie."""
+"""What runs the tools of a run, on which terms, and where the traces of its executions lie."""
 
 import os
 from collections.abc import Sequence
@@ -7,11 +7,31 @@ from pathlib import Path
 
 from platypus.catalogue.sources.source import file_of
 from platypus.errors import ExecutionError
-from platypus.execution.toolbox import Toolbox
+from platypus.execution.execution import Terms
+from platypus.execution.executor import Limits
+from platypus.execution.toolbox import Reach, Toolbox
 from platypus.run.execute_settings import ExecuteSettings
 from platypus.run.folder import Run
 
 TRACES = "traces"
+
+
+def terms_of(settings: ExecuteSettings, *, replans: int = 0, dry_run: bool = False) -> Terms:
+    """The terms on which plans are executed."""
+    limits = Limits(
+        seconds=settings.seconds,
+        timeout=settings.timeout,
+        retries=settings.retries,
+        result_bytes=settings.max_result_kb << 10,
+        concurrency=settings.concurrency,
+        at_once=settings.at_once,
+    )
+    return Terms(settings.policy, limits, settings.secrets, replans, dry_run)
+
+
+def reach_of(settings: ExecuteSettings) -> Reach:
+    """How its sources are reached."""
+    return Reach(settings.start_timeout, settings.base_url, settings.headers, settings.max_result_kb << 10)
 
 
 def run_toolbox(run: Run, sources: Sequence[str] = ()) -> Toolbox:
@@ -23,12 +43,12 @@ def run_toolbox(run: Run, sources: Sequence[str] = ()) -> Toolbox:
         remedy = "Name what runs its tools: --source SOURCE, or `sources` under [execute]."
         raise ExecutionError("the run has no catalogue", where=str(run.path), remedy=remedy)
     only = () if sources or settings.sources else run.recipe.only
-    return Toolbox.of(named, only=only, reach=settings.reach)
+    return Toolbox.of(named, only=only, reach=reach_of(settings))
 
 
 def source_toolbox(sources: Sequence[str], only: Sequence[str] = ()) -> Toolbox:
     """What runs tools without a run."""
-    return Toolbox.of(sources, only=only, reach=ExecuteSettings().reach)
+    return Toolbox.of(sources, only=only, reach=reach_of(ExecuteSettings()))
 
 
 def new_trace(run: Run | None) -> Path:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from platypus.execution.execution import execute
 from platypus.inference.planner import Answer
 from platypus.plan.plan import Malformed, Plan, plan_from_json
-from platypus.run.toolboxes import new_trace, run_toolbox
+from platypus.run.toolboxes import new_trace, run_toolbox, terms_of
 from platypus.serving.asking import Asking, Question
 from platypus.serving.errors import ApiError, invalid
 from platypus.serving.planners import Served
@@ -38,7 +38,7 @@ async def execute_request(body: ExecuteRequest, served: Served, asking: Asking) 
         raise invalid("request", "say either a request or a plan")
     plan, answer = await _plan(body, served, asking)
     toolbox = await anyio.to_thread.run_sync(run_toolbox, run)
-    terms = run.recipe.execute.terms(dry_run=body.dry_run)
+    terms = terms_of(run.recipe.execute, dry_run=body.dry_run)
     trace = None if body.dry_run else new_trace(run)
     done = await execute(plan, run.catalogue, toolbox, terms=terms, request=body.request or "", trace=trace)
     confidence = {} if answer is None else {"confidence": answer.confidence}

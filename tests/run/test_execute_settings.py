@@ -11,11 +11,12 @@ from platypus.execution.policy import Policy
 from platypus.execution.toolbox import Reach
 from platypus.run.execute_settings import ExecuteSettings
 from platypus.run.recipe import read_recipe
+from platypus.run.toolboxes import reach_of, terms_of
 
 
 def test_the_defaults_are_those_of_the_package() -> None:
-    assert ExecuteSettings().terms() == Terms(Policy(), Limits())
-    assert ExecuteSettings().reach == Reach()
+    assert terms_of(ExecuteSettings()) == Terms(Policy(), Limits())
+    assert reach_of(ExecuteSettings()) == Reach()
 
 
 def test_all_of_it_arrives(tmp_path: Path) -> None:
@@ -26,10 +27,10 @@ def test_all_of_it_arrives(tmp_path: Path) -> None:
     )
     settings = read_recipe(path).execute
     policy = Policy.of(allow=["a"], deny=["@destructiveHint"], never=["a -> b(c)"], calls={"s*": 3}, trusted=["git*"])
-    terms = settings.terms(replans=2, dry_run=True)
+    terms = terms_of(settings, replans=2, dry_run=True)
     assert terms.policy == policy and (terms.replans, terms.dry_run) == (2, True)
     assert terms.limits == Limits(timeout=5.0, result_bytes=2048, at_once="all")
-    assert settings.reach == Reach(headers={"X": "${Y}"}, most=2048)
+    assert reach_of(settings) == Reach(headers={"X": "${Y}"}, most=2048)
 
 
 @pytest.mark.parametrize(

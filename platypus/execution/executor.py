@@ -7,9 +7,11 @@ After the first failure nothing new begins; what is under way is awaited.
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from platypus.catalogue.schema import literal_problem
@@ -28,7 +30,11 @@ SHOWN = 400  # letters of a tool's error
 @dataclass(frozen=True)
 class Limits:
     """Limits of an execution: `seconds` of the whole, `timeout` of a call, repetitions of calls that may be repeated,
-    bytes of a result, and calls at a time."""
+    bytes of a result, and calls at a time.
+
+    `error_texts`: pattern of tools → a regular expression; a result in whose text it is found is an error, for servers
+    that tell errors as if they were results.
+    """
 
     seconds: float = 600.0
     timeout: float = 60.0
@@ -36,6 +42,12 @@ class Limits:
     result_bytes: int = 1 << 20
     concurrency: int = 16
     at_once: Literal["reads", "all"] = "reads"
+    error_texts: Mapping[str, str] = field(default_factory=dict)
+
+    def tells_error(self, tool: str, result: ToolResult) -> bool:
+        """Whether the result of this tool is an error."""
+        texts = (text for pattern, text in self.error_texts.items() if fnmatchcase(tool, pattern))
+        return result.is_error or any(re.search(text, result.text) for text in texts)
 
 
 @dataclass(frozen=True)
@@ -165,7 +177,7 @@ class Executor:
 
     def _accept(self, number: int, result: ToolResult, started: float) -> None:
         """A result that came: an error, too large, or the step is done."""
-        if result.is_error:
+        if self.limits.tells_error(self.plan.steps[number].tool, result):
             self._fail(number, "error", f"the tool says: {result.text[:SHOWN] or result.shown(SHOWN)}", started)
             return
         size = result.size

@@ -7,7 +7,7 @@ What executes them is not imported here: every command reads recipes.
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from platypus.execution.masking import SECRETS
 from platypus.execution.policy import Flow, Policy, Rule, Verdict
@@ -48,6 +48,9 @@ class ExecuteSettings(Settings):
     """How often a call is repeated that failed and may be repeated."""
     max_result_kb: Count = 1024
     """The largest result, in kilobytes. A larger one stops the plan."""
+    error_texts: dict[Text, Text] = {}
+    """Regular expressions for results that are errors, by tool: `{"sqlite__*" = "^Database error"}`; some servers tell
+    errors as if they were results."""
     concurrency: Count = 16
     """The most calls at a time."""
     at_once: Literal["reads", "all"] = "reads"
@@ -73,14 +76,16 @@ class ExecuteSettings(Settings):
             Flow.read(text)
         return texts
 
-    @field_validator("secrets")
+    @field_validator("secrets", "error_texts")
     @classmethod
-    def _secrets_are_an_expression(cls, text: str) -> str:
-        try:
-            re.compile(text)
-        except re.error as error:
-            raise ValueError(f"execute.secrets is no regular expression: {error}", "Correct it.") from error
-        return text
+    def _expressions_can_be_read(cls, value: str | dict[str, str], info: ValidationInfo) -> str | dict[str, str]:
+        for text in [value] if isinstance(value, str) else value.values():
+            try:
+                re.compile(text)
+            except re.error as error:
+                what = f"execute.{info.field_name} holds no regular expression: {error}"
+                raise ValueError(what, f"Correct {text!r}.") from error
+        return value
 
     @property
     def policy(self) -> Policy:

@@ -25,6 +25,7 @@ def terms_of(settings: ExecuteSettings, *, replans: int = 0, dry_run: bool = Fal
         result_bytes=settings.max_result_kb << 10,
         concurrency=settings.concurrency,
         at_once=settings.at_once,
+        error_texts=settings.error_texts,
     )
     return Terms(settings.policy, limits, settings.secrets, replans, dry_run)
 

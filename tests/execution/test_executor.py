@@ -99,6 +99,14 @@ def test_an_error_result_is_a_failure_and_is_not_repeated() -> None:
     assert done.results == {}
 
 
+def test_an_error_that_is_told_as_a_result() -> None:
+    memory = Memory({"read": ToolResult(text="Database error: no such table"), "count": ToolResult(text="no error")})
+    steps, errors = plan(("count", {}), ("read", {}), ("write", {})), {"re*": "^Database error"}
+    done = run(steps, memory, error_texts=errors)
+    assert (done.failures[0].kind, done.failures[0].step, [*done.results]) == ("error", 1, [0])
+    assert run(steps, memory).done
+
+
 def test_time_limits() -> None:
     done = run(plan(("write", {})), Memory(delay=5), timeout=0.05)
     assert (done.failures[0].kind, done.failures[0].what) == ("timeout", "no answer within 0.05 s")

@@ -20,11 +20,11 @@ from platypus.catalogue.sources.mcp_configuration import FORMAT as MCP_CONFIGURA
 from platypus.catalogue.sources.mcp_configuration import entries, prefix_of
 from platypus.catalogue.sources.mcp_configuration import server_of as server_of_entry
 from platypus.catalogue.sources.mcp_server import FORMAT as MCP_SERVER
-from platypus.catalogue.sources.mcp_server import server_of
+from platypus.catalogue.sources.mcp_server import Server, server_of
 from platypus.catalogue.sources.openapi import FORMAT as OPENAPI
 from platypus.catalogue.sources.python_functions import FORMAT as PYTHON_FUNCTIONS
 from platypus.catalogue.sources.source import Source, open_source
-from platypus.catalogue.sources.variables import Variables
+from platypus.catalogue.sources.variables import SECRET, Variables
 from platypus.catalogue.tools import Catalogue, Tool
 from platypus.errors import CatalogueError, ExecutionError
 from platypus.execution.back_ends.back_end import BackEnd
@@ -139,14 +139,14 @@ def _back_ends(source: Source, reach: Reach, secrets: set[str]) -> list[BackEnd]
     """The back ends of one source; `secrets` gets what its servers are told of them."""
     if MCP_SERVER.recognises(source):
         server = server_of(source)
-        secrets |= server.variables.given
+        secrets |= _secrets(server)
         return [McpBackEnd(server, source.where, start_timeout=reach.start_timeout)]
     if MCP_CONFIGURATION.recognises(source):
         found: list[BackEnd] = []
         listed = entries(source)
         for name, entry in listed.items():
             server = server_of_entry(entry, name, source)
-            secrets |= server.variables.given
+            secrets |= _secrets(server)
             prefix = prefix_of(name) if len(listed) > 1 else ""
             found.append(McpBackEnd(server, name, prefix=prefix, start_timeout=reach.start_timeout))
         return found
@@ -155,13 +155,25 @@ def _back_ends(source: Source, reach: Reach, secrets: set[str]) -> list[BackEnd]
     if OPENAPI.recognises(source):
         variables = Variables(os.environ, "headers under [execute]")
         headers = {name: variables.expand(value) for name, value in reach.headers.items()}
-        secrets |= variables.given | set(headers.values())
+        secrets |= set(headers.values()) | _named_secrets(variables)
         return [OpenApiBackEnd(source, base_url=reach.base_url, headers=headers, most=reach.most)]
     raise ExecutionError(
         "tells what tools there are, but not where they run",
         where=source.where,
         remedy="Name what runs them: --source SOURCE, or `sources` under [execute] (docs/execution.md).",
     )
+
+
+def _secrets(server: Server) -> set[str]:
+    """What a server is told that is secret: headers, and variables whose names say so."""
+    told = {value for name, value in server.environment.items() if SECRET.search(name)}
+    return {*server.headers.values(), *told, *_named_secrets(server.variables)}
+
+
+def _named_secrets(variables: Variables) -> set[str]:
+    """The values that were put in place of variables whose names are those of secrets; a home folder is none."""
+    named = {value for name, value in variables.environment.items() if SECRET.search(name)}
+    return named & variables.given
 
 
 def _own_name(back_end: BackEnd, tool: Tool) -> str | None:

@@ -12,7 +12,7 @@ from platypus.catalogue.reading import catalogue_from_json, read_catalogue
 from platypus.catalogue.tools import Catalogue
 from platypus.errors import CatalogueError, ExecutionError
 from platypus.execution.policy import Policy
-from platypus.execution.toolbox import OpenedTools, Toolbox
+from platypus.execution.toolbox import OpenedTools, Reach, Toolbox
 from platypus.plan.plan import Plan
 from tests.support import faulty_server
 from tests.support.command import CRM
@@ -100,6 +100,22 @@ def test_a_tool_that_can_no_longer_be_used() -> None:
 def test_a_list_of_definitions_runs_nothing() -> None:
     with pytest.raises(ExecutionError, match=r"catalogue\.json: tells what tools there are, but not where they run"):
         Toolbox.of([str(CRM)])
+
+
+def test_what_servers_are_told_of_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRM_TOKEN", "from-the-environment")
+    monkeypatch.setenv("PLACE", "/a/place")
+    entry = {
+        "command": "crm",
+        "args": ["--key", "${CRM_TOKEN}", "${PLACE}"],
+        "env": {"API_KEY": "written-there", "A": "plain"},
+    }
+    (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": {"crm": entry}}))
+    assert Toolbox.of([str(tmp_path / "mcp.json")]).secrets == {"from-the-environment", "written-there"}
+    (tmp_path / "api.json").write_text(json.dumps({"openapi": "3.1.0", "paths": {"/a": {"get": {"operationId": "a"}}}}))
+    reach = Reach(headers={"Authorization": "Bearer ${CRM_TOKEN}"})
+    told = Toolbox.of([str(tmp_path / "api.json")], reach=reach).secrets
+    assert told == {"from-the-environment", "Bearer from-the-environment"}
 
 
 def test_servers_of_a_configuration(tmp_path: Path) -> None:

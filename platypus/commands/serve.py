@@ -26,8 +26,8 @@ MISSING = "Install what it needs: pip install 'platypus-llm[serve]'"
 
 @dataclass(frozen=True)
 class Reach:
-    """Where a server listens, the names it answers to there, the keys of those who may ask, how they get calls that need
-    earlier results, if they do not say it, and whether it runs plans."""
+    """Where a server listens, the names it answers to there, the keys of those who may ask, how they get calls that
+    need earlier results, if they do not say it, and whether it runs plans."""
 
     host: str = "127.0.0.1"
     port: int = 8080

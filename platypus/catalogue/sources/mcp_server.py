@@ -194,7 +194,8 @@ async def _connected(server: Server, log: TextIO) -> AsyncIterator[tuple[Any, An
                 if response.status_code >= 400:
                     log.write(f"HTTP {response.status_code} {response.reason_phrase}\n")
 
-            client = httpx2.AsyncClient(headers=dict(server.headers), timeout=SECONDS, event_hooks={"response": [note]})
+            limits = httpx2.Timeout(SECONDS, read=None)  # how long an answer may take is the caller's business
+            client = httpx2.AsyncClient(headers=dict(server.headers), timeout=limits, event_hooks={"response": [note]})
             await stack.enter_async_context(client)
             yield await stack.enter_async_context(streamable_http_client(server.url, http_client=client))
 

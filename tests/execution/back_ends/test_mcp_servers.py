@@ -3,6 +3,8 @@
 import json
 import shlex
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,37 @@ def test_answers_that_cannot_be_used(calls: Path, how: str, kind: str, what: str
     done = run(plan(("look", {"how": how}), ("do", {})), calls)
     assert (done.failures[0].kind, len(made(calls))) == (kind, 1)
     assert done.failures[0].what.startswith(what)
+
+
+def test_a_server_over_http_that_goes_away() -> None:
+    uvicorn = pytest.importorskip("uvicorn")
+    from mcp import types
+    from mcp.server.lowlevel import Server
+
+    called: list[str] = []
+
+    async def list_tools(_: object, params: object) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=[types.Tool.model_validate(one) for one in LISTED[:2]])
+
+    async def call_tool(_: object, params: types.CallToolRequestParams) -> types.CallToolResult:
+        called.append(params.name)
+        return types.CallToolResult(content=[types.TextContent(text="over HTTP")])
+
+    server: Server[Any] = Server("http", on_list_tools=list_tools, on_call_tool=call_tool)
+    listening = uvicorn.Server(uvicorn.Config(server.streamable_http_app(), port=0, log_level="error"))
+    thread = threading.Thread(target=listening.run)
+    thread.start()
+    while not listening.started:
+        time.sleep(0.01)
+    address = f"http://127.0.0.1:{listening.servers[0].sockets[0].getsockname()[1]}/mcp"
+    terms = Terms(Policy.of(allow=["*"], trusted=["*"]), Limits(timeout=20, retries=0))
+    done = execute_plan(plan(("look", {}), ("do", {})), CATALOGUE, Toolbox.of([address]), terms=terms)
+    assert done.results == {0: ToolResult(text="over HTTP"), 1: ToolResult(text="over HTTP")}
+    listening.should_exit = True
+    thread.join()
+    with pytest.raises(CatalogueError, match="gives no tools"):
+        execute_plan(plan(("look", {})), CATALOGUE, Toolbox.of([address]), terms=terms)
+    assert called == ["look", "do"]
 
 
 def test_what_is_no_message_is_passed_over(calls: Path) -> None:

@@ -139,22 +139,23 @@ class Executor:
             self.trace.write("reused", number=self.number, step=number, result=before.to_json())
             self._end(number, before, started)
             return
-        attempts = 1 + (self.limits.retries if self.policy.may_repeat(known) else 0)
-        for attempt in range(1, 2 + self.limits.retries):
+        attempt = 1
+        while True:
             try:
                 result = await self._call(number, attempt, arguments)
             except CallFailed as error:
-                if error.kind == "unsent" and error.may_help:
-                    attempts = max(attempts, 1 + self.limits.retries)
                 wait = BACKOFF * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
-                if error.may_help and attempt < attempts and time.monotonic() + wait < self.deadline:
-                    self._note(number, error.kind, error.what, started)
-                    await asyncio.sleep(wait)
-                    continue
-                self._fail(number, error.kind, error.what, started)
+                is_allowed = error.kind == "unsent" or self.policy.may_repeat(known)
+                is_left = attempt <= self.limits.retries and time.monotonic() + wait < self.deadline
+                if not (error.may_help and is_allowed and is_left):
+                    self._fail(number, error.kind, error.what, started)
+                    return
+                self._note(number, error.kind, error.what, started)
+                await asyncio.sleep(wait)
+                attempt += 1
+            else:
+                self._accept(number, result, started)
                 return
-            self._accept(number, result, started)
-            return
 
     async def _call(self, number: int, attempt: int, arguments: Mapping[str, Any]) -> ToolResult:
         """The result of one call. Raises CallFailed; notes in the trace when it is cancelled."""

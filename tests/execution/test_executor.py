@@ -84,6 +84,8 @@ def test_only_what_may_be_repeated_is(name: str, calls: int) -> None:
 def test_what_was_surely_not_sent_is_sent_again_whatever_it_does() -> None:
     memory = Memory({"write": [CallFailed("unsent", "not there", may_help=True), "done"]})
     assert run(plan(("write", {})), memory).done and len(memory.called) == 2
+    memory = Memory({"write": [CallFailed("unsent", "not there", may_help=True), LOST, "done"]})
+    assert run(plan(("write", {})), memory).ended == "failed" and len(memory.called) == 2
 
 
 @pytest.mark.parametrize("kind", ["refused", "garbage", "size"])

@@ -22,7 +22,7 @@ def decision_lines(plan: Plan, decision: Decision) -> list[str]:
 
 def _verdict_lines(calls: Sequence[str], verdicts: Sequence[Mapping[str, Any]]) -> list[str]:
     pairs = zip(calls, verdicts, strict=True)
-    return [f"{verdict['verdict']:5}  {call}  ({verdict['rule']})" for call, verdict in pairs]
+    return [f"{verdict['verdict']:5}  {printable(call)}  ({verdict['rule']})" for call, verdict in pairs]
 
 
 def outcome_line(plan: Plan, step: int, outcome: ToolResult | Failure, seconds: float) -> str:

@@ -21,6 +21,9 @@ def test_a_decision() -> None:
         "allow  1. find()  (why)",
         "ask    2. send(body = output of step 1)  (why not)",
     ]
+    turned = plan(("find", {"name": "a\u202eb"}))  # a terminal would show it the other way round
+    (line,) = decision_lines(turned, Decision((StepVerdict(0, "find", "allow", "why"),)))
+    assert line == 'allow  1. find(name = "a\ufffdb")  (why)'
     assert decision_lines(Plan(), Decision(())) == ["No plan: there is nothing to run."]
 
 

@@ -11,9 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,6 +20,7 @@ from platypus.execution.execution import Dialogue, Execution, Terms, execute_pla
 from platypus.execution.policy import Policy
 from platypus.execution.toolbox import Toolbox
 from platypus.execution.trace import read_trace
+from platypus.plan.plan import Plan
 from tests.support import faulty_server
 from tests.support.command import ROOT
 from tests.support.executions import Memory, Reference, plan
@@ -29,12 +28,17 @@ from tests.support.executions import Memory, Reference, plan
 pytest.importorskip("mcp")
 TERMS = Terms(Policy.of(allow=["*"], trusted=["*"]))
 CATALOGUE = catalogue_from_json([faulty_server.DO, faulty_server.LOOK])
-PLAN = plan(
-    ("do", {"number": 1, "it": "one"}),
-    ("do", {"number": 2, "how": "wait"}),
-    ("look", {"number": 3, "how": "wait"}),
-    ("do", {"number": 4, "it": Reference(0)}),
-)
+
+
+def steps(hanging: int) -> Plan:
+    """Four steps, of which the one with this number never ends when it is called for the first time."""
+    how = {number: {"how": "hang once"} if number == hanging else {} for number in (2, 3)}
+    return plan(
+        ("do", {"number": 1, "it": "one"}),
+        ("do", {"number": 2, **how[2]}),
+        ("look", {"number": 3, **how[3]}),
+        ("do", {"number": 4, "it": Reference(0)}),
+    )
 
 
 def toolbox(folder: Path) -> Toolbox:
@@ -42,19 +46,19 @@ def toolbox(folder: Path) -> Toolbox:
     return Toolbox.of(["mcp:" + shlex.join(words)])
 
 
-def killed_when(folder: Path, is_time: Callable[[list[Any]], bool]) -> None:
-    """Execute the plan in a process of its own, and kill it when the events of its trace say so."""
+def killed_within(folder: Path, hanging: int) -> None:
+    """Execute the plan in a process of its own, and kill it when the server has got the call that hangs."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    program = subprocess.Popen([sys.executable, __file__, str(folder)], cwd=ROOT, env=environment)
-    trace, deadline = folder / "t.jsonl", time.monotonic() + 120
+    program = subprocess.Popen([sys.executable, __file__, str(folder), str(hanging)], cwd=ROOT, env=environment)
+    deadline = time.monotonic() + 120
     try:
-        while not (trace.exists() and trace.read_bytes().count(b"\n") and is_time(read_trace(trace).events)):
+        while not ((folder / "calls").exists() and hanging in numbers(folder)):
             assert program.poll() is None and time.monotonic() < deadline
             time.sleep(0.005)
     finally:
         program.send_signal(signal.SIGKILL)
         program.wait()
-    assert read_trace(trace).ended == ""
+    assert read_trace(folder / "t.jsonl").ended == ""
 
 
 def go_on(folder: Path, *, repeat: bool = False) -> Execution:
@@ -66,31 +70,24 @@ def numbers(folder: Path) -> list[int]:
     return [json.loads(line)[1]["number"] for line in (folder / "calls").read_text().splitlines()]
 
 
-def is_called(step: int) -> Callable[[list[Any]], bool]:
-    return lambda events: any(event["event"] == "call" and event["step"] == step for event in events)
-
-
 def test_within_a_step_that_may_not_be_repeated(tmp_path: Path) -> None:
-    killed_when(tmp_path, is_called(1))
+    killed_within(tmp_path, 2)
     assert list(read_trace(tmp_path / "t.jsonl").begun) == [1]
-    before = numbers(tmp_path)
-    assert go_on(tmp_path).ended == "refused" and numbers(tmp_path) == before
+    assert go_on(tmp_path).ended == "refused" and numbers(tmp_path) == [1, 2]
     done = go_on(tmp_path, repeat=True)
-    assert done.done and numbers(tmp_path) == [*before, 2, 3, 4] and len(done.results) == 4
+    assert done.done and numbers(tmp_path) == [1, 2, 2, 3, 4] and len(done.results) == 4
     last = json.loads((tmp_path / "calls").read_text().splitlines()[-1])
     assert last == ["do", {"number": 4, "it": "one"}]  # the result of a step before the end, from the trace
 
 
 def test_within_a_step_that_may(tmp_path: Path) -> None:
-    killed_when(tmp_path, is_called(2))
-    before = numbers(tmp_path)
-    assert go_on(tmp_path).done and numbers(tmp_path) == [*before, 3, 4]
-    assert numbers(tmp_path).count(1) == numbers(tmp_path).count(2) == numbers(tmp_path).count(4) == 1
+    killed_within(tmp_path, 3)
+    assert go_on(tmp_path).done and numbers(tmp_path) == [1, 2, 3, 3, 4]
 
 
 def test_at_every_line_of_a_trace_and_in_the_middle_of_it(tmp_path: Path) -> None:
     trace = tmp_path / "t.jsonl"
-    assert execute_plan(PLAN, CATALOGUE, Memory().toolbox, terms=TERMS, trace=trace).done
+    assert execute_plan(steps(0), CATALOGUE, Memory().toolbox, terms=TERMS, trace=trace).done
     lines = trace.read_bytes().splitlines(keepends=True)
     for count in range(1, len(lines)):
         for cut in (b"", lines[count][: len(lines[count]) // 2]):
@@ -110,4 +107,4 @@ def test_at_every_line_of_a_trace_and_in_the_middle_of_it(tmp_path: Path) -> Non
 
 if __name__ == "__main__":
     place = Path(sys.argv[1])
-    execute_plan(PLAN, CATALOGUE, toolbox(place), terms=TERMS, trace=place / "t.jsonl")
+    execute_plan(steps(int(sys.argv[2])), CATALOGUE, toolbox(place), terms=TERMS, trace=place / "t.jsonl")

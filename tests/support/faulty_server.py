@@ -48,9 +48,6 @@ def call(id: Any, name: str, given: dict[str, Any], calls: Path) -> None:
             return
         case "hang once" if earlier == 1:
             return
-        case "wait":
-            time.sleep(0.3)
-            answer(id, result=text("waited"))
         case "no json":
             print("Traceback (most recent call last): what is this?", flush=True)
             answer(id, result=text("after all"))

@@ -24,11 +24,13 @@ from platypus.options import (
     Decode,
     Force,
     Json,
+    MergedOf,
     ModelFolder,
     Only,
     OtherTools,
     RecipeFile,
     RunFolder,
+    RunOrModel,
     Temperature,
     TimeLimit,
     WriteTools,
@@ -146,9 +148,11 @@ def train(
 
 
 @app.command()
-def merge(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
-    """Merge the adapter into its base."""
-    opened = open_run(run, recipe)
+def merge(
+    run: RunFolder, recipe: RecipeFile = None, of: MergedOf = None, force: Force = False, as_json: Json = False
+) -> None:
+    """Merge the adapter into its base, or other runs, adapters and models."""
+    opened = open_run(run, recipe).merged_of(of.split(",") if of else ())
     from platypus.commands.merge import merge
 
     print_outcome(merge(opened, force=force), as_json=as_json)
@@ -202,7 +206,8 @@ def all_stages(run: RunFolder, recipe: RecipeFile = None, force: Force = False, 
 
     opened.check_sources()
     generates = opened.catalogue is not None and opened.recipe.generate.examples > 0
-    for stage in (*([generate] if generates else []), refine, train, merge):
+    trains = not opened.recipe.merge.of
+    for stage in (*[generate] * generates, refine, *[train] * trains, merge):
         print_outcome(stage(opened, force=force), as_json=as_json)
     print_scores(evaluate(opened, force=force), as_json=as_json)
 
@@ -369,11 +374,11 @@ def overlap(
 
 
 @app.command()
-def show(run: RunFolder, as_json: Json = False) -> None:
-    """Show the stages of a run with their results, or a trace."""
-    from platypus.commands.show import show, show_trace
+def show(path: RunOrModel, as_json: Json = False) -> None:
+    """Show the stages of a run with their results, where a merged model comes from, or a trace."""
+    from platypus.commands.show import show
 
-    overview = show_trace(run) if run.is_file() else show(open_run(run))
+    overview = show(path)
     typer.echo(json.dumps(overview.to_json(), ensure_ascii=False) if as_json else str(overview))
 
 

@@ -11,10 +11,17 @@ if TYPE_CHECKING:
     from platypus.run.folder import Run
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)]
+RunOrModel = Annotated[
+    Path, typer.Argument(metavar="RUN", help="The run's folder, or that of a merged model.", show_default=False)
+]
 RecipeFile = Annotated[
     Path | None, typer.Option("--recipe", metavar="FILE", help="The recipe (TOML). The run keeps its own copy.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Do it again even when nothing has changed.")]
+MergedOf = Annotated[
+    str | None,
+    typer.Option("--of", metavar="A,B,…", help="Runs, adapters and models to merge instead, as `of` under [merge]."),
+]
 Decode = Annotated[
     Literal["grammar", "free"] | None,
     typer.Option("--decoding", help="Say valid plans only, or anything, checked afterwards; else as in the recipe."),

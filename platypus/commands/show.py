@@ -1,6 +1,7 @@
-"""show: a run as text and as JSON: its stages, when they were done, their inputs and results; or an execution's trace.
+"""show: a run, where a merged model comes from, or the trace of an execution, as text and as JSON.
 
-Only reads. `Run.perform` decides whether a stage has to be done again.
+A run has stages: when they were done, their inputs and results. Only reads. `Run.perform` decides whether a stage
+has to be done again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from platypus.execution.drawing import trace_lines
 from platypus.execution.trace import History, read_trace
 from platypus.outcomes import result_lines
 from platypus.run.folder import Run
+from platypus.run.provenance import Provenance
 
 STAGES = ("generate", "refine", "train", "merge", "evaluate", "export")
 
@@ -69,11 +71,14 @@ class ShownTrace:
         return "\n".join(trace_lines(self.history))
 
 
-def show_trace(path: Path) -> ShownTrace:
-    """The trace in a file. Raises ExecutionError if it holds none."""
-    return ShownTrace(read_trace(path))
+def show(path: Path) -> Overview | Provenance | ShownTrace:
+    """The overview of a run; of a model's folder, where it comes from; of a file, the trace in it.
 
-
-def show(run: Run) -> Overview:
-    """The overview of a run."""
+    Raises ModelError if nothing says where a model comes from, and ExecutionError for a file without a trace.
+    """
+    if path.is_file():
+        return ShownTrace(read_trace(path))
+    if (path / "config.json").is_file():
+        return Provenance.read(path)
+    run = Run.open(path)
     return Overview(run, {stage: run.record(stage) if run.is_done(stage) else None for stage in STAGES})

@@ -5,6 +5,7 @@ Torch takes seconds to import, so the modules that need it are imported only whe
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from platypus.catalogue.tools import Catalogue
@@ -32,7 +33,7 @@ def open_planner(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
     from platypus.model.adapters import load_adapted
     from platypus.model.loading import load_merged
 
-    if not run.is_done("train"):
+    if not run.is_done("train") and not is_merged(run):
         return open_base(run, catalogue=catalogue)
     if is_merged(run):
         tuned = load_merged(run.folder("merge") / "model", light=_light(run))
@@ -98,26 +99,38 @@ def calibration_of(run: Run) -> Calibration:
 
 
 def is_merged(run: Run) -> bool:
-    """Whether the run has a merged model of its present adapter."""
-    return run.is_done("merge") and run.record("merge")["inputs"]["train"] == run.fingerprint("train")
+    """Whether the run has a merged model: of its present adapter, or of what `of` under [merge] names."""
+    if not run.is_done("merge"):
+        return False
+    made_of = run.record("merge")["inputs"].get("train")
+    return made_of is None or (run.is_done("train") and made_of == run.fingerprint("train"))
 
 
 def prompt_settings(run: Run) -> PromptSettings:
-    """The prompt settings of the run's training, or the recipe's if nothing is trained yet.
+    """The prompt settings of the run's training or of its merged model, or the recipe's if it has neither yet.
 
     Raises ModelError if the adapter was trained for another catalogue.
     """
+    from platypus.model.adapters import ADAPTER_CARD
+
+    of_others = is_merged(run) and "train" not in run.record("merge")["inputs"]
+    folder = run.path / "merge" / "model" if of_others else run.path / "train" / "adapter"
+    return card_settings(run, folder) if (folder / ADAPTER_CARD).is_file() else run.recipe.prompt
+
+
+def card_settings(run: Run, folder: Path) -> PromptSettings:
+    """The prompt settings in the card of an adapter, or of a merged model.
+
+    Raises ModelError if it is for another catalogue than the run's.
+    """
     from platypus.model.adapters import read_card
 
-    if not run.is_done("train"):
-        return run.recipe.prompt
-    adapter = run.folder("train") / "adapter"
-    card = read_card(adapter)
+    card = read_card(folder)
     present = run.catalogue.fingerprint if run.catalogue else None
     if card.catalogue != present:
         raise ModelError(
             f"the adapter was trained for catalogue {card.catalogue}, the run now has {present}",
-            where=str(adapter),
+            where=str(folder),
             remedy=f"Train it again: platypus train {run.path}; or keep the run's catalogue and plan with other tools:"
             f" platypus plan {run.path} --catalogue FILE",
         )

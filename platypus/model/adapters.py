@@ -23,6 +23,7 @@ from platypus.run.settings import Quantisation
 
 ADAPTER_CARD = "platypus.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,18 @@ transformers renames, stacks and joins weights as it reads them (the experts of 
 back are its own. Knows nothing of adapters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
 from transformers.core_model_loading import revert_weight_conversion
 
+from platypus.errors import ModelError
 from platypus.model.bases import weight_files
 
 
@@ -22,17 +25,30 @@ class StoredWeights:
 
     shapes: Mapping[str, tuple[int, ...]]
     files: Mapping[str, Path]
+    dtypes: Mapping[str, str]  # as safetensors spells them: "BF16"
 
     @classmethod
     def of(cls, folder: Path) -> "StoredWeights":
-        """The tensors of a model's folder; only the files' headers are read."""
+        """The tensors of a model's folder; only the files' headers are read. Raises ModelError for a damaged file."""
         shapes: dict[str, tuple[int, ...]] = {}
         files: dict[str, Path] = {}
+        dtypes: dict[str, str] = {}
         for file in weight_files(folder):
-            with safe_open(file, framework="pt") as tensors:
+            with _opened(file) as tensors:
                 for name in tensors.keys():  # noqa: SIM118  # not a mapping
-                    shapes[name], files[name] = tuple(tensors.get_slice(name).get_shape()), file
-        return cls(shapes, files)
+                    part = tensors.get_slice(name)
+                    shapes[name], files[name], dtypes[name] = tuple(part.get_shape()), file, part.get_dtype()
+        return cls(shapes, files, dtypes)
+
+    def tensor(self, name: str) -> torch.Tensor:
+        """A stored tensor, mapped from its file: it takes memory as it is read, until it is released."""
+        with _opened(self.files[name]) as tensors:
+            found: torch.Tensor = tensors.get_tensor(name)
+        return found
+
+    def names(self, model: PreTrainedModel, parameter: str) -> list[str]:
+        """The stored names of a parameter, whatever its shape."""
+        return [self._name(model, name) for name in as_stored(model, parameter, torch.empty(0, device="meta"))]
 
     def parts(self, model: PreTrainedModel, parameter: str, value: torch.Tensor) -> dict[str, torch.Tensor] | None:
         """A parameter's value as the base stores it, by stored name; None if it stores the parameter in no such way.
@@ -56,3 +72,14 @@ def as_stored(model: PreTrainedModel, parameter: str, value: torch.Tensor) -> di
     """A parameter's value under the names, and in the parts, that checkpoints of this architecture have."""
     parts: dict[str, torch.Tensor] = revert_weight_conversion(model, {parameter: value})
     return parts
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    try:
+        with safe_open(file, framework="pt") as tensors:
+            yield tensors
+    except SafetensorError as error:
+        raise ModelError(
+            f"it is damaged or was cut off: {error}", where=str(file), remedy="Copy or download it again."
+        ) from error

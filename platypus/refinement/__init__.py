@@ -15,5 +15,6 @@ Each module does one thing; `commands/refine.py` calls them in order.
     losses.py           how much was left out: warnings, and what is refused
     splits.py           train, valid, test; over-represented rows
     drawing.py          the splits that a recipe asks for
+    overlap.py          how much two datasets overlap
     report.py           the report of refine; the dataset card
 """

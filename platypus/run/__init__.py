@@ -3,7 +3,8 @@
 Stages are run by `Run.perform`, which skips work that is already done and publishes a finished folder by one rename.
 Does not know what a stage does.
 
-    settings.py         one frozen class for each table of a recipe, with all defaults
+    settings.py         one frozen class for each other table of a recipe, with all defaults
+    merge_settings.py   the class for [merge]
     execute_settings.py `[execute]`: policy, limits and sources of executions
     recipe.py           TOML → Recipe, strict
     places.py           where the files and folders are that a recipe names
@@ -12,5 +13,6 @@ Does not know what a stage does.
     folder.py           Run: stages, fingerprints, completion marks
     branches.py         runs in a run's folder with other settings
     toolboxes.py        what runs a run's tools, on which terms, and where its traces lie
+    provenance.py       where a merged model comes from
     corrections.py      what people corrected, kept in the run's folder
 """

@@ -13,7 +13,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -91,6 +91,10 @@ class Run:
     def decoded(self, decoding: Decoding | None = None, *, seconds: float | None = None) -> "Run":
         """The same run with another kind of decoding or another time limit; None keeps the recipe's own."""
         return replace(self, recipe=self.recipe.decoded(decoding, seconds=seconds))
+
+    def merged_of(self, sources: Sequence[str]) -> "Run":
+        """The same run with other sources under [merge], named as in the working folder; none keeps the recipe's."""
+        return replace(self, recipe=self.recipe.merged_of(sources))
 
     def is_done(self, stage: str) -> bool:
         """Whether the stage has been finished, whatever its inputs were."""

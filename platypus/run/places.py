@@ -27,6 +27,7 @@ KEYS = {  # keys of a recipe that name files or folders, apart from `catalogue`,
     "": ("base",),
     "teacher": ("style",),
     "refine": ("data", "test", "avoid", "embedding"),
+    "merge": ("of",),
     "decode": ("encoder",),
     "pretrain": ("start", "rows"),
 }

@@ -17,12 +17,12 @@ from platypus.catalogue.reading import BadTools
 from platypus.errors import RecipeError
 from platypus.files import read_text
 from platypus.run.execute_settings import ExecuteSettings
+from platypus.run.merge_settings import MergeSettings
 from platypus.run.settings import (
     DecodeSettings,
     Decoding,
     EvaluateSettings,
     GenerateSettings,
-    MergeSettings,
     PretrainSettings,
     PromptSettings,
     RefineSettings,
@@ -78,6 +78,17 @@ class Recipe(Settings):
         changes = {"decoding": decoding, "seconds": seconds}
         table = self.decode.model_copy(update={key: value for key, value in changes.items() if value is not None})
         return self.model_copy(update={"decode": table})
+
+    def merged_of(self, sources: Sequence[str]) -> Self:
+        """The recipe with other sources under [merge]; none keeps its own. Raises RecipeError if they do not fit."""
+        if not sources:
+            return self
+        try:
+            table = MergeSettings.model_validate(self.merge.model_dump() | {"of": list(sources)})
+        except ValidationError as error:
+            what, remedy = error.errors()[0]["ctx"]["error"].args  # only what `of` makes of the other keys can be wrong
+            raise RecipeError(what, where="--of", remedy=remedy) from error
+        return self.model_copy(update={"merge": table})
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -301,15 +301,6 @@ class TrainSettings(Settings):
         return self
 
 
-class MergeSettings(Settings):
-    """`[merge]`: how the adapter is merged into its base."""
-
-    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
-    max_shard_size: Annotated[str, Field(pattern=r"^[1-9][0-9]*(MB|GB)$")] = "5GB"
-    verify: Count = 8
-    """The number of real prompts on which the merged model must agree with base and adapter."""
-
-
 class DecodeSettings(Settings):
     """`[decode]`: how a planner answers."""
 

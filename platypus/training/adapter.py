@@ -7,7 +7,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
 from platypus.errors import ModelError
-from platypus.model.adapted_weights import adapted_weights, stored_parts
+from platypus.model.adapted_weights import adapted_weights, stored_changes
 from platypus.model.bases import base_folder
 from platypus.model.linear_layers import Targets, find_targets, linear_layers
 from platypus.model.loading import Loaded
@@ -73,7 +73,7 @@ def adapt(loaded: Loaded, settings: TrainSettings, *, seed: int, device: torch.d
 def check_mergeable(adapted: Loaded) -> None:
     """Raises ModelError if `merge` would find adapted layers stored in the base in another way than it can change."""
     stored = StoredWeights.of(base_folder(adapted.source))
-    stored_parts(adapted.model, stored, where=adapted.source)  # type: ignore[arg-type]
+    stored_changes(adapted.model, stored, where=adapted.source)  # type: ignore[arg-type]
 
 
 def _check_all_adapted(model: PeftModel, targets: Targets, *, where: str) -> None:

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from platypus.errors import ModelError
-from platypus.model.adapted_weights import AdaptedWeight, adapted_weights, stored_parts
+from platypus.model.adapted_weights import AdaptedWeight, adapted_weights, stored_changes
 from platypus.model.stored_weights import StoredWeights
 from platypus.run.settings import TrainSettings
 from tests.support.tiny_bases import gpt2, mixtral
@@ -61,10 +61,10 @@ def test_a_base_that_stores_a_layer_in_another_way_is_refused_before_any_trainin
     """Names that transformers drops at loading, with a warning: a merge could not add to them."""
     base = tiny_llama(tmp_path / "base")
     model: Any = adapted(base).model
-    assert len(stored_parts(model, StoredWeights.of(base), where="base")) == 14
+    assert len(stored_changes(model, StoredWeights.of(base), where="base").parts) == 14
     other = shutil.copytree(base, tmp_path / "other")
     weights = load_file(base / "model.safetensors")
     weights["model.layers.1.mlp.fused"] = weights.pop("model.layers.1.mlp.up_proj.weight")
     save_file(weights, other / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match=r"1 of the layers .* model\.layers\.1\.mlp\.up_proj\.weight \[128, 64\]"):
-        stored_parts(model, StoredWeights.of(other), where="base")
+        stored_changes(model, StoredWeights.of(other), where="base")

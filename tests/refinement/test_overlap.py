@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from platypus.catalogue.reading import read_catalogue
-from platypus.commands import overlap as overlap_module
 from platypus.commands.overlap import overlap
 from platypus.errors import DatasetError
+from platypus.refinement import overlap as overlap_module
 from tests.support.command import ROOT, here
 
 FILE = ROOT / "examples" / "worktracker" / "catalogue.json"

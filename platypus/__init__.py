@@ -18,7 +18,7 @@ docstring lists. Torch is imported only where it says [torch], so that everythin
     refinement/         check, deduplicate and split rows
     model/              language models on disk and in memory [torch]
     training/           LoRA fine-tuning [torch]
-    merging/            adapters into bases [torch]
+    merging/            adapters and models into bases [torch]
     decoding/           a model under a constraint: valid plans only
     inference/          a request in, an answer out
     evaluation/         answers scored and reported

@@ -41,6 +41,7 @@ from platypus.model.adapters import (
 from platypus.model.bases import base_fingerprint, base_folder
 from platypus.model.loading import DTYPES, Loaded, load_base, load_merged
 from platypus.model.stored_weights import StoredWeights
+from platypus.model.streamed import fits, load_streamed
 from platypus.prompt.prompt import EncodedExample, Prompt, messages_of
 from platypus.refinement.overlap import Dataset, overlap
 from platypus.run.definition import RECIPE
@@ -61,6 +62,7 @@ CHECKS = (
 # How far merged logits may be from those of base and adapter, in epsilons of the coarser of the two dtypes. Rounding
 # the weights costs about one, at any depth; a missing adapter costs far more.
 TOLERANCE = 8
+STREAMED = 2  # prompts that a model is asked whose files are read for each of them
 
 
 def merge(run: Run, *, force: bool = False) -> Outcome:
@@ -121,19 +123,27 @@ def _fingerprint(name: str) -> str:
 def _merge_own(run: Run, folder: Path) -> dict[str, Any]:
     settings, adapter = run.recipe.merge, run.folder("train") / "adapter"
     model = _emptied(folder / "model")
-    adapted = load_adapted(adapter, base=run.recipe.base, quantise="none")
-    asked = _Asked.of(run, adapted, card_settings(run, adapter))
+    whole = _fits(run.recipe.base)
+    if whole:
+        adapted = load_adapted(adapter, base=run.recipe.base, quantise="none")
+    else:
+        check_base(read_card(adapter), run.recipe.base, adapter=adapter)
+        adapted = load_streamed(run.recipe.base, adapter=adapter)
+    asked = _Asked.of(run, adapted, card_settings(run, adapter), whole=whole)
     expected = answer_logits(adapted, asked.examples)
     coarser = max(torch.finfo(DTYPES[settings.dtype]).eps, torch.finfo(adapted.model.dtype).eps)
     tolerance = max(TOLERANCE * coarser, 1e-4)
-    with adapted.model.disable_adapter():  # type: ignore[operator]
-        bare = answer_logits(adapted, asked.examples)
+    if whole:
+        with adapted.model.disable_adapter():  # type: ignore[operator]
+            bare = answer_logits(adapted, asked.examples)
+    else:
+        bare = answer_logits(load_streamed(run.recipe.base), asked.examples)
     results = _write_settings(run, adapted, asked, model)
     del adapted  # the memory is needed for the merged model
-    trained = _quantised_logits(adapter, run.recipe.base, asked.examples)
+    trained = _quantised_logits(adapter, run.recipe.base, asked.examples) if whole else None
     results |= _write_weights(run, [_Named("train", adapter, run)], Combination("task-arithmetic", (1.0,)), model)
     (model / ADAPTER_CARD).write_bytes((adapter / ADAPTER_CARD).read_bytes())  # how its prompts look
-    merged = answer_logits(load_merged(model), asked.examples)
+    merged = answer_logits(load_merged(model) if whole else load_streamed(str(model)), asked.examples)
     agreement = compare(merged, expected, bare)
     check_agreement(agreement, tolerance=tolerance, dtype=settings.dtype, model=model)
     results |= {
@@ -167,15 +177,17 @@ def _merge_others(run: Run, folder: Path) -> dict[str, Any]:
     named = [_Named.of(name) for name in settings.of]
     model = _emptied(folder / "model")
     card = _common_card(run, named)
-    bare = load_base(run.recipe.base)
-    asked = _Asked.of(run, bare, PromptSettings(**{key: getattr(card, key) for key in PromptSettings.model_fields}))
+    whole = _fits(run.recipe.base)
+    bare = load_base(run.recipe.base) if whole else load_streamed(run.recipe.base)
+    settings_of_prompts = PromptSettings(**{key: getattr(card, key) for key in PromptSettings.model_fields})
+    asked = _Asked.of(run, bare, settings_of_prompts, whole=whole)
     before = answer_logits(bare, asked.examples) if asked.examples else None
     results = _write_settings(run, bare, asked, model)
     del bare
     results |= _write_weights(run, named, combination_of(settings, seed=run.recipe.seed), model)
     card.write(model)
     if before is not None:
-        after = answer_logits(load_merged(model), asked.examples)
+        after = answer_logits(load_merged(model) if whole else load_streamed(str(model)), asked.examples)
         if not after.isfinite().all():
             raise ModelError(
                 "the merged model gives logits that are not finite",
@@ -247,17 +259,29 @@ class _Asked:
     shown: Callable[[str], Catalogue] | None
 
     @classmethod
-    def of(cls, run: Run, loaded: Loaded, settings: PromptSettings) -> "_Asked":
-        """The first rows of the run's training data, if it has any."""
+    def of(cls, run: Run, loaded: Loaded, settings: PromptSettings, *, whole: bool) -> "_Asked":
+        """The first rows of the run's training data, if it has any; of a model that is not in memory whole, fewer."""
         prompt = Prompt.of(loaded.tokenizer, run.catalogue, settings)
         rows: Sequence[Row] = ()
         if run.is_done("refine"):
             path = run.folder("refine") / "train.jsonl"
-            rows = read_dataset(str(path), run.catalogue).rows[: run.recipe.merge.verify]
+            count = run.recipe.merge.verify
+            rows = read_dataset(str(path), run.catalogue).rows[: count if whole else min(count, STREAMED)]
         narrowing = narrowing_for_training(prompt, run.recipe.decode, loaded.context)
         examples = prompt.encode_all([narrowing.row(row) for row in rows] if narrowing else rows)
         requests = [row.query if isinstance(row, Example) else messages_of(row)[-2].content for row in rows]
         return cls(prompt, examples, requests or ["1", "Plan"], narrowing.tools if narrowing else None)
+
+
+def _fits(base: str) -> bool:
+    """Whether the base fits into the memory; if not, that is said."""
+    whole = fits(base)
+    if not whole:
+        _warn(
+            f"{base} does not fit into the memory, so its layers are read as they compute. This takes its time, so the"
+            f" merge is compared on at most {STREAMED} prompts, and not with a quantised base."
+        )
+    return whole
 
 
 def _emptied(model: Path) -> Path:

@@ -22,7 +22,7 @@ from platypus.model.loading import DTYPES
 from platypus.model.stored_weights import StoredWeights
 from platypus.run.provenance import IN_HEADER
 
-CHECKED = 1 << 24  # values that are looked at together
+CHECKED = 1 << 20  # values that are looked at together
 
 
 @dataclass(frozen=True)

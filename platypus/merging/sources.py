@@ -5,6 +5,7 @@ All that can be known from names, shapes and an adapter's values is checked befo
 
 import json
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -27,7 +28,7 @@ from platypus.model.adapted_weights import (
 )
 from platypus.model.adapters import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from platypus.model.bases import INCIDENTAL, base_fingerprint, weight_files
-from platypus.model.loading import read_config
+from platypus.model.pretrained import read_config
 from platypus.model.stored_weights import StoredWeights
 from platypus.run.provenance import digest_of, header_of
 
@@ -87,6 +88,7 @@ class AdapterSource(Source):
         self.layers = {part.parameter for part in changes.parts.values()} | {*changes.replaced}
         self.shapes = {name: tuple(tensors[own].shape) for name, own in changes.replaced.items()}
         self._tensors, self._stored = tensors, stored
+        self._parts = Counter(part.parameter for part in changes.parts.values())
         # The parts of a layer's experts come one after another, and two stacks of them by turns.
         self._parts_of = lru_cache(maxsize=2)(self._compute)
 
@@ -118,14 +120,17 @@ class AdapterSource(Source):
         part = self.changes.parts.get(name)
         if part is None:
             return weight
-        return part.merged(weight, self._tensors) if part.magnitudes else self._parts_of(part)[name] + weight
+        if part.magnitudes:
+            return part.merged(weight, self._tensors)
+        change = self._change(name, part)
+        return change + weight if self._parts[part.parameter] > 1 else change.add_(weight)
 
     def change(self, name: str, weight: torch.Tensor) -> torch.Tensor:
         """See `Source`."""
         part = self.changes.parts.get(name)
         if part is None or part.magnitudes:
             return self.merged(name, weight).float() - weight
-        return self._parts_of(part)[name]
+        return self._change(name, part)
 
     def factors(self, name: str) -> tuple[torch.Tensor, torch.Tensor] | None:
         """See `Source`."""
@@ -133,6 +138,10 @@ class AdapterSource(Source):
         if part is None or part.magnitudes or part.kind == "experts":
             return None
         return part.factors(self._tensors)
+
+    def _change(self, name: str, part: AdaptedWeight) -> torch.Tensor:
+        """What is added to a tensor; kept for a while if its parameter is stored in several."""
+        return (self._parts_of if self._parts[part.parameter] > 1 else self._compute)(part)[name]
 
     def _compute(self, weight: AdaptedWeight) -> Mapping[str, torch.Tensor]:
         change = weight.change(self._tensors)

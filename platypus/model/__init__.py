@@ -11,5 +11,6 @@ Knows tokens and texts, not plans.
     loading.py          Loaded: a base or a merged model, ready to answer
     adapted_weights.py  what an adapter adds to each weight of its base
     adapters.py         AdapterCard; load, save and check an adapter
+    streamed.py         a model larger than the memory, read as it computes
     completion.py       greedy text, whole or streamed
 """

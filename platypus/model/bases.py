@@ -92,7 +92,9 @@ def base_fingerprint(source: str) -> str:
     digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode())
     for file in weight_files(folder):
         with safe_open(file, framework="pt") as tensors:
-            for name in sorted(tensors.keys()):
+            names = sorted(tensors.keys())
+        for name in names:
+            with safe_open(file, framework="pt") as tensors:  # anew, since pages of a mapped file stay in memory
                 tensor = tensors.get_tensor(name)
                 digest.update(f"{name}{tuple(tensor.shape)}".encode())
                 stride = max(1, tensor.numel() // SAMPLES)

@@ -12,6 +12,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
+from platypus.commands import merge as merge_command
 from platypus.commands.merge import merge
 from platypus.data.dataset import Instruction, Row
 from platypus.errors import ModelError, RunError
@@ -148,6 +149,21 @@ def test_an_adapter_for_another_catalogue_is_refused(base: Path, tmp_path: Path)
     other = Run(run.path, run.recipe, CATALOGUE.subset(["list"]))
     with pytest.raises(ModelError, match="trained for catalogue"):
         merge(other)
+
+
+def test_a_base_that_does_not_fit_into_the_memory_is_merged_and_compared(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = quick_run(tmp_path, base=base)
+    monkeypatch.setattr(merge_command, "fits", lambda _: False)
+    for name in ("load_adapted", "load_merged"):
+        monkeypatch.setattr(merge_command, name, None)
+    results = merge(run).results
+    assert results["verified_prompts"] == 2
+    assert results["error"] < results["tolerance"] < results["adapter_effect"]
+    assert "does not fit into the memory" in capsys.readouterr().err
+    with faulty_merges(scale=2), pytest.raises(ModelError, match="does not give the logits of base and adapter"):
+        merge(run, force=True)
 
 
 def test_merging_needs_a_training(base: Path, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ KINDS: dict[str, tuple[dict[str, Any], str]] = {
     "rows": ({"trainable_token_indices": [1, 2]}, "single rows of the embedding"),
     "repeated layers": ({"layer_replication": [[0, 1], [0, 2]]}, "it repeats layers"),
     "another base": ({"target_modules": ["fc1"]}, "PEFT cannot put it on this base"),
-    "another rank": ({"r": 5}, r"4|8 of its tensors do not fit .*q_proj.* is \[3, 16\], and should be \[5, 16\]"),
+    "another rank": ({"r": 5}, r"8 of its tensors do not fit .*lora_A\.weight is \[3, 32\], and should be \[5, 32\]"),
 }
 
 

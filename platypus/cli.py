@@ -206,8 +206,7 @@ def all_stages(run: RunFolder, recipe: RecipeFile = None, force: Force = False, 
 
     opened.check_sources()
     generates = opened.catalogue is not None and opened.recipe.generate.examples > 0
-    trains = not opened.recipe.merge.of
-    for stage in (*[generate] * generates, refine, *[train] * trains, merge):
+    for stage in (*[generate] * generates, refine, *[train] * (not opened.recipe.merge.of), merge):
         print_outcome(stage(opened, force=force), as_json=as_json)
     print_scores(evaluate(opened, force=force), as_json=as_json)
 

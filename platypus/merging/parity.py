@@ -37,10 +37,11 @@ class Shift:
 def answer_logits(loaded: Loaded, examples: Sequence[EncodedExample]) -> torch.Tensor:
     """The logits that predict the answer tokens of all examples in order: float32, (tokens, vocabulary)."""
     model: Any = loaded.model
+    device = "cpu" if loaded.device.type == "meta" else loaded.device  # weights that are read as they compute
     parts = []
     with torch.inference_mode():
         for example in examples:
-            ids = torch.tensor([example.ids], device=loaded.device)
+            ids = torch.tensor([example.ids], device=device)
             count = len(example.ids) - example.prompt_length + 1
             logits = model(input_ids=ids, use_cache=False, logits_to_keep=count).logits[0, :-1].float().cpu()
             learned = [label != NO_LABEL for label in example.labels[example.prompt_length :]]

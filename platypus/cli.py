@@ -30,7 +30,6 @@ from platypus.options import (
     OtherTools,
     RecipeFile,
     RunFolder,
-    RunOrModel,
     Temperature,
     TimeLimit,
     WriteTools,
@@ -373,11 +372,11 @@ def overlap(
 
 
 @app.command()
-def show(path: RunOrModel, as_json: Json = False) -> None:
+def show(run: RunFolder, as_json: Json = False) -> None:
     """Show the stages of a run with their results, where a merged model comes from, or a trace."""
     from platypus.commands.show import show
 
-    overview = show(path)
+    overview = show(run)
     typer.echo(json.dumps(overview.to_json(), ensure_ascii=False) if as_json else str(overview))
 
 

@@ -11,9 +11,6 @@ if TYPE_CHECKING:
     from platypus.run.folder import Run
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)]
-RunOrModel = Annotated[
-    Path, typer.Argument(metavar="RUN", help="The run's folder, or that of a merged model.", show_default=False)
-]
 RecipeFile = Annotated[
     Path | None, typer.Option("--recipe", metavar="FILE", help="The recipe (TOML). The run keeps its own copy.")
 ]

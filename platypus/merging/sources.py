@@ -120,10 +120,9 @@ class AdapterSource(Source):
         part = self.changes.parts.get(name)
         if part is None:
             return weight
-        if part.magnitudes:
-            return part.merged(weight, self._tensors)
-        change = self._change(name, part)
-        return change + weight if self._parts[part.parameter] > 1 else change.add_(weight)
+        if part.kind == "experts" or self._parts[part.parameter] > 1:
+            return self._change(name, part) + weight
+        return part.merged(weight, self._tensors)
 
     def change(self, name: str, weight: torch.Tensor) -> torch.Tensor:
         """See `Source`."""

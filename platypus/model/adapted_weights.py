@@ -58,8 +58,11 @@ class AdaptedWeight:
         return product if product.shape == self.shape else product.transpose(1, 2)
 
     def merged(self, weight: torch.Tensor, adapter: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """The weight with the adapter in it, float32. DoRA (arXiv 2402.09353) gives its rows the learned lengths."""
-        changed = self.change(adapter).add_(weight)
+        """The weight with the adapter in it, float32. DoRA (arXiv 2402.09353) gives its rows the learned lengths.
+
+        Not for experts: their files have other parts.
+        """
+        changed = weight.to(torch.float32, copy=True).addmm_(*self.factors(adapter))
         if not self.magnitudes:
             return changed
         along = 1 if self.kind == "linear" else 0

@@ -150,7 +150,7 @@ def train(
 def merge(
     run: RunFolder, recipe: RecipeFile = None, of: MergedOf = None, force: Force = False, as_json: Json = False
 ) -> None:
-    """Merge the adapter into its base, or other runs, adapters and models."""
+    """Merge the adapter, or other sources, into the base."""
     opened = open_run(run, recipe).merged_of(of.split(",") if of else ())
     from platypus.commands.merge import merge
 
@@ -373,7 +373,7 @@ def overlap(
 
 @app.command()
 def show(run: RunFolder, as_json: Json = False) -> None:
-    """Show the stages of a run with their results, where a merged model comes from, or a trace."""
+    """Show a run, the origin of a model, or a trace."""
     from platypus.commands.show import show
 
     overview = show(run)

@@ -74,7 +74,7 @@ def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
             **origin(seed=run.recipe.seed, resamples=settings.resamples),
         },
         **{"variants": variants, "examples": examples(scored_rows)},
-        "training": losses(run.folder("train") / "metrics.jsonl"),
+        "training": losses(run.path / "train" / "metrics.jsonl") if run.is_done("train") else [],
     }
     write_report(folder, report, scored_rows)
     return brief(report)

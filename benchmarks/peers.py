@@ -19,6 +19,8 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from peft.tuners.lora import LoraLayer
+from peft.tuners.lora.variants import ALoraLinearVariant
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from torch.nn.functional import cross_entropy
@@ -37,12 +39,15 @@ from platypus.prompt.prompt import EncodedExample
 from platypus.run.settings import TrainSettings
 from platypus.training.adapter import adapt
 from platypus.training.forecast import cuts
+from platypus.training.shared_prefix.frozen import FrozenPrefixes
+from platypus.training.shared_prefix.frozen import size as prefix_bytes
 from platypus.training.shared_prefix.loss import accumulate, answer_length
 
 RANK = 16
 REQUEST, ANSWER = (32, 48), (88, 132)  # tokens: 40 and 110, give or take 20%
 NO_CLIPPING = 1e9  # so high that the norm is computed but nothing is clipped
 REFERENCE = "peft-answers"  # the others' gradients must equal its
+ACTIVATED = "peft-activated"  # the gradients with a frozen prefix must equal its
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,8 @@ def examples(count: int, *, prefix: int, vocabulary: int, seed: int) -> list[Enc
     rows = []
     for number in range(count):
         request, answer = draw.randint(*REQUEST), draw.randint(*ANSWER)
-        rows.append(EncodedExample((*shared, *tokens(request + answer)), prefix + request, f"row {number}"))
+        ids, name = (*shared, *tokens(request + answer)), f"row {number}"
+        rows.append(EncodedExample(ids, prefix + request, name, frozen=prefix))
     return rows
 
 
@@ -164,11 +170,20 @@ def _resident(field: str) -> int:
 
 @dataclass(frozen=True)
 class Contender:
-    """A way of taking a step. `micro_batch` is 0 if a part of the batch cannot represent the whole."""
+    """A way of taking a step. `micro_batch` is 0 if a part of the batch cannot represent the whole.
+
+    `frozen`: the adapter does not act on the prefix, which is another task: its reference is PEFT's activated LoRA.
+    """
 
     title: str
     micro_batch: int
     take: Callable[[Models, Sequence[EncodedExample], Watch], None]
+    frozen: bool = False
+
+    @property
+    def reference(self) -> str:
+        """Whose gradients it must have."""
+        return ACTIVATED if self.frozen else REFERENCE
 
     @property
     def shares(self) -> bool:
@@ -187,7 +202,7 @@ def contender(name: str) -> Contender:
     """The contender of that name; `platypus-4` is Platypus with suffixes in groups of 4. Raises KeyError."""
     if name.startswith("platypus"):
         return _platypus(int(name.removeprefix("platypus-")) if "-" in name else None)
-    return PEERS[name]
+    return FROZEN[name] if name in FROZEN else PEERS[name]
 
 
 def _loop(compute: Callable[[Models, Sequence[EncodedExample], int], None]) -> Callable[..., None]:
@@ -213,20 +228,56 @@ def _platypus(group: int | None) -> Contender:
     """Platypus with groups of a given size, or of the size that the trainer chooses with enough memory."""
 
     def compute(models: Models, batch: Sequence[EncodedExample], answer_tokens: int) -> None:
+        batch = [replace(example, frozen=0) for example in batch]
         size = group or cuts(batch, TrainSettings(), whole=False)[0].micro_batch_size
         accumulate(models.platypus, batch, answer_tokens=answer_tokens, micro_batch_size=size)
 
     return Contender(f"Platypus, {group} a group" if group else "Platypus", 0, _loop(compute))
 
 
-def _answers_only(models: Models, batch: Sequence[EncodedExample], answer_tokens: int) -> None:
+def _frozen(*, kept: bool) -> Contender:
+    """Platypus with a frozen prefix: kept from the steps before, or computed in this one (tools in a new order)."""
+
+    def take(models: Models, batch: Sequence[EncodedExample], watch: Watch) -> None:
+        prefixes, ids = FrozenPrefixes(), batch[0].ids[: batch[0].frozen]
+        size = cuts(batch, TrainSettings(), whole=False)[0].micro_batch_size
+        if kept:
+            prefixes.of(models.platypus, ids)
+
+        def compute(models: Models, batch: Sequence[EncodedExample], answer_tokens: int) -> None:
+            accumulate(models.platypus, batch, answer_tokens=answer_tokens, micro_batch_size=size, kept=prefixes)
+
+        _loop(compute)(models, batch, watch)
+        watch.growth += kept * prefix_bytes(prefixes.of(models.platypus, ids))
+
+    return Contender("Platypus, frozen" if kept else "Platypus, frozen, new in each step", 0, take, frozen=True)
+
+
+def _activated(models: Models, batch: Sequence[EncodedExample], answer_tokens: int) -> None:
+    """The plain loop with PEFT's activated LoRA, told where each example's own tokens begin."""
+    model: Any = models.plain.model
+    for module in model.modules():
+        if isinstance(module, LoraLayer):
+            module.lora_variant["default"] = ALoraLinearVariant()  # type: ignore[no-untyped-call]
+    try:
+        _answers_only(models, batch, answer_tokens, activated=True)
+    finally:
+        for module in model.modules():
+            if isinstance(module, LoraLayer):
+                del module.lora_variant["default"]
+
+
+def _answers_only(
+    models: Models, batch: Sequence[EncodedExample], answer_tokens: int, *, activated: bool = False
+) -> None:
     model: Any = models.plain.model
     device = models.plain.device
     for example in batch:
         ids = torch.tensor(example.ids, device=device)
         predicting = torch.arange(example.prompt_length - 1, len(example.ids) - 1, device=device)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            logits = model(input_ids=ids[None], logits_to_keep=predicting, use_cache=False).logits[0]
+            own = {"alora_offsets": [len(ids) - example.frozen]} if activated else {}
+            logits = model(input_ids=ids[None], logits_to_keep=predicting, use_cache=False, **own).logits[0]
         loss = cross_entropy(logits.float(), ids[example.prompt_length :], reduction="sum") / answer_tokens
         loss.backward()  # type: ignore[no-untyped-call]
 
@@ -316,9 +367,11 @@ def _twin(model: Any) -> Any:
     return copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
 
 
+FROZEN = {"frozen": _frozen(kept=True), "frozen-new": _frozen(kept=False)}
 PEERS = {
     "trainer": Contender("transformers Trainer + PEFT, micro-batch 1", 1, _trainer),
     REFERENCE: Contender("PEFT loop, micro-batch 1, logits at answers", 1, _loop(_answers_only)),
+    ACTIVATED: Contender("PEFT loop, activated LoRA", 1, _loop(_activated), frozen=True),
     "trl": Contender("TRL, defaults (batch 8, checkpointing)", 8, _trl(8)),
     "trl-1": Contender("TRL, micro-batch 1, no checkpointing", 1, _trl(1, gradient_checkpointing=False)),
     "trl-2": Contender("TRL, micro-batch 2, no checkpointing", 2, _trl(2, gradient_checkpointing=False)),

@@ -18,14 +18,20 @@ too. Platypus always computes the whole batch.
 Load. `CPU s` is the CPU time of a step per thread, scaled in the same way; if it is much less than `s/step`, other jobs
 used the cores, and speed-ups are unreliable. The first contender of the first round has cold caches: repeat.
 
-Bound. B examples with P common and S own tokens each: without sharing B(P + S) tokens, with it P + B·S. Their ratio
-bounds the speed-up if every token costs the same; against a peer that computes logits of prompts it can be higher.
+Bound. B examples with P common and S own tokens each: without sharing B(P + S) tokens, with it P + B·S, and B·S behind
+a frozen prefix, which is computed once for a whole training. Their ratio bounds the speed-up if every token costs the
+same; against a peer that computes logits of prompts it can be higher.
+
+Frozen. With `prefix = "frozen"` the adapter does not act on the prefix. That is another task: gradients are compared
+with those of PEFT's own activated LoRA (`peft-activated`). `frozen` has the prefix from earlier steps, `frozen-new`
+computes it in each step, as with tools in a new order. The memory of both includes the prefix.
 
 FLOPs of a step: the least that its way of computing needs, without recomputation and padding, per token:
     frozen layers   2·n forward, 2·n for the gradient of the input, with n = 4h² + 3hi weights in each layer
     adapters        6·r·(in + out) on gate, up and down: forward, both factors' gradients, the input's
     attention       4h a pair of tokens that see each other, forward; twice that backward
     head            4·h·vocabulary for each answer token only
+    frozen          a pair with a token of the prefix costs 4h less: its key and value have no gradients
 Backward ends at the first layer's MLP: nothing below is trained, so its attention, gate and up need no gradient of the
 input. With a shared prefix, the last layer needs only keys and values of the prefix, and its MLP only for tokens that
 predict. `of peak` divides by the seconds and by the best rate of products of 2,048 by h and h by 4h in that process.
@@ -47,7 +53,7 @@ from typing import Annotated
 import torch
 import typer
 from datasets.utils.logging import disable_progress_bar
-from peers import PEERS, RANK, REFERENCE, Contender, Models, Shape, build, contender, examples
+from peers import ACTIVATED, FROZEN, PEERS, RANK, REFERENCE, Contender, Models, Shape, build, contender, examples
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -55,8 +61,8 @@ from rich.table import Table
 from platypus.prompt.prompt import EncodedExample
 from platypus.training.shared_prefix.loss import answer_length
 
-OURS = ("platypus", "platypus-16")
-ALL, STRONGEST = ",".join((*OURS, *PEERS)), ",".join((*OURS, REFERENCE))
+OURS = ("platypus", "platypus-16", *FROZEN)
+ALL, STRONGEST = ",".join((*OURS, *PEERS)), ",".join((*OURS, REFERENCE, ACTIVATED))
 BASELINES = ("trainer", REFERENCE)  # for speed-ups: the original's recipe, else the strongest peer
 TOLERANCE = {"cpu": 1e-4, "cuda": 5e-2}  # float32, and bfloat16 with another order of sums
 QUIET = {
@@ -72,7 +78,10 @@ app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None, add_co
 out = Console(width=170)
 
 Names = Annotated[
-    str, typer.Option(help=f"Comma-separated: platypus (its own choice), platypus-N (N a group), {', '.join(PEERS)}.")
+    str,
+    typer.Option(
+        help=f"Comma-separated: platypus (its own choice), platypus-N (N a group), {', '.join((*FROZEN, *PEERS))}."
+    ),
 ]
 Repeats = Annotated[int, typer.Option(min=1, help="Steps of each contender; median and least are shown.")]
 Timed = Annotated[int, typer.Option(min=1, help="Examples of a batch that stand for all, where they can.")]
@@ -142,7 +151,7 @@ def measure(job: Job) -> tuple[float, dict[str, Measured]]:
             result.cpu.append(scale * watch.cpu_seconds / job.threads)
             result.growth = max(result.growth, watch.growth)
             gradients_by_name.setdefault(name, watch.gradients)
-    if REFERENCE in gradients_by_name:
+    if gradients_by_name:
         _compare(models, batches[0], gradients_by_name, results, job.timed)
     return max(rate, matmul_rate(shape, models.plain.device)), results
 
@@ -154,12 +163,15 @@ def _compare(
     results: dict[str, Measured],
     timed: int,
 ) -> None:
-    """Fill in the errors. A contender timed on other examples than the reference takes one more step on those."""
+    """Fill in the errors. A contender timed on other examples than its reference takes one more step on those."""
     part = _part(batch, timed, contender(REFERENCE))
     for name, gradients in gradients_by_name.items():
+        reference = contender(name).reference
+        if reference not in gradients_by_name:
+            continue
         if _part(batch, timed, contender(name)) != part:
             gradients = contender(name).step(models, part).gradients
-        results[name].error = relative_error(gradients, gradients_by_name[REFERENCE])
+        results[name].error = relative_error(gradients, gradients_by_name[reference])
 
 
 def relative_error(gradients: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> float:
@@ -229,21 +241,25 @@ class Line:
         return self.flops / self.seconds / self.rate
 
 
-def flops(shape: Shape, rows: Sequence[EncodedExample], prefix: int) -> int:
-    """The least FLOPs of a step, by this module's formula; the first `prefix` tokens of all rows are computed once."""
+def flops(shape: Shape, rows: Sequence[EncodedExample], prefix: int, *, frozen: bool = False) -> int:
+    """The least FLOPs of a step, by this module's formula; the first `prefix` tokens of all rows are computed once.
+
+    If they are `frozen`, they were computed before, and of the pairs with them only queries have gradients.
+    """
     own = [len(row.ids) - prefix for row in rows]
-    tokens = prefix + sum(own)
+    tokens = sum(own) + (0 if frozen else prefix)
     answers = sum(answer_length(row) for row in rows)
-    alone = prefix * (prefix + 1) // 2
+    alone = 0 if frozen else prefix * (prefix + 1) // 2
     pairs = alone + sum(length * prefix + length * (length + 1) // 2 for length in own)
+    spared = 4 * shape.hidden * sum(own) * prefix if frozen else 0
     h, i = shape.hidden, shape.intermediate
     attention, mlp, adapters = 4 * h * h, 3 * h * i, 6 * RANK * 3 * (h + i)
-    layer = tokens * (4 * (attention + mlp) + adapters) + 12 * h * pairs
+    layer = tokens * (4 * (attention + mlp) + adapters) + 12 * h * pairs - spared
     first = tokens * (2 * (attention + mlp) + 2 * h * i + adapters - 4 * RANK * h) + 4 * h * pairs
     last = layer
     if prefix:
         last = tokens * 2 * attention + sum(own) * 2 * attention  # keys and values; queries and output
-        last += answers * (4 * mlp + adapters) + 12 * h * (pairs - alone)
+        last += answers * (4 * mlp + adapters) + 12 * h * (pairs - alone) - spared
     return first + (shape.layers - 2) * layer + last + 4 * h * shape.vocabulary * answers
 
 
@@ -257,12 +273,14 @@ def run(job: Job) -> list[Line]:
     shape = Shape.parse(job.model)
     rows = examples(job.batch, prefix=job.prefix, vocabulary=shape.vocabulary, seed=job.seed)
     tokens = sum(len(row.ids) for row in rows)
-    bound = tokens / (tokens - (job.batch - 1) * job.prefix)
-    shared, separate = flops(shape, rows, job.prefix), sum(flops(shape, [row], 0) for row in rows)
-    return [
-        Line(name, job, measured, tokens, shared if contender(name).shares else separate, rate, bound)
-        for name, measured in results.items()
-    ]
+    lines = []
+    for name, measured in results.items():
+        it = contender(name)
+        computed = tokens - (job.batch if it.frozen else job.batch - 1) * job.prefix
+        separate = sum(flops(shape, [row], 0) for row in rows)
+        least = flops(shape, rows, job.prefix, frozen=it.frozen) if it.shares else separate
+        lines.append(Line(name, job, measured, tokens, least, rate, tokens / computed))
+    return lines
 
 
 def _fresh(job: Job) -> tuple[float, dict[str, Measured]]:
@@ -346,17 +364,17 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _print_lines(lines: list[Line]) -> list[Line]:
     """Print the table of one job."""
-    job, rate, bound = lines[0].job, lines[0].rate, lines[0].bound
+    job, rate = lines[0].job, lines[0].rate
     baseline = min(lines, key=lambda line: BASELINES.index(line.contender) if line.contender in BASELINES else 2)
     table = Table(
         title=f"{job.model}, prefix {job.prefix}, {job.batch} examples a step, {job.device}, {job.threads} threads;"
-        f" matmul peak {rate / 1e9:.0f} GFLOP/s; bound by token count {bound:.2f}",
+        f" matmul peak {rate / 1e9:.0f} GFLOP/s",
         caption=f"Speed-up is over {baseline.title}. Scaled to the batch where fewer were timed.",
         box=box.MARKDOWN,
         title_justify="left",
         caption_justify="left",
     )
-    figures = "s/step,least,CPU s,timed,speed-up,of bound,of peak,memory MB,tokens/s,s/1k rows,error"
+    figures = "s/step,least,CPU s,timed,speed-up,bound,of bound,of peak,memory MB,tokens/s,s/1k rows,error"
     table.add_column("contender")
     for title in figures.split(","):
         table.add_column(title, justify="right")
@@ -373,7 +391,8 @@ def _print_lines(lines: list[Line]) -> list[Line]:
             f"{statistics.median(measured.cpu):.2f}",
             f"{measured.timed}/{job.batch}",
             f"{speed:.2f}",
-            f"{speed / bound:.0%}" if contender(line.contender).shares else "",
+            f"{line.bound:.2f}" if contender(line.contender).shares else "",
+            f"{speed / line.bound:.0%}" if contender(line.contender).shares else "",
             f"{line.share_of_peak:.0%}",
             f"{measured.growth / 1e6:.0f}",
             f"{line.tokens / line.seconds:.0f}",

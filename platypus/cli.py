@@ -195,7 +195,7 @@ def export(
 
 @app.command("all")
 def all_stages(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
-    """Run every stage that is not done yet, in order."""
+    """Run every stage that is not done yet, in order; merge only an adapter that can be merged."""
     opened = open_run(run, recipe)
     from platypus.commands.evaluate import evaluate
     from platypus.commands.generate import generate
@@ -205,7 +205,9 @@ def all_stages(run: RunFolder, recipe: RecipeFile = None, force: Force = False, 
 
     opened.check_sources()
     generates = opened.catalogue is not None and opened.recipe.generate.examples > 0
-    for stage in (*[generate] * generates, refine, *[train] * (not opened.recipe.merge.of), merge):
+    merges = opened.recipe.train.prefix != "frozen"  # else the adapter answers on its base
+    trained = [train] * (not opened.recipe.merge.of)
+    for stage in (*[generate] * generates, refine, *trained, *[merge] * merges):
         print_outcome(stage(opened, force=force), as_json=as_json)
     print_scores(evaluate(opened, force=force), as_json=as_json)
 

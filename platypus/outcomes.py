@@ -118,6 +118,7 @@ def _forecast_table(needs: "Forecast") -> "Table":
         "optimizer steps": f"{needs.steps:,}",
         "tokens": f"{needs.tokens:,}",
         "tokens computed": f"{needs.computed_tokens:,}: {needs.tokens / needs.computed_tokens:.1f} times fewer",
+        **({"frozen tokens": f"{needs.frozen_tokens:,}, forward only"} if needs.frozen_tokens else {}),
         "attention": needs.attention,
         "examples": f"{needs.cut}: {needs.reason}",
         "memory": f"{decimal(needs.memory.total)} at the peak",

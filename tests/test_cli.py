@@ -212,6 +212,14 @@ def test_all_generates_only_if_there_is_something_to_generate(
     assert called == [(name, True) for name in [*first, "refine", "train", "merge", "evaluate"]]
 
 
+def test_all_leaves_the_merge_out_if_the_adapter_cannot_be_merged(
+    capsys: Capture, tmp_path: Path, called: list[tuple[str, bool]]
+) -> None:
+    recipe = write_recipe(tmp_path, base="embedded", tables='[train]\nprefix = "frozen"\n')
+    assert here(capsys, "all", tmp_path / "run", "--recipe", recipe).code == 0
+    assert [name for name, _ in called][-3:] == ["refine", "train", "evaluate"]
+
+
 def test_outcomes_are_readable(capsys: Capture, tmp_path: Path, called: list[tuple[str, bool]]) -> None:
     run = tmp_path / "run"
     ran = here(capsys, "train", run, "--recipe", write_recipe(tmp_path))

@@ -22,7 +22,7 @@ from platypus.decoding.grammar.plans import plan_grammar
 from platypus.decoding.grammar.schemas import plan_schema
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import CatalogueError, RunError
-from platypus.inference.opening import is_merged, prompt_settings
+from platypus.inference.opening import card_of, is_merged, prompt_settings
 from platypus.model.bases import context_length
 from platypus.plan.notation import Notation, print_plan
 from platypus.plan.plan import Plan
@@ -131,7 +131,8 @@ class GrammarCheck:
 def export(run: Run, *, force: bool = False) -> Outcome:
     """Write `export/` for the run's merged model.
 
-    Raises RunError without a merged model or a catalogue, CatalogueError for a grammar that servers would refuse.
+    Raises RunError without a merged model or a catalogue, or if there can be no merged model; CatalogueError for a
+    grammar that servers would refuse.
     """
     catalogue = run.catalogue
     if catalogue is None:
@@ -139,6 +140,13 @@ def export(run: Run, *, force: bool = False) -> Outcome:
             "the run has no catalogue, so its answers have no grammar",
             where=str(run.path),
             remedy=f"Serve the plain model: {run.path / 'merge' / 'model'}",
+        )
+    if run.is_done("train") and card_of(run).invocation:
+        raise RunError(
+            'its adapter has prefix = "frozen" and cannot be merged, and other servers are given a merged model',
+            where=str(run.path),
+            remedy=f"Serve it here: platypus serve {run.path}; write the grammar alone: platypus export --catalogue"
+            ' FILE; or train with prefix = "auto" under [train].',
         )
     merged = run.fingerprint("merge")
     if not is_merged(run):

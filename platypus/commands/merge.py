@@ -34,6 +34,7 @@ from platypus.model.adapters import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
     AdapterCard,
+    check_acts_everywhere,
     check_base,
     load_adapted,
     read_card,
@@ -68,9 +69,12 @@ STREAMED = 2  # prompts that a model is asked whose files are read for each of t
 def merge(run: Run, *, force: bool = False) -> Outcome:
     """Write merge/model/: the recipe's base with train/adapter/, or with what `of` under [merge] names, merged into it.
 
-    Raises ModelError if they belong to another base or catalogue, or if the merged model gives other logits.
+    Raises ModelError if they belong to another base or catalogue or cannot be merged, or if the merged model gives
+    other logits.
     """
     settings, base = run.recipe.merge, run.recipe.base
+    if not settings.of and run.is_done("train"):
+        check_acts_everywhere(run.folder("train") / "adapter")
     own = {} if settings.of else {"train": run.fingerprint("train")}
     others = {name: run.source_fingerprint("merge", name, _fingerprint, force=force) for name in settings.of}
     known = run.source_fingerprint("merge", base, base_fingerprint, name="base", force=force)

@@ -21,6 +21,7 @@ from platypus.model.adapters import AdapterCard
 from platypus.model.bases import base_fingerprint
 from platypus.model.loading import Loaded, check_tokens, load_base
 from platypus.prompt.chat_template import write_tokenizer
+from platypus.prompt.invocation import invocation_tokens
 from platypus.prompt.prompt import EncodedExample, Prompt, name_of
 from platypus.run.folder import Outcome, Run
 from platypus.run.recipe import Recipe
@@ -111,7 +112,8 @@ def _prepare(run: Run, processes: ProcessGroup) -> _Job:
         say(f"train: {len(run.catalogue or ())} tools leave no room in a prompt; each row shows {shown:.0f} of them")
     device = processes.accelerator.device
     adapted = adapt(bare, recipe.train, seed=recipe.seed, device=device)
-    check_mergeable(adapted)
+    if recipe.train.prefix != "frozen":
+        check_mergeable(adapted)
     needs = make_forecast(
         adapted,
         steps,
@@ -137,6 +139,8 @@ def _check_what_follows(run: Run, bare: Loaded, dataset: TrainingDataset) -> Non
     requests = [row.query for row in dataset.rows[: recipe.merge.verify] if isinstance(row, Example)]
     if requests and recipe.decode.decoding == "grammar":
         check_keys_and_values(bare)
+    if recipe.train.prefix == "frozen":
+        return  # it is never merged
     with TemporaryDirectory() as folder:
         shown = narrowing.tools if narrowing else None
         tokenizer, requests = deepcopy(bare.tokenizer), requests or ["1", "Plan"]
@@ -203,6 +207,8 @@ def _rows(run: Run, split: str) -> tuple[Row, ...]:
 def dataset_of(run: Run, rows: Sequence[Row], loaded: Loaded) -> TrainingDataset:
     """The rows as the run's training reads them. Raises PromptError for rows that it cannot read."""
     prompt = Prompt.of(loaded.tokenizer, run.catalogue, run.recipe.prompt).fitted(loaded.context)
+    if run.recipe.train.prefix == "frozen":
+        prompt = replace(prompt, invocation=invocation_tokens(loaded.tokenizer))
     narrowing = narrowing_for_training(prompt, run.recipe.decode, loaded.context)
     rows = rows if narrowing is None else [narrowing.row(row) for row in rows]
     dataset = TrainingDataset(rows, prompt, run.recipe.train, run.recipe.seed)

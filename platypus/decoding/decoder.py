@@ -34,6 +34,7 @@ from platypus.decoding.speculation import PlanHistory, shared_prefix_length
 from platypus.decoding.state import Beam, Decoding, DecodingState
 from platypus.decoding.tool_prior import ToolPrior
 from platypus.errors import PromptError
+from platypus.model.adapters import Activation
 from platypus.model.loading import Loaded, check_tokens
 from platypus.model.small_llama import SmallLlama
 
@@ -54,7 +55,8 @@ class Decoder:
     """A loaded model whose answers are plans of a constraint.
 
     `probes` are two prompts that share only the prefix that all prompts share. `folder` is where its keys and values
-    are stored; None: only in memory. `prefix` is that of another decoder of the same prompts.
+    are stored; None: only in memory. `prefix` is that of another decoder of the same prompts. An adapter that is
+    activated acts on all but the prefix, which then ends with the tokens of `opening`.
     """
 
     def __init__(
@@ -65,11 +67,13 @@ class Decoder:
         *,
         folder: Path | None = None,
         prefix: CachedPrefix | None = None,
+        opening: Sequence[int] = (),
     ) -> None:
         check_keys_and_values(loaded)
         self._loaded, self._constraint, self._context = loaded, constraint, loaded.context
-        self._ids = tuple(probes[0][: shared_prefix_length(*probes)])
-        self._cache = BatchCache(prefix or load_or_compute_prefix(loaded, self._ids, folder))
+        self._activation, self._frozen = Activation(loaded), bool(opening)
+        self._ids = tuple(opening or probes[0][: shared_prefix_length(*probes)])
+        self._cache = BatchCache(prefix or load_or_compute_prefix(loaded, self._ids, folder, frozen=self._frozen))
         self._history = PlanHistory()
         self._in_use = False
 
@@ -145,6 +149,8 @@ class Decoder:
         """
         self._check(prompt)
         shared = shared_prefix_length(self._ids, prompt[:-1])
+        if self._frozen and shared < len(self._ids):
+            raise PromptError("the prompt does not begin with the tools of its decoder", where=self._loaded.source)
         return DecodingState(
             index,
             list(prompt[shared:]),
@@ -291,17 +297,9 @@ class Decoder:
         wanted = np.concatenate([np.arange(end - count, end) for end, count in zip(ends, logit_counts, strict=True)])
         device = self._loaded.device
         inputs = (ids.to(device), positions.to(device), reservation.mask, cache, torch.from_numpy(wanted).to(device))
-        return np.split(self._computed(*inputs).float().cpu().numpy(), np.cumsum(logit_counts)[:-1])
-
-    @property
-    def _computed(self) -> Callable[..., torch.Tensor]:
-        """What computes logits: the model itself, or a model of transformers over the cache."""
-        model: Any = self._loaded.model
-        if isinstance(model, SmallLlama):
-            return model.logits
-        from platypus.decoding.transformers_cache import logits
-
-        return partial(logits, model)
+        with self._activation.everywhere() as model:
+            logits = _logits_of(model)(*inputs)
+        return np.split(logits.float().cpu().numpy(), np.cumsum(logit_counts)[:-1])
 
     def _tidy(self, cache: BatchCache, rows: Sequence[DecodingState]) -> None:
         """Drop the keys of finished requests once they take more places than the open requests."""
@@ -331,6 +329,15 @@ class Decoder:
                 remedy="Use a smaller catalogue, a shorter request, or a base with a longer context.",
             )
         check_tokens(self._loaded, prompt, what="the prompt")
+
+
+def _logits_of(model: Any) -> Callable[..., torch.Tensor]:
+    """What computes logits: the model itself, or a model of transformers over the cache."""
+    if isinstance(model, SmallLlama):
+        return model.logits
+    from platypus.decoding.transformers_cache import logits
+
+    return partial(logits, model)
 
 
 @dataclass(order=True)

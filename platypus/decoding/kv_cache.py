@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 
 from platypus.errors import ModelError
 from platypus.files import say
+from platypus.model.adapters import without_activation
 from platypus.model.loading import Loaded
 from platypus.model.small_llama import SmallLlama
 
@@ -60,8 +61,8 @@ class CachedPrefix:
     @classmethod
     @torch.inference_mode()
     def compute(cls, loaded: Loaded, ids: Sequence[int]) -> "CachedPrefix":
-        """Compute the keys and values in one pass of the model."""
-        model: Any = loaded.model
+        """Compute the keys and values in one pass of the model; an activated adapter does not act on them."""
+        model = without_activation(loaded)
         tensor = torch.tensor([*ids], device=loaded.device)
         if isinstance(model, SmallLlama):
             return cls(tuple(ids), tuple(model.keys_and_values(tensor)))
@@ -98,20 +99,40 @@ class CachedPrefix:
             return None
 
 
-def load_or_compute_prefix(loaded: Loaded, ids: Sequence[int], folder: Path | None) -> CachedPrefix:
-    """The prefix, read from the folder if it is there, else computed and, if there is a folder, written to it."""
-    if folder is None:
+def load_or_compute_prefix(
+    loaded: Loaded, ids: Sequence[int], folder: Path | None, *, frozen: bool = False
+) -> CachedPrefix:
+    """The prefix, read from the folder if it is there, else computed and, if there is a folder, written to it.
+
+    A `frozen` one is its base's own, whatever adapter is on it. The last of these stays in memory, for the base's next
+    planner and those of its adapters.
+    """
+    if folder is None and not frozen:
         return CachedPrefix.compute(loaded, ids)
-    fingerprint = weights_fingerprint(loaded, ids)
-    path = folder / f"prefix-{fingerprint}.safetensors"
-    prefix = CachedPrefix.load(path, fingerprint=fingerprint, device=loaded.device)
+    fingerprint = (frozen_fingerprint if frozen else weights_fingerprint)(loaded, ids)
+    key = f"{fingerprint} {loaded.device}"
+    if frozen and key in _LAST:
+        return _LAST[key]
+    path = None if folder is None else folder / f"prefix-{fingerprint}.safetensors"
+    prefix = None if path is None else CachedPrefix.load(path, fingerprint=fingerprint, device=loaded.device)
     if prefix is None:
         prefix = CachedPrefix.compute(loaded, ids)
-        try:
-            prefix.save(path, fingerprint=fingerprint)
-        except OSError as error:  # a run that can only be read is answered all the same
-            say(f"{path}: the prefix cannot be kept there ({error.strerror}), so the next process computes it again")
+        if path is not None:
+            _save(prefix, path, fingerprint)
+    if frozen:
+        _LAST.clear()
+        _LAST[key] = prefix
     return prefix
+
+
+_LAST: dict[str, CachedPrefix] = {}  # the last frozen prefix, by its fingerprint and device
+
+
+def _save(prefix: CachedPrefix, path: Path, fingerprint: str) -> None:
+    try:
+        prefix.save(path, fingerprint=fingerprint)
+    except OSError as error:  # a run that can only be read is answered all the same
+        say(f"{path}: the prefix cannot be kept there ({error.strerror}), so the next process computes it again")
 
 
 def weights_fingerprint(loaded: Loaded, ids: Iterable[int]) -> str:
@@ -122,6 +143,13 @@ def weights_fingerprint(loaded: Loaded, ids: Iterable[int]) -> str:
         digest.update(f"{name}{tuple(weight.shape)}".encode())
         digest.update(weight.detach().flatten()[::stride].to(torch.float64).cpu().numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def frozen_fingerprint(loaded: Loaded, ids: Iterable[int]) -> str:
+    """As `weights_fingerprint` for the base's own keys and values: the same without an adapter and under any."""
+    quantisation = str(getattr(loaded.model.config, "quantization_config", None))
+    known = [loaded.fingerprint, str(loaded.model.dtype), quantisation, *ids]
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
 
 
 class CacheSlots(NamedTuple):

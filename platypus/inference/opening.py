@@ -18,6 +18,7 @@ from platypus.run.recipe import Recipe
 from platypus.run.settings import DecodeSettings, PromptSettings
 
 if TYPE_CHECKING:
+    from platypus.model.adapters import AdapterCard
     from platypus.model.loading import Loaded
 
 UNTRAINED = DecodeSettings(beams=4, tool_prior=5.0)  # for a base that was not trained for the tools
@@ -75,6 +76,7 @@ def base_prompt(recipe: Recipe) -> PromptSettings:
 
 def _planner(run: Run, loaded: "Loaded", catalogue: Catalogue | None) -> Planner:
     prompt = Prompt.of(loaded.tokenizer, catalogue or run.catalogue, prompt_settings(run))
+    prompt = replace(prompt, invocation=card_of(run).invocation) if run.is_done("train") else prompt
     if catalogue is not None or not run.is_done("train"):  # else the tools look as in training
         prompt = prompt.fitted(loaded.context)
     if prompt.template == "chat":
@@ -104,6 +106,13 @@ def is_merged(run: Run) -> bool:
         return False
     made_of = run.record("merge")["inputs"].get("train")
     return made_of is None or (run.is_done("train") and made_of == run.fingerprint("train"))
+
+
+def card_of(run: Run) -> "AdapterCard":
+    """The card of the run's adapter."""
+    from platypus.model.adapters import read_card
+
+    return read_card(run.folder("train") / "adapter")
 
 
 def prompt_settings(run: Run) -> PromptSettings:

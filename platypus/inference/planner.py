@@ -177,7 +177,8 @@ class Planner:
         from platypus.decoding.decoder import Decoder
 
         constraint = self._constraint(replace(self.prompt, catalogue=tools), empty=empty)
-        return Decoder(self.loaded, constraint, self._probes(self.prompt), prefix=self.decoder.prefix)
+        opening = self.prompt.opening
+        return Decoder(self.loaded, constraint, self._probes(self.prompt), prefix=self.decoder.prefix, opening=opening)
 
     @cached_property
     def narrowing(self) -> Narrowing | None:
@@ -231,7 +232,8 @@ class Planner:
     def _decoder(self, prompt: Prompt) -> "Decoder":
         from platypus.decoding.decoder import Decoder
 
-        return Decoder(self.loaded, self._constraint(prompt), self._probes(prompt), folder=self.folder)
+        probes, opening = self._probes(prompt), prompt.opening
+        return Decoder(self.loaded, self._constraint(prompt), probes, folder=self.folder, opening=opening)
 
     def _constraint(self, prompt: Prompt, *, empty: bool = True) -> Constraint:
         """What plans of the prompt's tools may be; `empty`: or the plan without steps."""

@@ -8,7 +8,7 @@ from platypus.errors import ModelError
 from platypus.merging.combining import ALONE, MergedWeights, facts_of, merge_sources
 from platypus.merging.compatibility import write_both_spellings
 from platypus.merging.sources import AdapterSource
-from platypus.model.adapters import read_card
+from platypus.model.adapters import check_acts_everywhere, read_card
 from platypus.model.bases import base_fingerprint, base_folder
 from platypus.model.loading import DTYPES, Loaded
 from platypus.model.stored_weights import StoredWeights
@@ -65,8 +65,9 @@ def merge_weights(
 ) -> MergedWeights:
     """Write the base's tensors with the adapter added, as `merge_sources` does; `name` is what the base is called.
 
-    Raises ModelError, before anything is written, if base and adapter don't fit.
+    Raises ModelError, before anything is written, if base and adapter don't fit, or the adapter acts on some tokens only.
     """
+    check_acts_everywhere(adapter)
     sources = [AdapterSource.of(base, StoredWeights.of(base), adapter)]
     facts = facts_of(name or str(base), base_fingerprint(str(base)), sources, combination=ALONE, dtype=dtype)
     return merge_sources(

@@ -4,7 +4,9 @@ PEFT takes seconds to import, and whoever reads a card does not need it.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,7 @@ class AdapterCard:
     template: Template = "alpaca"
     turns: Turns = "all"
     rendering: Rendering = "full"
+    invocation: tuple[int, ...] = ()  # the tokens from which an activated adapter acts; () if it acts on all
 
     @classmethod
     def of(cls, loaded: Loaded, prompt: Prompt, *, quantisation: Quantisation = "none") -> "AdapterCard":
@@ -55,11 +58,12 @@ class AdapterCard:
             template=prompt.template,
             turns=prompt.turns,
             rendering=prompt.rendering,
+            invocation=prompt.invocation,
         )
 
     def write(self, adapter: Path) -> None:
-        """Save the card into the adapter's folder; the last three keys stand there only if they are not the default."""
-        default = {"template": "alpaca", "turns": "all", "rendering": "full"}
+        """Save the card into the adapter's folder; the last four keys stand there only if they are not the default."""
+        default = {"template": "alpaca", "turns": "all", "rendering": "full", "invocation": ()}
         card = {key: value for key, value in asdict(self).items() if value != default.get(key, ...)}
         (adapter / ADAPTER_CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
@@ -118,6 +122,42 @@ def use_adapter(loaded: Loaded, number: int) -> None:
         loaded.model.set_adapter(_name(number), inference_mode=True)
 
 
+class Activation:
+    """Lets an activated adapter act on all tokens of a call; a base and other adapters compute as they are.
+
+    PEFT looks for the invocation among the tokens of each call, which is not there behind cached keys and values, and
+    puts hooks around each layer for what it finds. Without them an activated adapter acts as any other.
+    """
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._model: Any = loaded.model
+        self._variants: list[dict[str, Any]] = []
+        if hasattr(self._model, "get_base_model"):  # PEFT's, which is imported then
+            self._variants = [part.lora_variant for part in self._model.modules() if hasattr(part, "lora_variant")]
+
+    @contextmanager
+    def everywhere(self) -> Iterator[Any]:
+        """The model to call in the block."""
+        taken = []
+        if self._variants:
+            from peft.tuners.lora.variants import ALoraLinearVariant
+
+            name = self._model.active_adapter
+            activated = [part for part in self._variants if isinstance(part.get(name), ALoraLinearVariant)]
+            taken = [(variants, variants.pop(name)) for variants in activated]
+        try:
+            yield self._model.get_base_model() if taken else self._model
+        finally:
+            for variants, variant in taken:
+                variants[name] = variant
+
+
+def without_activation(loaded: Loaded) -> Any:
+    """The model to call so that an activated adapter acts on no token; a base and other adapters are as they are."""
+    model: Any = loaded.model
+    return getattr(model, "get_base_model", lambda: model)()
+
+
 def _name(number: int) -> str:
     return f"adapter-{number}" if number else "default"
 
@@ -131,18 +171,24 @@ def read_card(adapter: Path) -> AdapterCard:
             where=str(adapter),
             remedy="Train it with `platypus train`.",
         )
-    return AdapterCard(**json.loads(path.read_text(encoding="utf-8")))
+    card = AdapterCard(**json.loads(path.read_text(encoding="utf-8")))
+    return replace(card, invocation=tuple(card.invocation))
 
 
 def save_adapter(adapted: Loaded, adapter: Path, *, card: AdapterCard) -> None:
-    """Save the adapter's weights, its PEFT config and its card into a new folder."""
+    """Save the adapter's weights, its PEFT config and its card into a new folder.
+
+    With the card's invocation, PEFT opens it as activated LoRA.
+    """
     from peft import get_peft_model_state_dict
 
     adapter.mkdir(parents=True)
     model: Any = adapted.model
     weights = get_peft_model_state_dict(model, save_embedding_layers=False)
     save_file({name: weight.contiguous() for name, weight in weights.items()}, adapter / ADAPTER_WEIGHTS)
-    model.peft_config["default"].save_pretrained(str(adapter))
+    config = copy(model.peft_config["default"])
+    config.alora_invocation_tokens = list(card.invocation) or None
+    config.save_pretrained(str(adapter))
     card.write(adapter)
 
 
@@ -156,6 +202,19 @@ def check_adapter(adapter: Path) -> None:
             where=str(adapter),
             remedy="Run again: platypus train RUN --force",
         )
+
+
+def check_acts_everywhere(adapter: Path) -> None:
+    """Raises ModelError for an activated adapter: no one weight can act on some tokens only, so it cannot be merged."""
+    if not (adapter / ADAPTER_CARD).is_file() or not read_card(adapter).invocation:
+        return
+    raise ModelError(
+        'its training left the tools to the base (prefix = "frozen"), so it acts only on what stands behind them: no'
+        " single model does that",
+        where=str(adapter),
+        remedy="Serve base and adapter together, as plan, chat, evaluate and serve do without a merged model; or train"
+        ' with the shared prefix: prefix = "auto" under [train].',
+    )
 
 
 def check_base(card: AdapterCard, source: str, *, adapter: Path) -> None:

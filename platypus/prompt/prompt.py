@@ -21,6 +21,7 @@ from platypus.plan.notation import Notation, print_plan, read_begun, read_plan
 from platypus.plan.plan import Malformed, Plan
 from platypus.prompt.catalogue_text import Rendering, render_catalogue
 from platypus.prompt.conversations import ChatTemplate, EncodedChat, Turns
+from platypus.prompt.invocation import INVOCATION, last_place
 from platypus.prompt.markers import marked_texts, plan_with_markers, request_with_markers
 from platypus.prompt.templates import WITH_INPUT, WITHOUT_INPUT, Frame, Template, frame, shared_frame
 
@@ -59,6 +60,7 @@ class EncodedExample:
     name: str
     catalogue: str = ""  # the fingerprint of the tools that the row brings
     gaps: tuple[range, ...] = ()
+    frozen: int = 0  # the tokens before the invocation, on which an activated adapter does not act
 
     @classmethod
     def of_chat(cls, chat: EncodedChat, name: str) -> "EncodedExample":
@@ -111,7 +113,9 @@ class Prompt:
     """How rows look to a model: its tokenizer, the planner's catalogue, the notation of plans, the maximum row length.
 
     Without a catalogue a request is an Alpaca instruction or, with the template "chat", a user's message. Special
-    tokens that occur as text in a request or an answer ("</s>") are encoded as text.
+    tokens that occur as text in a request or an answer ("</s>") are encoded as text. `invocation` holds the tokens from
+    which an activated adapter acts (`invocation_tokens`); every row then is a request for tools, and has them only once
+    behind its tools.
     """
 
     tokenizer: Tokenizer
@@ -122,6 +126,7 @@ class Prompt:
     template: Template = "alpaca"
     turns: Turns = "all"
     rendering: Rendering = "full"
+    invocation: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -212,10 +217,13 @@ class Prompt:
         """
         if self.catalogue is None and self.template == "chat":
             return self.message_ids((Message("user", query),))
-        return self._with_room(self._prompt_ids(self.text(query)), f"the request {query[:60]!r}")
+        ids, what = self._prompt_ids(self.text(query)), f"the request {query[:60]!r}"
+        self._frozen(ids, what)
+        return self._with_room(ids, what)
 
     def message_ids(self, messages: Sequence[Message]) -> list[int]:
         """The prompt of the assistant's next turn after these messages as tokens, in the base's chat template."""
+        replace(self, catalogue=None)._frozen((), "a conversation")
         return self._with_room(self.chat.ids(messages, answer=True), f"the message {messages[-1].content[:60]!r}")
 
     @cached_property
@@ -227,7 +235,9 @@ class Prompt:
         """The prompt of a row as tokens, like `ids`."""
         if self._is_chat(row):
             return self._with_room(self.chat.ids(messages_of(row)[:-1], answer=True), name_of(row))
-        return self._with_room(self._prompt_ids(self.row_text(row)), name_of(row))
+        ids = self._prompt_ids(self.row_text(row))
+        self._frozen_in(row, ids)
+        return self._with_room(ids, name_of(row))
 
     @property
     def lead(self) -> str:
@@ -269,6 +279,40 @@ class Prompt:
         """The texts of a request that have markers."""
         return marked_texts(query) if self.markers else ()
 
+    @property
+    def opening(self) -> tuple[int, ...]:
+        """The tokens of every prompt before the invocation: those that an activated adapter leaves to the base."""
+        return _opening(self.tokenizer, self.text("Plan"), self.invocation) if self.invocation else ()
+
+    def _frozen_in(self, row: Row, ids: Sequence[int]) -> int:
+        """The number of a row's tokens before the invocation; 0 without one. Raises PromptError as `_frozen` does."""
+        if not self.invocation:
+            return 0
+        return (self.for_row(row) if isinstance(row, Example) else replace(self, catalogue=None))._frozen(
+            ids, name_of(row)
+        )
+
+    def _frozen(self, ids: Sequence[int], what: str) -> int:
+        """The number of tokens before the invocation; 0 without one.
+
+        Raises PromptError if there are no tools, or the last invocation is another one than that behind the tools.
+        """
+        if not self.invocation:
+            return 0
+        if self.catalogue is None:
+            raise PromptError(
+                "it has no tools, and an adapter with a frozen prefix acts only on what stands behind tools",
+                where=what,
+                remedy='Leave it out, or train with prefix = "auto" under [train].',
+            )
+        if last_place(ids, self.invocation) != len(self.opening):
+            raise PromptError(
+                f"it contains {INVOCATION!r}, which activates the adapter and may stand only behind the tools",
+                where=what,
+                remedy='Write it in other words, or train with prefix = "auto" under [train].',
+            )
+        return len(self.opening)
+
     def _is_chat(self, row: Row) -> bool:
         return self.template == "chat" and not isinstance(row, Example)
 
@@ -297,7 +341,8 @@ class Prompt:
         prompt = self._prompt_ids(self.row_text(row))
         answer = [*self._plain_ids(self.answer(row)), *_present(self.tokenizer.eos_token_id)]
         own = row.tools.fingerprint if isinstance(row, Example) and row.tools else ""
-        return EncodedExample((*prompt, *answer), len(prompt), name_of(row), catalogue=own)
+        ids = (*prompt, *answer)
+        return EncodedExample(ids, len(prompt), name_of(row), catalogue=own, frozen=self._frozen_in(row, ids))
 
     def _prompt_ids(self, text: str) -> list[int]:
         return [*_present(self.tokenizer.bos_token_id), *self._plain_ids(text)]
@@ -332,6 +377,15 @@ def messages_of(row: Row) -> tuple[Message, ...]:
             asked = f"{row.instruction}\n{row.input}" if row.input else row.instruction
             return Message("user", asked), Message("assistant", row.output)
     raise TypeError("a plan is no conversation")
+
+
+@lru_cache(maxsize=64)
+def _opening(tokenizer: Tokenizer, prompt: str, invocation: tuple[int, ...]) -> tuple[int, ...]:
+    ids = [
+        *_present(tokenizer.bos_token_id),
+        *tokenizer.encode(prompt, add_special_tokens=False, split_special_tokens=True),
+    ]
+    return tuple(ids[: last_place(ids, invocation)])
 
 
 @lru_cache(maxsize=1024)

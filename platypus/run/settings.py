@@ -1,12 +1,11 @@
 """Settings: one class for each table of a recipe, with all defaults.
 
 Frozen and strict: settings that exist do not contradict each other. What depends on the data (a warm-up longer than the
-run, a prompt longer than the context) is checked by the stages. What relative
-names of files are relative to is decided in `platypus.run.places`.
+run, a prompt longer than the context) is checked by the stages; `platypus.run.places` knows what names are relative to.
 """
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -42,10 +41,18 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
     )
+    later: ClassVar[dict[str, Any]] = {}  # keys that came later, with their defaults
+
+    @model_serializer(mode="wrap")
+    def _without_defaults_of_later_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Recipes without these keys keep the fingerprints of their stages."""
+        return {key: value for key, value in handler(self).items() if value != self.later.get(key, ...)}
 
 
 class PromptSettings(Settings):
     """`[prompt]`: how requests and plans look as text."""
+
+    later = {"template": "alpaca", "turns": "all", "rendering": "full"}
 
     notation: Notation = "json"
     """The notation of plans: `json` is the canonical form, `calls` needs three to five times fewer tokens."""
@@ -53,20 +60,12 @@ class PromptSettings(Settings):
     """The maximum length of a prompt with its answer, in tokens. A longer row is an error; it is never cut."""
     markers: bool = False
     """Whether values in requests get numbers, `ISS-12<1>`, that plans use in place of the values; only in `calls`."""
-
     template: Template = "alpaca"
     """How rows without a plan look: in Alpaca's template, or in the base's own chat template (`chat`)."""
     turns: Turns = "all"
     """Which answers of a conversation are learned, if the template is `chat`: `all`, or only the `last` one."""
     rendering: Rendering = "full"
-    """How tools look: with all of their descriptions as long as these leave room for a request (`full`), or always in
-    few words (`brief`)."""
-
-    @model_serializer(mode="wrap")
-    def _without_defaults_of_later_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Recipes without these keys keep the fingerprints of their stages."""
-        later = {"template": "alpaca", "turns": "all", "rendering": "full"}
-        return {key: value for key, value in handler(self).items() if value != later.get(key, ...)}
+    """How tools look: in full as long as that leaves room for a request (`full`), or always in few words (`brief`)."""
 
     @model_validator(mode="after")
     def _turns_need_chat(self) -> Self:
@@ -232,6 +231,8 @@ class RefineSettings(Settings):
 class TrainSettings(Settings):
     """`[train]`: LoRA fine-tuning."""
 
+    later = {"prefix_gigabytes": 1.0}
+
     epochs: Count = 1
     learning_rate: Rate = 4e-4
     """The peak, reached after the warm-up."""
@@ -239,9 +240,12 @@ class TrainSettings(Settings):
     """Examples per optimizer step, over all devices."""
     micro_batch_size: Count | Literal["auto"] = "auto"
     """Examples computed at once on one device; affects only memory and speed. `auto`: chosen by the forecast."""
-    prefix: Literal["auto", "flash", "dense", "repeated"] = "auto"
+    prefix: Literal["auto", "flash", "dense", "repeated", "frozen"] = "auto"
     """How the common prefix of a step's examples is computed: once, with flash kernels or a dense mask for attention
-    to it (`auto`: the fastest that is verified), or again for each example (`repeated`)."""
+    to it (`auto`: the fastest that is verified), or again for each example (`repeated`). `frozen`: the adapter acts
+    only behind the tools (activated LoRA), so these are computed once for the whole training. It cannot be merged."""
+    prefix_gigabytes: Rate = 1.0
+    """The memory in GiB that frozen prefixes may take in each process; those needed last are kept."""
     checkpointing: Literal["auto", "always", "never"] = "auto"
     """Gradient checkpointing: a quarter more time for less memory. `auto`: only if nothing else fits."""
     parallel: Literal["data", "fsdp", "layers"] = "data"
@@ -316,8 +320,7 @@ class DecodeSettings(Settings):
     tool_prior: Annotated[float, Field(ge=0)] = 0.0
     """How much a tool's similarity to the request counts where the model decides between tools; 0: not at all."""
     beams: Count = 1
-    """The beams of a beam search. Among its plans, one that uses all values of the request is preferred. With more than
-    one beam, plans are not shown step by step."""
+    """The beams of a beam search, which prefers a plan with all values of the request, and shows none step by step."""
     seconds: Rate | None = None
     """The time limit of one answer. At the limit the plan is ended in the shortest valid way, and marked as cut."""
     min_confidence: Share = 0.0

@@ -162,10 +162,19 @@ def _open(one: Wanted, options: OpeningOptions) -> Served:
 def _adapter_planner(one: Wanted, loaded: "Loaded", options: OpeningOptions) -> Planner:
     if one.run is None:
         assert one.adapter is not None
-        return _planner(loaded, options.catalogue, _card_settings(one.adapter), DecodeSettings())
+        planner = _planner(loaded, options.catalogue, _card_settings(one.adapter), DecodeSettings())
+        return _activated(planner, one.adapter)
     catalogue = options.catalogue or one.run.catalogue
     planner = _planner(loaded, catalogue, prompt_settings(one.run), one.run.recipe.decode)
-    return replace(planner, calibration=calibration_of(one.run))
+    planner = replace(planner, calibration=calibration_of(one.run))
+    return _activated(planner, one.run.folder("train") / "adapter")
+
+
+def _activated(planner: Planner, adapter: Path) -> Planner:
+    """The planner, whose prompts activate the adapter where its card says so."""
+    from platypus.model.adapters import read_card
+
+    return replace(planner, prompt=replace(planner.prompt, invocation=read_card(adapter).invocation))
 
 
 def _card_settings(folder: Path) -> PromptSettings:

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
 
 from platypus.errors import ModelError
 from platypus.model.adapted_weights import adapted_weights, stored_changes
@@ -53,6 +54,12 @@ def adapt(loaded: Loaded, settings: TrainSettings, *, seed: int, device: torch.d
     )
     torch.manual_seed(seed)
     support = prefix_support(base, device=device or loaded.device, wanted=settings.prefix)
+    if settings.prefix == "frozen" and not support.attention:
+        raise ModelError(
+            f'prefix = "frozen" needs a base that can compute the tools apart from a request: {support.reason}',
+            where=loaded.source,
+            remedy='Set prefix = "auto" under [train].',
+        )
     if support.attention:
         base.set_attn_implementation(support.attention)
     try:
@@ -66,6 +73,8 @@ def adapt(loaded: Loaded, settings: TrainSettings, *, seed: int, device: torch.d
             else "Set `target_modules` under [train] to other layers.",
         ) from error
     _check_all_adapted(model, targets, where=loaded.source)
+    if settings.prefix == "frozen":
+        _check_activated(model, where=loaded.source)
     model.peft_config["default"].base_model_name_or_path = loaded.source
     return replace(loaded, model=model)
 
@@ -87,6 +96,20 @@ def _check_all_adapted(model: PeftModel, targets: Targets, *, where: str) -> Non
         where=where,
         remedy="Name other layers in `target_modules` under [train].",
     )
+
+
+def _check_activated(model: PeftModel, *, where: str) -> None:
+    """Raises ModelError for layers that PEFT could not open as activated LoRA."""
+    for name, module in model.named_modules():
+        if isinstance(module, LoraLayer):
+            try:
+                module.resolve_lora_variant(config=LoraConfig(task_type="CAUSAL_LM", alora_invocation_tokens=[0]))
+            except ValueError as error:
+                raise ModelError(
+                    f'prefix = "frozen": PEFT knows no activated LoRA for {name}: {error}',
+                    where=where,
+                    remedy='Set prefix = "auto", or name other layers in `target_modules` under [train].',
+                ) from error
 
 
 def _named(targets: Targets) -> str:

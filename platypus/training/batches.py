@@ -8,9 +8,11 @@ computed once per step.
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from platypus.prompt.prompt import EncodedExample
 from platypus.run.settings import TrainSettings
+from platypus.training.shared_prefix.frozen import behind_one_prefix
 
 SORTED_TOGETHER = 50  # batches per span that group_by_length sorts by length, as in transformers
 
@@ -44,13 +46,16 @@ def batches(examples: Sequence[EncodedExample], *, settings: TrainSettings, seed
 def share(step: Sequence[EncodedExample], *, rank: int, world_size: int, even: bool = False) -> list[EncodedExample]:
     """The rows of a step for one rank: `rank`, `rank + world_size`, …
 
-    With `even`, all ranks get the same number of rows. A rank that has fewer gets one more row, which it computes but
-    does not learn from.
+    With `even`, all ranks get the same number of rows behind each frozen prefix. A rank that has fewer gets one more
+    row, which it computes but does not learn from.
     """
-    mine = list(step[rank::world_size])
-    if even and len(mine) < math.ceil(len(step) / world_size):
-        row = step[0]
-        mine.append(EncodedExample(row.ids, len(row.ids), row.name))
+    if not even:
+        return list(step[rank::world_size])
+    mine: list[EncodedExample] = []
+    for rows in behind_one_prefix(step).values():
+        own = rows[rank::world_size]
+        short = len(own) < math.ceil(len(rows) / world_size)
+        mine += [*own, *([replace(rows[0], prompt_length=len(rows[0].ids), gaps=())] if short else [])]
     return mine
 
 

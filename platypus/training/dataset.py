@@ -150,6 +150,10 @@ def sample_tools(catalogue: Catalogue, needed: AbstractSet[str], *, settings: Tr
 
 
 def encode(prompt: Prompt, rows: Sequence[Row], settings: TrainSettings) -> list[EncodedExample]:
-    """The rows as tokens. With train_on_inputs, every token is learned except the first, which nothing can predict."""
+    """The rows as tokens. With train_on_inputs, every token is learned except the first, which nothing can predict, and
+    those that an activated adapter does not act on.
+    """
     examples = prompt.encode_all(rows)
-    return [replace(row, prompt_length=1, gaps=()) for row in examples] if settings.train_on_inputs else examples
+    if not settings.train_on_inputs:
+        return examples
+    return [replace(row, prompt_length=row.frozen + 1, gaps=()) for row in examples]

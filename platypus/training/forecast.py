@@ -22,6 +22,7 @@ from platypus.prompt.prompt import EncodedExample
 from platypus.run.settings import TrainSettings
 from platypus.training.batches import share
 from platypus.training.peak_memory import PeakCounter, no_autocast
+from platypus.training.shared_prefix.frozen import FrozenPrefixes, LatestPrefixes, behind_one_prefix
 from platypus.training.shared_prefix.loss import accumulate, answer_length, shares
 from platypus.training.shared_prefix.prefix import common_prefix, prefix_support
 
@@ -53,7 +54,7 @@ class Memory:
     base: int
     adapter: int
     optimizer: int  # the adapter's gradients and AdamW's two moments
-    prefix: int  # keys and values of the shared prefix, and their gradients
+    prefix: int  # keys and values of the shared prefix, and their gradients; or of all frozen ones that are kept
     activations: int  # everything else at the peak: the prefix's graph, a group's activations, logits
     allocator: int  # what the allocator and kernels keep in addition
 
@@ -74,12 +75,13 @@ class Forecast:
 
     steps: int
     tokens: int  # of all rows
-    computed_tokens: int  # the same, but a shared prefix counts once per step and device
+    computed_tokens: int  # the same, but a shared prefix counts once per step and device, and a frozen one not at all
     attention: str
     cut: StepSplit
     reason: str
     memory: Memory
     available: int  # bytes that the training may add on the device
+    frozen_tokens: int = 0  # of frozen prefixes, on all devices: those are only computed forward
     seconds: float | None = None  # for all optimizer steps, from a few measured ones; without validation and saving
 
     def to_json(self) -> dict[str, Any]:
@@ -108,11 +110,14 @@ def make_forecast(
         [share(step, rank=rank, world_size=world_size, even=even) for step in part for rank in range(world_size)]
         for part in (steps, whole)
     )
-    largest = max(shares_of_whole or shares_of_steps, key=lambda part: _computed_tokens(bare, part))
+    largest = max(shares_of_whole or shares_of_steps, key=lambda part: _computed_tokens(bare, part) + _frozen_in(part))
+    frozen = _frozen_need(bare, shares_of_steps, settings, world_size=world_size, epochs=1 if whole else epochs)
     available = int(ROOM * free_memory(device, settings, world_size=world_size))
     tried: dict[StepSplit, Memory] = {}
     for cut in cuts(largest, settings, whole=not shares(bare)):
-        tried[cut] = memory_at_peak(bare, largest, cut, settings=settings, world_size=world_size, device=device)
+        tried[cut] = memory_at_peak(
+            bare, largest, cut, settings=settings, world_size=world_size, device=device, kept=frozen.bytes
+        )
         if tried[cut].added <= available:
             break
     else:
@@ -126,6 +131,7 @@ def make_forecast(
         reason=_reason(tried, len(largest), settings),
         memory=tried[cut],
         available=available,
+        frozen_tokens=frozen.tokens * (epochs if whole else 1),
     )
 
 
@@ -135,18 +141,31 @@ def measure_seconds(
     """The seconds of all optimizer steps, from the measured forward and backward passes of `samples` steps."""
     chosen = [steps[number * len(steps) // samples] for number in range(samples)]
     adapted.model.train()
-    tokens, seconds = 0, 0.0
+    tokens = frozen_tokens = 0
+    seconds = frozen_seconds = 0.0
     for number, step in enumerate([chosen[0], *chosen]):
         mine = share(step, rank=0, world_size=world_size, even=True)  # the same on all devices, so none waits
-        start = time.perf_counter()
-        accumulate(adapted, mine, answer_tokens=1, micro_batch_size=forecast.cut.micro_batch_size)
-        if adapted.device.type == "cuda":
-            torch.cuda.synchronize()
+        kept, start = FrozenPrefixes(float("inf")), _now(adapted)
+        prefixes = [kept.of(adapted, ids).length for ids in behind_one_prefix(mine) if ids]
+        behind = _now(adapted)
+        accumulate(adapted, mine, answer_tokens=1, micro_batch_size=forecast.cut.micro_batch_size, kept=kept)
         if number:  # the first one is a warm-up
             tokens += _computed_tokens(adapted, mine)
-            seconds += time.perf_counter() - start
+            seconds += _now(adapted) - behind
+            frozen_tokens += sum(prefixes)
+            frozen_seconds += behind - start
         adapted.model.zero_grad(set_to_none=False)
-    return seconds / tokens * forecast.computed_tokens / world_size
+    total = (
+        seconds / tokens * forecast.computed_tokens + frozen_seconds / max(1, frozen_tokens) * forecast.frozen_tokens
+    )
+    return total / world_size
+
+
+def _now(adapted: Loaded) -> float:
+    """Seconds, once the device has done all that it was asked for."""
+    if adapted.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def free_memory(device: torch.device, settings: TrainSettings, *, world_size: int) -> int:
@@ -208,19 +227,21 @@ def memory_at_peak(
     settings: TrainSettings,
     world_size: int,
     device: torch.device,
+    kept: int = 0,
 ) -> Memory:
-    """The memory of a device that computes `step` with this split. With "fsdp", `world_size` devices share the base."""
+    """The memory of a device that computes `step` with this split, beside `kept` bytes of frozen prefixes.
+
+    With "fsdp", `world_size` devices share the base.
+    """
     peak = peak_bytes(bare, _heaviest(step, cut.micro_batch_size), cut)
     trained = sum(parameter.numel() for parameter in bare.model.parameters() if parameter.requires_grad)
-    length = common_prefix(step) if shares(bare) and len(step) > 1 else 0
-    pairs = [tensor for name, tensor in _frozen(bare) if {"k_proj", "v_proj"} & {*name.split(".")}]
-    prefix = 2 * length * sum(pair.shape[0] * pair.element_size() for pair in pairs if pair.dim() == 2)
+    prefix = _shared(bare, step) * _bytes_per_token(bare) * (1 if _frozen_in(step) else 2)
     return Memory(
         program=CONTEXT if device.type == "cuda" else psutil.Process().memory_info().rss,
         base=_base_bytes(bare, settings, world_size=world_size),
         adapter=4 * trained,
         optimizer=12 * trained,
-        prefix=prefix,
+        prefix=max(prefix, kept),
         activations=peak - prefix,
         allocator=int(KERNELS[device.type] + SLACK[device.type] * peak),
     )
@@ -258,21 +279,60 @@ def _base_bytes(bare: Loaded, settings: TrainSettings, *, world_size: int) -> in
     return int(inside + whole + largest)
 
 
+class _FrozenNeed(NamedTuple):
+    """The tokens of frozen prefixes that are computed, on all devices, and the most bytes that one device keeps."""
+
+    tokens: int
+    bytes: int
+
+
+def _frozen_need(
+    bare: Loaded, steps: Sequence[Sequence[EncodedExample]], settings: TrainSettings, *, world_size: int, epochs: int
+) -> _FrozenNeed:
+    """What frozen prefixes take if each of these epochs has the shares of `steps`, one of each rank after another."""
+    per_token, computed, most = _bytes_per_token(bare), 0, 0
+    for rank in range(world_size):
+        latest = LatestPrefixes(settings.prefix_gigabytes * 2**30)
+        for step in list(steps[rank::world_size]) * epochs:
+            for ids in behind_one_prefix(step):
+                computed += 0 if ids in latest else len(ids)
+                latest.need(ids, len(ids) * per_token)
+        most = max(most, latest.most)
+    return _FrozenNeed(computed, most)
+
+
+def _bytes_per_token(bare: Loaded) -> int:
+    """The bytes of a token's keys and values."""
+    pairs = [tensor for name, tensor in _frozen(bare) if {"k_proj", "v_proj"} & {*name.split(".")}]
+    return sum(pair.shape[0] * pair.element_size() for pair in pairs if pair.dim() == 2)
+
+
+def _shared(adapted: Loaded, step: Sequence[EncodedExample]) -> int:
+    """The length of the longest prefix of a step that is computed once."""
+    return _frozen_in(step) or (common_prefix(step) if shares(adapted) and len(step) > 1 else 0)
+
+
+def _frozen_in(step: Sequence[EncodedExample]) -> int:
+    """The length of the longest frozen prefix; 0 if there is none."""
+    return max(row.frozen for row in step)
+
+
 # ---------------------------------------------------------------- the split
 
 
 def _computed_tokens(adapted: Loaded, step: Sequence[EncodedExample]) -> int:
     """The tokens that one device computes for its share of a step: the common prefix once, if the model supports it."""
-    shared = common_prefix(step) if shares(adapted) and len(step) > 1 else 0
-    return sum(len(row.ids) for row in step) - max(0, len(step) - 1) * shared
+    if _frozen_in(step):
+        return sum(len(row.ids) - row.frozen for row in step)
+    return sum(len(row.ids) for row in step) - max(0, len(step) - 1) * _shared(adapted, step)
 
 
 def cuts(step: Sequence[EncodedExample], settings: TrainSettings, *, whole: bool) -> list[StepSplit]:
     """The splits to try, fastest first. More tokens at once than keep a device busy cost memory and save no time."""
     sizes = [settings.micro_batch_size] if settings.micro_batch_size != "auto" else []
     if not sizes:
-        shared = common_prefix(step) if len(step) > 1 and not whole else 0
-        suffix = max(len(row.ids) for row in step) - shared
+        shared = _frozen_in(step) or (common_prefix(step) if len(step) > 1 and not whole else 0)
+        suffix = max(len(row.ids) - (row.frozen or shared) for row in step)
         size = max(1, min(len(step), max(BUSY, shared // 4) // suffix))
         sizes = [size >> halvings for halvings in range(size.bit_length())]
     choices = {"auto": (False, True), "always": (True,), "never": (False,)}[settings.checkpointing]

@@ -10,9 +10,10 @@ import math
 import random
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ from platypus.training.dataset import Reader
 from platypus.training.distributed import ProcessGroup, Stop, stop_signals
 from platypus.training.forecast import StepSplit, set_checkpointing
 from platypus.training.optimizer import Optimizer, make_optimizer
+from platypus.training.shared_prefix.frozen import FrozenPrefixes
 from platypus.training.shared_prefix.loss import accumulate, answer_length, summed_loss
 from platypus.training.shared_prefix.prefix import common_prefix, prefix_support
 from platypus.training.tracking import TrainingProgress
@@ -107,23 +109,25 @@ def fit(
     total = settings.epochs * math.ceil(len(examples) / settings.batch_size)
     optimizer = make_optimizer(_trainable(adapted.model), settings, steps=total)
     keeper = _CheckpointKeeper(folder, adapted, optimizer, card, processes)
+    kept = FrozenPrefixes(settings.prefix_gigabytes * 2**30)
     learned = keeper.resume(cut)
     with (
         _full_disk(keeper),
         stop_signals() as stop,
         TrainingProgress(folder, settings.loggers, steps=total, done=learned.done, processes=processes) as progress,
     ):
+        compute = partial(compute_step, adapted, settings=settings, processes=processes, stop=stop, kept=kept)
         set_checkpointing(adapted, learned.cut.checkpointing)
         progress.say(*keeper.said, _describe(adapted, settings, learned.cut))
         for place in _places(examples, settings, seed, read, done=learned.done):
             with progress.timed():
-                result, learned.cut = _step_that_fits(adapted, place, learned.cut, settings, processes, stop)
+                result, learned.cut = _step_that_fits(compute, place, learned.cut, settings)
                 _check_finite(result, number=place.number, checkpoint=keeper.latest)
                 rate = keeper.optimizer.update()
             learned.steps.append(result)
             learned.tokens_per_second = progress.finish_step(asdict(result), place.number, epoch=place.epoch, rate=rate)
             if valid and place.validates:
-                loss = _valid_loss(adapted, valid, learned.cut, settings, processes)
+                loss = _valid_loss(adapted, valid, learned.cut, settings, processes, kept)
                 learned.validations.append((place.number, loss))
                 progress.log({"epoch": place.epoch, "valid_loss": loss}, step=place.number)
                 if settings.keep == "best" and learned.stale == 0:
@@ -132,11 +136,15 @@ def fit(
                     progress.say(f"stopped early: {learned.stale} validations without a lower loss")
                     break
             keeper.save_when_due(learned, place, minutes=settings.checkpoint_minutes, now=stop.agreed)
-            if stop.agreed:
-                progress.say(f"stopped after step {place.number}; the same command goes on from there")
-                raise KeyboardInterrupt
+            _end_if_stopped(stop, progress, place.number)
         keeper.finish(settings.keep if learned.validations else "last")
     return learned
+
+
+def _end_if_stopped(stop: Stop, progress: TrainingProgress, step: int) -> None:
+    if stop.agreed:
+        progress.say(f"stopped after step {step}; the same command goes on from there")
+        raise KeyboardInterrupt
 
 
 class _Step(NamedTuple):
@@ -175,11 +183,12 @@ def compute_step(
     micro_batch_size: int,
     noise: str = "",
     stop: Stop | None = None,
+    kept: FrozenPrefixes | None = None,
 ) -> StepLoss:
     """Compute the clipped gradients of one optimizer step; `examples` are those of all processes, which share them.
 
-    `noise` and the rank seed the dropout. If one process is asked to `stop`, all agree to it. Raises TrainingError if
-    there is no answer token.
+    `noise` and the rank seed the dropout. If one process is asked to `stop`, all agree to it. `kept` holds frozen
+    prefixes from one step to the next. Raises TrainingError if there is no answer token.
     """
     answer_tokens = sum(answer_length(example) for example in examples)
     if answer_tokens == 0:
@@ -200,6 +209,7 @@ def compute_step(
         answer_tokens=answer_tokens,
         micro_batch_size=micro_batch_size,
         share=_all_share(examples, settings),
+        kept=kept,
     )
     gradients = [parameter.grad for parameter in trainable if parameter.grad is not None]
     stop = stop or Stop()
@@ -220,22 +230,13 @@ class _SplitStep(NamedTuple):
 
 
 def _step_that_fits(
-    adapted: Loaded, step: _Step, cut: StepSplit, settings: TrainSettings, processes: ProcessGroup, stop: Stop
+    compute: Callable[..., StepLoss], step: _Step, cut: StepSplit, settings: TrainSettings
 ) -> _SplitStep:
     """Compute the step. When memory runs out, try again with half as many examples at once, and the same noise."""
     while True:
         size = cut.micro_batch_size
         with suppress(torch.OutOfMemoryError):
-            result = compute_step(
-                adapted,
-                step.rows,
-                settings=settings,
-                processes=processes,
-                micro_batch_size=size,
-                noise=step.noise,
-                stop=stop,
-            )
-            return _SplitStep(result, cut)
+            return _SplitStep(compute(step.rows, micro_batch_size=size, noise=step.noise), cut)
         if size == 1 or settings.parallel == "fsdp":  # a sharded process cannot repeat a step without the others
             raise TrainingError(
                 f"out of memory with {size} examples at once",
@@ -252,11 +253,17 @@ def _all_share(examples: Sequence[EncodedExample], settings: TrainSettings) -> b
 
 
 def _valid_loss(
-    adapted: Loaded, valid: Sequence[EncodedExample], cut: StepSplit, settings: TrainSettings, processes: ProcessGroup
+    adapted: Loaded,
+    valid: Sequence[EncodedExample],
+    cut: StepSplit,
+    settings: TrainSettings,
+    processes: ProcessGroup,
+    kept: FrozenPrefixes | None = None,
 ) -> float:
     """The validation loss per answer token; each process computes its share."""
     mine = share(valid, rank=processes.rank, world_size=processes.world_size, even=True)
-    summed = summed_loss(adapted, mine, micro_batch_size=cut.micro_batch_size, share=_all_share(valid, settings))
+    together = _all_share(valid, settings)
+    summed = summed_loss(adapted, mine, micro_batch_size=cut.micro_batch_size, share=together, kept=kept)
     total = torch.tensor(summed, device=adapted.device, dtype=torch.float64)
     processes.all_reduce([total])
     return float(total) / sum(answer_length(example) for example in valid)
@@ -284,9 +291,9 @@ def _check_finite(result: StepLoss, *, number: int, checkpoint: Path | None) -> 
 def _describe(adapted: Loaded, settings: TrainSettings, cut: StepSplit) -> str:
     """One line about how a step is computed."""
     support = prefix_support(adapted.model, device=adapted.device, wanted=settings.prefix)
-    checkpointing = ", gradient checkpointing" if cut.checkpointing else ""
     prefix = "a step's common prefix is computed once" if support.attention else "each example is computed whole"
-    return f"{prefix} ({support.reason}), {cut.micro_batch_size} at once{checkpointing}"
+    prefix = "the base's own prefixes are computed once" if settings.prefix == "frozen" else prefix
+    return f"{prefix} ({support.reason}), {cut}"
 
 
 # ---------------------------------------------------------------- on disk

@@ -45,11 +45,14 @@ TEXTS = (
 
 
 def byte_bpe_tokenizer(
-    *, vocabulary: int = 512, bos: bool = True, texts: Iterable[str] = TEXTS
+    *, vocabulary: int = 512, bos: bool = True, texts: Iterable[str] = TEXTS, words: Any = None
 ) -> PreTrainedTokenizerFast:
-    """A byte-level BPE; with `bos`, encoding with special tokens puts one `<s>` first. Padding is its own token."""
+    """A byte-level BPE; with `bos`, encoding with special tokens puts one `<s>` first. Padding is its own token.
+
+    `words` is what splits a text before it, if not GPT-2's way.
+    """
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = words or pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from platypus.prompt.prompt import EncodedExample
 from platypus.run.settings import TrainSettings
 from platypus.training.batches import batches, share
+from platypus.training.shared_prefix.frozen import behind_one_prefix
 
 
 def rows(count: int, *, catalogue: int = 0, own: int = 3, lengths: list[int] | None = None) -> list[EncodedExample]:
@@ -151,6 +152,16 @@ def test_even_shares_are_equally_long_and_added_rows_are_not_learned(world_size:
     added = [row for part in parts for row in part if row.prompt_length == len(row.ids)]
     assert len(added) == -count % world_size
     assert all(row.ids == step[0].ids for row in added)
+
+
+def test_even_shares_are_equally_long_behind_each_frozen_prefix() -> None:
+    """Sharded processes make the same passes: five rows behind one prefix and two behind another, for three of them."""
+    rows = [EncodedExample((number % 2 or number > 5, 7, number), 2, str(number), frozen=2) for number in range(7)]
+    shares = [share(rows, rank=rank, world_size=3, even=True) for rank in range(3)]
+    groups = [{ids: len(part) for ids, part in behind_one_prefix(mine).items()} for mine in shares]
+    assert groups[0] == groups[1] == groups[2] and [*groups[0].values()] == [1, 2]
+    learned = [row.name for mine in shares for row in mine if row.prompt_length < len(row.ids)]
+    assert sorted(learned) == [row.name for row in rows]
 
 
 def test_rows_with_the_same_tools_of_their_own_stand_together_however_short_the_tools_are() -> None:

@@ -126,6 +126,28 @@ def test_several_processes_have_the_gradients_of_one(
             assert torch.equal(parameter, kept[name]), name
 
 
+def behind_two_frozen() -> list[EncodedExample]:
+    """Five rows behind one frozen prefix, and two behind another."""
+    rows = [replace(row, frozen=40) for row in related(7)]
+    return [*rows[:5], *(replace(row, ids=(99, *row.ids[1:])) for row in rows[5:])]
+
+
+@pytest.mark.parametrize("checkpointing", [False, True], ids=["kept", "recomputed"])
+@pytest.mark.parametrize("parallel", PARALLEL)
+def test_several_processes_share_rows_behind_frozen_prefixes(base: Path, parallel: str, checkpointing: bool) -> None:
+    """One process computes no row behind the second prefix, unless it is sharded: then all make the same passes."""
+    steps = [behind_two_frozen(), behind_two_frozen()[4:6]]
+    one = compute(recipe(base, prefix="frozen"), steps, False, None)
+    for computed in together(
+        compute, recipe(base, prefix="frozen", parallel=parallel), steps, checkpointing, None, ranks=2
+    ):
+        for found, expected in zip(computed.losses, one.losses, strict=True):
+            assert found == pytest.approx(expected, rel=1e-5)
+        for first, second in zip(computed.gradients, one.gradients, strict=True):
+            torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-6)
+        assert computed.sharded == (parallel == "fsdp")
+
+
 @pytest.mark.parametrize("checkpointing", [False, True], ids=["kept", "recomputed"])
 def test_a_quantised_base_can_be_sharded(base: Path, checkpointing: bool) -> None:
     one = compute(recipe(base, quantise="nf4"), STEPS, False, None)

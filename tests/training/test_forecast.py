@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -52,7 +53,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @cache
-def bare(base: Path, prefix: Literal["auto", "dense", "repeated"] = "auto") -> Loaded:
+def bare(base: Path, prefix: Literal["auto", "dense", "repeated", "frozen"] = "auto") -> Loaded:
     settings = EXACT.model_copy(update={"prefix": prefix})
     return adapt(load_base(str(base), dtype="float32", device="meta"), settings, seed=0, device=CPU)
 
@@ -109,6 +110,19 @@ def test_tokens_and_steps_by_hand(base: Path) -> None:
     assert found.attention == "flash attention" and found.seconds is None
     repeated = seen(base, prefix="repeated", steps=3)
     assert repeated.computed_tokens == repeated.tokens == 6 * 1680
+
+
+def test_frozen_prefixes_by_hand(base: Path) -> None:
+    """Two kinds of rows behind 200 tokens each: kept together they are computed once, else in each of six steps."""
+    one = [replace(row, frozen=200) for row in STEP]
+    both = [*one[:4], *(replace(row, ids=(7, *row.ids[1:])) for row in one[4:])]
+    bytes_each = 200 * 2 * (32 + 32) * 4
+    found = seen(base, step=both, steps=3, prefix="frozen")
+    assert (found.computed_tokens, found.frozen_tokens, found.memory.prefix) == (6 * 80, 400, 2 * bytes_each)
+    found = seen(base, step=both, steps=3, prefix="frozen", prefix_gigabytes=1e-9)
+    assert (found.frozen_tokens, found.memory.prefix) == (6 * 400, bytes_each)
+    assert seen(base, step=both, world_size=2, prefix="frozen").frozen_tokens == 2 * 400
+    assert 0 < seen(base, step=one, prefix="frozen").memory.added < seen(base).memory.added
 
 
 def test_each_device_computes_the_prefix_and_its_rows(base: Path) -> None:

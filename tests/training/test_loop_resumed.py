@@ -173,6 +173,22 @@ def test_a_damaged_newest_checkpoint_is_skipped(
     assert_as_whole(run, whole)
 
 
+def test_with_frozen_prefixes_it_ends_bitwise_as_if_undisturbed(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step has an order of the tools and so a prefix of its own, some rehearse; nothing of them is saved."""
+    recipe = JOB.replace("shuffle_tools", 'prefix = "frozen"\nrehearsal = 0.3\nshuffle_tools')
+    recipe = recipe.replace("epochs = 4", "epochs = 1")
+    undisturbed = train(job(tmp_path / "whole", base, recipe)).folder
+    run = job(tmp_path / "killed", base, recipe)
+    stop_at(monkeypatch, step=3)
+    with pytest.raises(Killed):
+        train(run)
+    monkeypatch.undo()
+    train(run)
+    assert_as_whole(run, undisturbed)
+
+
 def test_killed_before_the_final_clean_up_it_finishes_the_next_time(
     base: Path, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+AT_ONCE = 128  # queries whose scores are in memory at once, where they are written out
+
 _aten = torch.ops.aten
 
 
@@ -77,6 +79,9 @@ class _Attention(torch.autograd.Function):
         own = _backward(gradients[0], query, key, value, merged, lengths=ctx.lengths, scale=ctx.scale)
         if before_key is None:
             return *own, None, None, None, None
+        if not any(ctx.needs_input_grad[3:5]):
+            own.query.add_(_query_gradient(gradients[0], query, before_key, before_value, merged, scale=ctx.scale))
+            return *own, None, None, None, None
         prefix = _backward(gradients[0], query, before_key, before_value, merged, lengths=None, scale=ctx.scale)
         return own.query.add_(prefix.query), own.key, own.value, prefix.key, prefix.value, None, None
 
@@ -120,6 +125,37 @@ def _backward(
         for into, part in zip(whole, flash(*parts, 0.0, True, scale=scale), strict=True):
             into[:, :, rows] = part
     return whole
+
+
+def _query_gradient(
+    gradient: torch.Tensor,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    merged: Partial,
+    *,
+    scale: float | None,
+) -> torch.Tensor:
+    """The queries' part alone, for keys and values that nothing is propagated to: three products instead of five.
+
+    The flash kernels always compute all parts, so this one is written out, for some queries at a time.
+    """
+    if query.is_cuda or query.dtype not in (torch.float32, torch.float64):
+        return _backward(gradient, query, key, value, merged, lengths=None, scale=scale).query
+    repeats = query.shape[1] // key.shape[1]
+    keys, values = (part[0].repeat_interleave(repeats, 0) if repeats > 1 else part[0] for part in (key, value))
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    row_sums = (gradient * merged.output).sum(-1, keepdim=True)[0]
+    whole = torch.empty_like(query)
+    for start in range(0, query.shape[2], AT_ONCE):
+        at = slice(start, start + AT_ONCE)
+        wide = (-1, -1, keys.shape[1])
+        weights = torch.baddbmm(
+            merged.lse[0, :, at, None].expand(wide), query[0, :, at], keys.mT, beta=-1, alpha=scale
+        ).exp_()
+        change = torch.baddbmm(row_sums[:, at].expand(wide), gradient[0, :, at], values.mT, beta=-1)
+        whole[0, :, at] = torch.bmm(weights.mul_(change), keys)
+    return whole.mul_(scale)
 
 
 def _spans(lengths: tuple[int, ...]) -> Iterator[slice]:

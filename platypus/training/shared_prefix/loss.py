@@ -1,7 +1,8 @@
 """The loss of encoded examples and its gradients: always a sum over answer tokens, divided by a given count.
 
 So the loss of a batch does not depend on how it is split into micro-batches, nor on which device computes which of
-them. What the examples have in common is computed once (`prefix.py`) if the model supports it, else with each example.
+them. What the examples have in common is computed once (`prefix.py`) if the model supports it, else with each example;
+what an activated adapter leaves to the base (`frozen.py`), once for as long as it is kept.
 Knows nothing of optimizers, epochs and recipes.
 """
 
@@ -14,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from platypus.model.loading import Loaded
 from platypus.prompt.prompt import NO_LABEL, EncodedExample
+from platypus.training.shared_prefix.frozen import FrozenPrefixes, behind_one_prefix
 from platypus.training.shared_prefix.prefix import DENSE, FLASH, common_prefix, prefix_pass, suffix_pass
 
 
@@ -34,15 +36,16 @@ def accumulate(
     answer_tokens: int,
     micro_batch_size: int,
     share: bool = True,
+    kept: FrozenPrefixes | None = None,
 ) -> torch.Tensor:
     """Forward and backward of these examples, one micro-batch after another; gradients add up in the adapter.
 
     Returns their part of the step's loss: the sum over their answer tokens, divided by the whole step's
     `answer_tokens`. Without `share`, no prefix is shared: processes that wait for one another must all make the same
-    passes.
+    passes. `kept` holds frozen prefixes from one step to the next.
     """
     total = torch.zeros((), device=adapted.device)
-    with closing(_losses(adapted, examples, micro_batch_size, share)) as losses:
+    with closing(_losses(adapted, examples, micro_batch_size, share, kept)) as losses:
         for summed in losses:
             loss = summed / answer_tokens
             loss.backward()  # type: ignore[no-untyped-call]
@@ -51,20 +54,30 @@ def accumulate(
 
 
 def summed_loss(
-    adapted: Loaded, examples: Sequence[EncodedExample], *, micro_batch_size: int, share: bool = True
+    adapted: Loaded,
+    examples: Sequence[EncodedExample],
+    *,
+    micro_batch_size: int,
+    share: bool = True,
+    kept: FrozenPrefixes | None = None,
 ) -> float:
     """The sum of the losses of all answer tokens, without dropout and without gradients."""
     adapted.model.eval()
     with torch.no_grad():
-        return sum(float(summed) for summed in _losses(adapted, examples, micro_batch_size, share))
+        return sum(float(summed) for summed in _losses(adapted, examples, micro_batch_size, share, kept))
 
 
-def _losses(adapted: Loaded, examples: Sequence[EncodedExample], size: int, share: bool) -> Generator[torch.Tensor]:
+def _losses(
+    adapted: Loaded, examples: Sequence[EncodedExample], size: int, share: bool, kept: FrozenPrefixes | None
+) -> Generator[torch.Tensor]:
     """The summed loss of each micro-batch. Its backward pass, if any, must be done before the next one is requested.
 
     The prefix is computed before the first micro-batch. Its own backward pass follows the last one.
     """
     if not examples:
+        return
+    if examples[0].frozen:
+        yield from _behind_frozen(adapted, examples, size, kept or FrozenPrefixes())
         return
     if not shares(adapted):
         yield from (_padded_loss(adapted, part) for part in _by_length(examples, size))
@@ -84,6 +97,18 @@ def _losses(adapted: Loaded, examples: Sequence[EncodedExample], size: int, shar
     if prefix_forward and prefix:
         with prefix_forward.spare_last_layer(adapted.model):
             prefix.backward()
+
+
+def _behind_frozen(
+    adapted: Loaded, examples: Sequence[EncodedExample], size: int, kept: FrozenPrefixes
+) -> Iterator[torch.Tensor]:
+    """The summed loss of each micro-batch behind a prefix that is the base's own."""
+    for ids, rows in behind_one_prefix(examples).items():
+        prefix = kept.of(adapted, ids)
+        for start in range(0, len(rows), size):
+            forward, targets = suffix_pass(rows[start : start + size], prefix)
+            with forward.spare_last_layer(adapted.model):
+                yield _summed(forward.logits(adapted.model), targets)
 
 
 def _padded_loss(adapted: Loaded, part: Sequence[EncodedExample]) -> torch.Tensor:

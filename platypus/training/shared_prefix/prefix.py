@@ -150,7 +150,7 @@ def prefix_support(
     model: PreTrainedModel | PeftModel,
     *,
     device: torch.device,
-    wanted: Literal["auto", "flash", "dense", "repeated"] = "auto",
+    wanted: Literal["auto", "flash", "dense", "repeated", "frozen"] = "auto",
 ) -> PrefixSupport:
     """How this model shares prefixes on a device. On CUDA, flash kernels are not verified, so dense is the default."""
     config: Any = model.config
@@ -162,7 +162,7 @@ def prefix_support(
         return PrefixSupport(None, "its attention has dropout")
     if wanted == "dense":
         return PrefixSupport(DENSE, "a dense mask, as the recipe says")
-    if wanted == "auto" and device.type == "cuda":
+    if wanted in ("auto", "frozen") and device.type == "cuda":
         return PrefixSupport(DENSE, "a dense mask: the flash kernels for CUDA are not verified")
     if getattr(config, "attn_logit_softcapping", None):
         return PrefixSupport(FLASH, "a dense mask, as its scores are soft-capped")

@@ -57,6 +57,21 @@ def test_outputs_and_gradients_equal_those_of_the_plain_formula(prefix: int, key
     torch.testing.assert_close(results[0], results[1], rtol=1e-10, atol=1e-8)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_behind_keys_that_nothing_is_propagated_to_the_other_gradients_are_the_same(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flash, "AT_ONCE", 4)
+    results = []
+    for learned in (True, False):
+        query, key, value, *before = tensors(prefix=33, dtype=dtype)
+        behind = (before[0].requires_grad_(learned), before[1].requires_grad_(learned))
+        flash_attention(query, key, value, behind, lengths=LENGTHS, scale=None).square().sum().backward()
+        assert (before[0].grad is None) != learned
+        results.append([query.grad, key.grad, value.grad])
+    torch.testing.assert_close(results[0], results[1])
+
+
 @pytest.mark.parametrize("lengths", [LENGTHS, None])
 def test_the_cuda_path_calls_the_kernels_with_the_right_shapes(lengths: tuple[int, ...] | None) -> None:
     """On the meta device torch checks the call and gives shapes; more cannot be tested without a GPU."""

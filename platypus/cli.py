@@ -205,9 +205,8 @@ def all_stages(run: RunFolder, recipe: RecipeFile = None, force: Force = False, 
 
     opened.check_sources()
     generates = opened.catalogue is not None and opened.recipe.generate.examples > 0
-    merges = opened.recipe.train.prefix != "frozen"  # else the adapter answers on its base
-    trained = [train] * (not opened.recipe.merge.of)
-    for stage in (*[generate] * generates, refine, *trained, *[merge] * merges):
+    trains, merges = not opened.recipe.merge.of, opened.recipe.train.prefix != "frozen"
+    for stage in (*[generate] * generates, refine, *[train] * trains, *[merge] * merges):
         print_outcome(stage(opened, force=force), as_json=as_json)
     print_scores(evaluate(opened, force=force), as_json=as_json)
 

@@ -133,7 +133,8 @@ class Activation:
         self._model: Any = loaded.model
         self._variants: list[dict[str, Any]] = []
         if hasattr(self._model, "get_base_model"):  # PEFT's, which is imported then
-            self._variants = [part.lora_variant for part in self._model.modules() if hasattr(part, "lora_variant")]
+            layers: list[Any] = [part for part in self._model.modules() if hasattr(part, "lora_variant")]
+            self._variants = [layer.lora_variant for layer in layers]
 
     @contextmanager
     def everywhere(self) -> Iterator[Any]:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from platypus.errors import RecipeError
 from platypus.run.recipe import Recipe, read_recipe
-from platypus.run.settings import Settings, TrainSettings
+from platypus.run.settings import PromptSettings, Settings, TrainSettings
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
@@ -172,6 +172,12 @@ def test_the_original_recipe_shows_every_key() -> None:
             absent = {*COMMENTED_OUT, "warmup_steps", "limit", "max_tools", "encoder", "seconds", "base_url"}
             assert left_out <= absent, name
     assert all(f"\n# {key} = " in text for key in COMMENTED_OUT)
+
+
+def test_keys_that_came_later_change_no_fingerprint_until_they_are_set() -> None:
+    assert "prefix_gigabytes" not in TrainSettings().model_dump()
+    assert TrainSettings(prefix_gigabytes=2.0).model_dump()["prefix_gigabytes"] == 2.0
+    assert "rendering" not in PromptSettings().model_dump()
 
 
 def test_the_recipe_with_a_teacher_shows_every_key_of_its_table() -> None:

@@ -195,7 +195,7 @@ def export(
 
 @app.command("all")
 def all_stages(run: RunFolder, recipe: RecipeFile = None, force: Force = False, as_json: Json = False) -> None:
-    """Run every stage that is not done yet, in order; merge only an adapter that can be merged."""
+    """Run every possible stage that is not done yet, in order."""
     opened = open_run(run, recipe)
     from platypus.commands.evaluate import evaluate
     from platypus.commands.generate import generate

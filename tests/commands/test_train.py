@@ -143,9 +143,7 @@ def test_an_adapter_that_was_saved_empty_is_refused(
 ) -> None:
     """As when a process without a shard saves a sharded model."""
     run = tiny_run(tmp_path, base=base, rows=examples(2))
-    monkeypatch.setattr(
-        "platypus.model.adapters.get_peft_model_state_dict", lambda *_, **__: {"x.lora_A": torch.empty(0)}
-    )
+    monkeypatch.setattr("peft.get_peft_model_state_dict", lambda *_, **__: {"x.lora_A": torch.empty(0)})
     with pytest.raises(ModelError, match="empty or not finite"):
         train(run)
     assert not run.is_done("train")

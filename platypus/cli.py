@@ -206,7 +206,7 @@ def all_stages(run: RunFolder, recipe: RecipeFile = None, force: Force = False, 
     opened.check_sources()
     generates = opened.catalogue is not None and opened.recipe.generate.examples > 0
     trains, merges = not opened.recipe.merge.of, opened.recipe.train.prefix != "frozen"
-    for stage in (*[generate] * generates, refine, *[train] * trains, *[merge] * merges):
+    for stage in [generate] * generates + [refine] + [train] * trains + [merge] * merges:
         print_outcome(stage(opened, force=force), as_json=as_json)
     print_scores(evaluate(opened, force=force), as_json=as_json)
 

@@ -65,7 +65,8 @@ def merge_weights(
 ) -> MergedWeights:
     """Write the base's tensors with the adapter added, as `merge_sources` does; `name` is what the base is called.
 
-    Raises ModelError, before anything is written, if base and adapter don't fit, or the adapter acts on some tokens only.
+    Raises ModelError, before anything is written, if base and adapter don't fit, or if the adapter acts on some tokens
+    only.
     """
     check_acts_everywhere(adapter)
     sources = [AdapterSource.of(base, StoredWeights.of(base), adapter)]

@@ -157,11 +157,8 @@ def merge(
     print_outcome(merge(opened, force=force), as_json=as_json)
 
 
-app.command()(evaluate)
-app.command()(score)
-app.command()(compare)
-app.command()(sweep)
-app.command()(curve)
+for command in (evaluate, score, compare, sweep, curve):
+    app.command()(command)
 
 
 @app.command()

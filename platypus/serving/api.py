@@ -27,7 +27,7 @@ from platypus import __version__
 from platypus.errors import PlatypusError
 from platypus.serving.asking import Choice
 from platypus.serving.bodies import BodyReader
-from platypus.serving.errors import ApiError, refused
+from platypus.serving.errors import ApiError, misshapen, refused
 from platypus.serving.execution import ExecuteRequest, execute_request
 from platypus.serving.keys import KeyCheck
 from platypus.serving.mcp_server import http_sessions
@@ -182,14 +182,7 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def not_valid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        place = first["loc"][1:]  # for a parameter of several types, what follows its name is one of them
-        param = "".join(
-            [str(part) for part in place[:1]] + [f"[{part}]" for part in place[1:] if isinstance(part, int)]
-        )
-        code = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
-        what = f"{param}: {first['msg']}" if param else first["msg"]
-        known = code.get(first["type"], "invalid_value")
-        return await api_error(request, ApiError(400, what, param=param or None, code=known))
+        return await api_error(request, misshapen(first["type"], first["loc"][1:], first["msg"]))
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:

@@ -79,12 +79,14 @@ def check_json(body: bytes, depth: int) -> Any:
         data = json.loads(body.decode(), parse_constant=_refuse)
     except UnicodeDecodeError as error:
         raise invalid(None, "the body is not UTF-8", code="invalid_json") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise invalid(None, f"the body is not JSON: {error}", code="invalid_json") from error
+    except RecursionError as error:
+        raise _too_deep(depth) from error
     level, left = [data], depth
     while level:
         if not left:
-            raise ApiError(422, f"the body nests deeper than {depth} levels", code="too_deep")
+            raise _too_deep(depth)
         inner = [part for value in level for part in _parts(value)]
         if any(not _is_text(part) for part in (*level, *inner) if isinstance(part, str)):
             raise invalid(
@@ -92,6 +94,10 @@ def check_json(body: bytes, depth: int) -> Any:
             )
         level, left = [part for part in inner if isinstance(part, dict | list)], left - 1
     return data
+
+
+def _too_deep(depth: int) -> ApiError:
+    return ApiError(422, f"the body nests deeper than {depth} levels", code="too_deep")
 
 
 def _parts(value: Any) -> list[Any]:

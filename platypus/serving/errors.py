@@ -2,13 +2,14 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from platypus.errors import PlatypusError
 
 KINDS = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error", 500: "server_error"}
 KINDS |= {503: "service_unavailable_error"}
+CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}  # by the type of pydantic
 
 
 class ApiError(Exception):
@@ -48,6 +49,15 @@ def invalid(param: str | None, what: str, *, code: str = "invalid_value") -> Api
 def refused(error: PlatypusError, *, param: str | None = None, code: str = "invalid_value") -> ApiError:
     """The refusal for an error that the caller can correct."""
     return ApiError(400, str(error), param=param, code=code)
+
+
+def misshapen(type_: str, place: Sequence[int | str], message: str) -> ApiError:
+    """The refusal of a body that has another shape than its class: an error of pydantic, at its place there."""
+    if not place:
+        return invalid(None, "the body must be a JSON object")
+    # for a parameter of several types, what follows its name is one of them
+    param = str(place[0]) + "".join(f"[{part}]" for part in place[1:] if isinstance(part, int))
+    return invalid(param, message, code=CODES.get(type_, "invalid_value"))
 
 
 def check_neutral(given: Mapping[str, Any], neutral: Mapping[str, tuple[Any, ...]], *, used: str) -> None:

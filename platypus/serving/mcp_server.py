@@ -7,9 +7,11 @@ nothing. Where the server was started with `--execute`, a second tool, `execute`
 import json
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from platypus import __version__
 from platypus.errors import PlatypusError
-from platypus.serving.errors import ApiError
+from platypus.serving.errors import ApiError, misshapen
 from platypus.serving.execution import ExecuteRequest, execute_request
 from platypus.serving.native import PlanRequest, make_plans
 from platypus.serving.server import Server
@@ -46,6 +48,9 @@ def mcp_server(server: Server) -> "McpServer[Any]":
         try:
             body = PlanRequest.model_validate(params.arguments or {})
             answer = await make_plans(body, server.planners.named(body.model), server.asking)
+        except ValidationError as error:
+            first = error.errors()[0]
+            return _failed(str(misshapen(first["type"], first["loc"], first["msg"])))
         except (ApiError, PlatypusError, ValueError) as error:  # what the caller can correct
             return _failed(str(error))
         text = json.dumps(answer["plans"], ensure_ascii=False)

@@ -3,7 +3,7 @@
 import pytest
 
 from platypus.errors import CatalogueError
-from platypus.serving.errors import ApiError, check_neutral, invalid, refused, unsupported
+from platypus.serving.errors import ApiError, check_neutral, invalid, misshapen, refused, unsupported
 
 
 def test_a_refusal_has_the_shape_that_clients_know() -> None:
@@ -17,6 +17,13 @@ def test_a_message_names_the_parameter() -> None:
     assert unsupported("stop", "cannot be").message == "stop: cannot be" and invalid(None, "no JSON").param is None
     error = refused(CatalogueError("is wrong", where="tools", remedy="Mend it."), param="tools")
     assert error.status == 400 and error.message == "tools: is wrong\n  Mend it."
+
+
+def test_a_body_of_another_shape() -> None:
+    assert misshapen("model_type", (), "Input should be …").message == "the body must be a JSON object"
+    missing = misshapen("missing", ("request",), "Field required")
+    assert (missing.code, missing.message) == ("missing_required_parameter", "request: Field required")
+    assert misshapen("string_type", ("messages", 2, "Message", "role"), "…").param == "messages[2]"
 
 
 def test_only_values_that_ask_for_nothing_pass() -> None:

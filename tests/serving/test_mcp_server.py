@@ -30,3 +30,5 @@ def test_the_tool_plans_and_says_what_was_wrong(planners: Planners, mode: str) -
     assert "works_list" in tool.description and tool.annotations.read_only_hint
     assert good.structured_content["model"] == "bare" and not good.is_error
     assert all(result.is_error for result in wrong) and "none" in wrong[1].content[0].text
+    assert wrong[0].content[0].text == "request: Field required"
+    assert wrong[2].content[0].text == "beams: Extra inputs are not permitted"

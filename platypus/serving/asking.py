@@ -269,7 +269,8 @@ def _choice(
     if calls.unmatched and _is_called(answer, question):
         notes.append(f"{calls.unmatched} calls of the conversation are no step of this plan")
     if given and calls.waiting:
-        notes.append(f"{calls.waiting} more steps follow once the results of these calls are there")
+        more = "1 more step follows" if calls.waiting == 1 else f"{calls.waiting} more steps follow"
+        notes.append(f"{more} once the results of these calls are there")
     prefix = len(ready.decoder.prefix.ids) if ready.decoder else 0
     finish: Finish = "length" if answer.ended_by != "model" else "tool_calls" if given else "stop"
     text = "" if given else _text(planner, question, answer, calls)

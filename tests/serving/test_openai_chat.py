@@ -47,7 +47,7 @@ def test_without_references_the_next_plan_continues_from_results(client: TestCli
     own = {"references": "none"}
     first = chat(client, platypus=own)
     assert called(first) == [("works_list", {"owned_by": ["DEVU-7"]})]
-    assert "1 more steps follow" in first["platypus"]["choices"][0]["notes"][0]
+    assert "1 more step follows" in first["platypus"]["choices"][0]["notes"][0]
     message = first["choices"][0]["message"]
     results = [{"role": "tool", "tool_call_id": message["tool_calls"][0]["id"], "content": '["ISS-1", "ISS-2"]'}]
     messages = [{"role": "user", "content": ASK}, message, *results]

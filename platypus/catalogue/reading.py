@@ -101,8 +101,9 @@ def tools_from_json(data: Any, *, where: str = "catalogue") -> CatalogueReading:
             "holds no tools", where=where, remedy="A catalogue is a JSON list of at least one tool definition."
         )
     if not any(map(_name, entries)):
+        keys = ", ".join(map(repr, entries[0])) if isinstance(entries[0], Mapping) else ""
         first = (
-            f"has the keys {', '.join(map(repr, entries[0]))}" if isinstance(entries[0], Mapping) else "is no object"
+            "is no object" if not isinstance(entries[0], Mapping) else f"has the keys {keys}" if keys else "is empty"
         )
         raise CatalogueError(
             f"holds no tools: nothing in it has a name, and the first element {first}",

@@ -42,6 +42,7 @@ def test_prose_in_returns_is_no_schema() -> None:
     ("definitions", "what"),
     [
         ([], "holds no tools"),
+        ([{}], "nothing in it has a name, and the first element is empty"),
         ([{"query": "Go", "plan": []}], "nothing in it has a name, and the first element has the keys 'query', 'plan'"),
         ([SEARCH, {"description": "nameless"}], "tool 1 has no usable name"),
         ([{"name": "two words"}], "tool 0 has no usable name"),

@@ -118,8 +118,9 @@ def _listen(reach: Reach) -> socket.socket:
         return socket.create_server((reach.host, reach.port), family=family, backlog=2048)
     except OSError as error:
         where = f"{reach.host}, port {reach.port}"
-        remedy = "Name another one: --port PORT (0: any that is free)"
-        raise RunError(f"cannot be listened at: {error.strerror}", where=where, remedy=remedy) from error
+        remedy = "Name another one: --port PORT (0: any that is free), or --host HOST"
+        why = str(error.strerror).partition(" (while ")[0]  # Python repeats the address there
+        raise RunError(f"cannot be listened at: {why}", where=where, remedy=remedy) from error
 
 
 def _is_local(host: str) -> bool:

@@ -20,7 +20,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from platypus import __version__
@@ -154,10 +154,12 @@ def _add_native(app: FastAPI, server: Server) -> None:
 
 
 def _add_health(app: FastAPI, server: Server) -> None:
+    @app.head("/health", include_in_schema=False)
     @app.get("/health")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
+    @app.head("/ready", include_in_schema=False)
     @app.get("/ready")
     async def ready() -> Any:
         if server.engine.closing or not server.warm:
@@ -186,9 +188,13 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
-        what = f"{request.method} {request.url.path}: {error.detail}"
-        answer = ApiError(error.status_code, what, code="no_such_endpoint").to_json()
-        return JSONResponse(answer, error.status_code, headers=error.headers)
+        # the page's files stand behind all paths, and refuse every method but GET and HEAD
+        known = any(route.matches(request.scope)[0] is Match.PARTIAL for route in app.router.routes)
+        status, why = error.status_code, error.detail
+        if status in (404, 405):
+            status, why = (405, "Method Not Allowed") if known else (404, "Not Found")
+        answer = ApiError(status, f"{request.method} {request.url.path}: {why}", code="no_such_endpoint").to_json()
+        return JSONResponse(answer, status, headers=error.headers)
 
 
 async def _counted(

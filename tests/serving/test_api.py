@@ -28,8 +28,18 @@ def test_metrics_count_what_was_answered(client: TestClient) -> None:
 
 
 def test_unknown_paths_and_methods_are_errors_of_the_same_shape(client: TestClient) -> None:
-    for answer in (client.get("/v1/none"), client.get("/v1/plan"), client.post("/v1/models", json={})):
-        assert answer.status_code in (404, 405) and answer.json()["error"]["message"]
+    unknown = client.get("/v1/none"), client.post("/v1/embeddings", json={})
+    known = client.get("/v1/plan"), client.post("/v1/models", json={}), client.delete("/health")
+    assert [answer.status_code for answer in unknown] == [404] * 2
+    assert [answer.status_code for answer in known] == [405] * 3
+    assert all(answer.json()["error"]["code"] == "no_such_endpoint" for answer in (*unknown, *known))
+
+
+def test_balancers_may_ask_for_the_head_alone(client: TestClient) -> None:
+    client.post("/v1/plan", json={"request": "Who am I?"})  # waits for its turn behind the warming
+    for path in ("/health", "/ready"):
+        answer = client.head(path)
+        assert answer.status_code == 200 and not answer.content
 
 
 def test_the_page_or_a_word_about_it_is_at_the_root(client: TestClient) -> None:

@@ -7,6 +7,7 @@ catalogue (fine-tuned on instructions) answers in text, token by token. What hap
 
 import json
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 
 from platypus.catalogue.tools import Catalogue
@@ -55,7 +56,14 @@ def chat_untrained(
     return _answer_as_json(conversation) if as_json else _converse(conversation, None)
 
 
+def _take_any_bytes() -> None:
+    """Let standard input hold bytes that are no text: each of them becomes U+FFFD."""
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
+
+
 def _converse(conversation: Conversation, folder: Path | None) -> bool:
+    _take_any_bytes()
     conversation.lines = open_lines(folder, lambda line, earlier: suggestions(conversation, line, earlier), paths=PATHS)
     conversation.screen.say(f"{conversation.original.loaded.source} (/help lists the commands)", style="dim")
     while True:
@@ -73,6 +81,7 @@ def _converse(conversation: Conversation, folder: Path | None) -> bool:
 
 
 def _answer_as_json(conversation: Conversation) -> bool:
+    _take_any_bytes()
     answered = True
     for line in sys.stdin:
         if request := line.strip():

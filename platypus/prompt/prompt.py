@@ -213,8 +213,12 @@ class Prompt:
     def ids(self, query: str) -> list[int]:
         """The prompt of a request as tokens: BOS once if the tokenizer has one, no EOS.
 
-        Raises PromptError if no room is left for an answer.
+        Raises PromptError if no room is left for an answer, or if the request is not Unicode text.
         """
+        try:
+            query.encode()
+        except UnicodeEncodeError as error:  # bytes of a command line that are no text, or half of a surrogate pair
+            raise PromptError("is not Unicode text", where=f"the request {query[:60]!r}") from error
         if self.catalogue is None and self.template == "chat":
             return self.message_ids((Message("user", query),))
         ids, what = self._prompt_ids(self.text(query)), f"the request {query[:60]!r}"

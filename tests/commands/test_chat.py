@@ -57,6 +57,14 @@ def test_json_is_one_line_for_each_request_and_nothing_else(
     assert ran.code == 0 and json.loads(ran.out)["request"] == "Fly"
 
 
+def test_bytes_that_are_no_text_are_answered_too(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, run: Run, tmp_path: Path
+) -> None:
+    for options in ([], ["--json"]):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\nFly\n"), encoding="utf-8"))
+        assert "unexpected" not in here(capsys, "chat", run.path, *options).err
+
+
 def test_options_of_texts_are_no_options_of_planners(capsys: Capture, run: Run) -> None:
     with pytest.raises(RunError, match="nothing is drawn"):
         chat(run, options=TextOptions(temperature=1.0))

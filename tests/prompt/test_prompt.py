@@ -129,6 +129,11 @@ def test_a_request_that_leaves_no_room_for_an_answer_is_refused() -> None:
         Prompt(roomy.tokenizer, CATALOGUE, cutoff=length).ids("List mine")
 
 
+def test_a_request_that_is_no_unicode_is_refused() -> None:
+    with pytest.raises(PromptError, match="is not Unicode text"):
+        Prompt(byte_bpe_tokenizer(), CATALOGUE).ids("half a \ud800 pair")
+
+
 def test_a_row_that_brings_its_own_tools_is_asked_with_them() -> None:
     tools = catalogue_from_json([{"name": "sail", "parameters": {"to": {"type": "str"}, "by": {"type": "str"}}}])
     row = Example("To Wyk", Plan((Step("sail", {"by": "noon", "to": "Wyk"}),)), tools.fingerprint, {}, tools)

@@ -296,7 +296,7 @@ def _save(conversation: Conversation, rest: str) -> None:
         write_whole(path, text)
     except OSError as error:
         raise RunError(f"cannot be written: {error.strerror}", where=str(path), remedy="Name another file.") from error
-    conversation.screen.say(f"{len(turns)} turns saved in {path}", style="dim")
+    conversation.screen.say(f"{len(turns)} turn{'s' * (len(turns) != 1)} saved in {path}", style="dim")
 
 
 def _history(conversation: Conversation, _: str) -> None:

@@ -89,6 +89,8 @@ def _wanted(named: str, options: OpeningOptions) -> Wanted:
         if run.recipe.decode.decoding == "free":
             say(f"{source}: a server answers with valid plans only, so the recipe's free decoding is not used")
             run = run.decoded("grammar")
+        if not run.is_done("train"):
+            say(f"{source}: is not trained yet, so its base answers as it is; platypus all {source} trains it")
         only_adapter = run.is_done("train") and (options.adapters or not is_merged(run))
         adapter = run.folder("train") / "adapter" if only_adapter else None
         return Wanted(name, source, run, adapter, run.recipe.base if adapter else None)

@@ -10,7 +10,7 @@ from platypus.data.dataset import Instruction
 from platypus.errors import RunError
 from platypus.inference.opening import open_planner
 from platypus.serving.opening import OpeningOptions, open_served
-from tests.support.tiny_models import CATALOGUE, THINGS, overfit_run, tiny_run
+from tests.support.tiny_models import CATALOGUE, THINGS, examples, overfit_run, tiny_llama, tiny_run
 
 ASK = f"Sum up 1 {THINGS[1]}"
 
@@ -47,6 +47,15 @@ def test_a_run_that_answers_in_text_is_refused(tmp_path: Path) -> None:
     run = tiny_run(tmp_path, base=tmp_path / "base", rows=rows)
     with pytest.raises(RunError, match="answers in text"):
         open_served([str(run.path)], OpeningOptions())
+
+
+def test_a_run_that_is_not_trained_is_served_with_its_base_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tiny_run(tmp_path, base=tiny_llama(tmp_path / "base"), rows=examples(2))
+    (one,) = open_served([str(run.path)], OpeningOptions())
+    assert one.planner.loaded.source == run.recipe.base
+    assert f"{run.path}: is not trained yet" in capsys.readouterr().err
 
 
 def test_a_merged_folder_knows_how_its_prompts_look() -> None:

@@ -91,6 +91,7 @@ class Choice:
     cached_tokens: int
     logs: tuple[tuple[str, float], ...] = ()
     notes: tuple[str, ...] = ()
+    calibrated: bool = False
 
     @property
     def plan(self) -> Plan:
@@ -99,9 +100,13 @@ class Choice:
         return self.answer.plan
 
     def to_json(self) -> dict[str, Any]:
-        """What this server adds to an answer: the whole plan, its probability, and notes."""
+        """What this server adds to an answer: the whole plan, its probability, and notes.
+
+        Its confidence is null where none was calibrated: a probability does not tell how many such plans are right.
+        """
         answer = self.answer
-        known = {"probability": answer.probability, "confidence": answer.confidence, "sure": answer.sure}
+        confidence = answer.confidence if self.calibrated else None
+        known = {"probability": answer.probability, "confidence": confidence, "sure": answer.sure}
         return {"plan": self.plan.to_json(), **known, "ended_by": answer.ended_by, "notes": list(self.notes)}
 
 
@@ -276,7 +281,8 @@ def _choice(
     text = "" if given else _text(planner, question, answer, calls)
     logs = tuple((planner.token_text(token), log) for token, log in answer.logs)
     cached = min(prefix, prompt_tokens)
-    return Choice(answer, tuple(given), text, finish, prompt_tokens, cached, logs, tuple(notes))
+    calibrated = planner.calibration.rows > 0
+    return Choice(answer, tuple(given), text, finish, prompt_tokens, cached, logs, tuple(notes), calibrated)
 
 
 def _text(planner: Planner, question: Question, answer: Answer, calls: Calls) -> str:

@@ -12,7 +12,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from platypus.catalogue.tools import Argument, Catalogue, Tool
-from platypus.inference.planner import Answer
 from platypus.plan.plan import Malformed, Plan, Problem, Reference, plan_from_json
 from platypus.run.corrections import Corrections
 from platypus.serving.asking import Asking, Choice, Question
@@ -131,11 +130,7 @@ async def make_plans(body: PlanRequest, served: Served, asking: Asking) -> dict[
 
 
 def _planned(choice: Choice) -> dict[str, Any]:
-    return choice.to_json() | {"graph": graph(choice.plan)} | _confidence(choice.answer)
-
-
-def _confidence(answer: Answer) -> dict[str, Any]:
-    return {"probability": answer.probability, "confidence": answer.confidence}
+    return choice.to_json() | {"graph": graph(choice.plan)}
 
 
 def graph(plan: Plan) -> dict[str, Any]:

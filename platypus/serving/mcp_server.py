@@ -48,11 +48,8 @@ def mcp_server(server: Server) -> "McpServer[Any]":
         try:
             body = PlanRequest.model_validate(params.arguments or {})
             answer = await make_plans(body, server.planners.named(body.model), server.asking)
-        except ValidationError as error:
-            first = error.errors()[0]
-            return _failed(str(misshapen(first["type"], first["loc"], first["msg"])))
         except (ApiError, PlatypusError, ValueError) as error:  # what the caller can correct
-            return _failed(str(error))
+            return _failed(_said(error))
         text = json.dumps(answer["plans"], ensure_ascii=False)
         return types.CallToolResult(content=[types.TextContent(text=text)], structured_content=answer)
 
@@ -111,9 +108,16 @@ async def _execute(arguments: dict[str, Any], server: Server) -> "types.CallTool
         body = ExecuteRequest.model_validate(arguments)
         answer = await execute_request(body, server.planners.named(body.model), server.asking)
     except (ApiError, PlatypusError, ValueError) as error:  # what the caller can correct
-        return _failed(str(error))
+        return _failed(_said(error))
     text = types.TextContent(text=json.dumps(answer, ensure_ascii=False))
     return types.CallToolResult(content=[text], structured_content=answer, is_error=answer["ended"] != "done")
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return str(misshapen(first["type"], first["loc"], first["msg"]))
+    return str(error)
 
 
 def _execute_tool(server: Server) -> "types.Tool":

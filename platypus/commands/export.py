@@ -141,7 +141,7 @@ def export(run: Run, *, force: bool = False) -> Outcome:
             where=str(run.path),
             remedy=f"Serve the plain model: {run.path / 'merge' / 'model'}",
         )
-    if run.is_done("train") and card_of(run).invocation:
+    if not run.is_done("merge") and run.is_done("train") and card_of(run).invocation:
         raise RunError(
             'its adapter has prefix = "frozen" and cannot be merged, and other servers are given a merged model',
             where=str(run.path),

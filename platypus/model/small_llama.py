@@ -9,7 +9,6 @@ through transformers.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -114,6 +113,7 @@ class SmallLlama:
         self._kv_heads = int(values.get("num_key_value_heads") or self._heads)
         self._width = int(values.get("head_dim") or values["hidden_size"] // self._heads)
         self._epsilon = float(values["rms_norm_eps"])
+        self._frequencies = _rope_theta(values) ** (-torch.arange(0, self._width, 2).float() / self._width)
         with safe_open(folder / WEIGHTS, framework="pt") as file:
             self._read(file, tied=bool(values.get("tie_word_embeddings")))
         self.generation_config = EndTokens([])
@@ -168,7 +168,7 @@ class SmallLlama:
         self, ids: Tensor, positions: Tensor, mask: Tensor | None, cache: KeysAndValues, wanted: Tensor
     ) -> Tensor:
         states = functional.embedding(ids, self._embedding)
-        cos, sin = (table[positions][:, None] for table in self._rotations)
+        cos, sin = self._rotations(positions)
         for i, layer in enumerate(self._layers):
             states = states + self._attention(layer, i, self._normal(states, layer.before), cos, sin, mask, cache)
             gate, up = functional.linear(self._normal(states, layer.between), layer.gate_up).chunk(2, dim=-1)
@@ -211,13 +211,10 @@ class SmallLlama:
     def _normal(self, states: Tensor, weight: Tensor) -> Tensor:
         return functional.rms_norm(states, weight.shape, weight, self._epsilon)
 
-    @cached_property
-    def _rotations(self) -> tuple[Tensor, Tensor]:
-        """Cosines and sines of all positions: (context, width)."""
-        frequencies = _rope_theta(self.config.values) ** (-torch.arange(0, self._width, 2).float() / self._width)
-        angles = torch.outer(torch.arange(self.config.values["max_position_embeddings"]).float(), frequencies)
-        both = torch.cat([angles, angles], dim=-1)
-        return both.cos(), both.sin()
+    def _rotations(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines and sines of these positions, for all heads: (positions, 1, width)."""
+        angles = torch.outer(positions.float(), self._frequencies).repeat(1, 2)[:, None]
+        return angles.cos(), angles.sin()
 
 
 @dataclass

@@ -313,8 +313,8 @@ def _shared(adapted: Loaded, step: Sequence[EncodedExample]) -> int:
 
 
 def _frozen_in(step: Sequence[EncodedExample]) -> int:
-    """The length of the longest frozen prefix; 0 if there is none."""
-    return max(row.frozen for row in step)
+    """The length of the longest frozen prefix; 0 if there is none, or a share without rows."""
+    return max((row.frozen for row in step), default=0)
 
 
 # ---------------------------------------------------------------- the split

@@ -119,7 +119,7 @@ def known_places(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_gradients_and_logits_equal_those_of_activated_lora_on_the_ordinary_batch(kind: str, noisy: bool) -> None:
     examples = requests()
-    for dtype, tolerance in ((torch.float64, 1e-7), (torch.float32, 1e-5)):
+    for dtype, tolerance in ((torch.float64, 1e-7), (torch.float32, 2e-5)):  # 1e-5 each, as threads add up
         expected, logits = by_peft(kind, examples, dtype=dtype, noisy=noisy)
         loaded = adapted(kind, activated=False, attention=FLASH, dtype=dtype, noisy=noisy)
         with Precise() if dtype == torch.float64 else contextlib.nullcontext():

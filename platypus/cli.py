@@ -301,7 +301,7 @@ def serve(
     corrections: Annotated[Path, typer.Option(metavar="FILE", help="For those of no run.")] = Path("corrections.jsonl"),
     time_limit: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="The longest answer.")] = 30.0,
     queue: Annotated[int, typer.Option(min=1, help="Open requests before others are turned away.")] = 64,
-    batch: Annotated[int, typer.Option(min=1, help="Plans that are decoded together.")] = 32,
+    batch: Annotated[int, typer.Option(min=1, help="Plans that are decoded together.")] = 8,
     cache: Annotated[int, typer.Option(metavar="MB", min=1, help="Memory for catalogues that clients send.")] = 1024,
     references: Annotated[Literal["keep", "none"], typer.Option(help="none: calls wait for results.")] = "keep",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads that compute, else cores less one.")] = None,

@@ -19,7 +19,7 @@ class Limits:
     """From when a request is accepted to its answer."""
     queue: int = 64
     """Requests of all clients that are accepted and not answered yet."""
-    batch: int = 32
+    batch: int = 8
     """Plans that are decoded together."""
     choices: int = 8
     cache: int = 1 << 30

@@ -1,9 +1,9 @@
 """Prompt: request → ids, example → ids and labels, answer → Plan or Malformed.
 
-Training, evaluation, chat and export all use `Prompt`. In the Alpaca template (`platypus.prompt.templates`) a planner's
-rules and catalogue are the instruction and the request is the input, so all prompts of a catalogue begin with the same
-text. Prompt and answer are encoded separately and then joined, so that no token spans the boundary. With
-`template = "chat"` all rows but plans go through the base's own chat template (`platypus.prompt.conversations`).
+All stages use `Prompt`. In the Alpaca template (`platypus.prompt.templates`) a planner's rules and catalogue are the
+instruction and the request is the input, so all prompts of a catalogue begin with the same text. Prompt and answer are
+encoded separately and then joined, so that no token spans the boundary. With `template = "chat"` all rows but plans go
+through the base's own chat template (`platypus.prompt.conversations`).
 """
 
 from collections.abc import Sequence
@@ -215,13 +215,12 @@ class Prompt:
 
         Raises PromptError if no room is left for an answer, or if the request is not Unicode text.
         """
-        try:
-            query.encode()
-        except UnicodeEncodeError as error:  # bytes of a command line that are no text, or half of a surrogate pair
-            raise PromptError("is not Unicode text", where=f"the request {query[:60]!r}") from error
+        what = f"the request {query[:60]!r}"
+        if any("\ud800" <= letter <= "\udfff" for letter in query):  # bytes that are no text, half of a pair
+            raise PromptError("is not Unicode text", where=what)
         if self.catalogue is None and self.template == "chat":
             return self.message_ids((Message("user", query),))
-        ids, what = self._prompt_ids(self.text(query)), f"the request {query[:60]!r}"
+        ids = self._prompt_ids(self.text(query))
         self._frozen(ids, what)
         return self._with_room(ids, what)
 

@@ -66,7 +66,11 @@ def execute(
     if run is not None and request is None and plan is None and resume is None:
         run, request = None, run
     if (request is not None) + (plan is not None or resume is not None) != 1:
-        raise typer.BadParameter("say a REQUEST, --plan FILE, or --resume TRACE", param_hint="REQUEST")
+        raise typer.BadParameter("say one of REQUEST, --plan FILE, and --resume TRACE", param_hint="REQUEST")
+    if replan and request is None and resume is None:
+        raise typer.BadParameter("a plan from a file has no request to plan anew", param_hint="--replan")
+    if again and resume is None:
+        raise typer.BadParameter("is for --resume TRACE", param_hint="--again")
     answers = Answers(yes, again)
     wanted = Wanted(request, plan, resume, trace, source or (), trust or (), replan, dry_run, answers, as_json)
     opened = None if run is None else open_run(Path(run))

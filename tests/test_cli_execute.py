@@ -16,6 +16,12 @@ def test_what_is_missing_or_too_much(capsys: pytest.CaptureFixture[str], words: 
     assert ran.code == 2 and "--resume TRACE" in ran.err
 
 
+@pytest.mark.parametrize("words", [["--replan", "1"], ["--again"]])
+def test_options_that_the_plan_of_a_file_cannot_have(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    ran = here(capsys, "execute", "--catalogue", CRM, "--plan", "plan.json", *words)
+    assert ran.code == 2 and words[0] in ran.err
+
+
 def test_every_option_arrives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "plan.json").write_text(json.dumps(PLAN))
     words = [

@@ -102,7 +102,7 @@ async def execute(
 ) -> Execution:
     """Execute a plan that is valid for the catalogue; `trace` is a new file. Raises PlatypusError if it cannot begin.
 
-    With `terms.replans`, `replan` is asked for another plan where a step fails or gives nothing.
+    With `terms.replans` and a request, `replan` is asked for another plan where a step fails or gives nothing.
     """
     job = _Job(catalogue, toolbox, terms or Terms(), dialogue or Dialogue(), request, replan)
     return await job.run(plan, trace)
@@ -269,7 +269,7 @@ class _Job:
 
     @property
     def _replans_left(self) -> bool:
-        return self.replan is not None and self.number < self.terms.replans
+        return self.replan is not None and bool(self.request) and self.number < self.terms.replans
 
     async def _other_plan(self, plan: Plan, executor: Executor) -> Plan | None:
         """What the planner plans, told what is known; None if it may not be asked, or has no other plan."""

@@ -3,6 +3,7 @@
 Without a terminal there is nobody to ask, and the answer is no.
 """
 
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,7 +64,10 @@ def _ask(question: str, option: str) -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         say(f"{question} There is no terminal to ask at, so the answer is no ({option} says yes).")
         return False
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's would wait for the answer
     try:
         return typer.confirm(question, err=True)
     except typer.Abort:
         return False
+    finally:
+        signal.signal(signal.SIGINT, before)

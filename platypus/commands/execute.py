@@ -7,7 +7,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from platypus.catalogue.tools import Catalogue
@@ -94,7 +94,13 @@ def execute_wanted(place: Place, wanted: Wanted) -> bool:
     settings = settings.model_copy(update={"trusted": [*settings.trusted, *wanted.trusted]})
     terms = terms_of(settings, replans=wanted.replans, dry_run=wanted.dry_run)
     replan = _replan(planner, place) if planner and wanted.replans else None
-    execution = asyncio.run(_executed(place, wanted, plan, terms, replan))
+    trace = wanted.resume or wanted.trace or (None if wanted.dry_run else new_trace(place.run))
+    try:
+        execution = asyncio.run(_executed(place, replace(wanted, trace=trace), plan, terms, replan))
+    except KeyboardInterrupt:
+        if trace is not None and trace.is_file():
+            say(f"cancelled; trace: {trace} (to go on: --resume and this trace, in place of the request)")
+        raise
     if wanted.as_json:
         print(json.dumps(execution.to_json(), ensure_ascii=False))
     say(ending(execution))
@@ -116,7 +122,7 @@ async def _executed(place: Place, wanted: Wanted, plan: Plan | None, terms: Term
         terms=terms,
         dialogue=dialogue,
         request=wanted.request or "",
-        trace=wanted.trace or (None if wanted.dry_run else new_trace(place.run)),
+        trace=wanted.trace,
         replan=replan,
     )
 

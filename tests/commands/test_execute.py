@@ -1,6 +1,7 @@
 """execute: given plans, requests, traces; with a run, and without one."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from platypus.commands import execute as command
 from platypus.execution.trace import read_trace
 from tests.support.command import Ran, here, write_recipe
 from tests.support.scripted_planner import Scripted, crm_prompt
+from tests.support.terminal import Terminal
 
 TOOLS = '''"""Boats in a file."""
 
@@ -51,6 +53,22 @@ def given(boats: Path, capsys: pytest.CaptureFixture[str], *more: object) -> Ran
 def moored(boats: Path) -> list[str]:
     log = boats / "boats.log"
     return log.read_text().splitlines() if log.exists() else []
+
+
+def test_ctrl_c_at_a_question_is_a_no_and_in_a_step_says_how_to_go_on(boats: Path) -> None:
+    (boats / "boats.py").write_text(TOOLS.replace("    with LOG", '    __import__("time").sleep(4)\n    with LOG'))
+    words = [sys.executable, "-m", "platypus", "execute", "--catalogue", boats / "boats.py", "--plan"]
+    words = [*map(str, words), str(boats / "plan.json"), "--trace"]
+    terminal = Terminal([*words, str(boats / "t.jsonl")])
+    terminal.expect("[y/N]")
+    terminal.type("\x03")
+    terminal.expect("refused: 0 of 2 steps")
+    assert terminal.end() == 1
+    terminal = Terminal([*words, str(boats / "u.jsonl"), "--yes"])
+    terminal.expect("1. find_boat →")
+    terminal.type("\x03")
+    terminal.expect("cancelled; trace: ")
+    assert terminal.end() == 130
 
 
 def test_a_plan_is_shown_asked_about_and_run(boats: Path, capsys: pytest.CaptureFixture[str]) -> None:

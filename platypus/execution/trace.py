@@ -156,8 +156,12 @@ def read_trace(path: Path) -> History:
     if not events or events[0].get("event") != "start" or events[0].get("version") != VERSION:
         raise ExecutionError("is not a trace of an execution", where=str(path), remedy="Name the file that it printed.")
     history = History(events)
-    for event in events:
-        history._take(event)
+    for number, event in enumerate(events, start=1):
+        try:
+            history._take(event)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            damaged = f"its event {number} ({event['event']}) lacks a part: it is not as it was written"
+            raise ExecutionError(damaged, where=str(path), remedy="Start again from the request or plan.") from error
     return history
 
 

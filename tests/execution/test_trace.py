@@ -79,3 +79,12 @@ def test_what_is_no_trace(tmp_path: Path) -> None:
         Trace.reopen(tmp_path / "none", Masking())
     with pytest.raises(ExecutionError, match="cannot be read"):
         read_trace(tmp_path / "none")
+
+
+@pytest.mark.parametrize("event", [{"event": "result", "step": 0}, {"event": "call", "step": 0}, {"event": "end"}])
+def test_an_event_that_lacks_a_part_is_named(tmp_path: Path, event: dict[str, object]) -> None:
+    begun(tmp_path / "t.jsonl").close()
+    with (tmp_path / "t.jsonl").open("a") as file:
+        file.write(json.dumps(event) + "\n")
+    with pytest.raises(ExecutionError, match=rf"its event \d \({event['event']}\) lacks a part"):
+        read_trace(tmp_path / "t.jsonl")

@@ -19,6 +19,8 @@ from platypus.plan.plan import Plan
 from platypus.run.folder import Run
 from platypus.run.toolboxes import new_trace, run_toolbox, terms_of
 
+GO_ON = " (to go on: --resume and this trace, in place of the request)"
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -56,7 +58,7 @@ def ending(execution: Execution) -> str:
     """How it ended, on one line, with what may be done then."""
     count = f"{len(execution.results)} of {len(execution.plan)} steps"
     trace = f"; trace: {execution.trace}" if execution.trace else ""
-    go_on = " (to go on: --resume and this trace, in place of the request)" if trace and not execution.done else ""
+    go_on = GO_ON if trace and not execution.done else ""
     return f"{execution.ended}: {count} in {execution.seconds:.2f} s{trace}{go_on}"
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from platypus.catalogue.tools import Catalogue
-from platypus.chat.running import Answers, ending, terminal_dialogue
+from platypus.chat.running import GO_ON, Answers, ending, terminal_dialogue
 from platypus.errors import ExecutionError, PlanError, RunError
 from platypus.execution.execution import Execution, Replan, Terms, execute, resume
 from platypus.execution.toolbox import Toolbox
@@ -99,7 +99,7 @@ def execute_wanted(place: Place, wanted: Wanted) -> bool:
         execution = asyncio.run(_executed(place, replace(wanted, trace=trace), plan, terms, replan))
     except KeyboardInterrupt:
         if trace is not None and trace.is_file():
-            say(f"cancelled; trace: {trace} (to go on: --resume and this trace, in place of the request)")
+            say(f"cancelled; trace: {trace}{GO_ON}")
         raise
     if wanted.as_json:
         print(json.dumps(execution.to_json(), ensure_ascii=False))

@@ -18,14 +18,12 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
-from platypus.model.bases import end_ids
+from platypus.model.bases import WEIGHTS, end_ids
 
 MOST_BYTES = 1 << 30  # weight files beyond this gain nothing
 MANY = 512  # tokens of a pass from which several threads pay; beside another job they cost more than they give
-WEIGHTS = "model.safetensors"
 # What these keys of config.json have to be, if they are there.
 PLAIN: Mapping[str, Any] = {
-    "model_type": "llama",
     "hidden_act": "silu",
     "attention_bias": False,
     "mlp_bias": False,

@@ -22,6 +22,7 @@ docstring lists. Torch is imported only where it says [torch], so that everythin
     decoding/           a model under a constraint: valid plans only
     inference/          a request in, an answer out
     evaluation/         answers scored and reported
+    publishing/         a run's model on the hub
     serving/            planners behind an HTTP API, MCP and a page
     chat/               the conversation in the terminal
     pretraining/        how the embedded base is made [torch]
@@ -30,6 +31,7 @@ docstring lists. Torch is imported only where it says [torch], so that everythin
     options.py          the arguments and options that several commands share
     cli_evaluation.py   the commands that score and compare
     cli_execute.py      the arguments of `execute`
+    cli_push.py         the arguments of `push`
     cli.py              arguments → command
 
 `import platypus` imports nothing heavy: the public names below are looked up when they are first used.

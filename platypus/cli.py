@@ -17,6 +17,7 @@ import typer
 from platypus import __version__
 from platypus.cli_evaluation import compare, curve, evaluate, score, sweep
 from platypus.cli_execute import execute
+from platypus.cli_push import push
 from platypus.errors import PlatypusError
 from platypus.options import (
     Checked,
@@ -244,6 +245,7 @@ def plan(
 
 
 app.command()(execute)
+app.command()(push)
 
 
 @app.command()

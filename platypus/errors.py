@@ -10,7 +10,8 @@
     ├── ModelError       a base, adapter or merged model that is missing or does not match
     ├── TrainingError    a training that cannot continue (NaN loss, nothing to learn from)
     ├── TeacherError     a teacher that cannot be reached, rejects the key, or gives nothing usable
-    └── ExecutionError   a plan that cannot be executed: no server has a tool, or a trace that cannot be continued
+    ├── ExecutionError   a plan that cannot be executed: no server has a tool, or a trace that cannot be continued
+    └── HubError         a hub that cannot be reached, refuses the token, or holds something else under a name
 
 What a *model* does wrong is not an error but a value, `platypus.plan.plan.Malformed`.
 """
@@ -68,3 +69,7 @@ class TeacherError(PlatypusError):
 
 class ExecutionError(PlatypusError):
     """A plan that cannot be executed, or a trace that cannot be continued."""
+
+
+class HubError(PlatypusError):
+    """A hub that cannot be reached, refuses the token, or holds something else under a name."""

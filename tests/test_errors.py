@@ -26,4 +26,4 @@ def test_an_error_shows_where_before_what_and_the_remedy_below(where: str, remed
 def test_the_tree_in_the_docstring_is_the_tree_of_classes() -> None:
     drawn = re.findall(r"[├└]── (\w+)", errors.__doc__ or "")
     assert drawn == [cls.__name__ for cls in PlatypusError.__subclasses__() if cls.__module__ == errors.__name__]
-    assert len(drawn) == 10
+    assert len(drawn) == 11

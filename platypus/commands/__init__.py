@@ -15,6 +15,7 @@ run: generate, refine, train, merge, evaluate, export.
     curve.py            tells how accuracy grows with examples
     compare.py          compares planners on the same rows
     export.py           writes grammar, schema and requests for other servers [torch]
+    push.py             publishes a run's model on the hub
     execute.py          runs the plan of a request, a given plan, or the rest of a trace
     chat.py             answers single requests and conversations in the terminal
     check.py            lists the problems of a catalogue, recipe, plan or dataset

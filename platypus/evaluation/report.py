@@ -42,9 +42,9 @@ def table(results: Mapping[str, Any]) -> Table | Text:
     if not results["rows"]:
         return Text(results["reason"])
     shown = Table(title=f"{results['rows']} test requests, 95% intervals", title_justify="left")
-    for heading in _measure_rows(results["variants"], MEASURES)[0]:
+    for heading in measure_rows(results["variants"])[0]:
         shown.add_column(heading, justify="left" if heading == "measure" else "right")
-    for cells in _measure_rows(results["variants"], MEASURES)[1:]:
+    for cells in measure_rows(results["variants"])[1:]:
         shown.add_row(*cells)
     left_out = [results["left_out"]] if results.get("left_out") else []
     shown.caption, shown.caption_justify = "\n".join([*left_out, *remarks(results["variants"])]), "left"
@@ -61,8 +61,8 @@ def as_markdown(report: Mapping[str, Any]) -> str:
     rows = f"{report['rows']} of {report['of']} rows, in {clusters} clusters of rows that are alike."
     rows += " Brackets hold 95% bootstrap intervals over clusters, in percent."
     rows += f" {report['left_out']}." if report.get("left_out") else ""
-    sections = ["# Evaluation", rows, "\n".join(models), markdown_table(_measure_rows(variants, MEASURES))]
-    if len(more := _measure_rows(variants, MORE)) > 1:
+    sections = ["# Evaluation", rows, "\n".join(models), markdown_table(measure_rows(variants))]
+    if len(more := measure_rows(variants, MORE)) > 1:
         sections += ["## More metrics", markdown_table(more)]
     for title, key in (("length of the gold plan", "by_length"), ("tool in the gold plan", "by_tool")):
         if any(part[key] for part in variants.values()):
@@ -128,8 +128,8 @@ def published_rows(variants: Mapping[str, Any]) -> list[list[str]]:
     return [["definition", *variants], *cells] if cells else []
 
 
-def _measure_rows(variants: Mapping[str, Any], titles: Mapping[str, str]) -> list[list[str]]:
-    """A heading, then one row for each metric that has rows."""
+def measure_rows(variants: Mapping[str, Any], titles: Mapping[str, str] = MEASURES) -> list[list[str]]:
+    """A heading, then one row for each metric that has rows, with the intervals of all variants."""
     parts = [part["measures"] for part in variants.values()]
     named = {name: next((part[name]["rows"] for part in parts if name in part), 0) for name in titles}
     cells = [[titles[name], *(_cell(part.get(name)) for part in parts), str(n)] for name, n in named.items() if n]

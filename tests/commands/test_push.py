@@ -63,12 +63,6 @@ def test_an_adapter_with_its_base_on_the_hub(hub: ModelHub, run: Run, capsys: Ca
     assert json.loads(there.files["adapter/adapter_config.json"])["base_model_name_or_path"] == "some/base"
 
 
-def test_a_dry_run_shows_the_card_and_sends_nothing(hub: ModelHub, run: Run, capsys: Capture) -> None:
-    shown = here(capsys, "push", run.path, "user/planner", "--dry-run", "--licence", "mit")
-    assert shown.code == 0 and "license: mit" in shown.out and "## Limits" in shown.out
-    assert hub.asked("") == hub.asked("GET") and not hub.repositories
-
-
 def test_what_is_wrong_is_told_before_the_hub_is_asked(
     hub: ModelHub, run: Run, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

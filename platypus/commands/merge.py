@@ -20,6 +20,15 @@ from rich.console import Console
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, Row, read_dataset
 from platypus.errors import ModelError
+from platypus.evaluation.weight_search import (
+    Tried,
+    Weights,
+    choices,
+    exact_shares,
+    judging_runs,
+    search,
+    validation_sets,
+)
 from platypus.files import say
 from platypus.inference.narrowing import narrowing_for_training
 from platypus.inference.opening import card_settings
@@ -63,6 +72,8 @@ CHECKS = (
 # How far merged logits may be from those of base and adapter, in epsilons of the coarser of the two dtypes. Rounding
 # the weights costs about one, at any depth; a missing adapter costs far more.
 TOLERANCE = 8
+HOW_PROMPTS_LOOK = [key for key in PromptSettings.model_fields if key != "cutoff"]
+SEARCHED = "search.json"  # the weights that were tried
 STREAMED = 2  # prompts that a model is asked whose files are read for each of them
 
 
@@ -77,6 +88,8 @@ def merge(run: Run, *, force: bool = False) -> Outcome:
         check_acts_everywhere(run.folder("train") / "adapter")
     own = {} if settings.of else {"train": run.fingerprint("train")}
     others = {name: run.source_fingerprint("merge", name, _fingerprint, force=force) for name in settings.of}
+    if settings.search:
+        others |= {f"rows of {name}": one.fingerprint("refine") for name, one in _judges(run).items()}
     known = run.source_fingerprint("merge", base, base_fingerprint, name="base", force=force)
     return run.perform(
         "merge",
@@ -188,6 +201,10 @@ def _merge_others(run: Run, folder: Path) -> dict[str, Any]:
     before = answer_logits(bare, asked.examples) if asked.examples else None
     results = _write_settings(run, bare, asked, model)
     del bare
+    if settings.search:
+        tried = _search(run, named, settings_of_prompts, folder, whole=whole)
+        settings = settings.model_copy(update={"weights": list(tried[0].weights)})
+        results |= {"weights": settings.weights, "searched": [one.to_json() for one in tried]}
     results |= _write_weights(run, named, combination_of(settings, seed=run.recipe.seed), model)
     card.write(model)
     if before is not None:
@@ -210,6 +227,30 @@ def combination_of(settings: MergeSettings, *, seed: int) -> Combination:
     return Combination(settings.method, weights, settings.density, settings.core_space, tuple(layers), seed)
 
 
+def _judges(run: Run) -> dict[str, Run]:
+    return judging_runs([(name, named.run) for name in run.recipe.merge.of if (named := _Named.of(name)).run], run)
+
+
+def _search(
+    run: Run, named: Sequence[_Named], prompts: PromptSettings, folder: Path, *, whole: bool
+) -> Sequence[Tried]:
+    """What was tried, the best first. Raises ModelError for a model that does not fit into the memory."""
+    if not whole:
+        raise ModelError(
+            "search needs a base that fits into the memory", where=run.recipe.base, remedy="Set `weights`."
+        )
+    settings, model = run.recipe.merge, folder / "model"
+    sets = validation_sets(_judges(run), most=settings.search_rows)
+
+    def score(weights: Weights) -> dict[str, float]:
+        chosen = settings.model_copy(update={"weights": list(weights)})
+        _write_weights(run, named, combination_of(chosen, seed=run.recipe.seed), model)
+        return exact_shares(load_merged(model, light=prompts.template != "chat"), sets, prompts, run.recipe)
+
+    tried = choices(settings.search, len(named), by_ratio=settings.method in ("slerp", "linear"))
+    return search(tried, score, folder / SEARCHED)
+
+
 def _common_card(run: Run, named: Sequence[_Named]) -> AdapterCard:
     """The card of the merged model: the base and catalogue of this run, the prompts that the sources have in common.
 
@@ -223,7 +264,7 @@ def _common_card(run: Run, named: Sequence[_Named]) -> AdapterCard:
         if one.is_adapter:
             check_base(card, run.recipe.base, adapter=one.folder)
         first = cards[0][1]
-        other = next((key for key in PromptSettings.model_fields if getattr(card, key) != getattr(first, key)), None)
+        other = next((key for key in HOW_PROMPTS_LOOK if getattr(card, key) != getattr(first, key)), None)
         if other:
             raise ModelError(
                 f"{other} of its prompts is {getattr(card, other)!r}, and that of {cards[0][0].name} is"
@@ -231,22 +272,20 @@ def _common_card(run: Run, named: Sequence[_Named]) -> AdapterCard:
                 where=one.name,
                 remedy="Merge models that were trained with the same [prompt].",
             )
-    prompts = {key: getattr(cards[0][1] if cards else run.recipe.prompt, key) for key in PromptSettings.model_fields}
-    return AdapterCard(**own, **prompts)
+    of_all = [card for _, card in cards] or [run.recipe.prompt]
+    prompts = {key: getattr(of_all[0], key) for key in HOW_PROMPTS_LOOK}
+    return AdapterCard(**own, **prompts, cutoff=max(card.cutoff for card in of_all))
 
 
 def _overlaps(named: Sequence[_Named]) -> list[dict[str, Any]]:
     """How much the training rows of each two runs overlap, and what that means for their merge."""
     found = []
-    for one, other in combinations([each for each in named if each.run and each.run.is_done("refine")], 2):
-        sets = [
-            Dataset(str(each.run.folder("refine") / "train.jsonl"), each.run.catalogue)
-            for each in (one, other)
-            if each.run
-        ]
-        report = overlap(*sets)
-        found.append({"of": one.name, "and": other.name, "nearness": report.nearness, "advice": report.advice})
-        say(f"merge: {one.name} and {other.name}: {report.advice} ({report.nearness:.0%} alike)")
+    refined = {one.name: one.run for one in named if one.run and one.run.is_done("refine")}
+    sets = {name: Dataset(str(run.folder("refine") / "train.jsonl"), run.catalogue) for name, run in refined.items()}
+    for one, other in combinations(sets, 2):
+        report = overlap(sets[one], sets[other])
+        found.append({"of": one, "and": other, "nearness": report.nearness, "advice": report.advice})
+        say(f"merge: {one} and {other}: {report.advice} ({report.nearness:.0%} alike)")
     return found
 
 

@@ -8,6 +8,7 @@ docs/metrics.md defines the metrics.
     published.py        the definitions of published benchmarks
     mistakes.py         what is wrong with a plan, in words
     answering.py        test rows → answers with their scores
+    weight_search.py    weights of merged sources, tried on validation rows
     summary.py          answered rows → what a report says
     report.py           the report of an evaluation as text
     plots.py            its plots

@@ -29,6 +29,10 @@ class MergeSettings(Settings):
     """How the changes of what `of` names become one."""
     weights: list[float] = Field(default_factory=list)
     """A weight for each of them; 1 if none is given."""
+    search: list[Annotated[float, Field(gt=0)]] = Field(default_factory=list)
+    """Weights to try for each of them instead, on the validation rows of the runs among them; the best are taken."""
+    search_rows: Count = 50
+    """How many of the validation rows of each run are answered for each choice of weights."""
     density: Annotated[float, Field(gt=0, le=1)] = 0.5
     """The share of each change that `magnitude`, `ties`, `dare` and `dare-ties` keep."""
     core_space: bool = False
@@ -51,6 +55,9 @@ class MergeSettings(Settings):
         wrong = next((weights for weights in given if weights and len(weights) != named), None)
         if wrong is not None:
             raise ValueError(f"merge.weights: {len(wrong)} for {named} in merge.of", "Give one for each, in order.")
+        if self.search and (self.weights or self.layers):
+            given_too = "weights" if self.weights else "layers"
+            raise ValueError(f"merge.search finds the weights, and merge.{given_too} says them", "Keep one of them.")
         if self.method == "slerp" and named != 2:
             raise ValueError(f"merge.method = 'slerp' is for two, and merge.of names {named}", "Name two.")
         if self.method in ("slerp", "linear") and any(weights and sum(weights) <= 0 for weights in given):
@@ -63,4 +70,4 @@ class MergeSettings(Settings):
         return self
 
 
-_OF_SEVERAL = ("of", "method", "weights", "density", "core_space", "layers")
+_OF_SEVERAL = ("of", "method", "weights", "search", "search_rows", "density", "core_space", "layers")

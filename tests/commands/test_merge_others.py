@@ -85,6 +85,24 @@ def test_the_command_names_sources_and_says_how_much_their_rows_overlap(
     assert refused.code == 1 and "nowhere" in refused.err and "Traceback" not in refused.err
 
 
+def test_the_best_weights_of_a_search_are_taken(runs: Path, tmp_path: Path) -> None:
+    """As if they had been set; each choice answers the validation rows of the runs that have some."""
+    of = f"of = ['{runs}/one/run', '{runs}/two/run']\n"
+    run = merged_run(runs, tmp_path / "searched", f"{of}search = [1.0, 0.25]\nsearch_rows = 2\n")
+    results = merge(run).results
+    assert [one["mean"] for one in results["searched"]] == sorted(
+        (one["mean"] for one in results["searched"]), reverse=True
+    )
+    assert len(results["searched"]) == 4 and results["searched"][0]["weights"] == results["weights"]
+    assert {*results["searched"][0]["exact"]} == {"this run"}  # the others have no validation rows
+    assert json.loads((run.folder("merge") / "search.json").read_text())
+    told = merged_run(runs, tmp_path / "told", f"{of}weights = {results['weights']}\n")
+    merge(told)
+    searched, given = (weights(one.folder("merge") / "model") for one in (run, told))
+    assert all(torch.equal(searched[name], given[name]) for name in given)
+    assert merge(run).skipped
+
+
 def test_sources_of_other_bases_and_prompts_are_refused(runs: Path, tmp_path: Path) -> None:
     other = tiny_llama(tmp_path / "base", context=1024, seed=5)
     alien = quick_run(tmp_path / "alien", base=other)

@@ -46,8 +46,8 @@ class Combination:
     seed: int = 0
 
     def weights_of(self, name: str) -> tuple[float, ...]:
-        """The weights for a tensor: those of its layer, by the first number in its name, else the general ones."""
-        layer = next((int(part) for part in name.split(".") if part.isdecimal()), None)
+        """The weights for a tensor: those of its layer, else the general ones."""
+        layer = layer_of(name)
         ranges = [part.weights for part in self.layers if layer is not None and part.first <= layer <= part.last]
         return ranges[0] if ranges else self.weights
 
@@ -57,6 +57,11 @@ class Combination:
         layers = {"layers": [vars(part) for part in self.layers]} if self.layers else {}
         core = {"core_space": True} if self.core_space else {}
         return ({"density": self.density, "seed": self.seed} if prunes else {}) | layers | core
+
+
+def layer_of(name: str) -> int | None:
+    """A tensor's layer: the first number in its name."""
+    return next((int(part) for part in name.split(".") if part.isdecimal()), None)
 
 
 ALONE = Combination("task-arithmetic", (1.0,))
@@ -78,6 +83,7 @@ class Combined:
         self.changed = {name for source in sources for name in source.changed}
         if combination.core_space:
             self._check_low_rank()
+        self._check_layers()
 
     def _take(self, source: Source) -> None:
         for name, shape in source.shapes.items():
@@ -89,6 +95,16 @@ class Combined:
                     remedy="Merge it alone.",
                 )
             self.shapes[name] = shape
+
+    def _check_layers(self) -> None:
+        last = max((layer for name in self.shapes if (layer := layer_of(name)) is not None), default=-1)
+        for part in self.combination.layers:
+            if part.last > last:
+                raise ModelError(
+                    f"layers {part.first} to {part.last} get weights of their own, and the base's last layer is {last}",
+                    where="[[merge.layers]]",
+                    remedy="Give layers that there are, from 0.",
+                )
 
     def _check_low_rank(self) -> None:
         for source in self.sources:

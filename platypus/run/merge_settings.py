@@ -1,5 +1,6 @@
 """`[merge]` of a recipe, with all defaults: how an adapter, or several sources, are merged into the base."""
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -14,6 +15,12 @@ class LayerWeights(Settings):
     last: Annotated[int, Field(ge=0)]
     """The last layer of the range, which counts too."""
     weights: list[float]
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.first > self.last:
+            raise ValueError(f"merge.layers from {self.first} to {self.last} is no range", "Give `first`, then `last`.")
+        return self
 
 
 class MergeSettings(Settings):
@@ -55,6 +62,13 @@ class MergeSettings(Settings):
         wrong = next((weights for weights in given if weights and len(weights) != named), None)
         if wrong is not None:
             raise ValueError(f"merge.weights: {len(wrong)} for {named} in merge.of", "Give one for each, in order.")
+        twice = next((name for name in self.of if self.of.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"merge.of names {twice} more than once", "Name it once, with a larger weight.")
+        if self.search_rows != type(self).model_fields["search_rows"].default and not self.search:
+            raise ValueError(
+                "merge.search_rows is for merge.search", "Leave it out, or name weights to try in `search`."
+            )
         if self.search and (self.weights or self.layers):
             given_too = "weights" if self.weights else "layers"
             raise ValueError(f"merge.search finds the weights, and merge.{given_too} says them", "Keep one of them.")
@@ -62,6 +76,14 @@ class MergeSettings(Settings):
             raise ValueError(f"merge.method = 'slerp' is for two, and merge.of names {named}", "Name two.")
         if self.method in ("slerp", "linear") and any(weights and sum(weights) <= 0 for weights in given):
             raise ValueError(f"merge.method = '{self.method}' divides by the sum of the weights", "Make it positive.")
+        ranges = sorted((part.first, part.last) for part in self.layers)
+        if any(later[0] <= earlier[1] for earlier, later in pairwise(ranges)):
+            raise ValueError("merge.layers has ranges with layers in common", "Give each layer to one range.")
+        if "density" in self.model_fields_set and self.method in ("task-arithmetic", "linear", "slerp"):
+            raise ValueError(
+                f"merge.density makes no difference to '{self.method}', which keeps all of each change",
+                'Leave it out, or set merge.method to "magnitude", "ties", "dare" or "dare-ties".',
+            )
         if self.core_space and self.method in ("task-arithmetic", "linear", "slerp"):
             raise ValueError(
                 f"merge.core_space makes no difference to '{self.method}', or has no meaning for it",

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
 
 from platypus.errors import ModelError
 from platypus.merging.combining import ALONE, Combination, Combined, LayerWeights, facts_of, merge_sources
@@ -74,6 +76,28 @@ def test_streamed_and_whole_are_the_same(tmp_path: Path, base: Path, tuned: tupl
         torch.testing.assert_close(found[name].double(), expected, rtol=1e-5, atol=1e-5, msg=name)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_plain_transformers_gives_the_logits_of_the_reference(
+    tmp_path: Path, base: Path, tuned: tuple[Path, Path], method: str
+) -> None:
+    """Reopened from its files, against the formula on the base in float64."""
+    combination = Combination(method, WEIGHTS, density=0.4, seed=3)
+    written(base, sources(base, tuned), tmp_path / "merged", combination)
+    shutil.copy(base / "config.json", tmp_path / "merged")
+    bare, changes = changes_of(base, tuned)
+    reference: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float64)
+    state = reference.state_dict()
+    for name, weight in bare.items():
+        draw = 3 + zlib.crc32(name.encode())
+        each = [change[name] for change in changes]
+        state[name].copy_(merge(weight, each, method=method, weights=WEIGHTS, density=0.4, seed=draw))
+    reopened: Any = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32)
+    ids = torch.arange(5, 25)[None]
+    with torch.inference_mode():
+        found, expected = reopened(ids).logits.double(), reference(ids).logits
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("method", ["dare", "dare-ties"])
 def test_random_pruning_is_drawn_by_the_seed(tmp_path: Path, base: Path, tuned: tuple[Path, Path], method: str) -> None:
     how = Combination(method, WEIGHTS, density=0.5)
@@ -90,7 +114,7 @@ def test_one_adapter_of_weight_1_is_the_plain_merge_and_layers_have_weights(
 ) -> None:
     adapter = sources(base, tuned)[:1]
     alone = written(base, adapter, tmp_path / "alone", ALONE)
-    layers = (LayerWeights(1, 5, (0.0,)),)
+    layers = (LayerWeights(1, 1, (0.0,)),)
     first = written(base, adapter, tmp_path / "first", Combination("task-arithmetic", (1.0,), layers=layers))
     bare = load_file(base / "model.safetensors")
     for name, value in first.items():
@@ -157,3 +181,9 @@ def test_what_is_combined_is_of_one_shape(tmp_path: Path, base: Path, tuned: tup
     of: list[Source] = [AdapterSource.of(base, stored, folder) for folder in (tuned[0], tmp_path / "grown")]
     with pytest.raises(ModelError, match="tensors of two shapes are not combined"):
         Combined(stored, of, Combination("ties", WEIGHTS), dtype=torch.float32)
+
+
+def test_layers_that_the_base_does_not_have(base: Path, tuned: tuple[Path, Path]) -> None:
+    how = Combination("ties", WEIGHTS, layers=(LayerWeights(0, 2, (1.0, 0.0)),))
+    with pytest.raises(ModelError, match="layers 0 to 2 get weights of their own, and the base's last layer is 1"):
+        Combined(StoredWeights.of(base), sources(base, tuned), how, dtype=torch.float32)

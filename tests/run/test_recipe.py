@@ -160,7 +160,7 @@ def toml(value: Any) -> str:
             return str(value)
 
 
-COMMENTED_OUT = ("patience", "of", "method", "weights", "density", "core_space", "layers")
+COMMENTED_OUT = ("patience", "of", "method", "weights", "search", "search_rows", "density", "core_space", "layers")
 
 
 def test_the_original_recipe_shows_every_key() -> None:

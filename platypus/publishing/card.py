@@ -21,7 +21,7 @@ SAMPLES = re.compile(r"^## Samples\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 HEADER = re.compile(r"\A---\n.*?^---\n+# [^\n]*\n", re.MULTILINE | re.DOTALL)
 SERVED = """\
     hf download {name} --revision {tag} --local-dir {folder}
-    platypus serve {folder}{adapter} --catalogue {folder}/catalogue.json
+    platypus serve {folder} --catalogue {folder}/catalogue.json
 """
 PLAIN = """\
     from transformers import pipeline
@@ -65,8 +65,7 @@ def _without_folders(run: Run, card: str) -> str:
 def _header(run: Run, content: Content, name: str, licence: str | None) -> str:
     from huggingface_hub import EvalResult, ModelCardData  # takes a YAML library along
 
-    merges = run.recipe.merge.of if content.what != "adapter" else []
-    relation = "adapter" if content.what == "adapter" else "merge" if merges else "finetune"
+    relation = "adapter" if content.what == "adapter" else "merge" if _merged_of(run) else "finetune"
     base: dict[str, Any] = {"base_model": content.base_on_hub, "base_model_relation": relation}
     results = _results(run)
     measures = results["variants"]["after"]["measures"] if results["rows"] else {}
@@ -115,7 +114,7 @@ def _base(content: Content) -> str:
 def _use(run: Run, content: Content, name: str, tag: str) -> str:
     """As many ways as there are: Platypus for planners, transformers for whole models, PEFT for bases on the hub."""
     folder, ways = name.partition("/")[2], []
-    words = {"name": name, "tag": tag, "folder": folder, "request": "Summarize my open issues", "adapter": ""}
+    words = {"name": name, "tag": tag, "folder": folder, "request": "Summarize my open issues"}
     if run.catalogue is not None:
         ways += ["With Platypus, which lets it say valid plans only:", SERVED.format(**words)]
     if content.what != "adapter":
@@ -141,14 +140,19 @@ def _origin(run: Run, content: Content, licence: str | None) -> Iterator[str]:
             f" learning rate {settings['learning_rate']:g}, seed {record['seed']}"
         )
     if content.what != "adapter":
-        record = run.record("merge")
-        merge, results = run.recipe.merge, record["results"]
-        if merge.of:
-            sources = ", ".join(name.rpartition("/")[2] if name[:1] in "/~." else name for name in merge.of)
-            yield f"Merged from {sources} by {merge.method}; `provenance.json` has their weights and data"
-        yield f"Merged in {results.get('dtype', merge.dtype)}" + _checked(results)
+        results = run.record("merge")["results"]
+        if sources := _merged_of(run):
+            method = run.record("merge")["settings"].get("method", "task-arithmetic")
+            yield f"Merged from {', '.join(sources)} by {method}; `provenance.json` has their weights and data"
+        yield f"Merged in {results['dtype']}{_checked(results)}"
     versions = run.record("evaluate")["versions"]
     yield "Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+
+
+def _merged_of(run: Run) -> list[str]:
+    """What several sources a merged model comes from; of a folder, its name alone."""
+    named = run.record("merge")["settings"].get("of", ()) if run.is_done("merge") else ()
+    return [Path(name).name if name[:1] in "/~." else name for name in named]
 
 
 def _checked(results: Mapping[str, Any]) -> str:

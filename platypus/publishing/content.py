@@ -77,6 +77,12 @@ def _check_complete(run: Run, what: What) -> None:
         run.folder("merge")
         if not is_merged(run):
             raise _stale(run, "merge", "train")
+    if what != "merged" and not run.is_done("train") and run.is_done("merge"):
+        raise RunError(
+            "it is merged from others, and has no adapter of its own",
+            where=str(run.path),
+            remedy="Push the merged model: --what merged",
+        )
     if what != "merged":
         run.folder("train")
     if run.is_done("train"):

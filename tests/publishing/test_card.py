@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 import yaml
 
+from platypus.errors import RunError
 from platypus.publishing.card import model_card
 from platypus.publishing.content import What, content_of
 from platypus.run.folder import Run
-from tests.support.publishing import evaluated, evaluated_run
+from tests.support.publishing import evaluated, evaluated_run, redone
 
 
 @pytest.fixture
@@ -72,6 +73,17 @@ def test_how_to_use_it_is_what_works(tmp_path: Path) -> None:
     adapter = card_of(run, what="adapter")
     assert "AutoPeftModelForCausalLM" in adapter and "pipeline(" not in adapter
     assert "adapter in adapter/" in card_of(run, what="both")
+
+
+def test_a_blend_names_its_sources(run: Run) -> None:
+    redone(run, "merge", {"base": "0123456789abcdef"}, {"of": ["runs/a", "/home/me/b", "c/d"], "method": "ties"})
+    (run.path / "train" / "stage.json").unlink()
+    evaluated(run)
+    card = card_of(run)
+    assert "Merged from runs/a, b, c/d by ties" in card and header_of(card)["base_model_relation"] == "merge"
+    assert "LoRA of rank" not in card
+    with pytest.raises(RunError, match="has no adapter of its own"):
+        content_of(run, what="adapter", base="someone/base")
 
 
 def test_what_is_not_known_is_said(run: Run) -> None:

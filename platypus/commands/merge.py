@@ -272,9 +272,9 @@ def _common_card(run: Run, named: Sequence[_Named]) -> AdapterCard:
                 where=one.name,
                 remedy="Merge models that were trained with the same [prompt].",
             )
-    of_all = [card for _, card in cards] or [run.recipe.prompt]
-    prompts = {key: getattr(of_all[0], key) for key in HOW_PROMPTS_LOOK}
-    return AdapterCard(**own, **prompts, cutoff=max(card.cutoff for card in of_all))
+    prompts = {key: getattr(cards[0][1] if cards else run.recipe.prompt, key) for key in HOW_PROMPTS_LOOK}
+    cutoff = max((card.cutoff for _, card in cards), default=run.recipe.prompt.cutoff)
+    return AdapterCard(**own, **prompts, cutoff=cutoff)
 
 
 def _overlaps(named: Sequence[_Named]) -> list[dict[str, Any]]:

@@ -184,6 +184,7 @@ def test_what_is_combined_is_of_one_shape(tmp_path: Path, base: Path, tuned: tup
 
 
 def test_layers_that_the_base_does_not_have(base: Path, tuned: tuple[Path, Path]) -> None:
-    how = Combination("ties", WEIGHTS, layers=(LayerWeights(0, 2, (1.0, 0.0)),))
+    stored = StoredWeights.of(base)
+    how = Combination("ties", (1.0,), layers=(LayerWeights(0, 2, (0.0,)),))
     with pytest.raises(ModelError, match="layers 0 to 2 get weights of their own, and the base's last layer is 1"):
-        Combined(StoredWeights.of(base), sources(base, tuned), how, dtype=torch.float32)
+        Combined(stored, [AdapterSource.of(base, stored, tuned[0])], how, dtype=torch.float32)

@@ -3,6 +3,11 @@
     python benchmarks/blends.py runs/demo runs/crm --limit 100
     python benchmarks/blends.py runs/demo runs/crm --methods task-arithmetic ties --weights 0.5,0.5 1,1
 
+The second run, for example (four minutes):
+
+    sed 's/worktracker/crm/; s/examples = 1000/examples = 600/; s/epochs = 9/epochs = 5/' recipes/demo.toml > crm.toml
+    platypus all runs/crm --recipe crm.toml
+
 Both runs must be trained, on the same base and with prompts alike, and have test rows. Every blend, the base and the
 two fine-tunes answer the first `--limit` test rows of each run, with its tools, by greedy decoding under the grammar.
 Brackets hold 95% intervals; differences are paired, row by row, with the run's own fine-tune. What was answered stands

@@ -228,7 +228,7 @@ def combination_of(settings: MergeSettings, *, seed: int) -> Combination:
 
 
 def _judges(run: Run) -> dict[str, Run]:
-    return judging_runs([(name, named.run) for name in run.recipe.merge.of if (named := _Named.of(name)).run], run)
+    return judging_runs([(run.spelled.get(name, name), _Named.of(name).run) for name in run.recipe.merge.of], run)
 
 
 def _search(

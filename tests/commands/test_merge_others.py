@@ -94,7 +94,7 @@ def test_the_best_weights_of_a_search_are_taken(runs: Path, tmp_path: Path) -> N
         (one["mean"] for one in results["searched"]), reverse=True
     )
     assert len(results["searched"]) == 4 and results["searched"][0]["weights"] == results["weights"]
-    assert {*results["searched"][0]["exact"]} == {"this run"}  # the others have no validation rows
+    assert {*results["searched"][0]["exact"]} == {"this run"}, "the others have no validation rows"
     assert json.loads((run.folder("merge") / "search.json").read_text())
     told = merged_run(runs, tmp_path / "told", f"{of}weights = {results['weights']}\n")
     merge(told)

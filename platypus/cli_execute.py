@@ -59,8 +59,8 @@ def execute(
 
     The policy stands under [execute] in the recipe. Without RUN, the tools are those of --catalogue.
     """
-    from platypus.chat.running import Answers
     from platypus.commands.execute import Wanted, execute_wanted, place_of
+    from platypus.execution.terminal import Answers
 
     tools = read_tools_of(catalogue, only)
     if run is not None and request is None and plan is None and resume is None:

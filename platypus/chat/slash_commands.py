@@ -176,7 +176,8 @@ def _keep_plan(conversation: Conversation, plan: Plan) -> None:
 
 
 def _run(conversation: Conversation, rest: str) -> None:
-    from platypus.chat.running import ending, run_in_chat
+    from platypus.chat.running import run_in_chat
+    from platypus.execution.terminal import ending
 
     run, turn, tools = conversation.corrections.run, conversation.last, conversation.tools
     plan = conversation.last_plan

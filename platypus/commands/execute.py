@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from platypus.catalogue.tools import Catalogue
-from platypus.chat.running import GO_ON, Answers, ending, terminal_dialogue
 from platypus.errors import ExecutionError, PlanError, RunError
 from platypus.execution.execution import Execution, Replan, Terms, execute, resume
+from platypus.execution.terminal import GO_ON, Answers, ending, terminal_dialogue
 from platypus.execution.toolbox import Toolbox
 from platypus.files import read_text, say
 from platypus.inference.opening import UNTRAINED, open_planner, open_untrained

@@ -19,4 +19,5 @@ What a tool returns is data: it fills arguments, after a check against their sch
     quoting.py          what a planner is told when it is asked again
     execution.py        a plan → its decision → its run; resumed, and repaired by the planner
     drawing.py          decisions, steps and traces as text
+    terminal.py         a dialogue on the terminal, and how it ended
 """

@@ -1,23 +1,25 @@
-"""Running a plan before a user: what is told, what is asked, and who answers without a terminal."""
+"""The dialogue on a terminal: what is told, what is asked, and who answers without a terminal."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from platypus.chat import running
-from platypus.chat.running import Answers, ending, terminal_dialogue
+from platypus.execution import terminal
 from platypus.execution.execution import Execution, Terms, execute_plan
 from platypus.execution.policy import Policy
+from platypus.execution.terminal import Answers, ending, terminal_dialogue
 from tests.support.executions import CHANGES, Memory, plan, tool, tools
 
 SEND = plan(("send", {}))
 CATALOGUE = tools(tool("send", CHANGES))
 
 
-def run(answers: Answers, told: list[str], memory: Memory | None = None, trace: Path | None = None) -> Execution:
-    terms, dialogue = Terms(Policy()), terminal_dialogue(told.append, answers)
-    return execute_plan(SEND, CATALOGUE, (memory or Memory()).toolbox, terms=terms, dialogue=dialogue, trace=trace)
+def run(
+    answers: Answers, told: list[str], trace: Path | None = None, policy: Policy | None = None
+) -> Execution:
+    terms, dialogue = Terms(policy or Policy()), terminal_dialogue(told.append, answers)
+    return execute_plan(SEND, CATALOGUE, Memory().toolbox, terms=terms, dialogue=dialogue, trace=trace)
 
 
 def test_without_a_terminal_ask_means_no(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,12 +40,17 @@ def test_yes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("answer", "ended"), [(True, "done"), (False, "refused")])
 def test_on_a_terminal_it_is_asked(monkeypatch: pytest.MonkeyPatch, answer: bool, ended: str) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(running.sys.stdin, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(running.sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(running.typer, "confirm", lambda question, **_: asked.append(question) or answer)
+    monkeypatch.setattr(terminal.sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(terminal.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(terminal.typer, "confirm", lambda question, **_: asked.append(question) or answer)
     assert run(Answers(), []).ended == ended and asked == ["Run step 1 (send)?"]
 
 
 def test_what_did_not_end_says_how_to_go_on(tmp_path: Path) -> None:
     done = run(Answers(), [], trace=tmp_path / "t.jsonl")
     assert ending(done).endswith("t.jsonl (to go on: --resume and this trace, in place of the request)")
+
+
+def test_a_denied_plan_has_nothing_to_go_on_with(tmp_path: Path) -> None:
+    done = run(Answers(yes=True), [], tmp_path / "t.jsonl", Policy.of(deny=["send"]))
+    assert ending(done).startswith("denied: 0 of 1 steps in ") and ending(done).endswith("t.jsonl")

@@ -43,4 +43,4 @@ def test_every_option_arrives(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 def test_a_run_and_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ran = here(capsys, "execute", tmp_path / "none", "--plan", tmp_path / "plan.json")
-    assert ran.code == 1 and "is not a run yet" in ran.err
+    assert ran.code == 1 and "is not a run yet\n  Make it: platypus all " in ran.err

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from platypus.files import say
+from platypus.files import say, state_folder
 
 if TYPE_CHECKING:
     from prompt_toolkit.completion import Completer
@@ -123,7 +123,7 @@ def history_file(folder: Path | None) -> Path | None:
     """The file with the lines typed in earlier conversations: in the folder of the run if that can be written, else in
     the user's folder for such state. None if neither can be. Only its owner can read it.
     """
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "platypus"
+    state = state_folder()
     for place in (folder, state):
         if place is not None:
             with suppress(OSError):

@@ -41,16 +41,16 @@ class Trace:
 
     @classmethod
     def create(cls, path: Path, masking: Masking) -> Self:
-        """A new trace. Raises ExecutionError if the file exists or cannot be written."""
+        """A new trace in a folder that is there. Raises ExecutionError if the file exists or cannot be written."""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             file = path.open("xb")
             sync(path.parent)
         except FileExistsError as error:
             remedy = f"Name another file, or go on with it: --resume {path}"
             raise ExecutionError("exists already", where=str(path), remedy=remedy) from error
         except OSError as error:
-            raise ExecutionError(f"cannot be written: {error.strerror}", where=str(path)) from error
+            remedy = "Name a file in a folder that is there: --trace FILE"
+            raise ExecutionError(f"cannot be written: {error.strerror}", where=str(path), remedy=remedy) from error
         _lock(file, path)
         return cls(masking, file, path)
 

@@ -80,9 +80,17 @@ class Run:
         places = Places.read(path) if recipe is None else keep_definition(path, recipe)
         if not (path / RECIPE).exists():
             raise RunError(
-                "is not a run yet", where=str(path), remedy="Give --recipe FILE; the folder recipes/ holds some."
+                "is not a run yet",
+                where=str(path),
+                remedy=f"Make it: platypus all {path} --recipe FILE; the folder recipes/ holds some.",
             )
         written = read_recipe(path / RECIPE)
+        if written.catalogue is not None and not (path / CATALOGUE).exists():
+            raise RunError(
+                f"holds a recipe, but not its catalogue ({CATALOGUE})",
+                where=str(path),
+                remedy=f"Make it whole: platypus all {path} --recipe FILE; with the same recipe, what is done stays.",
+            )
         catalogue = None if written.catalogue is None else read_catalogue(path / CATALOGUE)
         run = cls(path, places.located(written), catalogue, places, places.spelled(written))
         run._recover()

@@ -114,7 +114,7 @@ class Places:
 
     def explanation(self, name: str) -> str:
         """Where a missing name was looked for."""
-        remedy = "Put it there, or give the recipe again with --recipe FILE."
+        remedy = "Put it there, or give the recipe again: platypus all RUN --recipe FILE"
         if not is_relative(name):
             return remedy
         before = f"It was {self.found[name]} when the recipe was given. " if name in self.found else ""

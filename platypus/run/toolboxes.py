@@ -10,6 +10,7 @@ from platypus.errors import ExecutionError
 from platypus.execution.execution import Terms
 from platypus.execution.executor import Limits
 from platypus.execution.toolbox import Reach, Toolbox
+from platypus.files import state_folder
 from platypus.run.execute_settings import ExecuteSettings
 from platypus.run.folder import Run
 
@@ -53,9 +54,14 @@ def source_toolbox(sources: Sequence[str], only: Sequence[str] = ()) -> Toolbox:
 
 
 def new_trace(run: Run | None) -> Path:
-    """A file for a new trace: in the run's folder, or in the working folder."""
-    name = f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}-{os.urandom(2).hex()}.jsonl"
-    return (run.path if run else Path()) / TRACES / name
+    """A file for a new trace: in the run's folder, or else in the user's folder for state. Raises ExecutionError."""
+    folder = (run.path if run else state_folder()) / TRACES
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what, remedy = f"no trace can be written there: {error.strerror}", "Name another place: --trace FILE"
+        raise ExecutionError(what, where=str(folder), remedy=remedy) from error
+    return folder / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}-{os.urandom(2).hex()}.jsonl"
 
 
 def _located(run: Run, source: str) -> str:

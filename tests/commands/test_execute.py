@@ -41,6 +41,7 @@ PLAN = [
 @pytest.fixture
 def boats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "boats.py").write_text(TOOLS)
     (tmp_path / "plan.json").write_text(json.dumps(PLAN))
     return tmp_path
@@ -92,12 +93,12 @@ def test_as_json_standard_output_is_one_object(boats: Path, capsys: pytest.Captu
     ran = given(boats, capsys, "--yes", "--json")
     data = json.loads(ran.out)
     assert (data["ended"], data["results"]["0"]) == ("done", {"structured": "Ada-1"})
-    assert "ask    1. find_boat" in ran.err and Path(data["trace"]).parent == Path("traces")
+    assert "ask    1. find_boat" in ran.err and Path(data["trace"]).parent == boats / "state/platypus/traces"
 
 
 def test_a_dry_run_leaves_nothing(boats: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ran = given(boats, capsys, "--dry-run")
-    assert ran.code == 0 and not moored(boats) and not (boats / "traces").exists()
+    assert ran.code == 0 and not moored(boats) and not (boats / "state").exists()
     assert '1. find_boat → "made up" (made up)' in ran.out
 
 

@@ -21,13 +21,19 @@ def begun(path: Path) -> Trace:
 
 
 def test_each_event_is_a_line_that_is_there_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "t.jsonl"
+    path = tmp_path / "t.jsonl"
     trace = begun(path)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert lines == trace.events and [line["event"] for line in lines] == ["start", "call"]
     assert lines[1]["arguments"] == {"token": "***"} and lines[1]["masked"] and "masked" not in lines[0]
     trace.close()
     assert is_trace(path) and not is_trace(tmp_path) and not is_trace(Path(__file__))
+
+
+def test_a_folder_is_not_made_for_a_trace(tmp_path: Path) -> None:
+    with pytest.raises(ExecutionError, match="cannot be written: No such file or directory"):
+        Trace.create(tmp_path / "nwe" / "t.jsonl", Masking())
+    assert not (tmp_path / "nwe").exists()
 
 
 def test_what_is_read_back(tmp_path: Path) -> None:

@@ -100,6 +100,13 @@ def test_a_new_run_needs_a_recipe_that_can_be_read(tmp_path: Path) -> None:
         Run.open(CRM, recipe=write_recipe(tmp_path))
 
 
+def test_a_run_that_lost_its_catalogue_says_how_to_make_it_whole(run: Run) -> None:
+    (run.path / "catalogue.json").unlink()
+    with pytest.raises(RunError, match=r"holds a recipe, but not its catalogue") as raised:
+        Run.open(run.path)
+    assert f"platypus all {run.path} --recipe FILE" in str(raised.value)
+
+
 def test_several_processes_cannot_give_a_run_a_new_recipe(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

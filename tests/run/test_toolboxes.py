@@ -44,6 +44,13 @@ def test_a_run_without_a_catalogue(tmp_path: Path) -> None:
         run_toolbox(opened(tmp_path, 'base = "embedded"\n'))
 
 
-def test_every_trace_is_a_file_of_its_own(tmp_path: Path) -> None:
+def test_traces_lie_in_the_run_or_in_the_users_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     assert new_trace(None) != new_trace(None)
-    assert new_trace(None).parent == Path("traces")
+    assert new_trace(None).parent == tmp_path / "state" / "platypus" / "traces"
+    run = opened(tmp_path, 'catalogue = "boats.py"\n')
+    assert new_trace(run).parent == run.path / "traces"
+    new_trace(run).parent.rmdir()
+    (run.path / "traces").touch()
+    with pytest.raises(ExecutionError, match="no trace can be written there"):
+        new_trace(run)

@@ -282,7 +282,7 @@ def test_plan_fails_with_the_problems_of_a_malformed_answer(
     ran = here(capsys, "plan", tmp_path / "run", "Hm", "--json")
     assert (ran.code, ran.out) == (1, "")
     assert answers["Hm"] in ran.err
-    assert 'step 0: a step is {"tool_name": …, "arguments": […]}' in ran.err
+    assert 'step 1: a step is {"tool_name": …, "arguments": […]}' in ran.err
 
 
 def test_the_embedded_base_plans_without_a_run(capsys: Capture) -> None:

@@ -143,7 +143,7 @@ def _plan(place: Place, wanted: Wanted, planner: Planner | None) -> Plan | None:
         return None
     (answer,) = planner.plan([wanted.request], max_new_tokens=place.recipe.evaluate.max_new_tokens)
     if isinstance(answer.plan, Malformed):
-        say(f"not a valid plan: {answer.plan.text}\n  {answer.plan.reason}")
+        say("\n  ".join([f"not a valid plan: {answer.plan.text}", *map(str, answer.plan.problems)]))
         return None
     if not answer.sure or not answer.finished:
         say(f"the planner is not sure of it, so it is not run: {readable(answer.plan)}")

@@ -105,7 +105,7 @@ def plan_literals(plan: Plan) -> list[str]:
 def plan_skeleton(plan: Plan) -> str:
     """The plan without its values: tools, arguments, and which step uses which output; `[]` for the empty plan.
 
-    `search(customer) summarize(objects=0)`: step 1 takes the output of step 0, the other value is a literal.
+    `search(customer) summarize(objects=0)`: step 2 takes the output of step 1, the other value is a literal.
     """
     steps = (f"{step.tool}({','.join(sorted(starmap(_shape, step.arguments.items())))})" for step in plan)
     return " ".join(steps) or "[]"

@@ -189,7 +189,7 @@ class _Job:
             )
         read = plan_from_json(history.plans[-1], self.catalogue)
         if isinstance(read, Malformed):
-            what = f"its plan is not valid for the tools of today: {read.reason}"
+            what = f"its plan is not valid for the tools of today: {'; '.join(map(str, read.problems))}"
             raise ExecutionError(what, where=str(path), remedy="Plan again.")
         return read
 

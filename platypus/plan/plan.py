@@ -36,7 +36,10 @@ class Reference:
 
 @dataclass(frozen=True)
 class Problem:
-    """One reason why something is not a valid plan: its kind, what is wrong, and where."""
+    """One reason why something is not a valid plan: its kind, what is wrong, and where.
+
+    Words count steps from 1, as plans are shown: `$$PREV[0]` is the output of step 1.
+    """
 
     kind: str
     what: str
@@ -101,7 +104,7 @@ class Plan:
     def __post_init__(self) -> None:
         problems = _structural_problems(self.steps)
         if problems:
-            raise PlanError(str(problems[0]), remedy="A step may refer to earlier steps only, by $$PREV[i] from 0.")
+            raise PlanError(str(problems[0]), remedy="A step may refer to earlier steps only; $$PREV[0] is the first.")
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -128,16 +131,7 @@ class Plan:
 
     def problems(self, catalogue: Catalogue) -> tuple[Problem, ...]:
         """Everything that makes this plan invalid for the catalogue; empty if it is valid."""
-        problems: list[Problem] = []
-        outputs: list[Schema] = []
-        for i, step in enumerate(self.steps):
-            tool = catalogue.tool(step.tool)
-            if tool is None:
-                problems.append(Problem("unknown-tool", f"no tool is named {step.tool!r}", f"step {i}"))
-            else:
-                problems.extend(_step_problems(step, tool, outputs, f"step {i} ({step.tool})"))
-            outputs.append(tool.output if tool else {})
-        return tuple(problems)
+        return tuple(_catalogue_problems(self.steps, catalogue, frozenset()))
 
     def ordered(self, catalogue: Catalogue) -> "Plan":
         """The same plan with every step's arguments in catalogue order."""
@@ -186,30 +180,37 @@ def plan_from_json(data: Any, catalogue: Catalogue | None = None, *, text: str |
     try:
         steps = _read_steps(data)
     except _Unreadable as error:
-        return Malformed(source, (error.problem,))
+        return Malformed(source, error.problems)
     return checked_plan(steps, catalogue, text=source)
 
 
 class _Unreadable(Exception):
-    def __init__(self, what: str, where: str = "") -> None:
+    def __init__(self, what: str, where: str = "", problems: tuple[Problem, ...] = ()) -> None:
         super().__init__(what)
-        self.problem = Problem("structure", what, where)
+        self.problems = problems or (Problem("structure", what, where),)
 
 
 def checked_plan(steps: Sequence[Step], catalogue: Catalogue | None, *, text: str) -> Plan | Malformed:
     """The steps as a Plan, checked against the catalogue if there is one; Malformed with `text` if they are invalid."""
     problems = _structural_problems(steps)
-    if problems:
-        return Malformed(text, problems)
-    plan = Plan(tuple(steps))
-    faults = plan.problems(catalogue) if catalogue is not None else ()
-    return Malformed(text, faults) if faults else plan
+    if catalogue is not None:
+        problems += tuple(_catalogue_problems(steps, catalogue, frozenset(problem.where for problem in problems)))
+    return Malformed(text, problems) if problems else Plan(tuple(steps))
 
 
 def _read_steps(data: Any) -> list[Step]:
     if not isinstance(data, list):
         raise _Unreadable(f"a plan is a list of steps, not {type(data).__name__}")
-    return [_read_step(entry, f"step {i}") for i, entry in enumerate(data)]
+    steps: list[Step] = []
+    problems: list[Problem] = []
+    for i, entry in enumerate(data, start=1):
+        try:
+            steps.append(_read_step(entry, f"step {i}"))
+        except _Unreadable as error:
+            problems += error.problems
+    if problems:
+        raise _Unreadable("not all steps can be read", problems=tuple(problems))
+    return steps
 
 
 def _read_step(entry: Any, where: str) -> Step:
@@ -252,8 +253,24 @@ def _structural_problems(steps: Sequence[Step]) -> tuple[Problem, ...]:
         problem
         for i, step in enumerate(steps)
         for name, value in ((None, step.tool), *step.arguments.items())
-        for problem in _value_problems(value, i, f"step {i}" if name is None else f"step {i}, argument {name!r}")
+        for problem in _value_problems(value, i, f"step {i + 1}" if name is None else _place(i, step, name))
     )
+
+
+def _place(number: int, step: Step, argument: str) -> str:
+    return f"step {number + 1} ({step.tool}), argument {argument!r}"
+
+
+def _catalogue_problems(steps: Sequence[Step], catalogue: Catalogue, known: frozenset[str]) -> Iterator[Problem]:
+    """What makes steps invalid for the catalogue. At the places `known` something is wrong with any catalogue."""
+    outputs: list[Schema] = []
+    for i, step in enumerate(steps):
+        tool = catalogue.tool(step.tool)
+        if tool is None:
+            yield Problem("unknown-tool", f"no tool is named {step.tool!r}", f"step {i + 1}")
+        else:
+            yield from _step_problems(step, tool, outputs, i, known)
+        outputs.append(tool.output if tool else {})
 
 
 def _value_problems(value: Any, step: int, where: str) -> Iterator[Problem]:
@@ -290,16 +307,19 @@ def _literal_faults(value: Any, depth: int) -> Iterator[str]:
         yield f"{type(value).__name__} cannot stand in a plan"
 
 
-def _step_problems(step: Step, tool: Tool, outputs: Sequence[Schema], where: str) -> Iterator[Problem]:
-    for argument in tool.arguments:
-        if argument.required and argument.name not in step.arguments:
-            yield Problem("missing-argument", f"argument {argument.name!r} is required", where)
+def _step_problems(
+    step: Step, tool: Tool, outputs: Sequence[Schema], number: int, known: frozenset[str]
+) -> Iterator[Problem]:
+    where = f"step {number + 1} ({step.tool})"
+    for needed in tool.arguments:
+        if needed.required and needed.name not in step.arguments:
+            yield Problem("missing-argument", f"argument {needed.name!r} is required", where)
     for name, value in step.arguments.items():
-        known = tool.argument(name)
-        if known is None:
+        argument, place = tool.argument(name), _place(number, step, name)
+        if argument is None:
             yield Problem("unknown-argument", f"the tool has no argument {name!r}", where)
-        else:
-            yield from _argument_problems(value, known, outputs, f"{where}, argument {name!r}")
+        elif place not in known:
+            yield from _argument_problems(value, argument, outputs, place)
 
 
 def _argument_problems(value: Value, argument: Argument, outputs: Sequence[Schema], where: str) -> Iterator[Problem]:
@@ -327,6 +347,6 @@ def _argument_problems(value: Value, argument: Argument, outputs: Sequence[Schem
 def _fit_problems(reference: Reference, argument: Schema, outputs: Sequence[Schema], where: str) -> Iterator[Problem]:
     output = part(outputs[reference.step], reference.path)
     if output is None:
-        yield Problem("reference", f"step {reference.step} returns no {'.'.join(reference.path)!r}", where)
+        yield Problem("reference", f"step {reference.step + 1} returns no {'.'.join(reference.path)!r}", where)
     elif not fits(output, argument):
         yield Problem("reference", f"the output of {reference} does not fit this argument", where)

@@ -183,7 +183,7 @@ def _unused(plan: Plan, catalogue: Catalogue) -> Iterator[Doubt]:
     for i, step in enumerate(plan.steps[:-1]):
         tool = catalogue.tool(step.tool)
         if i not in used and tool and _is_read_only(tool):
-            yield Doubt("unused-step", f"nothing uses the output of step {i} ({step.tool})")
+            yield Doubt("unused-step", f"nothing uses the output of step {i + 1} ({step.tool})")
 
 
 def _is_read_only(tool: Tool) -> bool:
@@ -204,7 +204,7 @@ def _loose(plan: Plan, catalogue: Catalogue) -> Iterator[Doubt]:
                     producer = catalogue.tool(plan.steps[reference.step].tool)
                     if producer and not _sensible(producer, reference, consumer, argument, value):
                         what = f"{reference}, the output of {producer.name}, hardly is {name!r} of {step.tool}"
-                        yield Doubt("loose-reference", f"step {i}: {what}")
+                        yield Doubt("loose-reference", f"step {i + 1}: {what}")
 
 
 def _sensible(producer: Tool, reference: Reference, consumer: Tool, argument: Argument, value: Value) -> bool:

@@ -49,7 +49,7 @@ async def _plan(body: ExecuteRequest, served: Served, asking: Asking) -> tuple[P
     if body.request is None:
         plan = plan_from_json(body.plan, served.catalogue, text="")
         if isinstance(plan, Malformed):
-            raise invalid("plan", f"is not valid: {plan.reason}")
+            raise invalid("plan", f"is not valid: {'; '.join(map(str, plan.problems))}")
         return plan, None
     if not body.request.strip():
         raise invalid("request", "is empty")

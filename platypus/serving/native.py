@@ -156,7 +156,7 @@ def check(given: Any, tools: Catalogue) -> tuple[Plan | None, list[dict[str, Any
 
 def _problem(problem: Problem) -> dict[str, Any]:
     place = PLACE.fullmatch(problem.where)
-    step = int(place["step"]) if place else None
+    step = int(place["step"]) - 1 if place else None
     argument = place["argument"][1:-1] if place and place["argument"] else None
     return {"step": step, "argument": argument, "message": problem.what}
 

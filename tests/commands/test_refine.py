@@ -195,7 +195,7 @@ def test_bad_rows_are_refused_with_their_places_and_a_remedy(tmp_path: Path) -> 
         refine(run)
     assert "2 bad rows (1 json, 1 unknown-tool)" in caught.value.what
     assert "data.jsonl:211: character 10: not JSON" in caught.value.what
-    assert "data.jsonl:212: step 0: no tool is named 'fly'" in caught.value.what
+    assert "data.jsonl:212: step 1: no tool is named 'fly'" in caught.value.what
     assert 'bad_rows = "skip"' in caught.value.remedy
     assert caught.value.where == str(run.path / "refine-rejected.jsonl")
 

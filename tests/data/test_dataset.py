@@ -133,7 +133,7 @@ def test_a_rejected_row_says_why(tmp_path: Path, row: Any, kind: str, reason: st
 def test_every_problem_of_a_plan_is_evidence(tmp_path: Path) -> None:
     steps = [{"tool_name": name, "arguments": []} for name in ("fly", "search")]
     rejected = only_rejected(written(tmp_path, lines(GOOD, {"query": "a", "plan": steps})))
-    assert [reason.split(":")[0] for reason in rejected.evidence] == ["step 0", "step 1 (search)"]
+    assert [reason.split(":")[0] for reason in rejected.evidence] == ["step 1", "step 2 (search)"]
     assert rejected.reason == rejected.evidence[0]
 
 

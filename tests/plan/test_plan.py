@@ -60,7 +60,7 @@ def test_the_second_sample_does_not_parse(crm: Catalogue) -> None:
 
 def test_a_plan_cannot_refer_forward_or_to_itself() -> None:
     for step in (0, 1):
-        with pytest.raises(PlanError, match="step 0, argument 'x'"):
+        with pytest.raises(PlanError, match=r"step 1 \(a\), argument 'x'"):
             Plan((Step("a", {"x": Reference(step)}), Step("b")))
 
 
@@ -115,7 +115,7 @@ def test_arguments_of_invalid_plans(tools: Catalogue, arguments: dict[str, Any],
     result = read(tools, *before, ("take", arguments))
     assert isinstance(result, Malformed)
     assert result.problems[0].kind == kind
-    assert result.problems[0].where.startswith("step 5")
+    assert result.problems[0].where.startswith("step 6 (take)")
 
 
 def test_no_position_of_a_tuple_may_be_a_reference() -> None:
@@ -133,9 +133,21 @@ def test_unknown_tools_and_missing_arguments(tools: Catalogue) -> None:
     result = read(tools, ("fly", {}), ("must", {}))
     assert isinstance(result, Malformed)
     assert [(problem.kind, problem.where) for problem in result.problems] == [
-        ("unknown-tool", "step 0"),
-        ("missing-argument", "step 1 (must)"),
+        ("unknown-tool", "step 1"),
+        ("missing-argument", "step 2 (must)"),
     ]
+
+
+def test_a_bad_reference_hides_no_other_problem(tools: Catalogue) -> None:
+    result = read(tools, ("must", {"who": "$$PREV[3]"}), ("fly", {}), ("take", {"who": "$$PREV[0]", "flag": "yes"}))
+    assert isinstance(result, Malformed)
+    assert [(problem.kind, problem.where) for problem in result.problems] == [
+        ("reference", "step 1 (must), argument 'who'"),
+        ("unknown-tool", "step 2"),
+        ("value", "step 3 (take), argument 'flag'"),
+    ]
+    both = parse_plan('[7, {"tool_name": "me"}, {"tool_name": "me", "arguments": []}]', tools)
+    assert isinstance(both, Malformed) and [problem.where for problem in both.problems] == ["step 1", "step 2"]
 
 
 def test_arguments_in_catalogue_order(tools: Catalogue) -> None:

@@ -37,8 +37,8 @@ def test_the_second_sample_is_repaired_but_refers_to_itself(crm: Catalogue) -> N
     plan = plan_from_json(mended.data, crm)
     assert isinstance(plan, Malformed)
     assert [str(problem) for problem in plan.problems] == [
-        "step 0, argument 'customer': $$PREV[0] refers to its own output",
-        "step 1, argument 'objects': $$PREV[1] refers to its own output",
+        "step 1 (search), argument 'customer': $$PREV[0] refers to its own output",
+        "step 2 (summarize), argument 'objects': $$PREV[1] refers to its own output",
     ]
 
 

@@ -69,7 +69,7 @@ def test_what_would_be_asked_about_is_not_run(tmp_path: Path) -> None:
         ({}, "say either a request or a plan"),
         ({"request": "a", "plan": []}, "say either a request or a plan"),
         ({"request": " "}, "is empty"),
-        ({"plan": [{"tool_name": "fly", "arguments": []}]}, "is not valid: step 0: no tool is named"),
+        ({"plan": [{"tool_name": "fly", "arguments": []}]}, "is not valid: step 1: no tool is named"),
     ],
 )
 def test_bodies_that_are_refused(tmp_path: Path, body: dict[str, Any], what: str) -> None:

@@ -352,6 +352,6 @@ def test_the_handed_rows_go_right() -> None:
     for path in sorted(CASES.glob("*.jsonl")):
         report = check(path)
         if path.stem == "glaive":  # its tool takes no arguments, its call gives one
-            assert "read as Glaive: step 0 (tide_times): the tool has no argument 'port'" in str(report)
+            assert "read as Glaive: step 1 (tide_times): the tool has no argument 'port'" in str(report)
         else:
             assert report.problems == (), path

@@ -173,7 +173,7 @@ def test_a_list_that_changes_between_plan_and_execution(calls: Path, tmp_path: P
     with pytest.raises(ExecutionError, match=r"the tool 'look' is not there \(looked for at: mcp:"):
         with_list([faulty_server.DO])
     needs = {"type": "object", "properties": {"it": {"type": "string"}}, "required": ["it"]}
-    with pytest.raises(ExecutionError, match="the plan is not valid for the tools as they are now: step 0"):
+    with pytest.raises(ExecutionError, match="the plan is not valid for the tools as they are now: step 1"):
         with_list([{**faulty_server.LOOK, "inputSchema": needs}])
     no_hints = with_list([{**faulty_server.LOOK, "annotations": {"readOnlyHint": False}}])
     assert (no_hints.ended, no_hints.decision.steps[0].rule) == (

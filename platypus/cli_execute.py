@@ -32,7 +32,8 @@ Again = Annotated[
     bool, typer.Option("--again", help="With --resume: repeat steps of which nobody knows if they were done.")
 ]
 NewTrace = Annotated[
-    Path | None, typer.Option("--trace", metavar="FILE", help="Where the trace goes, if not into RUN/traces/. A new file.")
+    Path | None,
+    typer.Option("--trace", metavar="FILE", help="Where the trace goes, if not into RUN/traces/. A new file."),
 ]
 Replans = Annotated[
     int, typer.Option("--replan", metavar="N", min=0, help="How often to ask the planner again if a step fails.")

@@ -1,5 +1,5 @@
-"""Read a user's text file; write a file completely or not at all; flush files to disk; where state is kept; say what else
-is to be known."""
+"""Read a user's text file; write a file completely or not at all; flush files to disk; the folder for state; say what
+else is to be known."""
 
 import os
 import sys
@@ -40,7 +40,7 @@ def sync(path: Path) -> None:
 
 
 def state_folder() -> Path:
-    """The user's folder for what belongs to no run, as the XDG Base Directory Specification has it. It may be absent."""
+    """The user's folder for what belongs to no run, as the XDG Base Directory Specification names it."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "platypus"
 
 

@@ -14,6 +14,6 @@ def run_in_chat(
     plan: Plan, tools: Catalogue, run: Run, request: str, tell: Callable[[str], None], *, dry_run: bool
 ) -> Execution:
     """The execution of a plan, with what runs the tools of its run. Raises PlatypusError."""
-    toolbox, terms = run_toolbox(run), terms_of(run.recipe.execute, dry_run=dry_run)
+    toolbox, terms = run_toolbox(run), terms_of(run.recipe.execute, dry_run=dry_run, others=run.catalogue)
     dialogue, trace = terminal_dialogue(tell, Answers()), None if dry_run else new_trace(run)
     return execute_plan(plan, tools, toolbox, terms=terms, dialogue=dialogue, request=request, trace=trace)

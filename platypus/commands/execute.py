@@ -90,9 +90,7 @@ def execute_wanted(place: Place, wanted: Wanted) -> bool:
     plan = _plan(place, wanted, planner)
     if plan is None and wanted.resume is None:
         return False
-    settings = place.recipe.execute
-    settings = settings.model_copy(update={"trusted": [*settings.trusted, *wanted.trusted]})
-    terms = terms_of(settings, replans=wanted.replans, dry_run=wanted.dry_run)
+    terms = _terms(place, wanted)
     replan = _replan(planner, place) if planner and wanted.replans else None
     trace = wanted.resume or wanted.trace or (None if wanted.dry_run else new_trace(place.run))
     try:
@@ -105,6 +103,14 @@ def execute_wanted(place: Place, wanted: Wanted) -> bool:
         print(json.dumps(execution.to_json(), ensure_ascii=False))
     say(ending(execution))
     return execution.done
+
+
+def _terms(place: Place, wanted: Wanted) -> Terms:
+    """The terms of the recipe, which may trust servers that are not there where other sources take their place."""
+    settings, others = place.recipe.execute, place.run.catalogue if place.run else None
+    trusting = settings.model_copy(update={"trusted": [*settings.trusted, *wanted.trusted]})
+    terms = terms_of(trusting, replans=wanted.replans, dry_run=wanted.dry_run, others=others)
+    return replace(terms, other_servers=tuple(settings.trusted)) if wanted.sources or place.source else terms
 
 
 async def _executed(place: Place, wanted: Wanted, plan: Plan | None, terms: Terms, replan: Replan | None) -> Execution:

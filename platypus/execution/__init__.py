@@ -7,6 +7,7 @@ Knows plans and catalogues, but no models and no recipes: the planner that may r
 What a tool returns is data: it fills arguments, after a check against their schemas, and is never read as a plan.
 
     policy.py           rules, flows and limits; the decision about a whole plan
+    rule_check.py       rules that name nothing, refused
     results.py          what a tool returned, as plain data
     mock_values.py      made-up values of a schema, for dry runs
     references.py       results → the arguments of later steps, checked

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from platypus.catalogue.tools import Catalogue
+from platypus.catalogue.tools import Catalogue, Tool
 from platypus.errors import ExecutionError, PlatypusError
 from platypus.execution.earlier_calls import EarlierCalls
 from platypus.execution.executor import Executor, Failure, Limits
@@ -20,6 +20,7 @@ from platypus.execution.masking import SECRETS, Masking
 from platypus.execution.policy import Before, Decision, Policy, judge
 from platypus.execution.quoting import quote_progress
 from platypus.execution.results import ToolResult
+from platypus.execution.rule_check import check_rules
 from platypus.execution.toolbox import OpenedTools, Toolbox
 from platypus.execution.trace import VERSION, History, Trace
 from platypus.plan.plan import Malformed, Plan, plan_from_json
@@ -30,13 +31,18 @@ Replan = Callable[[str], Awaitable[Plan | None]]
 
 @dataclass(frozen=True)
 class Terms:
-    """On what terms plans are executed: policy, limits, names of secrets, how often the planner may be asked again."""
+    """On what terms plans are executed: policy, limits, names of secrets, how often the planner may be asked again.
+
+    `other_tools` and `other_servers` may be named by rules too, besides those that are there: a policy may be for more.
+    """
 
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
     secrets: str = SECRETS
     replans: int = 0
     dry_run: bool = False
+    other_tools: tuple[Tool, ...] = ()
+    other_servers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,6 +152,8 @@ class _Job:
         self.before, self.number, self.started = Before(), 0, time.monotonic()
         self.resumed: list[Mapping[str, Any]] = []  # events of the present plan from before it was resumed
         self.deadline = self.started + terms.limits.seconds
+        servers = (*(one.name for one in toolbox.back_ends), *terms.other_servers)
+        check_rules(terms.policy, (*catalogue, *terms.other_tools), servers, terms.limits.error_texts)
 
     async def run(self, plan: Plan, path: Path | None) -> Execution:
         async with self._tools(plan) as tools:

@@ -101,7 +101,8 @@ class Policy:
     """The rules of a recipe. `calls` are the most calls of tools by pattern, `max_calls` those of all together.
 
     `trusted` and `idempotent` are patterns: of servers whose annotations are believed, and of tools that may be called
-    again whatever their annotations say.
+    again whatever their annotations say. `absent` are patterns of tools, arguments and servers that rules may name
+    though they are not there.
     """
 
     allow: tuple[Rule, ...] = ()
@@ -113,6 +114,7 @@ class Policy:
     calls: Mapping[str, int] = field(default_factory=dict)
     trusted: tuple[str, ...] = ()
     idempotent: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -127,11 +129,13 @@ class Policy:
         calls: Mapping[str, int] | None = None,
         trusted: Iterable[str] = (),
         idempotent: Iterable[str] = (),
+        absent: Iterable[str] = (),
     ) -> Self:
         """The policy of rules as they are written. Raises ValueError for one that cannot be read."""
         allowed, asked, denied = (tuple(map(Rule.read, texts)) for texts in (allow, ask, deny))
         flows, counts = tuple(map(Flow.read, never)), dict(calls or {})
-        return cls(allowed, asked, denied, otherwise, flows, max_calls, counts, tuple(trusted), tuple(idempotent))
+        patterns = (tuple(names) for names in (trusted, idempotent, absent))
+        return cls(allowed, asked, denied, otherwise, flows, max_calls, counts, *patterns)
 
     def trusts(self, server: str) -> bool:
         """Whether the server's annotations are believed."""

@@ -38,6 +38,9 @@ class ExecuteSettings(Settings):
     """The most calls of single tools: `{"send_*" = 3}`."""
     idempotent: list[Text] = []
     """Tools that may be called again when nobody knows what became of a call, besides those with annotations for it."""
+    absent: list[Text] = []
+    """Tools, arguments and servers that rules may name though they are not there. Any other rule that names nothing is
+    refused."""
     seconds: Rate = 600.0
     """The time limit of a whole plan."""
     timeout: Rate = 60.0
@@ -90,5 +93,7 @@ class ExecuteSettings(Settings):
     @property
     def policy(self) -> Policy:
         """The rules."""
-        rules = {name: getattr(self, name) for name in ("allow", "ask", "deny", "never", "trusted", "idempotent")}
+        rules = {
+            name: getattr(self, name) for name in ("allow", "ask", "deny", "never", "trusted", "idempotent", "absent")
+        }
         return Policy.of(**rules, otherwise=self.otherwise, max_calls=self.max_calls, calls=self.calls)

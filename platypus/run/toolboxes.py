@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from platypus.catalogue.sources.source import file_of
+from platypus.catalogue.tools import Catalogue
 from platypus.errors import ExecutionError
 from platypus.execution.execution import Terms
 from platypus.execution.executor import Limits
@@ -17,8 +18,10 @@ from platypus.run.folder import Run
 TRACES = "traces"
 
 
-def terms_of(settings: ExecuteSettings, *, replans: int = 0, dry_run: bool = False) -> Terms:
-    """The terms on which plans are executed."""
+def terms_of(
+    settings: ExecuteSettings, *, replans: int = 0, dry_run: bool = False, others: Catalogue | None = None
+) -> Terms:
+    """The terms on which plans are executed; `others` are tools that rules may name besides those of the plans."""
     limits = Limits(
         seconds=settings.seconds,
         timeout=settings.timeout,
@@ -28,7 +31,7 @@ def terms_of(settings: ExecuteSettings, *, replans: int = 0, dry_run: bool = Fal
         at_once=settings.at_once,
         error_texts=settings.error_texts,
     )
-    return Terms(settings.policy, limits, settings.secrets, replans, dry_run)
+    return Terms(settings.policy, limits, settings.secrets, replans, dry_run, tuple(others or ()))
 
 
 def reach_of(settings: ExecuteSettings) -> Reach:

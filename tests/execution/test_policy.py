@@ -238,7 +238,7 @@ def test_no_denied_call_leaves_and_no_allowed_plan_is_refused(every: int = 10) -
             strictest = next(one for one in ("deny", "ask", "allow") if one in expected)
             counts[strictest] += 1
             tools = [Tool(name, "", arguments, annotations=hints[name]) for name in NAMES]
-            policy, memory = Policy.of(**rules), Memory()
+            policy, memory = Policy.of(**rules, absent=["*"]), Memory()
             if number % every:
                 trusted = policy.trusts("memory")
                 decision = judge(steps, policy, {tool.name: KnownTool(tool, "memory", trusted) for tool in tools})

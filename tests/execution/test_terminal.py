@@ -15,9 +15,7 @@ SEND = plan(("send", {}))
 CATALOGUE = tools(tool("send", CHANGES))
 
 
-def run(
-    answers: Answers, told: list[str], trace: Path | None = None, policy: Policy | None = None
-) -> Execution:
+def run(answers: Answers, told: list[str], trace: Path | None = None, policy: Policy | None = None) -> Execution:
     terms, dialogue = Terms(policy or Policy()), terminal_dialogue(told.append, answers)
     return execute_plan(SEND, CATALOGUE, Memory().toolbox, terms=terms, dialogue=dialogue, trace=trace)
 

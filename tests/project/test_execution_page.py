@@ -44,11 +44,13 @@ def test_the_table_of_all_verdicts() -> None:
 
 def test_its_recipes_load() -> None:
     recipes = re.findall(r"^```toml\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert len(recipes) == 2
+    assert len(recipes) == 3
     for recipe in recipes:
         assert Recipe.model_validate(tomllib.loads(recipe)).execute.policy.trusts("worktracker")
 
 
-@pytest.mark.parametrize("key", ["sources", "trusted", "allow", "never", "timeout", "secrets", "at_once", "base_url"])
+@pytest.mark.parametrize(
+    "key", ["sources", "trusted", "allow", "never", "timeout", "secrets", "at_once", "base_url", "absent"]
+)
 def test_it_names_the_keys(key: str) -> None:
     assert f"`{key}`" in PAGE.read_text(encoding="utf-8") or f"{key} =" in PAGE.read_text(encoding="utf-8")

@@ -95,6 +95,7 @@ def _server(
         from platypus.serving.server import LOOPBACK, Options, Server
     except ImportError as error:
         raise RunError(f"a server needs the package {error.name}", remedy=MISSING) from error
+    from platypus.serving.execution import check_execution
     from platypus.serving.keys import Keys
     from platypus.serving.opening import open_served
     from platypus.serving.planners import Planners
@@ -108,6 +109,8 @@ def _server(
         )
     hosts = (*LOOPBACK, reach.host, *reach.allow_hosts) if local or reach.allow_hosts else None
     planners = Planners(open_served(sources, opening), room=limits.cache)
+    if reach.execute:
+        check_execution(planners.served.values())
     options = Options(limits, keys, hosts, log_requests, references=reach.references, execute=reach.execute)
     return Server(planners, options)
 

@@ -90,6 +90,12 @@ class Execution:
         }
 
 
+def check_terms(terms: Terms, catalogue: Catalogue, toolbox: Toolbox) -> None:
+    """Raise ExecutionError if a rule names nothing that is there."""
+    servers = (*(one.name for one in toolbox.back_ends), *terms.other_servers)
+    check_rules(terms.policy, (*catalogue, *terms.other_tools), servers, terms.limits.error_texts)
+
+
 def execute_plan(plan: Plan, catalogue: Catalogue, toolbox: Toolbox, **options: Any) -> Execution:
     """As `execute`, for programs without an event loop."""
     return asyncio.run(execute(plan, catalogue, toolbox, **options))
@@ -152,8 +158,7 @@ class _Job:
         self.before, self.number, self.started = Before(), 0, time.monotonic()
         self.resumed: list[Mapping[str, Any]] = []  # events of the present plan from before it was resumed
         self.deadline = self.started + terms.limits.seconds
-        servers = (*(one.name for one in toolbox.back_ends), *terms.other_servers)
-        check_rules(terms.policy, (*catalogue, *terms.other_tools), servers, terms.limits.error_texts)
+        check_terms(terms, catalogue, toolbox)
 
     async def run(self, plan: Plan, path: Path | None) -> Execution:
         async with self._tools(plan) as tools:

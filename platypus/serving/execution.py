@@ -4,18 +4,24 @@ There is nobody to ask: what the policy asks about is not run. The answer tells 
 it in the recipe.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import anyio
 from pydantic import BaseModel, ConfigDict
 
-from platypus.execution.execution import execute
+from platypus.errors import RunError
+from platypus.execution.execution import check_terms, execute
+from platypus.files import say
 from platypus.inference.planner import Answer
 from platypus.plan.plan import Malformed, Plan, plan_from_json
+from platypus.run.folder import Run
 from platypus.run.toolboxes import new_trace, run_toolbox, terms_of
 from platypus.serving.asking import Asking, Question
 from platypus.serving.errors import ApiError, invalid
 from platypus.serving.planners import Served
+
+NO_RUN = "{!r} is no run with tools of its own, so it is not known what runs them"
 
 
 class ExecuteRequest(BaseModel):
@@ -29,11 +35,30 @@ class ExecuteRequest(BaseModel):
     dry_run: bool = False
 
 
+def check_execution(served: Iterable[Served]) -> None:
+    """Raise PlatypusError before anything is served if no plan could be run: no sources, or rules that name nothing."""
+    runs = {one.name: _own_run(one) for one in served}
+    for name, run in runs.items():
+        if run is not None and run.catalogue is not None:
+            check_terms(terms_of(run.recipe.execute), run.catalogue, run_toolbox(run))
+        elif any(runs.values()):
+            say(f"--execute: {NO_RUN.format(name)}: its plans are not run")
+    if not any(runs.values()):
+        names, remedy = ", ".join(map(repr, runs)), "Serve a run, with its own tools, or leave --execute out."
+        raise RunError(f"there is nothing to run plans with: {names} is no run with tools of its own", remedy=remedy)
+
+
+def _own_run(served: Served) -> Run | None:
+    """The run, if its own tools are served."""
+    run = served.run
+    return run if run is not None and run.catalogue is not None and served.catalogue == run.catalogue else None
+
+
 async def execute_request(body: ExecuteRequest, served: Served, asking: Asking) -> dict[str, Any]:
     """The answer of /v1/execute. Raises ApiError; PlatypusError if the tools cannot be reached."""
-    run = served.run
-    if run is None or run.catalogue is None or served.catalogue != run.catalogue:
-        raise invalid("model", f"{served.name!r} is no run with tools of its own, so it is not known what runs them")
+    run = _own_run(served)
+    if run is None or run.catalogue is None:
+        raise invalid("model", NO_RUN.format(served.name))
     if (body.request is None) == (body.plan is None):
         raise invalid("request", "say either a request or a plan")
     plan, answer = await _plan(body, served, asking)

@@ -9,16 +9,17 @@ import pytest
 from fastapi.testclient import TestClient
 from mcp.client.client import Client
 
+from platypus.errors import ExecutionError, RunError
 from platypus.inference.planner import Answer
 from platypus.plan.plan import Plan, plan_from_json
 from platypus.run.folder import Run
 from platypus.serving.api import make_app
 from platypus.serving.errors import ApiError
-from platypus.serving.execution import ExecuteRequest, execute_request
+from platypus.serving.execution import ExecuteRequest, check_execution, execute_request
 from platypus.serving.mcp_server import mcp_server
 from platypus.serving.planners import Planners, Served
 from platypus.serving.server import Options, Server
-from tests.support.command import write_recipe
+from tests.support.command import CRM, write_recipe
 
 TOOLS = '"""Boats."""\n\ndef find_boat(name: str) -> str:\n    """Find a boat."""\n    return name + "-1"\n'
 PLAN = [{"tool_name": "find_boat", "arguments": [{"argument_name": "name", "argument_value": "Ada"}]}]
@@ -80,6 +81,26 @@ def test_bodies_that_are_refused(tmp_path: Path, body: dict[str, Any], what: str
 def test_a_plan_that_the_planner_is_not_sure_of_is_not_run(tmp_path: Path) -> None:
     with pytest.raises(ApiError, match="not sure of its plan"):
         asked(served(tmp_path), Asked(sure=False), request="Find Ada")
+
+
+def test_a_server_that_could_run_nothing_does_not_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = served(tmp_path)
+    base = Served("base", one.planner, tmp_path / "c.jsonl")
+    with pytest.raises(RunError, match="nothing to run plans with: 'base' is no run with tools of its own"):
+        check_execution([base])
+    check_execution([one, base])
+    assert "'base' is no run with tools of its own" in capsys.readouterr().err
+    (tmp_path / "crm").mkdir()
+    recipe = write_recipe(tmp_path / "crm", catalogue=CRM)
+    run = Run.open(tmp_path / "crm" / "run", recipe=recipe)
+    planner: Any = SimpleNamespace(prompt=SimpleNamespace(catalogue=run.catalogue))
+    with pytest.raises(ExecutionError, match="but not where they run"):
+        check_execution([one, Served("crm", planner, tmp_path / "c.jsonl", run)])
+    recipe.write_text(recipe.read_text() + "[execute]\nsources = ['boats.py']\ndeny = ['serch']\n")
+    (tmp_path / "crm" / "boats.py").write_text(TOOLS)
+    run = Run.open(tmp_path / "crm" / "run", recipe=recipe)
+    with pytest.raises(ExecutionError, match="did you mean 'search'"):
+        check_execution([Served("crm", planner, tmp_path / "c.jsonl", run)])
 
 
 def test_what_is_no_run_runs_nothing(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from platypus.execution.back_ends.dry_run import DRY_RUN, DryRunBackEnd
 from platypus.execution.back_ends.mcp_servers import McpBackEnd
 from platypus.execution.back_ends.openapi import OpenApiBackEnd
 from platypus.execution.back_ends.python_functions import PythonBackEnd
+from platypus.execution.back_ends.unavailable import UnavailableBackEnd
 from platypus.execution.policy import KnownTool, Policy
 from platypus.execution.results import ToolResult
 from platypus.plan.plan import Plan
@@ -86,10 +87,8 @@ class Toolbox:
         wanted = list(dict.fromkeys(one for found in candidates.values() for one in found))
         try:
             outcomes = await asyncio.gather(*(one.open() for one in wanted), return_exceptions=True)
-            error = next((outcome for outcome in outcomes if isinstance(outcome, BaseException)), None)
-            if error is not None:
-                raise error
-            routes = {tool.name: _route(tool, candidates[tool.name], policy) for tool in tools}
+            failed = {one: outcome for one, outcome in zip(wanted, outcomes, strict=True) if outcome is not None}
+            routes = {tool.name: _route(tool, candidates[tool.name], failed, policy) for tool in tools}
             yield OpenedTools(routes)
         finally:
             with suppress(Exception):
@@ -145,9 +144,13 @@ def _back_ends(source: Source, reach: Reach, secrets: set[str]) -> list[BackEnd]
         found: list[BackEnd] = []
         listed = entries(source)
         for name, entry in listed.items():
-            server = server_of_entry(entry, name, source)
-            secrets |= _secrets(server)
             prefix = prefix_of(name) if len(listed) > 1 else ""
+            try:
+                server = server_of_entry(entry, name, source)
+            except CatalogueError as error:  # such as a variable that is not set
+                found.append(UnavailableBackEnd(name, error, prefix=prefix))
+                continue
+            secrets |= _secrets(server)
             found.append(McpBackEnd(server, name, prefix=prefix, start_timeout=reach.start_timeout))
         return found
     if PYTHON_FUNCTIONS.recognises(source):
@@ -185,11 +188,12 @@ def _own_name(back_end: BackEnd, tool: Tool) -> str | None:
     return tool.name.removeprefix(back_end.prefix) if back_end.may_have(tool.name) else None
 
 
-def _route(tool: Tool, candidates: Sequence[BackEnd], policy: Policy) -> Route:
-    """The one back end that has the tool now."""
-    found = [(one, own) for one in candidates if (own := _own_name(one, tool)) and _has(one, own)]
+def _route(tool: Tool, candidates: Sequence[BackEnd], failed: Mapping[BackEnd, BaseException], policy: Policy) -> Route:
+    """The one back end that has the tool now. Raises the error of one that might have it and cannot be opened."""
+    opened = [one for one in candidates if one not in failed]
+    found = [(one, own) for one in opened if (own := _own_name(one, tool)) and _has(one, own)]
     if not found:
-        raise _nowhere(tool, candidates)
+        raise next((failed[one] for one in candidates if one in failed), _nowhere(tool, candidates))
     if len(found) > 1:
         names = " and ".join(one.name for one, _ in found)
         remedy = "Leave one of them out of `sources`, or read both in one configuration, which tells them apart."

@@ -11,6 +11,7 @@ import pytest
 from platypus.catalogue.reading import catalogue_from_json, read_catalogue
 from platypus.catalogue.tools import Catalogue
 from platypus.errors import CatalogueError, ExecutionError
+from platypus.execution.back_ends.unavailable import UnavailableBackEnd
 from platypus.execution.policy import Policy
 from platypus.execution.toolbox import OpenedTools, Reach, Toolbox
 from platypus.plan.plan import Plan
@@ -29,6 +30,29 @@ def opened(
             return known
 
     return asyncio.run(inside())
+
+
+def test_a_server_that_lacks_a_variable_stops_only_plans_that_need_it(tmp_path: Path) -> None:
+    words = [sys.executable, "-S", faulty_server.__file__, str(tmp_path / "calls")]
+    entry = {"command": words[0], "args": words[1:]}
+    servers = {"whole": entry, "lacking": {**entry, "env": {"TOKEN": "${PLATYPUS_NOT_SET}"}}}
+    (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": servers}))
+    box = Toolbox.of([str(tmp_path / "mcp.json")])
+    catalogue = tools(*(tool(f"{name}__look") for name in servers))
+    whole, lacking = plan(("whole__look", {})), plan(("whole__look", {}), ("lacking__look", {}))
+    assert opened(box, whole, catalogue).routes["whole__look"].own_name == "look"
+    assert opened(box, lacking, catalogue, dry_run=True).routes.keys() == {"whole__look", "lacking__look"}
+    with pytest.raises(CatalogueError, match=r"server 'lacking': .*the environment variable PLATYPUS_NOT_SET"):
+        opened(box, lacking, catalogue)
+
+
+def test_a_source_that_does_not_start_stops_only_plans_that_need_it() -> None:
+    there = Memory(listed={"look": tool("look")})
+    box = Toolbox((UnavailableBackEnd("gone", CatalogueError("is gone", where="gone")), there))
+    catalogue = tools(tool("look"), tool("other"))
+    assert opened(box, plan(("look", {})), catalogue).routes["look"].back_end is there
+    with pytest.raises(CatalogueError, match="gone: is gone"):
+        opened(box, plan(("look", {}), ("other", {})), catalogue)
 
 
 def test_only_the_servers_of_the_plan_are_opened() -> None:

@@ -6,5 +6,6 @@ Each kind is one module with a class that has the methods of `BackEnd`. None of 
     mcp_servers.py       a live MCP server, through the official SDK; started again when it has died
     python_functions.py  functions of this process
     openapi.py           operations over HTTP
+    unavailable.py       a server whose entry lacks something
     dry_run.py           made-up results of the right types; nothing is called
 """

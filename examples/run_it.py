@@ -6,6 +6,7 @@ The plan is written here, so that no model is needed; `platypus.open_planner` gi
 does the same: `platypus execute`.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -43,4 +44,9 @@ def main(trace: Path) -> platypus.Execution:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description="Run a plan on the work tracker.")
+    parser.add_argument("trace", type=Path, help="the file for the trace, which must not exist yet")
+    try:
+        main(parser.parse_args().trace)
+    except platypus.PlatypusError as error:
+        sys.exit(str(error))

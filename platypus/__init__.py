@@ -66,6 +66,7 @@ _PUBLIC = {
     "fit": "training.loop",
     "merge_adapter": "merging.lora",
     "Planner": "inference.planner",
+    "PlatypusError": "errors",
     "Execution": "execution.execution",
     "Policy": "execution.policy",
     "Terms": "execution.execution",

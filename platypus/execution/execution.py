@@ -335,7 +335,9 @@ class _Job:
         )
 
     def _ask(self, question: str, answer: Callable[[str], bool]) -> bool:
+        asked = time.monotonic()
         yes = answer(question)
+        self.deadline += time.monotonic() - asked  # whoever answers may take their time
         self.trace.write("answer", question=question, yes=yes)
         return yes
 

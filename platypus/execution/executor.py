@@ -47,7 +47,7 @@ class Limits:
     def tells_error(self, tool: str, result: ToolResult) -> bool:
         """Whether the result of this tool is an error."""
         texts = (text for pattern, text in self.error_texts.items() if fnmatchcase(tool, pattern))
-        return result.is_error or any(re.search(text, result.text) for text in texts)
+        return result.is_error or any(re.search(text, result.words) for text in texts)
 
 
 @dataclass(frozen=True)
@@ -160,9 +160,12 @@ class Executor:
     async def _call(self, number: int, attempt: int, arguments: Mapping[str, Any]) -> ToolResult:
         """The result of one call. Raises CallFailed; notes in the trace when it is cancelled."""
         tool, now = self.plan.steps[number].tool, time.monotonic()
-        seconds = min(self.limits.timeout, self.deadline - now)
+        seconds, over = self.deadline - now, f"the time of the whole plan is over (`seconds` = {self.limits.seconds:g})"
         if seconds <= 0:
-            raise CallFailed("unsent", f"the time of {self.limits.seconds:g} s for the whole plan is over")
+            raise CallFailed("unsent", over)
+        what = f"no answer yet, and {over}"
+        if self.limits.timeout < seconds:
+            seconds, what = self.limits.timeout, f"no answer in time (`timeout` = {self.limits.timeout:g} s)"
         where = {"number": self.number, "step": number}
         self.trace.write(
             "call", to_disk=self._changes(number), **where, attempt=attempt, tool=tool, arguments=arguments
@@ -171,7 +174,7 @@ class Executor:
             async with asyncio.timeout(seconds):
                 return await self.tools.call(tool, arguments)
         except TimeoutError as error:
-            raise CallFailed("timeout", f"no answer within {seconds:.3g} s", may_help=True) from error
+            raise CallFailed("timeout", what, may_help=True) from error
         except asyncio.CancelledError:
             self._note(number, "cancelled", "it was cancelled, and nobody knows whether it was done", now)
             raise
@@ -183,10 +186,8 @@ class Executor:
             return
         size = result.size
         if size > self.limits.result_bytes:
-            what = (
-                f"it was done, but its result has {size:,} bytes, more than the limit of {self.limits.result_bytes:,}"
-            )
-            self._fail(number, "size", what, started)
+            limit = f"more than the limit of {self.limits.result_bytes:,} (`max_result_kb`)"
+            self._fail(number, "size", f"it was done, but its result has {size:,} bytes, {limit}", started)
             return
         seconds = round(time.monotonic() - started, 4)
         note = self._lie(number, result)

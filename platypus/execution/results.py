@@ -37,6 +37,14 @@ class ToolResult:
             held = next(iter(held.values()))
         return held is None or held in ([], {}, "")
 
+    @property
+    def words(self) -> str:
+        """Its text, or else its structured content: a text as it is, anything else as JSON."""
+        if self.text or self.structured is MISSING:
+            return self.text
+        held = self.structured
+        return held if isinstance(held, str) else json.dumps(held, ensure_ascii=False)
+
     def to_json(self) -> dict[str, Any]:
         """What a trace holds of it."""
         data: dict[str, Any] = {} if self.structured is MISSING else {"structured": self.structured}

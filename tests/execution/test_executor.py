@@ -1,13 +1,14 @@
 """The executor: order, what runs at once, repetitions, limits and failures, over a back end in memory."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from platypus.execution.back_ends.back_end import CallFailed
-from platypus.execution.execution import Execution, Terms, execute, execute_plan
+from platypus.execution.execution import Dialogue, Execution, Terms, execute, execute_plan
 from platypus.execution.executor import Limits
 from platypus.execution.policy import Policy
 from platypus.execution.results import ToolResult
@@ -107,20 +108,40 @@ def test_an_error_that_is_told_as_a_result() -> None:
     done = run(steps, memory, error_texts=errors)
     assert (done.failures[0].kind, done.failures[0].step, [*done.results]) == ("error", 1, [0])
     assert run(steps, memory).done
+    for structured in ("Database error: no", {"error": "no such table"}):
+        failing = Memory({"read": ToolResult(structured)})
+        done = run(plan(("read", {})), failing, error_texts={"re*": "^Database error|no such"})
+        assert done.failures[0].kind == "error"
+
+
+def test_the_time_that_an_answer_takes_does_not_count() -> None:
+    def confirm(question: str) -> bool:
+        time.sleep(0.3)
+        return True
+
+    terms = Terms(Policy.of(trusted=["*"]), Limits(seconds=0.25))
+    done = execute_plan(
+        plan(("write", {})), CATALOGUE, Memory().toolbox, terms=terms, dialogue=Dialogue(confirm=confirm)
+    )
+    assert done.done
 
 
 def test_time_limits() -> None:
     done = run(plan(("write", {})), Memory(delay=5), timeout=0.05)
-    assert (done.failures[0].kind, done.failures[0].what) == ("timeout", "no answer within 0.05 s")
+    assert (done.failures[0].kind, done.failures[0].what) == ("timeout", "no answer in time (`timeout` = 0.05 s)")
     done = run(plan(("write", {}), ("write", {})), Memory(delay=0.2), seconds=0.3)
     assert done.ended == "failed" and len(done.results) <= 1
+    assert "the time of the whole plan is over (`seconds` = 0.3)" in done.failures[0].what
     done = run(plan(("write", {})), Memory(), seconds=1e-9)
-    assert "the time of 1e-09 s for the whole plan is over" in done.failures[0].what
+    assert "the time of the whole plan is over (`seconds` = 1e-09)" in done.failures[0].what
 
 
 def test_a_result_that_is_too_large_is_done_but_stops_the_plan() -> None:
     done = run(plan(("read", {}), ("write", {"it": Reference(0)})), Memory({"read": "x" * 2000}), result_bytes=1000)
-    assert "it was done, but its result has 2,018 bytes, more than the limit of 1,000" in done.failures[0].what
+    assert (
+        "it was done, but its result has 2,018 bytes, more than the limit of 1,000 (`max_result_kb`)"
+        in done.failures[0].what
+    )
     assert "x" * 500 not in str(done.events)
 
 

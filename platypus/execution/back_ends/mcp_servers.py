@@ -63,7 +63,10 @@ class McpBackEnd:
                     await end.wait()
             except Exception as error:  # whatever fails in a server or on the way to it
                 if not ready.done():
-                    ready.set_exception(explained(error, self.server, log, self.start_timeout))
+                    told = explained(error, self.server, log, self.start_timeout)
+                    if isinstance(first_error(error), TimeoutError):
+                        told.remedy = f"{told.remedy} Or give it more time: `start_timeout` under [execute].".strip()
+                    ready.set_exception(told)
             finally:
                 self._opened = None
                 if not ready.done():

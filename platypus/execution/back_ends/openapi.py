@@ -62,7 +62,7 @@ class OpenApiBackEnd:
                 async for chunk in response.aiter_bytes():
                     content += chunk
                     if len(content) > self.most:
-                        raise CallFailed("size", f"the answer has more than {self.most:,} bytes")
+                        raise CallFailed("size", f"the answer has more than {self.most:,} bytes (`max_result_kb`)")
         except httpx2.ConnectError as error:
             raise CallFailed("unsent", f"{self.base_url} cannot be reached: {error}", may_help=True) from error
         except httpx2.HTTPError as error:

@@ -1,12 +1,16 @@
 """Functions of a Python file or module as a back end. They run in this process: in threads, unless they are async.
 
 Arguments become what the hints say (dataclasses, models, enums, dates), results become JSON. A function that has begun
-cannot be stopped: after a timeout it goes on in its thread.
+cannot be stopped: after a timeout or Ctrl-C it goes on in its thread until the process ends, which waits for nothing.
 """
 
 import asyncio
 import inspect
+import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextvars import copy_context
+from functools import partial, wraps
 from typing import Any
 
 from pydantic import ValidationError, validate_call
@@ -43,27 +47,43 @@ class PythonBackEnd:
 
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> ToolResult:
         """What the function returns, as JSON. What it raises is an error result. Raises CallFailed."""
-        function = self.tools[tool]
-        positional = [
-            name
-            for name, parameter in inspect.signature(function).parameters.items()
-            if parameter.kind is inspect.Parameter.POSITIONAL_ONLY and name in arguments
-        ]
+        function, begun = self.tools[tool], threading.Event()
+
+        @wraps(function)
+        def noted(*given: Any, **named: Any) -> Any:
+            begun.set()
+            return function(*given, **named)
+
+        parameters = inspect.signature(function).parameters.items()
+        positional = [name for name, one in parameters if one.kind is one.POSITIONAL_ONLY and name in arguments]
         named = {name: value for name, value in arguments.items() if name not in positional}
-        given = [arguments[name] for name in positional]
+        checked = partial(validate_call(noted), *(arguments[name] for name in positional), **named)
+        is_async = inspect.iscoroutinefunction(inspect.unwrap(function))
         try:
-            checked = validate_call(function)
-            if inspect.iscoroutinefunction(inspect.unwrap(function)):
-                returned = await checked(*given, **named)
-            else:
-                returned = await asyncio.to_thread(checked, *given, **named)
-            return ToolResult(to_jsonable_python(returned, inf_nan_mode="null"))
-        except ValidationError as error:
-            raise CallFailed("unsent", f"the function does not take that: {error.errors()[0]['msg']}") from error
-        except PydanticSerializationError as error:
-            raise CallFailed("garbage", f"what the function returns is not JSON: {error}") from error
-        except Exception as error:  # whatever the user's code does
+            returned = await checked() if is_async else await _in_thread(checked)
+        except (Exception, SystemExit) as error:  # whatever the user's code does
+            if isinstance(error, ValidationError) and not begun.is_set():
+                raise CallFailed("unsent", f"the function does not take that: {error.errors()[0]['msg']}") from error
             return ToolResult(text=f"{type(error).__name__}: {error}", is_error=True)
+        try:
+            return ToolResult(to_jsonable_python(returned, inf_nan_mode="null"))
+        except (PydanticSerializationError, ValueError) as error:
+            raise CallFailed("garbage", f"what the function returns is not JSON: {error}") from error
 
     async def close(self) -> None:
         """Nothing."""
+
+
+async def _in_thread(function: Callable[[], Any]) -> Any:
+    """What the function returns, run in a thread that the end of the process does not wait for."""
+    outcome: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(function())
+        except BaseException as error:  # handed on
+            outcome.set_exception(error)
+
+    outcome.set_running_or_notify_cancel()  # so that a cancelled call leaves it to the thread
+    threading.Thread(target=copy_context().run, args=(work,), daemon=True).start()
+    return await asyncio.wrap_future(outcome)

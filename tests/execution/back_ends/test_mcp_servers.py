@@ -148,8 +148,9 @@ def test_a_server_that_lies_about_its_schema(calls: Path) -> None:
 def test_a_slow_start(calls: Path) -> None:
     assert run(plan(("look", {})), calls, "", 0.5).done
     box = Toolbox.of([source(calls, "", 30)], reach=Reach(start_timeout=0.3))
-    with pytest.raises(CatalogueError, match=r"has not listed its tools within 0\.3 seconds"):
+    with pytest.raises(CatalogueError, match=r"has not listed its tools within 0\.3 seconds") as raised:
         execute_plan(plan(("look", {})), CATALOGUE, box)
+    assert "`start_timeout` under [execute]" in raised.value.remedy
 
 
 def test_a_server_that_does_not_start(calls: Path) -> None:

@@ -1,12 +1,15 @@
 """Python functions as a back end: hints, results as JSON, errors, async ones."""
 
 import asyncio
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from platypus.catalogue.sources.source import Source
 from platypus.execution.back_ends.back_end import CallFailed
@@ -33,7 +36,18 @@ def sink() -> None:
     raise LookupError("no boat")
 
 
-BACK_END = PythonBackEnd({"build": build, "wait": wait, "sink": sink, "odd": lambda: object()})
+def half(boat: str) -> None:
+    TypeAdapter(int).validate_python(boat)
+
+
+def circle() -> list[Any]:
+    around: list[Any] = []
+    around.append(around)
+    return around
+
+
+FAILING = {"sink": sink, "half": half, "circle": circle, "odd": lambda: object(), "end": sys.exit}
+BACK_END = PythonBackEnd({"build": build, "wait": wait, **FAILING})
 
 
 def call(name: str, **arguments: Any) -> ToolResult:
@@ -48,6 +62,30 @@ def test_arguments_become_what_the_hints_say_and_results_json() -> None:
 
 def test_what_a_function_raises_is_an_error_result() -> None:
     assert call("sink") == ToolResult(text="LookupError: no boat", is_error=True)
+    assert call("end") == ToolResult(text="SystemExit: ", is_error=True)
+
+
+def test_what_fails_a_check_within_the_function_was_begun() -> None:
+    assert call("half", boat="x").text.startswith("ValidationError: 1 validation error for int")
+    with pytest.raises(CallFailed, match="the function does not take that"):
+        call("half", boat=7)
+
+
+def test_nothing_waits_for_a_function_that_goes_on(tmp_path: Path) -> None:
+    program = """
+import asyncio, sys, time
+from platypus.execution.back_ends.python_functions import PythonBackEnd
+async def main():
+    back_end = PythonBackEnd({"sleep": lambda: time.sleep(60)})
+    try:
+        async with asyncio.timeout(0.1):
+            await back_end.call("sleep", {})
+    except TimeoutError:
+        print("left")
+asyncio.run(main())
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    assert ended.stdout == "left\n"
 
 
 def test_what_it_does_not_take_and_what_is_no_json() -> None:
@@ -56,6 +94,8 @@ def test_what_it_does_not_take_and_what_is_no_json() -> None:
     assert refused.value.kind == "unsent"
     with pytest.raises(CallFailed, match="is not JSON"):
         call("odd")
+    with pytest.raises(CallFailed, match="is not JSON"):
+        call("circle")
 
 
 def test_the_functions_of_a_file(tmp_path: Path) -> None:

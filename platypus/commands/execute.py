@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from platypus.catalogue.tools import Catalogue
-from platypus.errors import ExecutionError, PlanError, RunError
-from platypus.execution.execution import Execution, Replan, Terms, execute, resume
+from platypus.errors import PlanError, PlatypusError, RunError
+from platypus.execution.execution import Execution, Replan, Terms, check_terms, execute, resume
 from platypus.execution.terminal import GO_ON, Answers, ending, terminal_dialogue
 from platypus.execution.toolbox import Toolbox
+from platypus.execution.trace import check_new_trace
 from platypus.files import read_text, say
 from platypus.inference.opening import UNTRAINED, open_planner, open_untrained
 from platypus.inference.planner import Planner
@@ -86,15 +87,18 @@ def place_of(run: Run | None, catalogue: Catalogue | None, source: str | None, o
 
 def execute_wanted(place: Place, wanted: Wanted) -> bool:
     """Execute what is wanted, and print it. Returns whether all was done. Raises PlatypusError."""
+    if wanted.trace is not None:
+        check_new_trace(wanted.trace)
+    terms, toolbox = _terms(place, wanted), _toolbox(place, wanted)
+    check_terms(terms, place.catalogue, toolbox)
     planner = place.planner() if wanted.request is not None or wanted.replans else None
     plan = _plan(place, wanted, planner)
     if plan is None and wanted.resume is None:
         return False
-    terms = _terms(place, wanted)
     replan = _replan(planner, place) if planner and wanted.replans else None
     trace = wanted.resume or wanted.trace or (None if wanted.dry_run else new_trace(place.run))
     try:
-        execution = asyncio.run(_executed(place, replace(wanted, trace=trace), plan, terms, replan))
+        execution = asyncio.run(_executed(place, replace(wanted, trace=trace), plan, toolbox, terms, replan))
     except KeyboardInterrupt:
         if trace is not None and trace.is_file():
             say(f"cancelled; trace: {trace}{GO_ON}")
@@ -113,8 +117,9 @@ def _terms(place: Place, wanted: Wanted) -> Terms:
     return replace(terms, other_servers=tuple(settings.trusted)) if wanted.sources or place.source else terms
 
 
-async def _executed(place: Place, wanted: Wanted, plan: Plan | None, terms: Terms, replan: Replan | None) -> Execution:
-    toolbox = place.toolbox(wanted.sources) if not wanted.dry_run else _dry_toolbox(place, wanted)
+async def _executed(
+    place: Place, wanted: Wanted, plan: Plan | None, toolbox: Toolbox, terms: Terms, replan: Replan | None
+) -> Execution:
     dialogue = terminal_dialogue(say if wanted.as_json else _print, wanted.answers)
     if wanted.resume is not None:
         return await resume(
@@ -133,11 +138,13 @@ async def _executed(place: Place, wanted: Wanted, plan: Plan | None, terms: Term
     )
 
 
-def _dry_toolbox(place: Place, wanted: Wanted) -> Toolbox:
-    """What would run the tools, if that is known: a dry run needs none of it."""
+def _toolbox(place: Place, wanted: Wanted) -> Toolbox:
+    """What runs the tools. A dry run needs none of it: what cannot be had is an error only if it was named for it."""
     try:
         return place.toolbox(wanted.sources)
-    except ExecutionError:
+    except PlatypusError:
+        if not wanted.dry_run or wanted.sources:
+            raise
         return Toolbox(())
 
 

@@ -22,7 +22,7 @@ from platypus.execution.quoting import quote_progress
 from platypus.execution.results import ToolResult
 from platypus.execution.rule_check import check_rules
 from platypus.execution.toolbox import OpenedTools, Toolbox
-from platypus.execution.trace import VERSION, History, Trace
+from platypus.execution.trace import VERSION, History, Trace, check_new_trace
 from platypus.plan.plan import Malformed, Plan, plan_from_json
 
 Ended = Literal["done", "denied", "refused", "failed", "cancelled"]
@@ -161,6 +161,8 @@ class _Job:
         check_terms(terms, catalogue, toolbox)
 
     async def run(self, plan: Plan, path: Path | None) -> Execution:
+        if path is not None:
+            check_new_trace(path)
         async with self._tools(plan) as tools:
             decision = judge(plan, self.terms.policy, tools.known, self.before)
             if path is not None:

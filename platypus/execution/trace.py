@@ -42,14 +42,12 @@ class Trace:
     @classmethod
     def create(cls, path: Path, masking: Masking) -> Self:
         """A new trace in a folder that is there. Raises ExecutionError if the file exists or cannot be written."""
+        check_new_trace(path)
         try:
             file = path.open("xb")
             sync(path.parent)
-        except FileExistsError as error:
-            remedy = f"Name another file, or go on with it: --resume {path}"
-            raise ExecutionError("exists already", where=str(path), remedy=remedy) from error
         except OSError as error:
-            remedy = "Name a file in a folder that is there: --trace FILE"
+            remedy = "Name another file: --trace FILE"
             raise ExecutionError(f"cannot be written: {error.strerror}", where=str(path), remedy=remedy) from error
         _lock(file, path)
         return cls(masking, file, path)
@@ -85,6 +83,16 @@ class Trace:
         """Let others have the file."""
         if self._file is not None:
             self._file.close()
+
+
+def check_new_trace(path: Path) -> None:
+    """Raise ExecutionError if there is no place for a new trace, before anything is planned or started for it."""
+    if path.exists():
+        remedy = f"Name another file, or go on with it: --resume {path}"
+        raise ExecutionError("exists already", where=str(path), remedy=remedy)
+    if not path.parent.is_dir():
+        remedy = "Make it, or name a file elsewhere: --trace FILE"
+        raise ExecutionError("there is no such folder for the trace", where=str(path.parent), remedy=remedy)
 
 
 def _lock(file: BinaryIO, path: Path) -> None:

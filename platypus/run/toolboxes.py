@@ -43,12 +43,14 @@ def run_toolbox(run: Run, sources: Sequence[str] = ()) -> Toolbox:
     """What runs the tools of a run: `sources`, else those of its recipe, else its catalogue. Raises PlatypusError."""
     settings = run.recipe.execute
     catalogue = [run.recipe.catalogue] if run.recipe.catalogue else []
-    named = [*sources] or [_located(run, source) for source in settings.sources or catalogue]
+    told = [] if sources else [*(settings.sources or catalogue)]
+    named = [*sources] or [_located(run, source) for source in told]
     if not named:
         remedy = "Name what runs its tools: --source SOURCE, or `sources` under [execute]."
         raise ExecutionError("the run has no catalogue", where=str(run.path), remedy=remedy)
     only = () if sources or settings.sources else run.recipe.only
-    return Toolbox.of(named, only=only, reach=reach_of(settings))
+    with run.places.explained({run.places.locate(file): file for source in told if (file := file_of(source))}):
+        return Toolbox.of(named, only=only, reach=reach_of(settings))
 
 
 def source_toolbox(sources: Sequence[str], only: Sequence[str] = ()) -> Toolbox:

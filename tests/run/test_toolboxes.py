@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from platypus.errors import ExecutionError
+from platypus.errors import CatalogueError, ExecutionError
 from platypus.execution.back_ends.python_functions import PythonBackEnd
 from platypus.run.folder import Run
 from platypus.run.toolboxes import new_trace, run_toolbox
@@ -32,6 +32,13 @@ def test_the_sources_of_the_recipe_are_found_from_any_folder(tmp_path: Path, mon
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert run_toolbox(Run.open(run.path)).back_ends[0].may_have("moor")
     assert run_toolbox(run, [str(tmp_path / "recipes" / "boats.py")]).back_ends[0].may_have("moor")
+
+
+def test_a_source_that_is_gone_says_where_it_was_looked_for(tmp_path: Path) -> None:
+    run = opened(tmp_path, 'catalogue = "boats.py"\n')
+    (tmp_path / "recipes" / "boats.py").unlink()
+    with pytest.raises(CatalogueError, match=r"boats\.py: .*No such file.*\n.*The recipe names it 'boats\.py'"):
+        run_toolbox(run)
 
 
 def test_definitions_run_nothing(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ What a tool returns is data: it fills arguments, after a check against their sch
     mock_values.py      made-up values of a schema, for dry runs
     references.py       results → the arguments of later steps, checked
     masking.py          secrets in what is written down
+    events.py           what the events of a trace hold
     trace.py            what happened, as JSON Lines on the disk, and read back
     back_ends/          what runs calls: MCP servers, Python functions, OpenAPI, a dry run
     toolbox.py          sources → back ends; which of them has each tool of a plan

@@ -42,11 +42,13 @@ class EarlierCalls:
     ) -> None:
         """Add the calls in the events of one plan; `arguments` are those of steps before masking, as far as known."""
         by_step: dict[int, EarlierCall] = {}
+        doubtful: dict[int, bool] = {}  # whether a call of the step before its last may have been done
         for event in events:
             step, kind = event.get("step", -1), event["event"]
             if kind == "call":
                 known = (arguments or {}).get(step)
                 text = _text(event["arguments"] if known is None else known)
+                doubtful[step] = step in by_step and by_step[step].unknown
                 by_step[step] = EarlierCall(
                     event["tool"], text, None, True, event.get("masked", False) and known is None
                 )
@@ -55,7 +57,7 @@ class EarlierCalls:
                 call.result, call.unknown = ToolResult.from_json(event["result"]), False
                 call.masked = call.masked or event.get("masked", False)
             elif step in by_step and kind == "error":
-                by_step[step].unknown = event["kind"] in UNKNOWN
+                by_step[step].unknown = event["kind"] in UNKNOWN or doubtful[step]
         self.calls += by_step.values()
 
     def take(self, tool: str, arguments: Mapping[str, Any], *, may_repeat: bool) -> ToolResult | None:

@@ -41,6 +41,8 @@ class Masking:
         if isinstance(data, Mapping) and data.keys() == {"argument_name", "argument_value"}:  # of a plan
             name, value = data["argument_name"], data["argument_value"]
             return {"argument_name": name, "argument_value": self._named(name, value)}
+        if isinstance(data, Mapping) and data.keys() == {"tool_name", "arguments"}:
+            return {**data, "arguments": self.mask(data["arguments"])}
         if isinstance(data, Mapping):
             return {self._text(key): self._named(key, value) for key, value in data.items()}
         if isinstance(data, list):

@@ -21,15 +21,18 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from platypus.errors import ExecutionError
+from platypus.execution.events import damage
 from platypus.execution.masking import Masking
 from platypus.execution.results import ToolResult
 from platypus.files import sync
 
 VERSION = 1
+DATA = ("request", "plan", "question", "doubts", "arguments", "what", "note")  # besides `result`
 
 
 class Trace:
@@ -60,8 +63,11 @@ class Trace:
         except OSError as error:
             raise ExecutionError(f"cannot be opened: {error.strerror}", where=str(path)) from error
         _lock(file, path)  # before it is read: whoever had it has written all
-        history = read_trace(path)
-        content = path.read_bytes()
+        try:
+            history, content = read_trace(path), path.read_bytes()
+        except ExecutionError:
+            file.close()
+            raise
         file.seek(0, os.SEEK_END)
         if not content.endswith(b"\n"):
             file.write(b"\n")
@@ -69,7 +75,7 @@ class Trace:
 
     def write(self, event: str, *, to_disk: bool = False, **data: Any) -> None:
         """Append an event; `to_disk`: wait until it is there. What it holds of secrets is masked, and marked."""
-        masked = self.masking.mask(data)
+        masked = {key: self._masked(key, value) for key, value in data.items()}
         marked = {"masked": True} if masked != data else {}
         line = {"event": event, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **masked, **marked}
         self.events.append(line)
@@ -78,6 +84,12 @@ class Trace:
             self._file.flush()
             if to_disk:
                 os.fdatasync(self._file.fileno())
+
+    def _masked(self, key: str, value: Any) -> Any:
+        """What stands under a key of an event, masked if it is data: our own keys and words hold no secrets."""
+        if key == "result":
+            return {part: self.masking.mask(held) for part, held in value.items()}
+        return self.masking.mask(value) if key in DATA else value
 
     def close(self) -> None:
         """Let others have the file."""
@@ -125,6 +137,7 @@ class History:
     earlier: Counter[str] = field(default_factory=Counter)
     shown: set[str] = field(default_factory=set)
     ended: str = ""
+    _heard: dict[int, str] = field(default_factory=dict)  # of the calls of a step before its last
 
     @property
     def start(self) -> Mapping[str, Any]:
@@ -133,17 +146,23 @@ class History:
 
     def _take(self, event: dict[str, Any]) -> None:
         step = event.get("step", -1)
+        if event["event"] not in ("start", "plan") and step >= len(self.plans[-1]):
+            raise ValueError("there is no such step")
         match event["event"]:
             case "start" | "plan":
                 self.plans.append(event["plan"])
                 self.masked_plan = event.get("masked", False)
                 self.shown |= set(event.get("shown", ()))
                 self.results, self.masked, self.begun, self.earlier = {}, set(), {}, Counter(self.calls)
+                self._heard = {}
             case "call":
+                self._heard[step] = self.begun.get(step, "")
                 self.begun[step] = "it was under way when the execution was broken off"
                 self.calls[event["tool"]] += event["attempt"] == 1
-            case "error" if event["kind"] == "unsent":
+            case "error" if event["kind"] == "unsent" and not self._heard.get(step):
                 self.begun.pop(step, None)
+            case "error" if event["kind"] == "unsent":  # but an earlier call of the step was sent
+                self.begun[step] = self._heard[step]
             case "error" if step in self.begun:
                 self.begun[step] = event["what"]
             case "result" | "reused":
@@ -151,6 +170,8 @@ class History:
                 self.results[step] = ToolResult.from_json(event["result"])
                 if event.get("masked"):
                     self.masked.add(step)
+        if event.get("number", len(self.plans) - 1) != len(self.plans) - 1:
+            raise ValueError("there is no such plan")
         self.ended = event["ended"] if event["event"] == "end" else ""
 
 
@@ -160,17 +181,26 @@ def read_trace(path: Path) -> History:
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise ExecutionError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    events = [event for line in lines if line.strip() and (event := _event(line)) is not None]
+    read = [_event(line) for line in lines if line.strip()]
+    events = [event for event in read if event is not None]
     if not events or events[0].get("event") != "start" or events[0].get("version") != VERSION:
         raise ExecutionError("is not a trace of an execution", where=str(path), remedy="Name the file that it printed.")
+    for number, (event, following) in enumerate(pairwise(read), start=1):
+        if event is None and following is not None and following["event"] != "resume":  # it was not cut off by a kill
+            raise _damaged(path, f"its line {number} cannot be read")
     history = History(events)
     for number, event in enumerate(events, start=1):
         try:
+            if what := damage(event):
+                raise ValueError(what)
             history._take(event)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            damaged = f"its event {number} ({event['event']}) lacks a part: it is not as it was written"
-            raise ExecutionError(damaged, where=str(path), remedy="Start again from the request or plan.") from error
+        except ValueError as error:
+            raise _damaged(path, f"its event {number} ({event['event']}) is not as it was written: {error}") from error
     return history
+
+
+def _damaged(path: Path, what: str) -> ExecutionError:
+    return ExecutionError(what, where=str(path), remedy="Start again from the request or plan.")
 
 
 def is_trace(path: Path) -> bool:

@@ -44,6 +44,13 @@ def test_what_surely_failed_may_be_tried_again(kind: str) -> None:
     assert take(earlier(CALL, {"event": "error", "kind": kind}), to="ada", body="x") is None
 
 
+@pytest.mark.parametrize("kind", ["unsent", "refused", "error"])
+def test_a_later_call_says_nothing_of_the_one_before(kind: str) -> None:
+    lost = {"event": "error", "kind": "lost"}
+    with pytest.raises(CallFailed, match="it is not repeated by itself"):
+        take(earlier(CALL, lost, CALL, {"event": "error", "kind": kind}), to="ada", body="x")
+
+
 def test_a_masked_call_of_a_trace_is_not_taken_for_another() -> None:
     masked = {**CALL, "arguments": {"token": "***"}, "masked": True}
     with pytest.raises(CallFailed):

@@ -11,11 +11,12 @@ from platypus.execution.results import ToolResult
 from platypus.execution.trace import Trace, is_trace, read_trace
 
 PLAN = [{"tool_name": "a", "arguments": []}, {"tool_name": "b", "arguments": []}]
+VERDICTS = [{"step": i, "tool": tool, "verdict": "allow", "rule": "otherwise: allow"} for i, tool in enumerate("ab")]
 
 
 def begun(path: Path) -> Trace:
     trace = Trace.create(path, Masking())
-    trace.write("start", version=1, request="r", plan=PLAN, verdicts=[])
+    trace.write("start", version=1, request="r", plan=PLAN, verdicts=VERDICTS)
     trace.write("call", number=0, step=0, attempt=1, tool="a", arguments={"token": "abcdefgh"}, to_disk=True)
     return trace
 
@@ -45,13 +46,17 @@ def test_what_is_read_back(tmp_path: Path) -> None:
     assert history.results == {0: ToolResult({"token": "***"})} and history.masked == {0}
     assert list(history.begun) == [1] and "under way" in history.begun[1] and history.ended == ""
     trace.write("error", number=0, step=1, seconds=0.1, kind="lost", what="gone")
-    trace.write("end", ended="failed", seconds=1)
+    trace.write("end", ended="failed", seconds=1.0)
     assert read_trace(path).begun == {1: "gone"} and read_trace(path).ended == "failed"
+    trace.write("call", number=0, step=1, attempt=2, tool="b", arguments={})
     trace.write("error", number=0, step=1, seconds=0.1, kind="unsent", what="not sent")
-    assert read_trace(path).begun == {}
-    trace.write("plan", number=1, plan=PLAN[:1], verdicts=[], shown=["a"])
+    assert read_trace(path).begun == {1: "gone"}  # the first call was sent
+    trace.write("plan", number=1, plan=PLAN[:1], verdicts=VERDICTS[:1], shown=["a"])
     again = read_trace(path)
     assert (len(again.plans), again.results, again.shown, again.earlier) == (2, {}, {"a"}, {"a": 1, "b": 1})
+    trace.write("call", number=1, step=0, attempt=1, tool="a", arguments={})
+    trace.write("error", number=1, step=0, seconds=0.1, kind="unsent", what="not sent")
+    assert read_trace(path).begun == {}
     trace.close()
 
 
@@ -65,6 +70,16 @@ def test_a_line_that_was_cut_off_counts_for_nothing_and_the_next_stands_by_itsel
     trace.write("resume", number=0, verdicts=[], doubts={})
     trace.close()
     assert [event["event"] for event in read_trace(path).events] == ["start", "call", "resume"]
+
+
+def test_a_line_that_no_kill_has_cut_off_is_damage(tmp_path: Path) -> None:
+    trace = begun(tmp_path / "t.jsonl")
+    trace.write("end", ended="failed", seconds=0.1)
+    trace.close()
+    lines = (tmp_path / "t.jsonl").read_text().splitlines()
+    (tmp_path / "t.jsonl").write_text("\n".join([lines[0], lines[1][:-9], lines[2]]))
+    with pytest.raises(ExecutionError, match="its line 2 cannot be read"):
+        read_trace(tmp_path / "t.jsonl")
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
@@ -87,10 +102,46 @@ def test_what_is_no_trace(tmp_path: Path) -> None:
         read_trace(tmp_path / "none")
 
 
-@pytest.mark.parametrize("event", [{"event": "result", "step": 0}, {"event": "call", "step": 0}, {"event": "end"}])
-def test_an_event_that_lacks_a_part_is_named(tmp_path: Path, event: dict[str, object]) -> None:
-    begun(tmp_path / "t.jsonl").close()
-    with (tmp_path / "t.jsonl").open("a") as file:
+RESULT = {"event": "result", "at": "now", "number": 0, "step": 0, "seconds": 0.1, "result": {}}
+
+
+@pytest.mark.parametrize(
+    ("event", "what"),
+    [
+        ({**RESULT, "step": 2}, "there is no such step"),
+        ({**RESULT, "number": 1}, "there is no such plan"),
+        ({**RESULT, "step": -1}, "step: Input should be greater than or equal to 0"),
+        ({**RESULT, "result": []}, "result: Input should be"),
+        ({**RESULT, "result": {"text": 7}}, "result.text: Input should be a valid string"),
+        ({"event": "call", "at": "now", "number": 0, "step": 0}, "attempt: Field required"),
+        ({"event": "end", "at": "now", "ended": "well", "seconds": 1.0}, "ended: Input should be"),
+        (
+            {"event": "plan", "at": "now", "number": 1, "shown": [], "plan": PLAN, "verdicts": []},
+            "the verdicts are not",
+        ),
+        ({"event": "party", "at": "now"}, "Input tag 'party'"),
+    ],
+)
+def test_an_event_that_is_damaged_is_named(tmp_path: Path, event: dict[str, object], what: str) -> None:
+    path = tmp_path / "t.jsonl"
+    begun(path).close()
+    with path.open("a") as file:
         file.write(json.dumps(event) + "\n")
-    with pytest.raises(ExecutionError, match=rf"its event \d \({event['event']}\) lacks a part"):
-        read_trace(tmp_path / "t.jsonl")
+    for _ in range(2):
+        with pytest.raises(
+            ExecutionError, match=rf"its event 3 \({event['event']}\) is not as it was written"
+        ) as raised:
+            Trace.reopen(path, Masking())  # and lets others have the file
+        assert what in str(raised.value)
+
+
+def test_only_data_is_masked(tmp_path: Path) -> None:
+    trace = Trace.create(tmp_path / "t.jsonl", Masking("text|tool|step", ["failed", "number"]))
+    plan = [{"tool_name": "number", "arguments": [{"argument_name": "text", "argument_value": "failed"}]}]
+    verdicts = [{"step": 0, "tool": "number", "verdict": "allow", "rule": "otherwise: allow"}]
+    trace.write("start", version=1, request="failed", plan=plan, verdicts=verdicts)
+    trace.write("result", number=0, step=0, seconds=0.1, result={"text": "has failed"})
+    trace.write("end", ended="failed", seconds=0.1)
+    start, result, end = read_trace(tmp_path / "t.jsonl").events
+    assert (start["request"], start["verdicts"], start["plan"][0]["tool_name"]) == ("***", verdicts, "number")
+    assert (result["step"], result["result"], end["ended"]) == (0, {"text": "has ***"}, "failed")

@@ -72,6 +72,9 @@ def execute(
         raise typer.BadParameter("a plan from a file has no request to plan anew", param_hint="--replan")
     if again and resume is None:
         raise typer.BadParameter("is for --resume TRACE", param_hint="--again")
+    if resume is not None and (trace is not None or dry_run):
+        option = "--trace" if trace is not None else "--dry-run"
+        raise typer.BadParameter("--resume goes on with its own trace, and really", param_hint=option)
     answers = Answers(yes, again)
     wanted = Wanted(request, plan, resume, trace, source or (), trust or (), replan, dry_run, answers, as_json)
     opened = None if run is None else open_run(Path(run))

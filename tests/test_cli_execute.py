@@ -22,6 +22,12 @@ def test_options_that_the_plan_of_a_file_cannot_have(capsys: pytest.CaptureFixtu
     assert ran.code == 2 and words[0] in ran.err
 
 
+@pytest.mark.parametrize("words", [["--trace", "u.jsonl"], ["--dry-run"]])
+def test_options_that_do_not_go_with_a_trace(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    ran = here(capsys, "execute", "--catalogue", CRM, "--resume", "t.jsonl", *words)
+    assert ran.code == 2 and words[0] in ran.err
+
+
 def test_every_option_arrives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "plan.json").write_text(json.dumps(PLAN))
     words = [

@@ -173,7 +173,7 @@ def _read_plan(name: str, catalogue: Catalogue) -> Plan:
     plan = parse_plan(text, catalogue)
     if isinstance(plan, Malformed):
         raise PlanError(
-            "; ".join(map(str, plan.problems)),
+            "\n  ".join(["is not a valid plan", *map(str, plan.problems)]),
             where=where,
             remedy="`platypus plan --json` prints plans as they are read.",
         )

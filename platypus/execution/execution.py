@@ -132,8 +132,11 @@ async def resume(
 ) -> Execution:
     """Go on with the execution of a trace. `plan` is needed where the trace has masked it.
 
-    Raises ExecutionError if there is nothing to go on with, or a masked result is needed that cannot be had again.
+    Raises ExecutionError if there is nothing to go on with, or a masked result is needed that cannot be had again, and
+    for a dry run: its made-up results would be taken for real ones.
     """
+    if terms is not None and terms.dry_run:
+        raise ExecutionError("cannot be gone on with in a dry run", where=str(trace), remedy="Run the plan anew.")
     job = _Job(catalogue, toolbox, terms or Terms(), dialogue or Dialogue(), "", replan)
     return await job.resume(trace, plan)
 

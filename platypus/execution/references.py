@@ -2,12 +2,13 @@
 
 A reference is followed by its path in the structured content of a result, or in its text if there is none and that is
 JSON. What arrives must be allowed by the argument's schema. Nothing is converted: a text that looks like a number stays
-a text. Two things are helped with, where the whole result of a step is wanted and does not fit: the text itself, if it
-only happens to be JSON; and what stands alone under `result`, which SDKs put around what is not an object.
+a text. Where that does not lead to a value that fits, two other readings are tried: the text itself, if it only happens
+to be JSON; and what stands alone under `result`, which SDKs put around what is not an object, or the JSON in it.
 """
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from platypus.catalogue.schema import Schema, array_items, literal_problem
@@ -72,20 +73,25 @@ def _value(reference: Reference, schema: Schema, result: ToolResult) -> Any:
 
 def _candidates(reference: Reference, result: ToolResult, found: str) -> list[Any]:
     """What the reference may mean, likeliest first."""
-    data = result.structured
-    if data is MISSING:
-        read = parse_json(result.text)
-        data = result.text if isinstance(read, Malformed) else read
-        if not result.text and result.others:
-            raise _NoFit("", f"only {', '.join(result.others)} {found}")
-    if reference.path:
-        return [_part(data, reference.path, found)]
-    values = [data]
-    if result.structured is MISSING and data != result.text:
-        values.append(result.text)
-    if isinstance(data, Mapping) and data.keys() == {"result"}:
-        values.append(data["result"])
-    return values
+    if result.structured is MISSING and not result.text and result.others:
+        raise _NoFit("", f"only {', '.join(result.others)} {found}")
+    readings = _read(result.text) if result.structured is MISSING else [result.structured]
+    if isinstance(readings[0], Mapping) and readings[0].keys() == {"result"}:
+        inner = readings[0]["result"]
+        readings += reversed(_read(inner)) if isinstance(inner, str) else [inner]
+    if not reference.path:
+        return readings
+    parts = []
+    for reading in readings:
+        with suppress(_NoFit):
+            parts.append(_part(reading, reference.path, found))
+    return parts or [_part(readings[0], reference.path, found)]
+
+
+def _read(text: str) -> list[Any]:
+    """The JSON in a text, if it is that, and the text."""
+    read = parse_json(text)
+    return [text] if isinstance(read, Malformed) else [read, text]
 
 
 def _part(data: Any, path: Sequence[str], found: str) -> Any:

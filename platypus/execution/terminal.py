@@ -16,7 +16,7 @@ from platypus.execution.policy import Decision
 from platypus.files import say
 from platypus.plan.plan import Plan
 
-GO_ON = " (to go on: --resume and this trace, in place of the request)"
+GO_ON = " (to go on: --resume and this trace, in place of the request or plan)"
 
 
 @dataclass(frozen=True)

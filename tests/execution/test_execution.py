@@ -154,6 +154,8 @@ def test_a_masked_plan_is_given_once_more(tmp_path: Path) -> None:
 
 def test_what_cannot_be_gone_on_with(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
+    with pytest.raises(ExecutionError, match="cannot be gone on with in a dry run"):
+        asyncio.run(resume(path, CATALOGUE, Memory().toolbox, terms=Terms(ALLOW, dry_run=True)))
     execute_plan(SEND, CATALOGUE, Memory().toolbox, terms=Terms(Policy.of(deny=["*"]), dry_run=True), trace=path)
     with pytest.raises(ExecutionError, match="is that of a dry run"):
         again(path, Memory())

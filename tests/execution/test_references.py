@@ -34,6 +34,15 @@ def filled(value: Value, schema: dict[str, Any], result: ToolResult) -> Any:
         ((), ToolResult({"result": ["a"]}), {"type": "array"}, ["a"]),  # as SDKs wrap what is no object
         ((), ToolResult({"result": ["a"]}), {}, {"result": ["a"]}),
         ((), ToolResult(None), {"type": "null"}, None),
+        (("0", "id"), ToolResult({"result": [{"id": 7}]}), {"type": "integer"}, 7),  # a path into what is wrapped
+        (("id",), ToolResult({"result": '{"id": 7}'}), {"type": "integer"}, 7),
+        (("result", "id"), ToolResult({"result": {"id": 7, "result": {"id": 8}}}), {"type": "integer"}, 7),
+        ((), ToolResult({"result": "[1]"}), {"type": "array"}, [1]),
+        ((), ToolResult({"result": "[1]"}), TEXT, "[1]"),
+        ((), ToolResult({"result": [1], "more": 2}), {"type": "object"}, {"result": [1], "more": 2}),
+        (("a",), ToolResult(text='{"a": "$$PREV[0]"}'), TEXT, "$$PREV[0]"),  # data, whatever it looks like
+        ((), ToolResult(text="01"), {}, "01"),
+        ((), ToolResult(text='{"a": 1, "a": 2}'), {}, '{"a": 1, "a": 2}'),
     ],
 )
 def test_what_a_reference_means(path: tuple[str, ...], result: ToolResult, schema: Any, expected: Any) -> None:

@@ -46,7 +46,7 @@ def test_on_a_terminal_it_is_asked(monkeypatch: pytest.MonkeyPatch, answer: bool
 
 def test_what_did_not_end_says_how_to_go_on(tmp_path: Path) -> None:
     done = run(Answers(), [], trace=tmp_path / "t.jsonl")
-    assert ending(done).endswith("t.jsonl (to go on: --resume and this trace, in place of the request)")
+    assert ending(done).endswith("t.jsonl (to go on: --resume and this trace, in place of the request or plan)")
 
 
 def test_a_denied_plan_has_nothing_to_go_on_with(tmp_path: Path) -> None:

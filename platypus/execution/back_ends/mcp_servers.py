@@ -132,4 +132,6 @@ def _read(result: Any) -> ToolResult:
         else:
             others.append(block.type)
     structured = result.structured_content if "structured_content" in result.model_fields_set else MISSING
+    if structured is None and texts:  # servers write null for none; if it is the result, the text says so too
+        structured = MISSING
     return ToolResult(structured, "\n".join(texts), result.is_error, tuple(others))

@@ -54,6 +54,7 @@ def test_results_of_a_server(calls: Path) -> None:
         ("look", {"how": "part"}),
         ("look", {"how": "image"}),
         ("look", {"how": "wrong type"}),
+        ("look", {"how": "null"}),
     )
     done = run(steps, calls)
     assert done.done, done.failures
@@ -63,6 +64,7 @@ def test_results_of_a_server(calls: Path) -> None:
         2: ToolResult(text="first\nsecond"),
         3: ToolResult(others=("image",)),
         4: ToolResult({"id": 7}, "7"),
+        5: ToolResult(text="7"),
     }
     assert done.results == expected
     assert ["do", {"it": "a"}] in made(calls)

@@ -38,7 +38,7 @@ class OpenApiBackEnd:
         return tool in self.calls
 
     async def open(self) -> None:
-        """Make a client. Raises ExecutionError if the document does not say where the API is."""
+        """Make a client. Raises ExecutionError if the document does not say where the API is, or headers are none."""
         try:
             import httpx2
         except ImportError as error:
@@ -46,6 +46,14 @@ class OpenApiBackEnd:
         if not re.match(r"https?://", self.base_url):
             what = f"does not say where the API is ({self.base_url or 'no servers'})"
             raise ExecutionError(what, where=self.name, remedy="Set base_url under [execute].")
+        try:
+            httpx2.URL(self.base_url)
+        except httpx2.InvalidURL as error:
+            what = f"the API's address {self.base_url!r} is none: {error}"
+            raise ExecutionError(what, where=self.name, remedy="Set base_url under [execute].") from error
+        if wrong := next((name for name, value in self.headers.items() if not _is_header(value)), None):
+            what = f"the header {wrong!r} under [execute] holds more than one line of ASCII"
+            raise ExecutionError(what, where=self.name, remedy="Correct it, or the variable in it.")
         self._client = httpx2.AsyncClient(headers=dict(self.headers), timeout=None)
 
     def definitions(self) -> None:
@@ -65,6 +73,10 @@ class OpenApiBackEnd:
                         raise CallFailed("size", f"the answer has more than {self.most:,} bytes (`max_result_kb`)")
         except httpx2.ConnectError as error:
             raise CallFailed("unsent", f"{self.base_url} cannot be reached: {error}", may_help=True) from error
+        except (httpx2.InvalidURL, httpx2.LocalProtocolError) as error:
+            raise CallFailed("unsent", f"no request can be made of that: {error}") from error
+        except httpx2.DecodingError as error:
+            raise CallFailed("garbage", f"the answer cannot be read: {error}") from error
         except httpx2.HTTPError as error:
             what = f"the connection was lost: {type(error).__name__} {error}".strip()
             raise CallFailed("lost", what, may_help=True) from error
@@ -79,7 +91,7 @@ class OpenApiBackEnd:
                 elif part.place == "query":
                     query += _in_query(part, value)
                 elif part.place == "header":
-                    headers[part.name] = _plain(value)
+                    headers[part.name] = _in_header(part, value)
                 else:
                     body[part.name] = value
         request: dict[str, Any] = {"url": self.base_url + path, "params": query or None, "headers": headers}
@@ -115,6 +127,17 @@ def _in_path(part: Part, value: Any) -> str:
     return quote(text, safe="")
 
 
+def _in_header(part: Part, value: Any) -> str:
+    """A value as a header. Raises CallFailed for one that no header can hold."""
+    if not _is_header(text := _plain(value)):
+        raise CallFailed("unsent", f"{part.name!r} cannot be {text!r}: a header is one line of ASCII")
+    return text
+
+
+def _is_header(text: str) -> bool:
+    return text.isascii() and not set(text) & set("\r\n\0")
+
+
 def _in_query(part: Part, value: Any) -> Iterator[tuple[str, str]]:
     """The pairs of a parameter, by its style: `form` (exploded unless told otherwise), `deepObject`, or separated."""
     explode = part.explode if part.explode is not None else part.style in ("", "form")
@@ -136,7 +159,7 @@ def _plain(value: Any) -> str:
 
 
 def _read(response: Any, content: bytes) -> ToolResult:
-    text = content.decode(response.charset_encoding or "utf-8", errors="replace")
+    text = content.decode(response.encoding or "utf-8", errors="replace")
     if kind := BUSY.get(response.status_code):
         raise CallFailed(kind, f"HTTP {response.status_code}: {text[:SHOWN]}".strip(": "), may_help=True)
     if response.status_code >= 300:

@@ -73,7 +73,10 @@ class Handler(BaseHTTPRequestHandler):
         content = json.dumps({"path": self.path, "body": body, "headers": kept}).encode()
         content = b"x" * 5000 if status == 206 else b"" if status == 204 else b"plain" if status == 203 else content
         self.send_response(status)
-        self.send_header("Content-Type", "text/plain" if status == 203 else "application/json")
+        kind = "text/plain; charset=none-such" if status == 203 else "application/json"
+        self.send_header("Content-Type", kind)
+        if status == 202:
+            self.send_header("Content-Encoding", "gzip")  # which it is not
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Location", "/elsewhere")
         self.end_headers()
@@ -168,6 +171,29 @@ def test_too_much_and_nobody_there(address: str) -> None:
     with pytest.raises(CallFailed, match="cannot be reached") as failed:
         call("http://127.0.0.1:9", "raw")
     assert failed.value.kind == "unsent"
+
+
+@pytest.mark.parametrize("value", ["é", "a\nb", "a\0"])
+def test_what_no_header_can_hold(address: str, value: str) -> None:
+    with pytest.raises(CallFailed, match="a header is one line of ASCII") as failed:
+        call(address, "put", id="x", X_Name=value)
+    assert failed.value.kind == "unsent"
+    told = OpenApiBackEnd(Source("api.json", DOCUMENT), base_url=address, headers={"A": value}, most=1)
+    with pytest.raises(ExecutionError, match="the header 'A' under"):
+        asyncio.run(told.open())
+
+
+def test_a_request_that_cannot_be_made_and_an_answer_that_cannot_be_read(address: str) -> None:
+    for id, kind in ("x" * 100_000, "unsent"), (None, "garbage"):
+        with pytest.raises(CallFailed) as failed:
+            call(address, "put", id=id) if id else call(address, "status", code="202")
+        assert failed.value.kind == kind
+
+
+@pytest.mark.parametrize("base_url", ["http://host:abc", "http://[::1"])
+def test_an_address_that_is_none(base_url: str) -> None:
+    with pytest.raises(ExecutionError, match="is none: .*\n.*base_url"):
+        call(base_url, "raw")
 
 
 def test_the_address() -> None:

@@ -192,7 +192,7 @@ def test_a_request_that_cannot_be_made_and_an_answer_that_cannot_be_read(address
 
 @pytest.mark.parametrize("base_url", ["http://host:abc", "http://[::1"])
 def test_an_address_that_is_none(base_url: str) -> None:
-    with pytest.raises(ExecutionError, match="is none: .*\n.*base_url"):
+    with pytest.raises(ExecutionError, match=r"is none: .*\n.*base_url"):
         call(base_url, "raw")
 
 

@@ -8,7 +8,6 @@ into an argument is checked there.
 import asyncio
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, TextIO, cast
 
 from platypus.catalogue.sources.mcp_server import Opened, Server, explained, first_error, open_session, quiet
@@ -114,12 +113,13 @@ class McpBackEnd:
         return opened
 
     async def close(self) -> None:
-        """End the session, and with it the server if it was started for it."""
-        holding, self._holding, self._opened = self._holding, None, None
+        """End the session, and the server if it was started for it; one that is still starting is not awaited."""
+        holding, opened, self._holding, self._opened = self._holding, self._opened, None, None
         if holding is not None:
             self._end.set()
-            with suppress(Exception):
-                await asyncio.shield(holding)
+            if opened is None:
+                holding.cancel()
+            await asyncio.wait([holding])
 
 
 def _read(result: Any) -> ToolResult:

@@ -1,5 +1,6 @@
 """A live MCP server as a back end: servers that die, hang, lie, change, start slowly, answer too much or garbage."""
 
+import asyncio
 import json
 import shlex
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.errors import CatalogueError, ExecutionError
-from platypus.execution.execution import Execution, Terms, execute_plan
+from platypus.execution.execution import Execution, Terms, execute, execute_plan
 from platypus.execution.executor import Limits
 from platypus.execution.policy import Policy
 from platypus.execution.results import ToolResult
@@ -153,6 +154,20 @@ def test_a_slow_start(calls: Path) -> None:
     with pytest.raises(CatalogueError, match=r"has not listed its tools within 0\.3 seconds") as raised:
         execute_plan(plan(("look", {})), CATALOGUE, box)
     assert "`start_timeout` under [execute]" in raised.value.remedy
+
+
+def test_a_start_that_is_cancelled_is_not_awaited(calls: Path) -> None:
+    async def cancelled() -> float:
+        box = Toolbox.of([source(calls, "", 60)], reach=Reach(start_timeout=60))
+        work = asyncio.create_task(execute(plan(("look", {})), CATALOGUE, box))
+        await asyncio.sleep(0.5)
+        started = time.monotonic()
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        return time.monotonic() - started
+
+    assert asyncio.run(cancelled()) < 30
 
 
 def test_a_server_that_does_not_start(calls: Path) -> None:

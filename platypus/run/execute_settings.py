@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from platypus.execution.masking import SECRETS
+from platypus.execution.masking import SECRETS, Masking
 from platypus.execution.policy import Flow, Policy, Rule, Verdict
 from platypus.run.settings import Count, Rate, Settings, Text
 
@@ -85,8 +85,9 @@ class ExecuteSettings(Settings):
         for text in [value] if isinstance(value, str) else value.values():
             try:
                 re.compile(text)
+                Masking(text if info.field_name == "secrets" else SECRETS)  # which puts it into a larger one
             except re.error as error:
-                what = f"execute.{info.field_name} holds no regular expression: {error}"
+                what = f"execute.{info.field_name} holds no regular expression that can be used: {error}"
                 raise ValueError(what, f"Correct {text!r}.") from error
         return value
 

@@ -40,6 +40,7 @@ def test_all_of_it_arrives(tmp_path: Path) -> None:
         ('ask = ["@readonly"]', "the rule '@readonly' names no hint that MCP has"),
         ('never = ["a to b"]', "the flow 'a to b' cannot be read"),
         ('secrets = "("', "execute.secrets holds no regular expression"),
+        ('secrets = "(?i)token"', "execute.secrets holds no regular expression that can be used: global flags"),
         ('error_texts = {"a" = "["}', "execute.error_texts holds no regular expression"),
         ('otherwise = "maybe"', "execute.otherwise = 'maybe' should be 'allow', 'ask' or 'deny'"),
         ('allow = "a"', "execute.allow = 'a' should be a valid list"),

@@ -27,6 +27,7 @@ class _Result(_Part):
     text: str = ""
     is_error: bool = False
     others: list[str] = []
+    made_up: bool = False
 
 
 class _Event(_Part):

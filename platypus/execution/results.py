@@ -46,7 +46,7 @@ class ToolResult:
         return held if isinstance(held, str) else json.dumps(held, ensure_ascii=False)
 
     def to_json(self) -> dict[str, Any]:
-        """What a trace holds of it."""
+        """What a trace and a program get of it; `made_up` marks one of a dry run."""
         data: dict[str, Any] = {} if self.structured is MISSING else {"structured": self.structured}
         if self.text:
             data["text"] = self.text
@@ -54,13 +54,15 @@ class ToolResult:
             data["is_error"] = True
         if self.others:
             data["others"] = list(self.others)
+        if self.is_mock:
+            data["made_up"] = True
         return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "ToolResult":
         """The inverse of `to_json`."""
-        others = tuple(data.get("others", ()))
-        return cls(data.get("structured", MISSING), data.get("text", ""), data.get("is_error", False), others)
+        others, made_up = tuple(data.get("others", ())), data.get("made_up", False)
+        return cls(data.get("structured", MISSING), data.get("text", ""), data.get("is_error", False), others, made_up)
 
     def shown(self, letters: int) -> str:
         """It on one line, cut to so many letters."""

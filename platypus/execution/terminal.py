@@ -16,7 +16,7 @@ from platypus.execution.policy import Decision
 from platypus.files import say
 from platypus.plan.plan import Plan
 
-GO_ON = " (to go on: --resume and this trace, in place of the request or plan)"
+GO_ON = " (to go on: `platypus execute` with --resume and this trace in place of a request or plan)"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def ending(execution: Execution) -> str:
 
 def _ask(question: str, option: str) -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        say(f"{question} There is no terminal to ask at, so the answer is no ({option} says yes).")
+        say(f"{question} There is no terminal to ask at, so the answer is no (`platypus execute {option}` says yes).")
         return False
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's would wait for the answer
     try:

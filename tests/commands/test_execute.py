@@ -74,7 +74,11 @@ def test_ctrl_c_at_a_question_is_a_no_and_in_a_step_says_how_to_go_on(boats: Pat
 
 def test_a_plan_is_shown_asked_about_and_run(boats: Path, capsys: pytest.CaptureFixture[str]) -> None:
     refused = given(boats, capsys)
-    assert refused.code == 1 and "so the answer is no (--yes says yes)" in refused.err and not moored(boats)
+    assert (
+        refused.code == 1
+        and "so the answer is no (`platypus execute --yes` says yes)" in refused.err
+        and not moored(boats)
+    )
     ran = given(boats, capsys, "--yes", "--trace", "t.jsonl")
     assert ran.code == 0 and moored(boats) == ["Ada-1"]
     lines = ran.out.splitlines()

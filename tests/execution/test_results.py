@@ -12,6 +12,7 @@ from platypus.execution.results import MISSING, ToolResult, printable
         ToolResult(None),
         ToolResult({"a": [1]}, "text"),
         ToolResult(text="no", is_error=True, others=("image",)),
+        ToolResult("made up", is_mock=True),
     ],
 )
 def test_there_and_back(result: ToolResult) -> None:

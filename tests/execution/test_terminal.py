@@ -24,7 +24,9 @@ def test_without_a_terminal_ask_means_no(capsys: pytest.CaptureFixture[str]) -> 
     told: list[str] = []
     assert run(Answers(), told).ended == "refused"
     assert told == ["ask    1. send()  (otherwise: ask)"]
-    expected = "Run step 1 (send)? There is no terminal to ask at, so the answer is no (--yes says yes).\n"
+    expected = (
+        "Run step 1 (send)? There is no terminal to ask at, so the answer is no (`platypus execute --yes` says yes).\n"
+    )
     assert capsys.readouterr().err == expected
 
 
@@ -46,7 +48,9 @@ def test_on_a_terminal_it_is_asked(monkeypatch: pytest.MonkeyPatch, answer: bool
 
 def test_what_did_not_end_says_how_to_go_on(tmp_path: Path) -> None:
     done = run(Answers(), [], trace=tmp_path / "t.jsonl")
-    assert ending(done).endswith("t.jsonl (to go on: --resume and this trace, in place of the request or plan)")
+    assert ending(done).endswith(
+        "t.jsonl (to go on: `platypus execute` with --resume and this trace in place of a request or plan)"
+    )
 
 
 def test_a_denied_plan_has_nothing_to_go_on_with(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from platypus.catalogue.tools import Catalogue
 from platypus.execution.execution import Execution, execute_plan
-from platypus.execution.terminal import Answers, terminal_dialogue
+from platypus.execution.terminal import Answers, cancelling, terminal_dialogue
 from platypus.plan.plan import Plan
 from platypus.run.folder import Run
 from platypus.run.toolboxes import new_trace, run_toolbox, terms_of
@@ -16,4 +16,5 @@ def run_in_chat(
     """The execution of a plan, with what runs the tools of its run. Raises PlatypusError."""
     toolbox, terms = run_toolbox(run), terms_of(run.recipe.execute, dry_run=dry_run, others=run.catalogue)
     dialogue, trace = terminal_dialogue(tell, Answers()), None if dry_run else new_trace(run)
-    return execute_plan(plan, tools, toolbox, terms=terms, dialogue=dialogue, request=request, trace=trace)
+    with cancelling(trace, tell):
+        return execute_plan(plan, tools, toolbox, terms=terms, dialogue=dialogue, request=request, trace=trace)

@@ -13,7 +13,7 @@ from pathlib import Path
 from platypus.catalogue.tools import Catalogue
 from platypus.errors import PlanError, PlatypusError, RunError
 from platypus.execution.execution import Execution, Replan, Terms, check_terms, execute, resume
-from platypus.execution.terminal import GO_ON, Answers, ending, terminal_dialogue
+from platypus.execution.terminal import Answers, cancelling, ending, terminal_dialogue
 from platypus.execution.toolbox import Toolbox
 from platypus.execution.trace import check_new_trace
 from platypus.files import read_text, say
@@ -97,12 +97,8 @@ def execute_wanted(place: Place, wanted: Wanted) -> bool:
         return False
     replan = _replan(planner, place) if planner and wanted.replans else None
     trace = wanted.resume or wanted.trace or (None if wanted.dry_run else new_trace(place.run))
-    try:
+    with cancelling(trace, say):
         execution = asyncio.run(_executed(place, replace(wanted, trace=trace), plan, toolbox, terms, replan))
-    except KeyboardInterrupt:
-        if trace is not None and trace.is_file():
-            say(f"cancelled; trace: {trace}{GO_ON}")
-        raise
     if wanted.as_json:
         print(json.dumps(execution.to_json(), ensure_ascii=False))
     say(ending(execution))

@@ -5,8 +5,10 @@ Without a terminal there is nobody to ask, and the answer is no.
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import typer
 
@@ -40,6 +42,17 @@ def terminal_dialogue(tell: Callable[[str], None], answers: Answers) -> Dialogue
         repeat=lambda question: answers.again or _ask(question, "--again"),
         watch=lambda plan, step, outcome, seconds: tell(outcome_line(plan, step, outcome, seconds)),
     )
+
+
+@contextmanager
+def cancelling(trace: Path | None, tell: Callable[[str], None]) -> Iterator[None]:
+    """In the block, Ctrl-C tells how to go on with the trace, if there is one already."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if trace is not None and trace.is_file():
+            tell(f"cancelled; trace: {trace}{GO_ON}")
+        raise
 
 
 def ending(execution: Execution) -> str:

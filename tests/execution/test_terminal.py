@@ -8,7 +8,7 @@ import pytest
 from platypus.execution import terminal
 from platypus.execution.execution import Execution, Terms, execute_plan
 from platypus.execution.policy import Policy
-from platypus.execution.terminal import Answers, ending, terminal_dialogue
+from platypus.execution.terminal import Answers, cancelling, ending, terminal_dialogue
 from tests.support.executions import CHANGES, Memory, plan, tool, tools
 
 SEND = plan(("send", {}))
@@ -51,6 +51,15 @@ def test_what_did_not_end_says_how_to_go_on(tmp_path: Path) -> None:
     assert ending(done).endswith(
         "t.jsonl (to go on: `platypus execute` with --resume and this trace in place of a request or plan)"
     )
+
+
+def test_ctrl_c_says_how_to_go_on_if_there_is_a_trace(tmp_path: Path) -> None:
+    told: list[str] = []
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt), cancelling(tmp_path / "t.jsonl", told.append):
+            raise KeyboardInterrupt
+        (tmp_path / "t.jsonl").touch()
+    assert len(told) == 1 and told[0].startswith(f"cancelled; trace: {tmp_path}/t.jsonl (to go on: ")
 
 
 def test_a_denied_plan_has_nothing_to_go_on_with(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from platypus.execution.back_ends.back_end import FailureKind
 from platypus.execution.policy import Verdict
+from platypus.execution.results import FailureKind
 
 Number = Annotated[int, Field(ge=0)]
 

@@ -15,10 +15,10 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from platypus.catalogue.schema import literal_problem
-from platypus.execution.back_ends.back_end import CallFailed, FailureKind
+from platypus.execution.back_ends.back_end import CallFailed
 from platypus.execution.policy import Policy
 from platypus.execution.references import Misfit, resolve
-from platypus.execution.results import MISSING, ToolResult
+from platypus.execution.results import MISSING, FailureKind, ToolResult
 from platypus.execution.toolbox import OpenedTools
 from platypus.execution.trace import Trace
 from platypus.plan.plan import Plan

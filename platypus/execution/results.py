@@ -1,10 +1,11 @@
-"""What a tool returned, as plain data: structured content, texts, and what else came with it."""
+"""What a tool returned, as plain data: structured content, texts, and what else came with it; or how a call failed."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+FailureKind = Literal["unsent", "lost", "timeout", "refused", "garbage", "error", "size", "cancelled", "misfit"]
 MISSING: Any = object()  # no structured content; null is one
 
 

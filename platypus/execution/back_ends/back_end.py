@@ -1,11 +1,9 @@
 """BackEnd: what has tools and runs calls of them, and how a call fails."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from platypus.execution.results import ToolResult
-
-FailureKind = Literal["unsent", "lost", "timeout", "refused", "garbage", "error", "size", "cancelled", "misfit"]
+from platypus.execution.results import FailureKind, ToolResult
 
 
 class CallFailed(Exception):

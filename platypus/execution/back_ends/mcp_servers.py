@@ -81,14 +81,14 @@ class McpBackEnd:
         from mcp.shared.exceptions import MCPError
         from pydantic import ValidationError
 
-        session = (await self._ready()).session
+        opened = await self._ready()
         parameters = types.CallToolRequestParams(name=tool, arguments=dict(arguments))
         try:
-            result = await session.send_request(types.CallToolRequest(params=parameters), types.CallToolResult)
+            result = await opened.session.send_request(types.CallToolRequest(params=parameters), types.CallToolResult)
         except MCPError as error:
             what = self.server.variables.hide(str(error))[:SHOWN]
             if error.code == CLOSED:
-                await self.close()
+                await self._leave(opened)
                 raise CallFailed("lost", f"the server has ended: {what}", may_help=True) from error
             raise CallFailed("refused", f"the server refuses the call: {what}") from error
         except ValidationError as error:
@@ -97,7 +97,7 @@ class McpBackEnd:
             what = f"the server answers with what is no result of a tool ({place}: {first['msg']})"
             raise CallFailed("garbage", what) from error
         except Exception as error:  # the transports let errors of HTTP and of streams through
-            await self.close()
+            await self._leave(opened)
             what = self.server.variables.hide(f"{type(first_error(error)).__name__}: {first_error(error)}")[:SHOWN]
             raise CallFailed("lost", f"the server cannot be reached: {what}", may_help=True) from error
         return _read(result)
@@ -111,6 +111,11 @@ class McpBackEnd:
         if opened is None:
             raise CallFailed("unsent", "the server has ended", may_help=True)
         return opened
+
+    async def _leave(self, failed: Opened) -> None:
+        """End the session that failed, unless another call did so: the next one may be under way already."""
+        if self._opened is failed:
+            await self.close()
 
     async def close(self) -> None:
         """End the session, and the server if it was started for it; one that is still starting is not awaited."""

@@ -14,8 +14,8 @@ from urllib.parse import quote
 from platypus.catalogue.sources.openapi import Call, Part, calls
 from platypus.catalogue.sources.source import Source, missing
 from platypus.errors import ExecutionError
-from platypus.execution.back_ends.back_end import CallFailed, FailureKind
-from platypus.execution.results import ToolResult
+from platypus.execution.back_ends.back_end import CallFailed
+from platypus.execution.results import FailureKind, ToolResult
 from platypus.plan.plan import Malformed, parse_json
 
 BUSY: dict[int, FailureKind] = {429: "refused", 503: "refused", 502: "lost", 504: "lost"}

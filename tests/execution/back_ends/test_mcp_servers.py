@@ -25,6 +25,7 @@ from tests.support.executions import Reference, plan
 pytest.importorskip("mcp")
 LISTED = [faulty_server.DO, faulty_server.LOOK, faulty_server.LIE]
 CATALOGUE = catalogue_from_json(LISTED)
+DYING: list[Any] = [("look", {"how": "die once"})]
 
 
 def source(calls: Path, *more: object) -> str:
@@ -74,6 +75,13 @@ def test_results_of_a_server(calls: Path) -> None:
 def test_a_server_that_dies_is_started_again_for_what_may_be_repeated(calls: Path) -> None:
     done = run(plan(("look", {"how": "die once"}), ("do", {})), calls)
     assert done.done and made(calls) == [["look", {"how": "die once"}]] * 2 + [["do", {}]]
+
+
+def test_calls_that_were_under_way_when_it_died_share_the_next_server(calls: Path) -> None:
+    hanging: list[Any] = [("look", {"how": "hang once", "number": number}) for number in range(3)]
+    done = run(plan(*hanging, *DYING), calls)
+    assert done.done, done.failures
+    assert sorted(map(str, made(calls))) == sorted(2 * [str([name, given]) for name, given in hanging + DYING])
 
 
 def test_a_server_that_dies_in_a_change_is_not_asked_again(calls: Path) -> None:

@@ -2,12 +2,14 @@
 
 Each is written after the benchmark's paper and evaluator, for plans in this project's form; docs/metrics.md says where
 a definition differs from `metrics` and what is left out. They look at what was said, valid for the tools or not, and
-None stands for an answer that cannot be read. Such an answer is wrong. TaskBench and NesTools skip it, which makes a
-test easier for a worse model; their way is given beside it, under names that end with `_answered`.
+None stands for an answer that cannot be read. Such an answer is wrong. TaskBench skips it, and NesTools skips a row
+without an answer, which makes a test easier for a worse model; their way is given beside it, under names that end with
+`_answered`.
 """
 
+import json
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -166,18 +168,34 @@ def _nested(plan: Plan) -> int:
 
 
 def _nestful(said: Plan | None, gold: Plan) -> dict[str, Ratio]:
-    """Basu et al. 2024: F1 of tools and of argument names; gold's calls at their places; the whole sequence."""
-    plan = said or Plan()
-    calls = [[(step.tool, _text(step.arguments)) for step in one] for one in (plan, gold)]
-    at_place = sum(ours == theirs for ours, theirs in zip(*calls, strict=False))
-    tools = [Counter(step.tool for step in one) for one in (plan, gold)]
-    names = [Counter((step.tool, name) for step in one for name in step.arguments) for one in (plan, gold)]
-    return {
-        "nestful_function_f1": _f1(*tools),
-        "nestful_parameter_f1": _f1(*names),
-        "nestful_partial": Ratio(at_place / len(gold) if gold.steps else said is not None and not plan.steps, 1),
-        "nestful_full": Ratio(said is not None and calls[0] == calls[1], 1),
-    }
+    """Basu et al. 2024: the share of calls that are equal to gold's at their places, and whether all are.
+
+    The evaluator gives no rows without calls; there, an answer without calls is right.
+    """
+    if said is None or not gold.steps:
+        right = said is not None and not said.steps
+        return {"nestful_partial": Ratio(right, 1), "nestful_full": Ratio(right, 1)}
+    pairs = _aligned(said, gold)
+    equal = sum(ours is not None and theirs is not None and _call(ours) == _call(theirs) for ours, theirs in pairs)
+    return {"nestful_partial": Ratio(equal / len(pairs), 1), "nestful_full": Ratio(equal == len(pairs), 1)}
+
+
+def _aligned(plan: Plan, gold: Plan) -> list[tuple[Step | None, Step | None]]:
+    """Pairs of calls: by their places, or in plans of two lengths by names as the evaluator does, from left to right.
+
+    A call of gold whose tool is not that of the next call stands alone; so an extra call that gold never makes keeps all
+    others from being found.
+    """
+    if len(plan) == len(gold):
+        return [*zip(plan, gold, strict=True)]
+    left, pairs = deque(plan.steps), list[tuple[Step | None, Step | None]]()
+    for step in gold:
+        pairs.append((left.popleft() if left and left[0].tool == step.tool else None, step))
+    return [*pairs, *((step, None) for step in left)]
+
+
+def _call(step: Step) -> tuple[str, str]:
+    return step.tool, _text(step.arguments)
 
 
 # ---------------------------------------------------------------- BFCL
@@ -191,8 +209,13 @@ def _bfcl(said: Plan | None, gold: Plan) -> dict[str, Ratio]:
     """
     if not gold.steps:
         return {"bfcl_ast": Ratio(0, 0), "bfcl_irrelevance": Ratio(not (said or Plan()).steps, 1)}
-    calls = [Counter((step.tool, _text(_plain(step.arguments))) for step in one) for one in (said or Plan(), gold)]
+    calls = [Counter((step.tool, _typed(step.arguments)) for step in one) for one in (said or Plan(), gold)]
     return {"bfcl_ast": Ratio(calls[0] == calls[1], 1), "bfcl_irrelevance": Ratio(0, 0)}
+
+
+def _typed(value: Any) -> str:
+    """A value as text that tells types apart, which BFCL checks: 2 is not "2"."""
+    return json.dumps(_plain(value), sort_keys=True, default=str)
 
 
 def _plain(value: Any) -> Any:
@@ -200,7 +223,7 @@ def _plain(value: Any) -> Any:
         case str():
             return re.sub(r"[ ,./\-_*^]", "", value).lower().replace("'", '"')
         case dict():
-            return {name: _plain(part) for name, part in sorted(value.items())}
+            return {name: _plain(part) for name, part in value.items()}
         case list():
             return [_plain(part) for part in value]
         case float() if value.is_integer():

@@ -177,6 +177,44 @@ def test_refusals() -> None:
     assert "reference_accuracy" not in summary
 
 
+def test_references_of_a_plan_that_skips_a_step_are_told_by_their_tools() -> None:
+    scored = score(plan('list(owner="x")\nsum(of=$0)'), plan("me()\nlist(owner=$0)\nsum(of=$1)"), CATALOGUE)
+    assert scored.references == scored.reference_steps == Overlap(1, 1, 2)  # sum's, though its number is another one
+    assert (scored.edges, scored.arguments, scored.calls) == (Overlap(1, 1, 2), Overlap(1, 2, 2), Overlap(1, 2, 3))
+    assert scored.argument_names == Overlap(2, 2, 2) and not scored.tool_sequence
+
+
+def test_equal_calls_count_as_often_as_they_are_made() -> None:
+    twice, once = 'list(owner="a")\nlist(owner="a")', 'list(owner="a")\nlist(owner="b")'
+    scored = score(plan(twice), plan(once), CATALOGUE)
+    assert scored.tool_sequence and not scored.exact
+    assert scored.calls == scored.arguments == Overlap(1, 2, 2) and scored.tools == Overlap(2, 2, 2)
+
+
+def test_two_calls_of_one_tool_are_told_apart_by_exactness_alone() -> None:
+    gold = 'list(owner="a")\nlist(owner="b")\nadd(items=$0, to=$1)'
+    scored = score(plan(gold.replace("$0, to=$1", "$1, to=$0")), plan(gold), CATALOGUE)
+    assert not scored.exact and scored.references == Overlap(2, 2, 2) and scored.arguments == Overlap(4, 4, 4)
+
+
+def test_values_within_values_are_compared_as_json() -> None:
+    same = score(
+        plan('sum(of={"a": 1.0, "b": [true, {"c": 2}]})'), plan('sum(of={"b": [true, {"c": 2.0}], "a": 1})'), CATALOGUE
+    )
+    assert same.exact and same.strict_exact and same.arguments == Overlap(1, 1, 1)
+    for other in ("[1, true, {}]", '{"b": [true], "a": 1}', '"{}"'):
+        assert score(plan(f"sum(of={other})"), plan('sum(of={"b": [1], "a": 1})'), CATALOGUE).arguments.common == 0
+
+
+def test_calls_where_there_are_none_to_make_count_as_too_many() -> None:
+    scored = score(plan(GOLD), Plan(), CATALOGUE)
+    assert scored.ratios["call_accuracy"] == Ratio(0, 4) and scored.ratios["argument_f1"] == Ratio(0, 4)
+    assert scored.ratios["argument_f1_macro"] == Ratio(0, 1) and scored.ratios["reference_accuracy"] == Ratio(0, 0)
+    nothing = score(Plan(), Plan(), CATALOGUE).ratios
+    assert nothing["exact"] == nothing["tool_sequence"] == nothing["correct_refusals"] == Ratio(1, 1)
+    assert nothing["call_accuracy"] == nothing["tool_f1"] == nothing["tool_f1_macro"] == Ratio(0, 0)
+
+
 def test_numbers_are_compared_as_numbers() -> None:
     scored = score(plan("list(limit=5.0)"), plan("list(limit=5)"), CATALOGUE)
     assert scored.exact and scored.arguments == Overlap(1, 1, 1)

@@ -63,6 +63,9 @@ def test_seal_tools_compares_with_the_first_call_of_the_tool() -> None:
     assert found["seal_tools_api_f1"] == Ratio(4, 5)
     assert found["seal_tools_parameter_f1"] == Ratio(2, 4)  # "b" is compared with "a"
     assert ratios('list(owner="a")\nlist(owner="a")', gold)["seal_tools_parameter_f1"] == Ratio(4, 4)
+    assert ratios("me()\nme()\nme()", "me()")["seal_tools_api_f1"] == Ratio(
+        6, 4
+    )  # more than all, as the evaluator has it
 
 
 def test_nestools_matches_each_call_with_one_of_gold() -> None:
@@ -79,11 +82,27 @@ def test_nestools_matches_each_call_with_one_of_gold() -> None:
     assert other["nestools_nested_f1"] == Ratio(0, 2) and other["nestools_api_f1"] == Ratio(4, 5)
 
 
-def test_nestful_looks_at_places() -> None:
-    found = ratios('me()\nlist(owner=$0, stage="done")\nsum(of=$1.items)\nadd()')
-    assert found["nestful_partial"] == Ratio(2 / 3, 1) and found["nestful_full"] == Ratio(0, 1)
-    assert found["nestful_function_f1"] == Ratio(6, 7) and found["nestful_parameter_f1"] == Ratio(6, 6)
-    assert values("sum(of=1)\nme()", "me()\nsum(of=1)")["nestful_partial"] == 0
+@pytest.mark.parametrize(
+    ("answer", "partial"),
+    [
+        (GOLD.replace("in review", "done"), 2 / 3),
+        (GOLD + "\nadd()", 3 / 4),  # a call too many counts as well
+        ('me()\nlist(owner=$0, stage="in review")', 2 / 3),
+        ('list(owner="x", stage="in review")\nsum(of=$0.items)', 0),  # found by name, but with other references
+        ("add()\n" + GOLD.replace("$1", "$2").replace("$0", "$1"), 0),  # nothing is found behind a call gold lacks
+        ('list(owner=1)\nme()\nsum(of="x")', 0),  # as many calls: place by place
+        ("[]", 0),
+    ],
+)
+def test_nestful_looks_at_places_or_else_at_names(answer: str, partial: float) -> None:
+    found = values(answer, of="nestful")
+    assert found == {"nestful_partial": pytest.approx(partial), "nestful_full": 0}
+
+
+def test_nestful_compares_values_as_texts_and_arguments_in_any_order() -> None:
+    gold = 'list(owner="1", stage="b")\nsum(of=2)'
+    assert values('list(stage="b", owner=1)\nsum(of=2)', gold, of="nestful")["nestful_full"] == 1
+    assert values('list(stage="b", owner=1)\nsum(of=2.0)', gold, of="nestful")["nestful_partial"] == 1 / 2
 
 
 @pytest.mark.parametrize(
@@ -103,4 +122,7 @@ def test_bfcl_compares_texts_loosely_and_nothing_else(answer: str, right: bool) 
 def test_bfcl_takes_calls_in_any_order_and_numbers_as_numbers() -> None:
     assert values('sum(of=2.0)\nsum(of=["A b"])', 'sum(of=["ab"])\nsum(of=2)', of="bfcl") == {"bfcl_ast": 1}
     assert values("sum(of=true)", "sum(of=1)", of="bfcl") == {"bfcl_ast": 0}
+    assert values('sum(of="1")', "sum(of=1)", of="bfcl") == {"bfcl_ast": 0}
+    assert values('sum(of={"b": 1, "a": "X y"})', 'sum(of={"a": "x-y", "b": 1.0})', of="bfcl") == {"bfcl_ast": 1}
+    assert values("sum(of=1)\nsum(of=1)", "sum(of=1)", of="bfcl") == {"bfcl_ast": 0}
     assert values("me()", "[]", of="bfcl") == {"bfcl_irrelevance": 0}

@@ -41,6 +41,10 @@ def evaluate(
     ask: Annotated[
         Literal["calls", "plan"], typer.Option(help="Ask the endpoint for tool calls, or for a plan as JSON text.")
     ] = "calls",
+    mock: Annotated[
+        list[str] | None,
+        typer.Option("--mock", metavar="SOURCE", help="Run plans with these mock tools; all calls are made."),
+    ] = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -51,7 +55,7 @@ def evaluate(
     """
     opened = open_run(run, recipe, decoding) if run else None
     if data is None:
-        given = [catalogue, only, limit, shuffle, skip_bad, endpoint, model, out]
+        given = [catalogue, only, limit, shuffle, skip_bad, endpoint, model, mock, out]
         if opened is None or any(given):
             raise typer.BadParameter("is needed for this, or a RUN without such options", param_hint="--data")
         from platypus.commands.evaluate import evaluate
@@ -63,7 +67,8 @@ def evaluate(
     from platypus.commands.evaluate_data import DataOptions, evaluate_data
 
     tools = read_tools_of(catalogue, only)
-    options = DataOptions(data, tools, limit, shuffle, skip_bad, endpoint, model, ask, decoding, out)
+    mocks = tuple(mock or ())
+    options = DataOptions(data, tools, limit, shuffle, skip_bad, endpoint, model, ask, decoding, mocks, out)
     print_scores(evaluate_data(opened, options, force=force), as_json=as_json)
 
 

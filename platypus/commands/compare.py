@@ -13,9 +13,7 @@ from rich.text import Text
 
 from platypus.data.signatures import one_line
 from platypus.evaluation.comparison import Comparison, compare, read_answers
-from platypus.evaluation.report import MEASURES
-from platypus.plan.notation import print_plan
-from platypus.plan.plan import Plan, plan_from_json
+from platypus.evaluation.report import MEASURES, plan_line
 
 RESAMPLES = 2000
 LONGEST = 100  # characters of a plan or request in the list of flips
@@ -72,12 +70,7 @@ def _lines(flip: Mapping[str, Any]) -> Iterator[str]:
     request = flip.get("query") or flip.get("instruction") or flip["messages"][-1]["content"]
     yield f"\nturned {flip['turned']}: {_short(request)}"
     for key in ("gold", "first", "second"):
-        yield f"  {key:<6} {_short(_text(flip[key]))}"
-
-
-def _text(answer: Any) -> str:
-    plan = plan_from_json(answer) if isinstance(answer, list) else None
-    return print_plan(plan, "calls").replace("\n", "; ") if isinstance(plan, Plan) else str(answer)
+        yield f"  {key:<6} {_short(plan_line(flip[key]))}"
 
 
 def _short(text: str) -> str:

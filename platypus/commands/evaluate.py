@@ -12,10 +12,12 @@ from typing import Any
 
 from platypus.data.dataset import Example, read_dataset
 from platypus.evaluation.answering import ScoredRow, answer_rows
+from platypus.evaluation.executed import MockRuns
 from platypus.evaluation.summary import calibration_for, confidence, examples, summary
 from platypus.evaluation.writing import brief, losses, origin, write_report
 from platypus.inference.opening import CONFIDENCE, is_merged, open_base, open_planner
 from platypus.run.folder import Outcome, Run
+from platypus.run.toolboxes import mock_toolbox
 
 FITTED = 500  # the most validation rows that confidence is fitted to
 
@@ -43,6 +45,8 @@ def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
         return _nothing_to_score(folder)
     test = read_dataset(str(test_file), run.catalogue).rows
     rows = test[: settings.limit]
+    mock = mock_toolbox(run)
+    runs = MockRuns(mock) if mock else None
     openers = {"before": open_base, "after": open_planner} if settings.before else {"after": open_planner}
     scored_rows: dict[str, list[ScoredRow]] = {}
     variants: dict[str, dict[str, Any]] = {}
@@ -57,6 +61,9 @@ def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
             "tokens_per_second": round(sum(row.tokens for row in scored_rows[variant]) / seconds, 1),
             **summary(scored_rows[variant], resamples=settings.resamples, seed=run.recipe.seed),
         }
+        if runs:
+            shown = {"resamples": settings.resamples, "seed": run.recipe.seed}
+            variants[variant]["executed"] = runs.summary(scored_rows[variant], **shown)
         if variant == "after" and any(row.probability is not None for row in scored_rows[variant]):
             valid = read_dataset(str(run.folder("refine") / "valid.jsonl"), run.catalogue).rows[: settings.limit]
             plans = [row for row in valid if isinstance(row, Example)][:FITTED]

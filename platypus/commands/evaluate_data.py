@@ -16,6 +16,7 @@ from platypus.data.dataset import Example, Row
 from platypus.data.fingerprints import source_fingerprint
 from platypus.errors import DatasetError, RunError
 from platypus.evaluation.answering import ScoredRow, answer_rows, restored
+from platypus.evaluation.executed import MockRuns
 from platypus.evaluation.gold import Gold, read_gold
 from platypus.evaluation.remote import Ask, answer_remotely
 from platypus.evaluation.resuming import EvaluationFolder
@@ -28,6 +29,7 @@ from platypus.progress import Progress
 from platypus.run.folder import Outcome, Run
 from platypus.run.recipe import Recipe
 from platypus.run.settings import Decoding, TeacherSettings
+from platypus.run.toolboxes import mock_toolbox
 
 AT_ONCE = 32  # rows between two writes
 
@@ -45,6 +47,7 @@ class DataOptions:
     model: str | None = None
     ask: Ask = "calls"
     decoding: Decoding | None = None
+    mock: tuple[str, ...] = ()
     out: Path | None = None
 
 
@@ -70,9 +73,12 @@ def evaluate_data(run: Run | None, options: DataOptions, *, force: bool = False)
     if report := folder.report():
         return Outcome("evaluate", folder.path, skipped=True, seconds=report["seconds"], results=brief(report))
     before = time.monotonic()
+    mock = mock_toolbox(run, options.mock)
     planner = _planner(run, options, recipe, catalogue, folder)
     rows = _answered(planner, gold, catalogue, folder)
     part = {"model": planner.source, **summary(rows, resamples=recipe.evaluate.resamples, seed=recipe.seed)}
+    if mock:
+        part["executed"] = MockRuns(mock).summary(rows, resamples=recipe.evaluate.resamples, seed=recipe.seed)
     if planner.calibration and any(row.probability is not None for row in rows):
         part["confidence"] = confidence(rows, planner.calibration, least=recipe.decode.min_confidence)
     report = {
@@ -112,6 +118,7 @@ def _measured(run: Run | None, options: DataOptions, recipe: Recipe, catalogue: 
     """What makes this evaluation another one than those with other rows, another model or other settings."""
     settings = recipe.evaluate.model_dump(exclude={"before", "limit", "batch_size"}) | {"seed": recipe.seed}
     settings |= {"limit": options.limit, "shuffle": options.shuffle, "skip_bad": options.skip_bad}
+    settings |= {"mock": [*options.mock]} if options.mock else {}
     model: Any = {"endpoint": options.endpoint, "model": options.model, "ask": options.ask}
     if not options.endpoint:
         stage = run and ("merge" if is_merged(run) else "train")

@@ -13,7 +13,7 @@ from typing import Any
 from platypus.evaluation.intervals import Interval
 from platypus.evaluation.mistakes import MISTAKES
 from platypus.evaluation.plots import MOST, calibration, can_plot, counts, losses, rates, risk_coverage
-from platypus.evaluation.report import MEASURES, MORE, published_rows, remarks
+from platypus.evaluation.report import MEASURES, MORE, other_plan_rows, published_rows, remarks
 
 PAGE = Path(__file__).parent / "page"
 PLANS = ("exact", "valid", "tool_sequence", "argument_f1", "reference_accuracy", "correct_refusals", "wrong_refusals")
@@ -128,6 +128,8 @@ def _tables(report: Mapping[str, Any]) -> str:
         shown.append(_folded("More metrics", _measures_table(variants, MORE)))
     if rows := published_rows(variants):
         shown.append(_folded("By the definitions of published benchmarks", _table(rows)))
+    if others := other_plan_rows(variants):
+        shown.append(_folded("Other plans with the same outcome", _table(others)))
     for name, part in variants.items():
         if part["confusions"]:
             pairs = [[pair["gold"], pair["answer"], str(pair["count"])] for pair in part["confusions"]]

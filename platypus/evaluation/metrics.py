@@ -209,6 +209,11 @@ def _value_text(value: Value, plan: Plan, *, is_set: bool) -> str:
         return f"[{', '.join(sorted(elements) if is_set else elements)}]"
     if isinstance(value, Reference):
         return "$" + json.dumps([plan.steps[value.step].tool, *value.path])
+    return literal_text(value)
+
+
+def literal_text(value: Any) -> str:
+    """JSON data as text: 1.0 as 1, keys sorted."""
     return json.dumps(json.loads(json.dumps(value), parse_float=_number), sort_keys=True)
 
 

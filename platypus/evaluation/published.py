@@ -183,8 +183,8 @@ def _nestful(said: Plan | None, gold: Plan) -> dict[str, Ratio]:
 def _aligned(plan: Plan, gold: Plan) -> list[tuple[Step | None, Step | None]]:
     """Pairs of calls: by their places, or in plans of two lengths by names as the evaluator does, from left to right.
 
-    A call of gold whose tool is not that of the next call stands alone; so an extra call that gold never makes keeps all
-    others from being found.
+    A call of gold whose tool is not that of the next call stands alone, so behind a call that gold never makes nothing
+    is found.
     """
     if len(plan) == len(gold):
         return [*zip(plan, gold, strict=True)]

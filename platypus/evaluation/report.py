@@ -8,7 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from platypus.evaluation.intervals import Interval
-from platypus.reports import markdown_table
+from platypus.plan.notation import print_plan
+from platypus.plan.plan import Plan, plan_from_json
+from platypus.reports import escaped, markdown_table
 
 MEASURES = {
     "valid": "valid plans",
@@ -75,6 +77,8 @@ def as_markdown(report: Mapping[str, Any]) -> str:
     sections += ["## Malformed answers", markdown_table(_counted(variants, "malformed", "first problem"))]
     if rows_published := published_rows(variants):
         sections += ["## By the definitions of published benchmarks", markdown_table(rows_published)]
+    if others := other_plan_rows(variants):
+        sections += ["## Other plans with the same outcome", markdown_table([[escaped(c) for c in r] for r in others])]
     if said := remarks(variants):
         sections += ["## Limits and confidence", "\n".join(f"- {remark}" for remark in said)]
     sections += ["## Examples"]
@@ -107,6 +111,7 @@ def remarks(variants: Mapping[str, Any]) -> list[str]:
         refused = part["measures"].get("wrong_refusals", {"value": 0.0})["value"]
         if refused >= OFTEN:
             said.append(f"{name}: refuses {refused:.1%} of the requests that the tools can answer")
+    said += [f"{name}: {_ran(part['executed'])}" for name, part in variants.items() if part.get("executed")]
     for name, part in variants.items():
         if confidence := part.get("confidence"):
             said.append(f"{name}: {_calibrated(confidence)}")
@@ -119,6 +124,32 @@ def remarks(variants: Mapping[str, Any]) -> list[str]:
                     f" of the others {others}"
                 )
     return said
+
+
+def _ran(executed: Mapping[str, Any]) -> str:
+    """What came of running the plans with mock tools, in a sentence."""
+    rows = executed["rows"]
+    others = f"{rows.get('same outcome', 0)} of them by another plan than gold's"
+    untold = rows.get("gold fails", 0) + rows.get("gold does nothing", 0)
+    why = f" ({executed['first_failure']})" if executed["first_failure"] else ""
+    left = f"; of {untold} other rows gold cannot be run, or shows nothing{why}" if untold else ""
+    return f"with mock tools, right outcome {_cell(executed['right_outcome'])}, {others}{left}"
+
+
+def other_plan_rows(variants: Mapping[str, Any]) -> list[list[str]]:
+    """A heading, then a row for each of the first plans that are not gold's and do the same; none if there are none."""
+    cells = [
+        [name, other["query"], *(plan_line(other[key]) for key in ("gold", "plan"))]
+        for name, part in variants.items()
+        for other in part.get("executed", {}).get("other_plans", ())
+    ]
+    return [["variant", "request", "gold", "does the same"], *cells] if cells else []
+
+
+def plan_line(answer: Any) -> str:
+    """A plan's JSON as calls on one line; whatever else was answered, as it is."""
+    plan = plan_from_json(answer)
+    return print_plan(plan, "calls").replace("\n", "; ") if isinstance(plan, Plan) else str(answer)
 
 
 def published_rows(variants: Mapping[str, Any]) -> list[list[str]]:

@@ -38,8 +38,8 @@ def brief(report: Mapping[str, Any]) -> dict[str, Any]:
         for name, part in report["variants"].items()
     }
     for part in variants.values():
-        if known := part.get("confidence"):
-            part["confidence"] = {key: value for key, value in known.items() if not isinstance(value, list)}
+        for name in part.keys() & {"confidence", "executed"}:
+            part[name] = {key: value for key, value in part[name].items() if not isinstance(value, list)}
     return {**report, "variants": variants, "training": []}
 
 

@@ -342,6 +342,8 @@ class DecodeSettings(Settings):
 class EvaluateSettings(Settings):
     """`[evaluate]`: how the model is scored on the test examples."""
 
+    later = {"mock": []}
+
     before: bool = True
     """Whether the base without the adapter is scored as well."""
     batch_size: Count = 16
@@ -350,6 +352,8 @@ class EvaluateSettings(Settings):
     """The number of bootstrap resamples for each 95% interval."""
     limit: Count | None = None
     """Use only this many test examples, from the first on."""
+    mock: list[Text] = []
+    """Mock tools, as a catalogue is read from them: plans are run with them, and what they do is compared."""
 
 
 class PretrainSettings(Settings):

@@ -58,6 +58,12 @@ def source_toolbox(sources: Sequence[str], only: Sequence[str] = ()) -> Toolbox:
     return Toolbox.of(sources, only=only, reach=reach_of(ExecuteSettings()))
 
 
+def mock_toolbox(run: Run | None, sources: Sequence[str] = ()) -> Toolbox | None:
+    """The mock tools that evaluations run plans with: `sources`, else those of the run's recipe; None without any."""
+    named = [*sources] or ([_located(run, source) for source in run.recipe.evaluate.mock] if run else [])
+    return source_toolbox(named) if named else None
+
+
 def new_trace(run: Run | None) -> Path:
     """A file for a new trace: in the run's folder, or else in the user's folder for state. Raises ExecutionError."""
     folder = (run.path if run else state_folder()) / TRACES

@@ -72,6 +72,17 @@ def test_it_goes_on_where_it_was_interrupted(run: Run, tmp_path: Path, monkeypat
     assert [line["query"] for line in lines] == [*GOLD]
 
 
+def test_plans_are_run_with_mock_tools(run: Run, tmp_path: Path) -> None:
+    functions = "def me() -> str:\n    return 'U1'\ndef sprint() -> str:\n    return 'S1'\ndef sum(of: str) -> str:\n"
+    (tmp_path / "mock.py").write_text(f"{functions}    return of + '!'\n")
+    outcome = evaluate_data(run, DataOptions(data_of(tmp_path), mock=(str(tmp_path / "mock.py"),)))
+    executed = outcome.results["variants"]["run"]["executed"]
+    assert executed["rows"] == {"exact": 3, "other outcome": 1} and executed["right_outcome"]["value"] == 3 / 4
+    assert "with mock tools, right outcome 75.0% [" in (outcome.folder / "report.md").read_text()
+    with pytest.raises(RunError, match="mock differ"):
+        evaluate_data(run, DataOptions(data_of(tmp_path)))
+
+
 def test_the_base_needs_a_folder(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="--out"):
         evaluate_data(None, DataOptions(data_of(tmp_path)))

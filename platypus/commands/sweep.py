@@ -77,4 +77,5 @@ def _tried(one: Combination) -> Tried:
     records = [run.record("train") for run in one.runs]
     answers = [read_answers(str(run.path)) for run in one.runs]
     seconds = sum(record["seconds"] for record in records) / len(records)
-    return Tried(one.settings, answers, records[0]["results"]["trainable_parameters"], seconds)
+    results = records[0]["results"]
+    return Tried(one.settings, answers, results["trainable_parameters"], seconds, results.get("memory", 0))

@@ -180,6 +180,7 @@ def _work(run: Run, folder: Path, processes: ProcessGroup) -> dict[str, Any]:
         "tokens_per_second": outcome.tokens_per_second,
         "trainable_parameters": trained,
         "parameters": parameters,
+        "memory": job.forecast.memory.total,
         "device": str(adapted.device),
         "devices": processes.world_size,
         "attention": adapted.model.config._attn_implementation,

@@ -32,21 +32,33 @@ RESAMPLES = 2000
 
 
 def parse_settings(texts: Sequence[str]) -> list[dict[str, Any]]:
-    """All combinations of `train.rank=8,16` and so on, in order. Raises RecipeError.
+    """All combinations of `train.rank=8,16` and so on, in order. Keys joined by + change together. Raises RecipeError.
 
     >>> parse_settings(["train.rank=8,16", "train.target_modules=mlp"])
     [{'train.rank': 8, 'train.target_modules': 'mlp'}, {'train.rank': 16, 'train.target_modules': 'mlp'}]
+    >>> parse_settings(["prompt.notation+prompt.markers=json+false,calls+true"])
+    [{'prompt.notation': 'json', 'prompt.markers': False}, {'prompt.notation': 'calls', 'prompt.markers': True}]
     """
-    choices: dict[str, list[Any]] = {}
+    choices: list[list[dict[str, Any]]] = []
+    seen: set[str] = set()
     for text in texts:
-        key, equals, values = text.partition("=")
-        if not equals or not values or key in choices:
+        joined, _, values = text.partition("=")
+        keys = joined.split("+")
+        choices.append([dict(zip(keys, _values(value, keys), strict=False)) for value in values.split(",")])
+        if not values or seen & set(keys) or any(len(choice) < len(keys) for choice in choices[-1]):
             raise RecipeError("is not a setting with its values", where=f"--set {text}", remedy="train.rank=8,16,64")
-        if key.partition(".")[0] in SHARED:
-            remedy = "A sweep changes train, prompt and decode; all its runs share their rows, base and seeds."
-            raise RecipeError(f"{key} cannot differ between runs of a sweep", where=f"--set {text}", remedy=remedy)
-        choices[key] = [_value(value.strip()) for value in values.split(",")]
-    return [dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
+        for key in keys:
+            if key.partition(".")[0] in SHARED:
+                remedy = "A sweep changes train, prompt and decode; all its runs share their rows, base and seeds."
+                raise RecipeError(f"{key} cannot differ between runs of a sweep", where=f"--set {text}", remedy=remedy)
+        seen |= set(keys)
+    return [{key: value for choice in chosen for key, value in choice.items()} for chosen in product(*choices)]
+
+
+def _values(text: str, keys: Sequence[str]) -> list[Any]:
+    """The values of keys that change together."""
+    parts = text.split("+") if len(keys) > 1 else [text]
+    return [_value(part.strip()) for part in parts] if len(parts) == len(keys) else []
 
 
 def _value(text: str) -> Any:
@@ -65,12 +77,16 @@ def name_of(settings: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Tried:
-    """One combination: its settings, the answers of each seed, and what its training took (means over seeds)."""
+    """One combination: its settings, the answers of each seed, and what its training took.
+
+    `seconds` is the mean over seeds; `memory` is the forecast in bytes, 0 where an earlier version trained.
+    """
 
     settings: Mapping[str, Any]
     answers: Sequence[Answers]
     trainable_parameters: int
     seconds: float
+    memory: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,6 +99,7 @@ class Line:
     behind: Difference | None
     trainable_parameters: int
     seconds: float
+    memory: int
 
     def to_json(self) -> dict[str, Any]:
         """The line as plain data."""
@@ -107,6 +124,7 @@ def table(tried: Sequence[Tried], metric: str, *, seed: int) -> list[Line]:
             difference(means[i], means[best], **drawn) if i != best else None,
             tried[i].trainable_parameters,
             tried[i].seconds,
+            tried[i].memory,
         )
         for i in order
         if (value := values[i])
@@ -131,7 +149,7 @@ def _rate(ratios: Sequence[Ratio]) -> float:
 
 def as_rows(lines: Sequence[Line], metric: str) -> list[list[str]]:
     """A heading, then a row for each line."""
-    head = [*lines[0].settings, metric, "of each seed", "behind the best", "trainable parameters", "seconds"]
+    head = [*lines[0].settings, metric, "of each seed", "behind the best", "trainable parameters", "seconds", "memory"]
     return [head, *(_cells(line) for line in lines)]
 
 
@@ -139,7 +157,11 @@ def _cells(line: Line) -> list[str]:
     seeds = ", ".join(f"{100 * value:.1f}" for value in line.seeds)
     behind = str(line.behind) if line.behind else ""
     settings = [str(value) for value in line.settings.values()]
-    return [*settings, str(line.value), seeds, behind, f"{line.trainable_parameters:,}", f"{line.seconds:.0f}"]
+    return [*settings, str(line.value), seeds, behind, f"{line.trainable_parameters:,}", f"{line.seconds:.0f}", _gigabytes(line)]
+
+
+def _gigabytes(line: Line) -> str:
+    return f"{line.memory / 1e9:.2f} GB" if line.memory else ""
 
 
 def verdict(lines: Sequence[Line]) -> str:

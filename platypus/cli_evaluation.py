@@ -45,6 +45,10 @@ def evaluate(
         list[str] | None,
         typer.Option("--mock", metavar="SOURCE", help="Run plans with these mock tools; all calls are made."),
     ] = None,
+    tasks: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,…", help="Score tasks of lm-eval instead, before and after: arc_challenge:25,mmlu."),
+    ] = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -54,6 +58,17 @@ def evaluate(
     answers as it is, with four beams and a prior over tools.
     """
     opened = open_run(run, recipe, decoding) if run else None
+    if tasks is not None:
+        if opened is None or data is not None or any([catalogue, only, shuffle, skip_bad, endpoint, model, mock]):
+            raise typer.BadParameter("needs a RUN, and takes --limit, --out and --force alone", param_hint="--tasks")
+        from platypus.commands.evaluate_tasks import evaluate_tasks, task_rows
+
+        done = evaluate_tasks(opened, tasks.split(","), limit=limit, out=out, force=force)
+        if as_json:
+            typer.echo(json.dumps(done.to_json()))
+        else:
+            print_rows(task_rows(done.results), headline(done))
+        return
     if data is None:
         given = [catalogue, only, limit, shuffle, skip_bad, endpoint, model, mock, out]
         if opened is None or any(given):
@@ -68,7 +83,7 @@ def evaluate(
 
     tools = read_tools_of(catalogue, only)
     mocks = tuple(mock or ())
-    options = DataOptions(data, tools, limit, shuffle, skip_bad, endpoint, model, ask, decoding, mocks, out)
+    options = DataOptions(data, tools, limit, shuffle, skip_bad, endpoint, model, ask, decoding, mocks, out=out)
     print_scores(evaluate_data(opened, options, force=force), as_json=as_json)
 
 

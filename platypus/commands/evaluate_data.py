@@ -36,7 +36,10 @@ AT_ONCE = 32  # rows between two writes
 
 @dataclass(frozen=True)
 class DataOptions:
-    """What is measured on which rows: the `model` at `endpoint`, else the run, else the base."""
+    """What is measured on which rows: the `model` at `endpoint`, else the run, else `base`.
+
+    Plans are run with the `mock` tools, if there are any.
+    """
 
     data: str
     catalogue: Catalogue | None = None
@@ -48,6 +51,7 @@ class DataOptions:
     ask: Ask = "calls"
     decoding: Decoding | None = None
     mock: tuple[str, ...] = ()
+    base: str = "embedded"
     out: Path | None = None
 
 
@@ -64,7 +68,7 @@ class _Planner:
 def evaluate_data(run: Run | None, options: DataOptions, *, force: bool = False) -> Outcome:
     """Score the planner on the rows. Raises the errors of reading rows, opening models and asking endpoints."""
     place = _place(run, options)
-    recipe = run.recipe if run else Recipe(decode=UNTRAINED).decoded(options.decoding, seconds=None)
+    recipe = run.recipe if run else Recipe(base=options.base, decode=UNTRAINED).decoded(options.decoding, seconds=None)
     catalogue = options.catalogue or (run.catalogue if run else None)
     shuffle = recipe.seed if options.shuffle else None
     gold = read_gold(options.data, catalogue, limit=options.limit, shuffle=shuffle, skip_bad=options.skip_bad)
@@ -122,11 +126,18 @@ def _measured(run: Run | None, options: DataOptions, recipe: Recipe, catalogue: 
     model: Any = {"endpoint": options.endpoint, "model": options.model, "ask": options.ask}
     if not options.endpoint:
         stage = run and ("merge" if is_merged(run) else "train")
-        model = run.fingerprint(stage) if run and stage and run.is_done(stage) else recipe.base
+        model = run.fingerprint(stage) if run and stage and run.is_done(stage) else _base(recipe.base)
         settings |= {"decode": recipe.decode.model_dump(exclude={"keep_prefix"})}
     tools = catalogue.fingerprint if catalogue else None
     rows = source_fingerprint(options.data) or options.data
     return {"rows": rows, "tools": tools, "model": model, **settings}
+
+
+def _base(source: str) -> str:
+    """What tells a base from another one, also where the embedded one is replaced."""
+    from platypus.model.bases import base_fingerprint
+
+    return base_fingerprint(source)
 
 
 def _planner(

@@ -17,6 +17,7 @@ docs/metrics.md defines the metrics.
     gold.py             the rows of a test set
     predictions.py      answers in a file
     remote.py           answers of an endpoint
+    general.py          what a model can do besides planning, by lm-eval
     comparison.py       two planners on the same rows
     sweep.py            several settings and seeds on the same rows
     learning_curve.py   accuracy over the number of examples

@@ -157,7 +157,15 @@ def _cells(line: Line) -> list[str]:
     seeds = ", ".join(f"{100 * value:.1f}" for value in line.seeds)
     behind = str(line.behind) if line.behind else ""
     settings = [str(value) for value in line.settings.values()]
-    return [*settings, str(line.value), seeds, behind, f"{line.trainable_parameters:,}", f"{line.seconds:.0f}", _gigabytes(line)]
+    return [
+        *settings,
+        str(line.value),
+        seeds,
+        behind,
+        f"{line.trainable_parameters:,}",
+        f"{line.seconds:.0f}",
+        _gigabytes(line),
+    ]
 
 
 def _gigabytes(line: Line) -> str:

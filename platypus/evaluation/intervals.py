@@ -98,8 +98,7 @@ def interval(ratios: Sequence[Ratio], *, clusters: Sequence[Hashable], resamples
         return None
     count, value = len(sums.of), sums.value
     if value in (0.0, 1.0):
-        missed = ((1 - LEVEL) / 2) ** (1 / count)
-        low, high = (missed, 1.0) if value else (0.0, 1 - missed)
+        low, high = (1 - _unseen(count), 1.0) if value else (0.0, _unseen(count))
     elif count == 1:
         low, high = 0.0, 1.0  # rows that are all alike tell nothing of others
     else:
@@ -126,6 +125,8 @@ def difference(
     value = two.value - one.value
     drawn = np.concatenate([two.values(draws) - one.values(draws) for draws in _draws(count, resamples, seed)])
     low, high = _bounds(drawn[np.isfinite(drawn)], count) if count > 1 else (-1.0, 1.0)
+    if low == high:  # all clusters agree
+        low, high = max(value - _unseen(count), -1.0), min(value + _unseen(count), 1.0)
     changes = two.changes() - one.changes()
     error = sqrt(count / max(count - 1, 1) * float((changes**2).sum()))
     detectable = min(1.0, max(_detectable(error, count), FLIPS / count))
@@ -208,6 +209,11 @@ def _all_draws(count: int, resamples: int, seed: int) -> Floats:
 
 
 # ---------------------------------------------------------------- bounds
+
+
+def _unseen(count: int) -> float:
+    """The largest share of clusters of another kind of which so many draws would show none, once in forty times."""
+    return 1.0 - float(((1 - LEVEL) / 2) ** (1 / count))
 
 
 def _bounds(drawn: Floats, count: int) -> tuple[float, float]:

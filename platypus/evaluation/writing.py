@@ -12,7 +12,7 @@ from platypus.evaluation.html_report import as_html
 from platypus.evaluation.report import as_markdown
 from platypus.evaluation.resuming import REPORT
 from platypus.files import write_whole
-from platypus.run.folder import commit, versions
+from platypus.run.folder import Run, commit, versions
 
 LEFT_OUT = ("by_", "published", "confusions")  # what the record of a stage leaves to report.json
 
@@ -31,6 +31,15 @@ def write_pages(folder: Path, report: Mapping[str, Any], lines: Iterable[Mapping
     write_whole(folder / REPORT, json.dumps(report, indent=2) + "\n")
 
 
+def log_report(run: Run, report: Mapping[str, Any]) -> None:
+    """Give the figures to the recipe's loggers but TensorBoard, which shows courses. Raises RecipeError."""
+    loggers = [name for name in run.recipe.train.loggers if name != "tensorboard"]
+    if loggers:
+        from platypus.training.tracking import log_scores  # takes seconds to import
+
+        log_scores(loggers, report["variants"], run=run.path.resolve().name)
+
+
 def brief(report: Mapping[str, Any]) -> dict[str, Any]:
     """The report without its groups and curves."""
     variants = {
@@ -40,12 +49,18 @@ def brief(report: Mapping[str, Any]) -> dict[str, Any]:
     for part in variants.values():
         for name in part.keys() & {"confidence", "executed"}:
             part[name] = {key: value for key, value in part[name].items() if not isinstance(value, list)}
-    return {**report, "variants": variants, "training": []}
+    return {**report, "variants": variants, "training": [], "curve": None}
 
 
 def origin(*, seed: int, resamples: int) -> dict[str, Any]:
     """Where figures come from: seeds, and the versions of the program and the packages that count."""
     return {"seed": seed, "resamples": resamples, "versions": versions(), "commit": commit()}
+
+
+def curve(path: Path) -> dict[str, Any] | None:
+    """The learning curve in `curve.json`; None without the file."""
+    found: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return found
 
 
 def losses(path: Path) -> list[dict[str, float]]:

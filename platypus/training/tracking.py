@@ -1,4 +1,7 @@
-"""What a training reports while it runs: progress on standard error, metrics.jsonl, and the recipe's loggers."""
+"""What a training reports while it runs: progress on standard error, metrics.jsonl, and the recipe's loggers.
+
+These loggers get the figures of evaluations as well.
+"""
 
 import json
 import time
@@ -8,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
-from accelerate.tracking import GeneralTracker, get_available_trackers
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker, get_available_trackers
 from accelerate.utils import LoggerType
 from rich.console import Console
 
 from platypus.errors import RecipeError
 from platypus.progress import Progress
 from platypus.training.distributed import ProcessGroup
+
+PROJECT = "platypus"  # at loggers that keep projects
 
 
 def check_loggers(names: Sequence[str]) -> None:
@@ -25,6 +30,33 @@ def check_loggers(names: Sequence[str]) -> None:
             raise RecipeError(
                 f"the logger {name!r} is not installed", where="[train] loggers", remedy=f"pip install {name}"
             )
+
+
+def _tracker(name: str, folder: Path, done: int) -> GeneralTracker:
+    """The tracker of a logger; TensorBoard writes into the folder, and goes on after `done` steps."""
+    if name == "tensorboard":
+        return LOGGER_TYPE_TO_CLASS[name](name, str(folder), purge_step=done + 1)
+    return LOGGER_TYPE_TO_CLASS[name](PROJECT)
+
+
+def log_scores(loggers: Sequence[str], variants: Mapping[str, Any], *, run: str) -> None:
+    """Give the figures of a report to loggers that keep projects, as `after/exact`, `after/exact_low` and so on.
+
+    Raises RecipeError for a logger whose package is missing.
+    """
+    check_loggers(loggers)
+    values = {
+        f"{variant}/{metric}{end}": found[key]
+        for variant, part in variants.items()
+        for metric, found in {**part["published"], **part["measures"]}.items()
+        for end, key in (("", "value"), ("_low", "low"), ("_high", "high"))
+    }
+    for name in loggers:
+        tracker = LOGGER_TYPE_TO_CLASS[name](PROJECT)
+        tracker.start()
+        tracker.store_init_configuration({"stage": "evaluate", "run": run})
+        tracker.log(values)
+        tracker.finish()
 
 
 class JsonLines(GeneralTracker):  # type: ignore[misc]
@@ -62,10 +94,9 @@ class TrainingProgress(Progress):
         super().__init__("train", steps, done=done, console=console)
         self.accelerator = processes.accelerator
         if processes.is_main:
-            self.accelerator = Accelerator(
-                log_with=[JsonLines(folder / "metrics.jsonl", done=done), *loggers], project_dir=str(folder)
-            )
-            self.accelerator.init_trackers("tensorboard", init_kwargs={"tensorboard": {"purge_step": done + 1}})
+            trackers = [JsonLines(folder / "metrics.jsonl", done=done), *(_tracker(n, folder, done) for n in loggers)]
+            self.accelerator = Accelerator(log_with=trackers)
+            self.accelerator.init_trackers(PROJECT)
         self.tokens, self.seconds = 0, 0.0
 
     def __exit__(self, *exception: object) -> None:

@@ -2,13 +2,16 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker
 
 from platypus.commands.train import train
 from platypus.errors import RecipeError
-from platypus.training.tracking import JsonLines, check_loggers
+from platypus.training.tracking import JsonLines, check_loggers, log_scores
 from tests.support.tiny_models import examples, some_examples, tiny_llama, tiny_run
 from tests.support.trainings import NOISY, learn, metrics, same
 
@@ -46,6 +49,55 @@ def test_tensorboard_has_the_values_only_if_it_is_requested(base: Path, tmp_path
     assert not (tmp_path / "without" / "tensorboard").exists()
     shutil.rmtree(tmp_path / "with" / "tensorboard")
     assert same(tmp_path / "with", tmp_path / "without")
+
+
+class Kept(GeneralTracker):  # type: ignore[misc]
+    """A tracker that keeps what it is told."""
+
+    name, requires_logging_directory = "trackio", False
+    told: ClassVar[list[Any]] = []
+
+    def __init__(self, project: str) -> None:
+        super().__init__()
+        self.told.append(project)
+
+    @property
+    def tracker(self) -> None:
+        """None."""
+
+    def store_init_configuration(self, values: Mapping[str, Any]) -> None:
+        self.told.append(dict(values))
+
+    def log(self, values: Mapping[str, Any], step: int | None = None) -> None:
+        self.told.append((step, dict(values)))
+
+
+def test_a_logger_gets_a_training_s_steps_and_an_evaluation_s_figures(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LOGGER_TYPE_TO_CLASS, "trackio", Kept)
+    monkeypatch.setattr("platypus.training.tracking.get_available_trackers", lambda: ["trackio"])
+    monkeypatch.setattr(Kept, "told", [])
+    learn(base, tmp_path, NOISY.model_copy(update={"loggers": ["trackio"]}), valid=some_examples(2))
+    project, *steps = Kept.told
+    assert project == "platypus"
+    logged = [{"step": step, **values} for step, values in steps]
+    assert all(line.pop("tokens_per_second") > 0 for line in logged if "loss" in line)
+    assert json.loads(json.dumps(logged)) == metrics(tmp_path)
+    Kept.told.clear()
+    exact, ast = (
+        {"value": 0.5, "low": 0.25, "high": 0.75, "rows": 4},
+        {"value": 1.0, "low": 0.5, "high": 1.0, "rows": 4},
+    )
+    log_scores(["trackio"], {"after": {"measures": {"exact": exact}, "published": {"bfcl_ast": ast}}}, run="mine")
+    assert Kept.told[:2] == ["platypus", {"stage": "evaluate", "run": "mine"}]
+    assert Kept.told[2] == (
+        None,
+        {
+            **{"after/exact": 0.5, "after/exact_low": 0.25, "after/exact_high": 0.75},
+            **{"after/bfcl_ast": 1.0, "after/bfcl_ast_low": 0.5, "after/bfcl_ast_high": 1.0},
+        },
+    )
 
 
 def test_metrics_continue_after_the_steps_that_are_done(tmp_path: Path) -> None:

@@ -49,8 +49,10 @@ class MockRuns:
     known: dict[tuple[str, str], Effects | str] = field(default_factory=dict)
 
     def summary(self, rows: Sequence[ScoredRow], *, resamples: int, seed: int) -> dict[str, Any]:
-        """What a report says of the outcomes of answered rows, of which those with text take no part."""
+        """What a report says of the outcomes of answered rows; nothing where all answers are text."""
         planned = [row for row in rows if isinstance(row.row, Example) and row.tools is not None]
+        if not planned:
+            return {}
         verdicts = asyncio.run(self._judged(planned))
         right = [Ratio(verdict in ("exact", "same outcome"), 1) for verdict in verdicts]
         clusters = clusters_of([row.row for row in planned])

@@ -10,6 +10,7 @@ run: generate, refine, train, merge, evaluate, export.
     merge.py            merges the adapter into its base, and verifies the result [torch]
     evaluate.py         scores the model before and after fine-tuning
     evaluate_data.py    scores any planner on any test set
+    evaluate_tasks.py   scores what a model can do besides planning
     score.py            scores the answers in a file
     sweep.py            tables of several settings on the same rows
     curve.py            tells how accuracy grows with examples

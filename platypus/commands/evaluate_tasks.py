@@ -8,12 +8,13 @@ import gc
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from platypus.errors import RunError
-from platypus.evaluation.general import Task, TaskScore, check_tasks, task_scores
+from platypus.evaluation.general import Task, TaskScore, known_tasks, task_scores
 from platypus.evaluation.resuming import REPORT, EvaluationFolder
 from platypus.evaluation.writing import origin
 from platypus.files import say, write_whole
@@ -32,7 +33,7 @@ def evaluate_tasks(
 ) -> Outcome:
     """Score base and fine-tuned model on the tasks. Raises RecipeError, DatasetError, ModelError, RunError."""
     chosen = [Task.read(text) for text in tasks]
-    check_tasks(chosen)
+    manager = known_tasks(chosen)
     openers = _openers(run)
     place = out or run.path / "evaluations" / "-".join(["tasks", *(Path(task.name).stem for task in chosen)])
     stage = "merge" if is_merged(run) else "train"
@@ -42,9 +43,8 @@ def evaluate_tasks(
     if report := folder.report():
         return Outcome("evaluate", folder.path, skipped=True, seconds=report["seconds"], results=report)
     started = time.monotonic()
-    variants = {
-        name: _scored(folder.path / f"{name}.json", opener, chosen, run, limit) for name, opener in openers.items()
-    }
+    job = _Job(chosen, manager, run.recipe.seed, limit)
+    variants = {name: job.scored(folder.path / f"{name}.json", opener) for name, opener in openers.items()}
     report = {
         **{"variants": variants, "fingerprints": measured, "lm_eval": version("lm_eval")},
         **origin(seed=run.recipe.seed, resamples=0),
@@ -82,19 +82,24 @@ def _openers(run: Run) -> dict[str, "Callable[[], Loaded]"]:
     return openers
 
 
-def _scored(
-    path: Path, opener: "Callable[[], Loaded]", tasks: Sequence[Task], run: Run, limit: int | None
-) -> dict[str, list[dict[str, Any]]]:
-    """The scores of each task; those in the file are done. The model is opened only where something is left."""
-    done: dict[str, list[dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    left = [task for task in tasks if task.name not in done]
-    loaded = opener() if left else None
-    for task in left:
-        assert loaded is not None  # something is left
-        say(f"evaluate: {task.name} ({path.stem})")
-        scores = task_scores(loaded, task, limit=limit, batch_size=BATCH, seed=run.recipe.seed)
-        done[task.name] = [score.to_json() for score in scores]
-        write_whole(path, json.dumps(done, indent=2))
-    del loaded
-    gc.collect()  # frees the model before the next one is loaded
-    return done
+@dataclass(frozen=True)
+class _Job:
+    tasks: Sequence[Task]
+    manager: Any  # lm-eval's
+    seed: int
+    limit: int | None
+
+    def scored(self, path: Path, opener: "Callable[[], Loaded]") -> dict[str, list[dict[str, Any]]]:
+        """The scores of each task; those in the file are done. The model is opened only where something is left."""
+        done: dict[str, list[dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        left = [task for task in self.tasks if task.name not in done]
+        loaded = opener() if left else None
+        for task in left:
+            assert loaded is not None  # something is left
+            say(f"evaluate: {task.name} ({path.stem})")
+            scores = task_scores(loaded, task, self.manager, limit=self.limit, batch_size=BATCH, seed=self.seed)
+            done[task.name] = [score.to_json() for score in scores]
+            write_whole(path, json.dumps(done, indent=2))
+        del loaded
+        gc.collect()  # frees the model before the next one is loaded
+        return done

@@ -4,7 +4,7 @@ A task is named as lm-eval names it, with the number of its worked examples wher
 `arc_challenge:25`. A YAML file is a task of one's own. Prompts, metrics and standard errors are lm-eval's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from platypus.errors import DatasetError, RecipeError
 
 if TYPE_CHECKING:
+    from lm_eval.tasks import TaskManager
+
     from platypus.model.loading import Loaded
 
 NORMAL = 1.96  # standard errors in a 95% interval
@@ -54,21 +56,25 @@ class TaskScore:
         return asdict(self)
 
 
-def check_tasks(tasks: list[Task]) -> None:
-    """Raise RecipeError if lm-eval is not installed, or has no such task."""
+def known_tasks(tasks: Sequence[Task]) -> "TaskManager":
+    """lm-eval's index of tasks, which has these. Raises RecipeError if it has not, or is not installed."""
     try:
         from lm_eval.tasks import TaskManager
     except ImportError as error:
         remedy = "pip install 'platypus-llm[general]'"
         raise RecipeError("tasks need the package `lm_eval`", where="--tasks", remedy=remedy) from error
-    known = TaskManager().all_tasks
-    for task in tasks:
-        if task.name not in known and not Path(task.name).is_file():
-            near = ", ".join(get_close_matches(task.name, known, n=3)) or "lm_eval ls tasks"
+    named = [task for task in tasks if not Path(task.name).is_file()]
+    manager = TaskManager(include_defaults=bool(named))  # to read all of lm-eval's takes a while
+    for task in named:
+        if task.name not in manager.all_tasks:
+            near = ", ".join(get_close_matches(task.name, manager.all_tasks, n=3)) or "see lm_eval ls tasks"
             raise RecipeError(f"lm-eval has no task {task.name!r}", where="--tasks", remedy=f"Near it: {near}.")
+    return manager
 
 
-def task_scores(loaded: "Loaded", task: Task, *, limit: int | None, batch_size: int, seed: int) -> list[TaskScore]:
+def task_scores(
+    loaded: "Loaded", task: Task, manager: "TaskManager", *, limit: int | None, batch_size: int, seed: int
+) -> list[TaskScore]:
     """The metrics of a task, from the first `limit` rows of each part of it. Raises DatasetError without its data."""
     from lm_eval import simple_evaluate
     from lm_eval.models.huggingface import HFLM
@@ -77,7 +83,13 @@ def task_scores(loaded: "Loaded", task: Task, *, limit: int | None, batch_size: 
     model = HFLM(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=batch_size)
     try:
         found = simple_evaluate(
-            model, tasks=[task.name], num_fewshot=task.shots, limit=limit, log_samples=False, **seeds
+            model,
+            tasks=[task.name],
+            num_fewshot=task.shots,
+            limit=limit,
+            log_samples=False,
+            task_manager=manager,
+            **seeds,
         )
     except OSError as error:  # no network, and no copy of the data
         remedy = "It comes from the hub: see that it can be reached, or set HF_HOME to a folder with a copy."

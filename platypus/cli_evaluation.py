@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,11 +11,34 @@ from platypus.files import say
 from platypus.options import Decode, Force, Json, Only, RecipeFile, RunFolder, open_run, read_tools_of
 from platypus.outcomes import headline, print_report, print_rows, print_scores
 
+if TYPE_CHECKING:
+    from platypus.run.folder import Run
+
 Tools = Annotated[
     str | None,
     typer.Option("--catalogue", metavar="SOURCE", help="The tools of rows that bring none, else those of the run."),
 ]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave rows out that cannot be used, and say how many.")]
+Data = Annotated[
+    str | None, typer.Option("--data", metavar="FILE", help="Other rows than the run's test rows, of any format.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only so many rows of --data, from the first on.")]
+Shuffle = Annotated[bool, typer.Option("--shuffle", help="Take the rows of --data in random order.")]
+Address = Annotated[
+    str | None, typer.Option(metavar="URL", help="Ask this OpenAI-compatible endpoint, like http://localhost:8080/v1.")
+]
+ModelName = Annotated[str | None, typer.Option(metavar="NAME", help="The model's name at the endpoint.")]
+Asked = Annotated[
+    Literal["calls", "plan"], typer.Option(help="Ask the endpoint for tool calls, or for a plan as JSON text.")
+]
+Mock = Annotated[
+    list[str] | None,
+    typer.Option("--mock", metavar="SOURCE", help="Run plans with these mock tools; all calls are made. Repeatable."),
+]
+Tasks = Annotated[
+    str | None,
+    typer.Option(metavar="NAME,…", help="Score tasks of lm-eval instead, before and after: arc_challenge:25,mmlu."),
+]
 Out = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Where scores and reports go.")]
 Seed = Annotated[int, typer.Option(help="What the draws of the intervals begin with.")]
 
@@ -25,30 +48,17 @@ def evaluate(
     recipe: RecipeFile = None,
     force: Force = False,
     decoding: Decode = None,
-    data: Annotated[
-        str | None, typer.Option("--data", metavar="FILE", help="Other rows than the run's test rows, of any format.")
-    ] = None,
+    data: Data = None,
     catalogue: Tools = None,
     only: Only = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only so many rows of --data, from the first on.")] = None,
-    shuffle: Annotated[bool, typer.Option("--shuffle", help="Take the rows of --data in random order.")] = False,
+    limit: Limit = None,
+    shuffle: Shuffle = False,
     skip_bad: SkipBad = False,
-    endpoint: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Ask this OpenAI-compatible endpoint, like http://localhost:8080/v1."),
-    ] = None,
-    model: Annotated[str | None, typer.Option(metavar="NAME", help="The model's name at the endpoint.")] = None,
-    ask: Annotated[
-        Literal["calls", "plan"], typer.Option(help="Ask the endpoint for tool calls, or for a plan as JSON text.")
-    ] = "calls",
-    mock: Annotated[
-        list[str] | None,
-        typer.Option("--mock", metavar="SOURCE", help="Run plans with these mock tools; all calls are made."),
-    ] = None,
-    tasks: Annotated[
-        str | None,
-        typer.Option(metavar="NAME,…", help="Score tasks of lm-eval instead, before and after: arc_challenge:25,mmlu."),
-    ] = None,
+    endpoint: Address = None,
+    model: ModelName = None,
+    ask: Asked = "calls",
+    mock: Mock = None,
+    tasks: Tasks = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -64,10 +74,7 @@ def evaluate(
         from platypus.commands.evaluate_tasks import evaluate_tasks, task_rows
 
         done = evaluate_tasks(opened, tasks.split(","), limit=limit, out=out, force=force)
-        if as_json:
-            typer.echo(json.dumps(done.to_json()))
-        else:
-            print_rows(task_rows(done.results), headline(done))
+        print_rows(task_rows(done.results), headline(done), data=done.to_json() if as_json else None)
         return
     if data is None:
         given = [catalogue, only, limit, shuffle, skip_bad, endpoint, model, mock, out]
@@ -138,23 +145,24 @@ def sweep(
     ],
     seeds: Annotated[int, typer.Option(min=1, help="The trainings of each combination.")] = 3,
     metric: Annotated[str, typer.Option(help="What the table is ordered by.")] = "exact",
+    search: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Try N combinations alone, the likeliest ones (optuna).")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train and score several settings."""
     opened = open_run(run)
     from platypus.commands.evaluate import evaluate
-    from platypus.commands.sweep import combinations, swept
+    from platypus.commands.sweep import swept, tried
     from platypus.commands.train import train
 
-    tried = combinations(opened, settings, seeds=seeds)
-    for one in [one for combination in tried for one in combination.runs]:
+    def work(one: "Run") -> None:
         say(headline(train(one)))
         say(headline(evaluate(one)))
-    found = swept(opened, tried, metric=metric)
-    if as_json:
-        typer.echo(json.dumps(found.to_json()))
-    else:
-        print_rows(found.rows(), found.verdict())
+
+    combinations = tried(opened, settings, seeds=seeds, metric=metric, search=search, work=work)
+    found = swept(opened, combinations, metric=metric)
+    print_rows(found.rows(), found.verdict(), data=found.to_json() if as_json else None)
 
 
 def curve(
@@ -176,7 +184,4 @@ def curve(
         say(headline(train(one)))
         say(headline(evaluate(one)))
     found = curve_of(opened, sizes)
-    if as_json:
-        typer.echo(json.dumps(found.to_json()))
-    else:
-        print_rows(curve_rows(found), found.verdict())
+    print_rows(curve_rows(found), found.verdict(), data=found.to_json() if as_json else None)

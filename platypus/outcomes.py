@@ -94,11 +94,14 @@ def print_report(report: Mapping[str, Any], *, as_json: bool) -> None:
         Console().print(table(report))
 
 
-def print_rows(rows: Sequence[Sequence[str]], remark: str) -> None:
-    """Print a table, whose first row is the heading, and a sentence below."""
+def print_rows(rows: Sequence[Sequence[str]], remark: str, *, data: Mapping[str, Any] | None) -> None:
+    """Print a table, whose first row is the heading, and a sentence below; with `data`, this as JSON instead."""
     from rich.console import Console
     from rich.table import Table
 
+    if data is not None:
+        typer.echo(json.dumps(data))
+        return
     shown = Table(caption=remark, caption_justify="left")
     for heading in rows[0]:
         shown.add_column(heading)

@@ -1,8 +1,8 @@
 """curve: tells how accuracy grows with the number of training examples, and what more of them would bring.
 
 For each number, a run of its own in `curve/` of the run learns so many of the training rows, the smaller sets being
-parts of the larger ones, and is scored on the test rows. What is done is skipped. Writes `curve/curve.json` and
-`curve/curve.md`.
+parts of the larger ones, and is scored on the test rows. What is done is skipped. Writes `curve/curve.json`, `curve.md`
+and `curve.svg`.
 """
 
 import json
@@ -19,6 +19,7 @@ from platypus.evaluation.comparison import read_answers, row_of
 from platypus.evaluation.intervals import Ratio
 from platypus.evaluation.learning_curve import Curve, curve
 from platypus.evaluation.metrics import score_of_json
+from platypus.evaluation.plots import can_plot, learning_curve
 from platypus.reports import markdown_table
 from platypus.run.branches import branch
 from platypus.run.folder import Run
@@ -26,6 +27,7 @@ from platypus.run.recipe import changed_recipe
 
 FOLDER = "curve"
 RESAMPLES = 2000
+BRIEF = {"evaluate.before": False, "evaluate.confidence": False}  # a curve needs neither
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def sized_runs(run: Run, examples: Sequence[int], *, seeds: int) -> list[Sizes]:
 
 def _sized(run: Run, lines: Sequence[str], size: int, seed: int) -> Run:
     """A run whose training rows are a part of the run's, drawn by the seed."""
-    recipe = changed_recipe(run.recipe, {"seed": seed, "evaluate.before": False}, where="curve")
+    recipe = changed_recipe(run.recipe, {**BRIEF, "seed": seed}, where="curve")
     part = branch(run, f"{FOLDER}/{size}/seed-{seed}", recipe)
 
     def draw(folder: Path) -> Mapping[str, Any]:
@@ -78,7 +80,12 @@ def curve_of(run: Run, sizes: Sequence[Sizes]) -> Curve:
     found = curve([size.examples for size in sizes], means, **drawn)
     folder = run.path / FOLDER
     (folder / "curve.json").write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
-    text = f"# Exact plans by training examples\n\n{markdown_table(curve_rows(found))}\n\n{found.verdict()}\n"
+    shown = ""
+    if can_plot():
+        (folder / "curve.svg").write_text(learning_curve("curve", found.to_json()), encoding="utf-8")
+        shown = "![Exact plans by training examples](curve.svg)\n\n"
+    table = markdown_table(curve_rows(found))
+    text = f"# Exact plans by training examples\n\n{table}\n\n{shown}{found.verdict()}\n"
     (folder / "curve.md").write_text(text, encoding="utf-8")
     return found
 

@@ -6,7 +6,7 @@ its answers to the validation rows. The denominator is always the whole test set
 
 import gc
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from platypus.data.dataset import Example, read_dataset
 from platypus.evaluation.answering import ScoredRow, answer_rows
 from platypus.evaluation.executed import MockRuns
 from platypus.evaluation.summary import calibration_for, confidence, examples, summary
-from platypus.evaluation.writing import brief, losses, origin, write_report
+from platypus.evaluation.writing import brief, curve, log_report, losses, origin, write_report
 from platypus.inference.opening import CONFIDENCE, is_merged, open_base, open_planner
+from platypus.inference.planner import Planner
 from platypus.run.folder import Outcome, Run
 from platypus.run.toolboxes import mock_toolbox
 
@@ -47,6 +48,7 @@ def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
     rows = test[: settings.limit]
     mock = mock_toolbox(run)
     runs = MockRuns(mock) if mock else None
+    drawn = {"resamples": settings.resamples, "seed": run.recipe.seed}
     openers = {"before": open_base, "after": open_planner} if settings.before else {"after": open_planner}
     scored_rows: dict[str, list[ScoredRow]] = {}
     variants: dict[str, dict[str, Any]] = {}
@@ -59,32 +61,34 @@ def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
             "model": planner.loaded.source,
             "seconds": round(seconds, 3),
             "tokens_per_second": round(sum(row.tokens for row in scored_rows[variant]) / seconds, 1),
-            **summary(scored_rows[variant], resamples=settings.resamples, seed=run.recipe.seed),
+            **summary(scored_rows[variant], **drawn),
         }
         if runs:
-            shown = {"resamples": settings.resamples, "seed": run.recipe.seed}
-            variants[variant]["executed"] = runs.summary(scored_rows[variant], **shown)
-        if variant == "after" and any(row.probability is not None for row in scored_rows[variant]):
-            valid = read_dataset(str(run.folder("refine") / "valid.jsonl"), run.catalogue).rows[: settings.limit]
-            plans = [row for row in valid if isinstance(row, Example)][:FITTED]
-            calibration = calibration_for(answer_rows(planner, plans, settings, "confidence"))
-            calibration.save(folder / CONFIDENCE)
-            least = run.recipe.decode.min_confidence
-            variants[variant]["confidence"] = confidence(scored_rows[variant], calibration, least=least)
+            variants[variant]["executed"] = runs.summary(scored_rows[variant], **drawn)
+        calibrated = variant == "after" and settings.confidence
+        if calibrated and any(row.probability is not None for row in scored_rows[variant]):
+            variants[variant]["confidence"] = _confidence(run, planner, scored_rows[variant], folder)
         del planner
         gc.collect()  # frees the model now: its reference cycles would keep it while the next is loaded
     report = {
-        **{
-            "rows": len(rows),
-            "of": len(test),
-            "data": "refine/test.jsonl",
-            **origin(seed=run.recipe.seed, resamples=settings.resamples),
-        },
+        **{"rows": len(rows), "of": len(test), "data": "refine/test.jsonl", **origin(**drawn)},
         **{"variants": variants, "examples": examples(scored_rows)},
         "training": losses(run.path / "train" / "metrics.jsonl") if run.is_done("train") else [],
+        "curve": curve(run.path / "curve" / "curve.json"),
     }
     write_report(folder, report, scored_rows)
+    log_report(run, report)
     return brief(report)
+
+
+def _confidence(run: Run, planner: Planner, answered: Sequence[ScoredRow], folder: Path) -> dict[str, Any]:
+    """Fit the calibration to validation rows, and save it; how good it is on the test rows."""
+    settings = run.recipe.evaluate
+    valid = read_dataset(str(run.folder("refine") / "valid.jsonl"), run.catalogue).rows[: settings.limit]
+    plans = [row for row in valid if isinstance(row, Example)][:FITTED]
+    calibration = calibration_for(answer_rows(planner, plans, settings, "confidence"))
+    calibration.save(folder / CONFIDENCE)
+    return confidence(answered, calibration, least=run.recipe.decode.min_confidence)
 
 
 def _nothing_to_score(folder: Path) -> Mapping[str, Any]:

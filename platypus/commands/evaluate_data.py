@@ -21,7 +21,7 @@ from platypus.evaluation.gold import Gold, read_gold
 from platypus.evaluation.remote import Ask, answer_remotely
 from platypus.evaluation.resuming import EvaluationFolder
 from platypus.evaluation.summary import confidence, examples, summary
-from platypus.evaluation.writing import brief, origin, write_pages
+from platypus.evaluation.writing import brief, log_report, origin, write_pages
 from platypus.generation.teacher.endpoint import Endpoint
 from platypus.inference.calibration import Calibration
 from platypus.inference.opening import UNTRAINED, is_merged, open_planner, open_untrained
@@ -92,6 +92,8 @@ def evaluate_data(run: Run | None, options: DataOptions, *, force: bool = False)
         "seconds": round(time.monotonic() - before, 3),
     }
     write_pages(folder.path, report, folder.lines())
+    if run:
+        log_report(run, report)
     return Outcome("evaluate", folder.path, skipped=False, seconds=report["seconds"], results=brief(report))
 
 

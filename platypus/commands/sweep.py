@@ -2,16 +2,18 @@
 
 Each is a run of its own in `sweep/` of the run: it shares the rows of `refine` and the base, trains an adapter, and is
 scored on the test rows. What is done is skipped, so a sweep can be interrupted, and extended by further values. Writes
-`sweep/table.md` and `sweep/table.json`.
+`sweep/table.md`, `table.json` and `table.svg`.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from platypus.evaluation.comparison import read_answers
-from platypus.evaluation.sweep import Line, Tried, as_rows, name_of, parse_settings, table, verdict
+from platypus.evaluation.plots import can_plot, rates
+from platypus.evaluation.search import Search
+from platypus.evaluation.sweep import Line, Tried, as_rows, labels, name_of, parse_settings, table, verdict
 from platypus.reports import escaped, markdown_table
 from platypus.run.branches import branch, share
 from platypus.run.folder import Run
@@ -48,18 +50,44 @@ class Swept:
         return verdict(self.lines)
 
 
+def tried(
+    run: Run,
+    settings: Sequence[str],
+    *,
+    seeds: int,
+    metric: str = "exact",
+    search: int | None = None,
+    work: Callable[[Run], None],
+) -> list[Combination]:
+    """All combinations, or with `search` so many that promise most, after `work` (train, evaluate) on each run."""
+    every = combinations(run, settings, seeds=seeds)  # wrong values are told before anything is trained
+    if search is None:
+        for one in (one for combination in every for one in combination.runs):
+            work(one)
+        return every
+    study, found = Search(settings, seed=run.recipe.seed), list[Combination]()
+    while len(found) < min(search, study.size):
+        found.append(combination(run, study.ask(), seeds=seeds))
+        for one in found[-1].runs:
+            work(one)
+        study.tell(found[-1].settings, swept(run, found[-1:], metric=metric).lines[0].value.value)
+    return found
+
+
 def combinations(run: Run, settings: Sequence[str], *, seeds: int) -> list[Combination]:
     """A run for each combination of settings and seed, with the rows of `run`. Raises RecipeError, RunError."""
-    prepared = []
-    for values in parse_settings(settings):
-        runs = []
-        for seed in range(run.recipe.seed, run.recipe.seed + seeds):
-            changes = {**values, "seed": seed, "evaluate.before": False}
-            recipe = changed_recipe(run.recipe, changes, where="--set")
-            runs.append(branch(run, f"{FOLDER}/{name_of(values)}/seed-{seed}", recipe))
-            share(run, "refine", runs[-1])
-        prepared.append(Combination(values, runs))
-    return prepared
+    return [combination(run, values, seeds=seeds) for values in parse_settings(settings)]
+
+
+def combination(run: Run, values: Mapping[str, Any], *, seeds: int) -> Combination:
+    """A run for each seed with these settings and the rows of `run`. Raises RecipeError, RunError."""
+    runs = []
+    for seed in range(run.recipe.seed, run.recipe.seed + seeds):
+        changes = {**values, "seed": seed, "evaluate.before": False, "evaluate.confidence": False}
+        recipe = changed_recipe(run.recipe, changes, where="--set")
+        runs.append(branch(run, f"{FOLDER}/{name_of(values)}/seed-{seed}", recipe))
+        share(run, "refine", runs[-1])
+    return Combination(values, runs)
 
 
 def swept(run: Run, tried: Sequence[Combination], *, metric: str) -> Swept:
@@ -68,7 +96,13 @@ def swept(run: Run, tried: Sequence[Combination], *, metric: str) -> Swept:
     folder = run.path / FOLDER
     (folder / "table.json").write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
     cells = [[escaped(cell) for cell in row] for row in found.rows()]
-    text = f"# Sweep\n\n{markdown_table(cells)}\n\n{found.verdict()}\n"
+    shown = ""
+    if can_plot():
+        named = zip(labels(found.lines), found.lines, strict=True)
+        values = {label: {metric: asdict(line.value)} for label, line in named}
+        (folder / "table.svg").write_text(rates("sweep", values), encoding="utf-8")
+        shown = "![The best combinations](table.svg)\n\n"
+    text = f"# Sweep\n\n{markdown_table(cells)}\n\n{shown}{found.verdict()}\n"
     (folder / "table.md").write_text(text, encoding="utf-8")
     return found
 

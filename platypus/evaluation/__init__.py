@@ -20,6 +20,7 @@ docs/metrics.md defines the metrics.
     general.py          what a model can do besides planning, by lm-eval
     comparison.py       two planners on the same rows
     sweep.py            several settings and seeds on the same rows
+    search.py           which settings a sweep tries next
     learning_curve.py   accuracy over the number of examples
     resuming.py         the folder of an evaluation that can be interrupted
     writing.py          the files of a report

@@ -12,7 +12,16 @@ from typing import Any
 
 from platypus.evaluation.intervals import Interval
 from platypus.evaluation.mistakes import MISTAKES
-from platypus.evaluation.plots import MOST, calibration, can_plot, counts, losses, rates, risk_coverage
+from platypus.evaluation.plots import (
+    MOST,
+    calibration,
+    can_plot,
+    counts,
+    learning_curve,
+    losses,
+    rates,
+    risk_coverage,
+)
 from platypus.evaluation.report import MEASURES, MORE, other_plan_rows, published_rows, remarks
 
 PAGE = Path(__file__).parent / "page"
@@ -83,6 +92,8 @@ def _plots(report: Mapping[str, Any]) -> str:
     drawn = {"All metrics": rates("all", {name: parts for name, parts in measures.items() if parts})}
     if report.get("training"):
         drawn["Loss"] = losses("loss", report["training"])
+    if report.get("curve"):
+        drawn["Exact plans by training examples"] = learning_curve("curve", report["curve"])
     groups = {"by_length": "Exact plans by steps of the gold plan", "by_tool": "Exact plans by tool in the gold plan"}
     for key, title in groups.items():
         if found := _exact(variants, key):

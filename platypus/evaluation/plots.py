@@ -80,6 +80,39 @@ def losses(name: str, steps: Sequence[Mapping[str, float]]) -> str:
     return _svg(figure, name)
 
 
+def learning_curve(name: str, found: Mapping[str, Any]) -> str:
+    """Exact plans over training examples, with intervals; forecasts are dashed. `found` is a curve as plain data."""
+    figure, axes = _figure(name, 2.8)
+    measured = [(size, part) for size, part in zip(found["examples"], found["values"], strict=True)]
+    last = measured[-1][1]["value"]
+    expected = [
+        (found["examples"][-1], dict.fromkeys(("value", "low", "high"), last)),
+        *((part["examples"], part) for part in found["forecasts"]),
+    ]
+    for points, k, label in ((measured, 1, "measured"), (expected, 2, "expected")):
+        if points is expected and not found["forecasts"]:
+            continue
+        values = [part["value"] for _, part in points]
+        spread = [[v - p["low"] for v, (_, p) in zip(values, points, strict=True)]]
+        spread += [[p["high"] - v for v, (_, p) in zip(values, points, strict=True)]]
+        style: dict[str, Any] = {
+            "color": COLOURS[k],
+            "label": label,
+            "linestyle": "-" if k == 1 else "--",
+            "capsize": 2.5,
+        }
+        axes.errorbar([size for size, _ in points], values, yerr=spread, marker="o", markersize=4, **style)
+    axes.set_xscale("log")
+    sizes = [*found["examples"], *(part["examples"] for part in found["forecasts"])]
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=45)
+    axes.minorticks_off()
+    axes.set_xlabel("training examples")
+    axes.set_ylabel("exact plans")
+    _percent(axes, "y")
+    axes.legend(frameon=False, loc="lower right")
+    return _svg(figure, name)
+
+
 def calibration(name: str, bins: Sequence[Mapping[str, float]]) -> str:
     """The share of exact plans over confidence; on the dashed line both agree. A dot's area is its number of rows."""
     figure, axes = _figure(name, 3.4)

@@ -29,6 +29,7 @@ SHARED = (
     "base",
 )
 RESAMPLES = 2000
+LOWER = "wrong_refusals"  # the one metric whose highest value is the worst
 
 
 def parse_settings(texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -39,6 +40,11 @@ def parse_settings(texts: Sequence[str]) -> list[dict[str, Any]]:
     >>> parse_settings(["prompt.notation+prompt.markers=json+false,calls+true"])
     [{'prompt.notation': 'json', 'prompt.markers': False}, {'prompt.notation': 'calls', 'prompt.markers': True}]
     """
+    return [{key: value for one in chosen for key, value in one.items()} for chosen in product(*read_choices(texts))]
+
+
+def read_choices(texts: Sequence[str]) -> list[list[dict[str, Any]]]:
+    """For each text, the settings that it lets one choose between. Raises RecipeError."""
     choices: list[list[dict[str, Any]]] = []
     seen: set[str] = set()
     for text in texts:
@@ -52,7 +58,7 @@ def parse_settings(texts: Sequence[str]) -> list[dict[str, Any]]:
                 remedy = "A sweep changes train, prompt and decode; all its runs share their rows, base and seeds."
                 raise RecipeError(f"{key} cannot differ between runs of a sweep", where=f"--set {text}", remedy=remedy)
         seen |= set(keys)
-    return [{key: value for choice in chosen for key, value in choice.items()} for chosen in product(*choices)]
+    return choices
 
 
 def _values(text: str, keys: Sequence[str]) -> list[Any]:
@@ -107,13 +113,19 @@ class Line:
 
 
 def table(tried: Sequence[Tried], metric: str, *, seed: int) -> list[Line]:
-    """The combinations, the best first; of equally good ones, the one with the fewest trainable parameters."""
+    """The combinations, the best first; of equally good ones, the one with the fewest trainable parameters.
+
+    Raises RecipeError for a metric that cannot order them.
+    """
     keys = list(tried[0].answers[0].lines)
     clusters = clusters_of([row_of(tried[0].answers[0].lines[key]) for key in keys])
     rows = [[[_ratio(answers, key, metric) for key in keys] for answers in one.answers] for one in tried]
     means = [[_mean(each) for each in zip(*seeds, strict=True)] for seeds in rows]
     drawn: dict[str, Any] = {"clusters": clusters, "resamples": RESAMPLES, "seed": seed}
     values = [interval(mean, **drawn) for mean in means]
+    if not any(values) or metric == LOWER:
+        what = "is better the lower it is" if metric == LOWER else "has no test row that takes part in it"
+        raise RecipeError(f"{metric} {what}", where="--metric", remedy="Order by another one, such as exact.")
     order = sorted(range(len(tried)), key=lambda i: (-_rate(means[i]), tried[i].trainable_parameters, i))
     best = order[0]
     return [
@@ -151,6 +163,18 @@ def as_rows(lines: Sequence[Line], metric: str) -> list[list[str]]:
     """A heading, then a row for each line."""
     head = [*lines[0].settings, metric, "of each seed", "behind the best", "trainable parameters", "seconds", "memory"]
     return [head, *(_cells(line) for line in lines)]
+
+
+def labels(lines: Sequence[Line]) -> list[str]:
+    """A short name for each line: the values that differ, without those that follow from one before them."""
+    told: list[list[str]] = []
+    for key in lines[0].settings:
+        column = [str(line.settings[key]) for line in lines]
+        kinds = len(set(column))
+        follows = any(len(set(zip(column, other, strict=True))) == kinds == len(set(other)) for other in told)
+        if kinds > 1 and not follows:
+            told.append(column)
+    return [" · ".join(parts) for parts in zip(*told, strict=True)] or [name_of(line.settings) for line in lines]
 
 
 def _cells(line: Line) -> list[str]:

@@ -342,7 +342,7 @@ class DecodeSettings(Settings):
 class EvaluateSettings(Settings):
     """`[evaluate]`: how the model is scored on the test examples."""
 
-    later = {"mock": []}
+    later = {"mock": [], "confidence": True}
 
     before: bool = True
     """Whether the base without the adapter is scored as well."""
@@ -354,6 +354,8 @@ class EvaluateSettings(Settings):
     """Use only this many test examples, from the first on."""
     mock: list[Text] = []
     """Mock tools, as a catalogue is read from them: plans are run with them, and what they do is compared."""
+    confidence: bool = True
+    """Whether validation rows are answered as well, to calibrate the confidence that `plan` and `chat` show."""
 
 
 class PretrainSettings(Settings):

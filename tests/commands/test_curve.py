@@ -23,7 +23,9 @@ def test_smaller_sets_are_parts_of_larger_ones(
     assert set(trained[0]["rows"]) < set(trained[1]["rows"]) < set(trained[2]["rows"])
     assert [value["value"] for value in found["values"]] == [0.4] * 3
     assert found["forecasts"] == []  # all sizes score alike
-    assert "| 20 | 40.0% [" in (run.path / "curve" / "curve.md").read_text()
+    text = (run.path / "curve" / "curve.md").read_text()
+    assert "| 20 | 40.0% [" in text and "](curve.svg)" in text
+    assert "training examples" in (run.path / "curve" / "curve.svg").read_text()
     assert here(capsys, "curve", run.path, "--examples", "5,10,20").code == 0 and len(trained) == 3
     assert (run.path / "curve" / "5" / "seed-0" / "refine" / "test.jsonl").read_text().count("test") == 40
 

@@ -73,6 +73,39 @@ def test_all_combinations_are_trained_once(
     assert [line["trainable_parameters"] for line in again["lines"]] == [400, 800]
     text = (run.path / "sweep" / "table.md").read_text()
     assert text.startswith("# Sweep\n\n| train.rank | exact |") and again["verdict"] in text
+    assert "](table.svg)" in text and (run.path / "sweep" / "table.svg").read_text().startswith("<svg")
+
+
+def test_it_goes_on_where_it_was_interrupted(
+    tmp_path: Path,
+    trained: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["sweep", run_with_rows(tmp_path).path, "--set", "train.rank=4,8", "--seeds", "2"]
+    evaluate = evaluate_module.evaluate
+
+    def interrupted(run: Run) -> Outcome:
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        return evaluate(run)
+
+    monkeypatch.setattr(evaluate_module, "evaluate", interrupted)
+    assert here(capsys, *words).code != 0 and len(trained) == 3
+    monkeypatch.setattr(evaluate_module, "evaluate", evaluate)
+    assert here(capsys, *words).code == 0
+    assert [(one["rank"], one["seed"]) for one in trained] == [(4, 0), (4, 1), (8, 0), (8, 1)]
+
+
+def test_a_search_tries_some_of_the_combinations(
+    tmp_path: Path, trained: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("optuna", reason="pip install 'platypus-llm[search]'")
+    words = ["sweep", run_with_rows(tmp_path).path, "--set", "train.rank=4,8,16,32", "--seeds", "1", "--search", "2"]
+    said = here(capsys, *words, "--json")
+    assert said.code == 0, said.err
+    assert len(trained) == 2 == len(json.loads(said.out)["lines"])
+    assert here(capsys, *words).code == 0 and len(trained) == 2  # the same ones again
 
 
 def test_a_wrong_value_is_refused_before_anything_is_trained(

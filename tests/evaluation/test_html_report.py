@@ -13,6 +13,7 @@ from platypus.evaluation.html_report import SHOWN, as_html
 from platypus.evaluation.summary import confidence, summary
 from platypus.inference.calibration import Calibration
 from tests.evaluation.test_metrics import CATALOGUE, plan
+from tests.evaluation.test_plots import CURVE
 from tests.evaluation.test_summary import ROWS, answered
 from tests.serving.page.conftest import browser  # noqa: F401  # a fixture
 
@@ -36,6 +37,10 @@ def report_of(**variants: Sequence[ScoredRow]) -> tuple[dict[str, Any], list[dic
 def html() -> str:
     report, lines = report_of(before=BEFORE, after=AFTER)
     report["variants"]["after"]["confidence"] = confidence(AFTER, Calibration(1, 0, 5), least=0.0)
+    executed = {"right_outcome": report["variants"]["after"]["measures"]["exact"], "rows": {"same outcome": 1}}
+    other = {"query": "Who?", "gold": [], "plan": [{"tool_name": "me", "arguments": []}]}
+    report["variants"]["after"]["executed"] = {**executed, "other_plans": [other], "first_failure": ""}
+    report["curve"] = CURVE
     report["training"] = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0, "valid_loss": 1.5}]
     return as_html(report, lines)
 
@@ -45,7 +50,9 @@ def test_it_has_figures_plots_tables_and_rows(html: str) -> None:
         assert text in html
     for text in ("Tools called in place of others (after)", "taskbench_node_f1", "Right arguments by kind of value"):
         assert text in html
-    assert html.count("<svg") == 8
+    for text in ("with mock tools, right outcome 50.0% [", "Other plans with the same outcome", "<td>me()</td>"):
+        assert text in html
+    assert "Exact plans by training examples" in html and html.count("<svg") == 9
 
 
 def test_it_loads_nothing_and_shows_data_as_text_only(html: str) -> None:

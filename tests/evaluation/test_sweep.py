@@ -8,7 +8,7 @@ import pytest
 from platypus.errors import RecipeError
 from platypus.evaluation import sweep
 from platypus.evaluation.comparison import read_answers
-from platypus.evaluation.sweep import Tried, as_rows, name_of, parse_settings, table, verdict
+from platypus.evaluation.sweep import Tried, as_rows, labels, name_of, parse_settings, table, verdict
 from tests.evaluation.test_comparison import file_of
 
 
@@ -65,6 +65,17 @@ def test_the_best_stands_first_and_the_smallest_of_equals_is_named(tmp_path: Pat
     assert verdict(lines[:1]) == "rank=8 stands alone."
 
 
+def test_short_names_have_what_differs(tmp_path: Path) -> None:
+    together = ["prompt.notation+prompt.markers=json+false,calls+true", "train.rank+train.alpha=8+8,16+16"]
+    settings = parse_settings(["train.epochs=1", *together])
+    answers = tried(tmp_path, 8, {}).answers
+    lines = table([Tried(one, answers, i, 1.0) for i, one in enumerate(settings)], "exact", seed=0)
+    assert labels(lines) == ["json · 8", "json · 16", "calls · 8", "calls · 16"]
+    assert labels(lines[:1]) == ["epochs=1,notation=json,markers=False,rank=8,alpha=8"]
+
+
 def test_an_unknown_metric_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"there is no metric 'exactness'\n.*valid, exact"):
         table([tried(tmp_path, 8, {})], "exactness", seed=0)
+    with pytest.raises(RecipeError, match="is better the lower it is"):
+        table([tried(tmp_path, 8, {})], "wrong_refusals", seed=0)

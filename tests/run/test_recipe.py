@@ -62,7 +62,7 @@ def test_values_reach_their_tables(tmp_path: Path) -> None:
         (
             "[evaluate]\nx = 3",
             "unknown key evaluate.x",
-            "Known here: before, batch_size, max_new_tokens, resamples, limit.",
+            "Known here: before, batch_size, max_new_tokens, resamples, limit, mock, confidence.",
         ),
     ],
 )

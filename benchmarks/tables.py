@@ -37,15 +37,16 @@ PUBLISHED = [  # what others report on their own sets, with their own tools show
     ["TaskBench, edge F1; value F1", "Llama-2-13b-chat", "1.6 to 17; 11 to 23"],
     ["NESTFUL, full sequence", "GPT-4o", "28"],
 ]
-COMPARABLE = """None of the figures above was measured on one of the sets below, and none of these planners was run here. TinyAgent's
-models were fine-tuned for one catalogue of 16 tools with 40,000 examples; the others are general models of 13 billion
-parameters and more that were told of the tools in a prompt. The figures say how hard such tasks are, not who is better.
+COMPARABLE = """None of the figures above was measured on one of the sets below, and none of these planners was run
+here. TinyAgent's models were fine-tuned for one catalogue of 16 tools with 40,000 examples; the others are general
+models of 13 billion parameters and more that were told of the tools in a prompt. The figures say how hard such tasks
+are, not who is better.
 
 Of the columns below, `seed` and the spoken ones are zero-shot: no training of the base has seen the seed's catalogue,
 or the services and intents of these spoken rows. On the rows of `nestools_400`, `seal_tools_dev` and
-`bfcl_irrelevance_200` the base was *trained*: these columns show what it keeps of them, not what it makes of others. They
-are scored by the benchmarks' own definitions, but on a part of their data and with the few tools that each row shows, so
-they cannot stand in the benchmarks' own tables either."""
+`bfcl_irrelevance_200` the base was *trained*: these columns show what it keeps of them, not what it makes of others.
+They are scored by the benchmarks' own definitions, but on a part of their data and with the few tools that each row
+shows, so they cannot stand in the benchmarks' own tables either."""
 
 
 def rows_of(name: str, out: Path) -> Path:

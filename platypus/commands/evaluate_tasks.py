@@ -36,8 +36,7 @@ def evaluate_tasks(
     manager = known_tasks(chosen)
     openers = _openers(run)
     place = out or run.path / "evaluations" / "-".join(["tasks", *(Path(task.name).stem for task in chosen)])
-    stage = "merge" if is_merged(run) else "train"
-    model = run.fingerprint(stage) if run.is_done(stage) else run.recipe.base
+    model = run.fingerprint("merge" if is_merged(run) else "train")
     measured = {"tasks": [*tasks], "limit": limit, "seed": run.recipe.seed, "model": model}
     folder = EvaluationFolder.open(place, measured, force=force)
     if report := folder.report():
@@ -92,13 +91,13 @@ class _Job:
     def scored(self, path: Path, opener: "Callable[[], Loaded]") -> dict[str, list[dict[str, Any]]]:
         """The scores of each task; those in the file are done. The model is opened only where something is left."""
         done: dict[str, list[dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        left = [task for task in self.tasks if task.name not in done]
+        left = [task for task in self.tasks if str(task) not in done]
         loaded = opener() if left else None
         for task in left:
             assert loaded is not None  # something is left
-            say(f"evaluate: {task.name} ({path.stem})")
+            say(f"evaluate: {task} ({path.stem})")
             scores = task_scores(loaded, task, self.manager, limit=self.limit, batch_size=BATCH, seed=self.seed)
-            done[task.name] = [score.to_json() for score in scores]
+            done[str(task)] = [score.to_json() for score in scores]
             write_whole(path, json.dumps(done, indent=2))
         del loaded
         gc.collect()  # frees the model before the next one is loaded

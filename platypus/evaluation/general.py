@@ -27,6 +27,9 @@ class Task:
     name: str
     shots: int | None = None
 
+    def __str__(self) -> str:
+        return self.name if self.shots is None else f"{self.name}:{self.shots}"
+
     @classmethod
     def read(cls, text: str) -> "Task":
         """The task in `arc_challenge` or `arc_challenge:25`. Raises RecipeError."""

@@ -34,6 +34,7 @@ def own_task(folder: Path) -> Path:
 
 def test_names_and_worked_examples() -> None:
     assert Task.read("arc_challenge:25") == Task("arc_challenge", 25) and Task.read(" mmlu ") == Task("mmlu")
+    assert [str(Task.read(text)) for text in ("arc_challenge:0", "mmlu")] == ["arc_challenge:0", "mmlu"]
     for text in ("", "arc:many", ":5"):
         with pytest.raises(RecipeError, match="is not a task"):
             Task.read(text)

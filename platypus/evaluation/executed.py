@@ -63,8 +63,12 @@ class MockRuns:
             "right_outcome": asdict(measured) if measured else None,
             "rows": dict(Counter(verdicts).most_common()),
             "other_plans": [{key: row[key] for key in ("query", "gold", "plan")} for row in others[:SHOWN]],
-            "first_failure": self.known[_key(failed[0].row.plan, failed[0].tools)] if failed else "",
+            "first_failure": self._why_gold_fails(failed[0]) if failed else "",
         }
+
+    def _why_gold_fails(self, row: ScoredRow) -> str:
+        assert isinstance(row.row, Example) and row.tools is not None  # only such rows are judged
+        return str(self.known[_key(row.row.plan, row.tools)])
 
     async def _judged(self, rows: Sequence[ScoredRow]) -> list[Verdict]:
         under_way = asyncio.Semaphore(AT_ONCE)

@@ -24,7 +24,7 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.choices = read_choices(settings)
         self.study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-        self.distributions = {
+        self.distributions: dict[str, Any] = {
             f"{i}": optuna.distributions.CategoricalDistribution(range(len(choice)))
             for i, choice in enumerate(self.choices)
         }

@@ -26,8 +26,8 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture
-def server() -> Iterator[StandIn]:
+@pytest.fixture(scope="module")
+def running() -> Iterator[StandIn]:
     """The stand-in, running."""
     server = StandIn()
     server.start()
@@ -36,25 +36,54 @@ def server() -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def context(browser: Any, server: StandIn) -> Iterator[Any]:
-    """A fresh profile, 1280 pixels wide. In the end, no script has failed and nothing was asked of others."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light", base_url=server.url)
-    context.set_default_timeout(60_000)  # for a machine that has other work too
+def server(running: StandIn) -> StandIn:
+    """The stand-in, running, as if it had just been started."""
+    running.reset()
+    return running
+
+
+@pytest.fixture(scope="module")
+def profile(browser: Any, running: StandIn) -> Iterator[Any]:
+    """A profile with one tab, for all tests of a module: a new one takes more than a second."""
+    profile = browser.new_context(base_url=running.url)
+    profile.set_default_timeout(60_000)  # for a machine that has other work too
+    profile.new_page()
+    yield profile
+    profile.close()
+
+
+@pytest.fixture
+def context(profile: Any, server: StandIn) -> Iterator[Any]:
+    """The profile, with nothing kept. In the end, no script has failed and nothing was asked of others."""
+    (tab,) = profile.pages
+    tab.goto("nothing")  # a page of the same server, whose storage it can empty
+    tab.evaluate("localStorage.clear(); sessionStorage.clear()")
     errors: list[str] = []
     asked: list[str] = []
-    context.on("weberror", lambda error: errors.append(str(error.error)))
-    context.on("console", lambda line: errors.append(line.text) if "Security Policy" in line.text else None)
-    context.on("request", lambda request: asked.append(request.url))
-    yield context
-    context.close()
+    listeners = {
+        "weberror": lambda error: errors.append(str(error.error)),
+        "console": lambda line: errors.append(line.text) if "Security Policy" in line.text else None,
+        "request": lambda request: asked.append(request.url),
+    }
+    for event, listener in listeners.items():
+        profile.on(event, listener)
+    yield profile
+    for event, listener in listeners.items():
+        profile.remove_listener(event, listener)
+    for other in profile.pages[1:]:
+        other.close()
+    tab.goto("about:blank")
+    profile.clear_permissions()
     assert errors == []
     assert [url for url in asked if not url.startswith((server.url, "data:"))] == []
 
 
 @pytest.fixture
 def page(context: Any) -> Any:
-    """The page, just opened."""
-    page = context.new_page()
+    """The page, just opened in the tab: 1280 pixels wide, with the light theme."""
+    page = context.pages[0]
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.emulate_media(color_scheme="light")
     page.goto("")
     page.get_by_role("heading", name="Examples").wait_for()
     return page

@@ -108,6 +108,12 @@ class StandIn:
         self._server.should_exit = True
         self._thread.join()
 
+    def reset(self) -> None:
+        """Forget what was asked and kept, and how it was to fail; start again if it was stopped."""
+        self.key, self.fault, self.delay, self.corrections, self.asked = None, None, 0.0, [], []
+        if self._thread is None or not self._thread.is_alive():
+            self.start()
+
     def app(self) -> Starlette:
         """The endpoints that the page uses, and the page."""
         routes = [

@@ -101,12 +101,15 @@ def alone(base: Path) -> Computed:
     return compute(recipe(base), STEPS, False, None)
 
 
-@pytest.mark.parametrize("checkpointing", [False, True], ids=["kept", "recomputed"])
-@pytest.mark.parametrize("ranks", [2, 3])
-@pytest.mark.parametrize("parallel", PARALLEL)
+@pytest.mark.parametrize(
+    ("parallel", "ranks", "checkpointing"),
+    [("data", 2, True), ("data", 3, False), ("fsdp", 2, False), ("fsdp", 3, True)],
+    ids=["data-2-recomputed", "data-3-kept", "fsdp-2-kept", "fsdp-3-recomputed"],
+)
 def test_several_processes_have_the_gradients_of_one(
     base: Path, tmp_path: Path, alone: Computed, parallel: str, ranks: int, checkpointing: bool
 ) -> None:
+    """Each kind with each number of processes and with each kind of checkpointing, and each number with each kind."""
     job = recipe(base, parallel=parallel)
     for computed in together(compute, job, STEPS, checkpointing, tmp_path / "adapter", ranks=ranks):
         for found, expected in zip(computed.losses, alone.losses, strict=True):

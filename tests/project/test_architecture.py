@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,7 @@ def out_of_order(order: list[str], imported: dict[str, set[str]]) -> list[str]:
     ]
 
 
+@cache
 def own_imports() -> dict[str, set[str]]:
     """What each module imports of the package, but for the version."""
     return {module(path): {name for name in imports(path) if name.startswith("platypus.")} for path in SOURCES}
@@ -86,8 +88,7 @@ def test_the_readme_names_the_packages_in_import_order() -> None:
 
 
 def test_an_import_that_is_turned_round_is_noticed() -> None:
-    imported = own_imports()
-    imported["platypus.catalogue.tools"] = {"platypus.plan.plan"}
+    imported = {**own_imports(), "platypus.catalogue.tools": {"platypus.plan.plan"}}
     order = [name for name, _ in listed()]
     assert out_of_order(order, imported) == ["platypus.catalogue.tools imports platypus.plan.plan"]
 
@@ -98,19 +99,19 @@ def test_commands_never_import_one_another() -> None:
             assert not [other for other in imported if other.startswith("platypus.commands.")], name
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=module)
-def test_imports_of_the_package_are_absolute_and_name_the_module(source: Path) -> None:
+def test_imports_of_the_package_are_absolute_and_name_the_module() -> None:
     """One form only, so that the order cannot be evaded by another; no name with an underscore leaves its module."""
     packages = {module(path.parent) for path in SOURCES}
-    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            assert not [alias.name for alias in node.names if alias.name.partition(".")[0] == "platypus"]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0
-            names = [alias.name for alias in node.names]
-            assert node.module not in packages or names == ["__version__"]
-            if (node.module or "").startswith("platypus."):
-                assert not [name for name in names if name.startswith("_")]
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                assert "platypus" not in {alias.name.partition(".")[0] for alias in node.names}, module(path)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, module(path)
+                names = [alias.name for alias in node.names]
+                assert node.module not in packages or names == ["__version__"], module(path)
+                if (node.module or "").startswith("platypus."):
+                    assert not [name for name in names if name.startswith("_")], module(path)
 
 
 def test_torch_is_imported_in_the_marked_modules_alone() -> None:
@@ -132,35 +133,48 @@ def test_light_modules_import_nothing_heavy() -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-@pytest.mark.parametrize("package", [path for path in SOURCES if path.name == "__init__.py"], ids=module)
-def test_the_init_of_a_subpackage_holds_a_docstring_alone(package: Path) -> None:
-    tree = ast.parse(package.read_text(encoding="utf-8"))
-    assert ast.get_docstring(tree)
-    assert len(tree.body) == 1 or package.parent == PACKAGE
+def test_the_init_of_a_subpackage_holds_a_docstring_alone() -> None:
+    for path in (path for path in SOURCES if path.name == "__init__.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree), module(path)
+        assert len(tree.body) == 1 or path.parent == PACKAGE, module(path)
 
 
-@pytest.mark.parametrize("source", [*SOURCES, *TESTS], ids=module)
-def test_files_are_small(source: Path) -> None:
-    assert len(source.read_text(encoding="utf-8").splitlines()) <= 400
+def length(path: Path) -> int:
+    """The number of lines of a file."""
+    return len(path.read_text(encoding="utf-8").splitlines())
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=module)
-def test_functions_are_short_and_public_names_documented(source: Path) -> None:
-    tree = ast.parse(source.read_text(encoding="utf-8"))
-    assert ast.get_docstring(tree)
+def test_files_are_small() -> None:
+    assert {module(path): size for path in [*SOURCES, *TESTS] if (size := length(path)) > 400} == {}
+
+
+def long_or_undocumented(tree: ast.Module) -> Iterator[str]:
+    """The functions of 50 lines and more, and the public names without a docstring."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert node.end_lineno is not None and node.end_lineno - node.lineno < 50, node.name
+            assert node.end_lineno is not None
+            if node.end_lineno - node.lineno >= 50:
+                yield node.name
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-            assert ast.get_docstring(node), node.name
+        is_public = isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+        if is_public and not ast.get_docstring(node):
+            yield node.name
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=module)
-def test_a_module_has_a_test_file_at_the_same_place(source: Path) -> None:
-    if len(source.read_text(encoding="utf-8").splitlines()) > MIRRORED and not source.stem.startswith("__"):
-        place = source.relative_to(PACKAGE)
-        assert (ROOT / "tests" / place.parent / f"test_{place.name}").is_file()
+def test_functions_are_short_and_modules_and_public_names_documented() -> None:
+    trees = {module(path): ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
+    assert [name for name, tree in trees.items() if not ast.get_docstring(tree)] == []
+    assert {name: found for name, tree in trees.items() if (found := [*long_or_undocumented(tree)])} == {}
+
+
+def test_a_module_has_a_test_file_at_the_same_place() -> None:
+    places = {
+        ROOT / "tests" / path.relative_to(PACKAGE).parent / f"test_{path.name}"
+        for path in SOURCES
+        if length(path) > MIRRORED and not path.stem.startswith("__")
+    }
+    assert sorted(places - {*TESTS}) == []
 
 
 def test_there_are_recipes() -> None:

@@ -13,7 +13,7 @@ from platypus.commands.chat import chat
 from platypus.errors import RunError
 from platypus.run.corrections import CORRECTIONS
 from platypus.run.folder import Run
-from tests.support.command import CRM, apart, here, write_recipe
+from tests.support.command import CRM, here, write_recipe
 from tests.support.scripted_planner import ANSWERS, SUMMARY, Scripted
 from tests.support.terminal import Terminal
 from tests.support.tiny_models import tiny_llama
@@ -73,11 +73,14 @@ def test_options_of_texts_are_no_options_of_planners(capsys: Capture, run: Run) 
     assert here(capsys, "chat").code == 2
 
 
-def test_a_text_model_answers_in_a_pipe_and_in_a_terminal(tmp_path: Path) -> None:
+def test_a_text_model_answers_in_a_pipe_and_in_a_terminal(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     base = tiny_llama(tmp_path / "base")
     recipe = write_recipe(tmp_path, base=base, catalogue=None, tables="[evaluate]\nmax_new_tokens = 5\n")
     run = Run.open(tmp_path / "run", recipe=recipe)
-    ran = apart("chat", run.path, typed=f"{ASK}\n/history\n")
+    typed(monkeypatch, f"{ASK}\n/history\n")
+    ran = here(capsys, "chat", run.path)
     assert ran.code == 0, ran.err
     answer = ran.out.strip()
     assert answer and f"> {ASK}\n{answer}\n" in ran.err

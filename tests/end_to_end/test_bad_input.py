@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from platypus.run.folder import Run
-from tests.support.command import ROOT, Ran, apart, here, write_recipe
+from tests.support.command import ROOT, Ran, here, write_recipe
 from tests.support.tiny_models import tiny_llama
 
 SEARCH = (
@@ -280,12 +280,3 @@ def test_a_half_written_stage_folder_counts_as_not_done(capsys: Capture, tmp_pat
     assert_refused(here(capsys, "refine", run.path), "platypus generate")
     assert here(capsys, "generate", run.path).code == 0
     assert here(capsys, "refine", run.path).code == 0
-
-
-def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    recipe = write_recipe(tmp_path, tables="[train]\nrank = 0\n")
-    quiet = apart("all", tmp_path / "run", "--recipe", recipe)
-    assert_refused(quiet, "rank")
-    loud = apart("all", tmp_path / "run", "--recipe", recipe, "--debug")
-    assert loud.code == 1
-    assert loud.err.startswith("Traceback")

@@ -32,11 +32,11 @@ def here(capsys: pytest.CaptureFixture[str], *words: object) -> Ran:
     return Ran(int(ended.value.code or 0), captured.out, captured.err)
 
 
-def apart(*words: object, typed: str = "") -> Ran:
-    """Run the command in a process of its own, with `typed` on a pipe as its standard input."""
+def apart(*words: object) -> Ran:
+    """Run the command in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "platypus", *map(str, words)],
-        input=typed,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         cwd=ROOT,

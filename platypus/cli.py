@@ -393,7 +393,7 @@ def base(
 
     read = read_located_recipe(recipe)
     from platypus.commands.base import base
-    from platypus.model.bases import EMBEDDED
+    from platypus.prompt.base_files import EMBEDDED
 
     results = base(read, out or EMBEDDED)
     if rank() == 0:

@@ -87,7 +87,7 @@ def bar_plot(bars: Mapping[str, float]) -> str:
     lines = []
     for i, (name, value) in enumerate(shown):
         width, y = 400 * value / maximum, 24 * i
-        lines.append(f'<text x="260" y="{y + 16}" text-anchor="end">{html.escape(_short(name))}</text>')
+        lines.append(f'<text x="260" y="{y + 16}" text-anchor="end">{html.escape(shortened(name, 36))}</text>')
         lines.append(f'<rect x="268" y="{y + 4}" width="{width:.1f}" height="16" fill="#4477aa"/>')
         lines.append(f'<text x="{274 + width:.1f}" y="{y + 16}">{value:,}</text>')
     more = "" if len(bars) <= BARS else f"<p>and {len(bars) - BARS} more</p>"
@@ -95,5 +95,6 @@ def bar_plot(bars: Mapping[str, float]) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">{"".join(lines)}</svg>{more}'
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 36 else f"{name[:35]}…"
+def shortened(text: str, most: int) -> str:
+    """The text, cut to `most` characters with `…` at its end if it is longer."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -15,7 +15,7 @@ from platypus.catalogue.tools import Catalogue
 from platypus.catalogue.words import words
 from platypus.data.signatures import literal_texts
 from platypus.plan.plan import Plan, Reference, Value
-from platypus.refinement.quality import LONG, LONG_SHARE, NUMBERS
+from platypus.refinement.quality import enough_words, stem
 
 WORD = re.compile(r"[^\W_]+")
 ASKING = {"please", "using", "use", "want", "need", "like"}
@@ -104,7 +104,7 @@ class _Request:
     def __init__(self, text: str) -> None:
         self.text = text
         self.words = [Span(*match.span()) for match in WORD.finditer(text)]
-        self.stems = [_stem(text[span.start : span.end]) for span in self.words]
+        self.stems = [stem(text[span.start : span.end]) for span in self.words]
         self.taken: set[Span] = set()
         self.named: set[Span] = set()
 
@@ -118,11 +118,11 @@ class _Request:
 
     def names(self, tool: str) -> tuple[Span, ...]:
         """The words that are like those of a tool's name, of those that no value has."""
-        stems = [_stem(word) for word in words(tool) if word not in _stop_words()]
+        stems = [stem(word) for word in words(tool) if word not in _stop_words()]
         spans = [
             span
-            for span, stem in zip(self.words, self.stems, strict=True)
-            if stem not in _stop_words() and span not in self.taken and any(_alike(stem, other) for other in stems)
+            for span, own in zip(self.words, self.stems, strict=True)
+            if own not in _stop_words() and span not in self.taken and any(_alike(own, other) for other in stems)
         ]
         self.named |= {*spans}
         return _joined(spans)
@@ -136,7 +136,7 @@ class _Request:
                 yield word
 
     def _literal(self, literal: str) -> tuple[Span, ...]:
-        parts = [_stem(word) for word in WORD.findall(literal)]
+        parts = [stem(word) for word in WORD.findall(literal)]
         return self._in_order(parts) or self._by_words(words(literal) or parts)
 
     def _in_order(self, stems: Sequence[str]) -> tuple[Span, ...]:
@@ -148,11 +148,10 @@ class _Request:
 
     def _by_words(self, wanted: Sequence[str]) -> tuple[Span, ...]:
         """The words that are these in any order: all of them, or of many most."""
-        found = {stem: span for span, stem in zip(self.words, self.stems, strict=True)}
-        stems = [_stem(word) for word in wanted]
-        spans = [found[stem] for stem in stems if stem in found]
-        enough = len(stems) if len(stems) < LONG else LONG_SHARE * len(stems)
-        return tuple(sorted({*spans})) if spans and len(spans) >= enough else ()
+        found = dict(zip(self.stems, self.words, strict=True))
+        stems = [stem(word) for word in wanted]
+        spans = [found[one] for one in stems if one in found]
+        return tuple(sorted({*spans})) if spans and len(spans) >= enough_words(len(stems)) else ()
 
 
 def _joined(spans: Iterable[Span]) -> tuple[Span, ...]:
@@ -164,12 +163,6 @@ def _joined(spans: Iterable[Span]) -> tuple[Span, ...]:
         else:
             joined.append(span)
     return tuple(joined)
-
-
-def _stem(word: str) -> str:
-    """The same for `Issues` and `issue`, and for `three` and `3`."""
-    word = word.casefold()
-    return NUMBERS.get(word, word.removesuffix("s") if len(word) > 2 else word)
 
 
 def _alike(one: str, other: str) -> bool:

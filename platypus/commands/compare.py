@@ -11,9 +11,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from platypus.data.signatures import one_line
+from platypus.catalogue.prose import one_line
 from platypus.evaluation.comparison import Comparison, compare, read_answers
 from platypus.evaluation.report import MEASURES, plan_line
+from platypus.reports import shortened
 
 RESAMPLES = 2000
 LONGEST = 100  # characters of a plan or request in the list of flips
@@ -68,11 +69,6 @@ def _remarks(one: Comparison) -> Iterator[str]:
 
 def _lines(flip: Mapping[str, Any]) -> Iterator[str]:
     request = flip.get("query") or flip.get("instruction") or flip["messages"][-1]["content"]
-    yield f"\nturned {flip['turned']}: {_short(request)}"
+    yield f"\nturned {flip['turned']}: {shortened(one_line(request), LONGEST)}"
     for key in ("gold", "first", "second"):
-        yield f"  {key:<6} {_short(plan_line(flip[key]))}"
-
-
-def _short(text: str) -> str:
-    line = one_line(text)
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+        yield f"  {key:<6} {shortened(one_line(plan_line(flip[key])), LONGEST)}"

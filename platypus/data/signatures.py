@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from itertools import starmap
 
+from platypus.catalogue.prose import one_line
 from platypus.data.conversation import Conversation
 from platypus.data.dataset import Example, Instruction, Row
 from platypus.plan.plan import MARK, Plan, Reference, Value
@@ -43,11 +44,6 @@ def request_parts(row: Row) -> tuple[str, str]:
 def answer_text(row: Instruction | Conversation) -> str:
     """The answer of a row that is answered in text; of a conversation, its last turn."""
     return row.output if isinstance(row, Instruction) else row.answer
-
-
-def one_line(text: str) -> str:
-    """The text on one line, with single spaces between words."""
-    return " ".join(text.split())
 
 
 def normalised(text: str) -> str:

@@ -9,10 +9,11 @@ counts as the text of the request that it stands for; any other marker is refuse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from platypus.catalogue.schema import Schema, variants
 from platypus.catalogue.tools import Catalogue
+from platypus.plan.equality import plain_numbers
 from platypus.plan.notation import Notation
 
 _QUOTE, _BACKSLASH, _COLON, _COMMA, _EQUALS, _ARRAY, _OBJECT, _CALL, _MARKER, _END = b'"\\:,=[{(<>'
@@ -176,16 +177,8 @@ class UniquenessTracker:
 def _canonical(element: str) -> str:
     """The same text for equal values; numbers and objects can be written in more than one way."""
     if element[:1] in ("{", "["):
-        return json.dumps(_plain(json.loads(element)), sort_keys=True)
-    return str(_plain(json.loads(element))) if element[:1] in "-0123456789" and element else element
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, list):
-        return [_plain(element) for element in value]
-    return {key: _plain(part) for key, part in value.items()} if isinstance(value, dict) else value
+        return json.dumps(plain_numbers(json.loads(element)), sort_keys=True)
+    return str(plain_numbers(json.loads(element))) if element[:1] in "-0123456789" and element else element
 
 
 def _name(text: bytearray) -> str:

@@ -6,7 +6,6 @@ the network. Only safetensors weights are read, and code that a model ships is n
 
 import hashlib
 import json
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +16,19 @@ from safetensors import safe_open
 
 from platypus.errors import ModelError
 from platypus.files import say_hub
+from platypus.prompt.base_files import context_in, local_folder
 
-EMBEDDED = Path(str(files("platypus") / "embedded"))  # the base that `base = "embedded"` in a recipe means
 BASE_CARD = "base.json"  # in the folder of a base that Platypus made
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 SMALL_FILES = ("*.json", "*.jinja", "*.txt", "*.model")  # config, tokenizer and index of a base on the hub
 SAMPLES = 64  # about how many values of each tensor go into a fingerprint
-# Where configs say how long a text may be: most, GPT-2's, MPT's, and some of BLOOM's.
-CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
 # Keys of config.json that may change when the same weights are saved again. They are not part of a fingerprint.
 INCIDENTAL = frozenset({"transformers_version", "dtype", "torch_dtype", "_name_or_path", "use_cache"})
 
 
 def base_folder(source: str) -> Path:
     """The local folder of a base: "embedded", a path, or a hub name, which is downloaded. Raises ModelError."""
-    folder = EMBEDDED if source == "embedded" else Path(source).expanduser()
-    if not folder.is_dir():
-        folder = _download(source)
+    folder = local_folder(source) or _download(source)
     if not (folder / "config.json").is_file():
         raise ModelError(
             "there is no config.json, so it is not a Hugging Face model",
@@ -137,10 +132,10 @@ def _snapshot(source: str, patterns: list[str]) -> Path:
 
 def context_length(config: Any) -> int | None:
     """The context length that a config gives; None if it gives none."""
-    given = config.get_text_config().to_dict()
-    return next((given[key] for key in CONTEXT_KEYS if isinstance(given.get(key), int)), None)
+    return context_in(config.get_text_config().to_dict())
 
 
-def end_ids(value: int | list[int] | None) -> list[int]:
-    """The ids of one, several or no end tokens."""
-    return value if isinstance(value, list) else [] if value is None else [value]
+def end_ids(*values: int | list[int] | None) -> list[int]:
+    """The ids of end tokens, each once, from values that hold one, several or none."""
+    lists = (value if isinstance(value, list) else [] if value is None else [value] for value in values)
+    return list(dict.fromkeys(token for ids in lists for token in ids))

@@ -13,7 +13,8 @@ import torch
 
 from platypus.errors import PromptError
 from platypus.model.bases import base_fingerprint, base_folder, context_length, end_ids
-from platypus.model.small_llama import SmallLlama, SmallTokenizer, small_llama_in
+from platypus.model.small_llama import SmallLlama, small_llama_in
+from platypus.prompt.base_files import QuickTokenizer
 from platypus.run.settings import Quantisation
 
 if TYPE_CHECKING:
@@ -60,8 +61,7 @@ class Loaded:
 
     def end_answers_with(self, token: int) -> None:
         """Let this token end answers too: the EOS of many bases is not what ends a turn in their chat template."""
-        ends = end_ids(self.model.generation_config.eos_token_id)
-        self.model.generation_config.eos_token_id = ends if token in ends else [*ends, token]
+        self.model.generation_config.eos_token_id = end_ids(self.model.generation_config.eos_token_id, token)
 
 
 def load_base(
@@ -97,8 +97,9 @@ def _small(folder: Path, source: str) -> Loaded | None:
     """The model as a `SmallLlama`; None if it is none, or its tokenizer does not fit it."""
     if not small_llama_in(folder):
         return None
-    model, tokenizer = SmallLlama(folder), SmallTokenizer(folder)
-    ends, rows = model.end_tokens(tokenizer), model.config.vocab_size
+    model, tokenizer = SmallLlama(folder), QuickTokenizer(folder)
+    ends = end_ids(tokenizer.eos_token_id, model.generation_config.eos_token_id)
+    rows = model.config.vocab_size
     if tokenizer.eos_token_id is None or any(token >= rows for token in [*ends, tokenizer.bos_token_id or 0]):
         return None  # transformers' way says what is wrong
     model.generation_config.eos_token_id = ends

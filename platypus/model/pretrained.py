@@ -19,8 +19,9 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar
 
 from platypus.errors import ModelError
-from platypus.model.bases import CONTEXT_KEYS, context_length, end_ids
+from platypus.model.bases import context_length, end_ids
 from platypus.model.quantisation import keep_gradients, quantisation_config
+from platypus.prompt.base_files import CONTEXT_KEYS
 from platypus.run.settings import Quantisation
 
 disable_progress_bar()  # type: ignore[no-untyped-call]  # no progress bar for each file
@@ -114,8 +115,7 @@ def greedy_generation(
     config: PretrainedConfig, generation: GenerationConfig, tokenizer: PreTrainedTokenizerBase
 ) -> GenerationConfig:
     """A greedy generation config, ended by the tokenizer's EOS or any other end token of the base."""
-    others = [*end_ids(config.eos_token_id), *end_ids(generation.eos_token_id)]
-    ends = list(dict.fromkeys([tokenizer.eos_token_id, *others]))
+    ends = end_ids(tokenizer.eos_token_id, config.eos_token_id, generation.eos_token_id)
     return GenerationConfig(  # type: ignore[no-untyped-call]
         do_sample=False,
         bos_token_id=tokenizer.bos_token_id,

@@ -7,14 +7,13 @@ through transformers.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from safetensors import safe_open
-from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
@@ -71,32 +70,6 @@ class EndTokens:
     eos_token_id: list[int]
 
 
-class SmallTokenizer:
-    """The tokenizer in a folder's tokenizer.json, as transformers' generic class reads it."""
-
-    def __init__(self, folder: Path) -> None:
-        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-        self.backend_tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self.name_or_path = str(folder)
-        self.bos_token_id, self.eos_token_id, self.pad_token_id = (
-            self._id(settings.get(f"{name}_token")) for name in ("bos", "eos", "pad")
-        )
-
-    def encode(self, text: str, *, add_special_tokens: bool, split_special_tokens: bool) -> list[int]:
-        """The ids of a text."""
-        self.backend_tokenizer.encode_special_tokens = split_special_tokens
-        ids: list[int] = self.backend_tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
-        return ids
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of some ids, special tokens included."""
-        return str(self.backend_tokenizer.decode(list(ids), skip_special_tokens=False))
-
-    def _id(self, token: Any) -> int | None:
-        text = token["content"] if isinstance(token, dict) else token
-        return None if text is None else self.backend_tokenizer.token_to_id(text)
-
-
 class SmallLlama:
     """The model; it computes the logits of a chunk of tokens, and stores their keys and values in a cache."""
 
@@ -114,7 +87,8 @@ class SmallLlama:
         self._frequencies = _rope_theta(values) ** (-torch.arange(0, self._width, 2).float() / self._width)
         with safe_open(folder / WEIGHTS, framework="pt") as file:
             self._read(file, tied=bool(values.get("tie_word_embeddings")))
-        self.generation_config = EndTokens([])
+        generation = _json(folder / "generation_config.json")
+        self.generation_config = EndTokens(end_ids(values.get("eos_token_id"), generation.get("eos_token_id")))
 
     def _read(self, file: Any, *, tied: bool) -> None:
         def weight(name: str) -> Tensor:
@@ -135,12 +109,6 @@ class SmallLlama:
             )
             for i in range(self.config.values["num_hidden_layers"])
         ]
-
-    def end_tokens(self, tokenizer: SmallTokenizer) -> list[int]:
-        """The ids that end an answer: the tokenizer's EOS, and those that the model's files name."""
-        generation = _json(self.folder / "generation_config.json").get("eos_token_id")
-        named = [*end_ids(self.config.values.get("eos_token_id")), *end_ids(generation)]
-        return [token for token in dict.fromkeys([tokenizer.eos_token_id, *named]) if token is not None]
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Its weights, as they are joined here."""

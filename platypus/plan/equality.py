@@ -81,15 +81,15 @@ def _step_key(step: Step, catalogue: Catalogue, names: Sequence[str]) -> str:
 def _value_key(value: Value, names: Sequence[str]) -> str:
     if isinstance(value, Reference):
         return json.dumps(["reference", names[value.step], value.path])
-    return json.dumps(_plain_numbers(value), sort_keys=True)
+    return json.dumps(plain_numbers(value), sort_keys=True)
 
 
-def _plain_numbers(value: Any) -> Any:
+def plain_numbers(value: Any) -> Any:
     """The value with 1.0 replaced by 1: JSON Schema does not tell them apart."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):
-        return [_plain_numbers(element) for element in value]
+        return [plain_numbers(element) for element in value]
     if isinstance(value, dict):
-        return {key: _plain_numbers(element) for key, element in value.items()}
+        return {key: plain_numbers(element) for key, element in value.items()}
     return value

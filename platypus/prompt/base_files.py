@@ -4,15 +4,19 @@ Does not import torch or transformers, which take seconds. Opening the base itse
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-CONTEXT = ("max_position_embeddings", "n_positions", "seq_length")  # its names in config.json
+EMBEDDED = Path(str(files("platypus") / "embedded"))  # the base that `base = "embedded"` in a recipe means
+# Where configs say how long a text may be: most, GPT-2's, MPT's, and some of BLOOM's.
+CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
 
 
 def local_folder(base: str) -> Path | None:
     """The local folder of the base; None for a base on the hub."""
-    folder = Path(str(files("platypus") / "embedded")) if base == "embedded" else Path(base).expanduser()
+    folder = EMBEDDED if base == "embedded" else Path(base).expanduser()
     return folder if folder.is_dir() else None
 
 
@@ -23,10 +27,14 @@ def context_of(base: str) -> int | None:
     if config is None or not config.is_file():
         return None
     try:
-        known = json.loads(config.read_text(encoding="utf-8"))
+        return context_in(json.loads(config.read_text(encoding="utf-8")))
     except ValueError:
         return None  # opening the base says what is wrong with it
-    return next((known[name] for name in CONTEXT if isinstance(known.get(name), int)), None)
+
+
+def context_in(config: Mapping[str, Any]) -> int | None:
+    """The context length that the keys of a config give; None if they give none."""
+    return next((config[key] for key in CONTEXT_KEYS if isinstance(config.get(key), int)), None)
 
 
 def cached_config(base: str) -> Path | None:
@@ -42,24 +50,37 @@ def cached_config(base: str) -> Path | None:
 
 
 class QuickTokenizer:
-    """The tokenizer in a base's tokenizer.json, to count tokens. The text of a special token counts as one token."""
+    """The tokenizer in a folder's tokenizer.json, as transformers' generic class reads it."""
 
-    bos_token_id = None
-    eos_token_id = None
-
-    def __init__(self, file: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         from tokenizers import Tokenizer
 
-        self._tokenizer = Tokenizer.from_file(str(file))
+        config = folder / "tokenizer_config.json"
+        settings = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+        self.backend_tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.name_or_path = str(folder)
+        self.bos_token_id, self.eos_token_id, self.pad_token_id = (
+            self._id(settings.get(f"{name}_token")) for name in ("bos", "eos", "pad")
+        )
 
     @classmethod
     def of(cls, base: str) -> "QuickTokenizer | None":
-        """The base's; None if its files are not on this machine, or it has no such file."""
-        config = cached_config(base) if (folder := local_folder(base)) is None else folder / "config.json"
-        file = config.parent / "tokenizer.json" if config else None
-        return cls(file) if file and file.is_file() else None
+        """The base's; None if its files are not on this machine, or it has no tokenizer.json."""
+        folder = local_folder(base)
+        if folder is None and (config := cached_config(base)):
+            folder = config.parent
+        return cls(folder) if folder and (folder / "tokenizer.json").is_file() else None
 
     def encode(self, text: str, *, add_special_tokens: bool, split_special_tokens: bool) -> list[int]:
-        """The token ids of a text."""
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
+        """The ids of a text."""
+        self.backend_tokenizer.encode_special_tokens = split_special_tokens
+        ids: list[int] = self.backend_tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
         return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of some ids, special tokens included."""
+        return str(self.backend_tokenizer.decode(list(ids), skip_special_tokens=False))
+
+    def _id(self, token: Any) -> int | None:
+        text = token["content"] if isinstance(token, dict) else token
+        return None if text is None else self.backend_tokenizer.token_to_id(text)

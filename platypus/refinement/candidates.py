@@ -18,12 +18,12 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from platypus.catalogue.prose import one_line
 from platypus.catalogue.tools import Catalogue
 from platypus.data.columns import Columns
 from platypus.data.dataset import PARAPHRASED, Example, Rejected, Repaired, Row, is_alpaca, parse_rows
 from platypus.data.signatures import (
     answer_text,
-    one_line,
     one_line_request,
     plan_skeleton,
     request_parts,

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from platypus.catalogue.dataflow import affinity, likely_output
+from platypus.catalogue.prose import one_line
 from platypus.catalogue.schema import allowed_values, array_items, fits, is_nothing, part
 from platypus.catalogue.tools import Argument, Catalogue, Tool
 from platypus.catalogue.words import words
 from platypus.data.dataset import Example, Row
-from platypus.data.signatures import answer_text, literal_texts, one_line, one_line_request, plan_literals
+from platypus.data.signatures import answer_text, literal_texts, one_line_request, plan_literals
 from platypus.errors import DatasetError
 from platypus.plan.plan import Plan, Reference, Value
 from platypus.run.settings import DoubtKind
@@ -153,24 +154,30 @@ class _RequestWords:
 
     def __init__(self, request: str) -> None:
         self.text = f" {_plain(request)} "
-        self.stems = set(map(_stem, self.text.split()))
+        self.stems = set(map(stem, self.text.split()))
 
     def names(self, literal: _Literal) -> bool:
         """Whether the request contains the literal: as it is, or by its words."""
         plain = _plain(literal.text)
         if f" {plain} " in self.text or (len(plain) > 2 and plain in self.text):
             return True
-        parts = [_stem(word) for word in _plain(" ".join(words(literal.text))).split()] or plain.split()
+        parts = [stem(word) for word in _plain(" ".join(words(literal.text))).split()] or plain.split()
         matches = sum(word in self.stems for word in parts)
-        return matches >= (len(parts) if len(parts) < LONG else LONG_SHARE * len(parts))
+        return matches >= enough_words(len(parts))
 
 
 def _plain(text: str) -> str:
     return " ".join(WORD.findall(unicodedata.normalize("NFKC", text).casefold().replace("_", " ")))
 
 
-def _stem(word: str) -> str:
-    """The same text for `issues` and `issue`, and for `three` and `3`."""
+def enough_words(count: int) -> float:
+    """How many words of a literal must be in its request for it to be named there: all of a few, most of many."""
+    return count if count < LONG else LONG_SHARE * count
+
+
+def stem(word: str) -> str:
+    """The same text for `Issues` and `issue`, and for `three` and `3`."""
+    word = word.casefold()
     return NUMBERS.get(word, word.removesuffix("s") if len(word) > 2 else word)
 
 
@@ -189,7 +196,7 @@ def _unused(plan: Plan, catalogue: Catalogue) -> Iterator[Doubt]:
 def _is_read_only(tool: Tool) -> bool:
     """Whether a call is useless if its output is not used: by the tool's `readOnlyHint`, else by its words."""
     hint = tool.annotations.get("readOnlyHint")
-    stems = {_stem(word) for word in words(f"{tool.name} {tool.description}")}
+    stems = {stem(word) for word in words(f"{tool.name} {tool.description}")}
     return bool(hint) if hint is not None else not is_nothing(tool.output) and not stems & EFFECTS
 
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from platypus.catalogue.prose import one_line
 from platypus.data.dataset import Rejected
 from platypus.refinement.candidates import Candidate
-from platypus.reports import Section, as_html, as_markdown
+from platypus.reports import Section, as_html, as_markdown, shortened
 from platypus.run.recipe import Recipe
 
 SAMPLES = 3  # of each kind
@@ -118,8 +119,7 @@ def _doubts(splits: Mapping[str, Sequence[Candidate]], kind: str) -> Iterator[st
 
 
 def _clipped(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= SAMPLE_LENGTH else f"{line[: SAMPLE_LENGTH - 1]}…"
+    return shortened(one_line(text), SAMPLE_LENGTH)
 
 
 # ---------------------------------------------------------------- the card

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, DynamicCache, LlamaConfig, LlamaForCausalLM
 
-from platypus.model.bases import EMBEDDED
-from platypus.model.small_llama import SmallLlama, SmallTokenizer, small_llama_in
+from platypus.model.small_llama import SmallLlama, small_llama_in
+from platypus.prompt.base_files import EMBEDDED
 from tests.support.tiny_models import byte_bpe_tokenizer, tiny_llama
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -127,17 +127,6 @@ def test_a_folder_without_a_model_or_with_shards_is_none(tmp_path: Path) -> None
     folder = tiny_llama(tmp_path / "base")
     (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
     assert not small_llama_in(folder)
-
-
-@pytest.mark.parametrize("text", ["", " a  b", "</s> is text", "Zażółć 漢字 🦆\n\ttab", "x" * 300])
-def test_the_tokenizer_gives_the_same_ids(text: str) -> None:
-    small, whole = SmallTokenizer(EMBEDDED), AutoTokenizer.from_pretrained(EMBEDDED)
-    ends = (small.bos_token_id, small.eos_token_id, small.pad_token_id)
-    assert ends == (whole.bos_token_id, whole.eos_token_id, whole.pad_token_id)
-    for split in (True, False):
-        ids = small.encode(text, add_special_tokens=False, split_special_tokens=split)
-        assert ids == whole.encode(text, add_special_tokens=False, split_special_tokens=split)
-        assert small.decode(ids) == whole.decode(ids)
 
 
 def test_threads_are_given_back() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from platypus.catalogue.reading import read_catalogue
 from platypus.errors import DatasetError, PromptError
-from platypus.model.bases import EMBEDDED
 from platypus.model.loading import load_base
+from platypus.prompt.base_files import EMBEDDED
 from platypus.prompt.prompt import Prompt
 from platypus.refinement.candidates import Candidate, ReadingOptions, gather
 from platypus.refinement.lengths import Limits, short_rows

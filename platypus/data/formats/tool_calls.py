@@ -17,6 +17,7 @@ from platypus.catalogue.sources.tool_lists import TOOL_LISTS
 from platypus.errors import DatasetError
 from platypus.plan.lenient_json import read_loosely
 from platypus.plan.plan import Malformed, parse_json
+from platypus.reports import shortened
 
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.:/-]+")
 RENAMED = "tool renamed"
@@ -143,4 +144,4 @@ def _json_in(text: str, opening: str) -> Iterator[Any]:
 
 def _short(data: Any) -> str:
     text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else f"{text[:79]}…"
+    return shortened(text, 80)

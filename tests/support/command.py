@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+import typer
 
-from platypus.cli import main
+from platypus import cli
 
 ROOT = Path(__file__).parents[2]
 CRM = ROOT / "examples" / "crm" / "catalogue.json"
@@ -23,11 +26,17 @@ class Ran:
     err: str
 
 
+@cache
+def _app() -> typer.core.TyperCommand:
+    """The commands with their options, which typer would read from the functions for each command line."""
+    return typer.main.get_command(cli.app)
+
+
 def here(capsys: pytest.CaptureFixture[str], *words: object) -> Ran:
     """Run the command in this process."""
     capsys.readouterr()
-    with pytest.raises(SystemExit) as ended:
-        main([str(word) for word in words])
+    with patch.object(cli, "app", _app()), pytest.raises(SystemExit) as ended:
+        cli.main([str(word) for word in words])
     captured = capsys.readouterr()
     return Ran(int(ended.value.code or 0), captured.out, captured.err)
 

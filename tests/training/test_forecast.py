@@ -1,18 +1,16 @@
 """The forecast: bytes counted by hand, splits that fit or an error with a remedy, and the peak of a real training."""
 
-import json
-import os
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+from unittest.mock import patch
 
 import pytest
 import torch
 
+from platypus.commands import train as train_command
 from platypus.commands.generate import generate
 from platypus.commands.refine import refine
 from platypus.errors import TrainingError
@@ -21,8 +19,9 @@ from platypus.prompt.prompt import EncodedExample
 from platypus.run.folder import Run
 from platypus.training import forecast
 from platypus.training.adapter import adapt
-from platypus.training.forecast import Forecast, StepSplit, make_forecast, peak_bytes
+from platypus.training.forecast import Forecast, Memory, StepSplit, make_forecast, peak_bytes
 from tests.support.command import ROOT
+from tests.support.processes import together
 from tests.support.tiny_models import EXACT, tiny_llama
 
 CPU = torch.device("cpu")
@@ -30,21 +29,6 @@ PREFIXES: tuple[Literal["auto", "dense", "repeated"], ...] = ("auto", "dense", "
 STEP = [
     EncodedExample((*range(3, 203), *range(9 + row, 19 + row)), 205, f"row {row}") for row in range(8)
 ]  # 200 + 10 tokens
-# A training in two steps: its forecast, and the peak memory of its process in kilobytes.
-MEASURED = """
-import dataclasses, json, sys
-from pathlib import Path
-from platypus.commands import train
-from platypus.run.folder import Run
-real = train.make_forecast
-def watched(*arguments, **options):
-    foreseen = real(*arguments, **options)
-    print(json.dumps(dataclasses.asdict(foreseen.memory) | {"total": foreseen.memory.total}))
-    return foreseen
-train.make_forecast = watched
-assert train.train(Run.open(Path(sys.argv[1]))).results["steps"] == 2
-print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +175,21 @@ def test_more_at_once_than_keep_a_device_busy_are_not_tried(base: Path) -> None:
 # ---------------------------------------------------------------- against a real training
 
 
+def trained(run: Path) -> tuple[Memory, int]:
+    """The forecast for a training in two steps, and the peak memory of this process in kilobytes."""
+    foreseen: list[Memory] = []
+
+    def watched(*arguments: Any, **options: Any) -> Forecast:
+        found = make_forecast(*arguments, **options)
+        foreseen.append(found.memory)
+        return found
+
+    with patch.object(train_command, "make_forecast", watched):
+        assert train_command.train(Run.open(run)).results["steps"] == 2
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return foreseen[0], next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("hidden", "layers", "settings"),
@@ -208,16 +207,6 @@ def test_memory_is_within_15_percent_of_what_a_training_takes(
     run = Run.open(tmp_path / "run", recipe=tmp_path / "recipe.toml")
     generate(run)
     refine(run)
-    ended = subprocess.run(
-        [sys.executable, "-c", MEASURED, str(run.path)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    printed, peak = ended.stdout.splitlines()
-    memory = json.loads(printed)
-    assert memory["total"] > 2 * memory["program"], "too small to tell"
-    assert memory["total"] == pytest.approx(1024 * int(peak), rel=0.15), memory
+    ((memory, peak),) = together(trained, run.path, ranks=1)
+    assert memory.total > 2 * memory.program, "too small to tell"
+    assert memory.total == pytest.approx(1024 * peak, rel=0.15), memory

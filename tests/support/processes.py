@@ -3,6 +3,7 @@
 What runs in them must be a function at the top of a module, with picklable arguments and results.
 """
 
+import gc
 import multiprocessing
 import os
 import pickle
@@ -119,6 +120,7 @@ def _rank(rank: int, ranks: int, port: int, result: Any, work: Callable[..., Any
 
 
 def _quiet(out: Path, err: Path) -> None:
+    gc.freeze()  # the imported modules: a collection would look at all, and so copy the memory that the processes share
     torch.set_num_threads(1)
     for number, path in ((1, out), (2, err)):
         with path.open("ab") as file:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from platypus.reports import shortened
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -36,7 +38,7 @@ def rates(name: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
         above = [part["high"] - part["value"] for _, part in points]
         axes.barh(places, values, height=thick * 0.9, color=_colour(k, variants), label=variant)
         axes.errorbar(values, places, xerr=[below, above], fmt="none", ecolor="#333", elinewidth=0.9, capsize=1.5)
-    axes.set_yticks(range(len(shown)), [_short(label) for label in shown])
+    axes.set_yticks(range(len(shown)), [shortened(label, 28) for label in shown])
     axes.invert_yaxis()
     _percent(axes, "x")
     if len(variants) > 1:
@@ -163,10 +165,6 @@ def _percent(axes: "Axes", side: str) -> None:
 
 def _colour(k: int, variants: Sequence[str]) -> str:
     return COLOURS[1] if len(variants) == 1 else COLOURS[k % len(COLOURS)]
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= 28 else f"{label[:27]}…"
 
 
 def _svg(figure: Any, name: str) -> str:

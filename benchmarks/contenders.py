@@ -4,9 +4,13 @@ Every way gets the same prompts, and keys and values of their common prefix that
 `generate` gets a copy of them for each row, with the padding after them. The constrained peers use the JSON Schema of
 plans, the strongest constraint that they support. For a model that knows no plans, the plans are dictated: the logit of
 the wanted token is raised before the constraint is applied, so that all ways give the same text and do the same work.
+
+The strongest peer is a loop written by hand over XGrammar's jump-forward tokens: what its grammar forces is read with the
+next decision, as here, in the tokens that XGrammar finds for it. It takes requests one by one.
 """
 
 import copy
+import itertools
 import json
 import sys
 import time
@@ -42,6 +46,7 @@ from tests.support.tiny_models import byte_bpe_tokenizer
 
 MAX_STEPS = 4  # Outlines' automaton grows with the number of steps
 DICTATION_BONUS = 1e4  # added to the logit of a dictated token
+JUMP_FORWARD = "xgrammar-jump-forward"
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,29 @@ class Task:
 
 @dataclass(frozen=True)
 class DecodedText:
-    """The text that a way gives for a request, and its number of tokens."""
+    """The text that a way gives for a request, its number of tokens, and how many of them are not the tokenizer's own.
+
+    A token is the tokenizer's own if the text as a whole, encoded, has the same token at the same place.
+    """
 
     text: str
     tokens: int
+    foreign: int
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary, ids: Sequence[int]) -> "DecodedText":
+        """The text of these tokens, of which an end token is counted but not read."""
+        read = ids[: ids.index(vocabulary.end)] if vocabulary.end in ids else ids
+        text = vocabulary.decode(read)
+        own = _spans(vocabulary, vocabulary.encode(text.decode(errors="replace")))
+        foreign = len(_spans(vocabulary, read) - own)
+        return cls(text.decode(errors="replace"), len(read) + 1, foreign)
+
+
+def _spans(vocabulary: Vocabulary, ids: Sequence[int]) -> set[tuple[int, int]]:
+    """The bytes from and to which each token reaches."""
+    ends = [0, *itertools.accumulate(len(vocabulary.token(token)) for token in ids)]
+    return set(itertools.pairwise(ends))
 
 
 Way = Callable[[Sequence[Task], int], list[DecodedText]]  # tasks, batch size
@@ -127,7 +151,7 @@ def platypus(loaded: Loaded, prompt: Prompt, vocabulary: Vocabulary, *, tokens: 
         if isinstance(decoder, Dictated):
             decoder.plans = [task.plan for task in tasks_]
         decoded = decoder.decode([task.prompt for task in tasks_], limits=DecodingLimits(tokens), batch_size=batch)
-        return [DecodedText(plan.text, plan.tokens) for plan in decoded]
+        return [DecodedText.of(vocabulary, [token for token, _ in plan.logs]) for plan in decoded]
 
     return way
 
@@ -135,7 +159,7 @@ def platypus(loaded: Loaded, prompt: Prompt, vocabulary: Vocabulary, *, tokens: 
 def peers(
     loaded: Loaded, prompt: Prompt, vocabulary: Vocabulary, wanted: Sequence[str], *, tokens: int, dictated: bool
 ) -> dict[str, Way]:
-    """transformers' `generate`, free and with the wanted constraints whose packages are installed."""
+    """transformers' `generate`, free and with the wanted constraints whose packages are installed; and the loop."""
     constraints: dict[str, Callable[[], list[Any]]] = {"generate": list}
     assert prompt.catalogue is not None
     if prompt.notation == "json":
@@ -152,10 +176,13 @@ def peers(
         loaded.model(
             input_ids=torch.tensor([one[:shared]]), past_key_values=prefix_cache, use_cache=True, logits_to_keep=1
         )
-    return {
+    ways = {
         name: generate(loaded, vocabulary, prefix_cache, tokens=tokens, processors=processors, dictated=dictated)
         for name, processors in constraints.items()
     }
+    if prompt.notation == "json" and JUMP_FORWARD in wanted and find_spec("xgrammar"):
+        ways[JUMP_FORWARD] = jump_forward(loaded, vocabulary, prefix_cache, schema, tokens=tokens, dictated=dictated)
+    return ways
 
 
 def generate(
@@ -189,7 +216,7 @@ def generate(
                 max_new_tokens=tokens,
                 logits_processor=LogitsProcessorList([*dictation, *processors()]),
             )
-        return [_decoded_text(vocabulary, row) for row in output[:, longest:].tolist()]
+        return [DecodedText.of(vocabulary, row) for row in output[:, longest:].tolist()]
 
     def way(tasks_: Sequence[Task], batch: int) -> list[DecodedText]:
         return [text for start in range(0, len(tasks_), batch) for text in answer_batch(tasks_[start : start + batch])]
@@ -209,20 +236,55 @@ def dictate(plans: Sequence[Sequence[int]], begin: int) -> Callable[[torch.Tenso
     return process
 
 
-def _decoded_text(vocabulary: Vocabulary, row: Sequence[int]) -> DecodedText:
-    ids = row[: row.index(vocabulary.end)] if vocabulary.end in row else row
-    return DecodedText(vocabulary.decode(ids).decode(errors="replace"), len(ids) + 1)
+def xgrammar_grammar(loaded: Loaded, schema: str) -> Any:
+    """XGrammar's compiled grammar of a schema."""
+    import xgrammar
+
+    info = xgrammar.TokenizerInfo.from_huggingface(loaded.tokenizer, vocab_size=loaded.vocabulary)
+    compiler = xgrammar.GrammarCompiler(info)
+    return compiler.compile_json_schema(schema, any_whitespace=False, separators=(", ", ": "))
 
 
 def xgrammar_constraint(loaded: Loaded, schema: str) -> Callable[[], list[Any]]:
     """XGrammar's processors for a schema."""
-    import xgrammar
     from xgrammar.contrib.hf import LogitsProcessor
 
-    info = xgrammar.TokenizerInfo.from_huggingface(loaded.tokenizer, vocab_size=loaded.vocabulary)
-    compiler = xgrammar.GrammarCompiler(info)
-    compiled = compiler.compile_json_schema(schema, any_whitespace=False, separators=(", ", ": "))
+    compiled = xgrammar_grammar(loaded, schema)
     return lambda: [LogitsProcessor(compiled)]
+
+
+def jump_forward(
+    loaded: Loaded, vocabulary: Vocabulary, prefix_cache: Any, schema: str, *, tokens: int, dictated: bool
+) -> Way:
+    """The loop over XGrammar's jump-forward tokens, one request after the other."""
+    import xgrammar
+
+    compiled, shared = xgrammar_grammar(loaded, schema), prefix_cache.get_seq_length()
+    mask = xgrammar.allocate_token_bitmask(1, loaded.vocabulary)
+    cache = copy.deepcopy(prefix_cache)
+
+    @torch.inference_mode()
+    def answer(task: Task) -> DecodedText:
+        matcher, ids, unread = xgrammar.GrammarMatcher(compiled), list[int](), task.prompt[shared:]
+        wanted = vocabulary.decode(task.plan[:-1])
+        while not matcher.is_terminated() and len(ids) < tokens:
+            jumped = matcher.find_jump_forward_tokens()
+            assert all(matcher.accept_token(token) for token in jumped)
+            ids += jumped
+            read = torch.tensor([[*unread, *jumped]])
+            logits = loaded.model(input_ids=read, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0]
+            if dictated:
+                rest = wanted[len(vocabulary.decode(ids)) :].decode(errors="replace")
+                logits[0, vocabulary.encode(rest)[0] if rest else vocabulary.end] += DICTATION_BONUS
+            if matcher.fill_next_token_bitmask(mask):
+                xgrammar.apply_token_bitmask_inplace(logits, mask)
+            unread = [int(logits[0].argmax())]
+            assert matcher.accept_token(unread[0])
+            ids += unread
+        cache.crop(shared - cache.get_seq_length())
+        return DecodedText.of(vocabulary, ids)
+
+    return lambda tasks_, batch: [answer(task) for task in tasks_]
 
 
 def outlines_constraint(loaded: Loaded, schema: str) -> Callable[[], list[Any]]:

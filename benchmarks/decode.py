@@ -1,4 +1,4 @@
-"""Compares decoding with transformers' `generate` (free, with XGrammar, with Outlines) in seconds and passes; and more.
+"""Compares decoding with transformers' `generate` and a loop over XGrammar's jump-forward tokens in seconds and passes.
 
     pip install '.[bench]'   (peers; those that are not installed are left out)
     python benchmarks/decode.py plans --model runs/demo/merge/model --notation json
@@ -30,7 +30,18 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.contenders import DecodedText, Dictated, Task, Way, peers, platypus, random_model, requests, tasks
+from benchmarks.contenders import (
+    JUMP_FORWARD,
+    DecodedText,
+    Dictated,
+    Task,
+    Way,
+    peers,
+    platypus,
+    random_model,
+    requests,
+    tasks,
+)
 from platypus.catalogue.reading import read_catalogue
 from platypus.catalogue.tools import Catalogue
 from platypus.decoding.constraint import Constraint, ConstraintState
@@ -56,7 +67,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=400, help="the longest plan")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--repeats", type=int, default=2, help="how often each way gets all requests (or 4 alone)")
-    parser.add_argument("--peers", nargs="*", default=["xgrammar", "outlines"], help="constraints beside `generate`")
+    parser.add_argument("--peers", nargs="*", default=["xgrammar", "outlines", JUMP_FORWARD], help="ways beside `generate`")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -95,6 +106,8 @@ def plans(loaded: Loaded, catalogue: Catalogue, options: argparse.Namespace) -> 
     for batch in options.batches:
         # a new decoder of ours each time, since plans that it has decoded become its drafts
         ways = {"platypus": platypus(loaded, prompt, vocabulary, **way_options)} | others
+        if batch > 1:
+            ways.pop(JUMP_FORWARD, None)  # it takes one request at a time
         for way in ways.values():
             way([warm_up_task], 1)  # so that one-time compilation and caching are not timed
         compare(loaded, prompt, ways, timed_tasks, batch, options.repeats)
@@ -129,7 +142,8 @@ def compare(
             what="plans", model=loaded.source, way=name, notation=prompt.notation, batch=batch, plans=plans,
             prompt=len(timed_tasks[0].prompt), seconds_per_plan=round(median, 4), times=round(median / ours, 2),
             cpu_seconds_per_plan=round(cpu_median, 4), times_cpu=round(cpu_median / ours_cpu, 2),
-            tokens=round(sum(one.tokens for one in texts[name]) / plans, 1), passes=round(passes[name] / plans, 1),
+            tokens=round(sum(one.tokens for one in texts[name]) / plans, 1),
+            foreign_tokens=round(sum(one.foreign for one in texts[name]) / plans, 1), passes=round(passes[name] / plans, 1),
             valid=sum(isinstance(prompt.read(one.text), Plan) for one in texts[name]),
             as_platypus=sum(a.text == b.text for a, b in zip(texts[name], texts["platypus"], strict=True)),
             load=round(load, 1),

@@ -9,7 +9,7 @@
 
 `plans` decodes the same requests greedily in every way in turn, in one process; `--shape` takes random weights and
 dictates the plans. `first` times the first decision and step when the catalogue's keys and values are computed, read
-from disk, or in memory. `grammar` times compilation and masks. `equal` compares with plain decoding: no cache, one
+from disk, or in memory, and without tools in the prompt. `grammar` times compilation and masks. `equal` compares with plain decoding: no cache, one
 token after another, with the mask applied. Prints one JSON object per line.
 """
 
@@ -67,8 +67,11 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=400, help="the longest plan")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--repeats", type=int, default=2, help="how often each way gets all requests (or 4 alone)")
-    parser.add_argument("--peers", nargs="*", default=["xgrammar", "outlines", JUMP_FORWARD], help="ways beside `generate`")
+    parser.add_argument(
+        "--peers", nargs="*", default=["xgrammar", "outlines", JUMP_FORWARD], help="ways beside `generate`"
+    )
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--prompts", type=int, nargs="+", default=[512, 1024, 2048, 4096], help="lengths, of `first`")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     loaded = random_model(options.shape) if options.shape else load_base(options.model)
@@ -77,7 +80,7 @@ def main() -> None:
         case "plans":
             plans(loaded, read_catalogue(options.catalogue), options)
         case "first":
-            first(loaded)
+            first(loaded, options.prompts)
         case "grammar":
             grammar(loaded)
         case "equal":
@@ -168,14 +171,15 @@ class Counter:
 # ---------------------------------------------------------------- the first decision and step
 
 
-def first(loaded: Loaded) -> None:
+def first(loaded: Loaded, lengths: Sequence[int]) -> None:
     """Seconds to the first decision and to the first complete step (dictated): medians of ten requests.
 
-    The grammar is compiled before. The decoder in memory has already answered sixteen other requests.
+    The grammar is compiled before. The decoder in memory has already answered sixteen other requests. `none`: the same
+    plans, with no tools in the prompt.
     """
     tools = list(random_catalogue(Random(1), tools=300))
     vocabulary = Vocabulary(loaded.tokenizer, size=loaded.vocabulary)
-    for wanted in (512, 1024, 2048, 4096):
+    for wanted in lengths:
         count = next(n for n in range(1, 300) if len(_prompt(loaded, tools[:n]).ids("")) >= wanted)
         prompt = _prompt(loaded, tools[:count])
         assert prompt.catalogue is not None
@@ -186,25 +190,30 @@ def first(loaded: Loaded) -> None:
             continue
         constraint = Constraint.compile(vocabulary, prompt.catalogue, "json", max_steps=2)
         probes = [prompt.ids("1"), prompt.ids("Plan")]
-        timed: dict[str, list[Reached]] = {"computed": [], "disk": [], "memory": []}
+        bare = _prompt(loaded, [])
+        bare_tasks = [Task(bare.ids(row.query), task.plan) for row, task in zip(rows, timed_tasks, strict=False)]
+        timed: dict[str, list[Reached]] = {"computed": [], "disk": [], "memory": [], "none": []}
         with tempfile.TemporaryDirectory() as folder:
             warm_decoder = Dictated(loaded, constraint, probes, folder=Path(folder))
             for task in earlier_tasks:
                 warm_decoder.plans = [task.plan]
                 list(warm_decoder.decode([task.prompt], limits=DecodingLimits(300)))
-            for task in timed_tasks:
+            for task, bare_task in zip(timed_tasks, bare_tasks, strict=True):
                 for name, timings in timed.items():
+                    asked, shown = (bare_task, bare) if name == "none" else (task, prompt)
+                    probes = [shown.ids("1"), shown.ids("Plan")]
                     started = time.perf_counter()
                     where = Path(folder) if name == "disk" else None
                     decoder = warm_decoder if name == "memory" else Dictated(loaded, constraint, probes, folder=where)
-                    timings.append(reach(decoder, prompt, task, started))
+                    timings.append(reach(decoder, prompt, asked, started))
         for what in ("decision", "step"):
             medians = {
                 name: statistics.median(getattr(one, what) for one in timings) for name, timings in timed.items()
             }
             report(what=f"first {what}", model=loaded.source, prompt=len(timed_tasks[0].prompt), tools=count,
                    **{name: round(median, 4) for name, median in medians.items()},
-                   times=round(medians["computed"] / medians["memory"], 1))  # fmt: skip
+                   times=round(medians["computed"] / medians["memory"], 1),
+                   disk_beside_none=round(medians["disk"] / medians["none"], 2))  # fmt: skip
 
 
 class Reached(NamedTuple):

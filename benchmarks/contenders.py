@@ -5,8 +5,8 @@ Every way gets the same prompts, and keys and values of their common prefix that
 plans, the strongest constraint that they support. For a model that knows no plans, the plans are dictated: the logit of
 the wanted token is raised before the constraint is applied, so that all ways give the same text and do the same work.
 
-The strongest peer is a loop written by hand over XGrammar's jump-forward tokens: what its grammar forces is read with the
-next decision, as here, in the tokens that XGrammar finds for it. It takes requests one by one.
+The strongest peer is a loop written by hand over XGrammar's jump-forward tokens: what its grammar forces is read with
+the next decision, as here, in the tokens that XGrammar finds for it. It takes requests one by one.
 """
 
 import copy

@@ -9,8 +9,8 @@
 
 `plans` decodes the same requests greedily in every way in turn, in one process; `--shape` takes random weights and
 dictates the plans. `first` times the first decision and step when the catalogue's keys and values are computed, read
-from disk, or in memory, and without tools in the prompt. `grammar` times compilation and masks. `equal` compares with plain decoding: no cache, one
-token after another, with the mask applied. Prints one JSON object per line.
+from disk, or in memory, and without tools in the prompt. `grammar` times compilation and masks. `equal` compares with
+plain decoding: no cache, one token after another, with the mask applied. Prints one JSON object per line.
 """
 
 import argparse
@@ -146,7 +146,8 @@ def compare(
             prompt=len(timed_tasks[0].prompt), seconds_per_plan=round(median, 4), times=round(median / ours, 2),
             cpu_seconds_per_plan=round(cpu_median, 4), times_cpu=round(cpu_median / ours_cpu, 2),
             tokens=round(sum(one.tokens for one in texts[name]) / plans, 1),
-            foreign_tokens=round(sum(one.foreign for one in texts[name]) / plans, 1), passes=round(passes[name] / plans, 1),
+            foreign_tokens=round(sum(one.foreign for one in texts[name]) / plans, 1),
+            passes=round(passes[name] / plans, 1),
             valid=sum(isinstance(prompt.read(one.text), Plan) for one in texts[name]),
             as_platypus=sum(a.text == b.text for a, b in zip(texts[name], texts["platypus"], strict=True)),
             load=round(load, 1),

@@ -1,9 +1,9 @@
 """Measures the seconds that a plan takes, one request after the other, also beside the program of another checkout.
 
-    python benchmarks/latency.py runs/demo                                  # the run's test requests, as its recipe says
-    python benchmarks/latency.py runs/demo --beams 3 1 --against CHECKOUT   # with three beams, and greedily
-    python benchmarks/latency.py 384x6 --against CHECKOUT                   # dictated plans in `json`, random weights
-    python benchmarks/latency.py runs/demo --cold --against CHECKOUT        # `platypus plan` from the shell
+    python benchmarks/latency.py runs/demo                                 # the run's test requests, as its recipe says
+    python benchmarks/latency.py runs/demo --beams 3 1 --against CHECKOUT  # with three beams, and greedily
+    python benchmarks/latency.py 384x6 --against CHECKOUT                  # dictated plans in `json`, random weights
+    python benchmarks/latency.py runs/demo --cold --against CHECKOUT       # `platypus plan` from the shell
 
 With `--against` each program has a process of its own, and every request goes to one and then to the other, so that
 other load on the machine affects both alike. `--cold` starts a process for each of a few requests, and prints the

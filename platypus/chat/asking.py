@@ -92,7 +92,7 @@ def _notes(planner: Planner, answer: Answer, max_new_tokens: int) -> Iterator[tu
     if answer.ended_by in cut and (isinstance(answer.plan, Plan) or answer.ended_by == "time"):
         yield f"cut after {cut[answer.ended_by]}: a valid plan, but perhaps not a complete one", "yellow"
     elif answer.sure and answer.confidence is not None:
-        calibrated = "" if planner.calibration.rows else " (`platypus evaluate` calibrates it)"
+        calibrated = "" if planner.calibration.fitted else " (`platypus evaluate` calibrates it)"
         yield f"confidence {answer.confidence:.0%}{calibrated}", "dim"
 
 

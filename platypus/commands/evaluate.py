@@ -1,7 +1,8 @@
 """evaluate: scores the base and the fine-tuned model on every test row.
 
-Writes what `evaluation/writing.py` writes, and `confidence.json`, the calibration of the fine-tuned model, fitted to
-its answers to the validation rows. The denominator is always the whole test set. docs/metrics.md defines the metrics.
+Writes what `evaluation/writing.py` writes, and `confidence.json`, the calibration of the fine-tuned model: that of the
+base, corrected by its answers to the validation rows. The denominator is always the whole test set. docs/metrics.md
+defines the metrics.
 """
 
 import gc
@@ -15,7 +16,7 @@ from platypus.evaluation.answering import ScoredRow, answer_rows
 from platypus.evaluation.executed import MockRuns
 from platypus.evaluation.summary import calibration_for, confidence, examples, summary
 from platypus.evaluation.writing import brief, curve, log_report, losses, origin, write_report
-from platypus.inference.opening import CONFIDENCE, is_merged, open_base, open_planner
+from platypus.inference.opening import CONFIDENCE, base_calibration, is_merged, open_base, open_planner
 from platypus.inference.planner import Planner
 from platypus.run.folder import Outcome, Run
 from platypus.run.toolboxes import mock_toolbox
@@ -86,7 +87,8 @@ def _confidence(run: Run, planner: Planner, answered: Sequence[ScoredRow], folde
     settings = run.recipe.evaluate
     valid = read_dataset(str(run.folder("refine") / "valid.jsonl"), run.catalogue).rows[: settings.limit]
     plans = [row for row in valid if isinstance(row, Example)][:FITTED]
-    calibration = calibration_for(answer_rows(planner, plans, settings, "confidence"))
+    fitted_to = answer_rows(planner, plans, settings, "confidence")
+    calibration = calibration_for(fitted_to, base_calibration(run.recipe.base))
     calibration.save(folder / CONFIDENCE)
     return confidence(answered, calibration, least=run.recipe.decode.min_confidence)
 

@@ -27,7 +27,7 @@ class Said:
 
     `said` is the plan even where it is not valid for the tools; None if the text is no plan. `plan` is Malformed then,
     and where it is not valid. `cut` if a limit ended the answer. `probability` is the model's probability of the whole
-    plan: None where it is not known, 0 for a plan that was cut.
+    plan: None where it is not known, 0 for a plan that was cut; `evidence` as in `Answer`.
     """
 
     text: str
@@ -36,6 +36,7 @@ class Said:
     tokens: int = 0
     cut: bool = False
     probability: float | None = None
+    evidence: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class ScoredRow:
     published: PublishedScore | None = None
     said: Plan | None = None
     tools: Catalogue | None = None
+    evidence: Mapping[str, float] | None = None
 
     @property
     def mistakes(self) -> tuple[str, ...]:
@@ -67,7 +69,8 @@ class ScoredRow:
         kinds = {"problem": self.plan.problems[0].kind} if isinstance(self.plan, Malformed) else {}
         said = {"said": self.said.to_json()} if plan is None and self.said is not None else {}
         answered = {"answer": self.text, "plan": plan, "problems": problems, **kinds, **said}
-        measured = {"tokens": self.tokens, "cut": self.cut, "probability": self.probability}
+        known = {} if self.evidence is None else {"evidence": self.evidence}
+        measured = {"tokens": self.tokens, "cut": self.cut, "probability": self.probability, **known}
         judged = {"mistakes": list(self.mistakes), "score": asdict(self.score)}
         return {**request_and_gold(self.row), **answered, **measured, **judged}
 
@@ -76,7 +79,8 @@ def scored(row: Example, answer: Said, tools: Catalogue) -> ScoredRow:
     """The row with a plan as its answer, scored."""
     judged = score(answer.plan, row.plan, tools), answer.cut, answer.probability
     as_published = published(answer.said, row.plan, tools)
-    return ScoredRow(row, answer.text, answer.plan, answer.tokens, *judged, as_published, answer.said, tools)
+    said = as_published, answer.said, tools, answer.evidence
+    return ScoredRow(row, answer.text, answer.plan, answer.tokens, *judged, *said)
 
 
 def said_before(line: Mapping[str, Any], tools: Catalogue) -> Said:
@@ -86,7 +90,8 @@ def said_before(line: Mapping[str, Any], tools: Catalogue) -> Said:
     if plan is None:
         plan = Malformed(line["answer"], tuple(Problem(line["problem"], what) for what in line["problems"]))
     as_said = said if isinstance(said, Plan) else None
-    return Said(line["answer"], plan, as_said, line["tokens"], line["cut"], line["probability"])
+    known = line["tokens"], line["cut"], line["probability"], line.get("evidence")
+    return Said(line["answer"], plan, as_said, *known)
 
 
 def restored(line: Mapping[str, Any], row: Row, catalogue: Catalogue | None) -> ScoredRow:
@@ -151,7 +156,8 @@ def _planned(
         said = bare.read(answer.text, row.query) if isinstance(answer.plan, Malformed) else answer.plan
         as_said = said if isinstance(said, Plan) and (answer.finished or said == answer.plan) else None
         probability = answer.probability if answer.finished or answer.probability is None else 0.0
-        answered = Said(answer.text, answer.plan, as_said, answer.tokens, not answer.finished, probability)
+        known = answer.tokens, not answer.finished, probability, answer.evidence
+        answered = Said(answer.text, answer.plan, as_said, *known)
         yield scored(row, answered, tools)
 
 

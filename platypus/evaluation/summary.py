@@ -108,10 +108,14 @@ def examples(rows: Mapping[str, Sequence[ScoredRow]]) -> list[dict[str, Any]]:
 # ---------------------------------------------------------------- confidence
 
 
-def calibration_for(rows: Sequence[ScoredRow]) -> Calibration:
-    """The calibration of the model's probabilities, fitted to these rows."""
-    answers = [(row.probability, row.score.exact) for row in rows if row.probability is not None and not row.cut]
-    return Calibration.fit([probability for probability, _ in answers], [exact for _, exact in answers])
+def calibration_for(rows: Sequence[ScoredRow], start: Calibration) -> Calibration:
+    """The calibration that these rows make of `start`, that of the base."""
+    answers = [
+        (start.score(row.probability, row.evidence), row.score.exact)
+        for row in rows
+        if row.probability is not None and not row.cut
+    ]
+    return start.corrected([score for score, _ in answers], [exact for _, exact in answers])
 
 
 def confidence(rows: Sequence[ScoredRow], calibration: Calibration, *, least: float) -> dict[str, Any]:
@@ -120,10 +124,12 @@ def confidence(rows: Sequence[ScoredRow], calibration: Calibration, *, least: fl
     `bins`: of each tenth of confidence, its rows, their mean confidence and the share that is exact. `risk_coverage`:
     of the surest rows, how many there are, and the share that is not exact.
     """
-    answers = [(row.probability, row.cut, row.score.exact) for row in rows if row.probability is not None]
-    probabilities = [probability for probability, _, _ in answers]
-    exact = [right for _, _, right in answers]
-    confidences = [0.0 if cut else calibration.confidence(probability) for probability, cut, _ in answers]
+    answers = [(row.probability, row) for row in rows if row.probability is not None]
+    probabilities = [probability for probability, _ in answers]
+    exact = [row.score.exact for _, row in answers]
+    confidences = [
+        0.0 if row.cut else calibration.confidence(probability, row.evidence) for probability, row in answers
+    ]
     sure = [right for right, known in zip(exact, confidences, strict=True) if known >= least]
     both = {"probability": probabilities, "confidence": confidences}
     return {
@@ -134,7 +140,7 @@ def confidence(rows: Sequence[ScoredRow], calibration: Calibration, *, least: fl
         "not_sure": len(answers) - len(sure),
         "exact_if_sure": round(sum(sure) / len(sure), 4) if sure else None,
         "bins": _bins(confidences, exact),
-        "risk_coverage": _risk_coverage(confidences, exact),
+        "risk_coverage": risk_coverage(confidences, exact),
     }
 
 
@@ -149,7 +155,7 @@ def _bins(confidences: Sequence[float], exact: Sequence[bool]) -> list[dict[str,
     return bins
 
 
-def _risk_coverage(confidences: Sequence[float], exact: Sequence[bool]) -> list[dict[str, float]]:
+def risk_coverage(confidences: Sequence[float], exact: Sequence[bool]) -> list[dict[str, float]]:
     """Points of the curve; rows of one confidence are taken together, so that their order does not count."""
     order = sorted(range(len(exact)), key=lambda i: -confidences[i])
     ends = [k for k in range(1, len(order) + 1) if k == len(order) or confidences[order[k]] < confidences[order[k - 1]]]

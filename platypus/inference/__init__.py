@@ -2,7 +2,8 @@
 
 Torch is imported only when a model is opened.
 
-    calibration.py      a plan's probability → how likely it is to be right
+    evidence.py         what an answer shows of its own rightness
+    calibration.py      evidence → how likely a plan is to be right
     retrieval.py        the tools that a request is about
     sentence_encoder.py texts as vectors, for retrieval by meaning [torch]
     narrowing.py        the tools that a request is shown of a catalogue too large for one prompt

@@ -1,51 +1,70 @@
-"""Confidence in a plan: the model's probability, calibrated on rows whose right plans are known.
+"""Confidence in a plan: how likely it is to be right, fitted to rows whose right plans are known.
 
-A model's probability of a whole plan ranks plans, but does not say how often such plans are right. Platt scaling does
-(Platt 1999, "Probabilistic Outputs for Support Vector Machines", with his targets for few rows): a logistic regression
-on the logit of the probability. This module knows no plans.
+A model's probability of a whole plan ranks plans, but does not say how often such plans are right. A logistic
+regression over the evidence of an answer (`evidence.py`) does. Its weights are fitted to catalogues that no training
+has seen, so they hold for other tools as well, and are shipped with a base. The validation rows of a run then correct
+slope and intercept (Platt 1999, "Probabilistic Outputs for Support Vector Machines"), and hardly do so where they are
+few: both are drawn towards 1 and 0. This module knows no plans.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST = 1e-9  # probabilities are kept this far from 0 and 1
+from platypus.inference.evidence import FEATURES, logit
+
 BINS = 10
+SLOPE_SPREAD, INTERCEPT_SPREAD = 0.5, 1.0  # how far from 1 and 0 a run's slope and intercept are expected to be
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Maps a plan's probability to how often such plans are right; `rows` is the number of rows it was fitted to.
+    """How likely plans are to be right: the log-odds are `slope` times the score of the evidence, plus `intercept`.
 
-    Without rows it is the identity.
+    The score is the evidence weighted by `weights`, plus `bias`; without weights it is the logit of the probability.
+    `rows` is the number of validation rows that slope and intercept were fitted to.
     """
 
     slope: float = 1.0
     intercept: float = 0.0
     rows: int = 0
+    weights: Mapping[str, float] = field(default_factory=dict, hash=False)
+    bias: float = 0.0
 
-    def confidence(self, probability: float) -> float:
-        """How likely a plan of this probability is to be right, from 0 to 1."""
-        return float(1 / (1 + np.exp(-self.slope * _logit([probability])[0] - self.intercept)))
+    @property
+    def fitted(self) -> bool:
+        """Whether it was fitted to anything; else it is the identity."""
+        return bool(self.rows or self.weights)
 
-    @classmethod
-    def fit(cls, probabilities: Sequence[float], right: Sequence[bool]) -> "Calibration":
-        """Fit to these rows; without rows, the identity."""
-        if not probabilities:
-            return cls()
-        from sklearn.linear_model import LogisticRegression  # takes half a second to import
+    def confidence(self, probability: float, evidence: Mapping[str, float] | None = None) -> float:
+        """How likely a plan is to be right, from 0 to 1. Without evidence its probability alone counts."""
+        return float(1 / (1 + np.exp(-self.slope * self.score(probability, evidence) - self.intercept)))
 
-        positive = sum(right)
-        targets = ((positive + 1) / (positive + 2), 1 / (len(right) - positive + 2))
-        shares = np.array([targets[0] if one else targets[1] for one in right])
-        points = np.tile(_logit(probabilities), 2)[:, None]  # each row as right and as wrong, with weights
-        labels = np.repeat([1, 0], len(right))
-        regression = LogisticRegression().fit(points, labels, sample_weight=np.concatenate([shares, 1 - shares]))
-        return cls(float(regression.coef_[0, 0]), float(regression.intercept_[0]), len(right))
+    def score(self, probability: float, evidence: Mapping[str, float] | None = None) -> float:
+        """The log-odds before slope and intercept."""
+        if not self.weights or evidence is None:
+            return logit(probability)
+        return self.bias + sum(weight * evidence[name] for name, weight in self.weights.items())
+
+    def corrected(self, scores: Sequence[float], right: Sequence[bool]) -> "Calibration":
+        """With slope and intercept fitted to these rows (maximum a posteriori); without rows, this one."""
+        if not scores:
+            return self
+        from scipy.optimize import minimize
+
+        points, signs = np.asarray(scores, dtype=float), np.where(right, 1.0, -1.0)
+
+        def loss(at: NDArray[np.float64]) -> float:
+            prior = ((at[0] - 1) / SLOPE_SPREAD) ** 2 + (at[1] / INTERCEPT_SPREAD) ** 2
+            return float(np.logaddexp(0, -signs * (at[0] * points + at[1])).sum() + prior / 2)
+
+        slope, intercept = minimize(loss, (1.0, 0.0)).x
+        return replace(self, slope=float(slope), intercept=float(intercept), rows=len(points))
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""
@@ -54,7 +73,13 @@ class Calibration:
     @classmethod
     def load(cls, path: Path) -> "Calibration":
         """Read it."""
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+        return cls.of_json(json.loads(path.read_text(encoding="utf-8")))
+
+    @classmethod
+    def of_json(cls, data: Mapping[str, Any]) -> "Calibration":
+        """Read it; the identity, if it weighs evidence that this version does not gather."""
+        read = cls(**data)
+        return read if set(read.weights) <= set(FEATURES) else cls()
 
 
 def brier(confidences: Sequence[float], right: Sequence[bool]) -> float:
@@ -68,8 +93,3 @@ def calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> fl
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     gaps = [abs(confidence[bins == tenth].sum() - correct[bins == tenth].sum()) for tenth in range(BINS)]
     return float(sum(gaps) / len(confidence))
-
-
-def _logit(probabilities: Sequence[float]) -> NDArray[np.float64]:
-    clipped = np.clip(np.asarray(probabilities, dtype=np.float64), LEAST, 1 - LEAST)
-    return np.asarray(np.log(clipped / (1 - clipped)))

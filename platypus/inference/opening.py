@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from platypus.model.loading import Loaded
 
 UNTRAINED = DecodeSettings(beams=4, tool_prior=5.0)  # for a base that was not trained for the tools
-CONFIDENCE = "confidence.json"  # written by `evaluate`: the calibration of the model that it scored
+CONFIDENCE = "confidence.json"  # a calibration: of the model that `evaluate` scored, or beside a base
 
 
 def open_planner(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
@@ -50,20 +50,20 @@ def open_base(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
 
     with run.explained():
         loaded = load_base(run.recipe.base, light=_light(run))
-    return _planner(run, loaded, catalogue)
+    return replace(_planner(run, loaded, catalogue), calibration=base_calibration(run.recipe.base))
 
 
 def open_untrained(catalogue: Catalogue, recipe: Recipe) -> Planner:
     """A planner with the recipe's base, for tools that it was never trained on. Its prompt is that of `base_prompt`.
 
-    Its confidence is not calibrated.
+    Its confidence is that of the base.
     """
     from platypus.model.loading import load_base
 
     settings = base_prompt(recipe)
     loaded = load_base(recipe.base, light=settings.template != "chat")
     prompt = Prompt.of(loaded.tokenizer, catalogue, settings, cutoff=loaded.context).fitted()
-    return Planner(loaded, prompt, recipe.decode)
+    return Planner(loaded, prompt, recipe.decode, calibration=base_calibration(recipe.base))
 
 
 def base_prompt(recipe: Recipe) -> PromptSettings:
@@ -88,6 +88,17 @@ def _planner(run: Run, loaded: "Loaded", catalogue: Catalogue | None) -> Planner
 def _light(run: Run) -> bool:
     """Whether planning needs no more of a model than its logits, and of a tokenizer than its tokens."""
     return prompt_settings(run).template != "chat"
+
+
+def base_calibration(base: str) -> Calibration:
+    """The calibration beside a base (`benchmarks/confidence.py`), if it was fitted to these very weights."""
+    from platypus.model.bases import EMBEDDED, base_fingerprint
+
+    file = (EMBEDDED if base == "embedded" else Path(base).expanduser()) / CONFIDENCE
+    if not file.is_file():
+        return Calibration()
+    known = json.loads(file.read_text(encoding="utf-8"))
+    return Calibration.of_json(known["calibration"]) if known["base"] == base_fingerprint(base) else Calibration()
 
 
 def calibration_of(run: Run) -> Calibration:

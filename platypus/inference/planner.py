@@ -7,7 +7,7 @@ Tensors are left to `platypus.model` and `platypus.decoding.decoder`, which are 
 takes seconds to import.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -17,17 +17,16 @@ from typing import TYPE_CHECKING
 
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, Row
-from platypus.data.signatures import plan_literals
 from platypus.decoding.constraint import Constraint
 from platypus.decoding.results import DecodedPlan, DecodingLimits, EndedBy
 from platypus.decoding.tool_prior import ToolPrior
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import CatalogueError
-from platypus.inference.calibration import LEAST, Calibration
+from platypus.inference.calibration import Calibration
+from platypus.inference.evidence import LEAST, Rival, evidence, unused_values
 from platypus.inference.narrowing import MOST, Narrowing, encoder_of
 from platypus.inference.retrieval import Retriever
 from platypus.plan.plan import Malformed, Plan, Problem
-from platypus.prompt.markers import named_values
 from platypus.prompt.prompt import Prompt
 from platypus.run.settings import DecodeSettings
 
@@ -46,7 +45,8 @@ class Answer:
 
     `decisions` is how many of the tokens the model decided. `probability` is the model's probability of the whole plan,
     `confidence` how likely the plan is right according to the calibration; both are None in free decoding. A plan that
-    a limit ended has confidence 0, since it is not the model's choice. `logs` as in `DecodedPlan`.
+    a limit ended has confidence 0, since it is not the model's choice. `evidence` is what the confidence is taken from;
+    `logs` as in `DecodedPlan`.
     """
 
     request: str
@@ -59,6 +59,7 @@ class Answer:
     confidence: float | None = None
     sure: bool = True
     logs: tuple[tuple[int, float], ...] = field(default=(), compare=False)
+    evidence: Mapping[str, float] | None = field(default=None, compare=False)
 
     @property
     def finished(self) -> bool:
@@ -147,14 +148,15 @@ class Planner:
 
     def finish(self, request: str, decoding: "Decoding") -> Answer:
         """The answer of a decoding that has ended: of a beam, the plan that `plan` would take."""
-        return max((self._answer(self.prompt, request, plan) for plan in decoding.plans), key=_beam_score)
+        return self._best_of(self.prompt, request, decoding.plans)
 
     def best(self, request: str, k: int, limits: DecodingLimits, *, decoder: "Decoder | None" = None) -> list[Answer]:
         """The k likeliest plans, likeliest first; fewer if there are no more, or a limit ends the search."""
         ids, texts = self.prompt.ids(request), self.prompt.marked_texts(request)
         ranked = (decoder or self.decoder).best(ids, k, limits=limits, named=texts, prior=self._prior(request))
-        found = (DecodedPlan(plan.text, plan.tokens, plan.tokens, "model", plan.probability) for plan in ranked)
-        return [self._answer(self.prompt, request, decoded) for decoded in found]
+        found = [DecodedPlan(plan.text, plan.tokens, plan.tokens, "model", plan.probability) for plan in ranked]
+        read = [(self.prompt.read(decoded.text, request), decoded) for decoded in found]
+        return [self._answer(self.prompt, request, decoded, _beside(decoded, read)) for decoded in found]
 
     def probability(self, request: str, plan: Plan) -> float:
         """The probability of a plan as the answer to a request; 0 for one that is not valid or cannot be generated."""
@@ -272,18 +274,25 @@ class Planner:
             yield self._answer(prompt, request, decoded)
 
     def _plan_with_beams(self, request: str, max_new_tokens: int) -> Answer:
-        """Of several likely plans, the one with the best `_beam_score`."""
         prompt, decoder = self._prompt_and_decoder(request)
         limits, texts = self._limits(max_new_tokens), prompt.marked_texts(request)
         plans = decoder.likely(
             prompt.ids(request), self.settings.beams, limits=limits, named=texts, prior=self._prior(request)
         )
-        return max((self._answer(prompt, request, decoded) for decoded in plans), key=_beam_score)
+        return self._best_of(prompt, request, plans)
 
-    def _answer(self, prompt: Prompt, request: str, decoded: DecodedPlan) -> Answer:
+    def _best_of(self, prompt: Prompt, request: str, found: Sequence[DecodedPlan]) -> Answer:
+        """Of several likely plans, the one with the best `_beam_score`."""
+        read = [(prompt.read(decoded.text, request), decoded) for decoded in found]
+        _, best = max(read, key=lambda one: _beam_score(request, *one))
+        return self._answer(prompt, request, best, _beside(best, read))
+
+    def _answer(self, prompt: Prompt, request: str, decoded: DecodedPlan, others: Sequence[Rival] = ()) -> Answer:
+        """The answer that a decoded plan is; `others` are the other plans that were found for the request."""
         plan, least = prompt.read(decoded.text, request), self.settings.min_confidence
-        confidence = self.calibration.confidence(decoded.probability) if decoded.ended_by == "model" else 0.0
-        known = (decoded.probability, confidence, confidence >= least, decoded.logs)
+        seen = evidence(request, plan, decoded, others) if isinstance(plan, Plan) else None
+        confidence = self.calibration.confidence(decoded.probability, seen) if decoded.ended_by == "model" else 0.0
+        known = (decoded.probability, confidence, confidence >= least, decoded.logs, seen)
         return Answer(request, plan, decoded.text, decoded.tokens, decoded.decisions, decoded.ended_by, *known)
 
     def _plan_freely(self, requests: Sequence[str], batch_size: int, max_new_tokens: int) -> Iterator[Answer]:
@@ -317,16 +326,17 @@ class Planner:
         return Malformed(completion.text, (fault,))
 
 
-def _beam_score(answer: Answer) -> float:
+def _beside(decoded: DecodedPlan, read: Sequence[tuple[Plan | Malformed, DecodedPlan]]) -> list[Rival]:
+    """The other plans, with their probabilities."""
+    return [(plan, other.probability) for plan, other in read if other is not decoded]
+
+
+def _beam_score(request: str, plan: Plan | Malformed, decoded: DecodedPlan) -> float:
     """The log-probability, less a cost for each value of the request that the plan lacks.
 
     A refusal counts only if its probability is above one half.
     """
-    probability = answer.probability or 0.0
-    if answer.plan == Plan():
-        return 0.0 if probability > 0.5 else -inf
-    missing = 0
-    if isinstance(answer.plan, Plan):
-        literals = {text.casefold() for text in plan_literals(answer.plan)}
-        missing = sum(all(text.casefold() not in literals for text in texts) for texts in named_values(answer.request))
-    return log(max(probability, LEAST)) - MISSING_VALUE_COST * missing
+    if plan == Plan():
+        return 0.0 if decoded.probability > 0.5 else -inf
+    missing = unused_values(request, plan) if isinstance(plan, Plan) else 0
+    return log(max(decoded.probability, LEAST)) - MISSING_VALUE_COST * missing

@@ -281,7 +281,7 @@ def _choice(
     text = "" if given else _text(planner, question, answer, calls)
     logs = tuple((planner.token_text(token), log) for token, log in answer.logs)
     cached = min(prefix, prompt_tokens)
-    calibrated = planner.calibration.rows > 0
+    calibrated = planner.calibration.fitted
     return Choice(answer, tuple(given), text, finish, prompt_tokens, cached, logs, tuple(notes), calibrated)
 
 

@@ -19,6 +19,7 @@ from platypus.errors import RunError
 from platypus.files import say
 from platypus.inference.opening import (
     UNTRAINED,
+    base_calibration,
     base_prompt,
     calibration_of,
     is_merged,
@@ -158,7 +159,9 @@ def _open(one: Wanted, options: OpeningOptions) -> Served:
     settings = _card_settings(Path(one.source)) if merged else base_prompt(Recipe(base=one.source))
     loaded = load_base(one.source, light=settings.template != "chat")
     decode, cutoff = (DecodeSettings(), None) if merged else (UNTRAINED, loaded.context)
-    return _served(one, _planner(loaded, options.catalogue, settings, decode, cutoff=cutoff), options)
+    planner = _planner(loaded, options.catalogue, settings, decode, cutoff=cutoff)
+    planner = planner if merged else replace(planner, calibration=base_calibration(one.source))
+    return _served(one, planner, options)
 
 
 def _adapter_planner(one: Wanted, loaded: "Loaded", options: OpeningOptions) -> Planner:

@@ -17,6 +17,7 @@ from platypus.decoding import decoder
 from platypus.errors import RunError
 from platypus.evaluation import html_report
 from platypus.inference.calibration import Calibration, brier
+from platypus.inference.evidence import FEATURES, logit
 from platypus.inference.opening import CONFIDENCE, open_base, open_planner
 from platypus.model import adapters, completion, loading
 from platypus.model.adapters import ADAPTER_CARD, AdapterCard
@@ -272,7 +273,9 @@ def test_confidence_is_fitted_to_the_validation_rows_and_reported(
     exact = [line["score"]["exact"] for line in lines]
     fitted = Calibration.load(outcome.folder / CONFIDENCE)
     uncut = [not line["cut"] for line in lines]  # the validation rows are the same four
-    assert fitted == Calibration.fit(list(compress(probabilities, uncut)), list(compress(exact, uncut)))
+    scores = [logit(line["probability"]) for line in lines]
+    assert fitted == Calibration().corrected(list(compress(scores, uncut)), list(compress(exact, uncut)))
+    assert all(set(line["evidence"]) == set(FEATURES) for line in lines)
     assert confidence["fitted_rows"] == sum(uncut) > 0 and confidence["brier"]["probability"] == round(
         brier(probabilities, exact), 4
     )

@@ -78,7 +78,7 @@ def test_confidence_bins_and_risk_by_hand() -> None:
     ]
     ties = [replace(row, probability=0.5) for row in ROWS]
     assert confidence(ties, Calibration(), least=0)["risk_coverage"] == [{"coverage": 1.0, "risk": 0.4}]
-    assert calibration_for(ROWS).rows == 5
+    assert calibration_for(ROWS, Calibration()).rows == 5
 
 
 def test_examples_are_spread_over_the_rows() -> None:

@@ -10,11 +10,19 @@ import pytest
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.errors import ModelError
 from platypus.inference.calibration import Calibration
-from platypus.inference.opening import CONFIDENCE, base_prompt, is_merged, open_base, open_planner, open_untrained
+from platypus.inference.opening import (
+    CONFIDENCE,
+    base_calibration,
+    base_prompt,
+    is_merged,
+    open_base,
+    open_planner,
+    open_untrained,
+)
 from platypus.inference.planner import Planner
 from platypus.model import adapters, loading
 from platypus.model.adapters import ADAPTER_CARD, AdapterCard
-from platypus.model.bases import BASE_CARD
+from platypus.model.bases import BASE_CARD, base_fingerprint
 from platypus.run.folder import Run
 from platypus.run.recipe import Recipe
 from platypus.run.settings import DecodeSettings, PromptSettings
@@ -117,6 +125,22 @@ def test_an_untrained_base_is_asked_with_the_prompt_of_its_own_training(tmp_path
     prompt = planner.prompt
     assert (prompt.notation, prompt.markers, prompt.cutoff) == ("calls", True, 1024)  # the context, not 99
     assert prompt.catalogue is CATALOGUE and planner.calibration == Calibration()
+
+
+def test_a_base_has_the_calibration_beside_it_if_it_is_of_its_weights(tmp_path: Path, run: Run) -> None:
+    base = str(tiny_llama(tmp_path / "other", context=1024))
+    fitted = Calibration(weights={"logit": 0.5, "unused": -1.0}, bias=0.1)
+    known: dict[str, Any] = {"base": base_fingerprint(base), "calibration": asdict(fitted)}
+    file = Path(base) / CONFIDENCE
+    file.write_text(json.dumps(known))
+    assert base_calibration(base) == open_untrained(CATALOGUE, Recipe(base=base)).calibration == fitted
+    assert open_base(replace(run, recipe=run.recipe.model_copy(update={"base": base}))).calibration == fitted
+    file.write_text(json.dumps({**known, "base": "of others"}))
+    assert base_calibration(base) == base_calibration("owner/name") == Calibration()
+
+
+def test_the_embedded_base_has_the_calibration_of_its_weights() -> None:
+    assert base_calibration("embedded").fitted, "fit it: python benchmarks/confidence.py fit"
 
 
 def test_the_calibration_counts_only_for_the_model_that_was_evaluated(run: Run) -> None:

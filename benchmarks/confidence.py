@@ -90,7 +90,8 @@ def answered(planner: Planner, one: Asked) -> dict[str, Any]:
     """The answer's probability and evidence, and whether it is exact; no evidence if a limit cut it."""
     (said,) = planner.plan([one.row.query], max_new_tokens=LONGEST)
     exact = scored(said.plan, one.row.plan, one.tools).exact
-    known = said.evidence if said.finished else None
+    generated = {"generated": float(one.set == "random")}
+    known = said.evidence | generated if said.finished and said.evidence else None
     return {"request": one.row.query, "exact": exact, "probability": said.probability, "evidence": known}
 
 

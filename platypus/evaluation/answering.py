@@ -79,8 +79,8 @@ def scored(row: Example, answer: Said, tools: Catalogue) -> ScoredRow:
     """The row with a plan as its answer, scored."""
     judged = score(answer.plan, row.plan, tools), answer.cut, answer.probability
     as_published = published(answer.said, row.plan, tools)
-    said = as_published, answer.said, tools, answer.evidence
-    return ScoredRow(row, answer.text, answer.plan, answer.tokens, *judged, *said)
+    known = answer.said, tools, answer.evidence
+    return ScoredRow(row, answer.text, answer.plan, answer.tokens, *judged, as_published, *known)
 
 
 def said_before(line: Mapping[str, Any], tools: Catalogue) -> Said:
@@ -156,7 +156,8 @@ def _planned(
         said = bare.read(answer.text, row.query) if isinstance(answer.plan, Malformed) else answer.plan
         as_said = said if isinstance(said, Plan) and (answer.finished or said == answer.plan) else None
         probability = answer.probability if answer.finished or answer.probability is None else 0.0
-        known = answer.tokens, not answer.finished, probability, answer.evidence
+        seen = answer.evidence and {**answer.evidence, "generated": float(row.origin.get("source") == "generate")}
+        known = answer.tokens, not answer.finished, probability, seen
         answered = Said(answer.text, answer.plan, as_said, *known)
         yield scored(row, answered, tools)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from platypus.inference.evidence import FEATURES, logit
 
 BINS = 10
-SLOPE_SPREAD, INTERCEPT_SPREAD = 0.5, 1.0  # how far from 1 and 0 a run's slope and intercept are expected to be
+SLOPE_SPREAD, INTERCEPT_SPREAD = 0.3, 0.5  # how far from 1 and 0 a run's slope and intercept are expected to be
 
 
 @dataclass(frozen=True)

@@ -15,17 +15,15 @@ from platypus.prompt.markers import named_values
 
 FEATURES = (
     "logit",  # of the plan's probability
-    "least",  # the log-probability of the least certain decision
     "uncertain",  # decisions of less than 90%
     "margin",  # log-ratio to the second plan, or to all that is not known
-    "agreement",  # of what is known of the probabilities, the share of plans that call the same tools
     "unfound",  # the probability of all plans that were not found
     "unused",  # values that the request names and the plan lacks
     "unused_numbers",  # numbers likewise
     "invented",  # values of the plan that are not in the request
     "words",  # log of the request's length
-    "steps",
     "refusal",
+    "generated",  # whether the request is from the generator: those are easier than what people ask
 )
 LEAST = 1e-9  # probabilities are kept this far from 0 and 1
 FARTHEST = 8.0  # a log-ratio beyond this says no more
@@ -44,29 +42,26 @@ def logit(probability: float) -> float:
 def evidence(request: str, plan: Plan, decoded: DecodedPlan, others: Sequence[Rival] = ()) -> dict[str, float]:
     """The `FEATURES` of a plan; `others` are the other plans that were found for the request.
 
-    A plan without `decoded.logs` counts as made in one decision.
+    A plan without `decoded.logs` counts as made in one decision. The request counts as one of a person.
     """
     own = min(max(decoded.probability, LEAST), 1.0)
     logs = [each for _, each in decoded.logs] or [log(own)]
     found = own + sum(probability for _, probability in others)
     unfound = max(1 - found, 0.0)
     rival = max([unfound, *(probability for other, probability in others if other != plan)])
-    alike = own + sum(probability for other, probability in others if _tools(other) == _tools(plan))
     literals = {text.casefold() for text in plan_literals(plan)}
     numbers = set(_NUMBER.findall(" ".join(literals)))
     values = (
         logit(own),
-        max(min(logs), -FARTHEST),
         sum(each < UNCERTAIN for each in logs),
         max(-FARTHEST, min(log(own / max(rival, LEAST)), FARTHEST)),
-        alike / found,
         unfound,
         unused_values(request, plan),
         sum(number not in numbers for number in _NUMBER.findall(request)),
         sum(not _says(request, literal) for literal in literals),
         log(1 + len(request.split())),
-        len(plan),
         not plan.steps,
+        False,
     )
     return {name: round(float(value), 4) for name, value in zip(FEATURES, values, strict=True)}
 
@@ -80,7 +75,3 @@ def unused_values(request: str, plan: Plan) -> int:
 def _says(request: str, literal: str) -> bool:
     """Whether the literal stands in the request, and not within longer words."""
     return re.search(rf"(?<!\w){re.escape(literal)}(?!\w)", request, re.IGNORECASE) is not None
-
-
-def _tools(plan: Plan | Malformed) -> list[str]:
-    return sorted(step.tool for step in plan) if isinstance(plan, Plan) else []

@@ -7,7 +7,7 @@ Tensors are left to `platypus.model` and `platypus.decoding.decoder`, which are 
 takes seconds to import.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -59,7 +59,7 @@ class Answer:
     confidence: float | None = None
     sure: bool = True
     logs: tuple[tuple[int, float], ...] = field(default=(), compare=False)
-    evidence: Mapping[str, float] | None = field(default=None, compare=False)
+    evidence: dict[str, float] | None = field(default=None, compare=False)
 
     @property
     def finished(self) -> bool:

@@ -47,7 +47,7 @@ def test_if_all_rows_are_right_or_all_wrong_confidence_is_not_certain(right: boo
 
 def test_few_rows_change_little_and_many_decide() -> None:
     few, many = corrected([0.9] * 5, [False] * 5), corrected([0.9] * 500, [False] * 500)
-    assert many.confidence(0.9) < 0.05 < 0.3 < few.confidence(0.9) < 0.7
+    assert many.confidence(0.9) < 0.05 < 0.4 < few.confidence(0.9) < 0.8
 
 
 def test_evidence_is_weighed_and_rows_correct_it() -> None:
@@ -74,8 +74,8 @@ def test_measures_by_hand() -> None:
 
 def test_a_calibration_is_saved_and_loaded(tmp_path: Path) -> None:
     file = tmp_path / "confidence.json"
-    for fitted in (Calibration(0.7, -0.2, 31), Calibration(0.7, -0.2, 31, {"logit": 0.4, "steps": -1.0}, 0.3)):
+    for fitted in (Calibration(0.7, -0.2, 31), Calibration(0.7, -0.2, 31, {"logit": 0.4, "refusal": -1.0}, 0.3)):
         fitted.save(file)
         assert Calibration.load(file) == fitted
-    file.write_text(file.read_text().replace("steps", "the moon"))
+    file.write_text(file.read_text().replace("refusal", "the moon"))
     assert Calibration.load(file) == Calibration()  # evidence that is not gathered

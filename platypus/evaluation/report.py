@@ -88,13 +88,15 @@ def as_markdown(report: Mapping[str, Any]) -> str:
 
 def _calibrated(confidence: Mapping[str, Any]) -> str:
     score, errors = confidence["brier"], confidence["calibration_error"]
-    if not confidence["fitted_rows"]:
+    known = ["with the base's weights"] if confidence["weighted"] else []
+    known += [f"fitted to {confidence['fitted_rows']} validation rows"] if confidence["fitted_rows"] else []
+    if not known:
         return (
             f"probability, not calibrated: Brier score {score['probability']:.3f},"
             f" calibration error {errors['probability']:.1%}"
         )
     return (
-        f"confidence, fitted to {confidence['fitted_rows']} validation rows: Brier score"
+        f"confidence, {', '.join(known)}: Brier score"
         f" {score['probability']:.3f} → {score['confidence']:.3f},"
         f" calibration error {errors['probability']:.1%} → {errors['confidence']:.1%}"
     )

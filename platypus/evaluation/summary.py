@@ -121,6 +121,7 @@ def calibration_for(rows: Sequence[ScoredRow], start: Calibration) -> Calibratio
 def confidence(rows: Sequence[ScoredRow], calibration: Calibration, *, least: float) -> dict[str, Any]:
     """How well probability and confidence predict exact plans, and the effect of abstaining below `least`.
 
+    `weighted`: whether the confidence weighs evidence, `fitted_rows`: to how many validation rows it was fitted.
     `bins`: of each tenth of confidence, its rows, their mean confidence and the share that is exact. `risk_coverage`:
     of the surest rows, how many there are, and the share that is not exact.
     """
@@ -133,6 +134,7 @@ def confidence(rows: Sequence[ScoredRow], calibration: Calibration, *, least: fl
     sure = [right for right, known in zip(exact, confidences, strict=True) if known >= least]
     both = {"probability": probabilities, "confidence": confidences}
     return {
+        "weighted": bool(calibration.weights),
         "fitted_rows": calibration.rows,
         "brier": {name: round(brier(values, exact), 4) for name, values in both.items()},
         "calibration_error": {name: round(calibration_error(values, exact), 4) for name, values in both.items()},

@@ -31,12 +31,13 @@ GREET = Instruction("Greet.", "", "Good day to you, and to all of your friends!"
 
 @dataclass
 class Scripted:
-    """A planner that answers each request with a text; `ended_by` and `probability` are those of every plan."""
+    """A planner that answers each request with a text; the other fields are those of every plan."""
 
     texts: dict[str, str]
     prompt: Prompt
     ended_by: EndedBy = "model"
     probability: float | None = None
+    evidence: dict[str, float] | None = None
     requests: list[str] = field(default_factory=list)
 
     def plan(self, requests: Sequence[str], *, batch_size: int, max_new_tokens: int) -> Iterator[Answer]:
@@ -44,7 +45,8 @@ class Scripted:
             self.requests.append(request)
             text = self.texts[request]
             plan = self.prompt.read(text, request)
-            yield Answer(request, plan, text, len(text), 3, self.ended_by, self.probability)
+            known = self.probability, None, True, (), self.evidence
+            yield Answer(request, plan, text, len(text), 3, self.ended_by, *known)
 
     def respond(self, rows: Sequence[Row], *, batch_size: int, max_new_tokens: int) -> Iterator[Completion]:
         for row in rows:
@@ -175,3 +177,10 @@ def test_tools_without_a_grammar_are_answered_freely_and_it_is_said(
     assert "rows with these tools are answered without a grammar" in " ".join(capsys.readouterr().err.split())
     assert code.probability is None
     assert isinstance(far.plan, Plan) and not far.plan.problems(BOATS)
+
+
+def test_generated_requests_are_told_from_those_of_people() -> None:
+    rows = [SHORT, replace(LONG, origin={"source": "generate", "line": 3})]
+    found = [row.to_json()["evidence"] for row in answered(rows, probability=0.5, evidence={"logit": 1.0})]
+    assert found == [{"logit": 1.0, "generated": 0.0}, {"logit": 1.0, "generated": 1.0}]
+    assert "evidence" not in answered(rows)[0].to_json()

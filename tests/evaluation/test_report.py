@@ -101,9 +101,18 @@ def test_the_page_by_hand() -> None:
     assert as_markdown(REPORT) == PAGE
 
 
-@pytest.mark.parametrize(("exact_if_sure", "others"), [(0.625, "62.5% are exact"), (None, "none is")])
-def test_confidence_is_reported_before_and_after_the_calibration(exact_if_sure: float | None, others: str) -> None:
+@pytest.mark.parametrize(
+    ("exact_if_sure", "others", "weighted", "known"),
+    [
+        (0.625, "62.5% are exact", False, "fitted to 40 validation rows"),
+        (None, "none is", True, "with the base's weights, fitted to 40 validation rows"),
+    ],
+)
+def test_confidence_is_reported_before_and_after_the_calibration(
+    exact_if_sure: float | None, others: str, weighted: bool, known: str
+) -> None:
     confidence = {
+        "weighted": weighted,
         "fitted_rows": 40,
         "brier": {"probability": 0.25, "confidence": 0.125},
         "calibration_error": {"probability": 0.3, "confidence": 0.05},
@@ -114,7 +123,7 @@ def test_confidence_is_reported_before_and_after_the_calibration(exact_if_sure: 
     report = {**REPORT, "variants": {"after": {**variant(0.5, malformed={}), "confidence": confidence}}}
     remarks = as_markdown(report).split("## Limits and confidence\n\n")[1].split("\n\n")[0].splitlines()
     assert remarks == [
-        "- after: confidence, fitted to 40 validation rows: Brier score 0.250 → 0.125, calibration error 30.0% → 5.0%",
+        f"- after: confidence, {known}: Brier score 0.250 → 0.125, calibration error 30.0% → 5.0%",
         f"- after: not sure of 2 plans (below 90%); of the others {others}",
     ]
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
+from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -45,6 +45,7 @@ from platypus.run.recipe import Recipe
 FITTED = ("random", "spoken")
 KEY = "confidence"  # in the keys of random catalogues, so that training never draws them
 LONGEST = 160  # tokens of a plan
+FOR, AGAINST = ("logit", "margin"), ("uncertain", "unfound", "unused", "unused_numbers", "invented")
 STRENGTH = 0.1  # of the regression: the inverse of its penalty
 DRAWS = 300  # of outcomes of a true confidence
 
@@ -102,43 +103,61 @@ Line = dict[str, Any]
 
 
 def fitted(lines: Sequence[Line]) -> Calibration:
-    """The weights of the evidence in a logistic regression over these lines."""
+    """The weights of the evidence in a logistic regression over these lines, where evidence against can only lower."""
     known = [line for line in lines if line["evidence"]]
     points = np.array([[line["evidence"][name] for name in FEATURES] for line in known])
-    scale = StandardScaler().fit(points)
-    regression = LogisticRegression(C=STRENGTH).fit(scale.transform(points), [line["exact"] for line in known])
-    weights = regression.coef_[0] / scale.scale_
-    bias = float(regression.intercept_[0] - weights @ scale.mean_)
-    return Calibration(weights={n: round(float(w), 5) for n, w in zip(FEATURES, weights, strict=True)}, bias=bias)
+    signs = np.where([line["exact"] for line in known], 1.0, -1.0)
+    mean, scale = points.mean(axis=0), points.std(axis=0) + 1e-9
+    scaled = (points - mean) / scale
+
+    def loss(at: NDArray[np.float64]) -> float:
+        return float(np.logaddexp(0, -signs * (scaled @ at[:-1] + at[-1])).sum() + at[:-1] @ at[:-1] / (2 * STRENGTH))
+
+    bounds = [(0, None) if name in FOR else (None, 0) if name in AGAINST else (None, None) for name in FEATURES]
+    found = minimize(loss, np.zeros(len(FEATURES) + 1), bounds=[*bounds, (None, None)]).x
+    weights = found[:-1] / scale
+    named = {name: round(float(weight), 5) for name, weight in zip(FEATURES, weights, strict=True)}
+    return Calibration(weights=named, bias=round(float(found[-1] - weights @ mean), 5))
 
 
-def measured(name: str, calibration: Calibration, lines: Sequence[Line]) -> dict[str, Any]:
-    """What the confidence is worth on these lines."""
-    exact = [line["exact"] for line in lines]
-    known = [
+def confidences(calibration: Calibration, lines: Sequence[Line]) -> list[float]:
+    """The confidence in each answer; 0 for one that a limit cut."""
+    return [
         calibration.confidence(line["probability"], line["evidence"]) if line["evidence"] else 0.0 for line in lines
     ]
+
+
+def measured(known: Sequence[float], exact: Sequence[bool]) -> dict[str, Any]:
+    """What these confidences are worth."""
     chance, rng = np.array(known), np.random.default_rng(0)
     errors = [calibration_error(known, (rng.random(len(known)) < chance).tolist()) for _ in range(DRAWS)]
-    order = np.argsort(-chance, kind="stable")[: len(known) // 2]
+    surest = np.argsort(-chance, kind="stable")[: len(known) // 2]
     return {
-        **{"set": name, "rows": len(lines), "exact": np.mean(exact), "confidence": chance.mean()},
+        **{"rows": len(known), "exact": np.mean(exact), "confidence": chance.mean()},
         **{"calibration_error": calibration_error(known, exact), "by chance": np.mean(errors)},
-        **{"brier": brier(known, exact), "exact of the surest half": np.mean(np.array(exact)[order])},
+        **{"brier": brier(known, exact), "exact of the surest half": np.mean(np.array(exact)[surest])},
         "risk_coverage": risk_coverage(known, exact),
     }
 
 
 def score(options: argparse.Namespace) -> None:
-    """Print the measures of the raw probability, of the shipped fit, and of fits without each set."""
+    """Print the measures of each set, and of all sets together that are never fitted."""
     lines = read(options.answers)
     sets = {name: [line for line in lines if line["set"] == name] for name in dict.fromkeys(x["set"] for x in lines)}
     shipped = fitted([line for line in lines if line["set"] in FITTED])
+    known: dict[str, dict[str, list[float]]] = {"probability": {}, "shipped": {}, "apart": {}}
     for name, own in sets.items():
-        apart = fitted([line for line in lines if line["set"] != name])
-        for what, calibration in (("probability", Calibration()), ("shipped", shipped), ("apart", apart)):
-            if what != "shipped" or name not in FITTED:
-                print(json.dumps({"of": what, **measured(name, calibration, own)}, default=float))
+        known["probability"][name] = confidences(Calibration(), own)
+        known["apart"][name] = confidences(fitted([line for line in lines if line["set"] != name]), own)
+        if name not in FITTED:
+            known["shipped"][name] = confidences(shipped, own)
+    groups = {name: [name] for name in sets} | {"all measured": [name for name in sets if name not in FITTED]}
+    for name, members in groups.items():
+        exact = [line["exact"] for member in members for line in sets[member]]
+        for what, of in known.items():
+            if members and all(member in of for member in members):
+                values = [value for member in members for value in of[member]]
+                print(json.dumps({"set": name, "of": what, **measured(values, exact)}, default=float))
 
 
 def fit(options: argparse.Namespace) -> None:

@@ -103,7 +103,7 @@ def random_model(shape: str, *, context: int = 8192) -> Loaded:
     )
     torch.manual_seed(0)
     model = LlamaForCausalLM(config).eval()
-    set_padding(tokenizer)
+    set_padding(tokenizer, rows=config.vocab_size)
     model.generation_config = greedy_generation(config, model.generation_config, tokenizer)
     return Loaded(model=model, tokenizer=tokenizer, source=f"random {shape}", fingerprint="")
 

@@ -48,7 +48,7 @@ Ask = Callable[[Asked], str]  # answers a request
 
 def environment(checkout: Path) -> dict[str, str]:
     """That of a process which runs the checkout's program."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(checkout.resolve()), os.environ.get("PYTHONPATH", "")])}
+    return {**os.environ, "PYTHONPATH": str(checkout.resolve())}
 
 
 def cold(run: Run, checkouts: Sequence[Path]) -> None:

@@ -89,6 +89,7 @@ class ConstraintState:
         self.vocabulary = vocabulary
         self.ids: list[int] = []
         self.noncanonical_tokens = 0
+        self._written = bytearray()  # the bytes of the ids
         self._matcher, self._distinct = matcher, distinct
         self._memory: PathMemory = memory[0]
         self._beginning: Beginning = memory[1]
@@ -107,6 +108,7 @@ class ConstraintState:
         memory = self._memory, self._beginning
         new = ConstraintState(self.vocabulary, self._matcher.deep_copy(), self._distinct.copy(), memory)
         new.ids, new.noncanonical_tokens = self.ids.copy(), self.noncanonical_tokens
+        new._written = self._written.copy()
         new._recent, new._candidates, new._known = self._recent, self._candidates, self._known
         new._paths, new._nodes = self._paths.copy(), self._nodes
         return new
@@ -119,8 +121,7 @@ class ConstraintState:
     @property
     def text(self) -> str:
         """The text so far, without a last character whose bytes are incomplete."""
-        ids = self.ids[:-1] if self.ended else self.ids
-        return self.vocabulary.decode(ids).decode(errors="ignore").removeprefix(self.vocabulary.lead)
+        return self._written.decode(errors="ignore").removeprefix(self.vocabulary.lead)
 
     def candidates(self) -> Ids:
         """The tokens that the grammar allows next."""
@@ -136,12 +137,15 @@ class ConstraintState:
         """Append a legal token."""
         if token != self.vocabulary.end:
             self._matcher.consume_token(token)
+            self._written += self.vocabulary.token(token)
             self._distinct.read(self.vocabulary.token(token))
         self.ids.append(token)
         follows = self._known[1:] if self._known[:1] == (token,) else ()
         self._known = self._paths.get(token) or follows
-        self._recent = _after(self.vocabulary, self._recent, token)
         self._beginning = self._memory.after(self._beginning, token)
+        if self._beginning.recent is None:
+            self._beginning.recent = _after(self.vocabulary, self._recent, token)
+        self._recent = self._beginning.recent
         self._candidates, self._paths, self._nodes = None, {}, MOST_NODES
 
     def legal(self, tokens: Ids) -> list[int]:

@@ -28,9 +28,13 @@ class Found(NamedTuple):
 
 @dataclass(eq=False)
 class Beginning:
-    """What is known after one beginning: the allowed tokens, if they are few, and the look-aheads from some of them."""
+    """What is known after one beginning: the allowed tokens, if they are few, and the look-aheads from some of them.
+
+    `recent` are the last ids, as many as decide which tokens continue them canonically.
+    """
 
     candidates: NDArray[np.int64] | None = None
+    recent: tuple[int, ...] | None = None
     found: dict[int, Found] = field(default_factory=dict)
     longer: "dict[int, Beginning]" = field(default_factory=dict)
 

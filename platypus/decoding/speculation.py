@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from heapq import nlargest
 from itertools import count, cycle, pairwise
 
-PLACES = 16  # most recent places kept for each pair of tokens
+PLACES = 16  # most recent places that are compared, and that are kept for each pair of tokens
 PAIRS = 1 << 14  # most recent pairs kept
 CONTEXT = 16  # tokens before a place that are compared
 
@@ -58,7 +58,7 @@ def prompt_lookup(request: Sequence[int], ids: Sequence[int], plain: Callable[[i
     read, context = [*request, *ids], ids[-2 : -2 - CONTEXT : -1]
     ends = [i for i, token in enumerate(read[:-1]) if last and plain(token).lstrip() == last]
     best = max(
-        ends,
+        ends[-PLACES:],
         key=lambda end: shared_prefix_length(read[max(0, end - CONTEXT) : end][::-1], context),
         default=len(read),
     )

@@ -51,6 +51,11 @@ class DecodingState:
         return [] if self.constraint.ended else [self]
 
     @property
+    def prompt_tokens(self) -> int:
+        """The number of tokens of the prompt."""
+        return self.slots.begin + len(self.request)
+
+    @property
     def unread(self) -> list[int]:
         """The tokens that the model has not read yet."""
         return [*self.request, *self.constraint.ids][len(self.slots.places) :]
@@ -172,6 +177,11 @@ class Beam:
     rows: list[DecodingState] = field(default_factory=list)
     ended: list[DecodingState] = field(default_factory=list)
 
+    @property
+    def prompt_tokens(self) -> int:
+        """The number of tokens of the prompt."""
+        return self.start.prompt_tokens
+
     def append_forced(self) -> bool:
         """Append what is forced at the beginning. Returns whether the only plan is complete."""
         self.rows, self.ended = ([], [self.start]) if self.start.append_forced() else ([self.start], [])
@@ -210,6 +220,10 @@ class Beam:
 
 class Decoding(Protocol):
     """What is decoded for one request."""
+
+    @property
+    def prompt_tokens(self) -> int:
+        """The number of tokens of the prompt."""
 
     @property
     def rows(self) -> list[DecodingState]:

@@ -5,11 +5,13 @@ changes: the probability of all of them together stays as it is, and so does tha
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from platypus.decoding.constraint import ConstraintState
+from platypus.decoding.vocabulary import Vocabulary
 from platypus.plan.notation import Notation, begun_tool_name, tool_beginning
 
 
@@ -27,28 +29,31 @@ class ToolPrior:
         begun = begun_tool_name(state.text, self.notation)
         if begun is None:
             return logits
-        texts = {int(token): state.vocabulary.token(int(token)) for token in state.candidates()}
-        weights = self._token_weights(begun.encode(), texts)
-        tokens = list(weights)
-        if len(tokens) < 2:
+        leads = _leads(state.vocabulary, tuple(self._weights), begun.encode(), state.candidates().tobytes())
+        if len(leads) < 2:
             return logits
+        tokens = list(leads)
+        weights = [sum(self._weights[name] for name in names) for names in leads.values()]
         before = logits[tokens].astype(np.float64)
-        after = before + np.log([weights[token] for token in tokens])
+        after = before + np.log(weights)
         changed = logits.copy()
         changed[tokens] = after + np.logaddexp.reduce(before) - np.logaddexp.reduce(after)
         return changed
 
-    def _token_weights(self, begun: bytes, texts: Mapping[int, bytes]) -> dict[int, float]:
-        """For each token that continues a name, the weights of the tools to which it leads.
 
-        Of the tokens within a name the longest one leads to its tool, as it does in the canonical tokenisation.
-        """
-        weights: dict[int, float] = {}
-        for name, weight in self._weights.items():
-            if name.startswith(begun):
-                rest = name[len(begun) :]
-                within = [token for token, text in texts.items() if rest.startswith(text)]
-                beyond = [token for token, text in texts.items() if text.startswith(rest) and text != rest]
-                for token in [*beyond, *sorted(within, key=lambda token: len(texts[token]))[-1:]]:
-                    weights[token] = weights.get(token, 0.0) + weight
-        return weights
+@lru_cache(maxsize=1 << 12)  # plans of one catalogue decide between the same tools all the time
+def _leads(vocabulary: Vocabulary, names: tuple[bytes, ...], begun: bytes, candidates: bytes) -> dict[int, list[bytes]]:
+    """For each candidate (the bytes of their ids) that continues a name, the names of the tools to which it leads.
+
+    Of the tokens within a name the longest one leads to its tool, as it does in the canonical tokenisation.
+    """
+    texts = {token: vocabulary.token(token) for token in np.frombuffer(candidates, np.int64).tolist()}
+    leads: dict[int, list[bytes]] = {}
+    for name in names:
+        if name.startswith(begun):
+            rest = name[len(begun) :]
+            within = [token for token, text in texts.items() if rest.startswith(text)]
+            beyond = [token for token, text in texts.items() if text.startswith(rest) and text != rest]
+            for token in [*beyond, *sorted(within, key=lambda token: len(texts[token]))[-1:]]:
+                leads.setdefault(token, []).append(name)
+    return leads

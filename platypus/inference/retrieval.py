@@ -5,8 +5,10 @@ described by its name, its description and those of its arguments. A sentence en
 alone it is worse, because it overlooks names.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from math import log, sqrt
 from typing import Any
 
 import numpy as np
@@ -33,8 +35,7 @@ class Retriever:
 
     def likeness(self, request: str) -> NDArray[np.float64]:
         """The similarity of each tool to the request, in catalogue order. Only its order is meaningful."""
-        parts = ((tools @ vectorizer.transform([request]).T).toarray()[:, 0] for vectorizer, tools in self._index)
-        similarity: NDArray[np.float64] = sum(parts, np.zeros(len(self.catalogue)))
+        similarity: NDArray[np.float64] = sum(each.likeness(request) for each in self._index)
         return similarity if self.encode is None else similarity + self._vectors @ self.encode([request])[0]
 
     @cached_property
@@ -43,15 +44,37 @@ class Retriever:
         return self.encode([sentence(tool) for tool in self.catalogue])
 
     @cached_property
-    def _index(self) -> list[tuple[Any, Any]]:
-        """Each vectorizer with the matrix of the tools: (tools, terms), sparse."""
+    def _index(self) -> "list[_Terms]":
         from sklearn.feature_extraction.text import TfidfVectorizer  # takes a second to import
 
         texts = [known_by(tool) for tool in self.catalogue]
         words = TfidfVectorizer(sublinear_tf=True, stop_words="english")
         letters = TfidfVectorizer(sublinear_tf=True, analyzer="char_wb", ngram_range=(3, 5))
         says_something = any(map(words.build_analyzer(), texts))  # of a tool `f` only the letters are left
-        return [(each, each.fit_transform(texts)) for each in ([words, letters] if says_something else [letters])]
+        return [_Terms(each, texts) for each in ([words, letters] if says_something else [letters])]
+
+
+class _Terms:
+    """The terms of some texts with their weights, and the likeness of a request to each text by them.
+
+    The likeness is the product with what the vectorizer's `transform` gives, which takes 20 times as long for one text.
+    """
+
+    def __init__(self, vectorizer: Any, texts: Sequence[str]) -> None:
+        self._weights = vectorizer.fit_transform(texts).tocsc()
+        self._analyze, self._terms, self._idf = vectorizer.build_analyzer(), vectorizer.vocabulary_, vectorizer.idf_
+
+    def likeness(self, request: str) -> NDArray[np.float64]:
+        """The cosine of the request and each text: (texts,)."""
+        known = Counter(self._terms[term] for term in self._analyze(request) if term in self._terms)
+        weights = {term: (1 + log(count)) * self._idf[term] for term, count in known.items()}
+        length = sqrt(sum(weight**2 for weight in weights.values()))
+        found = np.zeros(self._weights.shape[0])
+        starts, texts, data = self._weights.indptr, self._weights.indices, self._weights.data
+        for term, weight in weights.items():
+            places = slice(starts[term], starts[term + 1])
+            found[texts[places]] += data[places] * (weight / length)
+        return found
 
 
 def known_by(tool: Tool) -> str:

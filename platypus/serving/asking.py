@@ -193,9 +193,10 @@ class Asking:
         assert decoder is not None  # `ready` makes one for each request
 
         def decoding(seconds: float, number: int) -> Any:
-            found.append((ready, len(planner.prompt.ids(question.request))))
             limits = self._limits(question, seconds)
-            return planner.begin(question.request, limits, decoder=decoder, index=number, draw=draw)
+            begun = planner.begin(question.request, limits, decoder=decoder, index=number, draw=draw)
+            found.append((ready, begun.prompt_tokens))
+            return begun
 
         return Begun(decoder, decoding, served.activate)
 

@@ -19,7 +19,7 @@ from platypus.serving.limits import Limits
 from platypus.serving.opening import OpeningOptions
 
 if TYPE_CHECKING:
-    from platypus.serving.server import Server
+    from platypus.serving.server import Options, Server
 
 MISSING = "Install what it needs: pip install 'platypus-llm[serve]'"
 
@@ -51,16 +51,17 @@ def use_threads(threads: int | None) -> None:
 def serve(
     sources: Sequence[str], reach: Reach, opening: OpeningOptions, limits: Limits, *, log_requests: bool = False
 ) -> None:
-    """Serve these planners over HTTP until a signal ends it. Raises RunError before it listens, if it cannot."""
-    server = _server(sources, reach, opening, limits, log_requests=log_requests)
+    """Serve these planners over HTTP until a signal ends it. Raises RunError before it opens them, if it cannot."""
+    options = _options(reach, limits, log_requests=log_requests)
     import uvicorn
 
     from platypus.serving.api import make_app
 
-    listening = _listen(reach)
+    listening = _listen(reach)  # whoever asks while the planners are opened waits
+    server = _server(sources, opening, options)
     address = f"[{reach.host}]" if ":" in reach.host else reach.host
     port = listening.getsockname()[1]
-    say(f"serving {', '.join(server.planners.served)} at http://{address}:{port} (the API: /docs)")
+    say(f"serving {', '.join(server.planners.served)} at http://{address}:{port} (the API: /openapi.json)")
     config = uvicorn.Config(make_app(server), access_log=False, log_level="warning")
     uvicorn.Server(config).run(sockets=[listening])
 
@@ -69,7 +70,7 @@ def serve_mcp(
     sources: Sequence[str], reach: Reach, opening: OpeningOptions, limits: Limits, *, log_requests: bool = False
 ) -> None:
     """Serve these planners as an MCP server on standard input and output, until the input ends."""
-    server = _server(sources, reach, opening, limits, log_requests=log_requests)
+    server = _server(sources, opening, _options(reach, limits, log_requests=log_requests))
     import anyio
 
     from platypus.serving.mcp_server import run_stdio
@@ -85,20 +86,16 @@ def add_key(path: Path, name: str) -> None:
     say(f"added to {path} as a hash: keep the key, it cannot be shown again")
 
 
-def _server(
-    sources: Sequence[str], reach: Reach, opening: OpeningOptions, limits: Limits, *, log_requests: bool
-) -> "Server":
+def _options(reach: Reach, limits: Limits, *, log_requests: bool) -> "Options":
+    """The options of a server. Raises RunError if a package or a key is missing."""
     try:
         import fastapi  # noqa: F401
         import uvicorn  # noqa: F401
 
-        from platypus.serving.server import LOOPBACK, Options, Server
+        from platypus.serving.server import LOOPBACK, Options
     except ImportError as error:
         raise RunError(f"a server needs the package {error.name}", remedy=MISSING) from error
-    from platypus.serving.execution import check_execution
     from platypus.serving.keys import Keys
-    from platypus.serving.opening import open_served
-    from platypus.serving.planners import Planners
 
     keys, local = Keys.read(reach.keys) if reach.keys else None, _is_local(reach.host)
     if not local and keys is None and not reach.no_keys:
@@ -108,10 +105,18 @@ def _server(
             remedy="Give --keys FILE (--add-key NAME makes one), or --no-keys if that is wanted.",
         )
     hosts = (*LOOPBACK, reach.host, *reach.allow_hosts) if local or reach.allow_hosts else None
-    planners = Planners(open_served(sources, opening), room=limits.cache)
-    if reach.execute:
+    return Options(limits, keys, hosts, log_requests, references=reach.references, execute=reach.execute)
+
+
+def _server(sources: Sequence[str], opening: OpeningOptions, options: "Options") -> "Server":
+    from platypus.serving.execution import check_execution
+    from platypus.serving.opening import open_served
+    from platypus.serving.planners import Planners
+    from platypus.serving.server import Server
+
+    planners = Planners(open_served(sources, opening), room=options.limits.cache)
+    if options.execute:
         check_execution(planners.served.values())
-    options = Options(limits, keys, hosts, log_requests, references=reach.references, execute=reach.execute)
     return Server(planners, options)
 
 

@@ -28,20 +28,28 @@ CONFIDENCE = "confidence.json"  # a calibration: of the model that `evaluate` sc
 def open_planner(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
     """A planner with the run's merged model, else its adapter, else its base; `planner.loaded.source` says which.
 
-    It plans with the run's tools, or with those of `catalogue`. Notation and cutoff are those of the training.
+    It plans with the run's tools, or with those of `catalogue`. Notation and cutoff are those of the training. A run
+    that is not trained yet decodes as `untrained` says.
     Raises ModelError if the adapter was trained for another catalogue than the run's.
     """
     from platypus.model.adapters import load_adapted
     from platypus.model.loading import load_merged
 
     if not run.is_done("train") and not is_merged(run):
-        return open_base(run, catalogue=catalogue)
+        planner = open_base(run, catalogue=catalogue)
+        return replace(planner, settings=untrained(run.recipe.decode))
     if is_merged(run):
         tuned = load_merged(run.folder("merge") / "model", light=_light(run))
     else:
         with run.explained():
             tuned = load_adapted(run.folder("train") / "adapter", base=run.recipe.base)
     return replace(_planner(run, tuned, catalogue), calibration=calibration_of(run))
+
+
+def untrained(settings: DecodeSettings) -> DecodeSettings:
+    """What suits a base that was not trained for the tools, but for what these settings say themselves."""
+    said = {name: getattr(settings, name) for name in settings.model_fields_set}
+    return UNTRAINED.model_copy(update=said)
 
 
 def open_base(run: Run, *, catalogue: Catalogue | None = None) -> Planner:

@@ -53,7 +53,7 @@ from platypus.serving.server import Server
 
 PORT = re.compile(r":\d+$")
 PAGE = Path(str(files("platypus") / "serving" / "page"))
-NO_PAGE = "<!doctype html><title>Platypus</title><p>The page is not built. The API is at <a href=/docs>/docs</a>."
+NO_PAGE = "<!doctype html><title>Platypus</title><p>The page is not built. The API is described at <a href=/openapi.json>/openapi.json</a>."
 
 
 def make_app(server: Server) -> FastAPI:
@@ -66,7 +66,9 @@ def make_app(server: Server) -> FastAPI:
         async with server.running(), sessions.run():
             yield
 
-    app = FastAPI(title="Platypus", version=__version__, lifespan=lifespan, redoc_url=None)
+    app = FastAPI(
+        title="Platypus", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
+    )  # those load from elsewhere
     _add_openai(app, server)
     _add_native(app, server)
     _add_health(app, server)
@@ -183,8 +185,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def not_valid(request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        return await api_error(request, misshapen(first["type"], first["loc"][1:], first["msg"]))
+        return await api_error(request, misshapen([(e["type"], e["loc"][1:], e["msg"]) for e in error.errors()]))
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from platypus.errors import PlatypusError
 
 KINDS = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error", 500: "server_error"}
 KINDS |= {503: "service_unavailable_error"}
+OPERATORS = re.compile(r"under \[\w+\]|--[a-z]")  # in a remedy: a recipe's key, or an option of a command
 CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}  # by the type of pydantic
 
 
@@ -47,17 +49,27 @@ def invalid(param: str | None, what: str, *, code: str = "invalid_value") -> Api
 
 
 def refused(error: PlatypusError, *, param: str | None = None, code: str = "invalid_value") -> ApiError:
-    """The refusal for an error that the caller can correct."""
-    return ApiError(400, str(error), param=param, code=code)
+    """The refusal for an error that the caller can correct. A remedy for whoever runs the server is left out."""
+    said = type(error)(error.what, where=error.where) if OPERATORS.search(error.remedy) else error
+    return ApiError(400, str(said), param=param, code=code)
 
 
-def misshapen(type_: str, place: Sequence[int | str], message: str) -> ApiError:
-    """The refusal of a body that has another shape than its class: an error of pydantic, at its place there."""
+def misshapen(errors: Sequence[tuple[str, Sequence[int | str], str]]) -> ApiError:
+    """The refusal of a body that has another shape than its class: the errors of pydantic, by type, place and message.
+
+    A parameter of several types has an error for each of them.
+    """
+    (type_, place, _), *_ = errors
     if not place:
         return invalid(None, "the body must be a JSON object")
+    param = _parameter(place)
+    messages = dict.fromkeys(message for _, other, message in errors if other and _parameter(other) == param)
+    return invalid(param, ", or: ".join(messages), code=CODES.get(type_, "invalid_value"))
+
+
+def _parameter(place: Sequence[int | str]) -> str:
     # for a parameter of several types, what follows its name is one of them
-    param = str(place[0]) + "".join(f"[{part}]" for part in place[1:] if isinstance(part, int))
-    return invalid(param, message, code=CODES.get(type_, "invalid_value"))
+    return str(place[0]) + "".join(f"[{part}]" for part in place[1:] if isinstance(part, int))
 
 
 def check_neutral(given: Mapping[str, Any], neutral: Mapping[str, tuple[Any, ...]], *, used: str) -> None:

@@ -115,8 +115,7 @@ async def _execute(arguments: dict[str, Any], server: Server) -> "types.CallTool
 
 def _said(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return str(misshapen(first["type"], first["loc"], first["msg"]))
+        return str(misshapen([(e["type"], e["loc"], e["msg"]) for e in error.errors()]))
     return str(error)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from platypus.catalogue.tools import Catalogue
+from platypus.inference.calibration import Calibration
 from platypus.inference.planner import Planner
 from platypus.run.folder import Run
 from platypus.serving.errors import ApiError, invalid, unsupported
@@ -126,6 +127,8 @@ class Planners:
 def _with_tools(served: Served, tools: Catalogue) -> Ready:
     """The planner with other tools; without a decoder if each request is shown some of them."""
     planner = served.planner.with_tools(tools)
+    if served.catalogue is not None:  # how sure it may be was measured with its own tools
+        planner = replace(planner, calibration=Calibration())
     return Ready(planner, planner.decoder if planner.narrowing is None else None)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -34,6 +35,13 @@ def test_a_key_is_added_and_printed_once(capsys: pytest.CaptureFixture[str], tmp
 def test_others_need_a_key(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     refused = here(capsys, "serve", "--host", "0.0.0.0")
     assert refused.code == 1 and "--keys FILE" in refused.err
+
+
+def test_a_port_in_use_is_noticed_before_a_planner_is_opened(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        refused = here(capsys, "serve", "no/such/run", "--port", port)
+    assert refused.code == 1 and f"127.0.0.1, port {port}: cannot be listened at" in refused.err
 
 
 @pytest.mark.parametrize(

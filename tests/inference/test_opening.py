@@ -12,12 +12,14 @@ from platypus.errors import ModelError
 from platypus.inference.calibration import Calibration
 from platypus.inference.opening import (
     CONFIDENCE,
+    UNTRAINED,
     base_calibration,
     base_prompt,
     is_merged,
     open_base,
     open_planner,
     open_untrained,
+    untrained,
 )
 from platypus.inference.planner import Planner
 from platypus.model import adapters, loading
@@ -72,6 +74,14 @@ def test_the_best_model_of_a_run_is_opened(run: Run) -> None:
     assert source(open_base(run)) == "some/base"
 
 
+def test_a_run_that_is_not_trained_decodes_as_suits_its_base(run: Run) -> None:
+    said = DecodeSettings(max_steps=3, beams=2)
+    assert untrained(said).model_dump() == UNTRAINED.model_copy(update={"max_steps": 3, "beams": 2}).model_dump()
+    assert open_planner(run).settings == untrained(run.recipe.decode)
+    train(run)
+    assert open_planner(run).settings == run.recipe.decode
+
+
 def test_a_merged_model_of_an_older_adapter_is_not_used(run: Run) -> None:
     train(run)
     merge(run)
@@ -112,7 +122,7 @@ def test_the_prefix_is_stored_in_the_run_if_the_recipe_says_so(run: Run) -> None
     storing_run = replace(run, recipe=run.recipe.model_copy(update={"decode": DecodeSettings(keep_prefix=True)}))
     assert open_planner(storing_run).folder == run.path / ".prefix" and open_planner(run).folder is None
     assert open_planner(run).settings.decoding == "grammar"
-    assert open_planner(run.decoded("free")).settings == FREE
+    assert open_planner(run.decoded("free")).settings == untrained(FREE)
 
 
 def test_an_untrained_base_is_asked_with_the_prompt_of_its_own_training(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ def test_browsers_keep_only_files_with_a_hash(client: TestClient) -> None:
 def test_the_api_describes_itself(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert {"/v1/plan", "/v1/chat/completions", "/v1/responses", "/v1/corrections"} <= paths.keys()
+    assert client.get("/docs").status_code == 404  # FastAPI's page loads from elsewhere
 
 
 def test_no_page_of_another_origin_may_ask(client: TestClient) -> None:

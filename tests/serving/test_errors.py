@@ -19,11 +19,19 @@ def test_a_message_names_the_parameter() -> None:
     assert error.status == 400 and error.message == "tools: is wrong\n  Mend it."
 
 
+@pytest.mark.parametrize("remedy", ["Set `cutoff` under [prompt].", "Decode without a grammar (`--decoding free`)."])
+def test_a_client_is_not_told_to_change_what_only_the_server_can(remedy: str) -> None:
+    assert refused(CatalogueError("is too large", where="tools", remedy=remedy)).message == "tools: is too large"
+
+
 def test_a_body_of_another_shape() -> None:
-    assert misshapen("model_type", (), "Input should be …").message == "the body must be a JSON object"
-    missing = misshapen("missing", ("request",), "Field required")
+    assert misshapen([("model_type", (), "Input should be …")]).message == "the body must be a JSON object"
+    missing = misshapen([("missing", ("request",), "Field required")])
     assert (missing.code, missing.message) == ("missing_required_parameter", "request: Field required")
-    assert misshapen("string_type", ("messages", 2, "Message", "role"), "…").param == "messages[2]"
+    assert misshapen([("string_type", ("messages", 2, "Message", "role"), "…")]).param == "messages[2]"
+    types = [("string_type", ("input", "str"), "a text"), ("list_type", ("input", "list"), "a list")]
+    both = misshapen([*types, ("missing", ("model",), "Field required")])
+    assert (both.param, both.message) == ("input", "input: a text, or: a list")
 
 
 def test_only_values_that_ask_for_nothing_pass() -> None:

@@ -1,9 +1,12 @@
 """The planners of a process: by name; what is kept of catalogues that were sent."""
 
+from dataclasses import replace
+
 import pytest
 
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Catalogue
+from platypus.inference.calibration import Calibration
 from platypus.serving.errors import ApiError
 from platypus.serving.planners import Planners, Served, Variant
 
@@ -30,6 +33,15 @@ def test_a_catalogue_is_computed_once_and_the_oldest_goes_first(served: Served) 
     planners.ready(served, tools("b"), Variant(), "x")  # no room for both
     assert planners.ready(served, tools("a"), Variant(), "x").decoder is not first.decoder
     assert planners.misses == 3 and planners.used > 0
+
+
+def test_how_sure_it_is_of_sent_tools_is_not_known(served: Served) -> None:
+    known = Calibration(2.0, 0.5, rows=40)
+    planner = replace(served.planner, calibration=known)
+    one = replace(served, planner=planner)
+    planners = Planners([one], room=1 << 30)
+    assert planners.ready(one, None, Variant(), "x").planner.calibration is known
+    assert planners.ready(one, tools("a"), Variant(), "x").planner.calibration.rows == 0
 
 
 def test_the_own_catalogue_is_not_counted(served: Served) -> None:

@@ -121,8 +121,10 @@ def _choose(conversation: Conversation, rest: str) -> None:
     if not conversation.offered:
         raise RunError("there is nothing to choose from", remedy="/alternatives looks for other plans.")
     number = _number(rest, most=len(conversation.offered), what="which plan")
-    plan = conversation.offered[number - 1].plan
+    offered = conversation.offered
+    plan = offered[number - 1].plan
     conversation.change_last(f"the choice of plan {number}", replace(conversation.last, answer=plan, kept=""))
+    conversation.offered = offered  # so that another one can be chosen
     conversation.screen.show(plan)
     conversation.screen.say("/keep keeps it as the right one", style="dim")
 

@@ -70,12 +70,12 @@ def serve_mcp(
     sources: Sequence[str], reach: Reach, opening: OpeningOptions, limits: Limits, *, log_requests: bool = False
 ) -> None:
     """Serve these planners as an MCP server on standard input and output, until the input ends."""
-    server = _server(sources, opening, _options(reach, limits, log_requests=log_requests))
+    options = _options(reach, limits, log_requests=log_requests)
     import anyio
 
     from platypus.serving.mcp_server import run_stdio
 
-    anyio.run(run_stdio, server)
+    anyio.run(run_stdio, lambda: _server(sources, opening, options))
 
 
 def add_key(path: Path, name: str) -> None:

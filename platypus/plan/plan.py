@@ -277,7 +277,7 @@ def _value_problems(value: Any, step: int, where: str) -> Iterator[Problem]:
     for element in value if isinstance(value, list) else [value]:
         if isinstance(element, Reference):
             if element.step >= step:
-                what = "its own output" if element.step == step else "a later step"
+                what = "its own output" if element.step == step else "no earlier step"
                 yield Problem("reference", f"{element} refers to {what}", where)
             elif not REFERENCE.fullmatch(str(element)) or any("." in name for name in element.path):
                 yield Problem("reference", f"{element} has a field name that cannot be written", where)

@@ -53,7 +53,7 @@ from platypus.serving.server import Server
 
 PORT = re.compile(r":\d+$")
 PAGE = Path(str(files("platypus") / "serving" / "page"))
-NO_PAGE = "<!doctype html><title>Platypus</title><p>The page is not built. The API is described at <a href=/openapi.json>/openapi.json</a>."
+NO_PAGE = "<!doctype html><title>Platypus</title><p>The page is not built. <a href=/openapi.json>The API</a>"
 
 
 def make_app(server: Server) -> FastAPI:

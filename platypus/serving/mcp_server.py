@@ -4,13 +4,17 @@ The official SDK speaks the protocol, in the versions with a handshake and in th
 nothing. Where the server was started with `--execute`, a second tool, `execute`, runs plans.
 """
 
+import asyncio
 import json
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from platypus import __version__
 from platypus.errors import PlatypusError
+from platypus.files import say
 from platypus.serving.errors import ApiError, misshapen
 from platypus.serving.execution import ExecuteRequest, execute_request
 from platypus.serving.native import PlanRequest, make_plans
@@ -31,21 +35,30 @@ ABOUT_EXECUTE = (
 )
 
 
-def mcp_server(server: Server) -> "McpServer[Any]":
-    """The MCP server of these planners."""
+def mcp_server(opened: Server | asyncio.Future[Server]) -> "McpServer[Any]":
+    """The MCP server of these planners. It answers clients before they are opened; its tools wait for that."""
     from mcp import types
     from mcp.server.lowlevel import Server as McpServer
+    from mcp.shared.exceptions import MCPError
+
+    async def planners() -> Server:
+        return opened if isinstance(opened, Server) else await asyncio.shield(opened)
 
     async def list_tools(_: object, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        try:
+            server = await planners()
+        except PlatypusError as error:
+            raise MCPError(types.INTERNAL_ERROR, str(error)) from error
         executing = [_execute_tool(server)] if server.options.execute else []
         return types.ListToolsResult(tools=[_plan_tool(server), *executing])
 
     async def call_tool(_: object, params: types.CallToolRequestParams) -> types.CallToolResult:
-        if params.name == "execute" and server.options.execute:
-            return await _execute(params.arguments or {}, server)
-        if params.name != "plan":
-            return _failed(f"there is no tool {params.name!r}, only plan")
         try:
+            server = await planners()
+            if params.name == "execute" and server.options.execute:
+                return await _execute(params.arguments or {}, server)
+            if params.name != "plan":
+                return _failed(f"there is no tool {params.name!r}, only plan")
             body = PlanRequest.model_validate(params.arguments or {})
             answer = await make_plans(body, server.planners.named(body.model), server.asking)
         except (ApiError, PlatypusError, ValueError) as error:  # what the caller can correct
@@ -68,13 +81,29 @@ def http_sessions(server: Server) -> "StreamableHTTPSessionManager":
     return StreamableHTTPSessionManager(mcp_server(server), json_response=True, stateless=True)
 
 
-async def run_stdio(server: Server) -> None:
-    """Speak MCP on standard input and output until the input ends."""
+async def run_stdio(open_server: Callable[[], Server]) -> None:
+    """Speak MCP on standard input and output until the input ends; the server is opened beside the first messages.
+
+    Raises at the end what `open_server` raised. It is told on standard error at once, and to those who ask for tools.
+    """
     from mcp.server.stdio import stdio_server
 
-    speaking = mcp_server(server)
-    async with server.running(), stdio_server() as (messages, answers):
-        await speaking.run(messages, answers, speaking.create_initialization_options())
+    async with AsyncExitStack() as stack:
+
+        async def opened() -> Server:
+            try:
+                server = await asyncio.to_thread(open_server)
+            except PlatypusError as error:
+                say(str(error))
+                raise
+            await stack.enter_async_context(server.running())
+            return server
+
+        opening = asyncio.create_task(opened())
+        speaking = mcp_server(opening)
+        async with stdio_server() as (messages, answers):
+            await speaking.run(messages, answers, speaking.create_initialization_options())
+        await opening
 
 
 def _plan_tool(server: Server) -> "types.Tool":

@@ -47,7 +47,7 @@ def test_before_the_first_request_there_is_nothing(capsys: Capture, tmp_path: Pa
 
 
 def test_an_alternative_can_be_chosen_and_kept(capsys: Capture, tmp_path: Path) -> None:
-    begun = talk(tmp_path, ASK, "/alternatives 2", "/choose 3", "/choose 2")
+    begun = talk(tmp_path, ASK, "/alternatives 2", "/choose 3", "/choose 1", "/choose 2")
     captured = capsys.readouterr()
     assert "[1] 60.0%  (the present plan)" in captured.err and "[2] 25.0%" in captured.err
     assert "a number from 1 to 2" in captured.err

@@ -168,7 +168,7 @@ def test_malformed_calls_say_where_and_why(text: str, position: int, reason: str
     ("text", "reason"),
     [
         ("f(a=$0)", "its own output"),
-        ("f(a=$1)\nf(a=1)", "a later step"),
+        ("f(a=$1)\nf(a=1)", "no earlier step"),
         ('f()\nf(a="$$PREV[0]")', "merely contains a reference"),
         ('f()\nf(a={"k": $0})', "cannot stand in a plan"),
         ("f(a=Infinity)", "not a JSON number"),

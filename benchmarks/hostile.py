@@ -1,11 +1,12 @@
 """Hostile requests to a real `platypus serve`: none may be answered with a 500, hang, or harm the server.
 
-    python benchmarks/hostile.py                       5,000 requests, 16 at a time; half an hour on two cores
+    python benchmarks/hostile.py                       5,000 requests, 16 at a time; some minutes on two cores
     python benchmarks/hostile.py --count 500 --seed 7
 
 `tests/support/hostile.py` draws them. A dropped stream, a 10 MB body and a body that comes too slowly are among them.
 Afterwards the server has to answer as before, with all that it keeps below `--cache`. The same API is held against
-its own OpenAPI document by schemathesis, which is no dependency of ours:
+its own OpenAPI document by schemathesis, with up to 300 examples for each operation. That is no dependency of ours, and
+this script does not run it:
 
     pip install schemathesis==4.32.5
     platypus serve --catalogue examples/worktracker/catalogue.json --beams 1 --time-limit 10 --port 8393

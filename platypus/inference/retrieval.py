@@ -35,7 +35,9 @@ class Retriever:
 
     def likeness(self, request: str) -> NDArray[np.float64]:
         """The similarity of each tool to the request, in catalogue order. Only its order is meaningful."""
-        similarity: NDArray[np.float64] = sum(each.likeness(request) for each in self._index)
+        similarity: NDArray[np.float64] = sum(
+            (each.likeness(request) for each in self._index), np.zeros(len(self.catalogue))
+        )
         return similarity if self.encode is None else similarity + self._vectors @ self.encode([request])[0]
 
     @cached_property

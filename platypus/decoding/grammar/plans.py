@@ -28,6 +28,7 @@ from platypus.errors import CatalogueError
 from platypus.plan.notation import Notation, print_name
 
 PARAMETER_BITS = 64
+LISTED = 5  # places that an error names
 SECONDS = 60.0  # time limit for writing a grammar; real catalogues take well under one second
 
 _FIELD = re.compile(r"[\w$-]+(?: [\w$-]+)*")
@@ -112,6 +113,7 @@ class _Builder:
     ) -> None:
         self.catalogue, self.notation, self.steps, self.lead = catalogue, notation, max_steps, lead
         self.deadline, self.empty = deadline, empty
+        self.without_value: list[str] = []  # required arguments to which none can be given, by name
         self.marks = _MARKS[notation]
         self.rules = Rules()
         self.literals = Literals(self.rules, markers=markers)
@@ -279,6 +281,7 @@ class _Builder:
             value = self.value(argument, f"{where}, argument {argument.name!r}")
             if value is None:
                 if argument.required:
+                    self.without_value.append(f"{where}, argument {argument.name!r}")
                     return None
                 continue
             key = marks.argument.format(argument=self._name(argument.name))
@@ -296,8 +299,9 @@ class _Builder:
         marks, last = self.marks, self._field(self.steps - 1)
         calls = [call for call in map(self.tool, self.catalogue) if call is not None]
         if not calls:
+            listed = "; ".join(self.without_value[:LISTED]) + "; …" * (len(self.without_value) > LISTED)
             raise CatalogueError(
-                "no tool can be called: each has a required argument to which no value can be given",
+                f"no tool can be called: each has a required argument to which no value can be given ({listed})",
                 remedy="Correct their schemas: no literal is allowed, and no tool's output fits.",
             )
         steps = "\n  | ".join(calls)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits
@@ -240,12 +241,8 @@ class ConstraintState:
 
     def _look_ahead(self, token: int, allowance: int) -> Found:
         """What a look-ahead from this token finds that may visit so many nodes."""
-        found = self._beginning.found.get(token)
-        if found is None or not found.holds_for(allowance):
-            search = _Search(self.vocabulary, allowance)
-            path = search.path(self._matcher, self._distinct, self._recent, token, DEPTH)
-            self._beginning.found[token] = found = Found(path, allowance, allowance - search.nodes)
-        return found
+        search = _Search(self.vocabulary, self._memory, allowance)
+        return search.path(_Place(self._matcher, self._distinct, self._recent, self._beginning), token, DEPTH)
 
     def _skip(self) -> None:
         """Append the forced text up to its last space; after that, the tokens depend on what follows."""
@@ -257,15 +254,38 @@ class ConstraintState:
             self.append(token)
 
 
+class _Place(NamedTuple):
+    """Where a look-ahead is: what its tokens so far lead to, and what is known there."""
+
+    matcher: LLMatcher
+    distinct: UniquenessTracker
+    recent: tuple[int, ...] | None
+    beginning: Beginning
+
+
 class _Search:
-    """A depth-first look-ahead that tries the soonest end first; `nodes` is how many more tokens it may visit."""
+    """A depth-first look-ahead that tries the soonest end first; `nodes` is how many more tokens it may visit.
 
-    def __init__(self, vocabulary: Vocabulary, nodes: int) -> None:
-        self.vocabulary, self.nodes = vocabulary, nodes
+    `cut` says whether what was found last depends on its depth. What is found on the way is kept, since plans come by
+    there next. Nodes that are known count as visited, so it finds the same with and without what is kept.
+    """
 
-    def path(
-        self, matcher: LLMatcher, distinct: UniquenessTracker, recent: tuple[int, ...] | None, token: int, depth: int
-    ) -> tuple[int, ...] | None:
+    def __init__(self, vocabulary: Vocabulary, memory: PathMemory, nodes: int) -> None:
+        self.vocabulary, self.memory, self.nodes, self.cut = vocabulary, memory, nodes, False
+
+    def path(self, place: _Place, token: int, depth: int) -> Found:
+        """What `_explored` finds, explored or known."""
+        found = place.beginning.known(token, depth, self.nodes)
+        if found is None:
+            allowance, self.cut = self.nodes, False
+            path = self._explored(place, token, depth)
+            found = Found(path, allowance, allowance - self.nodes, depth, self.cut)
+            place.beginning.keep(token, found)
+        else:
+            self.nodes, self.cut = self.nodes - found.visited, found.cut
+        return found
+
+    def _explored(self, place: _Place, token: int, depth: int) -> tuple[int, ...] | None:
         """Tokens after this one, up to a point from which the plan can surely go on; None if there is none.
 
         Such a point is free text where nothing has to differ, or `depth` tokens ahead. Text that has to differ is
@@ -274,6 +294,7 @@ class _Search:
         """
         if token == self.vocabulary.end:
             return ()
+        matcher, distinct, recent, beginning = place
         then = distinct.copy()
         if not then.read(self.vocabulary.token(token)):
             return None
@@ -285,18 +306,25 @@ class _Search:
         if after.is_error():
             raise _too_complex(after.get_error())
         if then.is_settled and (recent is None or depth == 0):
+            self.cut = recent is not None
             return ()
         forced = after.compute_ff_bytes() if then.is_settled and recent is not None else b""
         if recent is not None and _SPACE.search(forced):
             return None if self.vocabulary.continuation((*recent, token), forced) is None else ()
-        following = _allowed(self.vocabulary, after)
+        longer = self.memory.after(beginning, token)
+        following = longer.candidates
+        if following is None:
+            following = _allowed(self.vocabulary, after)
+            if len(following) <= FEW:
+                longer.candidates = following
         if then.is_settled or (then.in_text and self._differs(after, following, then.seen)):
             if recent is None or depth == 0 or len(following) > FEW:
+                self.cut = recent is not None and len(following) <= FEW
                 return ()
             depth -= 1
-        now = _after(self.vocabulary, recent, token)
+        now = _Place(after, then, _after(self.vocabulary, recent, token), longer)
         for more in islice(self.vocabulary.soonest(following, in_text=then.in_text, turn=then.seen), TRIED):
-            path = self.path(after, then, now, more, depth)
+            path = self.path(now, more, depth).path
             if path is not None:
                 return (more, *path)
         return None

@@ -11,15 +11,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-MOST = 1 << 13  # beginnings kept for one constraint
+MOST = 1 << 15  # beginnings kept for one constraint, of about a kilobyte each
 
 
 class Found(NamedTuple):
-    """The result of a look-ahead that might visit `allowance` nodes and visited `visited`."""
+    """The result of a look-ahead that might visit `allowance` nodes and visited `visited`.
+
+    It went `depth` tokens deep at most, and was `cut` there, or else would have found the same if it went deeper.
+    """
 
     path: tuple[int, ...] | None
     allowance: int
     visited: int
+    depth: int = 0
+    cut: bool = False
 
     def holds_for(self, allowance: int) -> bool:
         """Whether a look-ahead with this allowance finds the same: nothing depended on the limit, or it is the same."""
@@ -35,8 +40,20 @@ class Beginning:
 
     candidates: NDArray[np.int64] | None = None
     recent: tuple[int, ...] | None = None
-    found: dict[int, Found] = field(default_factory=dict)
+    found: dict[tuple[int, int | None], Found] = field(default_factory=dict)  # by the token, and the depth of a cut
     longer: "dict[int, Beginning]" = field(default_factory=dict)
+
+    def known(self, token: int, depth: int, allowance: int) -> Found | None:
+        """What a look-ahead from this token of this depth and allowance finds, if that is known."""
+        for key in ((token, None), (token, depth)):
+            found = self.found.get(key)
+            if found is not None and found.depth <= depth and found.holds_for(allowance):
+                return found
+        return None
+
+    def keep(self, token: int, found: Found) -> None:
+        """Keep what a look-ahead from this token found."""
+        self.found[token, found.depth if found.cut else None] = found
 
 
 class PathMemory:

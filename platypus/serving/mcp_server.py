@@ -42,7 +42,7 @@ def mcp_server(opened: Server | asyncio.Future[Server]) -> "McpServer[Any]":
     from mcp.shared.exceptions import MCPError
 
     async def planners() -> Server:
-        return opened if isinstance(opened, Server) else await asyncio.shield(opened)
+        return await asyncio.shield(opened) if isinstance(opened, asyncio.Future) else opened
 
     async def list_tools(_: object, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         try:

@@ -26,11 +26,13 @@ docstring lists. Torch is imported only where it says [torch], so that everythin
     serving/            planners behind an HTTP API, MCP and a page
     chat/               the conversation in the terminal
     pretraining/        how the embedded base is made [torch]
+    exporting/          a merged model as other programs take it
     outcomes.py         outcomes of stages as text and on standard output
     commands/           one file for each command of the command line
     options.py          the arguments and options that several commands share
     cli_evaluation.py   the commands that score and compare
     cli_execute.py      the arguments of `execute`
+    cli_export.py       the arguments of `export`
     cli_push.py         the arguments of `push`
     cli.py              arguments → command
 

@@ -17,6 +17,7 @@ import typer
 from platypus import __version__
 from platypus.cli_evaluation import compare, curve, evaluate, score, sweep
 from platypus.cli_execute import execute
+from platypus.cli_export import export
 from platypus.cli_push import push
 from platypus.errors import PlatypusError
 from platypus.options import (
@@ -162,33 +163,7 @@ for command in (evaluate, score, compare, sweep, curve):
     app.command()(command)
 
 
-@app.command()
-def export(
-    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)] = None,
-    catalogue: Annotated[
-        str | None, typer.Option("--catalogue", metavar="SOURCE", help="Without a run: the tools alone.")
-    ] = None,
-    only: Only = None,
-    notation: Annotated[
-        Literal["json", "calls"], typer.Option("--notation", help="How plans are written, without a run.")
-    ] = "json",
-    max_steps: Annotated[int, typer.Option("--max-steps", min=1, help="The longest plan, without a run.")] = 10,
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Their folder, without a run.")] = Path("export"),
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Write what other servers need to plan."""
-    if (run is None) == (catalogue is None):
-        raise typer.BadParameter("give either a RUN or --catalogue SOURCE")
-    opened, tools = run and open_run(run), read_tools_of(catalogue, only)
-    from platypus.commands.export import export, export_catalogue
-    from platypus.run.settings import PromptSettings
-
-    if opened:
-        print_outcome(export(opened, force=force), as_json=as_json)
-    elif tools:
-        results = export_catalogue(tools, out, prompt=PromptSettings(notation=notation), max_steps=max_steps)
-        typer.echo(json.dumps(results) if as_json else "\n".join([f"export → {out}", *result_lines(results)]))
+app.command()(export)
 
 
 @app.command("all")

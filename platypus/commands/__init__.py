@@ -15,7 +15,7 @@ run: generate, refine, train, merge, evaluate, export.
     sweep.py            tables of several settings on the same rows
     curve.py            tells how accuracy grows with examples
     compare.py          compares planners on the same rows
-    export.py           writes grammar, schema and requests for other servers [torch]
+    export.py           writes what other programs need: grammar, requests, the model [torch]
     push.py             publishes a run's model on the hub
     execute.py          runs the plan of a request, a given plan, or the rest of a trace
     chat.py             answers single requests and conversations in the terminal

@@ -1,131 +1,47 @@
-"""export: the files that another server needs to answer with valid plans only.
+"""export: the files that another program needs to answer with valid plans.
 
-These are the grammar as a Lark file for servers with llguidance (vLLM, SGLang, llama.cpp), a JSON schema for others,
-the text around a request, an example request for each server, and a README with the commands. The grammar is compiled
-within the limits of such servers, and checked against the run's test plans. Servers do not check for equal elements and
-may choose tokens that are not canonical, so their answers have to be checked like those of any model.
+Without a target, these are the grammar as a Lark file for servers with llguidance (vLLM, SGLang, llama.cpp), a JSON
+schema for others, the text around a request, an example request for each server, and a README with the commands. With a
+target, one program gets all that it needs: the model in its shape, a request, and a README that lists what is lost.
 """
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from llguidance import LLMatcher, LLTokenizer
 from transformers import AutoConfig, AutoTokenizer
 
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, read_dataset
-from platypus.decoding.grammar.plans import plan_grammar
-from platypus.decoding.grammar.schemas import plan_schema
 from platypus.decoding.vocabulary import Vocabulary
-from platypus.errors import CatalogueError, RunError
+from platypus.errors import RunError
+from platypus.exporting.gguf import check_gguf, write_gguf
+from platypus.exporting.model_folder import check_quantisation, copy_model, quantise_model
+from platypus.exporting.modelfile import modelfile
+from platypus.exporting.planner_files import GrammarCheck, check, export_catalogue
+from platypus.exporting.read_back import read_back
+from platypus.exporting.readme import Facts
+from platypus.exporting.targets import TARGETS, ExportOptions, TargetName, chat_request
 from platypus.inference.opening import card_of, is_merged, prompt_settings
-from platypus.model.bases import context_length
-from platypus.plan.notation import Notation, print_plan
-from platypus.plan.plan import Plan
+from platypus.model.bases import context_length, end_ids
+from platypus.model.streamed import fits
 from platypus.prompt.prompt import Prompt
-from platypus.prompt.templates import frame
+from platypus.run.definition import CATALOGUE
 from platypus.run.folder import Outcome, Run
-from platypus.run.settings import PromptSettings
 
-REQUEST = "Summarize my open issues"
-LLGUIDANCE = "0.7.30"  # the first release with parametric grammars
-SERVERS: Mapping[str, Mapping[str, Any]] = {  # the field of a chat request that takes a grammar
-    "vllm": {"structured_outputs": {"grammar": ""}},
-    "sglang": {"ebnf": ""},
-    "llama.cpp": {"grammar": ""},
-}
-README = """\
-# Serving {model}
-
-| file | what |
-|---|---|
-| `grammar.lark` | the valid plans of up to {steps} steps in `{notation}`, for llguidance {version} or later |
-| `vllm.json`, `sglang.json`, `llama.cpp.json` | a chat request for each server, with the grammar in it |
-| `before.txt`, `after.txt` | the text around a request |
-{schema_row}
-The model is a Hugging Face folder. Its chat template puts the last message of the user between the two texts, so chat
-requests need nothing but the request. Where there is no chat template, the prompt is `before.txt`, the request,
-`after.txt`, after one BOS token if the tokenizer has one, and the answer ends with EOS.
-
-## vLLM
-
-    vllm serve {model} --served-model-name planner --structured-outputs-config.backend guidance
-    jq '.messages[0].content = "{request}"' vllm.json | curl -s localhost:8000/v1/chat/completions \\
-        -H 'Content-Type: application/json' -d @- | jq -r '.choices[0].message.content'
-
-Releases before 0.12 say `--guided-decoding-backend guidance`, and `guided_grammar` for `structured_outputs.grammar`.
-
-## SGLang
-
-    python -m sglang.launch_server --model-path {model} --served-model-name planner --grammar-backend llguidance
-    jq '.messages[0].content = "{request}"' sglang.json | curl -s localhost:30000/v1/chat/completions \\
-        -H 'Content-Type: application/json' -d @- | jq -r '.choices[0].message.content'
-
-## llama.cpp
-
-With Rust installed, in its folder, for a tokenizer that its conversion knows:
-
-    cmake -B build -DLLAMA_LLGUIDANCE=ON && cmake --build build --config Release
-    python convert_hf_to_gguf.py {model} --outfile planner.gguf
-    build/bin/llama-server --model planner.gguf --jinja --port 8080
-    jq '.messages[0].content = "{request}"' llama.cpp.json | curl -s localhost:8080/v1/chat/completions \\
-        -H 'Content-Type: application/json' -d @- | jq -r '.choices[0].message.content'
-
-`llama-cli --grammar-file grammar.lark` takes the file as it is: its first line says that it is for llguidance. A
-llama.cpp that was built without it ends itself at such a grammar.
-
-## Other servers
-
-{schema_note}
-
-## Reading an answer
-
-    from pathlib import Path
-    from platypus.catalogue.reading import read_catalogue
-    from platypus.plan.notation import read_plan
-{marked}
-    catalogue = read_catalogue(Path("{catalogue}"))
-    read_plan(answer, "{notation}", catalogue{named})  # a Plan, or Malformed with its problems
-
-Not held by `grammar.lark`: that elements of a `uniqueItems` array, and keys of an object, differ, and that markers, if
-there are any, are the request's. An answer that was cut off at `max_tokens` is no plan. {checked}
-"""
-MARKED = """\
-    from platypus.prompt.markers import marked_texts, request_with_markers
-
-    request_with_markers(request)  # what to send for a request: the model was trained with markers
-"""
-SCHEMA_ROW = "| `schema.json` | a JSON schema of plans, for servers without llguidance |\n"
-SCHEMA_NOTE = """\
-`schema.json` goes where a server takes a JSON schema (`response_format`). It promises known tools and arguments,
-allowed literals, and as many arguments as are required. It cannot promise which ones, that none stands twice, or that a
-reference is to an earlier step whose output fits: read the answers as below.
-
-Its keywords are those that XGrammar, Outlines and lm-format-enforcer keep. Formats are written as patterns of whole
-texts (`^…$`); formats of the catalogue's own, `uniqueItems`, and lengths beside a pattern are left out. Limits of
-numbers hold in XGrammar alone: the other two drop them."""
-NO_SCHEMA_NOTE = """\
-No JSON schema describes the notation `calls`. A server without llguidance answers freely, and the answer is read as
-below; a model that is trained with `notation = "json"` under [prompt] gets a `schema.json` as well."""
+SERVERS: Mapping[str, TargetName] = {
+    "vllm": "vllm",
+    "sglang": "sglang",
+    "llama.cpp": "gguf",
+}  # files of requests, and the targets they are for
 
 
-@dataclass(frozen=True)
-class GrammarCheck:
-    """The number of plans checked, and the texts of those that the grammar or the schema does not accept."""
-
-    plans: int
-    not_in_grammar: tuple[str, ...]
-    not_in_schema: tuple[str, ...]
-
-    def __str__(self) -> str:
-        missing = len(self.not_in_grammar)
-        return (
-            f"Of the run's {self.plans} test plans it takes " + (str(self.plans - missing) if missing else "all") + "."
-        )
+ANSWERS = 4  # of a GGUF file, that are compared with the model's
+LENGTH = 64  # the most tokens of each
+PROMPTS = 32  # of a GGUF file, whose ids are
 
 
 def export(run: Run, *, force: bool = False) -> Outcome:
@@ -134,6 +50,46 @@ def export(run: Run, *, force: bool = False) -> Outcome:
     Raises RunError without a merged model or a catalogue, or if there can be no merged model; CatalogueError for a
     grammar that servers would refuse.
     """
+    catalogue = _exportable(run)
+    return run.perform(
+        "export",
+        inputs={"merge": run.fingerprint("merge"), "refine": run.fingerprint("refine")},
+        settings={"steps": run.recipe.decode.max_steps, "tokens": run.recipe.evaluate.max_new_tokens},
+        work=lambda folder: _for_servers(_Planner.of(run, catalogue), folder),
+        force=force,
+    )
+
+
+def export_to(run: Run, options: ExportOptions, *, force: bool = False) -> Outcome:
+    """Write `export-TARGET/`: the run's merged model as one program takes it, with all that it needs to plan.
+
+    Raises RunError and ModelError, before anything is written, for what the program cannot have; and ModelError for a
+    GGUF file whose prompts or plans would be others.
+    """
+    options.check()
+    catalogue = _exportable(run)
+    stage, model = f"export-{options.to}", run.folder("merge") / "model"
+    if (run.path / stage).exists() and not run.is_done(stage):
+        raise RunError(
+            "there is a folder of this name that no export wrote", where=str(run.path / stage), remedy="Move it away."
+        )
+    if options.quantise:
+        check_quantisation(options.quantise)
+    return run.perform(
+        stage,
+        inputs={"merge": run.fingerprint("merge"), "refine": run.fingerprint("refine")},
+        settings={
+            "steps": run.recipe.decode.max_steps,
+            "tokens": run.recipe.evaluate.max_new_tokens,
+            **{key: value for key, value in asdict(options).items() if value is not None},
+        },
+        work=lambda folder: _for_target(_Planner.of(run, catalogue), options, model, folder),
+        force=force,
+    )
+
+
+def _exportable(run: Run) -> Catalogue:
+    """The run's catalogue. Raises RunError for a run that other programs cannot serve."""
     catalogue = run.catalogue
     if catalogue is None:
         raise RunError(
@@ -148,7 +104,7 @@ def export(run: Run, *, force: bool = False) -> Outcome:
             remedy=f"Serve it here: platypus serve {run.path}; write the grammar alone: platypus export --catalogue"
             ' FILE; or train with prefix = "auto" under [train].',
         )
-    merged = run.fingerprint("merge")
+    run.folder("merge")
     if not is_merged(run):
         raise RunError(
             "the merged model was made from an older adapter",
@@ -161,119 +117,141 @@ def export(run: Run, *, force: bool = False) -> Outcome:
             where=str(run.path),
             remedy='Train it with template = "alpaca" under [prompt].',
         )
-    return run.perform(
-        "export",
-        inputs={"merge": merged, "refine": run.fingerprint("refine")},
-        settings={"steps": run.recipe.decode.max_steps, "tokens": run.recipe.evaluate.max_new_tokens},
-        work=lambda folder: _work(run, catalogue, folder),
-        force=force,
-    )
+    return catalogue
 
 
-def export_catalogue(
-    catalogue: Catalogue, folder: Path, *, prompt: PromptSettings, max_steps: int, lead: str = ""
-) -> dict[str, Any]:
-    """Write the grammar, the schema (only for `json`) and the text around a request; `lead` is text before every plan.
+@dataclass(frozen=True)
+class _Planner:
+    """A run's merged model as others serve it: its prompts, its tokens, its test rows."""
 
-    Raises CatalogueError for a grammar that servers would refuse.
-    """
-    notation, markers = prompt.notation, prompt.markers
-    grammar = plan_grammar(catalogue, notation, max_steps=max_steps, lead=lead, markers=markers)
-    compiled(grammar.lark, LLTokenizer("byte"))
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "grammar.lark").write_text(grammar.lark, encoding="utf-8")
-    (folder / "schema.json").unlink(missing_ok=True)  # of an earlier export in another notation
-    if notation == "json":
-        schema = plan_schema(catalogue, max_steps=max_steps)
-        (folder / "schema.json").write_text(json.dumps(schema, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    for name, text in frame(catalogue, notation, markers=markers, rendering=prompt.rendering)._asdict().items():
-        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
-    sizes = {"steps": grammar.steps, "classes": grammar.classes, "bits": grammar.bits * grammar.steps}
-    return {"tools": len(catalogue), "notation": notation, "bytes": len(grammar.lark.encode()), **sizes}
+    run: Run
+    prompt: Prompt
+    tokenizer: Any
+    vocabulary: Vocabulary
+    rows: Sequence[Example]
+    context: int
 
+    @classmethod
+    def of(cls, run: Run, catalogue: Catalogue) -> "_Planner":
+        """Raises RunError if the prompt has no room for all tools."""
+        model = run.folder("merge") / "model"
+        tokenizer: Any = AutoTokenizer.from_pretrained(model)
+        config = AutoConfig.from_pretrained(model)
+        prompt, context = Prompt.of(tokenizer, catalogue, prompt_settings(run)), context_length(config) or 0
+        if not prompt.has_room(context):
+            raise RunError(
+                f"its prompt has no room for all {len(catalogue)} tools, so each request has its own prompt and"
+                " grammar",
+                where=str(run.path),
+                remedy="Ask it through Platypus, or split the catalogue, or set a larger `cutoff` if the base allows"
+                " it.",
+            )
+        vocabulary = Vocabulary(tokenizer, size=max(len(tokenizer), config.vocab_size))
+        rows = read_dataset(str(run.folder("refine") / "test.jsonl"), catalogue).rows
+        return cls(run, prompt, tokenizer, vocabulary, [row for row in rows if isinstance(row, Example)], context)
 
-def compiled(lark: str, tokens: LLTokenizer) -> LLMatcher:
-    """The grammar, compiled as servers do, within llguidance's default limits. Raises CatalogueError if that fails."""
-    matcher = LLMatcher(tokens, LLMatcher.grammar_from_lark(lark), log_level=0)
-    if matcher.is_error():
-        raise CatalogueError(
-            f"its grammar cannot be compiled by a server: {matcher.get_error().partition(chr(10))[0]}",
-            remedy="Use fewer tools, or a smaller `max_steps` under [decode].",
+    @property
+    def catalogue(self) -> Catalogue:
+        """The run's tools."""
+        assert self.prompt.catalogue is not None
+        return self.prompt.catalogue
+
+    def write(self, folder: Path) -> tuple[dict[str, Any], GrammarCheck]:
+        """Write grammar, schema and texts; returns what the grammar is like and how it was checked."""
+        settings, steps = prompt_settings(self.run), self.run.recipe.decode.max_steps
+        results = export_catalogue(self.catalogue, folder, prompt=settings, max_steps=steps, lead=self.vocabulary.lead)
+        plans = [row.plan.ordered(self.catalogue) for row in self.rows]
+        checked = check(folder, plans, notation=settings.notation, vocabulary=self.vocabulary)
+        return {
+            **results,
+            "test_plans": checked.plans,
+            "in_grammar": checked.plans - len(checked.not_in_grammar),
+            **({"in_schema": checked.plans - len(checked.not_in_schema)} if settings.notation == "json" else {}),
+            "not_taken": list(dict.fromkeys((*checked.not_in_grammar, *checked.not_in_schema))),
+        }, checked
+
+    def facts(self, checked: GrammarCheck, *, model: str, catalogue: str) -> Facts:
+        """What the README says of it."""
+        return Facts(model, catalogue, prompt_settings(self.run), self.run.recipe.decode.max_steps, str(checked))
+
+    def request(self, to: TargetName, folder: Path) -> str:
+        """A request of a program, as JSON, with the grammar or schema in the folder."""
+        schema = folder / "schema.json"
+        request = chat_request(
+            to,
+            lark=(folder / "grammar.lark").read_text(encoding="utf-8"),
+            schema=json.loads(schema.read_text(encoding="utf-8")) if schema.exists() else None,
+            tokens=self.run.recipe.evaluate.max_new_tokens,
         )
-    return matcher
+        return json.dumps(request, ensure_ascii=False) + "\n"
+
+    def modelfile(self, model: Path) -> str:
+        """Ollama's Modelfile."""
+        ends = json.loads((model / "generation_config.json").read_text(encoding="utf-8")).get("eos_token_id")
+        stops = [self.tokenizer.convert_ids_to_tokens(end) for end in end_ids(ends)]
+        tokens = self.run.recipe.evaluate.max_new_tokens
+        return modelfile(**self.prompt.frame._asdict(), stops=stops, context=self.context, tokens=tokens)
 
 
-def check(folder: Path, plans: Sequence[Plan], *, notation: Notation, vocabulary: Vocabulary) -> GrammarCheck:
-    """Check these plans against the written files: the grammar token by token, the schema as JSON."""
-    matcher = compiled((folder / "grammar.lark").read_text(encoding="utf-8"), vocabulary.tokens)
-    schema = folder / "schema.json"
-    validator = Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")) if schema.exists() else {})
-    printed = [print_plan(plan, notation) for plan in plans]
-    return GrammarCheck(
-        len(plans),
-        tuple(text for text in printed if not _takes(matcher, vocabulary.encode(text))),
-        tuple(text for text, plan in zip(printed, plans, strict=True) if not validator.is_valid(plan.to_json())),
+def _for_servers(planner: _Planner, folder: Path) -> dict[str, Any]:
+    results, checked = planner.write(folder)
+    for file, target in SERVERS.items():
+        (folder / f"{file}.json").write_text(planner.request(target, folder), encoding="utf-8")
+    path = planner.run.path
+    facts = planner.facts(checked, model=str(path / "merge" / "model"), catalogue=str(path / "catalogue.json"))
+    (folder / "README.md").write_text(facts.servers_page(), encoding="utf-8")
+    return results
+
+
+def _for_target(planner: _Planner, options: ExportOptions, model: Path, folder: Path) -> dict[str, Any]:
+    target, losses = TARGETS[options.to], list[str]()
+    if target.gguf:
+        made, losses = _gguf(planner, options, model, folder / target.model)
+    elif options.quantise:
+        made = quantise_model(model, folder / target.model, options.quantise, shard_size=options.shard_size)
+        losses = [f"The linear layers are rounded to {options.quantise}, so some plans may be others."]
+    else:
+        made = copy_model(model, folder / target.model, shard_size=options.shard_size)
+    results, checked = planner.write(folder)
+    shutil.copyfile(planner.run.path / CATALOGUE, folder / CATALOGUE)
+    (folder / "request.json").write_text(planner.request(options.to, folder), encoding="utf-8")
+    if options.to == "ollama":
+        (folder / "Modelfile").write_text(planner.modelfile(model), encoding="utf-8")
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    page = planner.facts(checked, model=target.model, catalogue=CATALOGUE).target_page(
+        options.to,
+        folder,
+        [*target.losses_of(prompt_settings(planner.run).notation), *losses],
+        dtype=config["dtype"],
+        context=planner.context,
     )
+    (folder / "README.md").write_text(page, encoding="utf-8")
+    return {**made, **results, "losses": losses}
 
 
-def _takes(matcher: LLMatcher, ids: Sequence[int]) -> bool:
-    probe = matcher.deep_copy()
-    return probe.try_consume_tokens(list(ids)) == len(ids) and probe.is_accepting()
-
-
-def _work(run: Run, catalogue: Catalogue, folder: Path) -> dict[str, Any]:
-    prompt, max_steps = prompt_settings(run), run.recipe.decode.max_steps
-    notation = prompt.notation
-    model = run.folder("merge") / "model"
-    tokenizer: Any = AutoTokenizer.from_pretrained(model)
-    config = AutoConfig.from_pretrained(model)
-    size = max(len(tokenizer), config.vocab_size)
-    if not Prompt.of(tokenizer, catalogue, prompt).has_room(context_length(config)):
-        raise RunError(
-            f"its prompt has no room for all {len(catalogue)} tools, so each request has its own prompt and grammar",
-            where=str(run.path),
-            remedy="Ask it through Platypus, or split the catalogue, or set a larger `cutoff` if the base allows it.",
-        )
-    vocabulary = Vocabulary(tokenizer, size=size)
-    results = export_catalogue(catalogue, folder, prompt=prompt, max_steps=max_steps, lead=vocabulary.lead)
-    rows = read_dataset(str(run.folder("refine") / "test.jsonl"), catalogue).rows
-    plans = [row.plan.ordered(catalogue) for row in rows if isinstance(row, Example)]
-    check_result = check(folder, plans, notation=notation, vocabulary=vocabulary)
-    lark = (folder / "grammar.lark").read_text(encoding="utf-8")
-    for server, field in SERVERS.items():
-        request = {
-            "model": "planner",
-            "messages": [{"role": "user", "content": REQUEST}],
-            "temperature": 0,
-            "max_tokens": run.recipe.evaluate.max_new_tokens,
-            **_filled(field, lark),
-        }
-        (folder / f"{server}.json").write_text(json.dumps(request, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(_readme(run, prompt, max_steps, check_result), encoding="utf-8")
-    return {
-        **results,
-        "test_plans": check_result.plans,
-        "in_grammar": check_result.plans - len(check_result.not_in_grammar),
-        **({"in_schema": check_result.plans - len(check_result.not_in_schema)} if notation == "json" else {}),
-        "not_taken": list(dict.fromkeys((*check_result.not_in_grammar, *check_result.not_in_schema))),
+def _gguf(planner: _Planner, options: ExportOptions, model: Path, file: Path) -> tuple[dict[str, Any], list[str]]:
+    """Write a GGUF file and read it back: what it holds, and what is lost."""
+    kind, requests = options.gguf_type, [row.query for row in planner.rows[:PROMPTS]] or ["1", "Plan"]
+    check_gguf(model, kind)
+    written = write_gguf(model, file, kind)
+    tokens = planner.run.recipe.evaluate.max_new_tokens
+    answers = ANSWERS if fits(str(model)) else 0
+    compared = read_back(
+        file,
+        model,
+        planner.prompt,
+        requests,
+        kind=kind,
+        answers=answers,
+        tokens=min(tokens, LENGTH),
+        context=planner.context,
+    )
+    held = ", ".join(f"{count} {name}" for name, count in written.tensors.items())
+    losses = [f"The matrices are rounded to {kind} ({held})." if len(written.tensors) > 1 or kind != "f16" else
+              "The weights are rounded to float16."]  # fmt: skip
+    facts = {"type": kind, "model_bytes": file.stat().st_size, "pretokenizer": written.pretokenizer or "sentencepiece"}
+    checks = {
+        "same_prompts": compared.prompts,
+        "same_answers": f"{compared.answers - compared.other_answers} of {compared.answers}",
     }
-
-
-def _filled(field: Mapping[str, Any], lark: str) -> dict[str, Any]:
-    return {name: _filled(inner, lark) if isinstance(inner, Mapping) else lark for name, inner in field.items()}
-
-
-def _readme(run: Run, prompt: PromptSettings, max_steps: int, check_result: GrammarCheck) -> str:
-    return README.format(
-        model=run.path / "merge" / "model",
-        catalogue=run.path / "catalogue.json",
-        marked=MARKED if prompt.markers else "",
-        named=", marked_texts(request)" if prompt.markers else "",
-        notation=prompt.notation,
-        steps=max_steps,
-        version=LLGUIDANCE,
-        request=REQUEST,
-        schema_row=SCHEMA_ROW if prompt.notation == "json" else "",
-        schema_note=SCHEMA_NOTE if prompt.notation == "json" else NO_SCHEMA_NOTE,
-        checked=check_result,
-    )
+    return {**facts, "tensors": dict(written.tensors), **checks}, [*losses, *compared.losses]

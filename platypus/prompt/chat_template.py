@@ -73,6 +73,11 @@ def chat_template(prompt: Prompt, *, gap: str = "") -> str:
     )
 
 
+def has_gap(template: str) -> bool:
+    """Whether a template of this module begins the text behind BOS with a space."""
+    return template.startswith('{{- bos_token ~ " ')
+
+
 def _template_with_tools(prompt: Prompt, gap: str) -> str:
     """The same with the text of the tools from the system message."""
     before, between, after = shared_frame(prompt.notation, markers=prompt.markers)

@@ -1,24 +1,20 @@
 """The exported files accept the run's plans and no others, and name the server that they are for."""
 
 import json
-import shutil
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
-from llguidance import LLMatcher, LLTokenizer, grammar_from
+from llguidance import LLMatcher, grammar_from
 
 from platypus.catalogue.reading import read_catalogue
-from platypus.commands.export import compiled, export, export_catalogue
+from platypus.commands.export import export, export_to
 from platypus.data.dataset import Instruction
-from platypus.errors import CatalogueError, RunError
-from platypus.model.adapters import ADAPTER_CARD, AdapterCard
+from platypus.errors import RunError
+from platypus.exporting.targets import ExportOptions, TargetName
 from platypus.plan.notation import Notation, print_plan
-from platypus.run.folder import Run
-from platypus.run.settings import PromptSettings
 from tests.support.command import CRM, here
-from tests.support.tiny_models import CATALOGUE, examples, sentencepiece_tokenizer, tiny_llama, tiny_run
+from tests.support.merged_runs import merged_run, takes
+from tests.support.tiny_models import examples, sentencepiece_tokenizer, tiny_llama, tiny_run
 
 Capture = pytest.CaptureFixture[str]
 
@@ -26,30 +22,6 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_llama(tmp_path_factory.mktemp("base"))
-
-
-def merged_run(folder: Path, base: Path, notation: Notation, recipe: str = "", *, markers: bool = False) -> Run:
-    """A run with an adapter and a merged model that were never trained, since export reads no weights."""
-    run = tiny_run(folder, base=base, rows=examples(6), recipe=f'[prompt]\nnotation = "{notation}"\n{recipe}')
-
-    def train(partial: Path) -> dict[str, Any]:
-        (partial / "adapter").mkdir()
-        card = AdapterCard("b", "f", CATALOGUE.fingerprint, notation, 4096, markers)
-        (partial / "adapter" / ADAPTER_CARD).write_text(json.dumps(asdict(card)))
-        return {}
-
-    def merge(partial: Path) -> dict[str, Any]:
-        shutil.copytree(base, partial / "model")
-        return {}
-
-    run.perform("train", inputs={}, settings={}, work=train)
-    run.perform("merge", inputs={"train": run.fingerprint("train")}, settings={}, work=merge)
-    return run
-
-
-def takes(lark: str, text: str) -> bool:
-    matcher = compiled(lark, LLTokenizer("byte"))
-    return matcher.try_consume_tokens(list(text.encode())) == len(text.encode()) and matcher.is_accepting()
 
 
 @pytest.mark.parametrize("notation", ["json", "calls"])
@@ -88,19 +60,6 @@ def test_with_markers_the_readme_says_how_to_write_and_read_them(base: Path, tmp
         assert ("MARKER" in lark) == markers
 
 
-def test_the_exported_grammar_accepts_only_valid_plans(tmp_path: Path) -> None:
-    for notation in ("json", "calls"):
-        export_catalogue(CATALOGUE, tmp_path / notation, prompt=PromptSettings(notation=notation), max_steps=3)
-        lark = (tmp_path / notation / "grammar.lark").read_text("utf-8")
-        for row in examples(4):
-            assert takes(lark, print_plan(row.plan, notation))
-        assert takes(lark, "[]")
-        wrong = (
-            [] if notation == "json" else ["fly()", "sum_up(items=$0)", "list()\nsum_up()", "list()\n" * 3 + "list()"]
-        )
-        assert not any(takes(lark, text) for text in ["", "[", "no", *wrong])
-
-
 def test_with_a_sentencepiece_tokenizer_plans_begin_with_a_space(tmp_path: Path) -> None:
     tokenizer = sentencepiece_tokenizer(tmp_path / "pieces")
     base = tiny_llama(tmp_path / "base", tokenizer=tokenizer)
@@ -108,13 +67,6 @@ def test_with_a_sentencepiece_tokenizer_plans_begin_with_a_space(tmp_path: Path)
     assert outcome.results["in_grammar"] == 6
     lark = (outcome.folder / "grammar.lark").read_text("utf-8")
     assert takes(lark, " list()") and not takes(lark, "list()")
-
-
-def test_an_export_in_another_notation_leaves_no_schema_of_the_first(tmp_path: Path) -> None:
-    export_catalogue(CATALOGUE, tmp_path, prompt=PromptSettings(notation="json"), max_steps=3)
-    assert (tmp_path / "schema.json").is_file()
-    export_catalogue(CATALOGUE, tmp_path, prompt=PromptSettings(notation="calls"), max_steps=3)
-    assert not (tmp_path / "schema.json").exists()
 
 
 def test_plans_that_the_grammar_does_not_accept_are_listed(base: Path, tmp_path: Path) -> None:
@@ -133,8 +85,6 @@ def test_a_run_that_cannot_be_exported_is_refused(base: Path, tmp_path: Path) ->
         export(run)
     with pytest.raises(RunError, match="no catalogue"):
         export(tiny_run(tmp_path / "plain", base=base, rows=[Instruction("Say hi.", "", "hi", {})]))
-    with pytest.raises(CatalogueError, match="cannot be compiled by a server"):
-        compiled("%llguidance {}\nstart : nothing_of_this_name", LLTokenizer("byte"))
 
 
 def test_a_catalogue_is_exported_without_a_run(tmp_path: Path, capsys: Capture) -> None:
@@ -150,3 +100,51 @@ def test_a_catalogue_is_exported_without_a_run(tmp_path: Path, capsys: Capture) 
     assert here(capsys, "export").code == here(capsys, "export", tmp_path, "--catalogue", CRM).code == 2
     deep = here(capsys, "export", "--catalogue", CRM, "--max-steps", 64, "--out", tmp_path / "deep")
     assert deep.code == 1 and "a grammar has 64" in deep.err
+
+
+@pytest.mark.parametrize("to", ["hf", "mlx", "sglang"])
+def test_one_program_gets_all_that_it_needs(base: Path, tmp_path: Path, to: TargetName) -> None:
+    run = merged_run(tmp_path, base, "json")
+    outcome = export_to(run, ExportOptions(to))
+    assert outcome.folder == run.path / f"export-{to}" and export_to(run, ExportOptions(to)).skipped
+    assert {path.name for path in outcome.folder.iterdir()} == {
+        "model",
+        "request.json",
+        "grammar.lark",
+        "schema.json",
+        "before.txt",
+        "after.txt",
+        "catalogue.json",
+        "README.md",
+        "stage.json",
+    }
+    merged = {path.name: path.read_bytes() for path in (run.path / "merge" / "model").iterdir()}
+    assert {path.name: path.read_bytes() for path in (outcome.folder / "model").iterdir()} == merged
+    assert ("ebnf" in json.loads((outcome.folder / "request.json").read_text())) == (to == "sglang")
+    assert "./model" in (outcome.folder / "README.md").read_text("utf-8")
+
+
+def test_ollama_gets_a_file_a_template_and_a_schema(base: Path, tmp_path: Path) -> None:
+    for package in ("conversion", "xllamacpp"):
+        pytest.importorskip(package, reason="pip install 'platypus-llm[export]'")
+    run = merged_run(tmp_path, base, "json")
+    outcome = export_to(run, ExportOptions("ollama", type="q8_0"))
+    assert (outcome.results["same_prompts"], outcome.results["pretokenizer"]) == (6, "gpt-2")
+    folder = outcome.folder
+    assert json.loads((folder / "request.json").read_text())["format"] == json.loads(
+        (folder / "schema.json").read_text()
+    )
+    modelfile, before = ((folder / name).read_text("utf-8") for name in ("Modelfile", "before.txt"))
+    assert 'PARAMETER stop "</s>"' in modelfile and "num_ctx 2048" in modelfile and before in modelfile
+    assert "q8_0" in (folder / "README.md").read_text("utf-8")
+
+
+def test_a_folder_that_no_export_wrote_is_kept(base: Path, tmp_path: Path) -> None:
+    run = merged_run(tmp_path, base, "calls")
+    (run.path / "export-hf").mkdir()
+    (run.path / "export-hf" / "mine").touch()
+    with pytest.raises(RunError, match="no export wrote"):
+        export_to(run, ExportOptions("hf"))
+    assert (run.path / "export-hf" / "mine").exists()
+    with pytest.raises(RunError, match="platypus merge"):
+        export_to(tiny_run(tmp_path / "new", base=base, rows=examples(2)), ExportOptions("hf"))

@@ -85,6 +85,14 @@ def _write(converter: Any, model: Path) -> None:
             where=str(model),
             remedy="Copy it from the base's folder. transformers 5 saves no tokenizer.model.",
         ) from error
+    except OSError:
+        raise  # a full disk
+    except Exception as error:
+        raise ModelError(
+            f"llama.cpp's converter failed: {type(error).__name__}: {error}",
+            where=str(model),
+            remedy="Serve the folder instead: --to hf, vllm, sglang or mlx.",
+        ) from error
 
 
 def _keep_tokens(writer: Any, model: Path) -> None:

@@ -41,7 +41,7 @@ def saved(folder: Path, kind: str, tokenizer: Any = None) -> tuple[Path, Prompt]
     tokenizer = tokenizer or byte_bpe_tokenizer()
     config = AutoConfig.for_model(
         kind,
-        vocab_size=len(tokenizer),
+        vocab_size=len(tokenizer) + 8,  # transformers adds tokens to those of Qwen
         hidden_size=64,
         intermediate_size=128,
         num_hidden_layers=2,

@@ -15,7 +15,7 @@ from platypus.errors import ModelError
 from platypus.exporting.gguf import check_gguf, write_gguf
 from platypus.exporting.llama_server import LlamaServer
 from platypus.exporting.pretokenizers import KNOWN
-from platypus.exporting.read_back import read_back
+from platypus.exporting.read_back import ODD_TEXTS, read_back
 from platypus.exporting.targets import GgufType
 from platypus.prompt.chat_template import write_tokenizer
 from platypus.prompt.prompt import Prompt
@@ -89,7 +89,8 @@ def test_llama_cpp_answers_as_the_folder_does(tmp_path: Path, kind: str) -> None
         tmp_path / "model.gguf", model, prompt, REQUESTS, kind="f16", answers=3, tokens=8, context=1024
     )
     assert (compared.prompts, compared.answers, compared.other_answers) == (3, 3, 0)
-    assert gemma or compared.losses == []
+    not_nfc = ODD_TEXTS[6:7]  # Qwen's tokenizer composes accents first, and llama.cpp does not
+    assert gemma or compared.other_texts == (not_nfc if kind == "qwen2" else ())
 
 
 def test_a_sentencepiece_tokenizer_is_read_as_one(tmp_path: Path) -> None:

@@ -61,7 +61,6 @@ def read_back(
     Raises ModelError if a prompt has other ids, or if a float16 file gives none of the answers: its plans would be
     wrong without a sign.
     """
-    loaded = load_merged(model)
     server = LlamaServer.open(file, context=context)
     chats = [[{"role": "user", "content": prompt.request_text(request)}] for request in requests]
     ids = [prompt.ids(request) for request in requests]
@@ -74,9 +73,12 @@ def read_back(
                 where=str(file),
                 remedy="Serve the folder instead: --to hf, vllm, sglang or mlx.",
             )
-    encode, plain = loaded.tokenizer.encode, {"add_special_tokens": False, "split_special_tokens": True}
+    encode, plain = prompt.tokenizer.encode, {"add_special_tokens": False, "split_special_tokens": True}
     others = tuple(text for text in ODD_TEXTS if server.ids(text) != list(encode(text, **plain)))
-    expected_texts = [answer.text for answer in complete(loaded, ids[:answers], max_new_tokens=tokens, batch_size=1)]
+    if not answers:
+        return ReadBack(len(ids), others, 0, 0)
+    completions = complete(load_merged(model), ids[:answers], max_new_tokens=tokens, batch_size=1)
+    expected_texts = [completion.text for completion in completions]
     texts = [server.answer(chat, tokens=tokens) for chat in chats[:answers]]
     wrong = sum(_whole(a) != _whole(b) for a, b in zip(texts, expected_texts, strict=True))
     if kind == "f16" and wrong and wrong == len(texts):

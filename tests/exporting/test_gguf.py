@@ -15,7 +15,7 @@ from platypus.errors import ModelError
 from platypus.exporting.gguf import check_gguf, write_gguf
 from platypus.exporting.llama_server import LlamaServer
 from platypus.exporting.pretokenizers import KNOWN
-from platypus.exporting.read_back import ODD_TEXTS, read_back
+from platypus.exporting.read_back import ODD_TEXTS, ReadBack, read_back
 from platypus.exporting.targets import GgufType
 from platypus.prompt.chat_template import write_tokenizer
 from platypus.prompt.prompt import Prompt
@@ -90,6 +90,10 @@ def test_llama_cpp_answers_as_the_folder_does(tmp_path: Path, kind: str) -> None
     )
     assert (compared.prompts, compared.answers, compared.other_answers) == (3, 3, 0)
     not_nfc = ODD_TEXTS[6:7]  # Qwen's tokenizer composes accents first, and llama.cpp does not
+    short = read_back(
+        tmp_path / "model.gguf", model, prompt, REQUESTS[:1], kind="f16", answers=0, tokens=4, context=1024
+    )
+    assert short == ReadBack(1, compared.other_texts, 0, 0)  # of a model that does not fit into the memory
     assert gemma or compared.other_texts == (not_nfc if kind == "qwen2" else ())
 
 

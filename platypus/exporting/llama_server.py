@@ -41,7 +41,9 @@ class LlamaServer:
             return cls(xllamacpp.Server(options))
         except RuntimeError as error:
             raise ModelError(
-                f"llama.cpp cannot read it: {error}", where=str(file), remedy="Export it again with --force."
+                f"llama.cpp cannot read it: {error}",
+                where=str(file),
+                remedy="If it is whole, serve the folder instead: --to hf, vllm, sglang or mlx.",
             ) from error
 
     def prompt_ids(self, messages: Sequence[Mapping[str, str]]) -> list[int]:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def saved(folder: Path, kind: str, tokenizer: Any = None) -> tuple[Path, Prompt]
     tokenizer = tokenizer or byte_bpe_tokenizer()
     config = AutoConfig.for_model(
         kind,
-        vocab_size=len(tokenizer) + 8,  # transformers adds tokens to those of Qwen
+        vocab_size=len(tokenizer) + 8 * (kind == "qwen2"),  # transformers adds tokens to those of Qwen
         hidden_size=64,
         intermediate_size=128,
         num_hidden_layers=2,
@@ -62,7 +63,7 @@ def saved(folder: Path, kind: str, tokenizer: Any = None) -> tuple[Path, Prompt]
     model.save_pretrained(folder)
     prompt = Prompt.of(tokenizer, CATALOGUE, PromptSettings(notation="calls"))
     write_tokenizer(prompt, tokenizer, folder, requests=REQUESTS)
-    return folder, prompt
+    return folder, replace(prompt, tokenizer=AutoTokenizer.from_pretrained(folder))
 
 
 @pytest.fixture(scope="module")

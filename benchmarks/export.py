@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -76,6 +76,7 @@ class Asked:
     @classmethod
     def of(cls, run: Run, count: int, work: Path) -> "Asked":
         planner, free = (open_planner(run.decoded(kind)) for kind in ("grammar", "free"))
+        planner = replace(planner, settings=planner.settings.model_copy(update={"beams": 1}))  # as programs decode
         rows = [
             row
             for part in ("test", "valid", "train")

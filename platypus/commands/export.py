@@ -212,6 +212,8 @@ def _for_target(planner: _Planner, options: ExportOptions, model: Path, folder: 
         losses = [f"The linear layers are rounded to {options.quantise}, so some plans may be others."]
     else:
         made = copy_model(model, folder / target.model, shard_size=options.shard_size)
+    if (beams := planner.run.recipe.decode.beams) > 1:
+        losses = [*losses, f"Platypus searches with {beams} beams, and this request is greedy: some plans are others."]
     results, checked = planner.write(folder)
     shutil.copyfile(planner.run.path / CATALOGUE, folder / CATALOGUE)
     (folder / "request.json").write_text(planner.request(options.to, folder), encoding="utf-8")

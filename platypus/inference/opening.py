@@ -12,6 +12,7 @@ from platypus.catalogue.tools import Catalogue
 from platypus.errors import ModelError
 from platypus.inference.calibration import Calibration
 from platypus.inference.planner import Planner
+from platypus.prompt.base_files import EMBEDDED
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
 from platypus.run.recipe import Recipe
@@ -100,7 +101,7 @@ def _light(run: Run) -> bool:
 
 def base_calibration(base: str) -> Calibration:
     """The calibration beside a base (`benchmarks/confidence.py`), if it was fitted to these very weights."""
-    from platypus.model.bases import EMBEDDED, base_fingerprint
+    from platypus.model.bases import base_fingerprint
 
     file = (EMBEDDED if base == "embedded" else Path(base).expanduser()) / CONFIDENCE
     if not file.is_file():

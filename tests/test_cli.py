@@ -35,6 +35,7 @@ COMMANDS = (
     "all",
     "plan",
     "execute",
+    "push",
     "chat",
     "serve",
     "check",

@@ -8,7 +8,7 @@ import pytest
 from tokenizers import Regex, pre_tokenizers
 
 from platypus.exporting.pretokenizers import KNOWN, pretokenizer_of
-from platypus.model.bases import EMBEDDED
+from platypus.prompt.base_files import EMBEDDED
 from tests.support.tiny_models import byte_bpe_tokenizer
 
 BYTES = pre_tokenizers.ByteLevel(add_prefix_space=False)

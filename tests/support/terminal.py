@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -12,6 +13,12 @@ from tests.support.command import ROOT
 
 PROMPT = "\x1b[?2004h"  # bracketed paste is switched on when a line is asked for
 CODES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|\x1b[=>]|\r")
+
+
+def _at_the_terminal() -> None:
+    """Make standard input the controlling terminal; Ctrl-C counts, even if whoever started the tests ignores it."""
+    os.close(os.open(os.ttyname(0), os.O_RDWR))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Terminal:
@@ -28,7 +35,7 @@ class Terminal:
             cwd=ROOT,
             env={**os.environ, **known},
             start_new_session=True,
-            preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),  # makes it the controlling terminal
+            preexec_fn=_at_the_terminal,
         )
         os.close(other)
         self.raw = ""

@@ -63,9 +63,9 @@ def checkpoints(run: Run) -> list[int]:
 
 
 def results(folder: Path) -> dict[str, Any]:
-    """The results that do not depend on time."""
+    """The results that do not depend on time, or on what else the process holds."""
     record = json.loads((folder / "stage.json").read_text())["results"]
-    return {name: value for name, value in record.items() if name != "tokens_per_second"}
+    return {name: value for name, value in record.items() if name not in ("tokens_per_second", "memory")}
 
 
 def assert_as_whole(run: Run, whole: Path) -> None:

@@ -99,7 +99,7 @@ def test_the_servers_problems_stand_at_their_argument(page: Any) -> None:
     page.get_by_label("Add an argument to step 1").select_option("limit")
     page.get_by_label("limit of step 1", exact=True).fill("0")
     page.get_by_text("0 is less than the minimum of 1").wait_for()
-    assert page.get_by_label("limit of step 1", exact=True).get_attribute("aria-invalid") == "true"
+    page.get_by_label("limit of step 1", exact=True).and_(page.locator('[aria-invalid="true"]')).wait_for()
     page.get_by_label("limit of step 1", exact=True).fill("some")
     page.get_by_text("'some' is not of type 'integer'").wait_for()
     page.get_by_label("limit of step 1", exact=True).fill("10")

@@ -66,6 +66,8 @@ def execute(
     tools = read_tools_of(catalogue, only)
     if run is not None and request is None and plan is None and resume is None:
         run, request = None, run
+        if tools is None:
+            raise typer.BadParameter("say RUN and REQUEST, or REQUEST and --catalogue SOURCE", param_hint="REQUEST")
     if (request is not None) + (plan is not None or resume is not None) != 1:
         raise typer.BadParameter("say one of REQUEST, --plan FILE, and --resume TRACE", param_hint="REQUEST")
     if replan and request is None and resume is None:

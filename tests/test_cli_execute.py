@@ -16,6 +16,13 @@ def test_what_is_missing_or_too_much(capsys: pytest.CaptureFixture[str], words: 
     assert ran.code == 2 and "--resume TRACE" in ran.err
 
 
+def test_a_run_without_a_request(capsys: pytest.CaptureFixture[str]) -> None:
+    ran = here(capsys, "execute", "runs/mine")
+    assert ran.code == 2 and "RUN and REQUEST, or REQUEST and" in ran.err
+    ran = here(capsys, "execute", "--plan", "plan.json")
+    assert ran.code == 1 and "Name a run, or give one: --catalogue SOURCE" in ran.err
+
+
 @pytest.mark.parametrize("words", [["--replan", "1"], ["--again"]])
 def test_options_that_the_plan_of_a_file_cannot_have(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     ran = here(capsys, "execute", "--catalogue", CRM, "--plan", "plan.json", *words)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from platypus.catalogue.tools import Catalogue
-from platypus.errors import PlanError, PlatypusError, RunError
+from platypus.errors import PlanError, RunError
 from platypus.execution.execution import Execution, Replan, Terms, check_terms, execute, resume
 from platypus.execution.terminal import Answers, cancelling, ending, terminal_dialogue
 from platypus.execution.toolbox import Toolbox
@@ -23,7 +23,7 @@ from platypus.plan.notation import readable
 from platypus.plan.plan import Malformed, Plan, parse_plan
 from platypus.run.folder import Run
 from platypus.run.recipe import Recipe
-from platypus.run.toolboxes import new_trace, run_toolbox, source_toolbox, terms_of
+from platypus.run.toolboxes import dry_toolbox, new_trace, run_toolbox, source_toolbox, terms_of
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,10 @@ class Place:
     source: str | None = None
     only: Sequence[str] = ()
 
-    def toolbox(self, sources: Sequence[str]) -> Toolbox:
-        """What runs the tools."""
+    def toolbox(self, sources: Sequence[str], *, dry_run: bool = False) -> Toolbox:
+        """What runs the tools. In a dry run what cannot be had is an error only if it was named for it."""
+        if dry_run and not sources:
+            return dry_toolbox(lambda: self.toolbox(()))
         if self.source is not None:
             return source_toolbox([*sources] or [self.source], () if sources else self.only)
         assert self.run is not None  # else there is a source
@@ -79,9 +81,8 @@ def place_of(run: Run | None, catalogue: Catalogue | None, source: str | None, o
     tools = catalogue or (run.catalogue if run else None)
     if tools is None:
         where = str(run.path) if run else ""
-        raise RunError(
-            "there is no catalogue, so there are no plans", where=where, remedy="Give one: --catalogue SOURCE"
-        )
+        remedy = "Give one: --catalogue SOURCE" if run else "Name a run, or give one: --catalogue SOURCE"
+        raise RunError("there is no catalogue, so there are no plans", where=where, remedy=remedy)
     return Place(run, tools, source, only)
 
 
@@ -89,7 +90,7 @@ def execute_wanted(place: Place, wanted: Wanted) -> bool:
     """Execute what is wanted, and print it. Returns whether all was done. Raises PlatypusError."""
     if wanted.trace is not None:
         check_new_trace(wanted.trace)
-    terms, toolbox = _terms(place, wanted), _toolbox(place, wanted)
+    terms, toolbox = _terms(place, wanted), place.toolbox(wanted.sources, dry_run=wanted.dry_run)
     check_terms(terms, place.catalogue, toolbox)
     planner = place.planner() if wanted.request is not None or wanted.replans else None
     plan = _plan(place, wanted, planner)
@@ -132,16 +133,6 @@ async def _executed(
         trace=wanted.trace,
         replan=replan,
     )
-
-
-def _toolbox(place: Place, wanted: Wanted) -> Toolbox:
-    """What runs the tools. A dry run needs none of it: what cannot be had is an error only if it was named for it."""
-    try:
-        return place.toolbox(wanted.sources)
-    except PlatypusError:
-        if not wanted.dry_run or wanted.sources:
-            raise
-        return Toolbox(())
 
 
 def _plan(place: Place, wanted: Wanted, planner: Planner | None) -> Plan | None:

@@ -10,8 +10,8 @@ What a tool returns is data: it fills arguments, after a check against their sch
     rule_check.py       rules that name nothing, refused
     results.py          what a tool returned, as plain data
     mock_values.py      made-up values of a schema, for dry runs
-    references.py       results → the arguments of later steps, checked
     masking.py          secrets in what is written down
+    references.py       results → the arguments of later steps, checked
     events.py           what the events of a trace hold
     trace.py            what happened, as JSON Lines on the disk, and read back
     back_ends/          what runs calls: MCP servers, Python functions, OpenAPI, a dry run

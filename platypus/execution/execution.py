@@ -19,6 +19,7 @@ from platypus.execution.executor import Executor, Failure, Limits
 from platypus.execution.masking import SECRETS, Masking
 from platypus.execution.policy import Before, Decision, Policy, judge
 from platypus.execution.quoting import quote_progress
+from platypus.execution.references import is_whole
 from platypus.execution.results import ToolResult
 from platypus.execution.rule_check import check_rules
 from platypus.execution.toolbox import OpenedTools, Toolbox
@@ -223,12 +224,16 @@ class _Job:
         needed: set[int] = set()
         for number in reversed(range(len(plan))):  # a step that is done again needs its own inputs again
             if number in open_steps | needed:
-                needed |= plan.dependencies()[number] & history.masked
+                taken = [one for one in plan.steps[number].references() if one.step in history.masked]
+                needed |= {one.step for one in taken if not is_whole(one, history.results[one.step])}
         for number in sorted(needed):
             if not self.terms.policy.may_repeat(tools.routes[plan.steps[number].tool].known):
-                what = f"step {number + 1} ({plan.steps[number].tool}) is done, but its result is masked in the trace"
-                remedy = "A later step needs it, and it may not be repeated: execute the rest as a plan of its own."
-                raise ExecutionError(what, remedy=remedy)
+                tool = plan.steps[number].tool
+                what = f"what a later step needs of step {number + 1} ({tool}) is masked in it, and that step is done"
+                remedy = (
+                    f"If {tool!r} may be repeated, name it under `idempotent`; else execute the rest as a new plan."
+                )
+                raise ExecutionError(what, where=str(self.trace.path), remedy=remedy)
         return {number: result for number, result in history.results.items() if number not in needed}
 
     def _doubts(self, history: History, plan: Plan, tools: OpenedTools) -> dict[str, str]:

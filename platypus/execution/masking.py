@@ -37,20 +37,25 @@ class Masking:
         self.values.update(value for value in values if len(value) >= SHORTEST)
 
     def mask(self, data: Any) -> Any:
-        """JSON data without its secrets."""
+        """JSON data without its secrets, which are masked before the place that names them as well."""
+        known = len(self.values)
+        masked = self._masked(data)
+        return masked if len(self.values) == known else self._masked(data)
+
+    def _masked(self, data: Any) -> Any:
         if isinstance(data, Mapping) and data.keys() == {"argument_name", "argument_value"}:  # of a plan
             name, value = data["argument_name"], data["argument_value"]
             return {"argument_name": name, "argument_value": self._named(name, value)}
         if isinstance(data, Mapping) and data.keys() == {"tool_name", "arguments"}:
-            return {**data, "arguments": self.mask(data["arguments"])}
+            return {**data, "arguments": self._masked(data["arguments"])}
         if isinstance(data, Mapping):
             return {self._text(key): self._named(key, value) for key, value in data.items()}
         if isinstance(data, list):
-            return [self.mask(value) for value in data]
+            return [self._masked(value) for value in data]
         return self._text(data) if isinstance(data, str) else data
 
     def _named(self, name: str, value: Any) -> Any:
-        return self._hidden(value) if self.names.search(name) else self.mask(value)
+        return self._hidden(value) if self.names.search(name) else self._masked(value)
 
     def _hidden(self, value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -67,7 +72,7 @@ class Masking:
 
     def _text(self, text: str) -> str:
         if text[:1] in ("{", "[") and not isinstance(data := parse_json(text), Malformed):
-            masked = self.mask(data)
+            masked = self._masked(data)
             return text if masked == data else json.dumps(masked, ensure_ascii=False)
         for value in sorted(self.values, key=len, reverse=True):
             text = text.replace(value, MASK)

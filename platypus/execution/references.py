@@ -13,6 +13,7 @@ from typing import Any
 
 from platypus.catalogue.schema import Schema, array_items, literal_problem
 from platypus.catalogue.tools import Argument, Tool
+from platypus.execution.masking import MASK
 from platypus.execution.mock_values import mock_value
 from platypus.execution.results import MISSING, ToolResult
 from platypus.plan.plan import Malformed, Reference, Step, Value, parse_json
@@ -38,6 +39,14 @@ def resolve(number: int, step: Step, tool: Tool, results: Mapping[int, ToolResul
         except _NoFit as error:
             raise Misfit(number, step.tool, name, error.expected, error.found) from error
     return arguments
+
+
+def is_whole(reference: Reference, result: ToolResult) -> bool:
+    """Whether nothing is masked in what a reference leads to in a result from a trace."""
+    try:
+        return MASK not in json.dumps(_candidates(reference, result, ""))
+    except _NoFit:
+        return False
 
 
 class _NoFit(Exception):

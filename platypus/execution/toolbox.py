@@ -27,7 +27,7 @@ from platypus.catalogue.sources.source import Source, open_source
 from platypus.catalogue.sources.variables import SECRET, Variables
 from platypus.catalogue.tools import Catalogue, Tool
 from platypus.errors import CatalogueError, ExecutionError
-from platypus.execution.back_ends.back_end import BackEnd
+from platypus.execution.back_ends.back_end import BackEnd, without_words
 from platypus.execution.back_ends.dry_run import DRY_RUN, DryRunBackEnd
 from platypus.execution.back_ends.mcp_servers import McpBackEnd
 from platypus.execution.back_ends.openapi import OpenApiBackEnd
@@ -36,9 +36,6 @@ from platypus.execution.back_ends.unavailable import UnavailableBackEnd
 from platypus.execution.policy import KnownTool, Policy
 from platypus.execution.results import ToolResult
 from platypus.plan.plan import Plan
-
-NOT_TOLD = ("description", "title", "examples", "default")  # keys of a schema that change nothing about what it allows
-NAMED = ("properties", "$defs")
 
 
 @dataclass(frozen=True)
@@ -163,7 +160,8 @@ def _back_ends(source: Source, reach: Reach, secrets: set[str]) -> list[BackEnd]
     raise ExecutionError(
         "tells what tools there are, but not where they run",
         where=source.where,
-        remedy="Name what runs them: --source SOURCE, or `sources` under [execute] (docs/execution.md).",
+        remedy="Name what runs them: `sources` under [execute] in the run's recipe.toml, or `platypus execute` with"
+        " --source SOURCE (docs/execution.md).",
     )
 
 
@@ -225,21 +223,8 @@ def _known(tool: Tool, back_end: BackEnd, own: str, policy: Policy) -> KnownTool
 
 def _told(tool: Tool) -> str:
     """What decides how a tool is called and judged, as text: without descriptions and examples."""
-    arguments = {one.name: [_limits(one.schema), one.required] for one in tool.arguments}
-    hints = {name: value for name, value in tool.annotations.items() if name != "title"}
-    return json.dumps([arguments, hints], sort_keys=True)
-
-
-def _limits(schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [_limits(part) for part in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    return {
-        key: {name: _limits(part) for name, part in value.items()} if key in NAMED else _limits(value)
-        for key, value in schema.items()
-        if key not in NOT_TOLD
-    }
+    arguments = {one.name: [without_words(one.schema), one.required] for one in tool.arguments}
+    return json.dumps([arguments, without_words(tool.annotations)], sort_keys=True)
 
 
 def _nowhere(tool: Tool, looked: Sequence[BackEnd]) -> ExecutionError:

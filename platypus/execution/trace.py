@@ -75,7 +75,7 @@ class Trace:
 
     def write(self, event: str, *, to_disk: bool = False, **data: Any) -> None:
         """Append an event; `to_disk`: wait until it is there. What it holds of secrets is masked, and marked."""
-        masked = {key: self._masked(key, value) for key, value in data.items()}
+        masked = self._masked(data)
         marked = {"masked": True} if masked != data else {}
         line = {"event": event, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **masked, **marked}
         self.events.append(line)
@@ -85,11 +85,13 @@ class Trace:
             if to_disk:
                 os.fdatasync(self._file.fileno())
 
-    def _masked(self, key: str, value: Any) -> Any:
-        """What stands under a key of an event, masked if it is data: our own keys and words hold no secrets."""
-        if key == "result":
-            return {part: self.masking.mask(held) for part, held in value.items()}
-        return self.masking.mask(value) if key in DATA else value
+    def _masked(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """An event with its data masked as a whole: a request can hold a secret of its plan. Our own words stay."""
+        told = [key for key in data if key in DATA]
+        result = data.get("result", {})
+        *values, parts = self.masking.mask([*(data[key] for key in told), [*result.values()]])
+        masked = {**data, **dict(zip(told, values, strict=True))}
+        return {**masked, "result": dict(zip(result, parts, strict=True))} if "result" in data else masked
 
     def close(self) -> None:
         """Let others have the file."""

@@ -1,13 +1,13 @@
 """What runs the tools of a run, on which terms, and where the traces of its executions lie."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from platypus.catalogue.sources.source import file_of
 from platypus.catalogue.tools import Catalogue
-from platypus.errors import ExecutionError
+from platypus.errors import ExecutionError, PlatypusError
 from platypus.execution.execution import Terms
 from platypus.execution.executor import Limits
 from platypus.execution.toolbox import Reach, Toolbox
@@ -51,6 +51,14 @@ def run_toolbox(run: Run, sources: Sequence[str] = ()) -> Toolbox:
     only = () if sources or settings.sources else run.recipe.only
     with run.places.explained({run.places.locate(file): file for source in told if (file := file_of(source))}):
         return Toolbox.of(named, only=only, reach=reach_of(settings))
+
+
+def dry_toolbox(toolbox: Callable[[], Toolbox]) -> Toolbox:
+    """What runs the tools as far as it can be had: a dry run calls nothing, and only asks which servers there are."""
+    try:
+        return toolbox()
+    except PlatypusError:
+        return Toolbox(())
 
 
 def source_toolbox(sources: Sequence[str], only: Sequence[str] = ()) -> Toolbox:

@@ -130,8 +130,18 @@ def test_a_masked_result_that_is_needed_is_fetched_again_or_refused(tmp_path: Pa
     made = plan(("note", {}), ("send", {"to": "ada", "body": Reference(0, ("token",))}))
     memory = Memory({"note": ToolResult({"token": "abcdefgh"}), "send": CallFailed("unsent", "gone")})
     assert go(made, memory, trace=tmp_path / "u.jsonl").ended == "failed"
-    with pytest.raises(ExecutionError, match=r"step 1 \(note\) is done, but its result is masked in the trace"):
+    with pytest.raises(ExecutionError, match=r"u\.jsonl: what a later step needs of step 1 \(note\)"):
         again(tmp_path / "u.jsonl", memory)
+
+
+def test_a_masked_result_serves_a_step_that_needs_another_part_of_it(tmp_path: Path) -> None:
+    steps = plan(("note", {}), ("send", {"to": "ada", "body": Reference(0, ("text",))}))
+    path = tmp_path / "t.jsonl"
+    found = ToolResult(text='{"token": "abcdefgh", "text": "hello"}')
+    memory = Memory({"note": found, "send": [CallFailed("unsent", "gone"), "sent"]})
+    assert go(steps, memory, trace=path).ended == "failed"
+    assert again(path, memory).done
+    assert memory.called[1:] == [("send", {"to": "ada", "body": "hello"})] * 2
 
 
 def test_a_masked_plan_is_given_once_more(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ SECRET = "do-not-tell-anyone"
             {"argument_name": "password", "argument_value": "***"},
         ),
         ({"token": "$$PREV[0].token"}, {"token": "$$PREV[0].token"}),
+        ([f"with {SECRET}", {"password": SECRET}], ["with ***", {"password": "***"}]),
         ("the author has keys and tokens: two", "the author has keys and tokens: two"),
     ],
 )

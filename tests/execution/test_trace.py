@@ -31,6 +31,18 @@ def test_each_event_is_a_line_that_is_there_at_once(tmp_path: Path) -> None:
     assert is_trace(path) and not is_trace(tmp_path) and not is_trace(Path(__file__))
 
 
+def test_a_request_holds_no_secret_of_its_plan(tmp_path: Path) -> None:
+    plan = [
+        {"tool_name": "a", "arguments": [{"argument_name": "text", "argument_value": "abcdefgh"}]},
+        {"tool_name": "b", "arguments": [{"argument_name": "password", "argument_value": "abcdefgh"}]},
+    ]
+    trace = Trace.create(tmp_path / "t.jsonl", Masking())
+    trace.write("start", version=1, request="Log in with abcdefgh", plan=plan, verdicts=VERDICTS)
+    result = {"text": "ijklmnop", "structured": {"pin_secret": "ijklmnop"}}
+    trace.write("result", number=0, step=0, seconds=0.1, result=result)
+    assert "abcdefgh" not in (told := (tmp_path / "t.jsonl").read_text()) and "ijklmnop" not in told
+
+
 def test_a_folder_is_not_made_for_a_trace(tmp_path: Path) -> None:
     with pytest.raises(ExecutionError, match="no such folder for the trace"):
         Trace.create(tmp_path / "nwe" / "t.jsonl", Masking())

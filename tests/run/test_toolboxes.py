@@ -7,7 +7,7 @@ import pytest
 from platypus.errors import CatalogueError, ExecutionError
 from platypus.execution.back_ends.python_functions import PythonBackEnd
 from platypus.run.folder import Run
-from platypus.run.toolboxes import new_trace, run_toolbox
+from platypus.run.toolboxes import dry_toolbox, new_trace, run_toolbox
 from tests.support.command import CRM
 
 BOATS = '"""Boats."""\n\ndef moor(boat: str) -> str:\n    """Moor it."""\n    return boat\n'
@@ -44,6 +44,12 @@ def test_a_source_that_is_gone_says_where_it_was_looked_for(tmp_path: Path) -> N
 def test_definitions_run_nothing(tmp_path: Path) -> None:
     with pytest.raises(ExecutionError, match="but not where they run"):
         run_toolbox(opened(tmp_path, f'catalogue = "{CRM}"\n'))
+
+
+def test_a_dry_run_needs_nothing_that_runs_the_tools(tmp_path: Path) -> None:
+    run = opened(tmp_path, f'catalogue = "{CRM}"\n')
+    assert dry_toolbox(lambda: run_toolbox(run)).back_ends == ()
+    assert dry_toolbox(lambda: run_toolbox(run, [str(tmp_path / "recipes" / "boats.py")])).back_ends[0].may_have("moor")
 
 
 def test_a_run_without_a_catalogue(tmp_path: Path) -> None:

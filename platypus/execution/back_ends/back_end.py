@@ -5,6 +5,22 @@ from typing import Any, Protocol
 
 from platypus.execution.results import FailureKind, ToolResult
 
+WORDS = ("description", "title", "examples", "default")  # keys that change nothing about what a schema allows
+NAMED = ("properties", "$defs")
+
+
+def without_words(data: Any) -> Any:
+    """A schema, annotations or a whole definition of a tool: what decides how it is called and judged."""
+    if isinstance(data, list):
+        return [without_words(part) for part in data]
+    if not isinstance(data, Mapping):
+        return data
+    return {
+        key: {name: without_words(part) for name, part in value.items()} if key in NAMED else without_words(value)
+        for key, value in data.items()
+        if key not in WORDS
+    }
+
 
 class CallFailed(Exception):
     """A call without a usable result: its kind, what happened, and whether to try again may help.

@@ -13,7 +13,7 @@ from typing import Any, TextIO, cast
 from platypus.catalogue.sources.mcp_server import Opened, Server, explained, first_error, open_session, quiet
 from platypus.catalogue.sources.source import missing
 from platypus.errors import PlatypusError
-from platypus.execution.back_ends.back_end import CallFailed
+from platypus.execution.back_ends.back_end import CallFailed, without_words
 from platypus.execution.results import MISSING, ToolResult
 
 CLOSED = -32000  # the SDK's code for a connection that has ended
@@ -27,6 +27,7 @@ class McpBackEnd:
         self.server, self.name, self.prefix, self.start_timeout = server, name, prefix, start_timeout
         self._opened: Opened | None = None
         self._listed: dict[str, Any] = {}
+        self._judged: Mapping[str, Any] = {}
         self._holding: asyncio.Task[None] | None = None
         self._end = asyncio.Event()
         self._lock = asyncio.Lock()
@@ -37,6 +38,10 @@ class McpBackEnd:
 
     async def open(self) -> None:
         """Start the server and list its tools. Raises CatalogueError with the end of its stderr."""
+        await self._start()
+        self._judged = self._listed
+
+    async def _start(self) -> None:
         try:
             import mcp  # noqa: F401
         except ImportError as error:
@@ -82,6 +87,9 @@ class McpBackEnd:
         from pydantic import ValidationError
 
         opened = await self._ready()
+        if without_words(self._listed.get(tool)) != without_words(self._judged.get(tool)):
+            what = f"the server was started again, and its {tool!r} is no longer as it was judged"
+            raise CallFailed("unsent", f"{what}: --resume judges it anew")
         parameters = types.CallToolRequestParams(name=tool, arguments=dict(arguments))
         try:
             result = await opened.session.send_request(types.CallToolRequest(params=parameters), types.CallToolResult)
@@ -104,7 +112,7 @@ class McpBackEnd:
 
     async def _ready(self) -> Opened:
         try:
-            await self.open()
+            await self._start()
         except PlatypusError as error:
             raise CallFailed("unsent", f"the server does not start again: {error}", may_help=True) from error
         opened = self._opened

@@ -13,7 +13,7 @@ import pytest
 
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.errors import CatalogueError, ExecutionError
-from platypus.execution.execution import Execution, Terms, execute, execute_plan
+from platypus.execution.execution import Dialogue, Execution, Terms, execute, execute_plan
 from platypus.execution.executor import Limits
 from platypus.execution.policy import Policy
 from platypus.execution.results import ToolResult
@@ -75,6 +75,35 @@ def test_results_of_a_server(calls: Path) -> None:
 def test_a_server_that_dies_is_started_again_for_what_may_be_repeated(calls: Path) -> None:
     done = run(plan(("look", {"how": "die once"}), ("do", {})), calls)
     assert done.done and made(calls) == [["look", {"how": "die once"}]] * 2 + [["do", {}]]
+
+
+@pytest.mark.parametrize(
+    ("later", "is_called"),
+    [
+        ({"description": "Other words."}, True),
+        ({"annotations": {"readOnlyHint": False, "destructiveHint": True}}, False),
+        ({"inputSchema": {"type": "object", "properties": {"it": {"type": "string"}}}}, False),
+    ],
+)
+def test_a_tool_that_another_start_changed_is_not_called(
+    calls: Path, tmp_path: Path, later: dict[str, Any], is_called: bool
+) -> None:
+    listing = tmp_path / "listing.json"
+    listing.write_text(json.dumps(LISTED))
+    policy = Policy.of(allow=["*"], deny=["@destructiveHint"], trusted=["*"])
+
+    def decided(steps: Plan, decision: Any) -> None:
+        listing.write_text(json.dumps([{**faulty_server.DO, **later}, faulty_server.LOOK]))
+
+    done = execute_plan(
+        plan(*DYING, ("do", {})),
+        CATALOGUE,
+        Toolbox.of([source(calls, listing)]),
+        terms=Terms(policy, Limits(timeout=20)),
+        dialogue=Dialogue(decided),
+    )
+    assert (["do", {}] in made(calls), done.done) == (is_called, is_called)
+    assert is_called or "its 'do' is no longer as it was judged" in str(done.failures[0])
 
 
 def test_calls_that_were_under_way_when_it_died_share_the_next_server(calls: Path) -> None:

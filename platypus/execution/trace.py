@@ -19,6 +19,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -74,16 +75,24 @@ class Trace:
         return cls(masking, file, path), history
 
     def write(self, event: str, *, to_disk: bool = False, **data: Any) -> None:
-        """Append an event; `to_disk`: wait until it is there. What it holds of secrets is masked, and marked."""
+        """Append an event; `to_disk`: wait until it is there. What it holds of secrets is masked, and marked.
+
+        Raises ExecutionError if it cannot be written, such as on a full disk.
+        """
         masked = self._masked(data)
         marked = {"masked": True} if masked != data else {}
         line = {"event": event, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **masked, **marked}
         self.events.append(line)
-        if self._file is not None:
+        if self._file is None:
+            return
+        try:
             self._file.write(json.dumps(line, ensure_ascii=False).encode(errors="backslashreplace") + b"\n")
             self._file.flush()
             if to_disk:
                 os.fdatasync(self._file.fileno())
+        except OSError as error:
+            what, remedy = f"nothing more can be written to it: {error.strerror}", f"Then go on: --resume {self.path}"
+            raise ExecutionError(what, where=str(self.path), remedy=f"Make room. {remedy}") from error
 
     def _masked(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """An event with its data masked as a whole: a request can hold a secret of its plan. Our own words stay."""
@@ -96,7 +105,8 @@ class Trace:
     def close(self) -> None:
         """Let others have the file."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # which was raised by the write
+                self._file.close()
 
 
 def check_new_trace(path: Path) -> None:

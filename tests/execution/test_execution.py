@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,19 @@ def test_a_masked_plan_is_given_once_more(tmp_path: Path) -> None:
     with pytest.raises(ExecutionError, match="is that of another plan"):
         go_on(plan(("log_in", {})))
     assert go_on(steps).done and memory.called[-1] == ("log_in", {"password": "abcdefgh"})
+
+
+def test_a_trace_that_cannot_be_written_ends_the_execution_before_the_next_call(tmp_path: Path) -> None:
+    path, memory = tmp_path / "t.jsonl", Memory({"find": "x" * 5000, "send": "sent"})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, limits[1]))
+    try:
+        with pytest.raises(ExecutionError, match=r"t\.jsonl: nothing more can be written to it: File too large"):
+            go(SEND, memory, trace=path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert again(path, memory).done
+    assert [name for name, _ in memory.called] == ["find", "find", "send"]
 
 
 def test_what_cannot_be_gone_on_with(tmp_path: Path) -> None:

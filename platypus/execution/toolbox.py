@@ -229,6 +229,11 @@ def _told(tool: Tool) -> str:
 
 def _nowhere(tool: Tool, looked: Sequence[BackEnd]) -> ExecutionError:
     places = ", ".join(one.name for one in looked) or "no source"
+    if tool.server and tool.server not in (one.name for one in looked):
+        return ExecutionError(
+            f"the tool {tool.name!r} belongs to the server {tool.server!r}, which is not there (there are: {places})",
+            remedy="Name the configuration of MCP clients that has it: --source FILE, or `sources` under [execute].",
+        )
     return ExecutionError(
         f"the tool {tool.name!r} is not there (looked for at: {places})",
         remedy="If its server has changed, read the catalogue again; else name what has it: --source SOURCE, or"

@@ -8,6 +8,7 @@ from pathlib import Path
 from platypus.catalogue.sources.source import file_of
 from platypus.catalogue.tools import Catalogue
 from platypus.errors import ExecutionError, PlatypusError
+from platypus.execution.back_ends.openapi import OpenApiBackEnd
 from platypus.execution.execution import Terms
 from platypus.execution.executor import Limits
 from platypus.execution.toolbox import Reach, Toolbox
@@ -50,7 +51,13 @@ def run_toolbox(run: Run, sources: Sequence[str] = ()) -> Toolbox:
         raise ExecutionError("the run has no catalogue", where=str(run.path), remedy=remedy)
     only = () if sources or settings.sources else run.recipe.only
     with run.places.explained({run.places.locate(file): file for source in told if (file := file_of(source))}):
-        return Toolbox.of(named, only=only, reach=reach_of(settings))
+        toolbox = Toolbox.of(named, only=only, reach=reach_of(settings))
+    is_openapi = any(isinstance(one, OpenApiBackEnd) for one in toolbox.back_ends)
+    if not (is_openapi or sources) and (settings.headers or settings.base_url):
+        what = "`headers` and `base_url` under [execute] are for OpenAPI documents, and none runs the tools"
+        remedy = "Leave them out; an MCP server's headers stand in a configuration file (docs/catalogues.md)."
+        raise ExecutionError(what, where=str(run.path / "recipe.toml"), remedy=remedy)
+    return toolbox
 
 
 def dry_toolbox(toolbox: Callable[[], Toolbox]) -> Toolbox:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def test_a_tool_of_one_of_several_servers_is_looked_for_there() -> None:
     assert (route.back_end, route.own_name, route.known.trusted, boats.open_count) == (crew, "find", True, 0)
     alone = Memory(name="my crew", listed=listed)  # the other server is gone from the configuration, and the prefix too
     assert opened(Toolbox((alone,)), plan(("my_crew__find", {})), catalogue).routes["my_crew__find"].own_name == "find"
-    with pytest.raises(ExecutionError, match="the tool 'boats__find' is not there"):
+    with pytest.raises(ExecutionError, match="'boats__find' belongs to the server 'boats', which is not there"):
         opened(Toolbox((alone,)), plan(("boats__find", {})), catalogue)
 
 
@@ -119,6 +120,14 @@ def test_a_tool_that_can_no_longer_be_used() -> None:
     }
     with pytest.raises(CatalogueError, match="It could be used when the plan was made"):
         opened(Toolbox((Memory(listed={"find": broken}),)), plan(("find", {})), tools(FIND))
+
+
+def test_a_server_that_no_source_has() -> None:
+    catalogue = Catalogue(tuple(replace(one, server="shop") for one in tools(FIND)))
+    with pytest.raises(
+        ExecutionError, match=r"'find' belongs to the server 'shop', which is not there \(there are: one"
+    ):
+        opened(Toolbox((Memory(listed={"find": FIND}, name="one"),)), plan(("find", {})), catalogue)
 
 
 def test_a_list_of_definitions_runs_nothing() -> None:

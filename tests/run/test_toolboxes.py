@@ -46,6 +46,13 @@ def test_definitions_run_nothing(tmp_path: Path) -> None:
         run_toolbox(opened(tmp_path, f'catalogue = "{CRM}"\n'))
 
 
+def test_headers_that_nothing_would_get(tmp_path: Path) -> None:
+    run = opened(tmp_path, 'catalogue = "boats.py"\n[execute]\nheaders = {Authorization = "Bearer abc"}\n')
+    with pytest.raises(ExecutionError, match=r"recipe\.toml: `headers` and `base_url` .* are for OpenAPI documents"):
+        run_toolbox(run)
+    assert run_toolbox(run, [str(tmp_path / "recipes" / "boats.py")]).back_ends  # these of the recipe are for others
+
+
 def test_a_dry_run_needs_nothing_that_runs_the_tools(tmp_path: Path) -> None:
     run = opened(tmp_path, f'catalogue = "{CRM}"\n')
     assert dry_toolbox(lambda: run_toolbox(run)).back_ends == ()

@@ -16,7 +16,7 @@ from platypus.catalogue.tools import Catalogue, Tool
 from platypus.errors import ExecutionError, PlatypusError
 from platypus.execution.earlier_calls import EarlierCalls
 from platypus.execution.executor import Executor, Failure, Limits
-from platypus.execution.masking import SECRETS, Masking
+from platypus.execution.masking import MASK, SECRETS, Masking
 from platypus.execution.policy import Before, Decision, Policy, judge
 from platypus.execution.quoting import quote_progress
 from platypus.execution.references import is_whole
@@ -182,6 +182,9 @@ class _Job:
         with self._closing():
             found = self._plan_of(history, plan, path)
             self.request, self.number = str(history.start.get("request", "")), len(history.plans) - 1
+            if MASK in self.request and self.terms.replans:
+                what, remedy = "holds a request with masked secrets, which no planner can plan", "Leave --replan out."
+                raise ExecutionError(what, where=str(path), remedy=remedy)
             self.before = Before(history.earlier, frozenset(history.shown))
             self._add_earlier(history)
             async with self._tools(found) as tools:

@@ -28,7 +28,7 @@ from typing import Any, BinaryIO, Self
 
 from platypus.errors import ExecutionError
 from platypus.execution.events import damage
-from platypus.execution.masking import Masking
+from platypus.execution.masking import MASK, Masking
 from platypus.execution.results import ToolResult
 from platypus.files import sync
 
@@ -163,7 +163,7 @@ class History:
         match event["event"]:
             case "start" | "plan":
                 self.plans.append(event["plan"])
-                self.masked_plan = event.get("masked", False)
+                self.masked_plan = event.get("masked", False) and MASK in json.dumps(event["plan"])
                 self.shown |= set(event.get("shown", ()))
                 self.results, self.masked, self.begun, self.earlier = {}, set(), {}, Counter(self.calls)
                 self._heard = {}

@@ -163,6 +163,15 @@ def test_a_masked_plan_is_given_once_more(tmp_path: Path) -> None:
     assert go_on(steps).done and memory.called[-1] == ("log_in", {"password": "abcdefgh"})
 
 
+def test_a_masked_request_is_not_planned_again(tmp_path: Path) -> None:
+    path, memory = tmp_path / "t.jsonl", Memory({"find": "x"})
+    assert go(SEND, memory, TRUST, request="Mail with password=abcdefgh", trace=path).ended == "refused"
+    going_on = resume(path, CATALOGUE, memory.toolbox, terms=Terms(ALLOW, replans=1), replan=Planner(SEND))
+    with pytest.raises(ExecutionError, match="holds a request with masked secrets"):
+        asyncio.run(going_on)
+    assert memory.called == [] and again(path, memory).done
+
+
 def test_a_trace_that_cannot_be_written_ends_the_execution_before_the_next_call(tmp_path: Path) -> None:
     path, memory = tmp_path / "t.jsonl", Memory({"find": "x" * 5000, "send": "sent"})
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -87,7 +87,8 @@ class McpBackEnd:
         from pydantic import ValidationError
 
         opened = await self._ready()
-        if without_words(self._listed.get(tool)) != without_words(self._judged.get(tool)):
+        is_new = self._listed is not self._judged  # it was started again
+        if is_new and without_words(self._listed.get(tool)) != without_words(self._judged.get(tool)):
             what = f"the server was started again, and its {tool!r} is no longer as it was judged"
             raise CallFailed("unsent", f"{what}: --resume judges it anew")
         parameters = types.CallToolRequestParams(name=tool, arguments=dict(arguments))

@@ -4,7 +4,6 @@ Plans are really checked, and corrections kept in memory. For a browser: `python
 """
 
 import asyncio
-import re
 import socket
 import sys
 import threading
@@ -20,7 +19,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from platypus.catalogue.reading import read_catalogue
-from platypus.plan.plan import Malformed, Problem, plan_from_json
+from platypus.serving.native import check
 from tests.support.command import ROOT
 
 PAGE = ROOT / "platypus" / "serving" / "page"
@@ -179,13 +178,13 @@ class StandIn:
     async def check(self, request: Request) -> Response:
         """POST /v1/check."""
         body = await request.json()
-        found = problems(body["plan"], body["model"])
+        _, found = check(body["plan"], CATALOGUES[body["model"]])
         return JSONResponse({"valid": not found, "problems": found})
 
     async def save(self, request: Request) -> Response:
         """POST /v1/corrections."""
         body = await request.json()
-        found = problems(body["plan"], body["model"])
+        _, found = check(body["plan"], CATALOGUES[body["model"]])
         if found:
             return JSONResponse({"error": {"message": "not a valid plan", "problems": found}}, status_code=422)
         self.corrections.append(body)
@@ -206,19 +205,6 @@ def examples(model: str) -> list[str]:
     """The requests of the table that are about this catalogue."""
     about_crm = "Search for the customer CustomerABC and create action items from the results"
     return [about_crm] if model == "crm" else [request for request in ANSWERS if request != about_crm]
-
-
-def problems(plan: Any, model: str) -> list[dict[str, Any]]:
-    """Why the plan is not valid, with the place of each problem."""
-    read = plan_from_json(plan, CATALOGUES[model])
-    return [located(problem) for problem in read.problems] if isinstance(read, Malformed) else []
-
-
-def located(problem: Problem) -> dict[str, Any]:
-    """The problem with its step and argument as data."""
-    match = re.match(r"step (\d+)(?:.*argument '(.*)')?", problem.where)
-    place = {"step": int(match[1]), "argument": match[2]} if match else {"step": None, "argument": None}
-    return {**place, "message": problem.what}
 
 
 def error(status: int, message: str) -> Response:

@@ -61,6 +61,8 @@ def call(id: Any, name: str, given: dict[str, Any], calls: Path) -> None:
             answer(id, result=text("7", structuredContent={"id": 7}))
         case "null":
             answer(id, result=text("7", structuredContent=None))
+        case "nothing":
+            answer(id, result=text())
         case "huge":
             answer(id, result=text("x" * 3_000_000))
         case "fail":

@@ -148,4 +148,6 @@ def _read(result: Any) -> ToolResult:
     structured = result.structured_content if "structured_content" in result.model_fields_set else MISSING
     if structured is None and texts:  # servers write null for none; if it is the result, the text says so too
         structured = MISSING
+    if structured is MISSING and not result.content:  # nothing at all is null, not an empty text
+        structured = None
     return ToolResult(structured, "\n".join(texts), result.is_error, tuple(others))

@@ -57,6 +57,7 @@ def test_results_of_a_server(calls: Path) -> None:
         ("look", {"how": "image"}),
         ("look", {"how": "wrong type"}),
         ("look", {"how": "null"}),
+        ("look", {"how": "nothing"}),
     )
     done = run(steps, calls)
     assert done.done, done.failures
@@ -67,6 +68,7 @@ def test_results_of_a_server(calls: Path) -> None:
         3: ToolResult(others=("image",)),
         4: ToolResult({"id": 7}, "7"),
         5: ToolResult(text="7"),
+        6: ToolResult(None),
     }
     assert done.results == expected
     assert ["do", {"it": "a"}] in made(calls)

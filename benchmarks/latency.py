@@ -7,7 +7,8 @@
 
 With `--against` each program has a process of its own, and every request goes to one and then to the other, so that
 other load on the machine affects both alike. `--cold` starts a process for each of a few requests, and prints the
-peak memory as well. Prints one JSON object per line. A checkout may be of any version that has its own latency.py.
+peak memory as well. Prints one JSON object per line. A checkout may be of any version that has its own latency.py;
+one that cannot read the run's `evaluate/confidence.json` is given a copy of the run without it.
 """
 
 import argparse

@@ -88,7 +88,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
 
 def _calibrated(confidence: Mapping[str, Any]) -> str:
     score, errors = confidence["brier"], confidence["calibration_error"]
-    known = ["with the base's weights"] if confidence["weighted"] else []
+    known = ["with the base's weights"] if confidence.get("weighted") else []  # evaluations of older versions don't say
     known += [f"fitted to {confidence['fitted_rows']} validation rows"] if confidence["fitted_rows"] else []
     if not known:
         return (

@@ -17,6 +17,7 @@ from platypus.execution.masking import MASK
 from platypus.execution.mock_values import mock_value
 from platypus.execution.results import MISSING, ToolResult
 from platypus.plan.plan import Malformed, Reference, Step, Value, parse_json
+from platypus.reports import shortened
 
 SHOWN = 120  # letters of a value or schema in a message
 
@@ -134,5 +135,4 @@ def _kind(value: Any) -> str:
 
 
 def _cut(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+    return shortened(json.dumps(value, ensure_ascii=False), SHOWN)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from platypus.reports import shortened
+
 FailureKind = Literal["unsent", "lost", "timeout", "refused", "garbage", "error", "size", "cancelled", "misfit"]
 MISSING: Any = object()  # no structured content; null is one
 
@@ -69,7 +71,7 @@ class ToolResult:
         """It on one line, cut to so many letters."""
         text = self.text if self.structured is MISSING else json.dumps(self.structured, ensure_ascii=False)
         line = printable(" ".join(text.split())) or ("nothing" if not self.others else f"({', '.join(self.others)})")
-        return line if len(line) <= letters else f"{line[: letters - 1]}…"
+        return shortened(line, letters)
 
 
 def printable(text: str) -> str:

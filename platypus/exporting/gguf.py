@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from platypus.errors import ModelError
-from platypus.exporting.llama_server import MISSING
+from platypus.exporting.llama_server import AS_FOLDER, MISSING
 from platypus.exporting.pretokenizers import pretokenizer_of
 from platypus.exporting.targets import GgufType
 from platypus.model.stored_weights import StoredWeights
@@ -45,7 +45,7 @@ def check_gguf(model: Path, kind: GgufType) -> None:
             raise ModelError(
                 f"{name} has the value {largest:g}, and float16, from which every type is made, ends at {LARGEST:g}",
                 where=str(model),
-                remedy="Serve the folder instead: --to hf, vllm, sglang or mlx.",
+                remedy=AS_FOLDER,
             )
 
 
@@ -91,7 +91,7 @@ def _write(converter: Any, model: Path) -> None:
         raise ModelError(
             f"llama.cpp's converter failed: {type(error).__name__}: {error}",
             where=str(model),
-            remedy="Serve the folder instead: --to hf, vllm, sglang or mlx.",
+            remedy=AS_FOLDER,
         ) from error
 
 
@@ -134,7 +134,7 @@ def _model_class(model: Path) -> Any:
         raise ModelError(
             f"llama.cpp's converter does not know {architecture}",
             where=str(model),
-            remedy="Serve the folder instead: --to hf, vllm, sglang or mlx.",
+            remedy=AS_FOLDER,
         ) from error
 
 

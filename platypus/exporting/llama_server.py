@@ -13,6 +13,7 @@ from urllib.request import Request, urlopen
 from platypus.errors import ModelError
 
 MISSING = "Install what it needs: pip install 'platypus-llm[export]'"
+AS_FOLDER = "Serve the folder instead: --to hf, vllm, sglang or mlx."  # where there can be no GGUF file
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from platypus.errors import ModelError
-from platypus.exporting.llama_server import LlamaServer
+from platypus.exporting.llama_server import AS_FOLDER, LlamaServer
 from platypus.exporting.targets import GgufType
 from platypus.model.completion import complete
 from platypus.model.loading import load_merged
@@ -71,7 +71,7 @@ def read_back(
                 f"llama.cpp makes other tokens of the prompt for {request!r}, from token {at} of {len(expected)} on:"
                 f" {found[at : at + 4]} for {expected[at : at + 4]}",
                 where=str(file),
-                remedy="Serve the folder instead: --to hf, vllm, sglang or mlx.",
+                remedy=AS_FOLDER,
             )
     encode, plain = prompt.tokenizer.encode, {"add_special_tokens": False, "split_special_tokens": True}
     others = tuple(text for text in ODD_TEXTS if server.ids(text) != list(encode(text, **plain)))
@@ -85,7 +85,7 @@ def read_back(
         raise ModelError(
             f"none of {wrong} greedy answers of llama.cpp is the model's: {texts[0]!r} for {expected_texts[0]!r}",
             where=str(file),
-            remedy="Serve the folder instead: --to hf, vllm, sglang or mlx.",
+            remedy=AS_FOLDER,
         )
     return ReadBack(len(ids), others, len(texts), wrong)
 

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from platypus.errors import ModelError
-from platypus.model.bases import BASE_CARD
+from platypus.prompt.base_files import BASE_CARD
 from platypus.pretraining.loop import pretrain
 from platypus.run.recipe import Recipe
 from platypus.training.distributed import init_processes

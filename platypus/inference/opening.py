@@ -12,7 +12,7 @@ from platypus.catalogue.tools import Catalogue
 from platypus.errors import ModelError
 from platypus.inference.calibration import Calibration
 from platypus.inference.planner import Planner
-from platypus.prompt.base_files import EMBEDDED
+from platypus.prompt.base_files import EMBEDDED, base_card
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
 from platypus.run.recipe import Recipe
@@ -77,10 +77,10 @@ def open_untrained(catalogue: Catalogue, recipe: Recipe) -> Planner:
 
 def base_prompt(recipe: Recipe) -> PromptSettings:
     """The prompt settings of the base's own training if its folder has a card (`base.json`), else the recipe's."""
-    from platypus.model.bases import BASE_CARD, base_folder
+    from platypus.model.bases import base_folder
 
-    card = base_folder(recipe.base) / BASE_CARD
-    return PromptSettings(**json.loads(card.read_text(encoding="utf-8"))["prompt"]) if card.is_file() else recipe.prompt
+    card = base_card(str(base_folder(recipe.base)))
+    return PromptSettings(**card["prompt"]) if card else recipe.prompt
 
 
 def _planner(run: Run, loaded: "Loaded", catalogue: Catalogue | None) -> Planner:

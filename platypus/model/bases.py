@@ -18,7 +18,6 @@ from platypus.errors import ModelError
 from platypus.files import say_hub
 from platypus.prompt.base_files import context_in, local_folder
 
-BASE_CARD = "base.json"  # in the folder of a base that Platypus made
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 SMALL_FILES = ("*.json", "*.jinja", "*.txt", "*.model")  # config, tokenizer and index of a base on the hub
 SAMPLES = 64  # about how many values of each tensor go into a fingerprint

@@ -25,12 +25,13 @@ from transformers import PreTrainedTokenizerBase
 from platypus.errors import PromptError, TrainingError
 from platypus.evaluation.metrics import score
 from platypus.generation.tasks import RealTasks, Task, random_task, read_real_tasks, real_task, sample_task
-from platypus.model.bases import BASE_CARD, base_fingerprint
+from platypus.model.bases import base_fingerprint
 from platypus.model.completion import complete
 from platypus.model.loading import Loaded, load_base
 from platypus.parallel import cores, in_order
 from platypus.pretraining.initial_weights import new_model
 from platypus.pretraining.tokenizer import prompt_of, train_tokenizer
+from platypus.prompt.base_files import BASE_CARD, base_card
 from platypus.prompt.prompt import EncodedExample
 from platypus.run.recipe import Recipe
 from platypus.training.checkpoint import TrainingState, load_latest, save_checkpoint
@@ -166,6 +167,18 @@ class _PretrainingRun:
         table = recipe.pretrain.model_dump(exclude=SHAPE if recipe.pretrain.start else None)
         return {"recipe": table, "prompt": recipe.prompt.model_dump(), "seed": recipe.seed}
 
+    @property
+    def suits(self) -> dict[str, Any]:
+        """What the card suggests to recipes with this base: its notation, and [train] and [merge] of its own recipe.
+
+        Where that has neither, they are those of the base from which it started.
+        """
+        start = self.recipe.pretrain.start
+        started = base_card(start).get("suits", {}) if start else {}
+        own = {name: getattr(self.recipe, name).model_dump(exclude_unset=True) for name in ("train", "merge")}
+        tables = {name: table or started.get(name, {}) for name, table in own.items()}
+        return {"prompt": self.recipe.prompt.model_dump(include={"notation", "markers"}), **tables}
+
     def resume(self) -> int:
         """Continue an interrupted training with the same settings; returns the number of steps done.
 
@@ -250,7 +263,7 @@ def pretrain(recipe: Recipe, out: Path, processes: ProcessGroup, console: Consol
         if step % table.evaluate_every == 0 or is_last:
             console.print(f"step {step}: {run.examine():.1%} exact on unseen catalogues")
             if processes.is_main:
-                _save(run.loaded, out, {**run.settings, "history": run.history})
+                _save(run.loaded, out, {**run.settings, "suits": run.suits, "history": run.history})
         if step % REPORT_EVERY == 0 and processes.is_main:
             run.save()
     if processes.is_main:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 EMBEDDED = Path(str(files("platypus") / "embedded"))  # the base that `base = "embedded"` in a recipe means
+BASE_CARD = "base.json"  # in the folder of a base that Platypus made
 # Where configs say how long a text may be: most, GPT-2's, MPT's, and some of BLOOM's.
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
 
@@ -18,6 +19,15 @@ def local_folder(base: str) -> Path | None:
     """The local folder of the base; None for a base on the hub."""
     folder = EMBEDDED if base == "embedded" else Path(base).expanduser()
     return folder if folder.is_dir() else None
+
+
+def base_card(base: str) -> Mapping[str, Any]:
+    """What a base that Platypus made says of itself (`base.json`); nothing for any other, and for one on the hub."""
+    folder = local_folder(base)
+    if folder is None or not (folder / BASE_CARD).is_file():
+        return {}
+    card: dict[str, Any] = json.loads((folder / BASE_CARD).read_text(encoding="utf-8"))
+    return card
 
 
 def context_of(base: str) -> int | None:

@@ -11,7 +11,7 @@ from platypus.errors import CatalogueError, RunError
 from platypus.files import say, write_whole
 from platypus.run.lock import is_writable, locked
 from platypus.run.places import PLACES, Places, find, is_relative, names
-from platypus.run.recipe import Recipe, read_recipe
+from platypus.run.recipe import Recipe, changes, read_recipe, suited
 
 RECIPE = "recipe.toml"
 CATALOGUE = "catalogue.json"
@@ -52,6 +52,8 @@ def keep_definition(folder: Path, recipe: Path) -> Places:
             write_whole(folder / CATALOGUE, tools)
         _write_places(folder, places)
         write_whole(folder / RECIPE, text)
+    if taken := changes(read, suited(places.located(read))):
+        say(f"for what the recipe leaves out, the base suggests: {', '.join(taken)}")
     return places
 
 

@@ -30,7 +30,7 @@ from platypus.files import say, sync, write_whole
 from platypus.run.definition import CATALOGUE, RECIPE, keep_definition
 from platypus.run.lock import is_writable, locked
 from platypus.run.places import Places
-from platypus.run.recipe import Recipe, read_recipe
+from platypus.run.recipe import Recipe, read_recipe, suited
 from platypus.run.settings import Decoding
 
 RECORD = "stage.json"
@@ -92,7 +92,7 @@ class Run:
                 remedy=f"Make it whole: platypus all {path} --recipe FILE; with the same recipe, what is done stays.",
             )
         catalogue = None if written.catalogue is None else read_catalogue(path / CATALOGUE)
-        run = cls(path, places.located(written), catalogue, places, places.spelled(written))
+        run = cls(path, suited(places.located(written)), catalogue, places, places.spelled(written))
         run._recover()
         return run
 

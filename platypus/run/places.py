@@ -18,7 +18,7 @@ from platypus.catalogue.sources.source import file_of
 from platypus.data.locations import COMPRESSED, HUB_NAME, SUFFIXES, parse_address
 from platypus.errors import PlatypusError
 from platypus.run.execute_settings import ExecuteSettings
-from platypus.run.recipe import Recipe, read_recipe
+from platypus.run.recipe import Recipe, read_recipe, suited
 from platypus.run.settings import Settings
 
 PLACES = "places.json"
@@ -161,7 +161,7 @@ def find(name: str, recipe_file: Path) -> str:
 def read_located_recipe(path: Path) -> Recipe:
     """The recipe in a file, with the places of what it names."""
     recipe = read_recipe(path)
-    return Places.of(path, recipe).located(recipe)
+    return suited(Places.of(path, recipe).located(recipe))
 
 
 def is_relative(name: str) -> bool:

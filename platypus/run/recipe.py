@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from platypus.catalogue.reading import BadTools
 from platypus.errors import RecipeError
 from platypus.files import read_text
+from platypus.prompt.base_files import base_card
 from platypus.run.execute_settings import ExecuteSettings
 from platypus.run.merge_settings import MergeSettings
 from platypus.run.settings import (
@@ -89,6 +90,30 @@ class Recipe(Settings):
             what, remedy = error.errors()[0]["ctx"]["error"].args  # only what `of` makes of the other keys can be wrong
             raise RecipeError(what, where="--of", remedy=remedy) from error
         return self.model_copy(update={"merge": table})
+
+
+def suited(recipe: Recipe) -> Recipe:
+    """The recipe with what its base suggests for the keys that it leaves out (docs/bases.md)."""
+    suggested: Mapping[str, Mapping[str, Any]] = base_card(recipe.base).get("suits", {})
+    tables: dict[str, Settings] = {}
+    for name, table in suggested.items():
+        own: Settings = getattr(recipe, name)
+        left = {key: value for key, value in table.items() if _GOES_WITH.get(key) not in own.model_fields_set}
+        tables[name] = type(own).model_validate({**left, **own.model_dump(exclude_unset=True)})
+    return recipe.model_copy(update=tables)
+
+
+def changes(recipe: Recipe, other: Recipe) -> list[str]:
+    """The keys under tables whose values differ, as the other recipe has them: `train.epochs = 8`."""
+    return [
+        f"{name}.{key} = {json.dumps(value)}"
+        for name in _TABLES
+        for key, value in getattr(other, name)
+        if value != getattr(getattr(recipe, name), key)
+    ]
+
+
+_GOES_WITH = {"markers": "notation", "warmup_ratio": "warmup_steps", "alpha": "rank"}  # not suggested beside these
 
 
 def read_recipe(path: Path) -> Recipe:

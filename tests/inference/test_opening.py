@@ -24,7 +24,8 @@ from platypus.inference.opening import (
 from platypus.inference.planner import Planner
 from platypus.model import adapters, loading
 from platypus.model.adapters import ADAPTER_CARD, AdapterCard
-from platypus.model.bases import BASE_CARD, base_fingerprint
+from platypus.model.bases import base_fingerprint
+from platypus.prompt.base_files import BASE_CARD
 from platypus.run.folder import Run
 from platypus.run.recipe import Recipe
 from platypus.run.settings import DecodeSettings, PromptSettings

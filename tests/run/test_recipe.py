@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from platypus.errors import RecipeError
-from platypus.run.recipe import Recipe, read_recipe
+from platypus.prompt.base_files import BASE_CARD
+from platypus.run.recipe import Recipe, changes, read_recipe, suited
 from platypus.run.settings import PromptSettings, Settings, TrainSettings
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -203,3 +204,27 @@ def test_only_needs_a_catalogue(tmp_path: Path) -> None:
         read_recipe(path)
     path.write_text('catalogue = "petstore.yaml"\nonly = ["pets"]\n')
     assert read_recipe(path).only == ["pets"]
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("", ["prompt.notation", "prompt.markers", "train.rank", "train.alpha", "train.warmup_ratio"]),
+        ('prompt = {notation = "json"}', ["train.rank", "train.alpha", "train.warmup_ratio"]),
+        ("train = {rank = 4}", ["prompt.notation", "prompt.markers", "train.warmup_ratio"]),
+        ("train = {warmup_steps = 3}", ["prompt.notation", "prompt.markers", "train.rank", "train.alpha"]),
+        ('base = "owner/name"', []),
+    ],
+)
+def test_a_base_suggests_what_the_recipe_leaves_out(tmp_path: Path, text: str, left: list[str]) -> None:
+    recipe = read(tmp_path, text)
+    taken = [change.partition(" = ")[0] for change in changes(recipe, suited(recipe))]
+    choices = {"prompt.notation", "prompt.markers", "train.rank", "train.alpha", "train.warmup_ratio"}
+    assert [key for key in taken if key in choices] == sorted(left, key=taken.index)
+
+
+def test_a_base_of_one_s_own_suggests_what_its_card_says(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / BASE_CARD).write_text('{"suits": {"train": {"epochs": 3, "rank": 2}}}', encoding="utf-8")
+    recipe = read(tmp_path, f'base = "{tmp_path / "base"}"\ntrain = {{rank = 7}}')
+    assert changes(recipe, suited(recipe)) == ["train.epochs = 3"]

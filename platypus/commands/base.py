@@ -6,8 +6,8 @@ from typing import Any
 from rich.console import Console
 
 from platypus.errors import ModelError
-from platypus.prompt.base_files import BASE_CARD
 from platypus.pretraining.loop import pretrain
+from platypus.prompt.base_files import BASE_CARD
 from platypus.run.recipe import Recipe
 from platypus.training.distributed import init_processes
 

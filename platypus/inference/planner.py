@@ -10,7 +10,7 @@ takes seconds to import.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 from math import inf, log
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,10 +151,19 @@ class Planner:
         return self._best_of(self.prompt, request, decoding.plans)
 
     def best(self, request: str, k: int, limits: DecodingLimits, *, decoder: "Decoder | None" = None) -> list[Answer]:
-        """The k likeliest plans, likeliest first; fewer if there are no more, or a limit ends the search."""
+        """The k likeliest plans, likeliest first; fewer if there are no more.
+
+        Where a limit ends that search, the rest are those of a beam search: likely, but not surely the next ones.
+        """
         ids, texts = self.prompt.ids(request), self.prompt.marked_texts(request)
-        ranked = (decoder or self.decoder).best(ids, k, limits=limits, named=texts, prior=self._prior(request))
+        decoder, prior = decoder or self.decoder, self._prior(request)
+        ranked = decoder.best(ids, k, limits=limits, named=texts, prior=prior)
         found = [DecodedPlan(plan.text, plan.tokens, plan.tokens, "model", plan.probability) for plan in ranked]
+        if len(found) < k:
+            known = {plan.text for plan in ranked}
+            likely = decoder.likely(ids, k, limits=limits, named=texts, prior=prior)
+            others = (plan for plan in likely if plan.ended_by == "model" and plan.text not in known)
+            found += islice(others, k - len(found))
         read = [(self.prompt.read(decoded.text, request), decoded) for decoded in found]
         return [self._answer(self.prompt, request, decoded, _beside(decoded, read)) for decoded in found]
 

@@ -153,10 +153,12 @@ def _open(one: Wanted, options: OpeningOptions) -> Served:
     if one.run is not None:
         return _served(one, open_planner(one.run, catalogue=options.catalogue), options)
     from platypus.model.adapters import ADAPTER_CARD
+    from platypus.model.bases import base_folder
     from platypus.model.loading import load_base
 
-    merged = (Path(one.source) / ADAPTER_CARD).is_file()  # a model that `merge` wrote
-    settings = _card_settings(Path(one.source)) if merged else base_prompt(Recipe(base=one.source))
+    folder = base_folder(one.source)
+    merged = (folder / ADAPTER_CARD).is_file()  # a model that `merge` wrote
+    settings = _card_settings(folder) if merged else base_prompt(Recipe(base=one.source))
     loaded = load_base(one.source, light=settings.template != "chat")
     decode, cutoff = (DecodeSettings(), None) if merged else (UNTRAINED, loaded.context)
     planner = _planner(loaded, options.catalogue, settings, decode, cutoff=cutoff)

@@ -164,6 +164,18 @@ def test_with_a_real_model_beams_are_at_least_as_likely_as_greedy_plans(tmp_path
         assert isinstance(several.plan, Plan) and (several.probability or 0) >= 0.999 * (one.probability or 0)
 
 
+def test_what_a_search_had_no_time_for_is_found_by_beams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base", seed=SEED)))
+    planner = Planner(loaded, Prompt(loaded.tokenizer, CATALOGUE, "calls"), DecodeSettings(max_steps=2))
+    limits = DecodingLimits(max_new_tokens=30)
+    exact = planner.best("x", 3, limits)
+    search = planner.decoder.best
+    monkeypatch.setattr(planner.decoder, "best", lambda ids, k, **told: search(ids, 1, **told))
+    found = planner.best("x", 3, limits)
+    assert len(exact) == len(found) == 3 and found[0].plan == exact[0].plan
+    assert len({str(answer.plan) for answer in found}) == 3 and all(answer.probability for answer in found)
+
+
 def test_with_a_large_catalogue_a_request_gets_the_most_similar_tools(tmp_path: Path) -> None:
     loaded = load_base(str(tiny_llama(tmp_path / "base")))
     tools = catalogue_from_json([{"name": f"tool_{i}"} for i in range(40)] + [{"name": "book_flight"}])

@@ -58,10 +58,13 @@ def test_a_run_that_is_not_trained_is_served_with_its_base_and_says_so(
     assert f"{run.path}: is not trained yet" in capsys.readouterr().err
 
 
-def test_a_merged_folder_knows_how_its_prompts_look() -> None:
+@pytest.mark.parametrize("on_hub", [False, True])
+def test_a_merged_model_knows_how_its_prompts_look(monkeypatch: pytest.MonkeyPatch, on_hub: bool) -> None:
     run = overfit_run()
     merge(run)
-    (one,) = open_served([f"merged={run.folder('merge') / 'model'}"], OpeningOptions(CATALOGUE, beams=1))
+    model = run.folder("merge") / "model"
+    monkeypatch.setattr("platypus.model.bases._download", lambda name: model)
+    (one,) = open_served([f"merged={'owner/name' if on_hub else model}"], OpeningOptions(CATALOGUE, beams=1))
     (of_run,) = open_served([str(run.path)], OpeningOptions(beams=1))
     assert one.planner.prompt.notation == "calls" and one.run is None
     assert one.planner.prompt.ids(ASK) == of_run.planner.prompt.ids(ASK)

@@ -21,14 +21,16 @@ from platypus.catalogue.sources.tool_lists import FORMAT as TOOL_LIST
 from platypus.catalogue.sources.tool_lists import TOOL_LISTS
 from platypus.catalogue.tools import Catalogue
 from platypus.data.columns import KINDS, Columns
-from platypus.data.dataset import Dataset, read_dataset
+from platypus.data.dataset import Dataset, Example, read_dataset
 from platypus.data.formats.formats import format_of
 from platypus.data.sources import holds_rows
 from platypus.errors import CatalogueError, PlatypusError
 from platypus.files import read_text, write_whole
+from platypus.generation.plans.conventions import Conventions, Habit
 from platypus.plan.plan import Malformed, parse_plan
 from platypus.prompt.base_files import QuickTokenizer, context_of
 from platypus.prompt.prompt import Prompt
+from platypus.run.conventions_settings import ConventionsSettings
 from platypus.run.recipe import read_recipe
 from platypus.run.settings import PromptSettings
 
@@ -89,7 +91,8 @@ class Report:
     """What the source is, in a few words, and its problems.
 
     `unused` counts the rows of a dataset that hold something under a key or column that is not used. `notes` say what
-    of a catalogue's schemas was given up; they are no problems.
+    of a catalogue's schemas was given up, `habits` what a dataset's rows do where the catalogue leaves a choice: no
+    problems.
     """
 
     file: str
@@ -98,18 +101,24 @@ class Report:
     problems: tuple[FileProblem, ...] = ()
     unused: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
+    habits: tuple[Habit, ...] = ()
     tokens: TokenCount | None = None
 
     def __str__(self) -> str:
         others = ", ".join(f"`{key}` ({count})" for key, count in self.unused.items())
         lines = [*map(str, self.problems), *([f"{self.file}: not used: {others}"] if others else [])]
         lines += [f"{self.file}: note: {line}" for line in _grouped(self.notes)]
+        lines += [f"{self.file}: habit: {habit}" for habit in self.habits]
         lines.append(f"{self.file}: {self.kind}, {self.summary}")
         return "\n".join([*lines, *([f"{self.file}: {self.tokens}"] if self.tokens else [])])
 
     def to_json(self) -> dict[str, Any]:
         """All fields, for `--json`."""
-        return {**asdict(self), "notes": [note._asdict() for note in self.notes]}
+        return {
+            **asdict(self),
+            "notes": [note._asdict() for note in self.notes],
+            "habits": [habit._asdict() for habit in self.habits],
+        }
 
 
 def _grouped(notes: Sequence[Note]) -> Iterator[str]:
@@ -253,7 +262,13 @@ def _check_dataset(file: Path, catalogue: Catalogue | None, columns: Columns) ->
     problems = tuple(FileProblem(bad.file, bad.line, bad.reason) for bad in dataset.rejected)
     summary = f"{len(dataset.rows)} good rows, {len(problems)} bad{_repairable(dataset, file, catalogue, columns)}"
     summary += _conversions(dataset)
-    return Report(str(file), "dataset", summary, problems, dataset.unused)
+    return Report(str(file), "dataset", summary, problems, dataset.unused, habits=_habits(dataset, catalogue))
+
+
+def _habits(dataset: Dataset, catalogue: Catalogue | None) -> tuple[Habit, ...]:
+    """How the rows use the catalogue where it leaves a choice."""
+    rows = (row for row in dataset.rows if isinstance(row, Example) and row.tools is None)
+    return tuple(Conventions.learn(rows, catalogue, ConventionsSettings()).habits()) if catalogue else ()
 
 
 def _repairable(dataset: Dataset, file: Path, catalogue: Catalogue | None, columns: Columns) -> str:

@@ -9,21 +9,28 @@ this stage is done again.
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from platypus.catalogue.tools import Catalogue
-from platypus.data.dataset import Example, write_lines, write_rows
+from platypus.data.dataset import Example, parse_rows, write_lines, write_rows
+from platypus.data.fingerprints import source_fingerprint
+from platypus.data.sources import read_raw_rows
 from platypus.errors import RunError
 from platypus.generation.examples import coverage_report, generate_examples
+from platypus.generation.plans.conventions import Conventions, check_declared
 from platypus.generation.plans.coverage import KINDS, as_markdown
 from platypus.generation.teacher.teacher import jobs, read_style, style_fingerprint, teach
 from platypus.progress import Progress, track
+from platypus.run.conventions_settings import ConventionsSettings
 from platypus.run.folder import Outcome, Run
 from platypus.run.settings import GenerateSettings
+
+LEARNED_FROM = 2000  # rows of each source in which habits are looked for
 
 
 def generate(run: Run, *, force: bool = False) -> Outcome:
@@ -38,17 +45,22 @@ def generate(run: Run, *, force: bool = False) -> Outcome:
             where=str(run.path),
             remedy='Set `catalogue = "FILE"` in the recipe.',
         )
-    settings, teacher = run.recipe.generate, run.recipe.teacher
+    settings, teacher, declared = run.recipe.generate, run.recipe.teacher, run.recipe.conventions
+    check_declared(declared, catalogue)
+    learned_from = run.recipe.refine.data if declared.learn else []
 
     def work(folder: Path) -> Mapping[str, Any]:
         style = read_style(Path(teacher.style)) if teacher.style else ()
-        wanted = generate_examples(catalogue, settings, seed=run.recipe.seed)
+        conventions = Conventions.learn(_rows(run, learned_from), catalogue, declared)
+        wanted = generate_examples(catalogue, settings, seed=run.recipe.seed, conventions=conventions)
         made = list(track(wanted, "generate", total=settings.examples))
         taught = _add_teacher_examples(run, catalogue, made, style, folder) if run.recipe.teacher.model else {}
         write_rows(folder / "examples.jsonl", made)
-        return {**_write_report(folder, catalogue, settings, made), **taught}
+        return {**_write_report(folder, catalogue, settings, made, conventions), **taught}
 
     inputs = {"catalogue": catalogue.fingerprint}
+    for source in learned_from:
+        inputs[source] = run.source_fingerprint("generate", source, source_fingerprint, force=force)
     if teacher.style:
         inputs["style"] = run.source_fingerprint(
             "generate", teacher.style, _style_fingerprint, name="style", force=force
@@ -56,10 +68,22 @@ def generate(run: Run, *, force: bool = False) -> Outcome:
     return run.perform(
         "generate",
         inputs=inputs,
-        settings=settings.model_dump() | ({"teacher": teacher.model_dump()} if teacher.model else {}),
+        settings=settings.model_dump()
+        | ({"teacher": teacher.model_dump()} if teacher.model else {})
+        | ({} if declared == ConventionsSettings() else {"conventions": declared.model_dump()}),
         work=work,
         force=force,
     )
+
+
+def _rows(run: Run, sources: Sequence[str]) -> Iterator[Example]:
+    """The first rows of each source that have plans for the run's tools."""
+    for source in sources:
+        columns = run.recipe.refine.columns
+        raw = islice(read_raw_rows(source, lenient=True), LEARNED_FROM)
+        for row in parse_rows(raw, source, run.catalogue, alpaca=None, lenient=True, columns=columns).rows:
+            if isinstance(row, Example) and row.tools is None:
+                yield row
 
 
 def _style_fingerprint(file: str) -> str:
@@ -90,11 +114,14 @@ def _add_teacher_examples(
 
 
 def _write_report(
-    folder: Path, catalogue: Catalogue, settings: GenerateSettings, examples: list[Example]
+    folder: Path, catalogue: Catalogue, settings: GenerateSettings, examples: list[Example], conventions: Conventions
 ) -> Mapping[str, Any]:
     """Write the report; returns the results for the console and `stage.json`."""
-    report = coverage_report(catalogue, settings, examples)
+    report = coverage_report(catalogue, settings, examples, conventions)
     page = as_markdown(report, least=settings.coverage, catalogue=catalogue)
+    if habits := conventions.habits():
+        page += "\n## Habits of your rows\n\n" + "".join(f"- {habit}\n" for habit in habits)
+        report["habits"] = [habit._asdict() for habit in habits]
     (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "report.md").write_text(page, encoding="utf-8")
     return {
@@ -103,4 +130,5 @@ def _write_report(
         "covered": {kind: f"{report[kind]['covered']} of {report[kind]['total']}" for kind in KINDS},
         "refusals": dict(sorted(Counter(e.origin["refusal"] for e in examples if "refusal" in e.origin).items())),
         "uncovered": [entry["what"] for kind in KINDS for entry in report[kind]["uncovered"]],
+        **({"habits": len(habits)} if habits else {}),
     }

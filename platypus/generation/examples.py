@@ -7,6 +7,7 @@ from typing import Any
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example
 from platypus.errors import CatalogueError
+from platypus.generation.plans.conventions import NO_HABITS, Conventions
 from platypus.generation.plans.coverage import Ledger
 from platypus.generation.plans.sampler import Sampler
 from platypus.generation.requests.phrasing import PhrasedRequest, Phraser, literals_said
@@ -18,13 +19,15 @@ DRAWS_PER_EXAMPLE = 50  # average number of draws after which a catalogue counts
 COVERAGE_SHARE = 0.4  # least share of plans drawn for things that occur too rarely, while there are any
 
 
-def generate_examples(catalogue: Catalogue, settings: GenerateSettings, *, seed: int) -> Iterator[Example]:
-    """Yield `settings.examples` distinct examples, the same ones for the same seed.
+def generate_examples(
+    catalogue: Catalogue, settings: GenerateSettings, *, seed: int, conventions: Conventions = NO_HABITS
+) -> Iterator[Example]:
+    """Yield `settings.examples` distinct examples, the same ones for the same seed, by these conventions.
 
     Raises CatalogueError when no tool can be called, or when the catalogue allows too few distinct requests.
     """
     rng = Random(f"generate/{seed}")
-    sampler = Sampler(catalogue, settings.max_steps)
+    sampler = Sampler(catalogue, settings.max_steps, conventions)
     phraser = Phraser(catalogue, typos=settings.typos, context=settings.context)
     if not sampler.goals:
         raise CatalogueError(
@@ -49,8 +52,10 @@ def generate_examples(catalogue: Catalogue, settings: GenerateSettings, *, seed:
             phrased = phraser.phrase(rng, _plan(rng, sampler, ledger, remaining=settings.examples - len(requests)))
         if phrased and phrased.core.lower() not in requests and literals_said(phrased.plan, phrased.request):
             requests.add(phrased.core.lower())
-            ledger.count(phrased.plan)
-            yield Example(phrased.request, phrased.plan, catalogue.fingerprint, source)
+            row = Example(phrased.request, phrased.plan, catalogue.fingerprint, source)
+            row = conventions.said_only(rng, row, catalogue)
+            ledger.count(row.plan)
+            yield row
 
 
 def _plan(rng: Random, sampler: Sampler, ledger: Ledger, *, remaining: int) -> Plan:
@@ -60,9 +65,11 @@ def _plan(rng: Random, sampler: Sampler, ledger: Ledger, *, remaining: int) -> P
     return sampler.mixed(rng) if plan is None else plan
 
 
-def coverage_report(catalogue: Catalogue, settings: GenerateSettings, examples: list[Example]) -> dict[str, Any]:
+def coverage_report(
+    catalogue: Catalogue, settings: GenerateSettings, examples: list[Example], conventions: Conventions = NO_HABITS
+) -> dict[str, Any]:
     """Return how much of the catalogue the examples cover, as `platypus.generation.plans.coverage.Ledger.report`."""
-    ledger = Ledger(Sampler(catalogue, settings.max_steps), settings.coverage)
+    ledger = Ledger(Sampler(catalogue, settings.max_steps, conventions), settings.coverage)
     for example in examples:
         if example.plan.steps:
             ledger.count(example.plan)

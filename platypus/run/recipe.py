@@ -17,6 +17,7 @@ from platypus.catalogue.reading import BadTools
 from platypus.errors import RecipeError
 from platypus.files import read_text
 from platypus.prompt.base_files import base_card
+from platypus.run.conventions_settings import ConventionsSettings
 from platypus.run.execute_settings import ExecuteSettings
 from platypus.run.merge_settings import MergeSettings
 from platypus.run.settings import (
@@ -48,6 +49,7 @@ class Recipe(Settings):
     seed: Annotated[int, Field(ge=0)] = 0
     prompt: PromptSettings = PromptSettings()
     generate: GenerateSettings = GenerateSettings()
+    conventions: ConventionsSettings = ConventionsSettings()
     teacher: TeacherSettings = TeacherSettings()
     refine: RefineSettings = RefineSettings()
     train: TrainSettings = TrainSettings()

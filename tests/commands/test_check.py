@@ -244,3 +244,13 @@ def test_bad_rows_that_refine_repairs_are_counted(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_text("\n".join(json.dumps({"query": f"Show {i}", "plan": plan}) for i, plan in enumerate(plans)))
     assert check(file).summary == "1 good rows, 2 bad (1 of them `refine` repairs)"
+
+
+def test_habits_of_rows_are_listed(tmp_path: Path) -> None:
+    plan = '[{"tool_name": "works_list", "arguments": [{"argument_name": "type", "argument_value": ["task"]}]}]'
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(f'{{"query": "List all tasks {number}", "plan": {plan}}}\n' for number in range(6)))
+    report = check(rows, catalogue=ROOT / "examples" / "worktracker" / "catalogue.json")
+    assert f"{rows}: habit: works_list.type: a value that is said in passing sets it in 6 of 6" in str(report)
+    (given,) = [habit for habit in report.to_json()["habits"] if habit["argument"] == "works_list.limit"]
+    assert (given["does"], given["held"], given["against"]) == ("never given", 6, ())

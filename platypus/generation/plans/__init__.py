@@ -9,6 +9,7 @@ Does not know how requests are phrased.
     ordering.py         beginnings before ends
     values.py           made-up values for arguments
     call_arguments.py   which arguments a call has, and how they agree
+    conventions.py      how a team writes its plans where tools leave a choice, learned from its rows
     sampler.py          catalogue → valid typed plans
     coverage.py         what examples cover of a catalogue, and plans for what is not covered yet
 """

@@ -7,6 +7,7 @@ arguments of which the prose says "not both".
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from random import Random
 
 from platypus.catalogue.prose import first_sentence
@@ -159,16 +160,24 @@ def _excluded(tool: Tool, alternatives: list[frozenset[str]]) -> dict[str, froze
 
 
 def choose_arguments(
-    rng: Random, tool: Tool, habits: Habits, fed: set[str], wanted: str | None, mode: Mapping[str, str] | None = None
+    rng: Random,
+    tool: Tool,
+    habits: Habits,
+    fed: set[str],
+    wanted: str | None,
+    mode: Mapping[str, str] | None = None,
+    team: Mapping[str, float] | None = None,
 ) -> list[Argument]:
     """Required arguments, the wanted one, what the mode needs, and some optional ones.
 
-    Those that an output can fill come first. `mode` has the values of the selectors (see `Conditions`).
+    Those that an output can fill come first. `mode` has the values of the selectors (see `Conditions`), `team` how much
+    more often than usual a team gives an argument (`Conventions.weight`).
     """
     mode = mode or {}
     sense = {a.name for a in tool.arguments if a.name == wanted or habits.conditions.allows(a.name, mode)}
-    sure = {*mode, *habits.conditions.needs(mode), *([wanted] if wanted else ())}
-    names = sure | _optional(rng, tool, habits, fed, sense)
+    always = {name for name, weight in (team or {}).items() if weight == inf}
+    sure = {*mode, *always, *habits.conditions.needs(mode), *([wanted] if wanted else ())}
+    names = sure | _optional(rng, tool, habits, fed, sense, team or {})
     names |= _one_of_each(rng, habits, {*names, *(a.name for a in tool.arguments if a.required)}, sense)
     names = _with_partners(tool, names, sense)
     chosen: list[Argument] = []
@@ -183,11 +192,13 @@ def choose_arguments(
     return sorted(chosen, key=lambda argument: argument.name not in fed)
 
 
-def _optional(rng: Random, tool: Tool, habits: Habits, fed: set[str], sense: set[str]) -> set[str]:
+def _optional(
+    rng: Random, tool: Tool, habits: Habits, fed: set[str], sense: set[str], team: Mapping[str, float]
+) -> set[str]:
     """Names of none to three optional arguments that have a sense in the mode."""
     rare = habits.rare if rng.random() > RARELY else frozenset()
     optional = [a for a in tool.arguments if not a.required and a.name not in rare and a.name in sense]
-    optional = [a for a in optional if a.name not in habits.conditions.options]
+    optional = [a for a in optional if a.name not in habits.conditions.options and 0 < team.get(a.name, 1) < inf]
     if not optional:
         return set()
     filters = len(optional) == len(tool.arguments) > 3
@@ -195,7 +206,9 @@ def _optional(rng: Random, tool: Tool, habits: Habits, fed: set[str], sense: set
     if len(optional) == len(tool.arguments) and rng.random() < 0.85:
         some = max(some, 1)
     weights = [
-        3 if argument.name in fed else 1 if argument.schema.get("type") == "boolean" else 2 for argument in optional
+        (3 if argument.name in fed else 1 if argument.schema.get("type") == "boolean" else 2)
+        * team.get(argument.name, 1)
+        for argument in optional
     ]
     return {argument.name for argument in rng.choices(optional, weights, k=some)} if some else set()
 

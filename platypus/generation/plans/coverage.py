@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from platypus.catalogue.tools import Catalogue
+from platypus.generation.plans.conventions import is_by_name
 from platypus.generation.plans.sampler import SHAPES, Sampler, Undrawable, Want, shape
 from platypus.generation.plans.values import choices
 from platypus.plan.plan import Plan, Reference
@@ -64,11 +65,16 @@ def targets(sampler: Sampler) -> Iterator[Target]:
     for tool in sampler.catalogue:
         yield Target("tools", tool.name, Want(tool))
         for argument in tool.arguments:
+            if not sampler.conventions.weight(tool, argument):
+                continue  # the recipe says that it is never given
             name, rare = f"{tool.name}.{argument.name}", sampler.is_rare(tool, argument.name)
             yield Target("arguments", name, Want(tool, argument.name), rare)
             for value in choices(argument.schema.get("items", argument.schema)):
                 yield Target("values", f"{name} = {value}", Want(tool, argument.name, value=value), rare)
+            as_said, _ = sampler.conventions.looked_up_by(tool, argument)
             for producer in sampler.producers[tool.name, argument.name]:
+                if as_said == 1 and is_by_name(producer.tool):
+                    continue  # names are given as they are said
                 way = edge(producer.tool.name, producer.path, producer.element, tool.name, argument.name)
                 yield Target("references", way, Want(tool, argument.name, producer), rare)
     yield from (Target("lengths", str(length)) for length in range(1, sampler.max_steps + 1))

@@ -10,12 +10,14 @@ from functools import cached_property
 from itertools import accumulate
 from operator import mul
 from random import Random
+from typing import cast
 
 from platypus.catalogue.dataflow import KIN, Producer, content, domain, is_searched, producers, takes_ids
 from platypus.catalogue.schema import allowed_values, literal_problem
 from platypus.catalogue.subjects import is_look_up, takes_a_place
 from platypus.catalogue.tools import Argument, Catalogue, Tool
 from platypus.generation.plans.call_arguments import Habits, agree, choose_arguments, habits_of, is_long
+from platypus.generation.plans.conventions import NO_HABITS, Conventions, is_by_name
 from platypus.generation.plans.kinds import files_of
 from platypus.generation.plans.values import made_up_value
 from platypus.plan.plan import Plan, Reference, Step, Value
@@ -70,6 +72,7 @@ class Sampler:
 
     catalogue: Catalogue
     max_steps: int = 5
+    conventions: Conventions = NO_HABITS
 
     @cached_property
     def producers(self) -> dict[tuple[str, str], tuple[Producer, ...]]:
@@ -246,7 +249,8 @@ class Sampler:
         habits = self._habits[tool.name]
         required = frozenset(argument.name for argument in tool.arguments if argument.required)
         mode = habits.conditions.draw(rng, required, wanted, want.value if want else None)
-        for argument in choose_arguments(rng, tool, habits, fed, wanted, mode):
+        team = {argument.name: self.conventions.weight(tool, argument) for argument in tool.arguments}
+        for argument in choose_arguments(rng, tool, habits, fed, wanted, mode, team):
             if want and argument.name == wanted:
                 value = self._fill_wanted(rng, want, argument, draft, (*path, tool.name))
                 if value is None:
@@ -298,14 +302,28 @@ class Sampler:
 
     def _fill(self, rng: Random, tool: Tool, argument: Argument, draft: _Draft, path: tuple[str, ...]) -> Value:
         options = [p for p in self.producers[tool.name, argument.name] if p.tool.name not in (*path, *self.unreachable)]
+        as_said, looked_up = self.conventions.looked_up_by(tool, argument)
+        named = [option for option in options if is_by_name(option.tool)]
+        if named and as_said and rng.random() < as_said:
+            name = self._name(rng, named[0].tool, argument)
+            if literal_problem(argument.schema, name) is None:
+                return name
+            options = [option for option in options if option not in named]
         if options and draft.budget > 0 and rng.random() < 0.85:
             weights = [option.weight * _richness(option.tool) * (1 + is_look_up(option.tool)) for option in options]
+            weights = [weight * (1 + looked_up.get(o.tool.name, 0)) for weight, o in zip(weights, options, strict=True)]
             producer = rng.choices(options, weights)[0]
             return self._use(rng, producer, argument, draft, path)
         literal = self.made_up(rng, tool, argument)
         if literal is None and options and argument.required:
             return self._use(rng, rng.choice(options), argument, draft, path)
         return literal
+
+    def _name(self, rng: Random, look_up: Tool, argument: Argument) -> Value:
+        """What the look-up would search for, for this argument."""
+        want = _lookup_want(rng, look_up, argument)
+        searched = next(a for a in look_up.arguments if is_searched(a))
+        return cast(Value, want.value) if want else self.made_up(rng, look_up, searched)
 
     def _use(self, rng: Random, producer: Producer, argument: Argument, draft: _Draft, path: tuple[str, ...]) -> Value:
         lookup = _lookup_want(rng, producer.tool, argument)

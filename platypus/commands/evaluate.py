@@ -13,9 +13,11 @@ from typing import Any
 
 from platypus.data.dataset import Example, read_dataset
 from platypus.evaluation.answering import ScoredRow, answer_rows
+from platypus.evaluation.apart import apart_from
 from platypus.evaluation.executed import MockRuns
 from platypus.evaluation.summary import calibration_for, confidence, examples, summary
 from platypus.evaluation.writing import brief, curve, log_report, losses, origin, write_report
+from platypus.generation.plans.conventions import conventions_of
 from platypus.inference.opening import CONFIDENCE, base_calibration, is_merged, open_base, open_planner
 from platypus.inference.planner import Planner
 from platypus.run.folder import Outcome, Run
@@ -33,7 +35,9 @@ def evaluate(run: Run, *, force: bool = False) -> Outcome:
     return run.perform(
         "evaluate",
         inputs={"refine": run.fingerprint("refine"), model: run.fingerprint(model)},
-        settings=run.recipe.evaluate.model_dump() | {"decode": run.recipe.decode.model_dump(exclude={"keep_prefix"})},
+        settings=run.recipe.evaluate.model_dump()
+        | {"decode": run.recipe.decode.model_dump(exclude={"keep_prefix"})}
+        | run.recipe.conventions.changed,
         work=lambda folder: _evaluate(run, folder),
         force=force,
     )
@@ -49,6 +53,7 @@ def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
     rows = test[: settings.limit]
     mock = mock_toolbox(run)
     runs = MockRuns(mock) if mock else None
+    conventions = conventions_of(run)
     drawn = {"resamples": settings.resamples, "seed": run.recipe.seed}
     openers = {"before": open_base, "after": open_planner} if settings.before else {"after": open_planner}
     scored_rows: dict[str, list[ScoredRow]] = {}
@@ -64,6 +69,8 @@ def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
             "tokens_per_second": round(sum(row.tokens for row in scored_rows[variant]) / seconds, 1),
             **summary(scored_rows[variant], **drawn),
         }
+        if apart := apart_from(conventions, scored_rows[variant], **drawn):
+            variants[variant]["apart"] = apart
         if runs:
             variants[variant]["executed"] = runs.summary(scored_rows[variant], **drawn)
         calibrated = variant == "after" and settings.confidence

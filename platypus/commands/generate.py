@@ -9,28 +9,23 @@ this stage is done again.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from platypus.catalogue.tools import Catalogue
-from platypus.data.dataset import Example, parse_rows, write_lines, write_rows
+from platypus.data.dataset import Example, write_lines, write_rows
 from platypus.data.fingerprints import source_fingerprint
-from platypus.data.sources import read_raw_rows
 from platypus.errors import RunError
 from platypus.generation.examples import coverage_report, generate_examples
-from platypus.generation.plans.conventions import Conventions, check_declared
+from platypus.generation.plans.conventions import Conventions, conventions_of
 from platypus.generation.plans.coverage import KINDS, as_markdown
 from platypus.generation.teacher.teacher import jobs, read_style, style_fingerprint, teach
 from platypus.progress import Progress, track
-from platypus.run.conventions_settings import ConventionsSettings
 from platypus.run.folder import Outcome, Run
 from platypus.run.settings import GenerateSettings
-
-LEARNED_FROM = 2000  # rows of each source in which habits are looked for
 
 
 def generate(run: Run, *, force: bool = False) -> Outcome:
@@ -46,12 +41,11 @@ def generate(run: Run, *, force: bool = False) -> Outcome:
             remedy='Set `catalogue = "FILE"` in the recipe.',
         )
     settings, teacher, declared = run.recipe.generate, run.recipe.teacher, run.recipe.conventions
-    check_declared(declared, catalogue)
+    conventions = conventions_of(run)
     learned_from = run.recipe.refine.data if declared.learn else []
 
     def work(folder: Path) -> Mapping[str, Any]:
         style = read_style(Path(teacher.style)) if teacher.style else ()
-        conventions = Conventions.learn(_rows(run, learned_from), catalogue, declared)
         wanted = generate_examples(catalogue, settings, seed=run.recipe.seed, conventions=conventions)
         made = list(track(wanted, "generate", total=settings.examples))
         taught = _add_teacher_examples(run, catalogue, made, style, folder) if run.recipe.teacher.model else {}
@@ -70,20 +64,10 @@ def generate(run: Run, *, force: bool = False) -> Outcome:
         inputs=inputs,
         settings=settings.model_dump()
         | ({"teacher": teacher.model_dump()} if teacher.model else {})
-        | ({} if declared == ConventionsSettings() else {"conventions": declared.model_dump()}),
+        | declared.changed,
         work=work,
         force=force,
     )
-
-
-def _rows(run: Run, sources: Sequence[str]) -> Iterator[Example]:
-    """The first rows of each source that have plans for the run's tools."""
-    for source in sources:
-        columns = run.recipe.refine.columns
-        raw = islice(read_raw_rows(source, lenient=True), LEARNED_FROM)
-        for row in parse_rows(raw, source, run.catalogue, alpaca=None, lenient=True, columns=columns).rows:
-            if isinstance(row, Example) and row.tools is None:
-                yield row
 
 
 def _style_fingerprint(file: str) -> str:

@@ -10,6 +10,7 @@ docs/metrics.md defines the metrics.
     answering.py        test rows → answers with their scores
     weight_search.py    weights of merged sources, tried on validation rows
     executed.py         other plans than gold's that do the same
+    apart.py            exactness apart from conventions
     summary.py          answered rows → what a report says
     report.py           the report of an evaluation as text
     plots.py            its plots

@@ -113,6 +113,11 @@ def remarks(variants: Mapping[str, Any]) -> list[str]:
         refused = part["measures"].get("wrong_refusals", {"value": 0.0})["value"]
         if refused >= OFTEN:
             said.append(f"{name}: refuses {refused:.1%} of the requests that the tools can answer")
+    said += [
+        f"{name}: apart from look-ups by name and from what words imply, exact {_cell(part['apart']['exact'])}"
+        for name, part in variants.items()
+        if part.get("apart")
+    ]
     said += [f"{name}: {_ran(part['executed'])}" for name, part in variants.items() if part.get("executed")]
     for name, part in variants.items():
         if confidence := part.get("confidence"):

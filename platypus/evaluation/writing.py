@@ -47,7 +47,7 @@ def brief(report: Mapping[str, Any]) -> dict[str, Any]:
         for name, part in report["variants"].items()
     }
     for part in variants.values():
-        for name in part.keys() & {"confidence", "executed"}:
+        for name in part.keys() & {"apart", "confidence", "executed"}:
             part[name] = {key: value for key, value in part[name].items() if not isinstance(value, list)}
     return {**report, "variants": variants, "training": [], "curve": None}
 

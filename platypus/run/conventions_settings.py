@@ -1,5 +1,7 @@
 """`[conventions]`: how a team writes its plans where the tools leave a choice."""
 
+from typing import Any
+
 from pydantic import Field
 
 from platypus.run.settings import Settings, Text
@@ -21,3 +23,8 @@ class ConventionsSettings(Settings):
     """Optional arguments that every call of their tool has."""
     never: list[Text] = Field(default_factory=list)
     """Optional arguments that no generated call has."""
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """This table under its name, for what a stage depends on; nothing if it says nothing."""
+        return {} if self == ConventionsSettings() else {"conventions": self.model_dump()}

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import islice
 from math import inf
 from pathlib import Path
 from random import Random
@@ -21,13 +22,16 @@ from platypus.catalogue.dataflow import is_searched, producers
 from platypus.catalogue.schema import allowed_values
 from platypus.catalogue.tools import Argument, Catalogue, Tool
 from platypus.catalogue.words import singular, words
-from platypus.data.dataset import Example
+from platypus.data.dataset import Example, parse_rows
+from platypus.data.sources import read_raw_rows
 from platypus.errors import RecipeError
 from platypus.plan.plan import Plan, Reference, Step, Value
 from platypus.run.conventions_settings import ConventionsSettings
+from platypus.run.folder import Run
 
 TEXT = "text"  # in place of a look-up: given as it is said
 USUAL = 2.0  # rows as which the generator's own way counts
+LEARNED_FROM = 2000  # rows of each source in which habits are looked for
 SURE = 5  # calls of a tool after which "always" and "never" are said
 HABIT = 0.75  # share of the cases from which a way of doing it is a habit
 SHOWN = 5  # rows of a habit that are listed
@@ -137,6 +141,32 @@ class Conventions:
         held, seen = len(ways.get(True, ())), sum(map(len, ways.values()))
         return (held + USUAL) / (seen + USUAL)
 
+    def plain(self, plan: Plan, catalogue: Catalogue) -> Plan:
+        """The plan apart from conventions: without look-ups by name, and without arguments that words imply."""
+        left_out = {*self.implied, *(tuple(name.split(".", 1)) for name in self.declared.implied)}
+        names = [_searched(step, catalogue) for step in plan]
+        gone = {i for used in plan.dependencies() for i in used if names[i] is not None}
+        kept = [i for i in range(len(plan)) if i not in gone]
+
+        def named(value: Value) -> Value:
+            if isinstance(value, list):
+                return [named(element) for element in value]
+            if isinstance(value, Reference) and value.step in gone:
+                return names[value.step]
+            return Reference(kept.index(value.step), value.path) if isinstance(value, Reference) else value
+
+        def without(step: Step) -> dict[str, Value]:
+            return {name: value for name, value in step.arguments.items() if (step.tool, name) not in left_out}
+
+        steps = (plan.steps[i] for i in kept)
+        return Plan(tuple(Step(step.tool, {k: named(v) for k, v in without(step).items()}) for step in steps))
+
+    @property
+    def stated(self) -> list[str]:
+        """What is declared, and which habits rows show, in words."""
+        told = self.declared.model_dump(exclude_defaults=True, exclude={"learn"})
+        return [*(f"[conventions] {key} = {value}" for key, value in told.items()), *map(str, self.habits())]
+
     def habits(self) -> list[Habit]:
         """What is done in most cases, the surest first."""
         found = [*self._looking_up(), *self._implying(), *self._giving()]
@@ -167,6 +197,28 @@ NO_HABITS = Conventions()
 def is_by_name(tool: Tool) -> bool:
     """Whether the tool looks a thing up by its name."""
     return any(map(is_searched, tool.arguments))
+
+
+def conventions_of(run: Run) -> Conventions:
+    """The conventions of a run: what its recipe says, and the habits of the first rows of its `data`.
+
+    Raises RecipeError for a name under [conventions] that its catalogue does not have.
+    """
+    declared, catalogue = run.recipe.conventions, run.catalogue
+    if catalogue is None:
+        return NO_HABITS
+    check_declared(declared, catalogue)
+    return Conventions.learn(_own_rows(run) if declared.learn else (), catalogue, declared)
+
+
+def _own_rows(run: Run) -> Iterator[Example]:
+    """The first rows of each source of the run's own data that have plans for its tools."""
+    settings = run.recipe.refine
+    for source in settings.data:
+        raw = islice(read_raw_rows(source, lenient=True), LEARNED_FROM)
+        for row in parse_rows(raw, source, run.catalogue, alpaca=None, lenient=True, columns=settings.columns).rows:
+            if isinstance(row, Example) and row.tools is None:
+                yield row
 
 
 def check_declared(declared: ConventionsSettings, catalogue: Catalogue) -> None:
@@ -210,6 +262,14 @@ def _sources(value: Value, plan: Plan, catalogue: Catalogue) -> Iterator[str]:
 
 
 _NAME = re.compile(r"^[^\W\d]+(?:[ '-][^\W\d]+)*$")
+
+
+def _searched(step: Step, catalogue: Catalogue) -> str | None:
+    """The name that a step looks up; None if it looks up none."""
+    tool = catalogue.tool(step.tool)
+    searched = next((a.name for a in (tool.arguments if tool else ()) if is_searched(a)), None)
+    value = step.arguments.get(searched) if searched else None
+    return value if isinstance(value, str) else None
 
 
 def _said(query: str) -> frozenset[str]:

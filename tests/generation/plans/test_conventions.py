@@ -147,3 +147,13 @@ def test_what_names_nothing_is_refused(declared: dict[str, object], what: str, r
     with pytest.raises(RecipeError, match=what) as raised:
         check_declared(ConventionsSettings(**declared), CATALOGUE)  # type: ignore[arg-type]
     assert remedy in raised.value.remedy
+
+
+def test_a_plan_apart_from_conventions_has_no_look_ups_and_no_implied_arguments() -> None:
+    conventions = Conventions.learn(ROWS, CATALOGUE, OWN)
+    assert conventions.plain(looked_up("Anna", 1).plan, CATALOGUE) == Plan((listed(owner="Anna"),))
+    both = Plan((Step("find_user", {"name": "Anna"}), listed(owner=Reference(0, ()), type=["task"], stage="review")))
+    assert conventions.plain(both, CATALOGUE) == Plan((listed(owner="Anna", stage="review"),))
+    alone = Plan((Step("find_user", {"name": "Anna"}),))
+    assert conventions.plain(alone, CATALOGUE) == alone
+    assert not Conventions().stated and conventions.stated

@@ -127,7 +127,7 @@ class Planners:
 def _with_tools(served: Served, tools: Catalogue) -> Ready:
     """The planner with other tools; without a decoder if each request is shown some of them."""
     planner = served.planner.with_tools(tools)
-    if served.catalogue is not None:  # how sure it may be was measured with its own tools
+    if served.run is not None and served.run.is_done("train"):  # how sure it may be was measured with its own tools
         planner = replace(planner, calibration=Calibration())
     return Ready(planner, planner.decoder if planner.narrowing is None else None)
 

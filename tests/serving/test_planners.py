@@ -9,6 +9,7 @@ from platypus.catalogue.tools import Catalogue
 from platypus.inference.calibration import Calibration
 from platypus.serving.errors import ApiError
 from platypus.serving.planners import Planners, Served, Variant
+from tests.support.tiny_models import overfit_run
 
 
 def tools(name: str) -> Catalogue:
@@ -35,13 +36,14 @@ def test_a_catalogue_is_computed_once_and_the_oldest_goes_first(served: Served) 
     assert planners.misses == 3 and planners.used > 0
 
 
-def test_how_sure_it_is_of_sent_tools_is_not_known(served: Served) -> None:
+@pytest.mark.parametrize("trained", [True, False])
+def test_how_sure_a_trained_planner_is_of_sent_tools_is_not_known(served: Served, trained: bool) -> None:
     known = Calibration(2.0, 0.5, rows=40)
     planner = replace(served.planner, calibration=known)
-    one = replace(served, planner=planner)
+    one = replace(served, planner=planner, run=overfit_run() if trained else None)
     planners = Planners([one], room=1 << 30)
     assert planners.ready(one, None, Variant(), "x").planner.calibration is known
-    assert planners.ready(one, tools("a"), Variant(), "x").planner.calibration.rows == 0
+    assert planners.ready(one, tools("a"), Variant(), "x").planner.calibration.rows == (0 if trained else 40)
 
 
 def test_the_own_catalogue_is_not_counted(served: Served) -> None:

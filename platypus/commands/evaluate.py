@@ -17,7 +17,7 @@ from platypus.evaluation.apart import apart_from
 from platypus.evaluation.executed import MockRuns
 from platypus.evaluation.summary import calibration_for, confidence, examples, summary
 from platypus.evaluation.writing import brief, curve, log_report, losses, origin, write_report
-from platypus.generation.plans.conventions import conventions_of
+from platypus.generation.plans.conventions import Conventions
 from platypus.inference.opening import CONFIDENCE, base_calibration, is_merged, open_base, open_planner
 from platypus.inference.planner import Planner
 from platypus.run.folder import Outcome, Run
@@ -53,7 +53,7 @@ def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
     rows = test[: settings.limit]
     mock = mock_toolbox(run)
     runs = MockRuns(mock) if mock else None
-    conventions = conventions_of(run)
+    conventions = _conventions(run)
     drawn = {"resamples": settings.resamples, "seed": run.recipe.seed}
     openers = {"before": open_base, "after": open_planner} if settings.before else {"after": open_planner}
     scored_rows: dict[str, list[ScoredRow]] = {}
@@ -87,6 +87,19 @@ def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
     write_report(folder, report, scored_rows)
     log_report(run, report)
     return brief(report)
+
+
+def _conventions(run: Run) -> Conventions:
+    """What the recipe says, and the habits of the training rows that were not generated."""
+    if run.catalogue is None:
+        return Conventions()
+    rows = read_dataset(str(run.folder("refine") / "train.jsonl"), run.catalogue).rows
+    own = (row for row in rows if isinstance(row, Example) and row.tools is None and _is_own(row))
+    return Conventions.learn(own, run.catalogue, run.recipe.conventions)
+
+
+def _is_own(row: Example) -> bool:
+    return str(row.origin.get("source", "")).partition(":")[0] not in ("generate", "teacher")
 
 
 def _confidence(run: Run, planner: Planner, answered: Sequence[ScoredRow], folder: Path) -> dict[str, Any]:

@@ -9,23 +9,27 @@ this stage is done again.
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from platypus.catalogue.tools import Catalogue
-from platypus.data.dataset import Example, write_lines, write_rows
+from platypus.data.dataset import Example, parse_rows, write_lines, write_rows
 from platypus.data.fingerprints import source_fingerprint
+from platypus.data.sources import read_raw_rows
 from platypus.errors import RunError
 from platypus.generation.examples import coverage_report, generate_examples
-from platypus.generation.plans.conventions import Conventions, conventions_of
+from platypus.generation.plans.conventions import Conventions, check_declared
 from platypus.generation.plans.coverage import KINDS, as_markdown
 from platypus.generation.teacher.teacher import jobs, read_style, style_fingerprint, teach
 from platypus.progress import Progress, track
 from platypus.run.folder import Outcome, Run
 from platypus.run.settings import GenerateSettings
+
+LEARNED_FROM = 2000  # rows of each source in which habits are looked for
 
 
 def generate(run: Run, *, force: bool = False) -> Outcome:
@@ -41,11 +45,12 @@ def generate(run: Run, *, force: bool = False) -> Outcome:
             remedy='Set `catalogue = "FILE"` in the recipe.',
         )
     settings, teacher, declared = run.recipe.generate, run.recipe.teacher, run.recipe.conventions
-    conventions = conventions_of(run)
+    check_declared(declared, catalogue)
     learned_from = run.recipe.refine.data if declared.learn else []
 
     def work(folder: Path) -> Mapping[str, Any]:
         style = read_style(Path(teacher.style)) if teacher.style else ()
+        conventions = Conventions.learn(_own_rows(run, learned_from), catalogue, declared)
         wanted = generate_examples(catalogue, settings, seed=run.recipe.seed, conventions=conventions)
         made = list(track(wanted, "generate", total=settings.examples))
         taught = _add_teacher_examples(run, catalogue, made, style, folder) if run.recipe.teacher.model else {}
@@ -68,6 +73,15 @@ def generate(run: Run, *, force: bool = False) -> Outcome:
         work=work,
         force=force,
     )
+
+
+def _own_rows(run: Run, sources: Sequence[str]) -> Iterator[Example]:
+    """The first rows of each source that have plans for the run's tools."""
+    for source in sources:
+        raw, columns = islice(read_raw_rows(source, lenient=True), LEARNED_FROM), run.recipe.refine.columns
+        for row in parse_rows(raw, source, run.catalogue, alpaca=None, lenient=True, columns=columns).rows:
+            if isinstance(row, Example) and row.tools is None:
+                yield row
 
 
 def _style_fingerprint(file: str) -> str:

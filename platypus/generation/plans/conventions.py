@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from itertools import islice
 from math import inf
 from pathlib import Path
 from random import Random
@@ -22,19 +21,18 @@ from platypus.catalogue.dataflow import is_searched, producers
 from platypus.catalogue.schema import allowed_values
 from platypus.catalogue.tools import Argument, Catalogue, Tool
 from platypus.catalogue.words import singular, words
-from platypus.data.dataset import Example, parse_rows
-from platypus.data.sources import read_raw_rows
+from platypus.data.dataset import Example
 from platypus.errors import RecipeError
 from platypus.plan.plan import Plan, Reference, Step, Value
 from platypus.run.conventions_settings import ConventionsSettings
-from platypus.run.folder import Run
 
 TEXT = "text"  # in place of a look-up: given as it is said
 USUAL = 2.0  # rows as which the generator's own way counts
-LEARNED_FROM = 2000  # rows of each source in which habits are looked for
 SURE = 5  # calls of a tool after which "always" and "never" are said
 HABIT = 0.75  # share of the cases from which a way of doing it is a habit
 SHOWN = 5  # rows of a habit that are listed
+
+_NAME = re.compile(r"[^\W\d]+(?:[ '-][^\W\d]+)*")  # no id: it has no digits
 
 Kind = Literal["looked up", "implied", "given"]
 Way = TypeVar("Way", str, bool)
@@ -58,9 +56,7 @@ class Habit(NamedTuple):
     def __str__(self) -> str:
         rows = ", ".join(self.against[:SHOWN]) + (" …" if len(self.against) > SHOWN else "")
         mixed = "both ways occur: " if self.mixed else ""
-        return f"{self.argument}: {mixed}{self.does} in {self.held} of {self.seen}" + (
-            f"; not in {rows}" if rows else ""
-        )
+        return f"{self.argument}: {mixed}{self.does} in {self.held} of {self.seen}{f'; not in {rows}' if rows else ''}"
 
 
 @dataclass(frozen=True)
@@ -74,23 +70,27 @@ class Conventions:
 
     @classmethod
     def learn(cls, rows: Iterable[Example], catalogue: Catalogue, declared: ConventionsSettings) -> "Conventions":
-        """What these rows do with the tools of the catalogue."""
+        """What these rows do with the tools of the catalogue, for which their plans are valid."""
         found: tuple[dict[Place, dict[object, list[str]]], ...] = ({}, {}, {})
+        can_be_looked_up: dict[Place, bool] = {}
         for row in rows:
-            place, said = _place(row), _said(row.query)
+            said = _said(row.query)
             for step in row.plan:
                 tool = catalogue.tool(step.tool)
-                for argument in tool.arguments if tool else ():
-                    value = step.arguments.get(argument.name)
-                    looks_up = any(is_by_name(p.tool) for p in producers(catalogue, tool, argument)) if tool else False
+                assert tool is not None  # since the plan is valid
+                for argument in tool.arguments:
+                    value, place = step.arguments.get(argument.name), (tool.name, argument.name)
+                    if place not in can_be_looked_up:
+                        makers = producers(catalogue, tool, argument)
+                        can_be_looked_up[place] = any(is_by_name(maker.tool) for maker in makers)
                     ways = (
-                        _sources(value, row.plan, catalogue) if looks_up else (),
+                        _sources(value, row.plan, catalogue) if can_be_looked_up[place] else (),
                         _sets(argument, value, said),
                         () if argument.required else (value is not None,),
                     )
                     for kind, way in zip(found, ways, strict=True):
                         for one in way:
-                            kind.setdefault((step.tool, argument.name), {}).setdefault(one, []).append(place)
+                            kind.setdefault(place, {}).setdefault(one, []).append(_where(row))
         looked_up, implied, given = found
         return cls(looked_up, implied, given, declared)  # type: ignore[arg-type]
 
@@ -112,7 +112,7 @@ class Conventions:
         if not ways:
             return 1.0
         calls, optional = sum(map(len, ways.values())), max(1, sum(not a.required for a in tool.arguments))
-        usual = min(1.0, 1.5 / optional)
+        usual = min(1.0, 1.5 / optional)  # a call has about so many optional arguments
         return (len(ways.get(True, ())) + USUAL * usual) / (calls + USUAL) / usual
 
     def said_only(self, rng: Random, row: Example, catalogue: Catalogue) -> Example:
@@ -143,7 +143,7 @@ class Conventions:
 
     def plain(self, plan: Plan, catalogue: Catalogue) -> Plan:
         """The plan apart from conventions: without look-ups by name, and without arguments that words imply."""
-        left_out = {*self.implied, *(tuple(name.split(".", 1)) for name in self.declared.implied)}
+        left_out = {*map(".".join, self.implied), *self.declared.implied}
         names = [_searched(step, catalogue) for step in plan]
         gone = {i for used in plan.dependencies() for i in used if names[i] is not None}
         kept = [i for i in range(len(plan)) if i not in gone]
@@ -156,7 +156,7 @@ class Conventions:
             return Reference(kept.index(value.step), value.path) if isinstance(value, Reference) else value
 
         def without(step: Step) -> dict[str, Value]:
-            return {name: value for name, value in step.arguments.items() if (step.tool, name) not in left_out}
+            return {name: value for name, value in step.arguments.items() if f"{step.tool}.{name}" not in left_out}
 
         steps = (plan.steps[i] for i in kept)
         return Plan(tuple(Step(step.tool, {k: named(v) for k, v in without(step).items()}) for step in steps))
@@ -199,28 +199,6 @@ def is_by_name(tool: Tool) -> bool:
     return any(map(is_searched, tool.arguments))
 
 
-def conventions_of(run: Run) -> Conventions:
-    """The conventions of a run: what its recipe says, and the habits of the first rows of its `data`.
-
-    Raises RecipeError for a name under [conventions] that its catalogue does not have.
-    """
-    declared, catalogue = run.recipe.conventions, run.catalogue
-    if catalogue is None:
-        return NO_HABITS
-    check_declared(declared, catalogue)
-    return Conventions.learn(_own_rows(run) if declared.learn else (), catalogue, declared)
-
-
-def _own_rows(run: Run) -> Iterator[Example]:
-    """The first rows of each source of the run's own data that have plans for its tools."""
-    settings = run.recipe.refine
-    for source in settings.data:
-        raw = islice(read_raw_rows(source, lenient=True), LEARNED_FROM)
-        for row in parse_rows(raw, source, run.catalogue, alpaca=None, lenient=True, columns=settings.columns).rows:
-            if isinstance(row, Example) and row.tools is None:
-                yield row
-
-
 def check_declared(declared: ConventionsSettings, catalogue: Catalogue) -> None:
     """Raises RecipeError for a name that is no argument of the catalogue, or no tool that looks names up."""
     arguments = [f"{tool.name}.{argument.name}" for tool in catalogue for argument in tool.arguments]
@@ -245,7 +223,7 @@ def _usual(ways: Mapping[Way, list[str]]) -> Iterator[tuple[Way, tuple[int, int,
         yield way, (len(ways[way]), seen, tuple(others), len(ways[way]) < HABIT * seen)
 
 
-def _place(row: Example) -> str:
+def _where(row: Example) -> str:
     """Where a row was read: `rows.jsonl:7`."""
     return f"{Path(str(row.origin.get('source', ''))).name}:{row.origin.get('line', '')}"
 
@@ -257,11 +235,8 @@ def _sources(value: Value, plan: Plan, catalogue: Catalogue) -> Iterator[str]:
             tool = catalogue.tool(plan.steps[part.step].tool)
             if tool and is_by_name(tool):
                 yield tool.name
-        elif isinstance(part, str) and _NAME.search(part):
+        elif isinstance(part, str) and _NAME.fullmatch(part):
             yield TEXT
-
-
-_NAME = re.compile(r"^[^\W\d]+(?:[ '-][^\W\d]+)*$")
 
 
 def _searched(step: Step, catalogue: Catalogue) -> str | None:

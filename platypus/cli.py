@@ -6,7 +6,6 @@ Commands are imported only once the run is open: torch takes seconds, and `--hel
 """
 
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -55,8 +54,6 @@ app = typer.Typer(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit. `--debug` may be anywhere in it."""
-    # Threads that wait for one another sleep: spinning, they make a training beside another job 20 times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     try:

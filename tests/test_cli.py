@@ -1,7 +1,6 @@
 """The command line: what it imports, where its output goes, its exit codes, and which stages it calls."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -99,14 +98,6 @@ def test_help_names_every_command_with_a_whole_sentence(capsys: Capture) -> None
     lines = here(capsys, "--help").out.partition("Commands:\n")[2].splitlines()
     assert tuple(line.split()[0] for line in lines) == COMMANDS
     assert all(line.endswith(".") and not line.endswith("...") for line in lines)
-
-
-def test_threads_that_wait_do_not_spin_unless_the_environment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    for told, policy in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
-        monkeypatch.setenv("OMP_WAIT_POLICY", told) if told else monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-        with pytest.raises(SystemExit):
-            main(["--version"])
-        assert os.environ["OMP_WAIT_POLICY"] == policy
 
 
 def test_version(capsys: Capture) -> None:

@@ -159,6 +159,8 @@ def _work(run: Run, folder: Path, processes: ProcessGroup) -> dict[str, Any]:
     recipe = run.recipe
     job = _prepare(run, processes)
     say(f"train: {processes.describe()}")
+    if hint := processes.crowding():
+        say(f"train: {hint}")
     adapted = load_adapted_for_training(recipe, processes)
     outcome = fit(
         adapted,

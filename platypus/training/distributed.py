@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
+import psutil
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
@@ -21,6 +22,7 @@ from torch.distributed.fsdp import fully_shard
 
 from platypus.errors import ModelError, RecipeError
 from platypus.model.loading import Loaded, load_base
+from platypus.parallel import cores
 from platypus.run.recipe import Recipe
 from platypus.run.settings import TrainSettings
 from platypus.training.shared_prefix.prefix import inner_model
@@ -28,6 +30,8 @@ from platypus.training.shared_prefix.prefix import inner_model
 Message = TypeVar("Message")
 # Seconds in which a second signal counts as an echo: torchrun forwards what the terminal has sent to all processes.
 ECHO = 2.0
+MOMENT = 0.3  # seconds for which other jobs are watched
+CROWDED = 0.5  # cores that are lacking
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,19 @@ class ProcessGroup:
                 " for several, use torchrun --nproc-per-node=N -m platypus train RUN"
             )
         return said
+
+    def crowding(self) -> str | None:
+        """What to say where other jobs take so much of the CPU that one thread would be faster than several.
+
+        Threads wait for the slowest of them, and keep their cores while they wait. This process idles for a moment.
+        """
+        threads = torch.get_num_threads()
+        if self.accelerator.device.type != "cpu" or self.world_size > 1 or threads < 2:
+            return None
+        taken = psutil.cpu_percent(MOMENT) / 100 * (psutil.cpu_count() or threads)
+        if taken + threads < cores() + CROWDED:
+            return None
+        return f"other jobs take {taken:.1f} of {cores()} cores; one thread may be three times as fast: OMP_NUM_THREADS=1"
 
     def broadcast(self, message: Message) -> Message:
         """The main process's message, in all processes. Each waits until it has arrived."""

@@ -387,3 +387,13 @@ def test_layers_on_different_devices_compute_the_same(base: Path, alone: Compute
     for rows, expected in zip(STEPS, alone.gradients, strict=True):
         compute_step(spread, rows, settings=job.train, processes=init_processes(), micro_batch_size=2)
         torch.testing.assert_close(gradients(spread), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("taken", "threads", "said"), [(0.0, 2, False), (100.0, 2, True), (100.0, 1, False)])
+def test_a_crowded_cpu_is_said(monkeypatch: pytest.MonkeyPatch, taken: float, threads: int, said: bool) -> None:
+    monkeypatch.setattr("psutil.cpu_percent", lambda seconds: taken)
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
+    monkeypatch.setattr("platypus.training.distributed.cores", lambda: 2)
+    with init_processes() as processes:
+        hint = processes.crowding()
+    assert bool(hint) == said and ("OMP_NUM_THREADS=1" in (hint or "")) == said

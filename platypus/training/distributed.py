@@ -87,7 +87,9 @@ class ProcessGroup:
         taken = psutil.cpu_percent(MOMENT) / 100 * (psutil.cpu_count() or threads)
         if taken + threads < cores() + CROWDED:
             return None
-        return f"other jobs take {taken:.1f} of {cores()} cores; one thread may be three times as fast: OMP_NUM_THREADS=1"
+        return (
+            f"other jobs take {taken:.1f} of {cores()} cores; one thread may be three times as fast: OMP_NUM_THREADS=1"
+        )
 
     def broadcast(self, message: Message) -> Message:
         """The main process's message, in all processes. Each waits until it has arrived."""

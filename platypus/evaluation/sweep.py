@@ -3,6 +3,7 @@
 A row of the test set counts with its mean over the seeds. Does not train.
 """
 
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -160,9 +161,19 @@ def _rate(ratios: Sequence[Ratio]) -> float:
 
 
 def as_rows(lines: Sequence[Line], metric: str) -> list[list[str]]:
-    """A heading, then a row for each line."""
-    head = [*lines[0].settings, metric, "of each seed", "behind the best", "trainable parameters", "seconds", "memory"]
-    return [head, *(_cells(line) for line in lines)]
+    """A heading, then a row for each line; settings that all lines share are left out (`shared`)."""
+    told = [key for key in lines[0].settings if key not in shared(lines)]
+    head = [key.rpartition(".")[2] for key in told]
+    head += [metric, "of each seed", "behind the best", "trainable parameters", "seconds", "memory"]
+    return [head, *(_cells(line, told) for line in lines)]
+
+
+def shared(lines: Sequence[Line]) -> dict[str, Any]:
+    """The settings that are the same in all lines; none for a line alone."""
+    values = {key: [line.settings[key] for line in lines] for key in lines[0].settings}
+    return {
+        key: column[0] for key, column in values.items() if len(lines) > 1 and column.count(column[0]) == len(lines)
+    }
 
 
 def labels(lines: Sequence[Line]) -> list[str]:
@@ -177,10 +188,10 @@ def labels(lines: Sequence[Line]) -> list[str]:
     return [" · ".join(parts) for parts in zip(*told, strict=True)] or [name_of(line.settings) for line in lines]
 
 
-def _cells(line: Line) -> list[str]:
+def _cells(line: Line, told: Sequence[str]) -> list[str]:
     seeds = ", ".join(f"{100 * value:.1f}" for value in line.seeds)
     behind = str(line.behind) if line.behind else ""
-    settings = [str(value) for value in line.settings.values()]
+    settings = [str(line.settings[key]) for key in told]
     return [
         *settings,
         str(line.value),
@@ -197,15 +208,21 @@ def _gigabytes(line: Line) -> str:
 
 
 def verdict(lines: Sequence[Line]) -> str:
-    """What the table says of the choice."""
+    """What the table says of the choice, and which settings all share."""
+    same = ", ".join(f"{key} = {json.dumps(value)}" for key, value in shared(lines).items())
+    return f"{_choice(lines)} All have {same}." if same else _choice(lines)
+
+
+def _choice(lines: Sequence[Line]) -> str:
     tied = [line for line in lines[1:] if line.behind and line.behind.low <= 0]
-    best = name_of(lines[0].settings)
+    own = [{k: v for k, v in line.settings.items() if k not in shared(lines)} for line in lines]
+    best = name_of(own[0])
     if len(lines) == 1:
         return f"{best} stands alone."
     if not tied:
         return f"{best} is better than all others."
     cheapest = min([lines[0], *tied], key=lambda line: (line.trainable_parameters, line.seconds))
-    least = name_of(cheapest.settings)
+    least = name_of(own[[*lines].index(cheapest)])
     return (
         f"{len(tied)} of {len(lines) - 1} others cannot be told from {best} with these rows; the smallest is {least}."
     )

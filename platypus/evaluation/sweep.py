@@ -163,17 +163,17 @@ def _rate(ratios: Sequence[Ratio]) -> float:
 def as_rows(lines: Sequence[Line], metric: str) -> list[list[str]]:
     """A heading, then a row for each line; settings that all lines share are left out (`shared`)."""
     told = [key for key in lines[0].settings if key not in shared(lines)]
-    head = [key.rpartition(".")[2] for key in told]
-    head += [metric, "of each seed", "behind the best", "trainable parameters", "seconds", "memory"]
-    return [head, *(_cells(line, told) for line in lines)]
+    names = [key.rpartition(".")[2] for key in told]
+    head = names if len(set(names)) == len(names) else told
+    measures = [metric, "of each seed", "behind the best", "trainable parameters", "seconds", "memory"]
+    return [[*head, *measures], *(_cells(line, told) for line in lines)]
 
 
 def shared(lines: Sequence[Line]) -> dict[str, Any]:
     """The settings that are the same in all lines; none for a line alone."""
-    values = {key: [line.settings[key] for line in lines] for key in lines[0].settings}
-    return {
-        key: column[0] for key, column in values.items() if len(lines) > 1 and column.count(column[0]) == len(lines)
-    }
+    first, *others = lines
+    same = {key: all(line.settings[key] == value for line in others) for key, value in first.settings.items()}
+    return {key: first.settings[key] for key, is_same in same.items() if is_same and others}
 
 
 def labels(lines: Sequence[Line]) -> list[str]:

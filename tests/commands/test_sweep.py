@@ -72,7 +72,7 @@ def test_all_combinations_are_trained_once(
     assert [line["value"]["value"] for line in again["lines"]] == [1.0, 0.4]
     assert [line["trainable_parameters"] for line in again["lines"]] == [400, 800]
     text = (run.path / "sweep" / "table.md").read_text()
-    assert text.startswith("# Sweep\n\n| train.rank | exact |") and again["verdict"] in text
+    assert text.startswith("# Sweep\n\n| rank | exact |") and again["verdict"] in text
     assert "](table.svg)" in text and (run.path / "sweep" / "table.svg").read_text().startswith("<svg")
 
 

@@ -60,7 +60,7 @@ def test_the_best_stands_first_and_the_smallest_of_equals_is_named(tmp_path: Pat
     assert lines[2].behind and lines[2].behind.value == pytest.approx(0.9) and lines[2].behind.low > 0
     assert verdict(lines) == "1 of 2 others cannot be told from rank=8 with these rows; the smallest is rank=8."
     rows = as_rows(lines, "exact")
-    assert rows[0][:2] == ["train.rank", "exact"] and rows[1][2] == "80.0, 100.0" and rows[1][4] == "8,000"
+    assert rows[0][:2] == ["rank", "exact"] and rows[1][2] == "80.0, 100.0" and rows[1][4] == "8,000"
     assert verdict([lines[0], lines[2]]) == "rank=8 is better than all others."
     assert verdict(lines[:1]) == "rank=8 stands alone."
 
@@ -71,6 +71,14 @@ def test_short_names_have_what_differs(tmp_path: Path) -> None:
     answers = tried(tmp_path, 8, {}).answers
     lines = table([Tried(one, answers, i, 1.0) for i, one in enumerate(settings)], "exact", seed=0)
     assert labels(lines) == ["json · 8", "json · 16", "calls · 8", "calls · 16"]
+    head, *rows = as_rows(lines, "exact")
+    assert head[:5] == ["notation", "markers", "rank", "alpha", "exact"] and rows[1][:4] == [
+        "json",
+        "False",
+        "16",
+        "16",
+    ]
+    assert verdict(lines).endswith("All have train.epochs = 1.")
     assert labels(lines[:1]) == ["epochs=1,notation=json,markers=False,rank=8,alpha=8"]
 
 

@@ -9,6 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from platypus.errors import ModelError
+
 EMBEDDED = Path(str(files("platypus") / "embedded"))  # the base that `base = "embedded"` in a recipe means
 BASE_CARD = "base.json"  # in the folder of a base that Platypus made
 # Where configs say how long a text may be: most, GPT-2's, MPT's, and some of BLOOM's.
@@ -22,11 +24,18 @@ def local_folder(base: str) -> Path | None:
 
 
 def base_card(base: str) -> Mapping[str, Any]:
-    """What a base that Platypus made says of itself (`base.json`); nothing for any other, and for one on the hub."""
+    """What a base that Platypus made says of itself (`base.json`); nothing for any other, and for one on the hub.
+
+    Raises ModelError for a card that cannot be read.
+    """
     folder = local_folder(base)
     if folder is None or not (folder / BASE_CARD).is_file():
         return {}
-    card: dict[str, Any] = json.loads((folder / BASE_CARD).read_text(encoding="utf-8"))
+    try:
+        card: dict[str, Any] = json.loads((folder / BASE_CARD).read_text(encoding="utf-8"))
+    except ValueError as error:
+        remedy = "Restore it; without it, the base is taken for one that others made."
+        raise ModelError(f"is no JSON: {error}", where=str(folder / BASE_CARD), remedy=remedy) from error
     return card
 
 

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from platypus.catalogue.reading import BadTools
 from platypus.errors import RecipeError
 from platypus.files import read_text
-from platypus.prompt.base_files import base_card
+from platypus.prompt.base_files import BASE_CARD, base_card
 from platypus.run.conventions_settings import ConventionsSettings
 from platypus.run.execute_settings import ExecuteSettings
 from platypus.run.merge_settings import MergeSettings
@@ -101,7 +101,12 @@ def suited(recipe: Recipe) -> Recipe:
     for name, table in suggested.items():
         own: Settings = getattr(recipe, name)
         left = {key: value for key, value in table.items() if _GOES_WITH.get(key) not in own.model_fields_set}
-        tables[name] = type(own).model_validate({**left, **own.model_dump(exclude_unset=True)})
+        try:
+            tables[name] = type(own).model_validate({**left, **own.model_dump(exclude_unset=True)})
+        except ValidationError as error:
+            key, said = ".".join(map(str, (name, *error.errors()[0]["loc"]))), error.errors()[0]["msg"]
+            where = f"suits in the {BASE_CARD} of {recipe.base}"
+            raise RecipeError(f"{key}: {said}", where=where, remedy="Correct it there.") from error
     return recipe.model_copy(update=tables)
 
 

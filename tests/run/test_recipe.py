@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from platypus.errors import RecipeError
+from platypus.errors import ModelError, RecipeError
 from platypus.prompt.base_files import BASE_CARD
 from platypus.run.recipe import Recipe, changes, read_recipe, suited
 from platypus.run.settings import PromptSettings, Settings, TrainSettings
@@ -228,3 +228,15 @@ def test_a_base_of_one_s_own_suggests_what_its_card_says(tmp_path: Path) -> None
     (tmp_path / "base" / BASE_CARD).write_text('{"suits": {"train": {"epochs": 3, "rank": 2}}}', encoding="utf-8")
     recipe = read(tmp_path, f'base = "{tmp_path / "base"}"\ntrain = {{rank = 7}}')
     assert changes(recipe, suited(recipe)) == ["train.epochs = 3"]
+
+
+def test_a_card_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    recipe = read(tmp_path, f'base = "{tmp_path / "base"}"')
+    for text, error, what in (
+        ("{", ModelError, "is no JSON"),
+        ('{"suits": {"train": {"epoch": 3}}}', RecipeError, "train.epoch: Extra inputs are not permitted"),
+    ):
+        (tmp_path / "base" / BASE_CARD).write_text(text, encoding="utf-8")
+        with pytest.raises(error, match=what):
+            suited(recipe)

@@ -91,9 +91,10 @@ def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
 
 def _conventions(run: Run) -> Conventions:
     """What the recipe says, and the habits of the training rows that were not generated."""
+    train = run.folder("refine") / "train.jsonl"
     if run.catalogue is None:
         return Conventions()
-    rows = read_dataset(str(run.folder("refine") / "train.jsonl"), run.catalogue).rows
+    rows = read_dataset(str(train), run.catalogue).rows if train.exists() and train.stat().st_size else ()
     own = (row for row in rows if isinstance(row, Example) and row.tools is None and _is_own(row))
     return Conventions.learn(own, run.catalogue, run.recipe.conventions)
 

@@ -302,3 +302,21 @@ def test_plans_that_a_limit_cut_are_counted(tmp_path: Path, monkeypatch: pytest.
     cut_probabilities = [line["probability"] for line in lines if line["cut"]]
     assert len(cut_probabilities) == outcome.results["variants"]["after"]["cut"] > 0 and set(cut_probabilities) == {0.0}
     assert f"after: {len(cut_probabilities)} answers were cut by a limit" in (outcome.folder / "report.md").read_text()
+
+
+def test_exactness_apart_from_the_habits_of_own_rows_is_reported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run = new_run(tmp_path, examples())
+    use(monkeypatch, Oracle("base", BEFORE), Oracle("tuned", AFTER))
+    plan = read_plan("me()\nsum(of=$0)", "calls", CATALOGUE)
+    assert isinstance(plan, Plan)
+    for source, told in (("generate", False), ("mine.jsonl", True)):
+        rows = [Example(f"Sum {i}", plan, CATALOGUE.fingerprint, {"source": source, "line": i}) for i in range(6)]
+        write_rows(run.folder("refine") / "train.jsonl", rows)
+        outcome = evaluate(run)
+        after = outcome.results["variants"]["after"]
+        assert ("apart" in after) == told
+    assert after["apart"]["exact"]["value"] == after["measures"]["exact"]["value"] == 0.75
+    page = (outcome.folder / "report.md").read_text()
+    assert "after: apart from look-ups by name and from what words imply, exact 75.0%" in page

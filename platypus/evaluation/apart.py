@@ -18,11 +18,12 @@ def apart_from(
 ) -> dict[str, Any] | None:
     """What a report says of exactness apart from the conventions; nothing if none is stated or there are no plans."""
     planned = [row for row in rows if isinstance(row.row, Example) and row.tools is not None]
-    if not conventions.stated or not planned:
+    stated = conventions.stated
+    if not stated or not planned:
         return None
     right = [Ratio(_is_right(row, conventions), 1) for row in planned]
     measured = interval(right, clusters=clusters_of([row.row for row in planned]), resamples=resamples, seed=seed)
-    return {"exact": asdict(measured) if measured else None, "conventions": conventions.stated}
+    return {"exact": asdict(measured) if measured else None, "conventions": stated}
 
 
 def _is_right(row: ScoredRow, conventions: Conventions) -> bool:

@@ -227,7 +227,7 @@ class Sampler:
         for (name, argument), options in self.producers.items():
             for option in options:
                 tool = self.catalogue.tool(name)
-                lookup = any(map(is_searched, option.tool.arguments)) and not domain(option.tool.output)
+                lookup = is_by_name(option.tool) and not domain(option.tool.output)
                 if tool and not lookup and not {name, option.tool.name} & self.unreachable:
                     uses_of.setdefault(option.tool.name, []).append(Want(tool, argument, option))
         return {name: uses for name, uses in uses_of.items() if len({use.tool.name for use in uses}) > 1}

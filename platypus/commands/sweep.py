@@ -13,7 +13,17 @@ from typing import Any
 from platypus.evaluation.comparison import read_answers
 from platypus.evaluation.plots import can_plot, rates
 from platypus.evaluation.search import Search
-from platypus.evaluation.sweep import Line, Tried, as_rows, labels, name_of, parse_settings, table, verdict
+from platypus.evaluation.sweep import (
+    Line,
+    Tried,
+    as_rows,
+    as_short_rows,
+    labels,
+    name_of,
+    parse_settings,
+    table,
+    verdict,
+)
 from platypus.reports import escaped, markdown_table
 from platypus.run.branches import branch, share
 from platypus.run.folder import Run
@@ -42,8 +52,8 @@ class Swept:
         return {"metric": self.metric, "lines": [line.to_json() for line in self.lines], "verdict": verdict(self.lines)}
 
     def rows(self) -> list[list[str]]:
-        """A heading, then a row for each combination."""
-        return as_rows(self.lines, self.metric)
+        """A heading, then a row for each combination, narrow enough for a terminal."""
+        return as_short_rows(self.lines, self.metric)
 
     def verdict(self) -> str:
         """What the table says of the choice."""
@@ -95,7 +105,7 @@ def swept(run: Run, tried: Sequence[Combination], *, metric: str) -> Swept:
     found = Swept(table([_tried(one) for one in tried], metric, seed=run.recipe.seed), metric)
     folder = run.path / FOLDER
     (folder / "table.json").write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
-    cells = [[escaped(cell) for cell in row] for row in found.rows()]
+    cells = [[escaped(cell) for cell in row] for row in as_rows(found.lines, metric)]
     shown = ""
     if can_plot():
         named = zip(labels(found.lines), found.lines, strict=True)

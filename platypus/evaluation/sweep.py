@@ -169,6 +169,13 @@ def as_rows(lines: Sequence[Line], metric: str) -> list[list[str]]:
     return [[*head, *measures], *(_cells(line, told) for line in lines)]
 
 
+def as_short_rows(lines: Sequence[Line], metric: str) -> list[list[str]]:
+    """The same for a terminal: the settings in one column, and the measures that decide."""
+    head, *_ = rows = as_rows(lines, metric)
+    told = [head.index(measure) for measure in (metric, "behind the best", "trainable parameters", "seconds")]
+    return [[name, *(row[i] for i in told)] for name, row in zip(["settings", *labels(lines)], rows, strict=True)]
+
+
 def shared(lines: Sequence[Line]) -> dict[str, Any]:
     """The settings that are the same in all lines; none for a line alone."""
     first, *others = lines

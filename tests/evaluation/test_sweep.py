@@ -8,7 +8,7 @@ import pytest
 from platypus.errors import RecipeError
 from platypus.evaluation import sweep
 from platypus.evaluation.comparison import read_answers
-from platypus.evaluation.sweep import Tried, as_rows, labels, name_of, parse_settings, table, verdict
+from platypus.evaluation.sweep import Tried, as_rows, as_short_rows, labels, name_of, parse_settings, table, verdict
 from tests.evaluation.test_comparison import file_of
 
 
@@ -79,6 +79,9 @@ def test_short_names_have_what_differs(tmp_path: Path) -> None:
         "16",
     ]
     assert verdict(lines).endswith("All have train.epochs = 1.")
+    head, first, *_ = as_short_rows(lines, "exact")
+    assert head == ["settings", "exact", "behind the best", "trainable parameters", "seconds"]
+    assert first[0] == "json · 8" and first[3:] == ["0", "1"]
     assert labels(lines[:1]) == ["epochs=1,notation=json,markers=False,rank=8,alpha=8"]
 
 

@@ -97,15 +97,17 @@ class Recipe(Settings):
 def suited(recipe: Recipe) -> Recipe:
     """The recipe with what its base suggests for the keys that it leaves out (docs/bases.md)."""
     suggested: Mapping[str, Mapping[str, Any]] = base_card(recipe.base).get("suits", {})
+    where = f"suits in the {BASE_CARD} of {recipe.base}"
     tables: dict[str, Settings] = {}
     for name, table in suggested.items():
+        if name not in _TABLES or not isinstance(table, Mapping):
+            raise RecipeError(f"{name} is no table of a recipe", where=where, remedy="Correct it there.")
         own: Settings = getattr(recipe, name)
         left = {key: value for key, value in table.items() if _GOES_WITH.get(key) not in own.model_fields_set}
         try:
             tables[name] = type(own).model_validate({**left, **own.model_dump(exclude_unset=True)})
         except ValidationError as error:
             key, said = ".".join(map(str, (name, *error.errors()[0]["loc"]))), error.errors()[0]["msg"]
-            where = f"suits in the {BASE_CARD} of {recipe.base}"
             raise RecipeError(f"{key}: {said}", where=where, remedy="Correct it there.") from error
     return recipe.model_copy(update=tables)
 

@@ -236,6 +236,8 @@ def test_a_card_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
     for text, error, what in (
         ("{", ModelError, "is no JSON"),
         ('{"suits": {"train": {"epoch": 3}}}', RecipeError, "train.epoch: Extra inputs are not permitted"),
+        ('{"suits": {"training": {"epochs": 3}}}', RecipeError, "training is no table of a recipe"),
+        ('{"suits": {"train": 3}}', RecipeError, "train is no table of a recipe"),
     ):
         (tmp_path / "base" / BASE_CARD).write_text(text, encoding="utf-8")
         with pytest.raises(error, match=what):

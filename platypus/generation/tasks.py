@@ -1,11 +1,13 @@
 """Tasks for pretraining and for rehearsal: a catalogue, and requests for it with their plans.
 
 Most catalogues are random. Optionally, some come from real rows that bring their own `tools`: each time, some of these
-tools are left out and the others are shuffled, and the generator adds requests for them if there is room for several. A
-file's share of these tasks is that of the square root of its rows. A task is determined by its key and the real rows.
+tools are left out, the others are shuffled, and some texts of the request give way to what other rows say for arguments
+with alike names, in request and plan. The generator adds requests for the tools if there is room for several. A file's
+share of these tasks is that of the square root of its rows. A task is determined by its key and the real rows.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -13,6 +15,7 @@ from random import Random
 
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Catalogue
+from platypus.catalogue.words import words
 from platypus.data.dataset import Example, Rejected, parse_rows
 from platypus.data.sources import decode_row, read_raw_rows
 from platypus.errors import CatalogueError, DatasetError
@@ -20,11 +23,13 @@ from platypus.generation.catalogues.random_catalogue import random_catalogue
 from platypus.generation.plans.sampler import Sampler, Undrawable
 from platypus.generation.requests.phrasing import PhrasedRequest, Phraser
 from platypus.generation.requests.refusals import Refusals
-from platypus.plan.plan import Malformed, Plan
+from platypus.plan.plan import Malformed, Plan, Step
 
 DRAWS_PER_REQUEST = 40  # real tools may have few plans that can be phrased
 LARGE = 0.05  # share of random catalogues that may be up to LARGER times the usual size
 LARGER = 5
+EXCHANGED = 0.5  # share of a real request's texts that give way to another row's
+ANY_TEXT = {"type", "title", "description", "examples", "default"}  # keywords of arguments that take any text
 REAL_TOOLS = 6  # most tools of a catalogue with generated requests, unless its plan needs more: descriptions are long
 
 
@@ -50,6 +55,30 @@ class RealTasks:
         for task in self.tasks:
             files.setdefault(str(task.examples[0].origin.get("source")), []).append(task)
         return list(files.values()), [len(tasks) ** 0.5 for tasks in files.values()]
+
+    @cached_property
+    def _texts(self) -> dict[str, list[str]]:
+        """What the rows say, each once, for arguments whose names have the same noun."""
+        texts: dict[str, dict[str, None]] = {}
+        for task in self.tasks:
+            for name, text in _free_texts(task):
+                texts.setdefault(_noun(name), {})[text] = None
+        return {name: list(said) for name, said in texts.items()}
+
+    def exchanged(self, rng: Random, task: Task) -> Example:
+        """The request of a task with other texts in some places."""
+        (row,) = task.examples
+        others = {
+            text: rng.choice(self._texts[_noun(name)]) for name, text in _free_texts(task) if rng.random() < EXCHANGED
+        }
+        if not others:
+            return row
+        query = re.sub("|".join(map(re.escape, others)), lambda said: others[said[0]], row.query)
+        steps = [
+            Step(step.tool, {name: others.get(str(value), value) for name, value in step.arguments.items()})
+            for step in row.plan
+        ]
+        return replace(row, query=query, plan=Plan(tuple(steps)))
 
     def draw(self, rng: Random) -> Task:
         """One of the tasks; there must be some."""
@@ -98,7 +127,7 @@ def real_task(key: str, real: RealTasks, *, requests: int, steps: int = 5, refus
     """
     rng = Random(key)
     source = real.draw(rng)
-    (row,) = source.examples
+    row = real.exchanged(rng, source)
     needed = [tool for tool in source.catalogue if tool.name in {step.tool for step in row.plan}]
     others = [tool for tool in source.catalogue if tool not in needed]
     most = REAL_TOOLS if requests > 1 else max(2, len(source.catalogue))
@@ -108,6 +137,25 @@ def real_task(key: str, real: RealTasks, *, requests: int, steps: int = 5, refus
     if requests == 1:
         return Task(catalogue, (first,))
     return Task(catalogue, (first, *_draw_examples(rng, catalogue, key, requests - 1, steps, refusals)))
+
+
+def _free_texts(task: Task) -> Iterator[tuple[str, str]]:
+    """Name of the argument and text of every value that may be another text: the request says it in one place."""
+    (row,) = task.examples
+    schemas = {(tool.name, argument.name): argument.schema for tool in task.catalogue for argument in tool.arguments}
+    said = [(schemas[step.tool, name], name, value) for step in row.plan for name, value in step.arguments.items()]
+    for schema, name, text in said:
+        if isinstance(text, str) and schema.get("type") == "string" and schema.keys() <= ANY_TEXT:
+            alone = all(value == text or (text not in str(value) and str(value) not in text) for _, _, value in said)
+            places = re.findall(rf"(?<!\w){re.escape(text)}(?!\w)", row.query)
+            if alone and len(places) == row.query.count(text) == 1 and len(text) <= len(row.query) // 2:
+                yield name, text
+
+
+def _noun(name: str) -> str:
+    """The word of an argument's name that says what its values are: `city` of `city_of_event` and of `cityName`."""
+    before, *_ = " ".join(words(name)).partition(" of ")
+    return before.removesuffix(" name").split()[-1] if before else name
 
 
 def sample_task(key: str, real: RealTasks, share: float, *, tools: int, requests: int, steps: int = 5) -> Task:

@@ -52,6 +52,32 @@ def test_a_single_real_request_is_shown_up_to_all_tools_of_its_row(tmp_path: Pat
     assert {len(drawn.catalogue) for drawn in tasks} > {2, len(TOOLS)}
 
 
+def test_texts_of_real_requests_give_way_to_those_of_other_rows_in_request_and_plan(tmp_path: Path) -> None:
+    def row(query: str, animal_id: str, **changes: Any) -> dict[str, Any]:
+        plan = [{"tool_name": "get_fox", "arguments": [{"argument_name": "id", "argument_value": animal_id}]}]
+        return {"query": query, "plan": plan, "tools": TOOLS, **changes}
+
+    limited = [{"name": "get_fox", "inputSchema": {"properties": {"id": {"type": "string", "maxLength": 4}}}}]
+    rows = [
+        row("Show me fox F-7", "F-7"),
+        row("What of the fox G-88?", "G-88"),
+        row("F-9 or not F-9, fetch it", "F-9"),  # said twice
+        row("Give me all there is about it", "all there is about it"),  # nearly the whole request
+        row("I want to see fox H-1", "H-1", tools=limited),
+    ]
+    real = read_real_tasks([written(tmp_path, *rows)])
+    queries = set()
+    for key in range(200):
+        (example,) = real_task(str(key), real, requests=1).examples
+        (step,) = example.plan
+        queries.add(example.query)
+        assert str(step.arguments["id"]) in example.query
+    assert queries == {
+        *("Show me fox F-7", "Show me fox G-88", "What of the fox F-7?", "What of the fox G-88?"),
+        *(row["query"] for row in rows),
+    }
+
+
 def test_large_files_do_not_crowd_out_small_ones(tmp_path: Path) -> None:
     row = {"plan": PLAN, "tools": TOOLS}
     for name, count in (("large", 81), ("small", 1)):

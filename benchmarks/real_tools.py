@@ -4,12 +4,13 @@
     python benchmarks/real_tools.py record SERVERS RECORDINGS   # their tools/list, one JSON file a server
     python benchmarks/real_tools.py report RECORDINGS           # a table: tools read, tokens, seconds
     python benchmarks/real_tools.py pairs RECORDINGS > pairs.md # pairs of request and plan, to be read by a person
-    python benchmarks/real_tools.py tune RECORDINGS RUNS        # a run for each server of real_requests.json
-    python benchmarks/real_tools.py score RECORDINGS [RUNS]     # its requests to the embedded base, or to these runs
+    python benchmarks/real_tools.py tune RECORDINGS RUNS        # a run for each server that the requests are for
+    python benchmarks/real_tools.py score RECORDINGS [RUNS]     # the requests to the embedded base, or to these runs
 
 `install` needs npm, `record` the package `mcp`. A server is only asked for its tools; with no network it lists them as
 well. Nothing recorded is kept in the project. The runs learn from 1,000 generated examples each
-(recipes/seed-generated.toml); the requests were written before any model had answered them.
+(recipes/seed-generated.toml). The requests are those of real_requests.json, or with `--requests` of another file:
+real_requests_further.json has as many for three other servers. All were written before any model had answered them.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import sys
 import time
 import tomllib
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -54,6 +55,7 @@ from platypus.run.settings import GenerateSettings
 FOLDER = Path(__file__).parent
 RECIPE = FOLDER.parent / "recipes" / "seed-generated.toml"
 SERVERS: dict[str, dict[str, Any]] = tomllib.loads((FOLDER / "real_servers.toml").read_text(encoding="utf-8"))
+REQUESTS = FOLDER / "real_requests.json"
 SECONDS = 30  # until a server must have listed its tools
 EXAMPLES = 200
 
@@ -193,17 +195,17 @@ def pairs(folder: Path, count: int, seed: int) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Asked:
-    """A request of real_requests.json, with every plan that is right."""
+    """A request for a server's tools, with every plan that is right."""
 
     server: str
     request: str
     plans: tuple[Plan, ...]
 
 
-def requests() -> list[Asked]:
-    """The requests of real_requests.json. ValueError for a plan that is none."""
+def requests(file: Path = REQUESTS) -> list[Asked]:
+    """The requests of a file. ValueError for a plan that is none."""
     asked = []
-    for row in json.loads((FOLDER / "real_requests.json").read_text(encoding="utf-8")):
+    for row in json.loads(file.read_text(encoding="utf-8")):
         plans = [plan_from_json(plan) for plan in row["plans"]]
         right = tuple(plan for plan in plans if isinstance(plan, Plan))
         if not right or len(right) < len(plans):
@@ -226,10 +228,10 @@ def answer(planner: Planner, request: str) -> Plan | Malformed:
         return Malformed("", (Problem("error", error.what),))
 
 
-def tune(folder: Path, runs: Path) -> Iterator[str]:
+def tune(folder: Path, runs: Path, asked: Sequence[Asked]) -> Iterator[str]:
     """Train a run on generated examples for each server asked, one after another; what becomes of each."""
     runs.mkdir(parents=True, exist_ok=True)
-    for name in dict.fromkeys(one.server for one in requests()):
+    for name in dict.fromkeys(one.server for one in asked):
         catalogue, recipe = str((folder / f"{name}.json").resolve()), runs / f"{name}.toml"
         settings = [f"catalogue={json.dumps(catalogue)}", "refine.test=[]"]
         recipe.write_text(toml(with_settings(RECIPE, settings)), encoding="utf-8")
@@ -239,7 +241,7 @@ def tune(folder: Path, runs: Path) -> Iterator[str]:
 
 
 def score_requests(
-    folder: Path, runs: Path | None, base: str, changes: dict[str, Any], answers: Path | None
+    folder: Path, asked: Sequence[Asked], runs: Path | None, base: str, changes: dict[str, Any], answers: Path | None
 ) -> Iterator[str]:
     """The table of all servers asked, and their sums.
 
@@ -247,7 +249,6 @@ def score_requests(
     """
     table = [["server", "requests", "exact", "right tools", "wrong refusals", "no plan"]]
     lines = []
-    asked = requests()
     for name in dict.fromkeys(one.server for one in asked):
         catalogue = read(folder / f"{name}.json").catalogue
         planner = (
@@ -300,6 +301,8 @@ def main() -> None:
         parts[name].add_argument("--only", nargs="+", choices=sorted(SERVERS), default=list(SERVERS), metavar="NAME")
     for name in ("record", "report", "pairs", "tune", "score"):
         parts[name].add_argument("recordings", type=Path)
+    for name in ("tune", "score"):
+        parts[name].add_argument("--requests", type=Path, default=REQUESTS, metavar="FILE")
     parts["pairs"].add_argument("--count", type=int, default=300)
     parts["pairs"].add_argument("--seed", type=int, default=0)
     parts["tune"].add_argument("runs", type=Path)
@@ -314,11 +317,12 @@ def main() -> None:
     elif options.command == "pairs":
         lines = pairs(options.recordings, options.count, options.seed)
     elif options.command == "tune":
-        lines = tune(options.recordings, options.runs)
+        lines = tune(options.recordings, options.runs, requests(options.requests))
     elif options.command == "score":
         given = {"max_tools": options.max_tools, "tool_prior": options.tool_prior}
         changes = {name: value for name, value in given.items() if value is not None}
-        lines = score_requests(options.recordings, options.runs, options.base, changes, options.answers)
+        asked = requests(options.requests)
+        lines = score_requests(options.recordings, asked, options.runs, options.base, changes, options.answers)
     else:
         lines = each_server(options)
     for line in lines:

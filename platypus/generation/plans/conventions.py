@@ -194,9 +194,14 @@ class Conventions:
 NO_HABITS = Conventions()
 
 
+def searched_argument(tool: Tool) -> Argument | None:
+    """The argument that says which thing is looked up, if the tool looks things up by their names."""
+    return next(filter(is_searched, tool.arguments), None)
+
+
 def is_by_name(tool: Tool) -> bool:
     """Whether the tool looks a thing up by its name."""
-    return any(map(is_searched, tool.arguments))
+    return searched_argument(tool) is not None
 
 
 def check_declared(declared: ConventionsSettings, catalogue: Catalogue) -> None:
@@ -242,8 +247,8 @@ def _sources(value: Value, plan: Plan, catalogue: Catalogue) -> Iterator[str]:
 def _searched(step: Step, catalogue: Catalogue) -> str | None:
     """The name that a step looks up; None if it looks up none."""
     tool = catalogue.tool(step.tool)
-    searched = next((a.name for a in (tool.arguments if tool else ()) if is_searched(a)), None)
-    value = step.arguments.get(searched) if searched else None
+    searched = searched_argument(tool) if tool else None
+    value = step.arguments.get(searched.name) if searched else None
     return value if isinstance(value, str) else None
 
 

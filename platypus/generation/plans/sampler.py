@@ -12,12 +12,12 @@ from operator import mul
 from random import Random
 from typing import cast
 
-from platypus.catalogue.dataflow import KIN, Producer, content, domain, is_searched, producers, takes_ids
+from platypus.catalogue.dataflow import KIN, Producer, content, domain, producers, takes_ids
 from platypus.catalogue.schema import allowed_values, literal_problem
 from platypus.catalogue.subjects import is_look_up, takes_a_place
 from platypus.catalogue.tools import Argument, Catalogue, Tool
 from platypus.generation.plans.call_arguments import Habits, agree, choose_arguments, habits_of, is_long
-from platypus.generation.plans.conventions import NO_HABITS, Conventions, is_by_name
+from platypus.generation.plans.conventions import NO_HABITS, Conventions, is_by_name, searched_argument
 from platypus.generation.plans.kinds import files_of
 from platypus.generation.plans.values import made_up_value
 from platypus.plan.plan import Plan, Reference, Step, Value
@@ -322,7 +322,8 @@ class Sampler:
     def _name(self, rng: Random, look_up: Tool, argument: Argument) -> Value:
         """What the look-up would search for, for this argument."""
         want = _lookup_want(rng, look_up, argument)
-        searched = next(a for a in look_up.arguments if is_searched(a))
+        searched = searched_argument(look_up)
+        assert searched is not None  # it looks names up
         return cast(Value, want.value) if want else self.made_up(rng, look_up, searched)
 
     def _use(self, rng: Random, producer: Producer, argument: Argument, draft: _Draft, path: tuple[str, ...]) -> Value:
@@ -365,7 +366,7 @@ def _richness(tool: Tool) -> float:
 
 def _lookup_want(rng: Random, tool: Tool, argument: Argument) -> Want | None:
     """What a lookup of several kinds of things must search for: for an argument that takes a user, a person's name."""
-    searched = next((a for a in tool.arguments if is_searched(a)), None)
+    searched = searched_argument(tool)
     if searched is None or domain(tool.output):
         return None
     searchable = content(f"{tool.description} {searched.description}")

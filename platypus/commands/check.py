@@ -21,7 +21,7 @@ from platypus.catalogue.sources.tool_lists import FORMAT as TOOL_LIST
 from platypus.catalogue.sources.tool_lists import TOOL_LISTS
 from platypus.catalogue.tools import Catalogue
 from platypus.data.columns import KINDS, Columns
-from platypus.data.dataset import Dataset, Example, read_dataset
+from platypus.data.dataset import Dataset, read_dataset
 from platypus.data.formats.formats import format_of
 from platypus.data.sources import holds_rows
 from platypus.errors import CatalogueError, PlatypusError
@@ -267,8 +267,7 @@ def _check_dataset(file: Path, catalogue: Catalogue | None, columns: Columns) ->
 
 def _habits(dataset: Dataset, catalogue: Catalogue | None) -> tuple[Habit, ...]:
     """How the rows use the catalogue where it leaves a choice."""
-    rows = (row for row in dataset.rows if isinstance(row, Example) and row.tools is None)
-    return tuple(Conventions.learn(rows, catalogue, ConventionsSettings()).habits()) if catalogue else ()
+    return tuple(Conventions.learn(dataset.rows, catalogue, ConventionsSettings()).habits()) if catalogue else ()
 
 
 def _repairable(dataset: Dataset, file: Path, catalogue: Catalogue | None, columns: Columns) -> str:

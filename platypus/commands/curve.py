@@ -23,7 +23,6 @@ from platypus.evaluation.plots import can_plot, learning_curve
 from platypus.reports import markdown_table
 from platypus.run.branches import branch
 from platypus.run.folder import Run
-from platypus.run.recipe import changed_recipe
 
 FOLDER = "curve"
 RESAMPLES = 2000
@@ -53,7 +52,7 @@ def sized_runs(run: Run, examples: Sequence[int], *, seeds: int) -> list[Sizes]:
 
 def _sized(run: Run, lines: Sequence[str], size: int, seed: int) -> Run:
     """A run whose training rows are a part of the run's, drawn by the seed."""
-    recipe = changed_recipe(run.recipe, {**BRIEF, "seed": seed}, where="curve")
+    recipe = run.changed({**BRIEF, "seed": seed}, where="curve")
     part = branch(run, f"{FOLDER}/{size}/seed-{seed}", recipe)
 
     def draw(folder: Path) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from platypus.data.dataset import Example, read_dataset
+from platypus.data.dataset import Example, Row, read_dataset
 from platypus.evaluation.answering import ScoredRow, answer_rows
 from platypus.evaluation.apart import apart_from
 from platypus.evaluation.executed import MockRuns
@@ -95,11 +95,10 @@ def _conventions(run: Run) -> Conventions:
     if run.catalogue is None:
         return Conventions()
     rows = read_dataset(str(train), run.catalogue).rows if train.exists() and train.stat().st_size else ()
-    own = (row for row in rows if isinstance(row, Example) and row.tools is None and _is_own(row))
-    return Conventions.learn(own, run.catalogue, run.recipe.conventions)
+    return Conventions.learn(filter(_is_own, rows), run.catalogue, run.recipe.conventions)
 
 
-def _is_own(row: Example) -> bool:
+def _is_own(row: Row) -> bool:
     return str(row.origin.get("source", "")).partition(":")[0] not in ("generate", "teacher")
 
 

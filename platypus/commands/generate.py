@@ -17,7 +17,7 @@ from typing import Any
 from rich.console import Console
 
 from platypus.catalogue.tools import Catalogue
-from platypus.data.dataset import Example, parse_rows, write_lines, write_rows
+from platypus.data.dataset import Example, Row, parse_rows, write_lines, write_rows
 from platypus.data.fingerprints import source_fingerprint
 from platypus.data.sources import read_raw_rows
 from platypus.errors import RunError
@@ -50,7 +50,7 @@ def generate(run: Run, *, force: bool = False) -> Outcome:
 
     def work(folder: Path) -> Mapping[str, Any]:
         style = read_style(Path(teacher.style)) if teacher.style else ()
-        conventions = Conventions.learn(_own_rows(run, learned_from), catalogue, declared)
+        conventions = Conventions.learn(_first_rows(run, learned_from), catalogue, declared)
         wanted = generate_examples(catalogue, settings, seed=run.recipe.seed, conventions=conventions)
         made = list(track(wanted, "generate", total=settings.examples))
         taught = _add_teacher_examples(run, catalogue, made, style, folder) if run.recipe.teacher.model else {}
@@ -69,19 +69,18 @@ def generate(run: Run, *, force: bool = False) -> Outcome:
         inputs=inputs,
         settings=settings.model_dump()
         | ({"teacher": teacher.model_dump()} if teacher.model else {})
+        | ({"columns": columns} if learned_from and (columns := run.recipe.refine.columns) else {})
         | declared.changed,
         work=work,
         force=force,
     )
 
 
-def _own_rows(run: Run, sources: Sequence[str]) -> Iterator[Example]:
-    """The first rows of each source that have plans for the run's tools."""
+def _first_rows(run: Run, sources: Sequence[str]) -> Iterator[Row]:
+    """The first rows of each source."""
     for source in sources:
         raw, columns = islice(read_raw_rows(source, lenient=True), LEARNED_FROM), run.recipe.refine.columns
-        for row in parse_rows(raw, source, run.catalogue, alpaca=None, lenient=True, columns=columns).rows:
-            if isinstance(row, Example) and row.tools is None:
-                yield row
+        yield from parse_rows(raw, source, run.catalogue, alpaca=None, lenient=True, columns=columns).rows
 
 
 def _style_fingerprint(file: str) -> str:

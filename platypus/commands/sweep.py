@@ -27,7 +27,6 @@ from platypus.evaluation.sweep import (
 from platypus.reports import escaped, markdown_table
 from platypus.run.branches import branch, share
 from platypus.run.folder import Run
-from platypus.run.recipe import changed_recipe
 
 FOLDER = "sweep"
 
@@ -94,7 +93,7 @@ def combination(run: Run, values: Mapping[str, Any], *, seeds: int) -> Combinati
     runs = []
     for seed in range(run.recipe.seed, run.recipe.seed + seeds):
         changes = {**values, "seed": seed, "evaluate.before": False, "evaluate.confidence": False}
-        recipe = changed_recipe(run.recipe, changes, where="--set")
+        recipe = run.changed(changes, where="--set")
         runs.append(branch(run, f"{FOLDER}/{name_of(values)}/seed-{seed}", recipe))
         share(run, "refine", runs[-1])
     return Combination(values, runs)

@@ -29,4 +29,5 @@ def apart_from(
 def _is_right(row: ScoredRow, conventions: Conventions) -> bool:
     if not isinstance(row.row, Example) or row.tools is None or not isinstance(row.plan, Plan):
         return False
-    return same(conventions.plain(row.plan, row.tools), conventions.plain(row.row.plan, row.tools), row.tools)
+    answer, gold = (conventions.plain(row.row.query, plan, row.tools) for plan in (row.plan, row.row.plan))
+    return same(answer, gold, row.tools)

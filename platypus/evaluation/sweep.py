@@ -172,7 +172,8 @@ def as_rows(lines: Sequence[Line], metric: str) -> list[list[str]]:
 def as_short_rows(lines: Sequence[Line], metric: str) -> list[list[str]]:
     """The same for a terminal: the settings in one column, and the measures that decide."""
     head, *_ = rows = as_rows(lines, metric)
-    told = [head.index(measure) for measure in (metric, "behind the best", "trainable parameters", "seconds")]
+    measures = (metric, "behind the best", "trainable parameters", "seconds")
+    told = [len(head) - 1 - head[::-1].index(measure) for measure in measures]  # settings stand before the measures
     return [[name, *(row[i] for i in told)] for name, row in zip(["settings", *labels(lines)], rows, strict=True)]
 
 

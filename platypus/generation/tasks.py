@@ -30,6 +30,7 @@ LARGE = 0.05  # share of random catalogues that may be up to LARGER times the us
 LARGER = 5
 EXCHANGED = 0.5  # share of a real request's texts that give way to another row's
 ANY_TEXT = {"type", "title", "description", "examples", "default"}  # keywords of arguments that take any text
+LONGEST = 200  # letters of a text that changes places: requests stay as long as they are known to be
 REAL_TOOLS = 6  # most tools of a catalogue with generated requests, unless its plan needs more: descriptions are long
 
 
@@ -47,6 +48,11 @@ class RealTasks:
 
     tasks: tuple[Task, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+
+    def ready(self) -> "RealTasks":
+        """The same with all that draws need, so that processes that get a copy do not work it out again."""
+        _ = self._files, self._texts
+        return self
 
     @cached_property
     def _files(self) -> tuple[list[list[Task]], list[float]]:
@@ -148,7 +154,7 @@ def _free_texts(task: Task) -> Iterator[tuple[str, str]]:
         if isinstance(text, str) and schema.get("type") == "string" and schema.keys() <= ANY_TEXT:
             alone = all(value == text or (text not in str(value) and str(value) not in text) for _, _, value in said)
             places = re.findall(rf"(?<!\w){re.escape(text)}(?!\w)", row.query)
-            if alone and len(places) == row.query.count(text) == 1 and len(text) <= len(row.query) // 2:
+            if alone and len(places) == row.query.count(text) == 1 and len(text) <= min(LONGEST, len(row.query) // 2):
                 yield name, text
 
 

@@ -80,7 +80,7 @@ def base_prompt(recipe: Recipe) -> PromptSettings:
     from platypus.model.bases import base_folder
 
     card = base_card(str(base_folder(recipe.base)))
-    return PromptSettings(**card["prompt"]) if card else recipe.prompt
+    return PromptSettings(**card["prompt"]) if "prompt" in card else recipe.prompt
 
 
 def _planner(run: Run, loaded: "Loaded", catalogue: Catalogue | None) -> Planner:

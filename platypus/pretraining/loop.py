@@ -101,7 +101,7 @@ def _learnable(recipe: Recipe, real: RealTasks, tokenizer: PreTrainedTokenizerBa
         console.print(fault, markup=False)
     if tasks or faults:
         console.print(f"{len(tasks)} real requests to learn from, {len(faults)} rows left out")
-    return RealTasks(tuple(tasks))
+    return RealTasks(tuple(tasks)).ready()
 
 
 def _ahead(batches: PretrainingBatches, first: int) -> Iterator[list[list[EncodedExample]]]:

@@ -16,6 +16,8 @@ BASE_CARD = "base.json"  # in the folder of a base that Platypus made
 # Where configs say how long a text may be: most, GPT-2's, MPT's, and some of BLOOM's.
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
 
+_REMEDY = "Restore it; without it, the base is taken for one that others made."
+
 
 def local_folder(base: str) -> Path | None:
     """The local folder of the base; None for a base on the hub."""
@@ -32,10 +34,11 @@ def base_card(base: str) -> Mapping[str, Any]:
     if folder is None or not (folder / BASE_CARD).is_file():
         return {}
     try:
-        card: dict[str, Any] = json.loads((folder / BASE_CARD).read_text(encoding="utf-8"))
+        card: Any = json.loads((folder / BASE_CARD).read_text(encoding="utf-8"))
     except ValueError as error:
-        remedy = "Restore it; without it, the base is taken for one that others made."
-        raise ModelError(f"is no JSON: {error}", where=str(folder / BASE_CARD), remedy=remedy) from error
+        raise ModelError(f"is no JSON: {error}", where=str(folder / BASE_CARD), remedy=_REMEDY) from error
+    if not (isinstance(card, dict) and isinstance(card.get("suits", {}), dict)):
+        raise ModelError("is no card of a base", where=str(folder / BASE_CARD), remedy=_REMEDY)
     return card
 
 

@@ -1,8 +1,9 @@
 """`[conventions]`: how a team writes its plans where the tools leave a choice."""
+# ruff: noqa: RUF012  (pydantic copies defaults, which ruff cannot see where the base class is another module's)
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import model_validator
 
 from platypus.run.settings import Settings, Text
 
@@ -15,14 +16,20 @@ class ConventionsSettings(Settings):
 
     learn: bool = True
     """Whether generated plans follow the habits of the rows in `data` under `[refine]`."""
-    looked_up: dict[Text, Text] = Field(default_factory=dict)
+    looked_up: dict[Text, Text] = {}
     """The tool that names for an argument are looked up with, or `text` if they are given as they are said."""
-    implied: dict[Text, bool] = Field(default_factory=dict)
+    implied: dict[Text, bool] = {}
     """Whether a value that the request says in passing ("tasks") sets an argument."""
-    always: list[Text] = Field(default_factory=list)
+    always: list[Text] = []
     """Optional arguments that every call of their tool has."""
-    never: list[Text] = Field(default_factory=list)
+    never: list[Text] = []
     """Optional arguments that no generated call has."""
+
+    @model_validator(mode="after")
+    def _is_always_or_never(self) -> Self:
+        if both := sorted({*self.always} & {*self.never}):
+            raise ValueError(f"{both[0]} is both always and never given", "Keep it in one list of [conventions].")
+        return self
 
     @property
     def changed(self) -> dict[str, Any]:

@@ -52,7 +52,8 @@ def keep_definition(folder: Path, recipe: Path) -> Places:
             write_whole(folder / CATALOGUE, tools)
         _write_places(folder, places)
         write_whole(folder / RECIPE, text)
-    if not read.merge.of and (taken := changes(read, suited(places.located(read)))):
+    located = places.located(read)
+    if not read.merge.of and (taken := changes(located, suited(located))):
         say(f"for what the recipe leaves out, the base suggests: {', '.join(taken)}")
     return places
 

@@ -30,7 +30,7 @@ from platypus.files import say, sync, write_whole
 from platypus.run.definition import CATALOGUE, RECIPE, keep_definition
 from platypus.run.lock import is_writable, locked
 from platypus.run.places import Places
-from platypus.run.recipe import Recipe, read_recipe, suited
+from platypus.run.recipe import Recipe, changed_recipe, read_recipe, suited
 from platypus.run.settings import Decoding
 
 RECORD = "stage.json"
@@ -95,6 +95,14 @@ class Run:
         run = cls(path, suited(places.located(written)), catalogue, places, places.spelled(written))
         run._recover()
         return run
+
+    def changed(self, changes: Mapping[str, Any], *, where: str) -> Recipe:
+        """The recipe with other values of some keys, such as `train.rank`, and what suits its base then.
+
+        Raises RecipeError, naming wrong keys.
+        """
+        written = self.places.located(read_recipe(self.path / RECIPE))
+        return suited(changed_recipe(written, changes, where=where))
 
     def decoded(self, decoding: Decoding | None = None, *, seconds: float | None = None) -> "Run":
         """The same run with another kind of decoding or another time limit; None keeps the recipe's own."""

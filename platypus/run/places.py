@@ -18,7 +18,7 @@ from platypus.catalogue.sources.source import file_of
 from platypus.data.locations import COMPRESSED, HUB_NAME, SUFFIXES, parse_address
 from platypus.errors import PlatypusError
 from platypus.run.execute_settings import ExecuteSettings
-from platypus.run.recipe import Recipe, read_recipe, suited
+from platypus.run.recipe import Recipe, read_recipe
 from platypus.run.settings import Settings
 
 PLACES = "places.json"
@@ -83,7 +83,8 @@ class Places:
         for place in self._candidates(name):
             if _exists(place):
                 here = Path(name)
-                return name if _exists(here) and here.absolute() == place.absolute() else str(place)
+                is_here = os.path.normpath(here.absolute()) == os.path.normpath(place.absolute())
+                return name if is_here and _exists(here) else str(place)
         return self.found.get(name, name)
 
     def _candidates(self, name: str) -> Iterator[Path]:
@@ -161,7 +162,7 @@ def find(name: str, recipe_file: Path) -> str:
 def read_located_recipe(path: Path) -> Recipe:
     """The recipe in a file, with the places of what it names."""
     recipe = read_recipe(path)
-    return suited(Places.of(path, recipe).located(recipe))
+    return Places.of(path, recipe).located(recipe)
 
 
 def is_relative(name: str) -> bool:

@@ -107,8 +107,10 @@ def suited(recipe: Recipe) -> Recipe:
         try:
             tables[name] = type(own).model_validate({**left, **own.model_dump(exclude_unset=True)})
         except ValidationError as error:
-            key, said = ".".join(map(str, (name, *error.errors()[0]["loc"]))), error.errors()[0]["msg"]
-            raise RecipeError(f"{key}: {said}", where=where, remedy="Correct it there.") from error
+            wrong = error.errors()[0]
+            told = f"{'.'.join(map(str, (name, *wrong['loc'])))}: {wrong['msg']}"
+            what = wrong["ctx"]["error"].args[0] if wrong["type"] == "value_error" else told
+            raise RecipeError(what, where=where, remedy="Correct it there.") from error
     return recipe.model_copy(update=tables)
 
 
@@ -191,7 +193,9 @@ def _key_problem(key: tuple[str, ...], details: Sequence[Any], document: dict[st
     fields = Recipe.model_fields if len(key) == 1 else _TABLES[key[0]].model_fields
     default = fields[key[-1]].default
     remedy = "Leave it out for none." if default is None else f"Leave it out for the default, {default!r}."
-    if isinstance(value, str) and all(detail["type"] in ("list_type", "tuple_type") for detail in details):
+    if isinstance(value, dict) and any(isinstance(part, dict) for part in value.values()):
+        remedy = 'Write names with a dot in quotation marks: "tool.argument" = …'
+    elif isinstance(value, str) and all(detail["type"] in ("list_type", "tuple_type") for detail in details):
         remedy = f"Write it as a list: [{json.dumps(value, ensure_ascii=False)}]."
     return _KeyProblem(f"{dotted} = {value!r} should {requirement}", remedy)
 

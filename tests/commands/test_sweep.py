@@ -21,7 +21,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     def train(run: Run) -> Outcome:
         rows = (run.folder("refine") / "train.jsonl").read_text().splitlines()
-        facts = {"rank": run.recipe.train.rank, "seed": run.recipe.seed, "rows": rows}
+        facts = {"rank": run.recipe.train.rank, "alpha": run.recipe.train.alpha, "seed": run.recipe.seed, "rows": rows}
 
         def work(folder: Path) -> dict[str, Any]:
             done.append(facts)
@@ -45,8 +45,8 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return done
 
 
-def run_with_rows(folder: Path) -> Run:
-    run = new_run(folder, examples())
+def run_with_rows(folder: Path, base: str = "base") -> Run:
+    run = new_run(folder, examples(), base=base)
 
     def refine(folder: Path) -> dict[str, Any]:
         for name in ("train", "valid", "test"):
@@ -106,6 +106,16 @@ def test_a_search_tries_some_of_the_combinations(
     assert said.code == 0, said.err
     assert len(trained) == 2 == len(json.loads(said.out)["lines"])
     assert here(capsys, *words).code == 0 and len(trained) == 2  # the same ones again
+
+
+def test_what_the_base_suggests_gives_way_to_what_the_sweep_changes(
+    tmp_path: Path, trained: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_with_rows(tmp_path, base="embedded")
+    assert (run.recipe.train.rank, run.recipe.train.alpha) == (32, 32)
+    said = here(capsys, "sweep", run.path, "--set", "train.rank=4", "--set", "prompt.notation=json", "--seeds", "1")
+    assert said.code == 0, said.err
+    assert [(one["rank"], one["alpha"]) for one in trained] == [(4, 16)]
 
 
 def test_a_wrong_value_is_refused_before_anything_is_trained(

@@ -12,18 +12,18 @@ DRAWN = {"resamples": 50, "seed": 0}
 LOOKED_UP = Plan((Step("find_user", {"name": "Anna"}), listed(owner=Reference(0, ()))))
 
 
-def answered(gold: Plan, plan: Plan | Malformed) -> ScoredRow:
-    row = Example(f"request {gold} {plan}", gold, CATALOGUE.fingerprint, {})
+def answered(query: str, gold: Plan, plan: Plan | Malformed) -> ScoredRow:
+    row = Example(query, gold, CATALOGUE.fingerprint, {})
     measured = score(plan, gold, CATALOGUE)
     return ScoredRow(row, "", plan, 1, measured, cut=False, tools=CATALOGUE)
 
 
 def test_plans_that_differ_in_conventions_only_count_as_exact() -> None:
     rows = [
-        answered(LOOKED_UP, Plan((listed(owner="Anna"),))),
-        answered(Plan((listed(stage="review"),)), Plan((listed(stage="review", type=["task"]),))),
-        answered(LOOKED_UP, Plan((listed(owner="Ben"),))),
-        answered(LOOKED_UP, Malformed("x", ())),
+        answered("What is Anna's?", LOOKED_UP, Plan((listed(owner="Anna"),))),
+        answered("Tasks in review", Plan((listed(stage="review"),)), Plan((listed(stage="review", type=["task"]),))),
+        answered("What does Anna own?", LOOKED_UP, Plan((listed(owner="Ben"),))),
+        answered("All of Anna", LOOKED_UP, Malformed("x", ())),
     ]
     apart = apart_from(Conventions.learn(ROWS, CATALOGUE, OWN), rows, **DRAWN)
     assert apart and apart["exact"]["value"] == 0.5
@@ -31,4 +31,4 @@ def test_plans_that_differ_in_conventions_only_count_as_exact() -> None:
 
 
 def test_nothing_is_said_without_conventions() -> None:
-    assert apart_from(Conventions(), [answered(LOOKED_UP, LOOKED_UP)], **DRAWN) is None
+    assert apart_from(Conventions(), [answered("Anna's", LOOKED_UP, LOOKED_UP)], **DRAWN) is None

@@ -85,6 +85,12 @@ def test_short_names_have_what_differs(tmp_path: Path) -> None:
     assert labels(lines[:1]) == ["epochs=1,notation=json,markers=False,rank=8,alpha=8"]
 
 
+def test_a_sweep_over_a_time_limit_shows_the_time_of_the_trainings(tmp_path: Path) -> None:
+    answers = tried(tmp_path, 8, {}).answers
+    lines = table([Tried({"decode.seconds": limit}, answers, 1, 77.0) for limit in (1, 2)], "exact", seed=0)
+    assert [row[-1] for row in as_short_rows(lines, "exact")] == ["seconds", "77", "77"]
+
+
 def test_an_unknown_metric_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"there is no metric 'exactness'\n.*valid, exact"):
         table([tried(tmp_path, 8, {})], "exactness", seed=0)

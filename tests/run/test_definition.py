@@ -46,6 +46,21 @@ def test_names_relative_to_the_working_folder_are_found_too(project: Path, monke
     assert Run.open(project / "run").recipe.refine.data == [f"{project}/mine.jsonl"]
 
 
+def test_names_with_two_dots_stay_as_they_are_written_where_they_hold(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project / "recipes")
+    run = Run.open(project / "run", recipe=project / "recipes" / "r.toml")
+    assert run.recipe.refine.data == ["../mine.jsonl"]
+    assert "mine.jsonl" not in capsys.readouterr().err  # the base does not suggest it
+
+
+def test_a_base_suggests_no_places(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Run.open(project / "run", recipe=project / "recipes" / "r.toml")
+    said = capsys.readouterr().err
+    assert "the base suggests: prompt.notation" in said and "mine.jsonl" not in said
+
+
 def test_of_two_files_of_one_name_that_beside_the_recipe_is_taken_and_said(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

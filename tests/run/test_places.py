@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from platypus.errors import DatasetError
+from platypus.prompt.base_files import BASE_CARD
 from platypus.run.places import Places, find, names, read_located_recipe
 from platypus.run.recipe import Recipe, read_recipe
 
@@ -78,6 +79,7 @@ start = "embedded"
         file(folder / name)
     for name in ("b", "e", "d", "f"):
         (folder / name).mkdir()
+    file(folder / "b" / BASE_CARD, '{"suits": {"prompt": {"notation": "calls"}}}')
     path, recipe = recipe_of(folder, text)
     located = read_located_recipe(path)
     assert located.base == f"{folder}/b" and located.teacher.style == f"{folder}/style.txt"
@@ -85,6 +87,7 @@ start = "embedded"
     assert located.refine.test == [f"{folder}/2.csv"] and located.refine.avoid == [f"{folder}/3.parquet"]
     assert located.refine.embedding == f"{folder}/e" and located.decode.encoder == f"{folder}/d"
     assert located.pretrain.rows == [f"{folder}/4.jsonl"] and located.pretrain.start == "embedded"
+    assert located.prompt == recipe.prompt  # what suits a base that exists is not that of one in the making
     assert Places.of(path, recipe).spelled(recipe)[f"{folder}/b"] == "b"
 
 

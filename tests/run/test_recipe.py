@@ -238,6 +238,13 @@ def test_a_card_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
         ('{"suits": {"train": {"epoch": 3}}}', RecipeError, "train.epoch: Extra inputs are not permitted"),
         ('{"suits": {"training": {"epochs": 3}}}', RecipeError, "training is no table of a recipe"),
         ('{"suits": {"train": 3}}', RecipeError, "train is no table of a recipe"),
+        (
+            '{"suits": {"train": {"warmup_steps": 3, "warmup_ratio": 0.1}}}',
+            RecipeError,
+            "train.warmup_steps and train.warmup_ratio are both set",
+        ),
+        ('{"suits": ["train"]}', ModelError, "is no card of a base"),
+        ("[]", ModelError, "is no card of a base"),
     ):
         (tmp_path / "base" / BASE_CARD).write_text(text, encoding="utf-8")
         with pytest.raises(error, match=what):

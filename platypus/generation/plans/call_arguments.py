@@ -174,12 +174,14 @@ def choose_arguments(
     more often than usual a team gives an argument (`Conventions.weight`).
     """
     mode = mode or {}
-    sense = {a.name for a in tool.arguments if a.name == wanted or habits.conditions.allows(a.name, mode)}
+    never = {name for name, weight in (team or {}).items() if weight == 0}
+    allowed = (a.name for a in tool.arguments if a.name == wanted or habits.conditions.allows(a.name, mode))
+    sense = {name for name in allowed if name not in never}
     always = {name for name, weight in (team or {}).items() if weight == inf}
     sure = {*mode, *always, *habits.conditions.needs(mode), *([wanted] if wanted else ())}
     names = sure | _optional(rng, tool, habits, fed, sense, team or {})
     names |= _one_of_each(rng, habits, {*names, *(a.name for a in tool.arguments if a.required)}, sense)
-    names = _with_partners(tool, names, sense)
+    names = _with_partners(tool, names, sense) - never
     chosen: list[Argument] = []
     for argument in sorted(tool.arguments, key=lambda a: (a.name != wanted, not a.required, a.name not in sure)):
         alike = [a for a in chosen if _is_alternative(a.name, argument.name)]
@@ -198,7 +200,7 @@ def _optional(
     """Names of none to three optional arguments that have a sense in the mode."""
     rare = habits.rare if rng.random() > RARELY else frozenset()
     optional = [a for a in tool.arguments if not a.required and a.name not in rare and a.name in sense]
-    optional = [a for a in optional if a.name not in habits.conditions.options and 0 < team.get(a.name, 1) < inf]
+    optional = [a for a in optional if a.name not in habits.conditions.options and team.get(a.name, 1) < inf]
     if not optional:
         return set()
     filters = len(optional) == len(tool.arguments) > 3

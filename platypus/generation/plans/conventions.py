@@ -10,7 +10,7 @@ declares holds without rows.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from math import inf
 from pathlib import Path
@@ -21,7 +21,7 @@ from platypus.catalogue.dataflow import is_searched, producers
 from platypus.catalogue.schema import allowed_values
 from platypus.catalogue.tools import Argument, Catalogue, Tool
 from platypus.catalogue.words import singular, words
-from platypus.data.dataset import Example
+from platypus.data.dataset import Example, Row
 from platypus.errors import RecipeError
 from platypus.plan.plan import Plan, Reference, Step, Value
 from platypus.run.conventions_settings import ConventionsSettings
@@ -69,11 +69,13 @@ class Conventions:
     declared: ConventionsSettings = field(default_factory=ConventionsSettings)
 
     @classmethod
-    def learn(cls, rows: Iterable[Example], catalogue: Catalogue, declared: ConventionsSettings) -> "Conventions":
-        """What these rows do with the tools of the catalogue, for which their plans are valid."""
+    def learn(cls, rows: Iterable[Row], catalogue: Catalogue, declared: ConventionsSettings) -> "Conventions":
+        """What these rows do with the tools of the catalogue, for which their plans are valid; others say nothing."""
         found: tuple[dict[Place, dict[object, list[str]]], ...] = ({}, {}, {})
         can_be_looked_up: dict[Place, bool] = {}
         for row in rows:
+            if not isinstance(row, Example) or row.tools is not None:
+                continue  # its plan is for other tools, or it has none
             said = _said(row.query)
             for step in row.plan:
                 tool = catalogue.tool(step.tool)
@@ -85,7 +87,7 @@ class Conventions:
                         can_be_looked_up[place] = any(is_by_name(maker.tool) for maker in makers)
                     ways = (
                         _sources(value, row.plan, catalogue) if can_be_looked_up[place] else (),
-                        _sets(argument, value, said),
+                        () if argument.required else _sets(argument, value, said),
                         () if argument.required else (value is not None,),
                     )
                     for kind, way in zip(found, ways, strict=True):
@@ -93,6 +95,11 @@ class Conventions:
                             kind.setdefault(place, {}).setdefault(one, []).append(_where(row))
         looked_up, implied, given = found
         return cls(looked_up, implied, given, declared)  # type: ignore[arg-type]
+
+    def allows(self, tool: Tool, argument: Argument, producer: Tool) -> bool:
+        """Whether the producer's output may fill the argument: where a look-up by name is declared, no other one."""
+        declared = self.declared.looked_up.get(f"{tool.name}.{argument.name}")
+        return declared in (None, TEXT, producer.name) or not is_by_name(producer)
 
     def looked_up_by(self, tool: Tool, argument: Argument) -> tuple[float, Mapping[str, int]]:
         """The share of names that are given as they are said, and how often names are looked up by which tool."""
@@ -124,13 +131,14 @@ class Conventions:
                 argument.name
                 for argument in (tool.arguments if tool and len(step.arguments) > 1 else ())
                 if not argument.required
+                and f"{step.tool}.{argument.name}" not in self.declared.always
                 and True in _sets(argument, step.arguments.get(argument.name), said)
                 and (share := self._sets_implied(step.tool, argument.name)) < 1
                 and rng.random() >= share
             }
             kept = {name: value for name, value in step.arguments.items() if name not in left}
             steps.append(Step(step.tool, kept))
-        return row if (plan := Plan(tuple(steps))) == row.plan else Example(row.query, plan, row.catalogue, row.origin)
+        return row if (plan := Plan(tuple(steps))) == row.plan else replace(row, plan=plan)
 
     def _sets_implied(self, tool: str, argument: str) -> float:
         """How often a word that is a value of the argument sets it."""
@@ -141,9 +149,9 @@ class Conventions:
         held, seen = len(ways.get(True, ())), sum(map(len, ways.values()))
         return (held + USUAL) / (seen + USUAL)
 
-    def plain(self, plan: Plan, catalogue: Catalogue) -> Plan:
-        """The plan apart from conventions: without look-ups by name, and without arguments that words imply."""
-        left_out = {*map(".".join, self.implied), *self.declared.implied}
+    def plain(self, query: str, plan: Plan, catalogue: Catalogue) -> Plan:
+        """The plan apart from conventions: without look-ups by name, and without values that the query implies."""
+        optional, said = {*map(".".join, self.implied), *self.declared.implied}, _said(query)
         names = [_searched(step, catalogue) for step in plan]
         gone = {i for used in plan.dependencies() for i in used if names[i] is not None}
         kept = [i for i in range(len(plan)) if i not in gone]
@@ -155,8 +163,13 @@ class Conventions:
                 return names[value.step]
             return Reference(kept.index(value.step), value.path) if isinstance(value, Reference) else value
 
+        def is_implied(step: Step, name: str, value: Value) -> bool:
+            tool = catalogue.tool(step.tool)
+            argument = tool.argument(name) if tool and f"{step.tool}.{name}" in optional else None
+            return argument is not None and True in _sets(argument, value, said)
+
         def without(step: Step) -> dict[str, Value]:
-            return {name: value for name, value in step.arguments.items() if f"{step.tool}.{name}" not in left_out}
+            return {name: value for name, value in step.arguments.items() if not is_implied(step, name, value)}
 
         steps = (plan.steps[i] for i in kept)
         return Plan(tuple(Step(step.tool, {k: named(v) for k, v in without(step).items()}) for step in steps))
@@ -205,13 +218,23 @@ def is_by_name(tool: Tool) -> bool:
 
 
 def check_declared(declared: ConventionsSettings, catalogue: Catalogue) -> None:
-    """Raises RecipeError for a name that is no argument of the catalogue, or no tool that looks names up."""
-    arguments = [f"{tool.name}.{argument.name}" for tool in catalogue for argument in tool.arguments]
-    look_ups = [TEXT, *(tool.name for tool in catalogue if is_by_name(tool))]
-    named = [*declared.looked_up, *declared.implied, *declared.always, *declared.never]
+    """Raises RecipeError for a name that is no such argument of the catalogue, or no tool that looks it up."""
+    places = {f"{tool.name}.{argument.name}": (tool, argument) for tool in catalogue for argument in tool.arguments}
+    optional = [name for name, (_, argument) in places.items() if not argument.required]
+    look_ups = {
+        name: [TEXT, *(p.tool.name for p in producers(catalogue, *places[name]) if is_by_name(p.tool))]
+        for name in declared.looked_up.keys() & places.keys()
+    }
     for kind, name, known in (
-        *(("no argument of the catalogue", name, arguments) for name in named),
-        *(("no tool that looks a name up", name, look_ups) for name in declared.looked_up.values()),
+        *(("no argument of the catalogue", name, list(places)) for name in declared.looked_up),
+        *(
+            ("no optional argument of the catalogue", name, optional)
+            for name in (*declared.implied, *declared.always, *declared.never)
+        ),
+        *(
+            (f"no tool that looks up what {name} takes", declared.looked_up[name], known)
+            for name, known in look_ups.items()
+        ),
     ):
         if name not in known:
             near = get_close_matches(name, known, n=1)

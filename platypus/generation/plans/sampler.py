@@ -78,7 +78,11 @@ class Sampler:
     def producers(self) -> dict[tuple[str, str], tuple[Producer, ...]]:
         """Per tool and argument, the outputs that can sensibly fill it."""
         return {
-            (tool.name, argument.name): tuple(producers(self.catalogue, tool, argument))
+            (tool.name, argument.name): tuple(
+                producer
+                for producer in producers(self.catalogue, tool, argument)
+                if self.conventions.allows(tool, argument, producer.tool)
+            )
             for tool in self.catalogue
             for argument in tool.arguments
         }
@@ -228,9 +232,15 @@ class Sampler:
             for option in options:
                 tool = self.catalogue.tool(name)
                 lookup = is_by_name(option.tool) and not domain(option.tool.output)
-                if tool and not lookup and not {name, option.tool.name} & self.unreachable:
+                given = tool is not None and self._is_given(tool, argument)
+                if tool and given and not lookup and not {name, option.tool.name} & self.unreachable:
                     uses_of.setdefault(option.tool.name, []).append(Want(tool, argument, option))
         return {name: uses for name, uses in uses_of.items() if len({use.tool.name for use in uses}) > 1}
+
+    def _is_given(self, tool: Tool, name: str) -> bool:
+        """Whether the team ever gives the argument."""
+        argument = tool.argument(name)
+        return argument is not None and (argument.required or self.conventions.weight(tool, argument) > 0)
 
     def _makes_sense(self, draft: _Draft) -> bool:
         """Whether the draft is within the limit, with no call made twice and no two calls that could be one."""
@@ -268,7 +278,7 @@ class Sampler:
                 return None
         self._share_places(tool, arguments, draft, wanted)
         agree(rng, tool, arguments, wanted)
-        order = [argument.name for argument in tool.arguments if argument.name in arguments]
+        order = [a.name for a in tool.arguments if a.name in arguments and (a.required or team[a.name])]
         draft.steps.append(Step(tool.name, {name: arguments[name] for name in order}))
         return len(draft.steps) - 1
 
@@ -306,8 +316,9 @@ class Sampler:
         named = [option for option in options if is_by_name(option.tool)]
         if named and as_said and rng.random() < as_said:
             name = self._name(rng, named[0].tool, argument)
-            if literal_problem(argument.schema, name) is None:
-                return name
+            value: Value = [name] if "items" in argument.schema else name
+            if literal_problem(argument.schema, value) is None:
+                return value
             options = [option for option in options if option not in named]
         if options and draft.budget > 0 and rng.random() < 0.85:
             weights = [option.weight * _richness(option.tool) * (1 + is_look_up(option.tool)) for option in options]

@@ -1,10 +1,13 @@
 """Habits that rows show: names that are looked up, values said in passing, arguments always or never given."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
+from pydantic import ValidationError
 
 from platypus.catalogue.reading import catalogue_from_json
+from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example
 from platypus.errors import RecipeError
 from platypus.generation.examples import coverage_report, generate_examples
@@ -113,6 +116,79 @@ def test_a_recipe_says_whether_names_are_looked_up(way: str) -> None:
     assert len(owners) > 20 and bool(names) == (way == "text") and bool(references) == (way == "find_user")
 
 
+def tool(
+    name: str, description: str, properties: dict[str, object], *required: str, **more: object
+) -> dict[str, object]:
+    schema = {"type": "object", "properties": properties, "required": list(required)}
+    return {"name": name, "description": description, "inputSchema": schema, **more}
+
+
+def test_what_is_required_is_no_habit() -> None:
+    stage = {"type": "string", "enum": ["open", "done"]}
+    tools = catalogue_from_json([tool("set_stage", "Moves an item.", {"id": ID, "stage": stage}, "id", "stage")])
+    steps = [Step("set_stage", {"id": "USR-1", "stage": said}) for said in ("done", "open")]
+    rows = [Example(f"mark USR-{i} as done", Plan((steps[0],)), "", {}) for i in range(3)]
+    conventions = Conventions.learn(rows, tools, OWN)
+    assert not list(conventions.habits())
+    assert conventions.plain(rows[0].query, Plan((steps[1],)), tools) == Plan((steps[1],))
+    for key in ("never", "always", "implied"):
+        named = {"set_stage.stage": True} if key == "implied" else ["set_stage.stage"]
+        with pytest.raises(RecipeError, match="no optional argument"):
+            check_declared(ConventionsSettings.model_validate({key: named}), tools)
+
+
+def test_rows_with_tools_of_their_own_show_nothing() -> None:
+    theirs = replace(ROWS[0], tools=CATALOGUE)
+    assert Conventions.learn([theirs], CATALOGUE, OWN) == Conventions.learn([], CATALOGUE, OWN)
+
+
+def people_of(look_ups: dict[str, str]) -> Catalogue:
+    """Tools that look people up, and one that takes several of them."""
+    found = (tool(name, text, {"name": {"type": "string"}}, "name", outputSchema=ID) for name, text in look_ups.items())
+    people = {"type": "array", "items": ID, "description": "The ids of the users."}
+    return catalogue_from_json([*found, tool("invite_users", "Invites users.", {"users": people}, "users")])
+
+
+def test_names_for_lists_are_given_as_they_are_said() -> None:
+    tools = people_of({"find_user": "Finds a user by name and returns the user's ID."})
+    declared = Conventions(declared=ConventionsSettings(looked_up={"invite_users.users": "text"}))
+    rows = generate_examples(tools, GenerateSettings(examples=60), seed=1, conventions=declared)
+    users = [step.arguments["users"] for one in rows for step in one.plan if step.tool == "invite_users"]
+    assert len(users) > 20
+    for people in users:
+        assert isinstance(people, list) and all(isinstance(one, str) and one[:4] != "USR-" for one in people)
+
+
+def test_the_look_up_that_a_recipe_names_is_the_only_one() -> None:
+    tools = people_of(
+        {
+            "find_user": "Finds a user by name and returns the user's ID.",
+            "search_user": "Searches a user by name and returns the user's ID.",
+        }
+    )
+    declared = Conventions(declared=ConventionsSettings(looked_up={"invite_users.users": "find_user"}))
+    rows = generate_examples(tools, GenerateSettings(examples=100), seed=1, conventions=declared)
+    plans = [one.plan for one in rows if any(step.tool == "invite_users" for step in one.plan)]
+    used = [plan.steps[reference.step].tool for plan in plans for step in plan for reference in step.references()]
+    assert len(used) > 20 and set(used) == {"find_user"}
+
+
+def test_what_is_never_given_has_no_partner_that_brings_it_back() -> None:
+    texts = {name: {"type": "string", "description": f"The {name[:3]} text."} for name in ("old_text", "new_text")}
+    tools = catalogue_from_json(
+        [tool("replace", "Replaces text in a file.", {"path": {"type": "string"}, **texts}, "path")]
+    )
+    declared = Conventions(declared=ConventionsSettings(never=["replace.new_text"]))
+    rows = list(generate_examples(tools, GenerateSettings(examples=40), seed=1, conventions=declared))
+    given = {name for one in rows for step in one.plan for name in step.arguments}
+    assert given == {"path", "old_text"}
+
+
+def test_an_argument_is_not_both_always_and_never_given() -> None:
+    with pytest.raises(ValidationError, match="is both always and never given"):
+        ConventionsSettings(always=["list_items.stage"], never=["list_items.stage", "list_items.limit"])
+
+
 def test_a_recipe_says_what_is_always_and_never_given() -> None:
     declared = ConventionsSettings(always=["list_items.stage"], never=["list_items.limit"])
     conventions = Conventions(declared=declared)
@@ -128,6 +204,8 @@ def test_a_recipe_says_whether_what_is_said_in_passing_counts() -> None:
         conventions = Conventions(declared=ConventionsSettings(implied={"list_items.type": sets}))
         (step,) = conventions.said_only(Random(0), tasks, CATALOGUE).plan
         assert ("type" in step.arguments) == sets and step.arguments["stage"] == "review"
+    always = Conventions(declared=ConventionsSettings(implied={"list_items.type": False}, always=["list_items.type"]))
+    assert always.said_only(Random(0), tasks, CATALOGUE) == tasks
     alone = row("List all tasks", listed(type=["task"]))
     assert conventions.said_only(Random(0), alone, CATALOGUE) == alone  # it is all that the call says
 
@@ -135,12 +213,10 @@ def test_a_recipe_says_whether_what_is_said_in_passing_counts() -> None:
 @pytest.mark.parametrize(
     ("declared", "what", "remedy"),
     [
-        ({"never": ["list_items.limits"]}, "'list_items.limits' is no argument", "Did you mean list_items.limit?"),
-        (
-            {"looked_up": {"list_items.owner": "list_items"}},
-            "'list_items' is no tool that looks a name up",
-            "find_user",
-        ),
+        ({"never": ["list_items.limits"]}, "'list_items.limits' is no optional argument", "list_items.limit?"),
+        ({"looked_up": {"list_items.own": "text"}}, "'list_items.own' is no argument", "list_items.owner?"),
+        ({"looked_up": {"list_items.owner": "list_items"}}, "no tool that looks up what list_items.owner", "find_user"),
+        ({"looked_up": {"list_items.type": "find_user"}}, "no tool that looks up what list_items.type", "text"),
     ],
 )
 def test_what_names_nothing_is_refused(declared: dict[str, object], what: str, remedy: str) -> None:
@@ -151,9 +227,11 @@ def test_what_names_nothing_is_refused(declared: dict[str, object], what: str, r
 
 def test_a_plan_apart_from_conventions_has_no_look_ups_and_no_implied_arguments() -> None:
     conventions = Conventions.learn(ROWS, CATALOGUE, OWN)
-    assert conventions.plain(looked_up("Anna", 1).plan, CATALOGUE) == Plan((listed(owner="Anna"),))
+    assert conventions.plain("", looked_up("Anna", 1).plan, CATALOGUE) == Plan((listed(owner="Anna"),))
     both = Plan((Step("find_user", {"name": "Anna"}), listed(owner=Reference(0, ()), type=["task"], stage="review")))
-    assert conventions.plain(both, CATALOGUE) == Plan((listed(owner="Anna", stage="review"),))
+    assert conventions.plain("Anna's tasks", both, CATALOGUE) == Plan((listed(owner="Anna", stage="review"),))
     alone = Plan((Step("find_user", {"name": "Anna"}),))
-    assert conventions.plain(alone, CATALOGUE) == alone
+    assert conventions.plain("Anna", alone, CATALOGUE) == alone
+    other = Plan((listed(type=["issue"]),))
+    assert conventions.plain("Anna's tasks", other, CATALOGUE) == other  # no value that the request implies
     assert not Conventions().stated and conventions.stated

@@ -67,6 +67,8 @@ def evaluate(
     Without --data, the run's test rows, before and after fine-tuning. With --data and without RUN, the embedded base
     answers as it is, with four beams and a prior over tools.
     """
+    if run is None and recipe is not None:
+        raise typer.BadParameter("needs a RUN", param_hint="--recipe")
     opened = open_run(run, recipe, decoding) if run else None
     if tasks is not None:
         if opened is None or data is not None or any([catalogue, only, shuffle, skip_bad, endpoint, model, mock]):

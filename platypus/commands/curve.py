@@ -39,7 +39,8 @@ class Sizes:
 
 def sized_runs(run: Run, examples: Sequence[int], *, seeds: int) -> list[Sizes]:
     """A run for each number of examples and seed. Raises DatasetError if there are fewer training rows, RunError."""
-    lines = (run.folder("refine") / "train.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    with (run.folder("refine") / "train.jsonl").open(encoding="utf-8", newline="\n") as file:
+        lines = list(file)  # a text may hold line ends of Unicode
     if max(examples) > len(lines):
         what = f"there are {len(lines)} training rows, fewer than {max(examples)}"
         remedy = "Ask for fewer, or generate more: examples under [generate]."

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from platypus.data.dataset import Example, Row, read_dataset
+from platypus.data.dataset import Example, Row
 from platypus.evaluation.answering import ScoredRow, answer_rows
 from platypus.evaluation.apart import apart_from
 from platypus.evaluation.executed import MockRuns
@@ -21,6 +21,7 @@ from platypus.generation.plans.conventions import Conventions
 from platypus.inference.opening import CONFIDENCE, base_calibration, is_merged, open_base, open_planner
 from platypus.inference.planner import Planner
 from platypus.run.folder import Outcome, Run
+from platypus.run.refined import refined_rows
 from platypus.run.toolboxes import mock_toolbox
 
 FITTED = 500  # the most validation rows that confidence is fitted to
@@ -46,10 +47,9 @@ def evaluate(run: Run, *, force: bool = False) -> Outcome:
 def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
     """Write the answers, scores and report of every variant; return the report without its groups."""
     settings = run.recipe.evaluate
-    test_file = run.folder("refine") / "test.jsonl"
-    if not test_file.stat().st_size:
+    test = refined_rows(run, "test")
+    if not test:
         return _nothing_to_score(folder)
-    test = read_dataset(str(test_file), run.catalogue).rows
     rows = test[: settings.limit]
     mock = mock_toolbox(run)
     runs = MockRuns(mock) if mock else None
@@ -94,7 +94,7 @@ def _conventions(run: Run) -> Conventions:
     train = run.folder("refine") / "train.jsonl"
     if run.catalogue is None:
         return Conventions()
-    rows = read_dataset(str(train), run.catalogue).rows if train.exists() and train.stat().st_size else ()
+    rows = refined_rows(run, "train") if train.exists() and train.stat().st_size else ()
     return Conventions.learn(filter(_is_own, rows), run.catalogue, run.recipe.conventions)
 
 
@@ -105,8 +105,7 @@ def _is_own(row: Row) -> bool:
 def _confidence(run: Run, planner: Planner, answered: Sequence[ScoredRow], folder: Path) -> dict[str, Any]:
     """Fit the calibration to validation rows, and save it; how good it is on the test rows."""
     settings = run.recipe.evaluate
-    valid = read_dataset(str(run.folder("refine") / "valid.jsonl"), run.catalogue).rows[: settings.limit]
-    plans = [row for row in valid if isinstance(row, Example)][:FITTED]
+    plans = [row for row in refined_rows(run, "valid")[: settings.limit] if isinstance(row, Example)][:FITTED]
     fitted_to = answer_rows(planner, plans, settings, "confidence")
     calibration = calibration_for(fitted_to, base_calibration(run.recipe.base))
     calibration.save(folder / CONFIDENCE)

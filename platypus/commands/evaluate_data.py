@@ -14,6 +14,7 @@ from typing import Any
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example, Row
 from platypus.data.fingerprints import source_fingerprint
+from platypus.data.locations import parse_address
 from platypus.errors import DatasetError, RunError
 from platypus.evaluation.answering import ScoredRow, answer_rows, restored
 from platypus.evaluation.executed import MockRuns
@@ -131,8 +132,9 @@ def _measured(run: Run | None, options: DataOptions, recipe: Recipe, catalogue: 
         model = run.fingerprint(stage) if run and stage and run.is_done(stage) else _base(recipe.base)
         settings |= {"decode": recipe.decode.model_dump(exclude={"keep_prefix"})}
     tools = catalogue.fingerprint if catalogue else None
-    rows = source_fingerprint(options.data) or options.data
-    return {"rows": rows, "tools": tools, "model": model, **settings}
+    rows, address = source_fingerprint(options.data) or options.data, parse_address(options.data)
+    part = {"part": [address.subset, address.split]} if address.subset or address.split else {}
+    return {"rows": rows, **part, "tools": tools, "model": model, **settings}
 
 
 def _base(source: str) -> str:

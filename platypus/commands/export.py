@@ -15,7 +15,7 @@ from typing import Any
 from transformers import AutoConfig, AutoTokenizer
 
 from platypus.catalogue.tools import Catalogue
-from platypus.data.dataset import Example, read_dataset
+from platypus.data.dataset import Example
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import RunError
 from platypus.exporting.gguf import check_gguf, write_gguf
@@ -31,6 +31,7 @@ from platypus.model.streamed import fits
 from platypus.prompt.prompt import Prompt
 from platypus.run.definition import CATALOGUE
 from platypus.run.folder import Outcome, Run
+from platypus.run.refined import refined_rows
 
 SERVERS: Mapping[str, TargetName] = {
     "vllm": "vllm",
@@ -147,7 +148,7 @@ class _Planner:
                 " it.",
             )
         vocabulary = Vocabulary(tokenizer, size=max(len(tokenizer), config.vocab_size))
-        rows = read_dataset(str(run.folder("refine") / "test.jsonl"), catalogue).rows
+        rows = refined_rows(run, "test")
         return cls(run, prompt, tokenizer, vocabulary, [row for row in rows if isinstance(row, Example)], context)
 
     @property

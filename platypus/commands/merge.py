@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 
 from platypus.catalogue.tools import Catalogue
-from platypus.data.dataset import Example, Row, read_dataset
+from platypus.data.dataset import Example, Row
 from platypus.errors import ModelError
 from platypus.evaluation.weight_search import (
     Tried,
@@ -58,6 +58,7 @@ from platypus.run.definition import RECIPE
 from platypus.run.folder import Outcome, Run, versions
 from platypus.run.merge_settings import MergeSettings
 from platypus.run.provenance import Provenance, digest_of, write_provenance
+from platypus.run.refined import refined_rows
 from platypus.run.settings import PromptSettings
 
 CHECKS = (
@@ -307,9 +308,8 @@ class _Asked:
         prompt = Prompt.of(loaded.tokenizer, run.catalogue, settings)
         rows: Sequence[Row] = ()
         if run.is_done("refine"):
-            path = run.folder("refine") / "train.jsonl"
             count = run.recipe.merge.verify
-            rows = read_dataset(str(path), run.catalogue).rows[: count if whole else min(count, STREAMED)]
+            rows = refined_rows(run, "train")[: count if whole else min(count, STREAMED)]
         narrowing = narrowing_for_training(prompt, run.recipe.decode, loaded.context)
         examples = prompt.encode_all([narrowing.row(row) for row in rows] if narrowing else rows)
         requests = [row.query if isinstance(row, Example) else messages_of(row)[-2].content for row in rows]

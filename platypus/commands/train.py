@@ -12,9 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from platypus.data.dataset import Example, Row, read_dataset
+from platypus.data.dataset import Example, Row
 from platypus.decoding.kv_cache import check_keys_and_values
-from platypus.errors import DatasetError, PromptError
+from platypus.errors import PromptError
 from platypus.files import say
 from platypus.inference.narrowing import narrowing_for_training
 from platypus.model.adapters import AdapterCard
@@ -25,6 +25,7 @@ from platypus.prompt.invocation import invocation_tokens
 from platypus.prompt.prompt import EncodedExample, Prompt, name_of
 from platypus.run.folder import Outcome, Run
 from platypus.run.recipe import Recipe
+from platypus.run.refined import refined_rows
 from platypus.training.adapter import adapt, check_mergeable, load_adapted_for_training
 from platypus.training.dataset import TrainingDataset, brought_by
 from platypus.training.distributed import ProcessGroup, check_processes, init_processes
@@ -98,7 +99,7 @@ class _Job:
 def _prepare(run: Run, processes: ProcessGroup) -> _Job:
     """Encode the rows and forecast what their training will need. A model without weights is enough for this."""
     recipe = run.recipe
-    rows = _rows(run, "train")
+    rows = refined_rows(run, "train")
     bare = load_base(recipe.base, dtype=_dtype(recipe, processes), device="meta")
     dataset = dataset_of(run, rows, bare)
     first = dataset.first_epoch()
@@ -123,7 +124,7 @@ def _prepare(run: Run, processes: ProcessGroup) -> _Job:
         device=device,
         whole=[[dataset.pool[row] for row in step] for step in first] if dataset.vary else (),
     )
-    return _Job(dataset, dataset_of(run, _rows(run, "valid"), bare).examples, steps, needs)
+    return _Job(dataset, dataset_of(run, refined_rows(run, "valid"), bare).examples, steps, needs)
 
 
 def _check_what_follows(run: Run, bare: Loaded, dataset: TrainingDataset) -> None:
@@ -133,7 +134,7 @@ def _check_what_follows(run: Run, bare: Loaded, dataset: TrainingDataset) -> Non
     """
     recipe = run.recipe
     narrowing = narrowing_for_training(dataset.prompt, recipe.decode, bare.context)
-    for row in _rows(run, "test"):
+    for row in refined_rows(run, "test"):
         ids = dataset.prompt.row_ids(narrowing.row(row) if narrowing else row)
         check_tokens(bare, ids, what=name_of(row))
     requests = [row.query for row in dataset.rows[: recipe.merge.verify] if isinstance(row, Example)]
@@ -190,21 +191,6 @@ def _work(run: Run, folder: Path, processes: ProcessGroup) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------- before the first step
-
-
-def _rows(run: Run, split: str) -> tuple[Row, ...]:
-    """The rows of one of refine's files. Raises DatasetError if they are not valid, as after an edit by hand."""
-    path = run.folder("refine") / f"{split}.jsonl"
-    if split != "train" and path.stat().st_size == 0:
-        return ()
-    dataset = read_dataset(str(path), run.catalogue)
-    if dataset.rejected:
-        raise DatasetError(
-            f"{len(dataset.rejected)} rows are not valid, the first: {dataset.rejected[0]}",
-            where=str(path),
-            remedy=f"Run again: platypus refine {run.path} --force",
-        )
-    return dataset.rows
 
 
 def dataset_of(run: Run, rows: Sequence[Row], loaded: Loaded) -> TrainingDataset:

@@ -81,15 +81,18 @@ def read_answers(source: str) -> Answers:
     Without a variant, those of the last one in the file. Raises DatasetError if there is no such file, variant, or
     score in it.
     """
-    place, _, variant = source.partition("@")
+    place, at, variant = source.rpartition("@")
+    if not at or Path(source).exists():  # a folder may have an @ in its name
+        place, variant = source, ""
     path = next((path for path in (Path(place) / name for name in PLACES) if path.is_file()), Path(place))
     if not path.is_file():
         raise DatasetError("holds no evaluation", where=place, remedy=f"Run first: platypus evaluate {place}")
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [json.loads(line) for line in path.read_bytes().splitlines()]  # a text may hold line ends of Unicode
         variants = list(dict.fromkeys(line["variant"] for line in lines))
         for line in lines:
             score_of_json(line["score"])
+            _answer(line), row_of(line)
     except (ValueError, KeyError, TypeError) as error:
         remedy = "Evaluate again with --force: another version wrote it, or it is another file."
         raise DatasetError("is not a file of scores that this version reads", where=str(path), remedy=remedy) from error

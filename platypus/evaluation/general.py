@@ -49,6 +49,8 @@ class TaskScore:
     error: float | None
 
     def __str__(self) -> str:
+        if not 0 <= self.value <= 1:  # no share, such as a perplexity
+            return f"{self.value:.4g}" + (f" ± {NORMAL * self.error:.2g}" if self.error is not None else "")
         if self.error is None:
             return f"{self.value:.1%}"
         low, high = (100 * (self.value + sign * NORMAL * self.error) for sign in (-1, 1))

@@ -22,7 +22,7 @@ from platypus.evaluation.plots import (
     rates,
     risk_coverage,
 )
-from platypus.evaluation.report import MEASURES, MORE, other_plan_rows, published_rows, remarks
+from platypus.evaluation.report import MEASURES, MORE, measure_rows, other_plan_rows, published_rows, remarks
 
 PAGE = Path(__file__).parent / "page"
 PLANS = ("exact", "valid", "tool_sequence", "argument_f1", "reference_accuracy", "correct_refusals", "wrong_refusals")
@@ -151,17 +151,8 @@ def _tables(report: Mapping[str, Any]) -> str:
 
 
 def _measures_table(variants: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    found = {title: _of(variants, "measures", name) for name, title in names.items()}
-    rows = [
-        [
-            title,
-            *(str(Interval(**parts[v])) if v in parts else "" for v in variants),
-            str(next(iter(parts.values()))["rows"]),
-        ]
-        for title, parts in found.items()
-        if parts
-    ]
-    return _table([["metric", *variants, "rows"], *rows])
+    head, *rest = measure_rows(variants, names)
+    return _table([["metric", *head[1:]], *rest])
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 LEVEL = 0.95
 POWER = 0.8  # how often the smallest detectable difference would be detected
 FLIPS = 6  # so many rows that all turn the same way are the fewest that are significant: 2 · 0.5⁶ < 0.05
+ROUNDING = 1e-9  # what is nearer than this is equal
 DRAWN = 1 << 22  # numbers that are drawn at once
 
 Floats = NDArray[np.float64]
@@ -102,7 +103,9 @@ def interval(ratios: Sequence[Ratio], *, clusters: Sequence[Hashable], resamples
     elif count == 1:
         low, high = 0.0, 1.0  # rows that are all alike tell nothing of others
     else:
-        low, high = _bounds(resampled(ratios, clusters=clusters, resamples=resamples, seed=seed), count)
+        low, high = bounds(resampled(ratios, clusters=clusters, resamples=resamples, seed=seed), count)
+        if high - low < ROUNDING:
+            low, high = max(value - _unseen(count), 0.0), min(value + _unseen(count), 1.0)
     return Interval(value, low, high, sums.rows, count)
 
 
@@ -124,14 +127,14 @@ def difference(
     count = len(one.of)
     value = two.value - one.value
     drawn = np.concatenate([two.values(draws) - one.values(draws) for draws in _draws(count, resamples, seed)])
-    low, high = _bounds(drawn[np.isfinite(drawn)], count) if count > 1 else (-1.0, 1.0)
-    if low == high:  # all clusters agree
+    low, high = bounds(drawn[np.isfinite(drawn)], count) if count > 1 else (-1.0, 1.0)
+    if high - low < ROUNDING:  # all clusters agree
         low, high = max(value - _unseen(count), -1.0), min(value + _unseen(count), 1.0)
     changes = two.changes() - one.changes()
     error = sqrt(count / max(count - 1, 1) * float((changes**2).sum()))
     detectable = min(1.0, max(_detectable(error, count), FLIPS / count))
-    p = _by_chance(two.changes(0.0) - one.changes(0.0), resamples, seed)
-    return Difference(value, low, high, detectable, p, one.rows, count)
+    rows = sum(bool(a.of or b.of) for a, b in zip(first, second, strict=True))
+    return Difference(value, low, high, detectable, _by_chance(one, two, resamples, seed), rows, count)
 
 
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
@@ -167,10 +170,9 @@ class _Sums:
             drawn: Floats = (draws @ self.hits) / (draws @ self.of)
         return drawn
 
-    def changes(self, rate: float | None = None) -> Floats:
-        """What each cluster adds to the metric, or to its distance from `rate` (by default, its own value)."""
-        rate = self.value if rate is None else rate
-        added: Floats = (self.hits - rate * self.of) / self.of.sum()
+    def changes(self) -> Floats:
+        """What each cluster adds to the metric's distance from its value."""
+        added: Floats = (self.hits - self.value * self.of) / self.of.sum()
         return added
 
     def of_clusters(self, chosen: NDArray[np.bool_]) -> "_Sums":
@@ -216,8 +218,11 @@ def _unseen(count: int) -> float:
     return 1.0 - float(((1 - LEVEL) / 2) ** (1 / count))
 
 
-def _bounds(drawn: Floats, count: int) -> tuple[float, float]:
-    """The expanded percentile interval (Hesterberg 2015): percentiles as far out as few clusters need."""
+def bounds(drawn: Floats, count: int) -> tuple[float, float]:
+    """The bounds of what was drawn from `count` clusters, two at least.
+
+    They are those of the expanded percentile interval (Hesterberg 2015): as far out as few clusters need.
+    """
     from scipy.stats import norm, t
 
     tail = float(norm.cdf(t.ppf((1 - LEVEL) / 2, count - 1) * sqrt(count / (count - 1))))
@@ -231,14 +236,19 @@ def _detectable(error: float, count: int) -> float:
     return float(error * (t.ppf((1 + LEVEL) / 2, max(count - 1, 1)) + t.ppf(POWER, max(count - 1, 1))))
 
 
-def _by_chance(changes: Floats, resamples: int, seed: int) -> float:
-    """How often the sum is as far from 0 if each cluster's sign is drawn (a permutation test of pairs)."""
-    changes = changes[changes != 0]
-    if not len(changes):
+def _by_chance(one: _Sums, two: _Sums, resamples: int, seed: int) -> float:
+    """How often the difference is as far from 0 if the planners of each cluster's answers are drawn (a permutation)."""
+    differs = (one.hits != two.hits) | (one.of != two.of)
+    if not differs.any():
         return 1.0
-    random, seen, far = np.random.default_rng(seed), abs(changes.sum()) * (1 - 1e-9), 0
-    at_once = max(1, DRAWN // len(changes))
+    hits, of = (two.hits - one.hits)[differs], (two.of - one.of)[differs]
+    random, seen, far = np.random.default_rng(seed), abs(two.value - one.value) * (1 - 1e-9), 0
+    at_once = max(1, DRAWN // len(hits))
     for done in range(0, resamples, at_once):
-        signs = random.integers(2, size=(min(at_once, resamples - done), len(changes))) * 2 - 1
-        far += int((abs(signs @ changes) >= seen).sum())
+        changed = random.integers(2, size=(min(at_once, resamples - done), len(hits)))
+        more, parts = changed @ hits, changed @ of
+        with np.errstate(divide="ignore", invalid="ignore"):
+            first = (one.hits.sum() + more) / (one.of.sum() + parts)
+            second = (two.hits.sum() - more) / (two.of.sum() - parts)
+        far += int((~(abs(second - first) < seen)).sum())  # one that cannot be told counts as far
     return (far + 1) / (resamples + 1)

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from platypus.evaluation.intervals import Interval, Ratio, interval, resampled
+from platypus.evaluation.intervals import ROUNDING, Interval, Ratio, bounds, interval, resampled
 
 POINTS = 3  # sizes that a forecast needs
 AHEAD = (2, 4)  # times the largest size
-ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -79,13 +78,14 @@ def curve(
     rows = max(value.rows for value in values)
     offset, slope = _fit(examples, np.array([[value.value] for value in values]), rows)
     offsets, slopes = _fit(examples, rates, rows)
-    least, most = np.quantile(slopes, [0.025, 0.975])
+    count, c = values[0].clusters, float(slope[0])
+    least, most = bounds(slopes, count) if count > 1 else (min(0.0, c), max(0.0, c))
     forecasts: list[Forecast] = []
     for times in AHEAD if least > ROUNDING else ():
         size = times * examples[-1]
-        low, high = np.quantile(_accuracy(size, offsets, slopes), [0.025, 0.975])
-        forecasts.append(Forecast(size, float(_accuracy(size, offset, slope)[0]), float(low), float(high)))
-    return Curve(examples, values, forecasts, (float(slope[0]), float(least), float(most)))
+        low, high = bounds(_accuracy(size, offsets, slopes), count)
+        forecasts.append(Forecast(size, float(_accuracy(size, offset, slope)[0]), low, high))
+    return Curve(examples, values, forecasts, (c, least, most))
 
 
 Floats = NDArray[np.float64]

@@ -119,8 +119,8 @@ def score(predicted: Plan | Malformed, gold: Plan, catalogue: Catalogue) -> Scor
         strict_exact=valid and step_keys(plan, Catalogue(())) == step_keys(gold, Catalogue(())),
         tool_sequence=valid and _can_run_as(gold, _tools(plan)),
         tools=_overlap(_tools(plan), _tools(gold)),
-        calls=_overlap(_calls(plan, catalogue), _calls(gold, catalogue)),
-        edges=_overlap(_edges(plan), _edges(gold)),
+        calls=_overlap(whole_calls(plan, catalogue), whole_calls(gold, catalogue)),
+        edges=_overlap(edges_of(plan), edges_of(gold)),
         argument_names=_overlap(_argument_names(plan), _argument_names(gold)),
         arguments=_overlap(argument_texts(plan, catalogue), argument_texts(gold, catalogue)),
         reference_steps=_overlap(_reference_steps(plan), _reference_steps(gold)),
@@ -177,13 +177,13 @@ def _argument_names(plan: Plan) -> list[tuple[str, str]]:
     return [(step.tool, name) for step in plan for name in step.arguments]
 
 
-def _edges(plan: Plan) -> list[tuple[str, str]]:
+def edges_of(plan: Plan) -> list[tuple[str, str]]:
     """(tool used, its user) for each step and each earlier step whose output it uses."""
     needs = zip(plan.steps, plan.dependencies(), strict=True)
     return [(plan.steps[used].tool, step.tool) for step, all_used in needs for used in all_used]
 
 
-def _calls(plan: Plan, catalogue: Catalogue) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+def whole_calls(plan: Plan, catalogue: Catalogue) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
     """(tool, its arguments with their values as texts) of every call."""
     texts = zip(plan, _named_texts(plan, catalogue), strict=True)
     return [(step.tool, tuple(sorted(named))) for step, named in texts]

@@ -6,7 +6,7 @@ from itertools import zip_longest
 
 from platypus.catalogue.tools import Catalogue
 from platypus.evaluation.intervals import Ratio
-from platypus.evaluation.metrics import argument_texts
+from platypus.evaluation.metrics import argument_texts, whole_calls
 from platypus.plan.equality import same
 from platypus.plan.plan import Malformed, Plan, Reference, Step, Value
 
@@ -46,7 +46,10 @@ def mistakes(answer: Plan | Malformed, gold: Plan, catalogue: Catalogue) -> tupl
     }
     if not confused:
         found |= _argument_mistakes(answer, gold, catalogue)
-    return tuple(kind for kind in MISTAKES if found.get(kind)) or ("wrong order",)
+    if kinds := tuple(kind for kind in MISTAKES if found.get(kind)):
+        return kinds
+    ours, theirs = (Counter(whole_calls(plan, catalogue)) for plan in (answer, gold))
+    return ("wrong order",) if ours == theirs else ("wrong value",)
 
 
 def confusions(answer: Plan, gold: Plan) -> list[tuple[str, str]]:

@@ -48,21 +48,15 @@ def rates(name: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
 
 def counts(name: str, bars: Mapping[str, Mapping[str, int]]) -> str:
     """Horizontal bars of counts: for each label, one bar per variant."""
-    zero = {"low": 0, "high": 0}
-    whole = {
-        label: {variant: {"value": count, **zero} for variant, count in parts.items()} for label, parts in bars.items()
-    }
-    variants = list(dict.fromkeys(variant for parts in whole.values() for variant in parts))
-    figure, axes = _figure(name, 0.8 + len(whole) * (0.14 + 0.17 * len(variants)))
+    variants = list(dict.fromkeys(variant for parts in bars.values() for variant in parts))
+    figure, axes = _figure(name, 0.8 + len(bars) * (0.14 + 0.17 * len(variants)))
     thick = 0.8 / len(variants)
     for k, variant in enumerate(variants):
-        places = [i + (k - (len(variants) - 1) / 2) * thick for i in range(len(whole))]
-        drawn = axes.barh(
-            places, [p[variant]["value"] for p in whole.values()], thick * 0.9, color=_colour(k, variants)
-        )
+        places = [i + (k - (len(variants) - 1) / 2) * thick for i in range(len(bars))]
+        drawn = axes.barh(places, [p[variant] for p in bars.values()], thick * 0.9, color=_colour(k, variants))
         drawn.set_label(variant)
         axes.bar_label(drawn, padding=2, fontsize=8)
-    axes.set_yticks(range(len(whole)), list(whole))
+    axes.set_yticks(range(len(bars)), list(bars))
     axes.invert_yaxis()
     if len(variants) > 1:
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(variants), frameon=False)

@@ -2,7 +2,7 @@
 
 A line is a JSON object with the answer under `plan`, `answer`, `prediction`, `response` or `output`: a plan as JSON, or
 a text in either notation. Lines with a `query` belong to the row with this request; without one, to the row at their
-place. `scores.jsonl` of an evaluation is such a file.
+place. `scores.jsonl` of an evaluation is such a file; of several variants, the last one's answers count.
 """
 
 import json
@@ -29,6 +29,8 @@ def read_predictions(source: str, rows: Sequence[Example], tools: Catalogue | No
     as many as rows.
     """
     lines = [_line(decode_row(entry).data, f"{source}:{entry.line}") for entry in read_raw_rows(source)]
+    if variants := [line["variant"] for line in lines if "variant" in line]:
+        lines = [line for line in lines if line.get("variant") == variants[-1]]
     if not any("query" in line for line in lines):
         if len(lines) != len(rows):
             what = f"has {len(lines)} answers for {len(rows)} rows, and does not say to which they belong"
@@ -61,6 +63,8 @@ def _line(data: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(data, Mapping) or not any(data.get(key) is not None for key in KEYS):
         named = ", ".join(f"`{key}`" for key in KEYS)
         raise DatasetError("is no prediction", where=where, remedy=f"A line has the answer under one of {named}.")
+    if not isinstance(data.get("query", ""), str):
+        raise DatasetError("has a `query` that is no text", where=where, remedy="Write the request as it was asked.")
     return data
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from platypus.catalogue.tools import Catalogue
 from platypus.evaluation.intervals import Ratio
+from platypus.evaluation.metrics import edges_of
 from platypus.plan.plan import Plan, Reference, Step, Value, value_to_json
 
 
@@ -47,7 +48,7 @@ def _taskbench(plan: Plan, gold: Plan, catalogue: Catalogue) -> dict[str, Ratio]
     """
     known = [{step.tool for step in one if catalogue.tool(step.tool)} for one in (plan, gold)]
     triples = [set(_triples(one)) for one in (plan, gold)]
-    edges = [set(_edges(one)) for one in (plan, gold)]
+    edges = [set(edges_of(one)) for one in (plan, gold)]
     names = [{triple[:2] for triple in one} for one in triples]
     sets: dict[str, list[set[Any]]] = {"node": known, "edge": edges, "parameter": names, "value": triples}
     return {f"taskbench_{name}_f1": _f1(Counter(ours), Counter(theirs)) for name, (ours, theirs) in sets.items()}
@@ -57,11 +58,6 @@ def _triples(plan: Plan) -> Iterator[tuple[str, str, str]]:
     for step in plan:
         for name, value in step.arguments.items():
             yield step.tool, name, plan.steps[value.step].tool if isinstance(value, Reference) else _text(value)
-
-
-def _edges(plan: Plan) -> Iterator[tuple[str, str]]:
-    for step, needs in zip(plan.steps, plan.dependencies(), strict=True):
-        yield from ((plan.steps[used].tool, step.tool) for used in needs)
 
 
 # ---------------------------------------------------------------- Seal-Tools

@@ -44,9 +44,10 @@ def table(results: Mapping[str, Any]) -> Table | Text:
     if not results["rows"]:
         return Text(results["reason"])
     shown = Table(title=f"{results['rows']} test requests, 95% intervals", title_justify="left")
-    for heading in measure_rows(results["variants"])[0]:
+    head, *rest = measure_rows(results["variants"])
+    for heading in head:
         shown.add_column(heading, justify="left" if heading == "measure" else "right")
-    for cells in measure_rows(results["variants"])[1:]:
+    for cells in rest:
         shown.add_row(*cells)
     left_out = [results["left_out"]] if results.get("left_out") else []
     shown.caption, shown.caption_justify = "\n".join([*left_out, *remarks(results["variants"])]), "left"
@@ -169,8 +170,10 @@ def published_rows(variants: Mapping[str, Any]) -> list[list[str]]:
 def measure_rows(variants: Mapping[str, Any], titles: Mapping[str, str] = MEASURES) -> list[list[str]]:
     """A heading, then one row for each metric that has rows, with the intervals of all variants."""
     parts = [part["measures"] for part in variants.values()]
-    named = {name: next((part[name]["rows"] for part in parts if name in part), 0) for name in titles}
-    cells = [[titles[name], *(_cell(part.get(name)) for part in parts), str(n)] for name, n in named.items() if n]
+    named = {name: dict.fromkeys(str(part[name]["rows"]) for part in parts if name in part) for name in titles}
+    cells = [
+        [titles[name], *(_cell(part.get(name)) for part in parts), " / ".join(n)] for name, n in named.items() if n
+    ]
     return [["measure", *variants, "rows"], *cells]
 
 

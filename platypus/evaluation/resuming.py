@@ -44,7 +44,7 @@ class EvaluationFolder:
                 what = f"holds another evaluation: {', '.join(differing)} differ"
                 remedy = "Give another folder with --out, or --force to begin anew."
                 raise RunError(what, where=str(path), remedy=remedy)
-        elif path.exists() and any(path.iterdir()):
+        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise RunError("is not an evaluation's folder", where=str(path), remedy="Give a new folder with --out.")
         path.mkdir(parents=True, exist_ok=True)
         write_whole(known, json.dumps(measured, indent=2))

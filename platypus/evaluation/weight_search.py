@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from platypus.catalogue.tools import Catalogue
-from platypus.data.dataset import Row, read_dataset
+from platypus.data.dataset import Row
 from platypus.errors import ModelError
 from platypus.evaluation.answering import answer_rows
 from platypus.files import say, write_whole
@@ -19,6 +19,7 @@ from platypus.inference.planner import Planner
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
 from platypus.run.recipe import Recipe
+from platypus.run.refined import refined_rows
 from platypus.run.settings import PromptSettings
 
 if TYPE_CHECKING:
@@ -82,10 +83,7 @@ def judging_runs(sources: Sequence[tuple[str, Run | None]], own: Run) -> dict[st
 
 def validation_sets(runs: Mapping[str, Run], *, most: int) -> dict[str, ValidationSet]:
     """The first validation rows of each run, with its tools."""
-    return {
-        name: ValidationSet(read_dataset(str(run.folder("refine") / VALID), run.catalogue).rows[:most], run.catalogue)
-        for name, run in runs.items()
-    }
+    return {name: ValidationSet(refined_rows(run, "valid")[:most], run.catalogue) for name, run in runs.items()}
 
 
 def exact_shares(

@@ -12,6 +12,7 @@ Does not know what a stage does.
     lock.py             one process at a time
     definition.py       what defines a run: recipe, catalogue, places
     folder.py           Run: stages, fingerprints, completion marks
+    refined.py          the rows that refine left
     branches.py         runs in a run's folder with other settings
     toolboxes.py        what runs a run's tools, on which terms, and where its traces lie
     provenance.py       where a merged model comes from

@@ -30,6 +30,20 @@ def test_smaller_sets_are_parts_of_larger_ones(
     assert (run.path / "curve" / "5" / "seed-0" / "refine" / "test.jsonl").read_text().count("test") == 40
 
 
+def test_a_text_may_hold_line_ends_of_unicode(
+    tmp_path: Path,
+    trained: list[dict[str, Any]],  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = run_with_rows(tmp_path)
+    path = run.folder("refine") / "train.jsonl"
+    path.write_text("".join(f'"one\u2028row {i}"\n' for i in range(4)), encoding="utf-8")
+    assert here(capsys, "curve", run.path, "--examples", "2,3,4").code == 0
+    drawn = run.path / "curve" / "3" / "seed-0" / "refine" / "train.jsonl"
+    assert drawn.read_text(encoding="utf-8").count('"') == 6
+    assert here(capsys, "curve", run.path, "--examples", "5").code == 1
+
+
 @pytest.mark.parametrize(("examples", "code"), [("5,50", 1), ("many", 2), ("0", 2), ("", 2)])
 def test_sizes_that_are_none_are_refused(
     tmp_path: Path,

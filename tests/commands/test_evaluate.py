@@ -14,7 +14,7 @@ from platypus.catalogue.tools import Catalogue
 from platypus.commands.evaluate import evaluate
 from platypus.data.dataset import Example, Instruction, Row, write_rows
 from platypus.decoding import decoder
-from platypus.errors import RunError
+from platypus.errors import DatasetError, RunError
 from platypus.evaluation import html_report
 from platypus.inference.calibration import Calibration, brier
 from platypus.inference.evidence import FEATURES, logit
@@ -151,6 +151,29 @@ def test_without_test_rows_there_is_nothing_to_score(tmp_path: Path, capsys: pyt
     assert said.code == 0 and "skipped" in said.out and "There is nothing to score" in " ".join(said.out.split())
     assert here(capsys, "show", run.path).code == 0
     assert json.loads(here(capsys, "evaluate", run.path, "--json").out)["results"]["rows"] == 0
+
+
+def test_rows_broken_by_hand_are_refused_before_anything_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path, examples())
+    with (run.folder("refine") / "test.jsonl").open("a") as file:
+        file.write('{"query": "Broken", "plan": [}\n')
+    use(monkeypatch, Oracle("the base", BEFORE), Oracle("the adapter", AFTER))
+    with pytest.raises(DatasetError, match=r"1 rows are not valid.*\n.*refine .* --force"):
+        evaluate(run)
+
+
+def test_without_validation_rows_the_confidence_is_that_of_the_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = str(tiny_llama(tmp_path / "base", seed=8))
+    monkeypatch.setattr(adapters, "load_adapted", lambda source, base: loading.load_base(base, light=False))
+    run = new_run(tmp_path, examples(), "before = false\n", base=base).decoded("grammar")
+    (run.folder("refine") / "valid.jsonl").write_text("")
+    outcome = evaluate(run)
+    assert outcome.results["rows"] == len(examples())
+    assert Calibration.load(outcome.folder / CONFIDENCE) == Calibration()
 
 
 def test_every_row_and_variant_is_written_in_the_order_of_the_file(

@@ -51,6 +51,15 @@ def test_rows_are_planned_with_the_run_s_tools_or_their_own(run: Run, tmp_path: 
     assert not run.is_done("evaluate")
 
 
+def test_another_part_of_the_data_is_another_evaluation(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    for name in ("train", "test"):
+        Path(data_of(tmp_path)).rename(tmp_path / "parts" / f"{name}.jsonl")
+    evaluate_data(run, DataOptions(f"{tmp_path}/parts@train", out=tmp_path / "out"))
+    with pytest.raises(RunError, match="part differ"):
+        evaluate_data(run, DataOptions(f"{tmp_path}/parts@test", out=tmp_path / "out"))
+
+
 def test_it_goes_on_where_it_was_interrupted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data, whole = data_of(tmp_path), evaluate_data(run, DataOptions(data_of(tmp_path), out=tmp_path / "whole"))
     monkeypatch.setattr(module, "AT_ONCE", 1)
@@ -110,10 +119,16 @@ def test_an_endpoint_stands_in_the_same_table(tmp_path: Path, capsys: pytest.Cap
 
 @pytest.mark.parametrize(
     "words",
-    [["evaluate"], ["evaluate", "RUN", "--limit", "3"], ["evaluate", "--data", "DATA", "--endpoint", "http://x/v1"]],
+    [
+        ["evaluate"],
+        ["evaluate", "RUN", "--limit", "3"],
+        ["evaluate", "--data", "DATA", "--endpoint", "http://x/v1"],
+        ["evaluate", "--data", "DATA", "--out", "OUT", "--recipe", "RECIPE"],
+    ],
 )
 def test_options_that_need_others_are_refused(
     run: Run, tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    places = {"RUN": str(run.path), "DATA": data_of(tmp_path)}
+    (tmp_path / "r.toml").write_text("seed = 1\n")
+    places = {"RUN": str(run.path), "DATA": data_of(tmp_path), "OUT": f"{tmp_path}/out", "RECIPE": f"{tmp_path}/r.toml"}
     assert here(capsys, *(places.get(word, word) for word in words)).code == 2

@@ -88,6 +88,28 @@ def test_runs_folders_and_variants_are_found(tmp_path: Path) -> None:
         read_answers(str(tmp_path))
 
 
+def test_a_folder_may_have_an_at_sign_in_its_name(tmp_path: Path) -> None:
+    source = file_of(tmp_path / "me@home" / "evaluate", {})
+    for place in (tmp_path / "me@home", source, f"{source}@after"):
+        assert len(read_answers(str(place)).lines) == len(REQUESTS)
+
+
+def test_requests_may_hold_line_ends_of_unicode(tmp_path: Path) -> None:
+    row = answered("Note:\u2028buy milk\x85", "me()", "me()")
+    path = tmp_path / "scores.jsonl"
+    path.write_text(json.dumps({"variant": "after", **row.to_json()}, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert len(read_answers(str(path)).lines) == 1
+
+
+def test_a_line_without_its_gold_plan_is_refused(tmp_path: Path) -> None:
+    path = Path(file_of(tmp_path, {}))
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for key in ("gold", "plan"):
+        path.write_text("".join(json.dumps({k: v for k, v in line.items() if k != key}) + "\n" for line in lines))
+        with pytest.raises(DatasetError, match="is not a file of scores"):
+            read_answers(str(path))
+
+
 @pytest.mark.parametrize("content", ["{}\n", "no json\n", '{"variant": "after", "score": {"exact": true}}\n', "[]\n"])
 def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "scores.jsonl").write_text(content)

@@ -43,6 +43,7 @@ def test_names_and_worked_examples() -> None:
 def test_a_score_is_shown_with_its_interval() -> None:
     assert str(TaskScore("acc", 0.5, 0.1)) == "50.0% [30.4, 69.6]" and str(TaskScore("acc", 0.5, None)) == "50.0%"
     assert str(TaskScore("acc", 1.0, 0.05)) == "100.0% [90.2, 100.0]"
+    assert str(TaskScore("word_perplexity", 21.5, 0.4)) == "21.5 ± 0.78"  # no share
 
 
 def test_a_task_of_one_s_own_is_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,22 @@ def test_independent_rows_have_the_interval_of_a_binomial() -> None:
     assert str(measured).startswith("75.0% [")
 
 
+def test_clusters_that_agree_on_a_part_have_bounds_too() -> None:
+    measured = interval([Ratio(4, 5)] * 2, clusters=range(2), resamples=200, seed=0)
+    assert measured and measured.low < 0.5 and measured.high == 1
+    thirds = interval([Ratio(2, 3)] * 40, clusters=range(40), resamples=200, seed=0)
+    assert thirds and thirds.low < 0.6 and thirds.high > 0.7
+
+
+def test_one_cluster_that_differs_is_no_evidence_where_planners_are_measured_on_other_numbers() -> None:
+    equal = [Ratio(8, 8)] * 39
+    found = difference([*equal, Ratio(8, 8)], [*equal, Ratio(8, 9)], clusters=range(40), resamples=2000, seed=0)
+    assert found and found.p == 1.0 and found.value < 0
+    refusals = [Ratio(1, 1)] * 10
+    found = difference([*refusals, ABSENT], [*refusals, WRONG], clusters=range(11), resamples=2000, seed=0)
+    assert found and found.p == 1.0 and (found.rows, found.clusters) == (11, 11)
+
+
 def test_repeating_each_row_does_not_narrow_the_interval() -> None:
     rows = [RIGHT, WRONG, RIGHT, RIGHT, WRONG] * 8
     once = interval(rows, clusters=range(40), resamples=500, seed=0)

@@ -34,6 +34,13 @@ def test_a_flat_curve_promises_nothing() -> None:
     assert not found.forecasts and found.verdict().startswith("Whether more examples help cannot be told")
 
 
+def test_rows_that_are_all_alike_promise_nothing() -> None:
+    right = (8, 12, 15)
+    ratios = [[Ratio(float(i < count), 1) for i in range(20)] for count in right]
+    found = curve([10, 20, 40], ratios, clusters=[0] * 20, resamples=50, seed=0)
+    assert not found.forecasts and "cannot be told" in found.verdict()
+
+
 def test_two_points_and_perfect_ones() -> None:
     short = curve([10, 20], [rows(0.5, 20), rows(0.7, 20)], clusters=range(20), resamples=50, seed=0)
     assert short.forecasts == () and short.slope is None and short.verdict() == "A forecast needs 3 sizes."

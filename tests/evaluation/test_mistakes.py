@@ -37,6 +37,12 @@ def test_calls_that_only_refer_to_other_calls_of_their_tool_are_in_the_wrong_ord
     assert mistakes(plan("sum(of=1)\nsum(of=2)\nadd(items=$1, to=$0)"), gold, CATALOGUE) == ("wrong order",)
 
 
+def test_values_of_the_wrong_one_of_two_calls_are_wrong_values() -> None:
+    gold = plan('list(owner="A", limit=1)\nlist(owner="B", limit=2)')
+    swapped = plan('list(owner="A", limit=2)\nlist(owner="B", limit=1)')
+    assert mistakes(swapped, gold, CATALOGUE) == ("wrong value",)
+
+
 def test_malformed_answers_and_calls_where_nothing_is_to_be_called() -> None:
     assert mistakes(MALFORMED, plan(GOLD), CATALOGUE) == mistakes(MALFORMED, Plan(), CATALOGUE) == ("malformed",)
     assert mistakes(plan("me()"), Plan(), CATALOGUE) == ("over-call",)

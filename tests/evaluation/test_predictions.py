@@ -48,6 +48,18 @@ def test_without_requests_they_go_by_their_places(tmp_path: Path) -> None:
         read_predictions(file_of(tmp_path, *lines[:2]), ROWS, CATALOGUE)
 
 
+def test_of_several_variants_the_last_one_answers(tmp_path: Path) -> None:
+    lines = [{"variant": name, "query": q, "plan": []} for name in ("before", "after") for q in ("a", "b", "a")]
+    lines[-1]["plan"] = CALL
+    found = read_predictions(file_of(tmp_path, *lines), ROWS, CATALOGUE)
+    assert [answer.text for answer in found] == ["[]", "[]", json.dumps(CALL)]
+
+
+def test_a_request_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"jsonl:1: has a `query` that is no text"):
+        read_predictions(file_of(tmp_path, {"query": ["a"], "plan": []}), ROWS, CATALOGUE)
+
+
 def test_what_belongs_to_no_row_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="belong to no row, the first to 'c'"):
         read_predictions(file_of(tmp_path, {"query": "c", "answer": "me()"}), ROWS, CATALOGUE)

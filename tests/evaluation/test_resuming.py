@@ -33,6 +33,8 @@ def test_another_evaluation_and_other_files_are_refused(tmp_path: Path) -> None:
     for force in (False, True):
         with pytest.raises(RunError, match="is not an evaluation's folder"):
             EvaluationFolder.open(tmp_path / "other", ONE, force=force)
+        with pytest.raises(RunError, match="is not an evaluation's folder"):
+            EvaluationFolder.open(tmp_path / "other" / "notes.txt", ONE, force=force)
     assert (tmp_path / "other" / "notes.txt").exists()
 
 

@@ -58,8 +58,10 @@ def lists_by_name(parameters: Any) -> bool:
         return False
     if not all(isinstance(value, Mapping | None) for value in parameters.values()):
         return False
-    properties = parameters.get("properties", {"none": ""})
-    is_schema = all(isinstance(value, Mapping) for value in properties.values())
+    properties = parameters.get("properties")
+    is_schema = isinstance(properties, Mapping) and all(
+        isinstance(part, Mapping | bool) for part in properties.values()
+    )
     return not is_schema and not parameters.keys() <= {"$defs", "definitions", "additionalProperties"}
 
 

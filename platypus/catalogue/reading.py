@@ -176,7 +176,8 @@ def _known_tool(definition: str, where: str) -> _ReadTool:
         return _ReadTool(None, inputs.faults or (_without_values(inputs, where),))
     required = inputs.schema.get("required", ())
     properties = inputs.schema.get("properties", {})
-    annotations = dict(entry.get("annotations") or {})
+    said = entry.get("annotations")
+    annotations = dict(said) if isinstance(said, Mapping) else {}
     tool = Tool(
         name=name,
         description=str(entry.get("description") or "").strip(),

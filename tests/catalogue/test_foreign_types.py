@@ -88,6 +88,8 @@ def test_arguments_by_name_are_required_unless_they_say_otherwise() -> None:
         ({"properties": {"x": {"type": "string"}}}, False),
         ({"type": "object", "properties": {}}, False),
         ({"properties": {}}, False),
+        ({"properties": {"x": True}}, False),
+        ({"properties": None}, True),  # none at all
         ({"$defs": {"x": {}}}, False),
         ({}, False),
         ([], False),

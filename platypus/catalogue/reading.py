@@ -9,6 +9,7 @@ tool without an output schema may return anything.
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -215,8 +216,11 @@ def _input_schema(entry: Mapping[str, Any], where: str) -> Any:
         _refuse_objects(entry, {*INPUTS, *NO_INPUTS}, where, "Write the arguments' schema under `inputSchema`.")
         return {"type": "object"}
     found = entry[given[0]]
-    if given[0] == "arguments" and isinstance(found, list):
-        return from_argument_list(entry, where)["inputSchema"]
+    if isinstance(found, str):
+        with suppress(ValueError):  # another text is refused as no schema
+            found = json.loads(found)
+    if given[0] in ("arguments", "parameters") and isinstance(found, list):
+        return from_argument_list(found, where)
     if lists_by_name(found):
         return from_arguments_by_name(found, where)
     if isinstance(found, Mapping) and not found.get("properties") and "$ref" not in found:

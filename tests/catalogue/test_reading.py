@@ -60,7 +60,7 @@ def test_prose_in_returns_is_no_schema() -> None:
             "no arguments are known that its schema allows",
         ),
         (
-            [{"name": "a", "inputSchema": {"type": "object", "properties": {"x": {"minLength": "3"}}}}],
+            [{"name": "a", "inputSchema": {"type": "object", "properties": {"x": {"minLength": 3.5}}}}],
             "not a valid schema",
         ),
         ([{"name": "a", "arguments": [{"name": "x", "type": "array of wishes"}]}], "unknown argument type"),
@@ -140,6 +140,17 @@ SAME = [  # one tool in many formats
             "required": None,
         }
     ],
+    [
+        {
+            "name": "find_boat",
+            "description": "Finds.",
+            "parameters": [
+                {"name": "harbour", "type": "string", "description": "Where", "required": True},
+                {"name": "berths", "type": "integer", "required": False},
+            ],
+        }
+    ],
+    [{"name": "find_boat", "description": "Finds.", "parameters": json.dumps(BOAT)}],
 ]
 
 

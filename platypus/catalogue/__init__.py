@@ -10,8 +10,8 @@ Does not know plans, prompts or models.
     kinds.py            objects, arrays, texts and numbers → the subset, one kind at a time
     tightening.py       a server's schema → the subset: references, `allOf`, alternatives, conditions
     tools.py            Argument, Tool, Catalogue
-    argument_lists.py   the original task's lists → MCP definitions
     foreign_types.py    tools of public data sets: Python's type names, arguments listed by name → JSON Schema
+    argument_lists.py   the original task's lists of arguments → JSON Schema
     sources/            what a catalogue may come from: files, MCP servers, OpenAPI, Python functions → MCP definitions
     reading.py          a source → Catalogue
     words.py            words of identifiers, and forms of English words

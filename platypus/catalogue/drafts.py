@@ -60,9 +60,10 @@ def modern(schema: Schema) -> dict[str, Any]:
         if "additionalItems" in plain:
             plain["items"] = plain["additionalItems"]
     plain.pop("additionalItems", None)
-    for name, needed in (plain.pop("dependencies", None) or {}).items():
-        key = "dependentRequired" if isinstance(needed, list) else "dependentSchemas"
-        plain[key] = {**plain.get(key, {}), name: needed}
+    if isinstance(plain.get("dependencies"), Mapping):
+        for name, needed in plain.pop("dependencies").items():
+            key = "dependentRequired" if isinstance(needed, list) else "dependentSchemas"
+            plain[key] = {**plain.get(key, {}), name: needed}
     if "example" in plain:
         plain.setdefault("examples", [plain["example"]])
         del plain["example"]

@@ -28,6 +28,7 @@ PARTS = {  # keywords that hold a schema or a list of schemas
     *("anyOf", "oneOf", "allOf", "not", "if", "then", "else"),
 }
 NAMED_PARTS = {"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"}
+COUNTS = {f"{bound}{what}" for bound in ("min", "max") for what in ("Length", "Items", "Properties")}
 OF = re.compile(r"(?:array|list) of (\w+?)s?", re.IGNORECASE)
 OPTIONAL = re.compile(r",\s*optional\b.*|\s*\(optional\)", re.IGNORECASE | re.DOTALL)
 
@@ -35,7 +36,7 @@ OPTIONAL = re.compile(r",\s*optional\b.*|\s*\(optional\)", re.IGNORECASE | re.DO
 def plain_types(schema: Any) -> Any:
     """The schema, and all schemas in it, with JSON Schema's names of types: `dict` → `object`, `any` → no type.
 
-    A key that holds null, as tables fill up what is missing, is none.
+    A key that holds null, as tables fill up what is missing, is none. Gemini's counts are texts: `"minItems": "1"`.
     """
     if not isinstance(schema, Mapping):
         return schema
@@ -43,6 +44,8 @@ def plain_types(schema: Any) -> Any:
     if isinstance(plain.get("type"), str):
         plain = {**{key: value for key, value in plain.items() if key != "type"}, **_typed(plain["type"])}
         plain = {**{key: plain[key] for key in schema if key in plain}, **plain}  # in the order of the original
+    for key in COUNTS & plain.keys():
+        plain[key] = int(plain[key]) if isinstance(plain[key], str) and plain[key].isdecimal() else plain[key]
     for key in PARTS & plain.keys():
         part = plain[key]
         plain[key] = list(map(plain_types, part)) if isinstance(part, list) else plain_types(part)
@@ -58,8 +61,10 @@ def lists_by_name(parameters: Any) -> bool:
         return False
     if not all(isinstance(value, Mapping | None) for value in parameters.values()):
         return False
-    properties = parameters.get("properties", {"none": ""})
-    is_schema = all(isinstance(value, Mapping) for value in properties.values())
+    properties = parameters.get("properties")
+    is_schema = isinstance(properties, Mapping) and all(
+        isinstance(part, Mapping | bool) for part in properties.values()
+    )
     return not is_schema and not parameters.keys() <= {"$defs", "definitions", "additionalProperties"}
 
 

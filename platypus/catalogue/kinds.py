@@ -6,7 +6,6 @@ known. How parts are read is left to `platypus.catalogue.tightening`, which also
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from platypus.catalogue.drafts import is_marked_required
@@ -205,14 +204,14 @@ class KindReader(ABC):
         if least == 0 and "maxContains" not in flat:
             return flat
         self.note(place, "contains", "demanded of every element")
-        every: Sequence[str] = ("items", "prefixItems")
-        flat = {**flat, "items": flat.get("items", True)}
-        for key in (key for key in every if key in flat):
-            parts = flat[key] if key == "prefixItems" else [flat[key]]
-            parts = [False if part is False else {"allOf": [part, flat["contains"]]} for part in parts]
-            flat[key] = parts if key == "prefixItems" else parts[0]
+
+        def held(part: Any) -> Any:
+            return False if part is False else {"allOf": [part, flat["contains"]]}
+
+        prefix = {"prefixItems": list(map(held, flat["prefixItems"]))} if "prefixItems" in flat else {}
+        least = max(flat.get("minItems", 0), least)
         most = min(flat.get("maxContains", MAX_ITEMS), flat.get("maxItems", MAX_ITEMS))
-        return {**flat, "minItems": max(flat.get("minItems", 0), least), "maxItems": most}
+        return {**flat, **prefix, "items": held(flat.get("items", True)), "minItems": least, "maxItems": most}
 
     def string(self, flat: Flat, place: Place) -> Flat | None:
         """A text whose pattern Python can read and a grammar can decode."""

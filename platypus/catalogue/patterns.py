@@ -22,6 +22,9 @@ _SYMBOL = re.compile(
     r"|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.",
     re.DOTALL,
 )
+_DASH = re.compile(  # a hyphen beside a set in a class, which is itself (ECMA-262, Annex B) and an error in Python
+    r"(?P<set>\\[wWdDsS])-(?!\])|(?<!\A\[)(?<!\A\[\^)(?P<dash>-)(?=\\[wWdDsS])|\\.|[^\\]", re.DOTALL
+)
 _CATEGORIES = {  # Unicode's long names of general categories, and properties whose ASCII part is one
     **{"letter": "L", "uppercase_letter": "Lu", "lowercase_letter": "Ll", "number": "N", "decimal_number": "Nd"},
     **{"punctuation": "P", "symbol": "S", "separator": "Z", "space_separator": "Zs", "mark": "M"},
@@ -74,6 +77,8 @@ def _in_python(symbol: str) -> str | None:
         return "(?P<"
     if re.search(r"\\[pP]\{", symbol):
         return _ascii_class(symbol)
+    if symbol.startswith("["):
+        return _DASH.sub(lambda m: f"{m['set'] or ''}\\-" if m["set"] or m["dash"] else m[0], symbol)
     return symbol
 
 

@@ -9,6 +9,7 @@ tool without an output schema may return anything.
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -24,7 +25,7 @@ from platypus.catalogue.sources.openapi import FORMAT as OPENAPI
 from platypus.catalogue.sources.python_functions import FORMAT as PYTHON_FUNCTIONS
 from platypus.catalogue.sources.source import open_source
 from platypus.catalogue.sources.tool_lists import FORMAT as TOOL_LIST
-from platypus.catalogue.sources.tool_lists import tool_entries
+from platypus.catalogue.sources.tool_lists import name_of, tool_entries
 from platypus.catalogue.tightening import Tightened, loosened, tightened_inputs
 from platypus.catalogue.tools import SERVER, Argument, Catalogue, Tool
 from platypus.errors import CatalogueError
@@ -100,7 +101,7 @@ def tools_from_json(data: Any, *, where: str = "catalogue") -> CatalogueReading:
         raise CatalogueError(
             "holds no tools", where=where, remedy="A catalogue is a JSON list of at least one tool definition."
         )
-    if not any(map(_name, entries)):
+    if not any(map(name_of, entries)):
         keys = ", ".join(map(repr, entries[0])) if isinstance(entries[0], Mapping) else ""
         first = (
             "is no object" if not isinstance(entries[0], Mapping) else f"has the keys {keys}" if keys else "is empty"
@@ -125,7 +126,7 @@ def _checked_tools(entries: Sequence[Any], where: str) -> CatalogueReading:
             what = f"two tools are named {read.tool.name!r}"
             found.append(CatalogueError(what, where=f"{where}, tool {index}", remedy="Rename or remove one of them."))
         if read.tool is None or found:
-            skipped.append(_name(entry) or f"tool {index}")
+            skipped.append(name_of(entry) or f"tool {index}")
             faults += found
         else:
             tools[read.tool.name] = read.tool
@@ -150,16 +151,8 @@ class _ReadTool(NamedTuple):
     notes: tuple[Note, ...] = ()
 
 
-def _name(entry: Any) -> str | None:
-    """The name that a definition gives, usable or not."""
-    if isinstance(entry, Mapping) and isinstance(entry.get("function"), Mapping):
-        entry = entry["function"]
-    name = entry.get("name", entry.get("tool_name")) if isinstance(entry, Mapping) else None
-    return name if isinstance(name, str) else None
-
-
 def _read_tool(entry: Any, index: int, where: str) -> _ReadTool:
-    name = _name(entry)
+    name = name_of(entry)
     if name is None or not TOOL_NAME.fullmatch(name):
         fault = CatalogueError(
             f"tool {index} has no usable name ({name!r})",
@@ -167,8 +160,7 @@ def _read_tool(entry: Any, index: int, where: str) -> _ReadTool:
             remedy="Rename it: letters, digits and _ . : / - (at most 128; the first one no punctuation but _).",
         )
         return _ReadTool(None, (fault,))
-    inner = entry["function"] if isinstance(entry.get("function"), Mapping) else entry
-    return _known_tool(json.dumps(inner, default=str), f"{where}, tool {name!r}")
+    return _known_tool(json.dumps(entry, default=str), f"{where}, tool {name!r}")
 
 
 @lru_cache(maxsize=8192)
@@ -185,7 +177,8 @@ def _known_tool(definition: str, where: str) -> _ReadTool:
         return _ReadTool(None, inputs.faults or (_without_values(inputs, where),))
     required = inputs.schema.get("required", ())
     properties = inputs.schema.get("properties", {})
-    annotations = dict(entry.get("annotations") or {})
+    said = entry.get("annotations")
+    annotations = dict(said) if isinstance(said, Mapping) else {}
     tool = Tool(
         name=name,
         description=str(entry.get("description") or "").strip(),
@@ -223,8 +216,11 @@ def _input_schema(entry: Mapping[str, Any], where: str) -> Any:
         _refuse_objects(entry, {*INPUTS, *NO_INPUTS}, where, "Write the arguments' schema under `inputSchema`.")
         return {"type": "object"}
     found = entry[given[0]]
-    if given[0] == "arguments" and isinstance(found, list):
-        return from_argument_list(entry, where)["inputSchema"]
+    if isinstance(found, str):
+        with suppress(ValueError):  # another text is refused as no schema
+            found = json.loads(found)
+    if given[0] in ("arguments", "parameters") and isinstance(found, list):
+        return from_argument_list(found, where)
     if lists_by_name(found):
         return from_arguments_by_name(found, where)
     if isinstance(found, Mapping) and not found.get("properties") and "$ref" not in found:

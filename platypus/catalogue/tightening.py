@@ -158,8 +158,8 @@ class _Reader(KindReader):
                 Choice("if", cases, ("what either case demands is always demanded", "only `then`", "only `else`"))
             )
         for name, part in schema.pop("dependentSchemas", {}).items():
-            without = {"properties": {name: False}} if name in schema.get("properties", {}) else {}
-            choices.append(Choice("dependentSchemas", [without, part], ("", f"always demanded, as with {name}")))
+            cases = [{"properties": {name: False}}, part]
+            choices.append(Choice("dependentSchemas", cases, ("", f"always demanded, as with {name}")))
         if "not" in schema:
             forbidden, _ = self.flat(schema.pop("not"), place)
             choices += [self._outside("not", forbidden)] if forbidden is not None else []
@@ -180,11 +180,17 @@ class _Reader(KindReader):
         return self._plain(flat, place)
 
     def _chosen(self, flat: Flat, place: Place) -> Flat | None:
-        """The schema with the first choice that leaves an allowed value. What is forbidden is looked at last."""
-        choice, *rest = sorted(flat[CHOICES], key=lambda choice: choice.forbidden is not None)
-        base = {key: value for key, value in flat.items() if key != CHOICES} | ({CHOICES: rest} if rest else {})
-        if choice.forbidden is not None and excludes(base, choice.forbidden):
+        """The schema with the first choice that leaves an allowed value. What is forbidden is looked at last.
+
+        What is excluded as it is stays a choice until all are, since what another one declares may bring it back.
+        """
+        base, choices = {key: value for key, value in flat.items() if key != CHOICES}, flat[CHOICES]
+        needed = [one for one in choices if one.forbidden is None or not excludes(base, one.forbidden)]
+        if not needed:
             return self.finished(base, place)
+        choice = min(needed, key=lambda one: one.forbidden is not None)
+        rest = [one for one in choices if one is not choice]
+        base |= {CHOICES: rest} if rest else {}
         for i, candidate in enumerate(choice.candidates):
             notes, found = len(self.notes), len(self.faults)
             other, inside = self.flat(candidate, place)
@@ -209,8 +215,10 @@ class _Reader(KindReader):
             merged = None if own is None else both(own, outer)
             if merged is not None and keyword == "oneOf" and not self.loose:
                 others = [other for j, (other, _) in enumerate(flats) if j != i and other is not None]
-                apart = [self._outside(keyword, other) for other in others if not excludes(merged, other)]
-                merged |= {CHOICES: [*merged.get(CHOICES, []), *apart]} if apart else {}
+                is_whole = not {GROUPS, CHOICES} & merged.keys()  # else more may be declared than `excludes` sees
+                if not is_whole or not all(excludes(merged, other) for other in others):
+                    apart = [self._outside(keyword, other) for other in others]
+                    merged[CHOICES] = [*merged.get(CHOICES, []), *apart]
             notes = len(self.notes)
             read = None if merged is None else self.finished(merged, inside)
             if read is not None and merged is not None:

@@ -27,6 +27,7 @@ COMPANIONS = {  # keys without which a row says something else
     "images": "pictures",
     "image": "a picture",
     "videos": "films",
+    "audio": "sound",
     "audios": "sound",
 }
 TEXTS = ("query", "instruction", "input", "output")

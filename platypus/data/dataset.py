@@ -31,10 +31,11 @@ from platypus.data.row_tools import tools_of
 from platypus.data.sources import RawLine, RawRow, decode_row, read_raw_rows
 from platypus.data.tables import Padded, without_padding
 from platypus.errors import CatalogueError, DatasetError
-from platypus.plan.plan import Malformed, Plan, parse_plan, plan_from_json
+from platypus.plan.plan import Malformed, Plan, parse_json, parse_plan, plan_from_json
 from platypus.plan.repair import mend_plan
 
 LOOKED_AT = 100  # rows whose keys are listed if no row is of a known kind
+TURNS = ("messages", "conversations", "conversation")  # lists of turns, which a cell of a table holds as JSON
 PARAPHRASED = "teacher:paraphrase"  # `source` in the origin of a paraphrase; its `of` is the line of the original
 
 
@@ -235,6 +236,9 @@ def _prepared(entry: RawRow, catalogue: Catalogue | None, columns: Columns, leni
         return entry
     data = renamed(entry.data, columns)
     data = without_padding(Padded(data), catalogue) if isinstance(entry.data, Padded) else data
+    cells = {key: parse_json(data[key]) for key in TURNS if isinstance(data.get(key), str)}
+    if lists := {key: turns for key, turns in cells.items() if isinstance(turns, list)}:
+        data = {**data, **lists}
     as_text = numbers_as_text(data) if lenient else data
     changed = sum(data[key] is not as_text[key] for key in data) if as_text is not data else 0
     repairs = (*entry.repairs, f"number as text ({changed})") if changed else entry.repairs

@@ -81,7 +81,7 @@ def _delimiter(text: io.TextIOWrapper, usual: str) -> tuple[str, int]:
     columns = {}
     for delimiter in (usual, *OTHER_DELIMITERS):
         text.seek(0)
-        columns[delimiter] = len(next(csv.reader(text, delimiter=delimiter, strict=True), []))
+        columns[delimiter] = len(next(csv.reader(text, delimiter=delimiter), []))
     text.seek(0)
     return (usual if columns[usual] > 1 else max(columns, key=columns.__getitem__)), 0
 

@@ -1,4 +1,4 @@
-"""The original task's argument lists become MCP definitions. Hand-worked cases."""
+"""The original task's argument lists become JSON Schema. Hand-worked cases."""
 
 from typing import Any
 
@@ -37,8 +37,7 @@ def test_the_original_argument_list() -> None:
 
 
 def schema_of(**argument: Any) -> dict[str, Any]:
-    definition = from_argument_list({"name": "t", "arguments": [{"name": "x", **argument}]}, "tool 't'")
-    return dict(definition["inputSchema"]["properties"]["x"])
+    return dict(from_argument_list([{"name": "x", **argument}], "tool 't'")["properties"]["x"])
 
 
 @pytest.mark.parametrize(
@@ -66,6 +65,28 @@ def test_values_and_examples_of_an_array_are_those_of_its_elements() -> None:
         "default": "a",
     }
     assert schema_of(type="list of strings", examples=["U-1"])["items"] == {"type": "string", "examples": ["U-1"]}
+    assert schema_of(type="list of strings", enum=["a"])["items"] == {"type": "string", "enum": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("argument", "schema"),
+    [
+        ({"type": "str", "pattern": "^a", "minLength": 2}, {"type": "string", "pattern": "^a", "minLength": 2}),
+        ({"type": "int", "minimum": 1, "maximum": None}, {"type": "integer", "minimum": 1}),
+        ({"enum": [1, 2], "required": True}, {"enum": [1, 2]}),
+        ({"anyOf": [{"type": "null"}]}, {"anyOf": [{"type": "null"}]}),
+        (
+            {"type": "array", "items": {"type": "integer"}, "minItems": 1},
+            {"type": "array", "items": {"type": "integer"}, "uniqueItems": False, "minItems": 1},
+        ),
+        (
+            {"type": "object", "properties": {"a": {"type": "str"}}, "required": ["a"]},
+            {"type": "object", "properties": {"a": {"type": "str"}}, "required": ["a"]},
+        ),
+    ],
+)
+def test_limits_in_the_words_of_json_schema_are_kept(argument: dict[str, Any], schema: dict[str, Any]) -> None:
+    assert schema_of(**argument) == schema
 
 
 @pytest.mark.parametrize(
@@ -78,21 +99,12 @@ def test_values_and_examples_of_an_array_are_those_of_its_elements() -> None:
         ({"default": None}, False),
         ({"default": 5, "required": True}, True),
         ({"required": False}, False),
+        ({"type": "object", "required": ["a"]}, True),
     ],
 )
 def test_an_argument_is_required_unless_it_says_or_shows_otherwise(argument: dict[str, Any], required: bool) -> None:
-    definition = from_argument_list({"name": "t", "arguments": [{"name": "x", **argument}]}, "tool 't'")
-    assert definition["inputSchema"]["required"] == (["x"] if required else [])
-
-
-def test_other_keys_of_a_tool_are_kept() -> None:
-    definition = from_argument_list({"name": "t", "description": "Does it.", "arguments": [], "returns": None}, "t")
-    assert definition == {
-        "name": "t",
-        "description": "Does it.",
-        "returns": None,
-        "inputSchema": {"type": "object", "properties": {}, "required": []},
-    }
+    schema = from_argument_list([{"name": "x", **argument}], "tool 't'")
+    assert schema["required"] == (["x"] if required else [])
 
 
 def test_an_unknown_type_is_refused_with_the_known_ones() -> None:

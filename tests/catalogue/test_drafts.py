@@ -19,6 +19,7 @@ from platypus.catalogue.drafts import faults, is_marked_required, modern, resolv
             {"dependencies": {"a": ["b"], "c": {"minProperties": 2}}},
             {"dependentRequired": {"a": ["b"]}, "dependentSchemas": {"c": {"minProperties": 2}}},
         ),
+        ({"dependencies": ["a"]}, {"dependencies": ["a"]}),
         ({"example": 3, "examples": [4]}, {"examples": [4]}),
         ({"example": 3}, {"examples": [3]}),
         ({"$schema": "s", "$id": "#a", "definitions": {}, "type": "null"}, {"type": "null"}),

@@ -58,6 +58,12 @@ def test_what_a_table_fills_up_with_null_is_not_there() -> None:
     assert plain_types(padded) == {"type": "object", "properties": {"x": {"type": "string"}}}
 
 
+def test_counts_in_texts_are_numbers() -> None:
+    gemini = {"type": "ARRAY", "minItems": "1", "maxItems": "many", "items": {"type": "STRING", "minLength": "2"}}
+    items = {"type": "string", "minLength": 2}
+    assert plain_types(gemini) == {"type": "array", "minItems": 1, "maxItems": "many", "items": items}
+
+
 def test_arguments_by_name_are_required_unless_they_say_otherwise() -> None:
     schema = from_arguments_by_name(
         {
@@ -88,6 +94,8 @@ def test_arguments_by_name_are_required_unless_they_say_otherwise() -> None:
         ({"properties": {"x": {"type": "string"}}}, False),
         ({"type": "object", "properties": {}}, False),
         ({"properties": {}}, False),
+        ({"properties": {"x": True}}, False),
+        ({"properties": None}, True),  # none at all
         ({"$defs": {"x": {}}}, False),
         ({}, False),
         ([], False),

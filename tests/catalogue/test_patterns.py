@@ -19,6 +19,8 @@ from tests.support.random_catalogues import accepts
         (r"\p{Script=Latin}+", "[A-Za-z]+"),
         (r"^(?<year>\d{4})\k<year>$", r"^(?P<year>\d{4})(?P=year)$"),
         (r"^\u{1F600}[^]\cJ$", "^😀[\\s\\S]\\x0a$"),
+        (r"^[\w-\.]+@([\w-]+\.)+[\w-]{2,4}$", r"^[\w\-\.]+@([\w-]+\.)+[\w-]{2,4}$"),
+        (r"[^a-\d-z][-\w][^-\s][\\w-z]", r"[^a\-\d\-z][-\w][^-\s][\\w-z]"),
         (r"\p{Emoji}", None),  # none of them is ASCII
         (r"^(?!\p{L})", None),  # fewer letters there would be more texts
         ("(", None),

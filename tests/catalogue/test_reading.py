@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from platypus.catalogue.reading import catalogue_from_json, read_catalogue, read_tools
+from platypus.catalogue.reading import catalogue_from_json, read_catalogue, read_tools, tools_from_json
 from platypus.catalogue.tools import Catalogue, Tool
 from platypus.errors import CatalogueError
 from tests.catalogue.test_tools import SEARCH
@@ -60,7 +60,7 @@ def test_prose_in_returns_is_no_schema() -> None:
             "no arguments are known that its schema allows",
         ),
         (
-            [{"name": "a", "inputSchema": {"type": "object", "properties": {"x": {"minLength": "3"}}}}],
+            [{"name": "a", "inputSchema": {"type": "object", "properties": {"x": {"minLength": 3.5}}}}],
             "not a valid schema",
         ),
         ([{"name": "a", "arguments": [{"name": "x", "type": "array of wishes"}]}], "unknown argument type"),
@@ -140,6 +140,17 @@ SAME = [  # one tool in many formats
             "required": None,
         }
     ],
+    [
+        {
+            "name": "find_boat",
+            "description": "Finds.",
+            "parameters": [
+                {"name": "harbour", "type": "string", "description": "Where", "required": True},
+                {"name": "berths", "type": "integer", "required": False},
+            ],
+        }
+    ],
+    [{"name": "find_boat", "description": "Finds.", "parameters": json.dumps(BOAT)}],
 ]
 
 
@@ -167,6 +178,18 @@ def test_a_key_that_would_lose_arguments_is_refused_by_name(tool: dict[str, Any]
     with pytest.raises(CatalogueError, match=what) as caught:
         catalogue_from_json([tool])
     assert caught.value.remedy
+
+
+def test_odd_keys_of_a_tool_are_none_or_noted() -> None:
+    assert one({"name": "a", "parameters": {"properties": None}, "annotations": ["x"]}).arguments == ()
+    odd = {"type": "object", "properties": {"x": {"type": "object", "dependencies": ["y"]}}}
+    (note,) = tools_from_json([{"name": "a", "inputSchema": odd}]).notes
+    assert (note.place, note.keyword) == (".x", "dependencies")
+
+
+def test_a_text_of_parameters_that_is_not_json() -> None:
+    with pytest.raises(CatalogueError, match="tool 'a': a schema must be an object, not 'x: string'"):
+        catalogue_from_json([{"name": "a", "parameters": "x: string"}])
 
 
 def test_a_text_of_tools_that_is_not_json() -> None:

@@ -5,6 +5,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from platypus.catalogue.kinds import Note
 from platypus.catalogue.reading import tools_from_json
@@ -120,6 +121,16 @@ TIGHTER: list[tuple[Any, Any, str]] = [
         f"left out: {NO_VALUE}",
     ),
     (
+        {"allOf": [thing(a=TEXT, b=TEXT), {"dependentSchemas": {"a": {"required": ["b"]}}}]},
+        thing(b=TEXT),
+        f"left out: {NO_VALUE}",
+    ),
+    (
+        {"allOf": [thing("a", a=TEXT, b=TEXT), {"dependencies": {"a": {"required": ["b"]}}}]},
+        thing("a", "b", a=TEXT, b=TEXT),
+        "always demanded, as with a",
+    ),
+    (
         {**thing(a={"enum": [1, 2]}, b=TEXT), "if": thing(a={"const": 1}), "then": {"required": ["b"]}},
         thing("b", a={"enum": [1, 2]}, b=TEXT),
         "what either case demands is always demanded",
@@ -164,6 +175,22 @@ def test_of_many_alternatives_of_which_exactly_one_may_hold_all_are_looked_at() 
     found, notes = read({"oneOf": [*({"const": n} for n in range(40)), {**WHOLE, "minimum": 3}]})
     assert [part["const"] for part in found["anyOf"]] == [0, 1, 2]
     assert notes[-1].done.startswith("only the first")
+
+
+A, B, C = (thing(name, **{name: TEXT}) for name in "abc")
+OVERLAPPING = [
+    [{**A, "anyOf": [B, C]}, thing("b", a=TEXT, b=TEXT)],
+    [{**A, "dependentSchemas": {"a": B}}, thing("b", a=TEXT, b=TEXT)],
+    [A, thing("b", b=TEXT), thing(b=WHOLE)],
+]
+
+
+@pytest.mark.parametrize("parts", OVERLAPPING)
+def test_exactly_one_holds_where_alternatives_have_choices_of_their_own(parts: list[Any]) -> None:
+    found, _ = read({"oneOf": parts})
+    judge, rng = Draft202012Validator({"oneOf": parts}), Random(0)
+    drawn = [value for value in (drawn_value(found, rng) for _ in range(40)) if value is not ...]
+    assert drawn and [value for value in drawn if not judge.is_valid(value)] == []
 
 
 def test_a_recursive_schema_is_cut() -> None:

@@ -375,3 +375,16 @@ def test_a_source_of_a_foreign_format_may_have_rows_of_several_kinds(tmp_path: P
     assert [type(row) for row in dataset.rows] == [Example, Instruction, Example]
     assert [row.origin.get("format") for row in dataset.rows] == ["xLAM", None, None]
     assert [bad.line for bad in dataset.rejected] == [4]
+
+
+@pytest.mark.parametrize("key", ["messages", "conversations"])
+def test_turns_in_a_cell_of_a_table(tmp_path: Path, key: str) -> None:
+    call = {"role": "tool_call", "content": '{"name": "search", "arguments": {"customer": "Globex"}}'}
+    cells = [
+        json.dumps(value).replace('"', '""') for value in ([{"role": "user", "content": "Go"}, call], CRM.to_json())
+    ]
+    dataset = read_dataset(written(tmp_path, f'{key},tools\n"{cells[0]}","{cells[1]}"\n', "rows.csv"), CRM)
+    assert dataset.rejected == ()
+    assert [row.plan for row in dataset.rows if isinstance(row, Example)] == [
+        Plan((Step("search", {"customer": "Globex"}),))
+    ]

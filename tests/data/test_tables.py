@@ -61,6 +61,8 @@ def read(source: str) -> list[Any]:
         ("query;plan\na;[]\n", ".csv", [2]),
         ("query\tplan\na\t[]\n", ".csv", [2]),
         ("query|plan\na|[]\n", ".csv", [2]),
+        ('"query";"plan"\n"a";"[]"\n', ".csv", [2]),
+        ('"query","plan"\n"a","[]"\n', ".csv", [2]),
         ("query,plan\na,[]\n", ".tsv", [2]),
         ("sep=;\r\nquery;plan\r\na;[]\r\n", ".csv", [3]),
         ('\ufeffquery,plan\n\n"a","[]"\n', ".csv", [3]),

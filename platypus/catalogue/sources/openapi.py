@@ -7,7 +7,7 @@
   they are one argument if their schemas allow the same; else the first of path, query, header, body keeps the name, and
   the others get their place in front: `body_id`. A body that is more than an object with properties is one argument,
   `body`. Cookies, and headers that the protocol or a key sets, are not arguments. What a body requires is required,
-  whether or not the body is.
+  whether or not the body is; so is what the path needs.
 - The output is the schema of the first of the answers 200, 201, another 2xx; without content it is nothing.
 - GET, HEAD and QUERY only read (`readOnlyHint`); DELETE may destroy (`destructiveHint`); PUT may be repeated
   (`idempotentHint`).
@@ -18,7 +18,7 @@
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -40,10 +40,8 @@ PROTOCOL_HEADERS = {"accept", "content-type", "authorization"}  # "shall be igno
 SCHEMAS_BY_NAME = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 NOT_SCHEMAS = ("example", "examples", "default", "enum", "const")
 FLAT = {"properties", "required", "type", "additionalProperties", "allOf"}
-NOTES = {  # keys that limit nothing
-    *("title", "description", "example", "examples", "xml", "externalDocs", "deprecated", "discriminator"),
-    *("$comment", "$schema"),
-}
+NOTES = {"title", "description", "example", "examples", "xml", "externalDocs", "deprecated", "discriminator"}
+NOTES |= {"$comment", "$schema"}  # keys that limit nothing
 
 
 def recognises(source: Source) -> bool:
@@ -52,27 +50,31 @@ def recognises(source: Source) -> bool:
 
 
 def definitions(source: Source) -> list[Any]:
-    """A tool for each operation. Raises CatalogueError for a document of another version."""
-    return [_tool(one, reader) for reader, one in _wanted(source)]
+    """A tool for each operation. Raises CatalogueError for a document of another version, or none of OpenAPI."""
+    return list(_each(source, _tool))
 
 
 def calls(source: Source) -> "dict[str, Call]":
     """Tool → how its operation is called, of the same tools as `definitions`."""
-    return {_tool_name(one): _call(one, reader) for reader, one in _wanted(source)}
+    return dict(_each(source, lambda one, reader: (_tool_name(one), _call(one, reader))))
 
 
-def _wanted(source: Source) -> "list[tuple[_Document, _Operation]]":
-    """The operations that `only` wants, with their document. Raises CatalogueError for one of another version."""
-    document = source.document
-    version = str(document.get("openapi", document.get("swagger")))
+def _each(source: Source, make: "Callable[[_Operation, _Document], Any]") -> Iterator[Any]:
+    """What is made of each operation that `only` wants. Raises CatalogueError for what is not OpenAPI 3."""
+    version = str(source.document.get("openapi", source.document.get("swagger")))
     if not version.startswith("3."):
-        raise CatalogueError(
-            f"is OpenAPI {version}", where=source.where, remedy="Convert it to OpenAPI 3, as many tools can."
-        )
-    reader = _Document(document)
+        remedy = "Convert it to OpenAPI 3, as many tools can."
+        raise CatalogueError(f"is OpenAPI {version}", where=source.where, remedy=remedy)
+    reader = _Document(source.document)
     operations = list(reader)
     tags = chosen(dict.fromkeys(tag for one in operations for tag in one.tags), source, "tag")
-    return [(reader, one) for one in operations if not source.only or tags.keys() & set(one.tags)]
+    for one in (one for one in operations if not source.only or tags.keys() & set(one.tags)):
+        try:
+            yield make(one, reader)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            what = f"{one.method.upper()} {one.path} is not written as OpenAPI 3 says: {error}"
+            remedy = "Check the document with a validator of OpenAPI."
+            raise CatalogueError(what, where=source.where, remedy=remedy) from error
 
 
 class _Placed(NamedTuple):
@@ -114,7 +116,8 @@ class _Operation(NamedTuple):
 
     @property
     def tags(self) -> list[str]:
-        return self.content.get("tags") or []
+        tags = self.content.get("tags")
+        return [str(tag) for tag in tags] if isinstance(tags, list) else []
 
 
 class _Document:
@@ -126,7 +129,8 @@ class _Document:
         self.resolver = registry.resolver("")
 
     def __iter__(self) -> Iterator[_Operation]:
-        for path, item in (self.document.get("paths") or {}).items():
+        paths = self.document.get("paths")
+        for path, item in paths.items() if isinstance(paths, Mapping) else ():
             held = self.resolved(item)
             for method in METHODS:
                 if isinstance(held, Mapping) and isinstance(held.get(method), Mapping):
@@ -189,7 +193,9 @@ class _Schemas:
 
     def _is_hidden(self, part: Any) -> bool:
         held = self.document.resolved(part)
-        return isinstance(held, Mapping) and held.get(self.hidden) is True
+        if not isinstance(held, Mapping):
+            return False
+        return held.get(self.hidden) is True or any(map(self._is_hidden, held.get("allOf") or ()))
 
     def _reference(self, reference: str) -> str:
         if not self.document.holds(reference):
@@ -199,8 +205,7 @@ class _Schemas:
             name = next(name for name in _numbered(last) if name not in self.names.values())
             self.names[reference] = name
             self.definitions[name] = True  # keeps the order of first use
-            found = self.document.resolver.lookup(reference).contents
-            self.definitions[name] = self.own(found)
+            self.definitions[name] = self.own(self.document.resolver.lookup(reference).contents)
         return f"#/$defs/{self.names[reference]}"
 
 
@@ -231,19 +236,13 @@ def _tool_name(operation: _Operation) -> str:
 def _tool(operation: _Operation, document: _Document) -> dict[str, Any]:
     method, _, item, content = operation
     title = str(content.get("summary") or item.get("summary") or "").strip()
-    tool: dict[str, Any] = {
+    tool = {
         "name": _tool_name(operation),
         "description": str(content.get("description") or item.get("description") or title).strip(),
         "inputSchema": _inputs(item, content, document),
     }
-    if title:
-        tool["title"] = title
-    output = _output(content, document)
-    if output is not None:
-        tool["outputSchema"] = output
-    if method in ANNOTATIONS:
-        tool["annotations"] = ANNOTATIONS[method]
-    return tool
+    more = {"title": title or None, "outputSchema": _output(content, document), "annotations": ANNOTATIONS.get(method)}
+    return {**tool, **{key: value for key, value in more.items() if value is not None}}
 
 
 def _inputs(item: Mapping[str, Any], operation: Mapping[str, Any], document: _Document) -> dict[str, Any]:
@@ -257,7 +256,7 @@ def _inputs(item: Mapping[str, Any], operation: Mapping[str, Any], document: _Do
     required: dict[str, None] = {}
     for unique, _, placed in _named(found, document.resolved(operation.get("requestBody") or {}), schemas):
         properties.setdefault(unique, placed.schema)
-        if placed.required:
+        if placed.required or placed.place == "path":  # no path is without its parts, whatever the document says
             required[unique] = None
     return schemas.whole({"type": "object", "properties": properties, "required": list(required)})
 
@@ -350,7 +349,9 @@ def _flat(schema: Any, document: _Document, depth: int = 0) -> tuple[dict[str, A
         inner = _flat(part, document, depth + 1)
         if inner is None:
             return None
-        properties, required = {**inner[0], **properties}, required | inner[1]
+        twice = [name for name in inner[0].keys() & properties.keys() if not _same(inner[0][name], properties[name])]
+        joined = {name: {"allOf": [properties[name], inner[0][name]]} for name in twice}
+        properties, required = {**inner[0], **properties, **joined}, required | inner[1]
     return (properties, required) if depth or (properties and required <= properties.keys()) else None
 
 

@@ -119,20 +119,20 @@ def _line(text: str, where: str) -> Any:
 
 
 def _yaml(text: str, where: str) -> Any:
-    """What a YAML document holds, by the rules of YAML 1.2 that are those of JSON: `on` is a text, and so is a date."""
+    """What a YAML document holds, by the core rules of YAML 1.2: `True` is true, `on` is a text, and so is a date."""
     try:
         import yaml
     except ImportError as error:
         raise missing("PyYAML", where) from error
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
-        """SafeLoader with JSON's scalars; those of YAML 1.1 are more."""
+        """SafeLoader with the scalars of YAML 1.2; those of YAML 1.1 are more."""
 
         yaml_implicit_resolvers: Mapping[str, Any] = {}
 
     for tag, pattern, first in (
-        ("null", r"null|~|", ["n", "~", ""]),
-        ("bool", r"true|false", ["t", "f"]),
+        ("null", r"null|Null|NULL|~|", ["n", "N", "~", ""]),
+        ("bool", r"true|True|TRUE|false|False|FALSE", ["t", "T", "f", "F"]),
         ("int", r"-?(?:0|[1-9]\d*)", list("-0123456789")),
         ("float", r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?", list("-0123456789")),
         ("merge", r"<<", ["<"]),

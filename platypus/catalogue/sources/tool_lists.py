@@ -46,8 +46,8 @@ def definitions(source: Source) -> list[Any]:
 
 def chosen_tools(entries: Sequence[Any], source: Source) -> list[Any]:
     """The definitions that `only` names, all if it is empty. Raises CatalogueError for a name that is not there."""
-    names = chosen(dict.fromkeys(map(str, map(_name, entries))), source, "tool")
-    return [entry for entry in entries if not source.only or str(_name(entry)) in names]
+    names = chosen(dict.fromkeys(map(str, map(name_of, entries))), source, "tool")
+    return [entry for entry in entries if not source.only or str(name_of(entry)) in names]
 
 
 def tool_entries(data: Any, where: str) -> list[Any]:
@@ -94,12 +94,14 @@ def as_mcp(entry: Any) -> Any:
     return own
 
 
+def name_of(entry: Any) -> str | None:
+    """The name that a definition under MCP's keys gives, usable or not."""
+    name = entry.get("name", entry.get("tool_name")) if isinstance(entry, Mapping) else None
+    return name if isinstance(name, str) else None
+
+
 def _is_row(entry: Any) -> bool:
     return isinstance(entry, Mapping) and isinstance(entry.get("function"), list)
-
-
-def _name(entry: Any) -> Any:
-    return entry.get("name", entry.get("tool_name")) if isinstance(entry, Mapping) else None
 
 
 def _is_tool(entry: Any) -> bool:
@@ -108,7 +110,7 @@ def _is_tool(entry: Any) -> bool:
         return False
     if isinstance(entry.get("function"), Mapping):
         return _is_tool(entry["function"])
-    return isinstance(_name(entry), str) and (bool(entry.keys() & SCHEMAS) or len(entry) == 1)
+    return name_of(entry) is not None and (bool(entry.keys() & SCHEMAS) or len(entry) == 1)
 
 
 FORMAT = SourceFormat(recognises, definitions)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from platypus.data.columns import lost_companion
 from platypus.data.formats.conversion import Converted, counted
 from platypus.data.formats.tool_calls import RENAMED, Call, Tools, calls_from, steps, usable_name
 from platypus.errors import DatasetError
@@ -23,6 +24,7 @@ ROLES: Mapping[str, Role] = {
     **dict.fromkeys(("tool", "function", "observation", "ipython", "tool_response", "function_response"), "tool"),
 }
 CALLS = ("function_call", "tool_call", "tool_calls")  # roles of turns that hold calls
+CALL_TAG = "<functioncall>"  # Glaive's mark of a call in an answer's text
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,17 @@ class Turn:
 def turns_of(entries: Any) -> list[Turn]:
     """The turns in a list of `{"from": …, "value": …}` or `{"role": …, "content": …}`.
 
-    Raises DatasetError for a role that is not known, and for content that is not text.
+    Raises DatasetError for a role that is not known, and for content that is not text, or not only.
     """
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, Mapping) for entry in entries):
         raise DatasetError("its turns are no list of objects")
-    return [_turn(entry) for entry in entries]
+    return [turn_of(entry) for entry in entries]
 
 
-def _turn(entry: Mapping[str, Any]) -> Turn:
+def turn_of(entry: Mapping[str, Any]) -> Turn:
+    """One turn, with the call that it holds if its role says so. Raises DatasetError as `turns_of` does."""
+    if lost := lost_companion(entry):
+        raise DatasetError(f"in a turn, {lost}")
     role, text = entry.get("from", entry.get("role")), entry.get("value", entry.get("content"))
     if isinstance(role, str) and role in CALLS:
         return Turn("assistant", "", calls_from(text, "a turn of calls"))
@@ -75,6 +80,10 @@ def text_of(content: Any) -> str:
 
 def row_from_turns(turns: Sequence[Turn], tools: Tools, left_out: Iterable[str] = ()) -> Converted:
     """The planner row or the conversation row of a dialogue. Raises DatasetError if it is neither, with the reason."""
+    if any(turn.role == "assistant" and CALL_TAG in turn.text for turn in turns):
+        raise DatasetError(
+            f"an answer holds a call as text (`{CALL_TAG}`), which is read under `chat` or `sample` only"
+        )
     notes = Counter(f"left out: {name}" for name in left_out)
     if any(turn.calls for turn in turns):
         return _planner_row(turns, tools, notes)

@@ -126,6 +126,18 @@ def test_parts_of_a_body_are_one_object() -> None:
     assert (set(found["properties"]), found["required"]) == ({"a", "b"}, ["a"])
 
 
+def test_a_property_in_several_parts_of_a_body_is_all_that_they_say() -> None:
+    pet = {"properties": {"kind": TEXT, "id": {**TEXT, "readOnly": True}, "name": {**TEXT, "title": "N"}}}
+    cat = {"properties": {"kind": {"enum": ["cat"]}, "id": {"minLength": 2}, "name": TEXT}}
+    found = inputs(body({"allOf": [{"$ref": "#/components/schemas/Pet"}, cat]}), Pet=pet)
+    assert found["properties"] == {"kind": {"allOf": [TEXT, {"enum": ["cat"]}]}, "name": {**TEXT, "title": "N"}}
+
+
+def test_a_parameter_of_the_path_is_required_whatever_the_document_says() -> None:
+    given = [parameter("id", "path"), parameter("page", "query")]
+    assert inputs({"parameters": given})["required"] == ["id"]
+
+
 @pytest.mark.parametrize(
     ("content", "names"),
     [
@@ -242,6 +254,26 @@ def test_operations_of_some_tags() -> None:
     assert [one["name"] for one in tools(paths, only=("y", "z"))] == ["get_a", "put_a"]
     with pytest.raises(CatalogueError, match=r"has no tag 'w'\n  It has: x, y, z\."):
         tools(paths, only=("w",))
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"parameters": {"name": "id"}},
+        {"parameters": ["id"]},
+        {"requestBody": {"content": [TEXT]}},
+        {"responses": {"200": "ok"}},
+        {"responses": ["200"]},
+    ],
+)
+def test_an_operation_that_is_not_openapi_is_named(operation: Any) -> None:
+    with pytest.raises(CatalogueError, match=r"^a\.json: POST /boats is not written as OpenAPI 3 says: .*\n  Check"):
+        tool(operation)
+
+
+def test_paths_and_tags_that_are_no_such_thing_are_none() -> None:
+    assert definitions(Source("a.json", {"openapi": "3.1.0", "paths": ["/boats"]})) == []
+    assert tool({"tags": 3})["name"] == "post_boats"
 
 
 def test_other_versions_are_refused_by_name() -> None:

@@ -141,6 +141,8 @@ def test_yaml_has_the_scalars_of_json(tmp_path: Path) -> None:
         **{"a": "on", "b": "2026-01-02", "c": "12:00", "d": "010", "e": True, "f": -3, "g": 1000.0, "h": None},
         **{"200": 1, "i": [1], "j": [1]},
     }
+    path.write_text("{a: True, b: FALSE, c: Null, d: NULL, e: tRUE, f: nULL}")
+    assert open_source(str(path)).document == {"a": True, "b": False, "c": None, "d": None, "e": "tRUE", "f": "nULL"}
     path.write_text("a: [1\nb: 2")
     with pytest.raises(CatalogueError, match=r"a\.yaml: is not YAML: .*line 2"):
         open_source(str(path))

@@ -250,6 +250,22 @@ REFUSED = [
         "offers tools, but the answer is text",
     ),
     ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]}, "not text (image_url)"),
+    (
+        {"messages": [{"role": "user", "content": "Who?", "images": ["a.png"]}, *messages(("assistant", "Ida."))]},
+        "OpenAI messages: in a turn, `images` holds pictures, which is not learned",
+    ),
+    (
+        {"conversations": [{**turns(("human", "Who?"))[0], "audio": "a.wav"}, *turns(("gpt", "Ida."))]},
+        "ShareGPT: in a turn, `audio` holds sound, which is not learned",
+    ),
+    (
+        {"conversations": turns(("human", ASK), ("gpt", f"<functioncall> {json.dumps(CALL)}"))},
+        "ShareGPT: an answer holds a call as text (`<functioncall>`)",
+    ),
+    (
+        {"messages": messages(("user", ASK), ("assistant", f"<functioncall> {json.dumps(CALL)}"))},
+        "OpenAI messages: an answer holds a call as text (`<functioncall>`)",
+    ),
     ({"messages": [{"role": "critic", "content": "No"}]}, "a turn's role is 'critic'; known are system"),
     (
         {"messages": [*messages(("user", "Hello")), {"role": "assistant", "content": "Hi.", "weight": 0}]},

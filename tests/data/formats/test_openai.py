@@ -20,6 +20,7 @@ CALL = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name":
         ([{"role": "developer", "content": "Brief."}, ASK], {}, True),
         ([ASK, {"role": "assistant", "content": "No.", "weight": 1}], {}, True),
         ([ASK, {"role": "assistant", "content": "No.", "tool_calls": None}], {}, False),
+        ([ASK, {"role": "assistant", "content": "<functioncall> {}"}], {}, True),
         ([], {}, False),
         ("Go", {}, False),
     ],
@@ -36,3 +37,9 @@ def test_what_else_a_message_holds_is_counted() -> None:
         "left out: `reasoning_content` of messages (1)",
         "left out: results and the answer after them (1)",
     )
+
+
+def test_a_call_may_be_a_turn_of_its_own() -> None:
+    turns = [{"role": "tool_call", "content": '{"name": "sail", "arguments": {}}'}, {"role": "tool_response"}]
+    made = convert({"messages": [ASK, *turns, {"role": "assistant", "content": "Done."}]})
+    assert made.row == {"query": "Go", "plan": [{"tool_name": "sail", "arguments": []}]}

@@ -67,6 +67,9 @@ def test_a_plan_is_run_by_the_policy_of_its_run(capsys: Capture, tmp_path: Path)
     told = capsys.readouterr().err
     assert 'ask    1. search(customer = "CustomerABC")  (otherwise: ask)' in told
     assert "(made up)" in told and "done: 2 of 2 steps" in told
+    (run.path / "recipe.toml").write_text(write_recipe(tmp_path, tables=f'{tables}deny = ["search"]\n').read_text())
+    hear(begun, "/run dry")
+    assert 'deny   1. search(customer = "CustomerABC")  (deny "search")' in capsys.readouterr().err
     hear(begun, "/run fast")
     assert "/run, or /run dry" in capsys.readouterr().err
 

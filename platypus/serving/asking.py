@@ -7,10 +7,12 @@ here.
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from platypus.catalogue.tools import Catalogue
@@ -211,9 +213,13 @@ class Asking:
         return float(await self._compute(compute, deadline))
 
     async def warm(self) -> None:
-        """Compute what the first requests need: vocabularies, grammars and catalogues of the planners."""
+        """Compute what the first requests need: vocabularies, grammars and catalogues of the planners.
+
+        That may take longer than a request may, so it has no time limit; only the request that follows has.
+        """
         for served in self.planners.served.values():
             if served.catalogue is not None:
+                await self._compute(partial(self.planners.ready, served, None, Variant(), "Plan"), math.inf)
                 await self.choices(served, Question("Plan"))
 
     async def _compute(self, call: Any, deadline: float) -> Any:

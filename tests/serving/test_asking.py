@@ -1,6 +1,7 @@
 """Questions to a planner of this process: the answer of `Planner.plan`, confidence, notes."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from platypus.serving.batching import Engine
 from platypus.serving.calls import Call
 from platypus.serving.errors import ApiError
 from platypus.serving.limits import Limits
-from platypus.serving.planners import Planners, Served
+from platypus.serving.planners import Planners, Ready, Served
 
 ASK = "Find work items owned by DEVU-7, then prioritize them"
 
@@ -72,6 +73,19 @@ def test_a_request_that_leaves_no_room_is_refused(served: Served) -> None:
 def test_a_plan_over_its_time_is_cut_and_says_so(served: Served) -> None:
     (choice,) = run(served, lambda asking: asking.choices(served, Question(ASK)), Limits(seconds=0.2))
     assert choice.finish in ("length", "tool_calls")
+
+
+def test_warming_may_take_longer_than_a_request(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready, calls = Planners.ready, list[float]()
+
+    def slow(*given: Any) -> Ready:
+        calls.append(time.monotonic())
+        time.sleep(0.6 if len(calls) == 1 else 0)
+        return ready(*given)
+
+    monkeypatch.setattr(Planners, "ready", slow)
+    run(served, lambda asking: asking.warm(), Limits(seconds=0.5))
+    assert len(calls) == 2
 
 
 def test_the_probability_of_a_plan_that_cannot_be_is_none(served: Served) -> None:

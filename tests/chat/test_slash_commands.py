@@ -165,6 +165,18 @@ def test_the_last_answer_goes_to_the_clipboard_of_a_terminal(
     assert capsys.readouterr().out == "\033]52;c;W10=\a"
 
 
+@pytest.mark.parametrize("name", ["~no-such-user-here/a.txt", "x" * 300, "a\0b"])
+def test_a_name_that_no_file_can_have(capsys: Capture, tmp_path: Path, name: str) -> None:
+    talk(tmp_path, ASK, f"/save {name}")
+    assert f"{name}: cannot be written: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", ["inf", "nan", "1.5", "-1", "1" * 20])
+def test_a_seed_is_a_whole_number(capsys: Capture, tmp_path: Path, seed: str) -> None:
+    begun = talk(tmp_path, f"/set seed {seed}", text=True)
+    assert "seed is a whole number from 0" in capsys.readouterr().err and begun.state.options.seed == 0
+
+
 def test_a_conversation_is_saved_once(capsys: Capture, tmp_path: Path) -> None:
     path = tmp_path / "said"
     begun = talk(tmp_path, ASK, "Fly", f"/save {path}.jsonl", f"/save {path}.md", f"/save {path}.md", "/save")

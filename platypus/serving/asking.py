@@ -70,7 +70,8 @@ class Question:
         """The question for the form alone, from the request and the results that are there."""
         results = [f"{call.tool}: {call.result}" for call in self.earlier]
         form = Question("\n".join([self.request, *results]), self.form, required=True, written=True)
-        return replace(form, temperature=self.temperature, seed=self.seed, tokens=self.tokens, notes=self.notes)
+        drawn = replace(form, count=self.count, temperature=self.temperature, seed=self.seed)
+        return replace(drawn, tokens=self.tokens, notes=self.notes)
 
 
 @dataclass(frozen=True)
@@ -295,14 +296,14 @@ def _choice(
 def _text(planner: Planner, question: Question, answer: Answer, calls: Calls) -> str:
     """What an answer without calls says."""
     assert isinstance(answer.plan, Plan)
-    if not answer.sure:
-        confidence = answer.confidence or 0.0
-        least = planner.settings.min_confidence
-        return f"Not sure: the confidence is {confidence:.0%}, and at least {least:.0%} is required."
     if question.written:
         arguments = answer.plan.steps[0].to_json()["arguments"]
         values = {argument["argument_name"]: argument["argument_value"] for argument in arguments}
         return json.dumps(values, ensure_ascii=False)
+    if not answer.sure:
+        confidence = answer.confidence or 0.0
+        least = planner.settings.min_confidence
+        return f"Not sure: the confidence is {confidence:.0%}, and at least {least:.0%} is required."
     if question.described and answer.plan.steps:
         return readable(answer.plan)
     if calls.stopped:

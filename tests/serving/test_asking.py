@@ -1,6 +1,7 @@
 """Questions to a planner of this process: the answer of `Planner.plan`, confidence, notes."""
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -14,6 +15,7 @@ from platypus.serving.batching import Engine
 from platypus.serving.calls import Call
 from platypus.serving.errors import ApiError
 from platypus.serving.limits import Limits
+from platypus.serving.openai_common import written_as_tool
 from platypus.serving.planners import Planners, Ready, Served
 
 ASK = "Find work items owned by DEVU-7, then prioritize them"
@@ -53,6 +55,18 @@ def test_a_plan_that_it_is_not_sure_of_is_told_and_not_called(served: Served) ->
     unsure = replace(served, planner=replace(served.planner, settings=settings))
     (choice,) = run(unsure, lambda asking: asking.choices(unsure, Question(ASK)))
     assert not choice.calls and choice.text.startswith("Not sure: the confidence is") and len(choice.plan)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_form_is_written_as_often_as_asked_and_whether_or_not_it_is_sure(served: Served, temperature: float) -> None:
+    settings = served.planner.settings.model_copy(update={"min_confidence": 0.999999})
+    unsure = replace(served, planner=replace(served.planner, settings=settings))
+    schema = {"type": "object", "properties": {"city": {"enum": ["Lisbon", "Porto"]}}, "required": ["city"]}
+    form = written_as_tool(schema, "trip", param="response_format")
+    question = Question("A trip", form=form, count=2, temperature=temperature).at_first()
+    choices = run(unsure, lambda asking: asking.choices(unsure, question))
+    assert len(choices) == 2 and not choices[0].answer.sure
+    assert all(json.loads(choice.text)["city"] in ("Lisbon", "Porto") for choice in choices)
 
 
 def test_the_empty_plan_is_a_text(served: Served) -> None:

@@ -122,7 +122,12 @@ class Asking:
     async def choices(self, served: Served, question: Question) -> list[Choice]:
         """The answers, best first: `count` of them, or fewer if there are no more plans."""
         if question.count == 1 or question.temperature:
-            return [*await asyncio.gather(*(self._sample(served, question, draw) for draw in range(question.count)))]
+            draws = [asyncio.create_task(self._sample(served, question, draw)) for draw in range(question.count)]
+            try:
+                return [*await asyncio.gather(*draws)]
+            finally:  # without one of them, nobody waits for the others
+                for draw in draws:
+                    draw.cancel()
         deadline = self._accepted(question.request)
         return await self._compute(lambda: self._best(served, question, deadline), deadline)  # type: ignore[no-any-return]
 

@@ -69,6 +69,29 @@ def test_a_form_is_written_as_often_as_asked_and_whether_or_not_it_is_sure(serve
     assert all(json.loads(choice.text)["city"] in ("Lisbon", "Porto") for choice in choices)
 
 
+def test_where_one_of_several_samples_is_refused_the_others_end(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+
+    async def sample(self: Asking, served: Served, question: Question, draw: int) -> None:
+        if draw == 2:
+            raise ApiError(429, "no more")
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(draw)
+
+    async def work(asking: Asking) -> None:
+        with pytest.raises(ApiError, match="no more"):
+            await asking.choices(served, Question(ASK, count=3, temperature=1.0))
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(Asking, "_sample", sample)
+    run(served, work)
+    assert ended == [0, 1]
+
+
 def test_the_empty_plan_is_a_text(served: Served) -> None:
     async def work(asking: Asking) -> float:
         return await asking.probability(served, None, "Book me a flight", Plan())

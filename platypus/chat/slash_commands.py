@@ -286,7 +286,7 @@ def _save(conversation: Conversation, rest: str) -> None:
     try:
         path = Path(_needed(rest, "/save FILE")).expanduser()
         exists = path.exists()
-    except (OSError, RuntimeError, ValueError) as error:  # no such user, a name too long, a zero byte
+    except (OSError, RuntimeError) as error:  # a name that is too long, or of no user
         why = error.strerror if isinstance(error, OSError) else error
         raise RunError(f"cannot be written: {why}", where=rest, remedy=remedy) from error
     if exists:

@@ -58,6 +58,6 @@ def test_other_names() -> None:
 
 
 def test_long_texts_take_no_long_time() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     Masking().mask(["a" * 1_000_000 + ":", "token" * 100_000 + ":", "token=" + " " * 500_000, "token='" * 100_000])
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20

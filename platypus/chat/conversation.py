@@ -62,6 +62,7 @@ class Conversation:
         self.state = State(planner, options=options or TextOptions())
         self.offered: tuple[Answer, ...] = ()
         self._past: list[tuple[str, State]] = []
+        self._replaced: dict[str, dict[str, Any] | None] = {}  # correction → the row whose place it took
 
     @property
     def tools(self) -> Catalogue | None:
@@ -149,15 +150,23 @@ class Conversation:
         self.change(label, planner=self.original if same else self.original.with_tools(tools))
 
     def keep(self, plan: Plan) -> None:
-        """Keep a plan as the right one for the last request. Raises DatasetError if it cannot be written."""
+        """Keep a plan as the right one for the last request.
+
+        Raises RunError if it is not valid for the tools of now, DatasetError if it cannot be written.
+        """
         self.change_last(f"the correction of {self.last.request!r}", self._kept(self.last, plan))
 
     def _kept(self, turn: Turn, plan: Plan) -> Turn:
         tools = self.tools
         assert tools is not None  # otherwise there are no plans
+        if problems := plan.problems(tools):
+            what = f"the plan is not valid for the tools of now: {'; '.join(map(str, problems))}"
+            raise RunError(what, remedy="/correct it, or /undo the change of tools.")
+        before = self.corrections.of_request(turn.request, tools)
         answered = turn.given.plan if turn.given and isinstance(turn.given.plan, Plan) else None
         source = self.state.planner.loaded.source
         id = self.corrections.add(turn.request, plan, tools, answered=answered, model=source)
+        self._replaced[id] = before
         return replace(turn, answer=plan, kept=id)
 
     def undo(self) -> str:
@@ -172,17 +181,8 @@ class Conversation:
         gone = [turn for turn in self.state.turns if turn.kept and turn.kept not in kept]
         self.state, self.offered = before, ()
         for turn in gone:
-            self.corrections.remove(turn.kept)
-            self._keep_again(turn.request)
+            self.corrections.remove(turn.kept, back=self._replaced.pop(turn.kept))
         return label
-
-    def _keep_again(self, request: str) -> None:
-        """Keep the earlier correction of the request that a later one had replaced, if there was one."""
-        turns = [*self.state.turns]
-        places = [at for at, turn in enumerate(turns) if turn.request == request and turn.kept]
-        if places and isinstance(plan := turns[places[-1]].answer, Plan):
-            turns[places[-1]] = self._kept(turns[places[-1]], plan)
-            self.state = replace(self.state, turns=tuple(turns))
 
     def text(self, turn: Turn) -> str:
         """The answer of a turn as text."""

@@ -70,16 +70,12 @@ def _stop_words() -> frozenset[str]:
 def explain(request: str, plan: Plan, catalogue: Catalogue) -> Explanation:
     """Where in the request the values of the plan come from."""
     text = _Request(request)
-    steps = tuple(
-        ExplainedStep(
-            step.tool,
-            (),
-            {name: tuple(_parts(text, step.tool, name, value, catalogue)) for name, value in step.arguments.items()},
-        )
+    parts = [
+        {name: tuple(_parts(text, step.tool, name, value, catalogue)) for name, value in step.arguments.items()}
         for step in plan
-    )
-    named = tuple(ExplainedStep(step.tool, text.names(step.tool), step.arguments) for step in steps)
-    return Explanation(request, named, tuple(text.unused()))
+    ]  # of all steps first: a tool's name gets the words that no value has
+    steps = tuple(ExplainedStep(step.tool, text.names(step.tool), own) for step, own in zip(plan, parts, strict=True))
+    return Explanation(request, steps, tuple(text.unused()))
 
 
 def _parts(text: "_Request", tool: str, name: str, value: Value, catalogue: Catalogue) -> Iterator[Part]:

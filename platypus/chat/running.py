@@ -14,6 +14,7 @@ def run_in_chat(
     plan: Plan, tools: Catalogue, run: Run, request: str, tell: Callable[[str], None], *, dry_run: bool
 ) -> Execution:
     """The execution of a plan, with what runs the tools of its run. Raises PlatypusError."""
+    run = run.reread()  # the policy of now counts
     toolbox = dry_toolbox(lambda: run_toolbox(run)) if dry_run else run_toolbox(run)
     terms = terms_of(run.recipe.execute, dry_run=dry_run, others=run.catalogue)
     dialogue, trace = terminal_dialogue(tell, Answers()), None if dry_run else new_trace(run)

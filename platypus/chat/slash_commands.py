@@ -228,9 +228,10 @@ def _set(conversation: Conversation, rest: str) -> None:
             raise RunError(f"there is no setting {name!r}", remedy="/set lists them.")
         if name == "stop":
             new = replace(options, stop=tuple(_stop_texts(value)))
+        elif name == "seed":
+            new = replace(options, seed=_seed(value))
         else:
-            number = _read_number(value, name)
-            new = replace(options, **{name: int(number) if name == "seed" else number})  # type: ignore[arg-type]
+            new = replace(options, **{name: _read_number(value, name)})  # type: ignore[arg-type]
         conversation.change(f"the setting {name}", options=new)
     options = conversation.state.options
     stops = ", ".join(map(json.dumps, options.stops(conversation.state.planner.prompt))) or "none"
@@ -281,11 +282,16 @@ def _copy(conversation: Conversation, _: str) -> None:
 
 
 def _save(conversation: Conversation, rest: str) -> None:
-    path = Path(_needed(rest, "/save FILE")).expanduser()
-    turns = conversation.state.turns
-    if path.exists():
-        raise RunError("exists already", where=str(path), remedy="Name another file.")
-    if path.suffix in (".json", ".jsonl"):
+    turns, remedy = conversation.state.turns, "Name another file."
+    try:
+        path = Path(_needed(rest, "/save FILE")).expanduser()
+        exists = path.exists()
+    except (OSError, RuntimeError) as error:  # a name that is too long, or of no user
+        why = error.strerror if isinstance(error, OSError) else error
+        raise RunError(f"cannot be written: {why}", where=rest, remedy=remedy) from error
+    if exists:
+        raise RunError("exists already", where=str(path), remedy=remedy)
+    if path.suffix == ".jsonl":
         rows = (
             {"query": turn.request, "plan": turn.answer.to_json()}
             if isinstance(turn.answer, Plan)
@@ -298,7 +304,7 @@ def _save(conversation: Conversation, rest: str) -> None:
     try:
         write_whole(path, text)
     except OSError as error:
-        raise RunError(f"cannot be written: {error.strerror}", where=str(path), remedy="Name another file.") from error
+        raise RunError(f"cannot be written: {error.strerror}", where=str(path), remedy=remedy) from error
     conversation.screen.say(f"{len(turns)} turn{'s' * (len(turns) != 1)} saved in {path}", style="dim")
 
 
@@ -314,6 +320,12 @@ def _undo(conversation: Conversation, _: str) -> None:
 def _number(text: str, *, most: int, what: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
         raise RunError(f"say {what}: a number from 1 to {most}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise RunError(f"seed is a whole number from 0, not {text!r}", remedy="/set seed NUMBER")
     return int(text)
 
 

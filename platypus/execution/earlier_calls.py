@@ -20,7 +20,7 @@ UNKNOWN = ("lost", "timeout", "cancelled", "garbage", "size", "")  # kinds of er
 class EarlierCall:
     """A call: its tool and arguments, its result if it has one, and whether it may have been done without one.
 
-    `masked`: its arguments or result stand in a trace with masked parts.
+    `masked`: its arguments or result stand in a trace with masked parts. `taken`: a step of the present plan has it.
     """
 
     tool: str
@@ -28,11 +28,12 @@ class EarlierCall:
     result: ToolResult | None = None
     unknown: bool = False
     masked: bool = False
+    taken: bool = False
 
 
 @dataclass
 class EarlierCalls:
-    """All calls of earlier plans. Each result is taken once."""
+    """All calls of earlier plans. Each plan takes each result once."""
 
     masking: Masking
     calls: list[EarlierCall] = field(default_factory=list)
@@ -40,7 +41,12 @@ class EarlierCalls:
     def add(
         self, events: Iterable[Mapping[str, Any]], arguments: Mapping[int, Mapping[str, Any]] | None = None
     ) -> None:
-        """Add the calls in the events of one plan; `arguments` are those of steps before masking, as far as known."""
+        """Add the calls in the events of one plan; `arguments` are those of steps before masking, as far as known.
+
+        The plan after it may take every result again.
+        """
+        for earlier in self.calls:
+            earlier.taken = False
         by_step: dict[int, EarlierCall] = {}
         doubtful: dict[int, bool] = {}  # whether a call of the step before its last may have been done
         for event in events:
@@ -64,10 +70,10 @@ class EarlierCalls:
         """The result of this call if it was made. Raises CallFailed if it may have been made and must not be again."""
         exact, masked = _text(arguments), _text(self.masking.mask(arguments))
         for call in self.calls:
-            if call.tool != tool or call.arguments not in (exact, masked):
+            if call.taken or call.tool != tool or call.arguments not in (exact, masked):
                 continue
             if call.result is not None and not call.masked:
-                self.calls.remove(call)
+                call.taken = True
                 return call.result
             if (call.unknown or call.masked) and not may_repeat:
                 what = "the same call was made before, and whether it was done, or with what result, is not known"

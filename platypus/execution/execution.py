@@ -6,7 +6,7 @@ Nothing is called before the whole plan has been judged and the user, where a ve
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from platypus.execution.executor import Executor, Failure, Limits
 from platypus.execution.masking import MASK, SECRETS, Masking
 from platypus.execution.policy import Before, Decision, Policy, judge
 from platypus.execution.quoting import quote_progress
-from platypus.execution.references import is_whole
+from platypus.execution.references import is_whole, resolve
 from platypus.execution.results import ToolResult
 from platypus.execution.rule_check import check_rules
 from platypus.execution.toolbox import OpenedTools, Toolbox
@@ -188,7 +188,8 @@ class _Job:
             self.before = Before(history.earlier, frozenset(history.shown))
             self._add_earlier(history)
             async with self._tools(found) as tools:
-                decision = judge(found, self.terms.policy, tools.known, self.before)
+                reused = [event["step"] for event in self.resumed if event["event"] == "reused"]
+                decision = self._judged(found, tools, reused)
                 results = self._usable(history, found, tools)
                 doubts = self._doubts(history, found, tools)
                 self.trace.write("resume", number=self.number, verdicts=decision.to_json(), doubts=doubts)
@@ -317,13 +318,32 @@ class _Job:
         self.resumed = []
 
     async def _repair(self, plan: Plan) -> Execution:
-        """The execution of another plan, after the same check."""
+        """The execution of another plan, after the same check; what is done is neither asked about nor denied."""
         self.number += 1
         async with self._tools(plan) as tools:
-            decision = judge(plan, self.terms.policy, tools.known, self.before)
+            done = self._done(plan, tools)
+            decision = self._judged(plan, tools, done)
             known: dict[str, Any] = {"number": self.number, "shown": sorted(self.before.shown)}
             self.trace.write("plan", plan=plan.to_json(), verdicts=decision.to_json(), **known)
-            return await self._go_on(plan, decision, tools, {}, "")
+            for step, result in done.items():
+                self.trace.write("reused", number=self.number, step=step, result=result.to_json())
+            return await self._go_on(plan, decision, tools, done, "")
+
+    def _done(self, plan: Plan, tools: OpenedTools) -> dict[int, ToolResult]:
+        """The results of steps without references that are calls of an earlier plan."""
+        done: dict[int, ToolResult] = {}
+        for number, step in enumerate(plan.steps):
+            if not [*step.references()]:
+                arguments = resolve(number, step, tools.routes[step.tool].known.tool, {})
+                result = self.earlier.take(step.tool, arguments, may_repeat=True)
+                if result is not None:
+                    done[number] = result
+        return done
+
+    def _judged(self, plan: Plan, tools: OpenedTools, reused: Iterable[int]) -> Decision:
+        """The decision about a plan. The calls of its reused steps were made before, and count once."""
+        made = Counter(self.before.made) - Counter(plan.steps[number].tool for number in reused)
+        return judge(plan, self.terms.policy, tools.known, Before(made, self.before.shown))
 
     @asynccontextmanager
     async def _tools(self, plan: Plan) -> AsyncIterator[OpenedTools]:

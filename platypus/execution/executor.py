@@ -95,6 +95,8 @@ class Executor:
         waits = self._waits()
         pending = [number for number in range(len(self.plan)) if number not in self.results]
         running: dict[asyncio.Task[None], int] = {}
+        if self.stop_at_empty:
+            self.empty = next(filter(self._is_lacking, self.results), None)
         try:
             while True:
                 stopped = bool(self.failures) or self.empty is not None
@@ -216,10 +218,14 @@ class Executor:
 
     def _end(self, number: int, result: ToolResult, started: float) -> None:
         self.results[number] = result
-        needed = any(number in needs for needs in self.plan.dependencies())
-        if self.stop_at_empty and result.is_empty and needed and self.empty is None:
+        if self.stop_at_empty and self.empty is None and self._is_lacking(number):
             self.empty = number
         self.watch(number, result, time.monotonic() - started)
+
+    def _is_lacking(self, number: int) -> bool:
+        """Whether a step that has no result yet needs the result of this one, which is empty."""
+        needs = (needed for step, needed in enumerate(self.plan.dependencies()) if step not in self.results)
+        return self.results[number].is_empty and any(number in needed for needed in needs)
 
     def _note(self, number: int, kind: FailureKind, what: str, started: float) -> None:
         seconds = round(time.monotonic() - started, 4)

@@ -1,7 +1,8 @@
 """Secrets in what a trace keeps: values under names like `api_key`, and wherever they appear later → ***.
 
     {"user": "ada", "token": "t0p-s3cret"}   →   {"user": "ada", "token": "***"}
-    Authorization: Bearer abc                →   Authorization: ***
+    password = "several words"               →   password = "***"
+    Authorization: Digest a="b", c="d"       →   Authorization: ***
 
 A secret under another name is not known as one. Values in tools' arguments and results stay as they are: only what is
 written down is masked.
@@ -19,6 +20,9 @@ SECRETS = (  # names, as a regular expression that is searched for in them, what
 )
 MASK = "***"
 SHORTEST = 5  # letters of a value that is looked for elsewhere: a shorter one stands in too many other words
+HEADER = re.compile(  # the whole line is the value
+    r"(?P<name>\b(?:proxy-authorization|authorization|set-cookie|cookie)\s{0,4}:\s{0,4})[^\"'\s][^\r\n]*", re.IGNORECASE
+)
 USER_IN_URL = re.compile(r"(?<=://)[^/@\s:]+:[^/@\s]+@")
 
 
@@ -27,8 +31,11 @@ class Masking:
 
     def __init__(self, names: str = SECRETS, values: Iterable[str] = ()) -> None:
         self.names = re.compile(names, re.IGNORECASE)
-        follows = r"[\w-]{0,40}[\"']?\s{0,4}[=:]\s{0,4}[\"']?"
-        self.in_text = re.compile(rf"(?P<name>(?:{names}){follows})(?:(?:bearer|basic)\s)?[^\s\"',;&]+", re.IGNORECASE)
+        named = rf"(?:{names})[\w-]{{0,40}}[\"']?\s{{0,4}}[=:]\s{{0,4}}"
+        self.in_quotes = re.compile(
+            rf"(?P<name>{named}(?P<quote>[\"']))(?:\\.|(?!(?P=quote))[^\\\r\n])+", re.IGNORECASE
+        )
+        self.in_text = re.compile(rf"(?P<name>{named}[\"']?)(?:(?:bearer|basic)\s)?[^\s\"',;&]+", re.IGNORECASE)
         self.values: set[str] = set()
         self.remember(values)
 
@@ -52,7 +59,9 @@ class Masking:
             return {self._text(key): self._named(key, value) for key, value in data.items()}
         if isinstance(data, list):
             return [self._masked(value) for value in data]
-        return self._text(data) if isinstance(data, str) else data
+        if isinstance(data, str):
+            return self._text(data)
+        return MASK if isinstance(data, int | float) and str(data) in self.values else data
 
     def _named(self, name: str, value: Any) -> Any:
         return self._hidden(value) if self.names.search(name) else self._masked(value)
@@ -64,10 +73,9 @@ class Masking:
             return [self._hidden(part) for part in value]
         if value is None or isinstance(value, bool) or value == "":
             return value
-        if isinstance(value, str):
-            if REFERENCE.fullmatch(value):
-                return value
-            self.remember([value])
+        if isinstance(value, str) and REFERENCE.fullmatch(value):
+            return value
+        self.remember([str(value)])
         return MASK
 
     def _text(self, text: str) -> str:
@@ -77,5 +85,9 @@ class Masking:
         for value in sorted(self.values, key=len, reverse=True):
             text = text.replace(value, MASK)
         if ":" in text or "=" in text:
+            text = HEADER.sub(self._without_value, self.in_quotes.sub(rf"\g<name>{MASK}", text))
             text = USER_IN_URL.sub(f"{MASK}@", self.in_text.sub(rf"\g<name>{MASK}", text))
         return text
+
+    def _without_value(self, header: re.Match[str]) -> str:
+        return f"{header['name']}{MASK}" if self.names.search(header["name"]) else header[0]

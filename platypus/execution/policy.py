@@ -196,11 +196,9 @@ def judge(plan: Plan, policy: Policy, tools: Mapping[str, KnownTool], before: Be
     """The decision about a whole plan, all of whose tools are in `tools`."""
     before = before or Before()
     made = Counter(before.made)
-    given: list[frozenset[str]] = []  # for each step, the tools from which its output may hold something
-    verdicts = []
+    given, verdicts = sources_of(plan), []
     for number, step in enumerate(plan.steps):
         sources = {name: before.shown | _sources(value, given) for name, value in step.arguments.items()}
-        given.append(before.shown.union({step.tool}, *sources.values()))
         made[step.tool] += 1
         verdict, rule = _judge_step(policy, tools[step.tool], sources, made)
         verdicts.append(StepVerdict(number, step.tool, verdict, rule))

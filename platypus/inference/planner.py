@@ -123,11 +123,11 @@ class Planner:
             if progress.decoded is not None:
                 yield self._answer(prompt, request, progress.decoded)
 
-    def narrowed(self, request: str) -> "Planner":
-        """The planner with the tools that the request is shown; this one if these are all."""
+    def narrowed(self, request: str, needed: Sequence[str] = ()) -> "Planner":
+        """The planner with the tools that the request is shown, with the needed ones; this one if these are all."""
         if self.narrowing is None:
             return self
-        shown, known, retriever = self._shown_to(request), self._vocabulary, self._retriever
+        shown, known, retriever = self._shown_to(request, needed), self._vocabulary, self._retriever
         return replace(self, prompt=shown, folder=None, vocabulary=known, retriever=retriever)
 
     def begin(
@@ -265,9 +265,11 @@ class Planner:
         prompt = self._shown_to(request)
         return prompt, self._decoder(prompt)
 
-    def _shown_to(self, request: str) -> Prompt:
+    def _shown_to(self, request: str, needed: Sequence[str] = ()) -> Prompt:
         """The prompt with the tools that the request is shown."""
-        return self.prompt if self.narrowing is None else replace(self.prompt, catalogue=self.narrowing.tools(request))
+        if self.narrowing is None:
+            return self.prompt
+        return replace(self.prompt, catalogue=self.narrowing.tools(request, needed))
 
     def _limits(self, max_new_tokens: int) -> DecodingLimits:
         return DecodingLimits(max_new_tokens, seconds=self.settings.seconds)

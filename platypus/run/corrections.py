@@ -41,6 +41,11 @@ class Corrections:
         """All rows, oldest first. Raises DatasetError that names a line which is no JSON."""
         return _rows(self.path) if self.path.exists() else []
 
+    def of_request(self, request: str, catalogue: Catalogue) -> dict[str, Any] | None:
+        """The row that corrects this request over these tools, if there is one. Raises DatasetError as `rows`."""
+        same = (request, catalogue.fingerprint)
+        return next((row for row in self.rows() if (row["query"], row["catalogue"]) == same), None)
+
     def add(
         self, request: str, plan: Plan, catalogue: Catalogue, *, answered: Plan | None = None, model: str = ""
     ) -> str:
@@ -55,9 +60,17 @@ class Corrections:
         self._rewrite(lambda rows: [*(old for old in rows if (old["query"], old["catalogue"]) != same), row])
         return id
 
-    def remove(self, id: str) -> None:
-        """Take a correction back, if it is there. Raises DatasetError if that cannot be written."""
-        self._rewrite(lambda rows: [row for row in rows if row["origin"]["id"] != id])
+    def remove(self, id: str, *, back: dict[str, Any] | None = None) -> None:
+        """Take a correction back, if it is there, and put the row `back` that it had replaced.
+
+        Raises DatasetError if that cannot be written.
+        """
+
+        def changed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            left = [row for row in rows if row["origin"]["id"] != id]
+            return [*left, back] if back and len(left) < len(rows) else left
+
+        self._rewrite(changed)
 
     def waiting(self) -> list[dict[str, Any]]:
         """The rows that no training has learned yet."""

@@ -104,6 +104,10 @@ class Run:
         written = self.places.located(read_recipe(self.path / RECIPE))
         return suited(changed_recipe(written, changes, where=where))
 
+    def reread(self) -> "Run":
+        """The same run with its recipe as it is written now. Raises RecipeError."""
+        return replace(self, recipe=self.changed({}, where=str(self.path)))
+
     def decoded(self, decoding: Decoding | None = None, *, seconds: float | None = None) -> "Run":
         """The same run with another kind of decoding or another time limit; None keeps the recipe's own."""
         return replace(self, recipe=self.recipe.decoded(decoding, seconds=seconds))

@@ -4,15 +4,16 @@ The body of each POST has passed `BodyReader`. Everything an endpoint refuses is
 raised is a fault of the server, is logged, and answers 500.
 """
 
+import asyncio
 import json
 import re
 import time
 import traceback
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 from fastapi import FastAPI, Request
@@ -51,6 +52,7 @@ from platypus.serving.openai_responses import ResponsesRequest, response_answer,
 from platypus.serving.planners import Served
 from platypus.serving.server import Server
 
+Answered = TypeVar("Answered")
 PORT = re.compile(r":\d+$")
 PAGE = Path(str(files("platypus") / "serving" / "page"))
 NO_PAGE = "<!doctype html><title>Platypus</title><p>The page is not built. <a href=/openapi.json>The API</a>"
@@ -94,22 +96,22 @@ def _add_openai(app: FastAPI, server: Server) -> None:
         return show_model(server.planners.named(model), server.planners)
 
     @app.post("/v1/chat/completions")
-    async def chat(body: ChatRequest) -> Any:
+    async def chat(body: ChatRequest, request: Request) -> Any:
         served, asked = await server.ask(body, chat_question)
         if body.stream:
             chunks = _counted(server, served, chat_chunks(body, served, server.asking, asked))
-            return await _stream(chunks, last="data: [DONE]\n\n")
-        choices = await server.asking.choices(served, asked)
+            return await _stream(request, chunks, last="data: [DONE]\n\n")
+        choices = await _unless_gone(request, server.asking.choices(served, asked))
         server.metrics.answered(served.name, choices)
         return chat_answer(body, served, choices)
 
     @app.post("/v1/responses")
-    async def responses(body: ResponsesRequest) -> Any:
+    async def responses(body: ResponsesRequest, request: Request) -> Any:
         served, asked = await server.ask(body, response_question)
         if body.stream:
             events = _counted(server, served, response_events(body, served, server.asking, asked))
-            return await _stream(events, named=True)
-        choices = await server.asking.choices(served, asked)
+            return await _stream(request, events, named=True)
+        choices = await _unless_gone(request, server.asking.choices(served, asked))
         server.metrics.answered(served.name, choices)
         return response_answer(body, served, choices[0])
 
@@ -122,11 +124,11 @@ def _add_native(app: FastAPI, server: Server) -> None:
         return await anyio.to_thread.run_sync(show_catalogue, planners.named(model))
 
     @app.post("/v1/plan")
-    async def plan(body: PlanRequest) -> Any:
+    async def plan(body: PlanRequest, request: Request) -> Any:
         served = planners.named(body.model)
         if server.options.log_requests:
             log("question", model=served.name, request=body.request)
-        answer = await make_plans(body, served, server.asking)
+        answer = await _unless_gone(request, make_plans(body, served, server.asking))
         server.metrics.plans.labels(served.name).inc(len(answer["plans"]))
         return answer
 
@@ -212,9 +214,29 @@ async def _counted(
         await chunks.aclose()
 
 
-async def _stream(chunks: AsyncGenerator[dict[str, Any]], *, named: bool = False, last: str = "") -> StreamingResponse:
+async def _unless_gone(request: Request, answer: Awaitable[Answered]) -> Answered:
+    """The answer, unless the client hangs up before it: then nothing more is computed for it."""
+    computing, leaving = asyncio.ensure_future(answer), asyncio.create_task(_left(request))
+    try:
+        await asyncio.wait((computing, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not computing.done():
+            raise ApiError(499, "the client is gone", code="client_gone")
+        return computing.result()
+    finally:
+        computing.cancel()
+        leaving.cancel()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _stream(
+    request: Request, chunks: AsyncGenerator[dict[str, Any]], *, named: bool = False, last: str = ""
+) -> StreamingResponse:
     """Server-sent events, `named` by the type in each. What fails before the first one is an answer with a status."""
-    first = await anext(chunks)
+    first = await _unless_gone(request, anext(chunks))
 
     async def lines() -> AsyncIterator[str]:
         try:

@@ -7,10 +7,12 @@ here.
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from platypus.catalogue.tools import Catalogue
@@ -68,7 +70,8 @@ class Question:
         """The question for the form alone, from the request and the results that are there."""
         results = [f"{call.tool}: {call.result}" for call in self.earlier]
         form = Question("\n".join([self.request, *results]), self.form, required=True, written=True)
-        return replace(form, temperature=self.temperature, seed=self.seed, tokens=self.tokens, notes=self.notes)
+        drawn = replace(form, count=self.count, temperature=self.temperature, seed=self.seed)
+        return replace(drawn, tokens=self.tokens, notes=self.notes)
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,12 @@ class Asking:
     async def choices(self, served: Served, question: Question) -> list[Choice]:
         """The answers, best first: `count` of them, or fewer if there are no more plans."""
         if question.count == 1 or question.temperature:
-            return [*await asyncio.gather(*(self._sample(served, question, draw) for draw in range(question.count)))]
+            draws = [asyncio.create_task(self._sample(served, question, draw)) for draw in range(question.count)]
+            try:
+                return [*await asyncio.gather(*draws)]
+            finally:  # without one of them, nobody waits for the others
+                for draw in draws:
+                    draw.cancel()
         deadline = self._accepted(question.request)
         return await self._compute(lambda: self._best(served, question, deadline), deadline)  # type: ignore[no-any-return]
 
@@ -211,9 +219,13 @@ class Asking:
         return float(await self._compute(compute, deadline))
 
     async def warm(self) -> None:
-        """Compute what the first requests need: vocabularies, grammars and catalogues of the planners."""
+        """Compute what the first requests need: vocabularies, grammars and catalogues of the planners.
+
+        That may take longer than a request may, so it has no time limit; only the request that follows has.
+        """
         for served in self.planners.served.values():
             if served.catalogue is not None:
+                await self._compute(partial(self.planners.ready, served, None, Variant(), "Plan"), math.inf)
                 await self.choices(served, Question("Plan"))
 
     async def _compute(self, call: Any, deadline: float) -> Any:
@@ -289,14 +301,14 @@ def _choice(
 def _text(planner: Planner, question: Question, answer: Answer, calls: Calls) -> str:
     """What an answer without calls says."""
     assert isinstance(answer.plan, Plan)
-    if not answer.sure:
-        confidence = answer.confidence or 0.0
-        least = planner.settings.min_confidence
-        return f"Not sure: the confidence is {confidence:.0%}, and at least {least:.0%} is required."
     if question.written:
         arguments = answer.plan.steps[0].to_json()["arguments"]
         values = {argument["argument_name"]: argument["argument_value"] for argument in arguments}
         return json.dumps(values, ensure_ascii=False)
+    if not answer.sure:
+        confidence = answer.confidence or 0.0
+        least = planner.settings.min_confidence
+        return f"Not sure: the confidence is {confidence:.0%}, and at least {least:.0%} is required."
     if question.described and answer.plan.steps:
         return readable(answer.plan)
     if calls.stopped:

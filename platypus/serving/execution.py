@@ -62,8 +62,9 @@ async def execute_request(body: ExecuteRequest, served: Served, asking: Asking) 
     if (body.request is None) == (body.plan is None):
         raise invalid("request", "say either a request or a plan")
     plan, answer = await _plan(body, served, asking)
-    toolbox = await anyio.to_thread.run_sync(run_toolbox, run)
-    terms = terms_of(run.recipe.execute, dry_run=body.dry_run)
+    now = await anyio.to_thread.run_sync(run.reread)  # the policy of now counts
+    toolbox = await anyio.to_thread.run_sync(run_toolbox, now)
+    terms = terms_of(now.recipe.execute, dry_run=body.dry_run)
     trace = None if body.dry_run else new_trace(run)
     done = await execute(plan, run.catalogue, toolbox, terms=terms, request=body.request or "", trace=trace)
     confidence = {} if answer is None else {"confidence": answer.confidence}

@@ -133,11 +133,8 @@ def _plan_tool(server: Server) -> "types.Tool":
 async def _execute(arguments: dict[str, Any], server: Server) -> "types.CallToolResult":
     from mcp import types
 
-    try:
-        body = ExecuteRequest.model_validate(arguments)
-        answer = await execute_request(body, server.planners.named(body.model), server.asking)
-    except (ApiError, PlatypusError, ValueError) as error:  # what the caller can correct
-        return _failed(_said(error))
+    body = ExecuteRequest.model_validate(arguments)
+    answer = await execute_request(body, server.planners.named(body.model), server.asking)
     text = types.TextContent(text=json.dumps(answer, ensure_ascii=False))
     return types.CallToolResult(content=[text], structured_content=answer, is_error=answer["ended"] != "done")
 

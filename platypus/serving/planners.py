@@ -93,15 +93,19 @@ class Planners:
     def ready(self, served: Served, sent: Catalogue | None, variant: Variant, request: str) -> Ready:
         """What answers a request over the tools that it sent, or the planner's own.
 
-        Raises ApiError if there are none or a wanted one is not shown, CatalogueError if they have no grammar.
+        A single tool that may be called is shown whatever the request says; of several, those that it is shown count.
+        Raises ApiError if there are no tools or none of those is shown, CatalogueError if they have no grammar.
         """
-        tools = self.tools(served, sent)
+        tools, allowed = self.tools(served, sent), variant.allowed or ()
+        unknown = next((name for name in allowed if tools.tool(name) is None), None)
+        if unknown is not None:
+            raise unsupported("tool_choice", f"there is no tool {unknown!r}")
         served.activate()
         if tools == served.catalogue:
             planner = served.planner
         else:
             planner = self._keep((served.name, tools.fingerprint, None), partial(_with_tools, served, tools)).planner
-        shown = planner.narrowed(request)
+        shown = planner.narrowed(request, allowed if len(allowed) == 1 else ())
         if variant == Variant() and shown is planner:
             return Ready(planner, planner.decoder)
         shown_tools = shown.prompt.catalogue
@@ -136,10 +140,10 @@ def _variant(planner: Planner, variant: Variant) -> Ready:
     tools = planner.prompt.catalogue
     assert tools is not None  # without some there are no plans
     if variant.allowed is not None:
-        unknown = [name for name in variant.allowed if tools.tool(name) is None]
-        if unknown:
-            raise unsupported("tool_choice", f"the tool {unknown[0]!r} is none of those that the request is shown")
-        tools = tools.subset(variant.allowed)
+        allowed = [name for name in variant.allowed if tools.tool(name) is not None]
+        if not allowed:
+            raise unsupported("tool_choice", "none of its tools is among those that the request is shown")
+        tools = tools.subset(allowed)
     if variant.steps is None:
         return Ready(planner, planner.decoder_of(tools, empty=variant.empty))
     settings = planner.settings.model_copy(update={"max_steps": min(variant.steps, planner.settings.max_steps)})

@@ -10,7 +10,7 @@ import anyio
 
 from platypus.errors import PlatypusError
 from platypus.serving.asking import Asking, Question
-from platypus.serving.batching import Engine
+from platypus.serving.batching import RETRY, Engine
 from platypus.serving.calls import References
 from platypus.serving.errors import ApiError
 from platypus.serving.keys import Keys
@@ -59,11 +59,17 @@ class Server:
             warming.cancel()
 
     async def _warm(self) -> None:
-        try:
-            await self.asking.warm()
-            self.warm = True
-        except (ApiError, PlatypusError) as error:
-            log("not ready", error=str(error))
+        """Warm up, again where it was only not its turn."""
+        while True:
+            try:
+                await self.asking.warm()
+                self.warm = True
+                return
+            except (ApiError, PlatypusError) as error:
+                log("not ready", error=str(error))
+                if self.engine.closing or not (isinstance(error, ApiError) and error.status in (429, 503)):
+                    return
+            await asyncio.sleep(RETRY)
 
     async def ask(self, body: Any, question: Callable[[Any, Limits], Question]) -> tuple[Served, Question]:
         """The planner and the question of a request to an OpenAI endpoint."""

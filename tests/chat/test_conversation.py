@@ -83,6 +83,25 @@ def test_undoing_the_correction_of_a_repeated_request_brings_its_first_back(tmp_
     assert begun.state.turns[0].kept and not begun.last.kept
 
 
+def test_undoing_brings_back_what_an_earlier_conversation_kept(tmp_path: Path) -> None:
+    talk(Scripted(ANSWERS), tmp_path, ASK, "/correct []")
+    row = (tmp_path / "corrections.jsonl").read_text()
+    talk(Scripted(ANSWERS), tmp_path, ASK, "/keep", "/undo")
+    assert (tmp_path / "corrections.jsonl").read_text() == row
+
+
+def test_undoing_after_a_change_of_tools_leaves_one_row(tmp_path: Path) -> None:
+    begun = talk(Scripted(ANSWERS), tmp_path, ASK, "/correct []", "/tools remove action_item", "/keep")
+    assert len(kept(tmp_path)) == 2  # for other tools
+    begun.undo()
+    assert kept(tmp_path) == [[]]
+
+
+def test_a_plan_that_the_tools_of_now_cannot_do_is_not_kept(capsys: Capture, tmp_path: Path) -> None:
+    talk(Scripted(ANSWERS), tmp_path, ASK, "/tools remove search", "/keep")
+    assert kept(tmp_path) == [] and "not valid for the tools of now" in capsys.readouterr().err
+
+
 def test_a_correction_tells_what_was_answered(tmp_path: Path) -> None:
     talk(Scripted(ANSWERS), tmp_path, ASK, "/correct []")
     row = json.loads((tmp_path / "corrections.jsonl").read_text())

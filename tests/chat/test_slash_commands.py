@@ -67,6 +67,9 @@ def test_a_plan_is_run_by_the_policy_of_its_run(capsys: Capture, tmp_path: Path)
     told = capsys.readouterr().err
     assert 'ask    1. search(customer = "CustomerABC")  (otherwise: ask)' in told
     assert "(made up)" in told and "done: 2 of 2 steps" in told
+    (run.path / "recipe.toml").write_text(write_recipe(tmp_path, tables=f'{tables}deny = ["search"]\n').read_text())
+    hear(begun, "/run dry")
+    assert 'deny   1. search(customer = "CustomerABC")  (deny "search")' in capsys.readouterr().err
     hear(begun, "/run fast")
     assert "/run, or /run dry" in capsys.readouterr().err
 
@@ -160,6 +163,18 @@ def test_the_last_answer_goes_to_the_clipboard_of_a_terminal(
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     hear(begun, "/copy")
     assert capsys.readouterr().out == "\033]52;c;W10=\a"
+
+
+@pytest.mark.parametrize("name", ["~no-such-user-here/a.txt", "x" * 300])
+def test_a_name_that_no_file_can_have(capsys: Capture, tmp_path: Path, name: str) -> None:
+    talk(tmp_path, ASK, f"/save {name}")
+    assert f"{name}: cannot be written: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", ["inf", "nan", "1.5", "-1", "1" * 20])
+def test_a_seed_is_a_whole_number(capsys: Capture, tmp_path: Path, seed: str) -> None:
+    begun = talk(tmp_path, f"/set seed {seed}", text=True)
+    assert "seed is a whole number from 0" in capsys.readouterr().err and begun.state.options.seed == 0
 
 
 def test_a_conversation_is_saved_once(capsys: Capture, tmp_path: Path) -> None:

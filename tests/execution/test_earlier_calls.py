@@ -29,6 +29,8 @@ def test_a_result_is_taken_once_whatever_the_order_of_arguments() -> None:
     assert take(calls, to="ada") is None and calls.take("other", CALL["arguments"], may_repeat=False) is None
     assert take(calls, body="x", to="ada") == ToolResult(text="sent")
     assert take(calls, body="x", to="ada") is None
+    calls.add([])  # the plan that took it ends
+    assert take(calls, body="x", to="ada") == ToolResult(text="sent")
 
 
 @pytest.mark.parametrize("kind", ["lost", "timeout", "cancelled", "garbage", "size", None])

@@ -226,6 +226,47 @@ def test_another_plan_after_a_failure_and_what_was_done_stays_done(tmp_path: Pat
     assert [event["event"] for event in read_trace(path).events].count("plan") == 1
 
 
+def repaired(policy: Policy, *, failures: int, dialogue: Dialogue) -> tuple[Execution, list[str]]:
+    """Plans that note and send, of which as many fail to send as the planner is asked again; and what was called."""
+    no = ToolResult(text="no", is_error=True)
+    memory = Memory({"note": "noted", "send": [*[no] * failures, "sent"]})
+    first, *others = (plan(("note", {"text": "a"}), ("send", {"to": name})) for name in "abcd"[: failures + 1])
+    done = go(first, memory, policy, replans=failures, replan=Planner(*others), dialogue=dialogue)
+    return done, [name for name, _ in memory.called]
+
+
+def test_what_was_done_stays_done_for_every_later_plan() -> None:
+    done, called = repaired(ALLOW, failures=3, dialogue=Dialogue())
+    assert done.done and called == ["note", *["send"] * 4] and [*done.results] == [0, 1]
+
+
+def test_what_was_done_is_not_asked_about_again_and_counts_once() -> None:
+    asked: list[str] = []
+    yes = Dialogue(confirm=lambda question: asked.append(question) is None)
+    policy = Policy.of(trusted=["*"], allow=["send"], calls={"note": 1}, max_calls=4)
+    done, called = repaired(policy, failures=2, dialogue=yes)
+    assert done.done and called.count("note") == 1 and asked == ["Run step 1 (note)?"]
+    assert repaired(Policy.of(allow=["*"], max_calls=3), failures=2, dialogue=yes)[0].ended == "denied"
+
+
+def test_an_empty_result_of_an_earlier_plan_asks_for_another_plan_again() -> None:
+    memory, other = (
+        Memory({"find": ToolResult(text="")}),
+        plan(("find", {"query": "ada"}), ("note", {"text": Reference(0)})),
+    )
+    assert go(SEND, memory, replans=2, replan=Planner(other, plan(("list_all", {})))).done
+    assert [name for name, _ in memory.called] == ["find", "list_all"]
+
+
+def test_going_on_with_a_repaired_plan_counts_what_it_took_once(tmp_path: Path) -> None:
+    no, path = ToolResult(text="no", is_error=True), tmp_path / "t.jsonl"
+    memory = Memory({"note": "noted", "send": [no, CallFailed("unsent", "gone"), "sent"]})
+    first, second = (plan(("note", {"text": "a"}), ("send", {"to": name})) for name in ("ada", "Ada"))
+    assert go(first, memory, replans=1, replan=Planner(second), trace=path).ended == "failed"
+    assert again(path, memory, Policy.of(trusted=["*"], allow=["*"], max_calls=3)).done
+    assert [name for name, _ in memory.called] == ["note", "send", "send", "send"]
+
+
 def test_after_going_on_another_plan_repeats_nothing_either(tmp_path: Path) -> None:
     first = plan(("note", {"text": "a"}), ("send", {"to": "ada"}))
     second = plan(("note", {"text": "a"}), ("send", {"to": "Ada"}))

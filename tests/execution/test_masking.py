@@ -19,6 +19,15 @@ SECRET = "do-not-tell-anyone"
         ({"password": None, "is_secret": True, "token": ""}, {"password": None, "is_secret": True, "token": ""}),
         ({"token": SECRET, "url": f"https://host/{SECRET}"}, {"token": "***", "url": "https://host/***"}),
         ([f"Authorization: Bearer {SECRET}"], ["Authorization: ***"]),
+        (["Authorization: Custom abc def"], ["Authorization: ***"]),
+        (['proxy-authorization: Digest a="bcd", e="fgh"\r\nHost: b'], ["proxy-authorization: ***\r\nHost: b"]),
+        (["Cookie: a=bcd; e=fgh\nHost: b"], ["Cookie: ***\nHost: b"]),
+        (['password = "three little words", user = "ada"'], ['password = "***", user = "ada"']),
+        ([r"token='a \' b' and more"], ["token='***' and more"]),
+        (
+            {"token": 123456, "text": "it is 123456", "same": 123456},
+            {"token": "***", "text": "it is ***", "same": "***"},
+        ),
         ([f"password={SECRET}&user=ada"], ["password=***&user=ada"]),
         ([f'say "my_token": "{SECRET}", yes'], ['say "my_token": "***", yes']),
         ([f'{{"access_token": "{SECRET}"}}'], ['{"access_token": "***"}']),
@@ -45,9 +54,10 @@ def test_a_secret_stays_masked_wherever_it_flows_later() -> None:
 
 def test_other_names() -> None:
     assert Masking("pin$").mask({"pin": 1, "spinning": 2, "token": 3}) == {"pin": "***", "spinning": 2, "token": 3}
+    assert Masking("pin").mask("cookie: with nuts") == "cookie: with nuts"
 
 
 def test_long_texts_take_no_long_time() -> None:
-    started = time.monotonic()
-    Masking().mask(["a" * 1_000_000 + ":", "token" * 100_000 + ":", "token=" + " " * 500_000])
-    assert time.monotonic() - started < 20
+    started = time.process_time()
+    Masking().mask(["a" * 1_000_000 + ":", "token" * 100_000 + ":", "token=" + " " * 500_000, "token='" * 100_000])
+    assert time.process_time() - started < 20

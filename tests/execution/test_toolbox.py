@@ -113,6 +113,24 @@ def test_what_counts_as_changed(now: dict[str, Any], changed: bool) -> None:
     assert known.changed is changed and known.tool.annotations == now["annotations"]
 
 
+def test_an_operation_that_has_changed_is_marked(tmp_path: Path) -> None:
+    pytest.importorskip("httpx2")
+    path = tmp_path / "api.json"
+    own = {"in": "path", "name": "id", "required": True, "schema": {"$ref": "#/components/schemas/Id"}}
+    parts = {"servers": [{"url": "http://host"}], "components": {"schemas": {"Id": {**TEXT, "maxLength": 9}}}}
+
+    def write(method: str) -> None:
+        paths = {"/boats/{id}": {method: {"operationId": "boat", "parameters": [own]}}}
+        path.write_text(json.dumps({"openapi": "3.1.0", **parts, "paths": paths}))
+
+    write("get")
+    catalogue = catalogue_from_json(json.loads(json.dumps(read_catalogue(path).to_json())))
+    for method, changed in ("get", False), ("delete", True):
+        write(method)
+        known = opened(Toolbox.of([str(path)]), plan(("boat", {"id": "a"})), catalogue, Policy.of(trusted=["*"]))
+        assert known.known["boat"].changed is changed
+
+
 def test_a_tool_that_can_no_longer_be_used() -> None:
     broken = {
         **FIND,

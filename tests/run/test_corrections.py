@@ -60,6 +60,18 @@ def test_a_correction_can_be_taken_back(tmp_path: Path) -> None:
     assert [row["query"] for row in kept.rows()] == ["Stop"]
 
 
+def test_what_a_correction_replaced_can_be_put_back(tmp_path: Path) -> None:
+    kept = Corrections(tmp_path / CORRECTIONS)
+    assert kept.of_request("List them", TOOLS) is None
+    kept.add("List them", LIST, TOOLS)
+    before = kept.of_request("List them", TOOLS)
+    second = kept.add("List them", STOP, TOOLS)
+    kept.remove(second, back=before)
+    assert before is not None and kept.rows() == [before]
+    kept.remove(second, back=before)  # it is gone already, so it has replaced nothing
+    assert kept.rows() == [before]
+
+
 def test_a_request_may_hold_any_character(tmp_path: Path) -> None:
     kept, odd = Corrections(tmp_path / CORRECTIONS), "one\u2028two\x85three\x0cfour\r\nfive\0"
     for request in (odd, "Stop"):

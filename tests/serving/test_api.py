@@ -1,7 +1,10 @@
 """The app: health, metrics, errors of paths, hosts, the page, the document of the API."""
 
+import asyncio
+import json
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -72,6 +75,48 @@ def test_only_names_of_this_computer_are_answered(planners: Planners) -> None:
     app = make_app(Server(planners, Options(LIMITS, quiet=True)))
     for host, status in (("localhost:8080", 200), ("127.0.0.1", 200), ("[::1]:80", 200), ("example.org", 421)):
         assert TestClient(app, base_url=f"http://{host}").get("/health").status_code == status
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/plan", {"request": "x"}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}]}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}], "n": 2, "stream": True}),
+        ("/v1/responses", {"input": "x"}),
+    ],
+)
+def test_nothing_is_computed_for_a_client_that_has_hung_up(
+    planners: Planners, monkeypatch: pytest.MonkeyPatch, path: str, body: dict[str, Any]
+) -> None:
+    begun, ended, sent = asyncio.Event(), asyncio.Event(), list[Any]()
+    unread = [{"type": "http.request", "body": json.dumps(body).encode()}]
+
+    async def choices(*_: object) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    async def receive() -> Any:
+        if unread:
+            return unread.pop()
+        await begun.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def asked() -> None:
+        headers = [(b"content-type", b"application/json"), (b"host", b"localhost")]
+        scope = {"type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b""}
+        await make_app(Server(planners, Options(LIMITS, quiet=True)))(scope, receive, send)
+        await asyncio.wait_for(ended.wait(), 10)
+
+    monkeypatch.setattr(Asking, "choices", choices)
+    asyncio.run(asked())
+    assert sent[0]["status"] == 499
 
 
 def test_a_fault_of_the_server_is_answered_and_logged(

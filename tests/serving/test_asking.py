@@ -1,6 +1,8 @@
 """Questions to a planner of this process: the answer of `Planner.plan`, confidence, notes."""
 
 import asyncio
+import json
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -13,7 +15,8 @@ from platypus.serving.batching import Engine
 from platypus.serving.calls import Call
 from platypus.serving.errors import ApiError
 from platypus.serving.limits import Limits
-from platypus.serving.planners import Planners, Served
+from platypus.serving.openai_common import written_as_tool
+from platypus.serving.planners import Planners, Ready, Served
 
 ASK = "Find work items owned by DEVU-7, then prioritize them"
 
@@ -54,6 +57,41 @@ def test_a_plan_that_it_is_not_sure_of_is_told_and_not_called(served: Served) ->
     assert not choice.calls and choice.text.startswith("Not sure: the confidence is") and len(choice.plan)
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_form_is_written_as_often_as_asked_and_whether_or_not_it_is_sure(served: Served, temperature: float) -> None:
+    settings = served.planner.settings.model_copy(update={"min_confidence": 0.999999})
+    unsure = replace(served, planner=replace(served.planner, settings=settings))
+    schema = {"type": "object", "properties": {"city": {"enum": ["Lisbon", "Porto"]}}, "required": ["city"]}
+    form = written_as_tool(schema, "trip", param="response_format")
+    question = Question("A trip", form=form, count=2, temperature=temperature).at_first()
+    choices = run(unsure, lambda asking: asking.choices(unsure, question))
+    assert len(choices) == 2 and not choices[0].answer.sure
+    assert all(json.loads(choice.text)["city"] in ("Lisbon", "Porto") for choice in choices)
+
+
+def test_where_one_of_several_samples_is_refused_the_others_end(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+
+    async def sample(self: Asking, served: Served, question: Question, draw: int) -> None:
+        if draw == 2:
+            raise ApiError(429, "no more")
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(draw)
+
+    async def work(asking: Asking) -> None:
+        with pytest.raises(ApiError, match="no more"):
+            await asking.choices(served, Question(ASK, count=3, temperature=1.0))
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(Asking, "_sample", sample)
+    run(served, work)
+    assert ended == [0, 1]
+
+
 def test_the_empty_plan_is_a_text(served: Served) -> None:
     async def work(asking: Asking) -> float:
         return await asking.probability(served, None, "Book me a flight", Plan())
@@ -72,6 +110,19 @@ def test_a_request_that_leaves_no_room_is_refused(served: Served) -> None:
 def test_a_plan_over_its_time_is_cut_and_says_so(served: Served) -> None:
     (choice,) = run(served, lambda asking: asking.choices(served, Question(ASK)), Limits(seconds=0.2))
     assert choice.finish in ("length", "tool_calls")
+
+
+def test_warming_may_take_longer_than_a_request(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready, calls = Planners.ready, list[float]()
+
+    def slow(*given: Any) -> Ready:
+        calls.append(time.monotonic())
+        time.sleep(0.6 if len(calls) == 1 else 0)
+        return ready(*given)
+
+    monkeypatch.setattr(Planners, "ready", slow)
+    run(served, lambda asking: asking.warm(), Limits(seconds=0.5))
+    assert len(calls) == 2
 
 
 def test_the_probability_of_a_plan_that_cannot_be_is_none(served: Served) -> None:

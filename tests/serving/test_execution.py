@@ -64,6 +64,14 @@ def test_what_would_be_asked_about_is_not_run(tmp_path: Path) -> None:
     assert (answer["ended"], answer["results"], answer["decision"][0]["rule"]) == ("refused", {}, "otherwise: ask")
 
 
+def test_the_policy_of_now_counts(tmp_path: Path) -> None:
+    one = served(tmp_path)
+    assert one.run is not None and asked(one, plan=PLAN)["ended"] == "done"
+    recipe = one.run.path / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("allow = ['find_*']", "deny = ['find_*']"))
+    assert asked(one, plan=PLAN)["ended"] == "denied"
+
+
 @pytest.mark.parametrize(
     ("body", "what"),
     [

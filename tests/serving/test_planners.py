@@ -60,5 +60,20 @@ def test_variants_share_the_keys_of_their_catalogue(served: Served) -> None:
     assert whole.decoder and some.decoder and some.decoder is not whole.decoder
     ours, theirs = whole.decoder.prefix, some.decoder.prefix
     assert ours.ids == theirs.ids and ours.layers[0][0].data_ptr() == theirs.layers[0][0].data_ptr()
-    with pytest.raises(ApiError, match="none of those"):
-        planners.ready(served, tools("a"), Variant(("c",)), "x")
+    with pytest.raises(ApiError, match="there is no tool 'c'"):
+        planners.ready(served, tools("a"), Variant(("a", "c")), "x")
+
+
+def test_a_tool_that_may_be_called_needs_not_be_like_the_request(served: Served) -> None:
+    settings = served.planner.settings.model_copy(update={"max_tools": 1})
+    one = replace(served, planner=replace(served.planner, settings=settings))
+    planners, request = Planners([one], room=1 << 30), "Who am I?"
+
+    def shown(*allowed: str) -> list[str]:
+        ready = planners.ready(one, None, Variant(allowed or None), request)
+        return [tool.name for tool in ready.planner.prompt.catalogue or ()]
+
+    assert shown() == shown("works_list", "who_am_i") == ["who_am_i"]
+    assert shown("works_list") == ["works_list"]
+    with pytest.raises(ApiError, match="none of its tools is among those"):
+        shown("works_list", "get_sprint_id")

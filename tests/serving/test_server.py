@@ -23,6 +23,26 @@ def test_requests_are_logged_only_if_wanted(
         asyncio.run(server.ask(body.model_copy(update={"model": "none"}), chat_question))
 
 
+@pytest.mark.parametrize(("status", "warm"), [(429, True), (503, True), (400, False)])
+def test_warming_is_tried_again_where_it_was_not_its_turn(
+    planners: Planners, monkeypatch: pytest.MonkeyPatch, status: int, warm: bool
+) -> None:
+    monkeypatch.setattr("platypus.serving.server.RETRY", 0)
+    server, failures = Server(planners, Options()), [ApiError(status, "not now")]
+
+    async def warming() -> None:
+        if failures:
+            raise failures.pop()
+
+    async def begun() -> None:
+        async with server.running():
+            await asyncio.sleep(0.2)
+
+    monkeypatch.setattr(server.asking, "warm", warming)
+    asyncio.run(begun())
+    assert server.warm is warm
+
+
 def test_its_setting_of_references_holds_where_a_request_has_none(planners: Planners) -> None:
     server = Server(planners, Options(references="none"))
     body = ChatRequest(messages=[{"role": "user", "content": "x"}])

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from platypus.catalogue.sources.openapi import Call, Part, calls
+from platypus.catalogue.sources.openapi import definitions as tool_definitions
 from platypus.catalogue.sources.source import Source, missing
 from platypus.errors import ExecutionError
 from platypus.execution.back_ends.back_end import CallFailed
@@ -30,6 +31,7 @@ class OpenApiBackEnd:
     def __init__(self, source: Source, *, base_url: str | None, headers: Mapping[str, str], most: int) -> None:
         self.name, self.headers, self.most = source.where, headers, most
         self.calls = calls(source)
+        self._listed = {tool["name"]: tool for tool in tool_definitions(source)}
         self.base_url = (base_url or _server_url(source.document)).rstrip("/")
         self._client: Any = None
 
@@ -56,8 +58,9 @@ class OpenApiBackEnd:
             raise ExecutionError(what, where=self.name, remedy="Correct it, or the variable in it.")
         self._client = httpx2.AsyncClient(headers=dict(self.headers), timeout=None)
 
-    def definitions(self) -> None:
-        """None: an operation's definition is that of the document."""
+    def definitions(self) -> Mapping[str, Any]:
+        """Those of the document as it is now, which may be another one than the catalogue was read from."""
+        return self._listed
 
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> ToolResult:
         """The answer of an operation. Raises CallFailed."""

@@ -67,9 +67,7 @@ def evaluate(
     Without --data, the run's test rows, before and after fine-tuning. With --data and without RUN, the embedded base
     answers as it is, with four beams and a prior over tools.
     """
-    if run is None and recipe is not None:
-        raise typer.BadParameter("needs a RUN", param_hint="--recipe")
-    opened = open_run(run, recipe, decoding) if run else None
+    opened = _opened(run, recipe, decoding)
     if tasks is not None:
         if opened is None or data is not None or any([catalogue, only, shuffle, skip_bad, endpoint, model, mock]):
             raise typer.BadParameter("needs a RUN, and takes --limit, --out and --force alone", param_hint="--tasks")
@@ -94,6 +92,13 @@ def evaluate(
     mocks = tuple(mock or ())
     options = DataOptions(data, tools, limit, shuffle, skip_bad, endpoint, model, ask, decoding, mocks, out=out)
     print_scores(evaluate_data(opened, options, force=force), as_json=as_json)
+
+
+def _opened(run: Path | None, recipe: Path | None, decoding: Literal["grammar", "free"] | None) -> "Run | None":
+    """The run, where one is named."""
+    if run is None and recipe is not None:
+        raise typer.BadParameter("needs a RUN", param_hint="--recipe")
+    return open_run(run, recipe, decoding) if run else None
 
 
 def score(

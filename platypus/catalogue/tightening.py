@@ -158,8 +158,8 @@ class _Reader(KindReader):
                 Choice("if", cases, ("what either case demands is always demanded", "only `then`", "only `else`"))
             )
         for name, part in schema.pop("dependentSchemas", {}).items():
-            cases = [{"properties": {name: False}}, part]
-            choices.append(Choice("dependentSchemas", cases, ("", f"always demanded, as with {name}")))
+            either: list[Schema] = [{"properties": {name: False}}, part]
+            choices.append(Choice("dependentSchemas", either, ("", f"always demanded, as with {name}")))
         if "not" in schema:
             forbidden, _ = self.flat(schema.pop("not"), place)
             choices += [self._outside("not", forbidden)] if forbidden is not None else []

@@ -275,7 +275,7 @@ def _base_bytes(bare: Loaded, settings: TrainSettings, *, world_size: int) -> in
             inside += tensor.numel() * (NF4_BYTES if settings.quantise == "nf4" else 1)
             largest = max(largest, full)  # a matrix is dequantised while it computes
     if settings.parallel == "fsdp":  # its shard, and two gathered layers: the current one and the next
-        inside = inside / world_size + 2 * inside / int(bare.model.config.num_hidden_layers)
+        inside = inside / world_size + 2 * inside / int(bare.model.config.get_text_config().num_hidden_layers)
     return int(inside + whole + largest)
 
 

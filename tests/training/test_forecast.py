@@ -22,6 +22,7 @@ from platypus.training.adapter import adapt
 from platypus.training.forecast import Forecast, Memory, StepSplit, make_forecast, peak_bytes
 from tests.support.command import ROOT
 from tests.support.processes import together
+from tests.support.tiny_bases import gemma3
 from tests.support.tiny_models import EXACT, tiny_llama
 
 CPU = torch.device("cpu")
@@ -132,6 +133,17 @@ def test_parts_of_memory_by_hand(base: Path) -> None:
     assert sharded.base == 4 * frozen - inside + inside // 4 + inside, "a quarter, and two of two layers gathered"
     nf4 = seen(base, quantise="nf4").memory
     assert 4 * frozen - inside < nf4.base < 4 * frozen - inside / 2
+
+
+def test_layers_of_a_vision_part_are_not_the_text_parts(tmp_path: Path) -> None:
+    """Two layers of text and one of images: a quarter of all of them, and two gathered of two."""
+    loaded = load_base(str(gemma3(tmp_path / "base")), dtype="float32", device="meta")
+    model = adapt(loaded, EXACT, seed=0, device=CPU)
+    settings = EXACT.model_copy(update={"parallel": "fsdp"})
+    found = make_forecast(model, [STEP], settings=settings, epochs=1, world_size=4, device=CPU).memory.base
+    sizes = {name: 4 * p.numel() for name, p in model.model.named_parameters() if not p.requires_grad}
+    inside = sum(size for name, size in sizes.items() if ".layers." in name)
+    assert found == sum(sizes.values()) - inside + inside // 4 + inside
 
 
 def with_memory(monkeypatch: pytest.MonkeyPatch, size: float) -> None:

@@ -87,10 +87,10 @@ def row(job: Job) -> list[str]:
     """A line of the table: how the step is split and the memory by part, or why it does not fit."""
     name = f"{job.world_size} of {job.card}" if job.world_size > 1 else job.card
     start = [job.model, name, job.quantise, "flash" if job.prefix == "flash" else "dense"]
-    forecast.free_memory = lambda *others, **named: int(CARDS[job.card] - forecast.CONTEXT)  # type: ignore[assignment]
+    free, settings = int(CARDS[job.card] - forecast.CONTEXT), job.settings
     try:
         result = forecast.make_forecast(
-            bare(job), [STEP], settings=job.settings, epochs=1, world_size=job.world_size, device=CUDA
+            bare(job), [STEP], settings=settings, epochs=1, world_size=job.world_size, device=CUDA, free=free
         )
     except TrainingError as error:
         return [*start, error.what]

@@ -147,7 +147,7 @@ class _Planner:
                 remedy="Ask it through Platypus, or split the catalogue, or set a larger `cutoff` if the base allows"
                 " it.",
             )
-        vocabulary = Vocabulary(tokenizer, size=max(len(tokenizer), config.vocab_size))
+        vocabulary = Vocabulary(tokenizer, size=max(len(tokenizer), config.get_text_config().vocab_size))
         rows = refined_rows(run, "test")
         return cls(run, prompt, tokenizer, vocabulary, [row for row in rows if isinstance(row, Example)], context)
 

@@ -24,11 +24,10 @@ from platypus.prompt.chat_template import write_tokenizer
 from platypus.prompt.invocation import invocation_tokens
 from platypus.prompt.prompt import EncodedExample, Prompt, name_of
 from platypus.run.folder import Outcome, Run
-from platypus.run.recipe import Recipe
 from platypus.run.refined import refined_rows
 from platypus.training.adapter import adapt, check_mergeable, load_adapted_for_training
 from platypus.training.dataset import TrainingDataset, brought_by
-from platypus.training.distributed import ProcessGroup, check_processes, init_processes
+from platypus.training.distributed import ProcessGroup, base_dtype, check_processes, init_processes
 from platypus.training.forecast import Forecast, make_forecast, measure_seconds, set_checkpointing
 from platypus.training.loop import fit
 from platypus.training.optimizer import warmup_steps
@@ -100,7 +99,7 @@ def _prepare(run: Run, processes: ProcessGroup) -> _Job:
     """Encode the rows and forecast what their training will need. A model without weights is enough for this."""
     recipe = run.recipe
     rows = refined_rows(run, "train")
-    bare = load_base(recipe.base, dtype=_dtype(recipe, processes), device="meta")
+    bare = load_base(recipe.base, dtype=base_dtype(recipe.train, processes), device="meta")
     dataset = dataset_of(run, rows, bare)
     first = dataset.first_epoch()
     warmup_steps(recipe.train, steps=recipe.train.epochs * len(first))
@@ -122,6 +121,7 @@ def _prepare(run: Run, processes: ProcessGroup) -> _Job:
         epochs=recipe.train.epochs,
         world_size=processes.world_size,
         device=device,
+        free=processes.free_memory(recipe.train),
         whole=[[dataset.pool[row] for row in step] for step in first] if dataset.vary else (),
     )
     return _Job(dataset, dataset_of(run, refined_rows(run, "valid"), bare).examples, steps, needs)
@@ -146,14 +146,6 @@ def _check_what_follows(run: Run, bare: Loaded, dataset: TrainingDataset) -> Non
         shown = narrowing.tools if narrowing else None
         tokenizer, requests = deepcopy(bare.tokenizer), requests or ["1", "Plan"]
         write_tokenizer(dataset.prompt, tokenizer, Path(folder), requests=requests, shown=shown)
-
-
-def _dtype(recipe: Recipe, processes: ProcessGroup) -> Any:
-    """The dtype of the base on its device, on which "auto" depends."""
-    wanted = recipe.train.dtype
-    if wanted != "auto":
-        return wanted
-    return "bfloat16" if processes.accelerator.device.type == "cuda" else "float32"
 
 
 def _work(run: Run, folder: Path, processes: ProcessGroup) -> dict[str, Any]:

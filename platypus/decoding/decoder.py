@@ -290,13 +290,16 @@ class Decoder:
         positions = torch.tensor(
             [row.slots.read + i for row, count in zip(rows, counts, strict=True) for i in range(count)]
         )
-        reservation = cache.take([row.slots for row in rows], counts)
+        config: Any = self._loaded.model.config
+        window = getattr(config.get_text_config(), "sliding_window", None)
+        reservation = cache.take([row.slots for row in rows], counts, window=window)
         for row, own in zip(rows, reservation.owns, strict=True):
             row.slots = own
         ends, logit_counts = np.cumsum(counts), [1 + len(draft) for draft in drafts]
         wanted = np.concatenate([np.arange(end - count, end) for end, count in zip(ends, logit_counts, strict=True)])
         device = self._loaded.device
-        inputs = (ids.to(device), positions.to(device), reservation.mask, cache, torch.from_numpy(wanted).to(device))
+        mask = reservation.masks_for(config)
+        inputs = (ids.to(device), positions.to(device), mask, cache, torch.from_numpy(wanted).to(device))
         with self._activation.everywhere() as model:
             logits = _logits_of(model)(*inputs)
         return np.split(logits.float().cpu().numpy(), np.cumsum(logit_counts)[:-1])

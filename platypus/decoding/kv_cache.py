@@ -165,10 +165,21 @@ class CacheSlots(NamedTuple):
 
 
 class Reservation(NamedTuple):
-    """Places for new tokens, and their attention mask: 0 or minus infinity, (1, 1, tokens, places)."""
+    """Places for new tokens, and their attention mask: 0 or minus infinity, (1, 1, tokens, places).
+
+    `near` is the mask of layers that see a window only; None if no request is longer than the window.
+    """
 
     owns: list[CacheSlots]
     mask: torch.Tensor
+    near: torch.Tensor | None = None
+
+    def masks_for(self, config: Any) -> torch.Tensor | dict[str, torch.Tensor]:
+        """The mask as a model with this config takes it; where only some layers have a window, one for each kind."""
+        kinds = getattr(config.get_text_config(), "layer_types", None) or ("sliding_attention",)
+        if self.near is None or "sliding_attention" not in kinds:
+            return self.mask
+        return {"full_attention": self.mask, "sliding_attention": self.near} if len({*kinds}) > 1 else self.near
 
 
 class BatchCache:
@@ -199,8 +210,8 @@ class BatchCache:
         """Drop all requests."""
         self._used = len(self._ids)
 
-    def take(self, owns: Sequence[CacheSlots], counts: Sequence[int]) -> Reservation:
-        """Reserve places for `counts[i]` new tokens of request i."""
+    def take(self, owns: Sequence[CacheSlots], counts: Sequence[int], *, window: int | None = None) -> Reservation:
+        """Reserve places for `counts[i]` new tokens of request i; windowed layers see the last `window` tokens."""
         self._new = sum(counts)
         start, self._used = self._used, self._used + self._new
         self._make_room()
@@ -215,8 +226,11 @@ class BatchCache:
                 CacheSlots(own.begin, np.append(own.places, np.arange(start + first, start + first + count)))
             )
             first += count
+        masks = [mask]
+        if window and any(own.read > window for own in extended):
+            masks.append(_within(window, mask, extended, counts))
         key = self._stored[0][0]
-        return Reservation(extended, torch.from_numpy(mask)[None, None].to(key.device, key.dtype))
+        return Reservation(extended, *(torch.from_numpy(one)[None, None].to(key.device, key.dtype) for one in masks))
 
     @torch.inference_mode()
     def keep(self, owns: Sequence[CacheSlots]) -> list[CacheSlots]:
@@ -260,3 +274,16 @@ class BatchCache:
                 layer[i] = tensor.new_empty(1, heads, room, width)
                 layer[i][:, :, :filled] = tensor[:, :, :filled]
         self._room = room  # set last, since an interruption may come at any moment
+
+
+def _within(
+    window: int, mask: NDArray[np.float32], owns: Sequence[CacheSlots], counts: Sequence[int]
+) -> NDArray[np.float32]:
+    """The mask of layers that see the last `window` tokens only; `owns` include the new tokens."""
+    near, first = mask.copy(), 0
+    for own, count in zip(owns, counts, strict=True):
+        age = np.arange(own.read - count, own.read)[:, None] - np.arange(own.read)
+        row, token = np.nonzero(age >= window)
+        near[first + row, np.append(np.arange(own.begin), own.places)[token]] = -np.inf
+        first += count
+    return near

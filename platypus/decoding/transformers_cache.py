@@ -26,8 +26,11 @@ class TransformersCache(Cache):
         return self._cache.earlier
 
 
-def logits(model: Any, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor, *rest: Any) -> torch.Tensor:
-    """As `SmallLlama.logits`, by any model of transformers; `rest` are the cache and the wanted tokens."""
+def logits(model: Any, ids: torch.Tensor, positions: torch.Tensor, mask: Any, *rest: Any) -> torch.Tensor:
+    """As `SmallLlama.logits`, by any model of transformers; `rest` are the cache and the wanted tokens.
+
+    `mask` is that of all layers, or one for each kind: transformers takes a whole mask as it is, without a window.
+    """
     cache, wanted = rest
     inputs = {"input_ids": ids[None], "position_ids": positions[None], "attention_mask": mask}
     output = model(**inputs, past_key_values=TransformersCache(cache), use_cache=True, logits_to_keep=wanted)

@@ -80,21 +80,26 @@ class Combined:
         self.shapes = {name: stored.shapes[origin] for name, origin in self.origins.items()}
         for source in sources:
             self._take(source)
-        self.changed = {name for source in sources for name in source.changed}
+        self.changed = {name for name in self.origins for source in sources if _own(source, name, self.untied)}
         if combination.core_space:
             self._check_low_rank()
         self._check_layers()
 
     def _take(self, source: Source) -> None:
         for name, shape in source.shapes.items():
-            if shape != self.stored.shapes.get(self.origins[name]) and len(self.sources) > 1:
+            if shape != self.stored.shapes.get(self.origins[name]) and not self._is_plain(name):
                 raise ModelError(
                     f"its {name} is {list(shape)}, and that of the base {list(self.shapes[name])}: tensors of two"
                     " shapes are not combined",
                     where=source.name,
-                    remedy="Merge it alone.",
+                    remedy="Merge it alone, with the weight 1.",
                 )
             self.shapes[name] = shape
+
+    def _is_plain(self, name: str) -> bool:
+        """Whether a tensor becomes that of the only source."""
+        weights = self.combination.weights_of(name)
+        return len(self.sources) == 1 and self.combination.method == "task-arithmetic" and weights == (1.0,)
 
     def _check_layers(self) -> None:
         last = max((layer for name in self.shapes if (layer := layer_of(name)) is not None), default=-1)
@@ -148,7 +153,7 @@ class Combined:
 
     def _combined(self, name: str, weight: torch.Tensor) -> torch.Tensor:
         weights, how = self.combination.weights_of(name), self.combination
-        if len(self.sources) == 1 and how.method == "task-arithmetic" and weights == (1.0,):
+        if self._is_plain(name):
             return self.sources[0].merged(name, weight)
         options: dict[str, Any] = {"method": how.method, "density": how.density}
         options["seed"] = how.seed + zlib.crc32(name.encode())
@@ -159,7 +164,8 @@ class Combined:
             factors, own = [pair for pair, _ in known], [weight for _, weight in known]
             return merge_in_core_space(base, factors, weights=own, **options)
         none = torch.zeros(()).expand(base.shape)
-        changes = [source.change(name, weight) if name in source.changed else none for source in self.sources]
+        owns = [(source, _own(source, name, self.untied)) for source in self.sources]
+        changes = [source.change(own, weight) if own else none for source, own in owns]
         return merge(base, changes, weights=weights, **options)
 
     def _dtype_of(self, origin: str) -> torch.dtype:
@@ -250,6 +256,12 @@ def _settle_config(path: Path, combined: Combined) -> None:
     for part in (config, *([config["text_config"]] if "text_config" in config else [])):
         part |= changes
     path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _own(source: Source, name: str, untied: Mapping[str, str]) -> str | None:
+    """The tensor by which a source changes this one, if it does: a head that only others untie is its embedding."""
+    own = name if name in source.changed or name in source.untied else untied.get(name, name)
+    return own if own in source.changed else None
 
 
 def _before(combined: Combined, name: str) -> tuple[int, ...]:

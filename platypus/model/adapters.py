@@ -21,7 +21,7 @@ from platypus.prompt.catalogue_text import Rendering
 from platypus.prompt.conversations import Turns
 from platypus.prompt.prompt import Prompt
 from platypus.prompt.templates import Template
-from platypus.run.settings import Quantisation
+from platypus.run.settings import PromptSettings, Quantisation
 
 ADAPTER_CARD = "platypus.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -51,14 +51,9 @@ class AdapterCard:
             base=loaded.source,
             base_fingerprint=loaded.fingerprint,
             catalogue=prompt.catalogue.fingerprint if prompt.catalogue else None,
-            notation=prompt.notation,
-            cutoff=prompt.cutoff,
-            markers=prompt.markers,
             quantisation=quantisation,
-            template=prompt.template,
-            turns=prompt.turns,
-            rendering=prompt.rendering,
             invocation=prompt.invocation,
+            **{key: getattr(prompt, key) for key in PromptSettings.model_fields},
         )
 
     def write(self, adapter: Path) -> None:

@@ -200,8 +200,6 @@ class _PretrainingRun:
             self.loaded.model,
             optimizer=self.optimizer,
             schedule=self.schedule,
-            epoch=1,
-            batches=self.step,
             step=self.step,
             progress=progress,
         )

@@ -251,20 +251,20 @@ class Prompt:
         """The row as tokens to train on. Raises PromptError if it is longer than the cutoff."""
         return self.encode_all([row])[0]
 
-    def encode_all(self, rows: Sequence[Row]) -> list[EncodedExample]:
-        """The rows as tokens to train on.
+    def encode_all(self, rows: Sequence[Row], *, most: int | None = None) -> list[EncodedExample]:
+        """The rows as tokens to train on: `most` in each, if not as many as the cutoff.
 
         Raises PromptError with names and lengths if some are too long, or if the template cannot hold some.
         """
         encoded = self._encoded(rows)
-        too_long = [row for row in encoded if len(row.ids) > self.cutoff]
+        too_long = [row for row in encoded if len(row.ids) > (most or self.cutoff)]
         if too_long:
             listed = "".join(f"\n  {row.name}: {len(row.ids)} tokens" for row in too_long[:LISTED])
             if len(too_long) > LISTED:
                 listed += f"\n  … and {len(too_long) - LISTED} more"
             longest = max(len(row.ids) for row in too_long)
             raise PromptError(
-                f"{len(too_long)} of {len(rows)} rows are longer than the cutoff of {self.cutoff} tokens:{listed}",
+                f"{len(too_long)} of {len(rows)} rows are longer than the cutoff of {most or self.cutoff} tokens:{listed}",
                 remedy=f"Set `cutoff` under [prompt] to {longest} or more, or leave these rows out:"
                 ' long_rows = "drop" under [refine].',
             )

@@ -40,8 +40,6 @@ class TrainingState:
     random/cpu, random/cuda:0 and so on of torch's generators.
     """
 
-    epoch: int  # from 1
-    batches: int  # done in this epoch
     step: int  # optimizer steps done in all epochs
     tensors: Mapping[str, torch.Tensor]
     groups: Sequence[Mapping[str, Any]]  # AdamW's hyper-parameters, with the current learning rate
@@ -55,8 +53,6 @@ class TrainingState:
         *,
         optimizer: AdamW,
         schedule: LRScheduler,
-        epoch: int,
-        batches: int,
         step: int,
         progress: Mapping[str, Any],
     ) -> "TrainingState":
@@ -69,8 +65,6 @@ class TrainingState:
         for number in range(torch.cuda.device_count()):
             tensors[f"random/cuda:{number}"] = torch.cuda.get_rng_state(number)
         return cls(
-            epoch=epoch,
-            batches=batches,
             step=step,
             tensors={name: tensor.to("cpu", copy=True).contiguous() for name, tensor in tensors.items()},
             groups=[{key: group[key] for key in group if key != "params"} for group in optimizer.param_groups],
@@ -181,7 +175,8 @@ def _write(folder: Path, state: TrainingState) -> None:
 
 def _read(folder: Path) -> TrainingState:
     record = json.loads((folder / RECORD).read_bytes())
-    del record["sha256"]
+    for key in ("sha256", "epoch", "batches"):  # the last two are in older checkpoints
+        record.pop(key, None)
     return TrainingState(**{**record, "tensors": load_file(folder / TENSORS)})
 
 

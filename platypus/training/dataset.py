@@ -45,10 +45,15 @@ class TrainingDataset:
 
     @cached_property
     def pool(self) -> list[EncodedExample]:
-        """What steps are drawn from: the examples, followed by placeholders for rehearsed requests."""
+        """What steps are drawn from: the examples, followed by placeholders for rehearsed requests.
+
+        Their catalogue keeps `batches` from mixing the two: where tools are few, all prompts begin alike.
+        """
         steps, share = math.ceil(len(self.rows) / self.settings.batch_size), self.settings.rehearsal
         number = round(steps * share / (1 - share)) if self._plans else 0
-        return self.examples + number * self._rehearsed("pool") if number else self.examples
+        if number == 0:
+            return self.examples
+        return self.examples + number * [replace(row, catalogue="rehearsal") for row in self._rehearsed("pool")]
 
     @property
     def vary(self) -> bool:
@@ -71,10 +76,10 @@ class TrainingDataset:
         if not self.vary:
             return [self.pool[row] for row in rows]
         shown = {tools: self._sampled(tools, own, step) for tools in {brought_by(self.rows[row]) for row in own}}
-        prompt = replace(self.prompt, catalogue=shown.get(None), cutoff=2 * self.prompt.cutoff)
+        prompt = replace(self.prompt, catalogue=shown.get(None))
         examples = [_with_tools(self.rows[row], shown) for row in own]
         others = [self.pool[row] for row in rows if row >= len(self.rows)]
-        return encode(prompt, examples, self.settings) + others
+        return encode(prompt, examples, self.settings, most=2 * prompt.cutoff) + others
 
     def _own(self, rows: Sequence[int]) -> list[int]:
         """Those rows of the pool that are not rehearsal."""
@@ -149,11 +154,13 @@ def sample_tools(catalogue: Catalogue, needed: AbstractSet[str], *, settings: Tr
     return Catalogue(tuple(tools))
 
 
-def encode(prompt: Prompt, rows: Sequence[Row], settings: TrainSettings) -> list[EncodedExample]:
-    """The rows as tokens. With train_on_inputs, every token is learned except the first, which nothing can predict, and
-    those that an activated adapter does not act on.
+def encode(
+    prompt: Prompt, rows: Sequence[Row], settings: TrainSettings, *, most: int | None = None
+) -> list[EncodedExample]:
+    """The rows as tokens, `most` in each if not as many as the cutoff. With train_on_inputs, every token is learned
+    except the first, which nothing can predict, and those that an activated adapter does not act on.
     """
-    examples = prompt.encode_all(rows)
+    examples = prompt.encode_all(rows, most=most)
     if not settings.train_on_inputs:
         return examples
     return [replace(row, prompt_length=row.frozen + 1, gaps=()) for row in examples]

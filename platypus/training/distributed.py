@@ -16,12 +16,12 @@ from typing import Any, Self, TypeVar
 import psutil
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, gather_object
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 from platypus.errors import ModelError, RecipeError
-from platypus.model.loading import Loaded, load_base
+from platypus.model.loading import DType, Loaded, load_base
 from platypus.parallel import cores
 from platypus.run.recipe import Recipe
 from platypus.run.settings import TrainSettings
@@ -90,6 +90,19 @@ class ProcessGroup:
         return (
             f"other jobs take {taken:.1f} of {cores()} cores; one thread may be three times as fast: OMP_NUM_THREADS=1"
         )
+
+    def free_memory(self, settings: TrainSettings) -> int:
+        """Bytes that a process may take: of its device, of all if it spreads layers, or its share of the RAM.
+
+        It is the least of all processes, since those that shard a base must split a step alike.
+        """
+        if self.accelerator.device.type == "cuda":
+            spread = settings.parallel == "layers"
+            devices = range(torch.cuda.device_count()) if spread else [torch.cuda.current_device()]
+            free = int(sum(torch.cuda.mem_get_info(number)[0] for number in devices))
+        else:
+            free = int(psutil.virtual_memory().available) // self.world_size
+        return free if self.world_size == 1 else min(gather_object([free]))
 
     def broadcast(self, message: Message) -> Message:
         """The main process's message, in all processes. Each waits until it has arrived."""
@@ -175,7 +188,14 @@ def load_for_training(recipe: Recipe, processes: ProcessGroup) -> Loaded:
     device = "balanced" if settings.parallel == "layers" else str(processes.accelerator.device)
     if _distributes(settings):
         device = "cpu" if processes.is_main else "meta"
-    return load_base(recipe.base, dtype=settings.dtype, device=device, quantise=settings.quantise)
+    return load_base(recipe.base, dtype=base_dtype(settings, processes), device=device, quantise=settings.quantise)
+
+
+def base_dtype(settings: TrainSettings, processes: ProcessGroup) -> DType:
+    """The dtype of the base: "auto" depends on the device that computes, not on where the weights are read."""
+    if settings.dtype != "auto":
+        return settings.dtype
+    return "bfloat16" if processes.accelerator.device.type == "cuda" else "float32"
 
 
 def _distributes(settings: TrainSettings) -> bool:

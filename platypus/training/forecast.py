@@ -97,31 +97,37 @@ def make_forecast(
     epochs: int,
     world_size: int,
     device: torch.device,
+    free: int,
     whole: Sequence[Sequence[EncodedExample]] = (),
 ) -> Forecast:
     """The forecast for these steps of one epoch; `bare` is model and adapter on the meta device.
 
-    If each step has its own variation of the catalogue, other epochs are assumed to be like this one; `whole` then
-    holds the same steps with all tools, the most that any epoch can have. Raises TrainingError, with a remedy, if
-    nothing fits.
+    The training may take `free` bytes (`ProcessGroup.free_memory`). If each step has its own variation of the
+    catalogue, other epochs are assumed to be like this one; `whole` then holds the same steps with all tools, the most
+    that any epoch can have. Raises TrainingError, with a remedy, if nothing fits.
     """
     even = settings.parallel == "fsdp"
     shares_of_steps, shares_of_whole = (
         [share(step, rank=rank, world_size=world_size, even=even) for step in part for rank in range(world_size)]
         for part in (steps, whole)
     )
-    largest = max(shares_of_whole or shares_of_steps, key=lambda part: _computed_tokens(bare, part) + _frozen_in(part))
+    parts = shares_of_whole or shares_of_steps
+    largest = max(parts, key=lambda part: _computed_tokens(bare, part) + _frozen_in(part))
     frozen = _frozen_need(bare, shares_of_steps, settings, world_size=world_size, epochs=1 if whole else epochs)
-    available = int(ROOM * free_memory(device, settings, world_size=world_size))
+    available, loading = int(ROOM * free), _loading_bytes(bare, settings)
     tried: dict[StepSplit, Memory] = {}
     for cut in cuts(largest, settings, whole=not shares(bare)):
-        tried[cut] = memory_at_peak(
-            bare, largest, cut, settings=settings, world_size=world_size, device=device, kept=frozen.bytes
+        heavy = max(parts, key=lambda part: _at_once(bare, part, cut.micro_batch_size))
+        needs = (
+            memory_at_peak(bare, part, cut, settings=settings, world_size=world_size, device=device, kept=frozen.bytes)
+            for part in ([largest] if heavy is largest else [largest, heavy])
         )
-        if tried[cut].added <= available:
+        tried[cut] = max(needs, key=lambda memory: memory.added)
+        if max(tried[cut].added, loading) <= available:
             break
     else:
-        raise _too_large(bare, list(tried.values()), available, settings=settings, device=device)
+        least = min(tried.values(), key=lambda memory: memory.added)
+        raise _too_large(bare, least, available, settings=settings, world_size=world_size, device=device)
     return Forecast(
         steps=epochs * len(steps),
         tokens=epochs * sum(len(row.ids) for step in steps for row in step),
@@ -166,15 +172,6 @@ def _now(adapted: Loaded) -> float:
     if adapted.device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
-
-
-def free_memory(device: torch.device, settings: TrainSettings, *, world_size: int) -> int:
-    """Bytes that one process may take: of its device, of all devices if it spreads layers, or its share of the RAM."""
-    if device.type == "cuda":
-        spread = settings.parallel == "layers"
-        devices = range(torch.cuda.device_count()) if spread else [torch.cuda.current_device()]
-        return int(sum(torch.cuda.mem_get_info(number)[0] for number in devices))
-    return int(psutil.virtual_memory().available) // world_size
 
 
 def set_checkpointing(adapted: Loaded, wanted: bool) -> None:
@@ -233,7 +230,7 @@ def memory_at_peak(
 
     With "fsdp", `world_size` devices share the base.
     """
-    peak = peak_bytes(bare, _heaviest(step, cut.micro_batch_size), cut)
+    peak = peak_bytes(bare, _heaviest(bare, step, cut.micro_batch_size), cut)
     trained = sum(parameter.numel() for parameter in bare.model.parameters() if parameter.requires_grad)
     prefix = _shared(bare, step) * _bytes_per_token(bare) * (1 if _frozen_in(step) else 2)
     return Memory(
@@ -247,10 +244,12 @@ def memory_at_peak(
     )
 
 
-def _heaviest(step: Sequence[EncodedExample], size: int) -> Sequence[EncodedExample]:
+def _heaviest(bare: Loaded, step: Sequence[EncodedExample], size: int) -> Sequence[EncodedExample]:
     """Two groups that need as much memory as all: the longest, after one with the rows that limit the prefix."""
     if len(step) <= 2 * size:
         return step
+    if not shares(bare):  # they are computed by their lengths
+        return sorted(step, key=lambda row: len(row.ids))[-2 * size :]
     groups = [step[start : start + size] for start in range(0, len(step), size)]
     ordered = sorted(step, key=lambda row: row.ids)
     first = [ordered[0], ordered[-1], *ordered[1:-1]][: max(2, size)]
@@ -275,8 +274,15 @@ def _base_bytes(bare: Loaded, settings: TrainSettings, *, world_size: int) -> in
             inside += tensor.numel() * (NF4_BYTES if settings.quantise == "nf4" else 1)
             largest = max(largest, full)  # a matrix is dequantised while it computes
     if settings.parallel == "fsdp":  # its shard, and two gathered layers: the current one and the next
-        inside = inside / world_size + 2 * inside / int(bare.model.config.num_hidden_layers)
+        inside = inside / world_size + 2 * inside / int(bare.model.config.get_text_config().num_hidden_layers)
     return int(inside + whole + largest)
+
+
+def _loading_bytes(bare: Loaded, settings: TrainSettings) -> int:
+    """Bytes of a base that each device holds whole before it is sharded, which a quantised one is; else 0."""
+    if settings.parallel != "fsdp" or settings.quantise == "none":
+        return 0
+    return _base_bytes(bare, settings.model_copy(update={"parallel": "data"}), world_size=1)
 
 
 class _FrozenNeed(NamedTuple):
@@ -327,6 +333,15 @@ def _computed_tokens(adapted: Loaded, step: Sequence[EncodedExample]) -> int:
     return sum(len(row.ids) for row in step) - max(0, len(step) - 1) * _shared(adapted, step)
 
 
+def _at_once(adapted: Loaded, step: Sequence[EncodedExample], size: int) -> int:
+    """The most tokens in one pass over the rows of a step, without those of the prefix."""
+    if not shares(adapted):
+        return min(size, len(step)) * max((len(row.ids) for row in step), default=0)
+    shared = _shared(adapted, step)
+    own = [len(row.ids) - (row.frozen or shared) for row in step]
+    return max((sum(own[start : start + size]) for start in range(0, len(own), size)), default=0)
+
+
 def cuts(step: Sequence[EncodedExample], settings: TrainSettings, *, whole: bool) -> list[StepSplit]:
     """The splits to try, fastest first. More tokens at once than keep a device busy cost memory and save no time."""
     sizes = [settings.micro_batch_size] if settings.micro_batch_size != "auto" else []
@@ -350,25 +365,32 @@ def _reason(tried: dict[StepSplit, Memory], rows: int, settings: TrainSettings) 
 
 
 def _too_large(
-    bare: Loaded, tried: Sequence[Memory], available: int, *, settings: TrainSettings, device: torch.device
+    bare: Loaded, least: Memory, available: int, *, settings: TrainSettings, world_size: int, device: torch.device
 ) -> TrainingError:
-    """The error that no split fits, with what would help."""
-    least = min(tried, key=lambda memory: memory.added)
-    rest = least.added - least.base
+    """The error that not even the `least` of what splits need is available, with what would help."""
+
+    def fits(changes: dict[str, str], count: int) -> bool:
+        other = settings.model_copy(update=changes)
+        base = _base_bytes(bare, other, world_size=count)
+        return max(least.added - least.base + base, _loading_bytes(bare, other)) <= available
+
     remedies = []
     if settings.checkpointing == "never" or settings.micro_batch_size != "auto":
         remedies.append('checkpointing = "auto" and micro_batch_size = "auto", if that is enough')
-    nf4 = settings.model_copy(update={"quantise": "nf4"})
-    if settings.quantise != "nf4" and rest + _base_bytes(bare, nf4, world_size=1) <= available:
+    if settings.quantise != "nf4" and fits({"quantise": "nf4"}, world_size):
         remedies.append('quantise = "nf4"')
-    sharded = settings.model_copy(update={"parallel": "fsdp"})
-    counts = [n for n in (2, 4, 8, 16, 32, 64) if rest + _base_bytes(bare, sharded, world_size=n) <= available]
+    if least.added <= available and fits({"quantise": "none"}, world_size):
+        remedies.append('quantise = "none"')
+    counts = [count for count in (2, 4, 8, 16, 32, 64) if fits({"parallel": "fsdp"}, count)]
     if device.type == "cuda" and settings.parallel != "fsdp" and counts:
         remedies.append(f'parallel = "fsdp" on {counts[0]} such devices')
     remedies.append("a smaller base, fewer or shorter tools, a smaller rank")
+    needed = f"the largest step needs at least {decimal(least.added)} ({decimal(least.base)} of them for the base)"
+    if least.added <= available:
+        loading = _loading_bytes(bare, settings)
+        needed = f"each device needs {decimal(loading)} for the whole quantised base before it is sharded"
     return TrainingError(
-        f"the largest step needs at least {decimal(least.added)} ({decimal(least.base)} of them for the base),"
-        f" but {decimal(available)} are free",
+        f"{needed}, but {decimal(available)} are free",
         where="train",
         remedy=f"What would help under [train]: {'; '.join(remedies)}.",
     )

@@ -148,11 +148,10 @@ def _end_if_stopped(stop: Stop, progress: TrainingProgress, step: int) -> None:
 
 
 class _Step(NamedTuple):
-    """One step: its number from 1, its epoch and position in it from 1, its examples, and its noise's seed."""
+    """One step: its number from 1, its epoch from 1, its examples, and its noise's seed."""
 
     number: int
     epoch: int
-    batch: int
     rows: list[EncodedExample]
     noise: str
     validates: bool  # whether a validation follows
@@ -171,7 +170,7 @@ def _places(
             if number > done:
                 validates = index * times // len(order) > (index - 1) * times // len(order)
                 step_examples = read(rows, number) if read else [examples[row] for row in rows]
-                yield _Step(number, epoch, index, step_examples, f"{seed}/{number}", validates)
+                yield _Step(number, epoch, step_examples, f"{seed}/{number}", validates)
 
 
 def compute_step(
@@ -345,8 +344,6 @@ class _CheckpointKeeper:
             self.adapted.model,
             optimizer=self.optimizer.adamw,
             schedule=self.optimizer.schedule,
-            epoch=step.epoch,
-            batches=step.batch,
             step=step.number,
             progress={**asdict(result), "cut": [*result.cut]},
         )

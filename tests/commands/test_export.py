@@ -14,6 +14,7 @@ from platypus.exporting.targets import ExportOptions, TargetName
 from platypus.plan.notation import Notation, print_plan
 from tests.support.command import CRM, here
 from tests.support.merged_runs import merged_run, takes
+from tests.support.tiny_bases import gemma3
 from tests.support.tiny_models import examples, sentencepiece_tokenizer, tiny_llama, tiny_run
 
 Capture = pytest.CaptureFixture[str]
@@ -67,6 +68,11 @@ def test_with_a_sentencepiece_tokenizer_plans_begin_with_a_space(tmp_path: Path)
     assert outcome.results["in_grammar"] == 6
     lark = (outcome.folder / "grammar.lark").read_text("utf-8")
     assert takes(lark, " list()") and not takes(lark, "list()")
+
+
+def test_of_a_base_with_a_vision_part_the_text_part_counts(tmp_path: Path) -> None:
+    outcome = export(merged_run(tmp_path / "run", gemma3(tmp_path / "base"), "calls"))
+    assert outcome.results["in_grammar"] == 6
 
 
 def test_plans_that_the_grammar_does_not_accept_are_listed(base: Path, tmp_path: Path) -> None:

@@ -13,8 +13,12 @@ from transformers import (
     BloomForCausalLM,
     FalconConfig,
     FalconForCausalLM,
+    Gemma2Config,
+    Gemma2ForCausalLM,
     MambaConfig,
     MambaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
 )
 
 from platypus.decoding.kv_cache import (
@@ -28,7 +32,7 @@ from platypus.decoding.kv_cache import (
 from platypus.decoding.transformers_cache import TransformersCache
 from platypus.errors import ModelError
 from platypus.model.loading import Loaded, load_base
-from tests.support.tiny_bases import falcon, gpt2, mixtral, phi3, pythia, qwen3_moe, tiny
+from tests.support.tiny_bases import falcon, gemma3, gpt2, mixtral, phi3, pythia, qwen3_moe, tiny
 from tests.support.tiny_models import byte_bpe_tokenizer, tiny_llama
 
 VOCABULARY = 300
@@ -46,16 +50,17 @@ def alone(loaded: Loaded, ids: list[int]) -> np.ndarray:
 
 @torch.inference_mode()
 def read(
-    loaded: Loaded, store: BatchCache, owns: list[CacheSlots], chunks: list[list[int]]
+    loaded: Loaded, store: BatchCache, owns: list[CacheSlots], chunks: list[list[int]], *, window: int | None = None
 ) -> tuple[list[CacheSlots], np.ndarray]:
     """One pass over a chunk of each row; returns the rows' new slots and the logits after each chunk."""
     counts = [len(chunk) for chunk in chunks]
     positions = [own.read + i for own, count in zip(owns, counts, strict=True) for i in range(count)]
-    reservation = store.take(owns, counts)
+    reservation = store.take(owns, counts, window=window)
+    config: Any = loaded.model.config
     output = loaded.model(
         input_ids=torch.tensor([[token for chunk in chunks for token in chunk]]),
         position_ids=torch.tensor([positions]),
-        attention_mask=reservation.mask,
+        attention_mask=reservation.masks_for(config),
         past_key_values=TransformersCache(store),
         use_cache=True,
     )
@@ -148,6 +153,29 @@ def test_other_architectures_see_only_their_own_row_too(tmp_path: Path, make: Ca
     owns, _ = read(loaded, store, [CacheSlots(20), CacheSlots(7), CacheSlots(0)], [[40, 41, 42], [43], [44, 45]])
     _, logits = read(loaded, store, owns, [[50], [51, 52], [53]])
     expected = [[*prefix, 40, 41, 42, 50], [*prefix[:7], 43, 51, 52], [44, 45, 53]]
+    for row_logits, ids in zip(logits, expected, strict=True):
+        assert row_logits == pytest.approx(alone(loaded, ids), rel=1e-4, abs=1e-3)
+
+
+def windowed_mistral(folder: Path) -> Path:
+    return tiny(folder, MistralForCausalLM, MistralConfig, byte_bpe_tokenizer(), sliding_window=16)
+
+
+def windowed_gemma2(folder: Path) -> Path:
+    return tiny(folder, Gemma2ForCausalLM, Gemma2Config, byte_bpe_tokenizer(), head_dim=4, sliding_window=16)
+
+
+@pytest.mark.parametrize("make", [windowed_mistral, windowed_gemma2, gemma3], ids=lambda make: str(make.__name__))
+def test_layers_with_a_window_see_no_further(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    """A window of 16 tokens in all layers, or in every second one; rows that are longer, and one that is not."""
+    loaded = load_base(str(make(tmp_path / "base")), device="cpu", dtype="float32")
+    rng = Random(0)
+    prefix, *chunks = ([rng.randrange(3, VOCABULARY) for _ in range(size)] for size in (20, 12, 3, 5))
+    store = BatchCache(CachedPrefix.compute(loaded, prefix))
+    owns, _ = read(loaded, store, [CacheSlots(20), CacheSlots(15), CacheSlots(0)], chunks, window=16)
+    moved = store.keep(owns[::-1])
+    _, logits = read(loaded, store, moved, [[50], [51, 52], [53, 54, 55]], window=16)
+    expected = [[*chunks[2], 50], [*prefix[:15], *chunks[1], 51, 52], [*prefix, *chunks[0], 53, 54, 55]]
     for row_logits, ids in zip(logits, expected, strict=True):
         assert row_logits == pytest.approx(alone(loaded, ids), rel=1e-4, abs=1e-3)
 

@@ -20,7 +20,7 @@ from platypus.model.bases import weight_files
 from platypus.model.stored_weights import StoredWeights
 from platypus.run.provenance import header_of
 from tests.support.merges import peft_adapter
-from tests.support.tiny_bases import llama
+from tests.support.tiny_bases import llama, smollm
 
 WEIGHTS = (0.8, 0.5)
 
@@ -181,6 +181,41 @@ def test_what_is_combined_is_of_one_shape(tmp_path: Path, base: Path, tuned: tup
     of: list[Source] = [AdapterSource.of(base, stored, folder) for folder in (tuned[0], tmp_path / "grown")]
     with pytest.raises(ModelError, match="tensors of two shapes are not combined"):
         Combined(stored, of, Combination("ties", WEIGHTS), dtype=torch.float32)
+
+
+def test_new_tokens_are_merged_with_the_weight_1_only(tmp_path: Path, base: Path) -> None:
+    peft_adapter(base, tmp_path / "grown", rows=520, target_modules=["q_proj"])
+    stored = StoredWeights.of(base)
+    of: list[Source] = [AdapterSource.of(base, stored, tmp_path / "grown")]
+    for how in (Combination("task-arithmetic", (0.5,)), Combination("ties", (1.0,))):
+        with pytest.raises(ModelError, match="tensors of two shapes are not combined"):
+            Combined(stored, of, how, dtype=torch.float32)
+    layers = (LayerWeights(0, 0, (0.5,)),)
+    Combined(stored, of, Combination("task-arithmetic", (1.0,), layers=layers), dtype=torch.float32)
+
+
+@pytest.mark.parametrize("adapted", ["embed_tokens", "lm_head"])
+def test_a_head_that_an_adapter_unties_keeps_what_others_made_of_it(tmp_path: Path, adapted: str) -> None:
+    """A fine-tune whose head is its embedding, and an adapter that changes one of the two."""
+    base, tuned = smollm(tmp_path / "base"), tmp_path / "tuned"
+    shutil.copytree(base, tuned)
+    embedding, head = "model.embed_tokens.weight", "lm_head.weight"
+    bare = load_file(base / "model.safetensors")
+    save_file(bare | {embedding: bare[embedding] + 1}, tuned / "model.safetensors", metadata={"format": "pt"})
+    peft_adapter(base, tmp_path / "adapter", target_modules=[adapted])
+    stored = StoredWeights.of(base)
+    adapter = AdapterSource.of(base, stored, tmp_path / "adapter")
+    combined = Combined(
+        stored,
+        [adapter, ModelSource(tuned, base, stored)],
+        Combination("task-arithmetic", WEIGHTS),
+        dtype=torch.float32,
+    )
+    own = {name: adapter.change(name, bare[embedding]) for name in adapter.changed}
+    assert len(own) == 1 and combined.changed >= {embedding, head}
+    for name in (embedding, head):
+        expected = bare[embedding] + 0.5 + 0.8 * own.get(name, torch.zeros(1))
+        torch.testing.assert_close(combined.make(name), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_layers_that_the_base_does_not_have(base: Path, tuned: tuple[Path, Path]) -> None:

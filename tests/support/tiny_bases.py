@@ -11,6 +11,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     FalconConfig,
     FalconForCausalLM,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
     GemmaConfig,
     GemmaForCausalLM,
     GPT2Config,
@@ -139,6 +141,33 @@ def qwen3(folder: Path) -> Path:
 def gemma(folder: Path) -> Path:
     """Tied, with scaled embeddings."""
     return tiny(folder, GemmaForCausalLM, GemmaConfig, byte_bpe_tokenizer(), head_dim=4)
+
+
+def gemma3(folder: Path) -> Path:
+    """With a vision part; a layer with a window of 16 tokens before one that sees all."""
+    tokenizer = byte_bpe_tokenizer()
+    text = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 4,
+        "max_position_embeddings": 1024,
+        "sliding_window": 16,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "pad_token_id": None,
+    }
+    vision = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = Gemma3Config(
+        text_config=text, vision_config=vision | {"image_size": 28, "patch_size": 14}, eos_token_id=1, dtype="float32"
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        Gemma3ForConditionalGeneration(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 def phi3(folder: Path) -> Path:

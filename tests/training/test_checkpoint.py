@@ -26,7 +26,7 @@ from transformers import get_scheduler
 
 from platypus.errors import TrainingError
 from platypus.run.settings import TrainSettings
-from platypus.training.checkpoint import LatestCheckpoint, TrainingState, load_latest, save_checkpoint
+from platypus.training.checkpoint import LatestCheckpoint, TrainingState, _seal, load_latest, save_checkpoint
 from tests.support.tiny_models import adapted, tiny_llama
 
 DROPOUT = TrainSettings(rank=4, dropout=0.3, target_modules="all-linear")
@@ -65,8 +65,6 @@ class Trained:
             self.model,
             optimizer=self.optimizer,
             schedule=self.schedule,
-            epoch=1,
-            batches=step,
             step=step,
             progress={"losses": list(self.losses)},
         )
@@ -79,8 +77,6 @@ class Trained:
 def a_state(step: int, *, note: int = 0, size: int = 8) -> TrainingState:
     """A state in which every value depends on its step."""
     return TrainingState(
-        epoch=1,
-        batches=step,
         step=step,
         tensors={"adapter/x": torch.full((size,), float(step)), "random/cpu": torch.tensor([step % 256]).byte()},
         groups=[{"lr": 1 / (step + 1), "betas": [0.9, 0.999]}],
@@ -148,9 +144,7 @@ def test_two_groups_keep_their_own_rates_and_weights_their_dtype(tmp_path: Path)
             parameter.grad = torch.randn_like(parameter)
         optimizer.step()
         schedule.step()
-        return TrainingState.capture(
-            model, optimizer=optimizer, schedule=schedule, epoch=1, batches=1, step=1, progress={}
-        )
+        return TrainingState.capture(model, optimizer=optimizer, schedule=schedule, step=1, progress={})
 
     first = made()
     saved = go(*first)
@@ -182,6 +176,13 @@ def test_the_newest_checkpoints_are_kept(tmp_path: Path) -> None:
     assert same(load_latest(folder).state, a_state(1_000_000))
     save_checkpoint(folder, state=a_state(1_000_001), keep=1)
     assert names(folder) == ["step-1000001"]
+
+
+def test_a_checkpoint_with_the_keys_of_an_older_release_is_read(tmp_path: Path) -> None:
+    file = save_checkpoint(tmp_path, state=a_state(1)) / "checkpoint.json"
+    body = file.read_bytes().replace(b"{", b'{"epoch": 1, "batches": 1, ', 1).rpartition(b', "sha256"')[0]
+    file.write_bytes(body + _seal(body))
+    assert same(load_latest(tmp_path).state, a_state(1))
 
 
 def test_damaged_checkpoints_do_not_count_among_the_kept(tmp_path: Path) -> None:

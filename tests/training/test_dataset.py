@@ -19,7 +19,7 @@ from platypus.run.settings import TrainSettings
 from platypus.training.dataset import TrainingDataset, sample_tools
 from platypus.training.shared_prefix.loss import answer_length
 from platypus.training.shared_prefix.prefix import common_prefix
-from tests.support.tiny_models import byte_bpe_tokenizer, examples, tiny_llama, tiny_run
+from tests.support.tiny_models import CATALOGUE, byte_bpe_tokenizer, examples, tiny_llama, tiny_run
 from tests.support.trainings import metrics, same
 from tests.training.test_loop import Killed, stop_at
 
@@ -174,6 +174,13 @@ def test_half_of_the_steps_rehearse_another_random_catalogue_each() -> None:
     assert drawn.step_examples(own[0], 1) == [drawn.examples[row] for row in own[0]]
 
 
+def test_with_few_tools_too_no_step_mixes_rehearsal_with_own_rows() -> None:
+    few = replace(dataset(REHEARSING, rows=examples(10)), prompt=Prompt(byte_bpe_tokenizer(), CATALOGUE, "calls"))
+    steps = few.first_epoch()
+    assert sum(min(rows) >= 10 for rows in steps) == 3
+    assert all(max(rows) < 10 or min(rows) >= 10 for rows in steps)
+
+
 def test_there_is_no_rehearsal_in_validation_or_without_a_catalogue() -> None:
     assert len(dataset(REHEARSING).examples) == len(ROWS)
     alone = TrainingDataset([Instruction("Say hi.", "", "hi", {})], Prompt(byte_bpe_tokenizer(), None), REHEARSING, 0)
@@ -224,6 +231,17 @@ def test_a_step_varies_the_tools_that_its_rows_bring(run: Catalogue | None) -> N
     few = DRAWN.model_copy(update={"drop_tools": 0.9})
     own = TrainingDataset(BOAT_ROWS, Prompt(byte_bpe_tokenizer(), run, "calls"), few, 0).results()
     assert 4 <= own["tools_shown"] < 7
+
+
+def test_varied_tools_are_in_brief_where_the_unchanged_ones_are() -> None:
+    """Ten tools with long descriptions, too many for the cutoff in full: another order is no reason to show them so."""
+    rows = [Example("Do it", Plan((Step("tool_3"),)), WIDE.fingerprint, {}, WIDE)]
+    tokenizer = byte_bpe_tokenizer()
+    full = len(Prompt(tokenizer, WIDE, "calls").encode(rows[0]).ids)
+    prompt = Prompt(tokenizer, None, "calls", cutoff=full)
+    varied = TrainingDataset(rows, prompt, TrainSettings(shuffle_tools=True), 0)
+    assert len(varied.examples[0].ids) < 0.8 * full
+    assert all(len(varied.step_examples([0], step)[0].ids) < 0.8 * full for step in range(1, 10))
 
 
 def test_a_training_on_rows_with_their_own_tools_can_rehearse() -> None:

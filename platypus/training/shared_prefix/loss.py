@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from platypus.model.loading import Loaded
 from platypus.prompt.prompt import NO_LABEL, EncodedExample
 from platypus.training.shared_prefix.frozen import FrozenPrefixes, behind_one_prefix
-from platypus.training.shared_prefix.prefix import DENSE, FLASH, common_prefix, prefix_pass, suffix_pass
+from platypus.training.shared_prefix.prefix import DENSE, FLASH, SharedPrefix, common_prefix, prefix_pass, suffix_pass
 
 
 def answer_length(example: EncodedExample) -> int:
@@ -77,7 +77,9 @@ def _losses(
     if not examples:
         return
     if examples[0].frozen:
-        yield from _behind_frozen(adapted, examples, size, kept or FrozenPrefixes())
+        kept = kept or FrozenPrefixes()
+        for ids, rows in behind_one_prefix(examples).items():
+            yield from _behind(adapted, rows, size, kept.of(adapted, ids))
         return
     if not shares(adapted):
         yield from (_padded_loss(adapted, part) for part in _by_length(examples, size))
@@ -90,25 +92,20 @@ def _losses(
     prefix = prefix_forward.prefix if prefix_forward else None
     if prefix:
         prefix.detach()
-    for start in range(0, len(examples), size):
-        forward, targets = suffix_pass(examples[start : start + size], prefix)
-        with forward.spare_last_layer(adapted.model):
-            yield _summed(forward.logits(adapted.model), targets)
+    yield from _behind(adapted, examples, size, prefix)
     if prefix_forward and prefix:
         with prefix_forward.spare_last_layer(adapted.model):
             prefix.backward()
 
 
-def _behind_frozen(
-    adapted: Loaded, examples: Sequence[EncodedExample], size: int, kept: FrozenPrefixes
+def _behind(
+    adapted: Loaded, rows: Sequence[EncodedExample], size: int, prefix: SharedPrefix | None
 ) -> Iterator[torch.Tensor]:
-    """The summed loss of each micro-batch behind a prefix that is the base's own."""
-    for ids, rows in behind_one_prefix(examples).items():
-        prefix = kept.of(adapted, ids)
-        for start in range(0, len(rows), size):
-            forward, targets = suffix_pass(rows[start : start + size], prefix)
-            with forward.spare_last_layer(adapted.model):
-                yield _summed(forward.logits(adapted.model), targets)
+    """The summed loss of each micro-batch of what rows have behind their prefix."""
+    for start in range(0, len(rows), size):
+        forward, targets = suffix_pass(rows[start : start + size], prefix)
+        with forward.spare_last_layer(adapted.model):
+            yield _summed(forward.logits(adapted.model), targets)
 
 
 def _padded_loss(adapted: Loaded, part: Sequence[EncodedExample]) -> torch.Tensor:

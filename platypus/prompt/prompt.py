@@ -256,15 +256,14 @@ class Prompt:
 
         Raises PromptError with names and lengths if some are too long, or if the template cannot hold some.
         """
-        encoded = self._encoded(rows)
-        too_long = [row for row in encoded if len(row.ids) > (most or self.cutoff)]
-        if too_long:
+        encoded, most = self._encoded(rows), most or self.cutoff
+        if too_long := [row for row in encoded if len(row.ids) > most]:
             listed = "".join(f"\n  {row.name}: {len(row.ids)} tokens" for row in too_long[:LISTED])
             if len(too_long) > LISTED:
                 listed += f"\n  … and {len(too_long) - LISTED} more"
             longest = max(len(row.ids) for row in too_long)
             raise PromptError(
-                f"{len(too_long)} of {len(rows)} rows are longer than the cutoff of {most or self.cutoff} tokens:{listed}",
+                f"{len(too_long)} of {len(rows)} rows are longer than the cutoff of {most} tokens:{listed}",
                 remedy=f"Set `cutoff` under [prompt] to {longest} or more, or leave these rows out:"
                 ' long_rows = "drop" under [refine].',
             )

@@ -263,7 +263,7 @@ class Prompt:
                 listed += f"\n  … and {len(too_long) - LISTED} more"
             longest = max(len(row.ids) for row in too_long)
             raise PromptError(
-                f"{len(too_long)} of {len(rows)} rows are longer than the cutoff of {most} tokens:{listed}",
+                f"{len(too_long)} of {len(rows)} rows are longer than the cutoff of {self.cutoff} tokens:{listed}",
                 remedy=f"Set `cutoff` under [prompt] to {longest} or more, or leave these rows out:"
                 ' long_rows = "drop" under [refine].',
             )

@@ -177,7 +177,7 @@ def test_bad_tools_are_listed_and_notes_are_grouped(tmp_path: Path) -> None:
     path = tmp_path / "tools.json"
     unread = {"type": "object", "properties": {"code": {"type": "string", "pattern": r"(.)\1"}}}
     tools = [{"name": f"tool_{n}", "inputSchema": unread} for n in range(300)]
-    wrong = {"type": "object", "properties": {"x": {"type": "strnig"}, "y": {"minLength": "3"}}}
+    wrong = {"type": "object", "properties": {"x": {"type": "strnig"}, "y": {"minLength": "three"}}}
     path.write_text(json.dumps([*tools, {"name": "two words"}, {"name": "wrong", "inputSchema": wrong}]))
     report = check(path)
     assert str(report).splitlines()[:3] == [
@@ -185,8 +185,8 @@ def test_bad_tools_are_listed_and_notes_are_grouped(tmp_path: Path) -> None:
         " the first one no punctuation but _).",
         f"{path}: tool 'wrong'.x: unknown type 'strnig'. Known types: string, integer, number, boolean, array, object,"
         " null.",
-        f"{path}: tool 'wrong'.y: not a valid schema: '3' is not of type 'integer'. Correct it by JSON Schema, draft"
-        " 2020-12.",
+        f"{path}: tool 'wrong'.y: not a valid schema: 'three' is not of type 'integer'. Correct it by JSON Schema,"
+        " draft 2020-12.",
     ]
     notes = [line for line in str(report).splitlines() if ": note: " in line]
     assert len(notes) < 4 and notes[0].endswith("(tool_0.code, tool_1.code, tool_2.code, and 297 more)")

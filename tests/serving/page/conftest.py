@@ -92,6 +92,8 @@ def page(context: Any) -> Any:
 def ask(page: Any, request: str) -> None:
     """Type the request, press Enter and wait for the answer, with every box in its place."""
     page.get_by_label("What should be done?").fill(request)
-    page.get_by_label("What should be done?").press("Enter")
+    with page.expect_response("**/v1/plan"):  # until then an earlier answer may stay
+        page.get_by_label("What should be done?").press("Enter")
+    page.locator(".waiting").wait_for(state="detached")
     page.locator(".answer").wait_for()
     page.locator(".answer :is(.canvas svg, .empty)").wait_for(state="attached")

@@ -95,10 +95,12 @@ def test_rows_are_filtered_and_drawn(html: str, width: int, tmp_path: Path, brow
     page.select_option("#kind", "wrong tool")
     assert page.locator("#list .request").all_inner_texts() == ["The sprint"]
     page.locator("#list summary").click()
+    page.locator("#list .plan").first.wait_for()  # drawn when the row is open, a moment later
     assert page.locator("#list .step.differs").all_inner_texts() == ["1 sprint", "1 me", "1 me"]
     page.select_option("#kind", "")
     page.fill("#text", "ALL OF")
     page.locator("#list summary").click()
+    page.locator("#list .plan").first.wait_for()
     assert page.locator("#list .row").count() == 1
     assert "owner = output of 1" in page.locator("#list .step").nth(1).inner_text()
     assert page.locator("#list .plan").first.locator("path").count() == 3

@@ -1,7 +1,7 @@
 """A browser and the stand-in server, for the tests of the page."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +9,22 @@ import pytest
 from tests.serving.page.stand_in import StandIn
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+# Two frames, or a fifth of a second in a tab that is not shown: what was done is drawn then.
+DRAWN = """() => new Promise((done) => {
+    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)));
+    setTimeout(done, 200);
+})"""
+
+
+def drawn_after(act: Callable[..., None]) -> Callable[..., None]:
+    """The action of a page or a locator, which ends when the page has drawn what it changed."""
+
+    def acted(target: Any, *args: Any, **options: Any) -> None:
+        act(target, *args, **options)
+        getattr(target, "page", target).evaluate(DRAWN)
+
+    return acted
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +36,10 @@ def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright here: pip install playwright")
     if CHROMIUM is None:
         pytest.skip("no Chromium here: apt-get install chromium")
-    with playwright.sync_playwright() as tools:
+    with playwright.sync_playwright() as tools, pytest.MonkeyPatch.context() as patched:
+        for target in (playwright.Locator, playwright.Page):
+            for name in ("click", "press", "fill", "select_option"):
+                patched.setattr(target, name, drawn_after(getattr(target, name)))
         browser = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()

@@ -92,7 +92,7 @@ def read_answers(source: str) -> Answers:
         variants = list(dict.fromkeys(line["variant"] for line in lines))
         for line in lines:
             score_of_json(line["score"])
-            _answer(line), row_of(line)
+            _answer(line), row_of(line)  # a line without them is refused here
     except (ValueError, KeyError, TypeError) as error:
         remedy = "Evaluate again with --force: another version wrote it, or it is another file."
         raise DatasetError("is not a file of scores that this version reads", where=str(path), remedy=remedy) from error

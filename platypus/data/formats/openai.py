@@ -1,8 +1,7 @@
 """OpenAI's messages: `{"messages": [...], "tools": [...]}`, with `tool_calls`, or `functions` and `function_call`.
 
 Arguments may be texts, as in the API, or objects, as chat templates take them. A role `tool_call` holds a call, as in
-ms-swift. Messages of system, user and assistant
-in plain text are canonical already and are not converted.
+ms-swift. Messages of system, user and assistant in plain text are canonical already and are not converted.
 """
 
 from collections.abc import Mapping

@@ -59,7 +59,7 @@ def _readable(one: Comparison, flips: int) -> Iterator[Table | Text]:
 
 
 def _remarks(one: Comparison) -> Iterator[str]:
-    yield "Percentage points with 95% intervals over clusters; p by changing the signs of clusters."
+    yield "Percentage points with 95% intervals over clusters; p by exchanging the answers of clusters."
     yield "detectable: the smallest difference that four of five such sets would show."
     won = len(one.flips) - one.lost
     yield f"exact plans: {one.lost} rows turned wrong, {won} turned right; McNemar's p {one.p_rows:.3f} (rows apart)"

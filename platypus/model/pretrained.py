@@ -115,7 +115,8 @@ def greedy_generation(
     config: PretrainedConfig, generation: GenerationConfig, tokenizer: PreTrainedTokenizerBase
 ) -> GenerationConfig:
     """A greedy generation config, ended by the tokenizer's EOS or any other end token of the base."""
-    ends = end_ids(tokenizer.eos_token_id, config.eos_token_id, generation.eos_token_id)
+    text = config.get_text_config()  # a config of text and images keeps its tokens there
+    ends = end_ids(tokenizer.eos_token_id, text.eos_token_id, generation.eos_token_id)
     return GenerationConfig(  # type: ignore[no-untyped-call]
         do_sample=False,
         bos_token_id=tokenizer.bos_token_id,

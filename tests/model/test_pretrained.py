@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
-from transformers import BloomConfig, BloomForCausalLM, GenerationConfig, PreTrainedTokenizerBase
+from transformers import (
+    BloomConfig,
+    BloomForCausalLM,
+    GenerationConfig,
+    LlamaConfig,
+    LlavaConfig,
+    PreTrainedTokenizerBase,
+)
 
 from platypus.errors import ModelError
 from platypus.model.loading import Loaded, load_base
@@ -42,6 +49,11 @@ def test_generation_has_the_end_tokens_of_tokenizer_config_and_base_once(loaded:
     assert generation.eos_token_id == [1, 7]
     assert (generation.do_sample, generation.temperature, generation.top_p) == (False, None, None)
     assert generation.pad_token_id == loaded.tokenizer.convert_tokens_to_ids("<pad>")
+
+
+def test_the_end_tokens_of_a_model_of_text_and_images_are_those_of_its_text(loaded: Loaded) -> None:
+    config = LlavaConfig(text_config=LlamaConfig(eos_token_id=[1, 9]))
+    assert greedy_generation(config, GenerationConfig(), loaded.tokenizer).eos_token_id == [1, 9]
 
 
 # ---------------------------------------------------------------- padding

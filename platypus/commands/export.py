@@ -28,6 +28,7 @@ from platypus.exporting.targets import TARGETS, ExportOptions, TargetName, chat_
 from platypus.inference.opening import card_of, is_merged, prompt_settings
 from platypus.model.bases import context_length, end_ids
 from platypus.model.streamed import fits
+from platypus.prompt.chat_template import has_gap
 from platypus.prompt.prompt import Prompt
 from platypus.run.definition import CATALOGUE
 from platypus.run.folder import Outcome, Run
@@ -123,7 +124,10 @@ def _exportable(run: Run) -> Catalogue:
 
 @dataclass(frozen=True)
 class _Planner:
-    """A run's merged model as others serve it: its prompts, its tokens, its test rows."""
+    """A run's merged model as others serve it: its prompts, its tokens, its test rows.
+
+    `context` is the room for the longest prompt and its answer: keys and values take memory for all of it.
+    """
 
     run: Run
     prompt: Prompt
@@ -147,6 +151,7 @@ class _Planner:
                 remedy="Ask it through Platypus, or split the catalogue, or set a larger `cutoff` if the base allows"
                 " it.",
             )
+        context = min(context, prompt.cutoff + run.recipe.evaluate.max_new_tokens)
         vocabulary = Vocabulary(tokenizer, size=max(len(tokenizer), config.get_text_config().vocab_size))
         rows = refined_rows(run, "test")
         return cls(run, prompt, tokenizer, vocabulary, [row for row in rows if isinstance(row, Example)], context)
@@ -187,11 +192,14 @@ class _Planner:
         return json.dumps(request, ensure_ascii=False) + "\n"
 
     def modelfile(self, model: Path) -> str:
-        """Ollama's Modelfile."""
+        """Ollama's Modelfile; its prompt begins with the same space as the chat template, if that has one."""
+        frame = self.prompt.frame
+        if has_gap((model / "chat_template.jinja").read_text(encoding="utf-8")):
+            frame = frame._replace(before=" " + frame.before)
         ends = json.loads((model / "generation_config.json").read_text(encoding="utf-8")).get("eos_token_id")
         stops = [self.tokenizer.convert_ids_to_tokens(end) for end in end_ids(ends)]
         tokens = self.run.recipe.evaluate.max_new_tokens
-        return modelfile(**self.prompt.frame._asdict(), stops=stops, context=self.context, tokens=tokens)
+        return modelfile(**frame._asdict(), stops=stops, context=self.context, tokens=tokens)
 
 
 def _for_servers(planner: _Planner, folder: Path) -> dict[str, Any]:

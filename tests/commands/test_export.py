@@ -145,6 +145,26 @@ def test_ollama_gets_a_file_a_template_and_a_schema(base: Path, tmp_path: Path) 
     assert "q8_0" in (folder / "README.md").read_text("utf-8")
 
 
+def test_ollama_s_prompt_begins_as_the_chat_template_does(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A template with a space behind BOS makes llama.cpp add none of its own."""
+    monkeypatch.setattr("platypus.commands.export._gguf", lambda *_: ({}, []))
+    pieces = tiny_llama(tmp_path / "base", tokenizer=sentencepiece_tokenizer(tmp_path / "pieces"))
+    for start, of in {"Below": base, " Below": pieces}.items():
+        folder = export_to(merged_run(tmp_path / start, of, "json"), ExportOptions("ollama")).folder
+        assert "{{- end }}" + start in (folder / "Modelfile").read_text("utf-8")
+
+
+def test_a_server_gets_room_for_the_longest_answer_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a base with a long context, keys and values for all of it might not fit into the memory."""
+    monkeypatch.setattr("platypus.commands.export._gguf", lambda *_: ({}, []))
+    base = tiny_llama(tmp_path / "base", context=1 << 17)
+    run = merged_run(tmp_path, base, "json", "[evaluate]\nmax_new_tokens = 64\n")
+    assert "num_ctx 4160\n" in (export_to(run, ExportOptions("ollama")).folder / "Modelfile").read_text("utf-8")
+    assert "--ctx-size 4160 " in (export_to(run, ExportOptions("gguf")).folder / "README.md").read_text("utf-8")
+
+
 def test_a_folder_that_no_export_wrote_is_kept(base: Path, tmp_path: Path) -> None:
     run = merged_run(tmp_path, base, "calls")
     (run.path / "export-hf").mkdir()

@@ -6,7 +6,8 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from platypus.errors import ModelError
 from platypus.exporting.llama_server import AS_FOLDER, MISSING
 from platypus.exporting.pretokenizers import pretokenizer_of
 from platypus.exporting.targets import GgufType
+from platypus.merging.sources import FLOATS
 from platypus.model.stored_weights import StoredWeights
 from platypus.prompt.chat_template import has_gap
 
@@ -39,8 +41,9 @@ def check_gguf(model: Path, kind: GgufType) -> None:
         _quantiser(model)
     _pretokenizer(model)
     stored = StoredWeights.of(model)
-    for name in stored.shapes:
-        largest = stored.tensor(name).abs().max().item() if len(stored.shapes[name]) > 1 else 0.0
+    for name, shape in stored.shapes.items():
+        is_matrix = len(shape) > 1 and stored.dtypes[name] in FLOATS
+        largest = stored.tensor(name).abs().max().item() if is_matrix else 0.0
         if largest > LARGEST:
             raise ModelError(
                 f"{name} has the value {largest:g}, and float16, from which every type is made, ends at {LARGEST:g}",
@@ -55,14 +58,14 @@ def write_gguf(model: Path, file: Path, kind: GgufType) -> GgufFile:
 
     whole = file.with_suffix(".f16") if kind == "q4_k_m" else file
     first = gguf.LlamaFileType.MOSTLY_Q8_0 if kind == "q8_0" else gguf.LlamaFileType.MOSTLY_F16
-    splits = _pretokenizer(model)
-    with torch.inference_mode():
-        converter = _model_class(model)(model, first, whole, model_name="planner")
+    splits, model_class = _pretokenizer(model), _model_class(model)
+    with torch.inference_mode(), _failures_named(model):
+        converter = model_class(model, first, whole, model_name="planner")
         if splits:
             converter.get_vocab_base_pre = lambda tokenizer: splits
         else:
             _keep_tokens(converter.gguf_writer, model)
-        _write(converter, model)
+        converter.write()
     if kind == "q4_k_m":
         llama = _quantiser(model)
         options = llama.llama_model_quantize_default_params()
@@ -76,9 +79,11 @@ def write_gguf(model: Path, file: Path, kind: GgufType) -> GgufFile:
     return GgufFile(splits, dict(kept.most_common()))
 
 
-def _write(converter: Any, model: Path) -> None:
+@contextmanager
+def _failures_named(model: Path) -> Iterator[None]:
+    """In the block, an error of llama.cpp's converter becomes a ModelError."""
     try:
-        converter.write()
+        yield
     except FileNotFoundError as error:
         raise ModelError(
             f"llama.cpp's converter needs a file that is not there: {error}",
@@ -156,7 +161,13 @@ def _pretokenizer(model: Path) -> str:
     if (model / "tokenizer.model").is_file() or not (model / "tokenizer.json").is_file():
         return ""
     data = json.loads((model / "tokenizer.json").read_text(encoding="utf-8"))
-    if data["model"].get("type") != "BPE" or data["model"].get("byte_fallback"):
+    if (kind := data["model"].get("type")) != "BPE":
+        raise ModelError(
+            f"its tokenizer is of the type {kind}, for which llama.cpp's converter needs a tokenizer.model",
+            where=str(model / "tokenizer.json"),
+            remedy=f"Copy it from the base's folder, if it is there. {AS_FOLDER}",
+        )
+    if data["model"].get("byte_fallback"):
         return ""
     name = pretokenizer_of(model) or _published(model)
     if name is None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import Regex, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
@@ -133,7 +134,7 @@ def test_a_grammar_holds_an_answer(llama: tuple[Path, Prompt], tmp_path: Path) -
     assert server.answer([{"role": "user", "content": "Hi"}], tokens=8, grammar=lark) in ("[]", "list()")
 
 
-def harmed(model: Path, copy: Path, file: str, **values: Any) -> Path:
+def harmed(model: Path, copy: Path, file: str, /, **values: Any) -> Path:
     shutil.copytree(model, copy)
     data = json.loads((copy / file).read_text())
     (copy / file).write_text(json.dumps({**data, **values}))
@@ -148,6 +149,12 @@ def test_what_cannot_be_converted_is_refused_by_name(llama: tuple[Path, Prompt],
     other = {"type": "Split", "pattern": {"Regex": r"\w{1,5}"}, "behavior": "Isolated", "invert": False}
     with pytest.raises(ModelError, match="splits no text as this tokenizer does"):
         check_gguf(harmed(model, tmp_path / "split", "tokenizer.json", pre_tokenizer=other), "f16")
+    unigram = {"type": "Unigram", "vocab": [["a", -1.0]]}
+    with pytest.raises(ModelError, match=r"of the type Unigram, .* needs a tokenizer\.model"):
+        check_gguf(harmed(model, tmp_path / "unigram", "tokenizer.json", model=unigram), "f16")
+    odd = harmed(model, tmp_path / "odd", "config.json", model_type="odd", num_hidden_layers=None)
+    with pytest.raises(ModelError, match="converter failed: TypeError"):
+        write_gguf(odd, tmp_path / "odd.gguf", "f16")
     tokenizer = AutoTokenizer.from_pretrained(model)
     prompt = Prompt.of(tokenizer, CATALOGUE, PromptSettings(notation="calls", markers=True))  # not the template's
     write_gguf(model, tmp_path / "model.gguf", "f16")
@@ -155,11 +162,13 @@ def test_what_cannot_be_converted_is_refused_by_name(llama: tuple[Path, Prompt],
         read_back(tmp_path / "model.gguf", model, prompt, REQUESTS[1:], kind="f16", answers=1, tokens=4, context=1024)
 
 
-def test_values_beyond_float16_are_refused(tmp_path: Path) -> None:
+def test_values_beyond_float16_are_refused_and_masks_have_none(tmp_path: Path) -> None:
     model, _ = saved(tmp_path / "model", "llama")
     opened: Any = AutoModelForCausalLM.from_pretrained(model)
     opened.model.layers[0].mlp.up_proj.weight.data[0, 0] = 1e5
     opened.save_pretrained(model)
+    weights = load_file(model / "model.safetensors") | {"mask": torch.ones(1, 1, 4, 4, dtype=torch.bool)}
+    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match=r"up_proj.weight has the value 100000, and float16"):
         check_gguf(model, "f16")
 

@@ -37,6 +37,8 @@ def copy_model(model: Path, folder: Path, *, shard_size: str | None = None) -> d
         if path.name not in own:
             shutil.copyfile(path, folder / path.name)
     if shard_size is None:
+        for file in weights:
+            (folder / file.name).unlink(missing_ok=True)  # of a copy that was stopped
         _check_room(folder, sum(file.stat().st_size for file in weights))
         for file in (*weights, model / INDEX):
             if file.is_file():

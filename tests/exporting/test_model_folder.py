@@ -52,6 +52,17 @@ def test_without_room_nothing_is_written(model: Path, tmp_path: Path, monkeypatc
     assert not [*(tmp_path / "copy").glob("*.safetensors")]
 
 
+def test_the_room_of_a_copy_that_was_stopped_counts(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size, copied = (model / "model.safetensors").stat().st_size, tmp_path / "copy" / "model.safetensors"
+    copied.parent.mkdir()
+    copied.write_bytes(b"half")
+    usage = type("Usage", (), {"free": property(lambda _: size - copied.exists())})
+    monkeypatch.setattr(model_folder.shutil, "disk_usage", lambda _: usage())
+    assert copy_model(model, copied.parent)["model_bytes"] == copied.stat().st_size == size
+
+
 @pytest.mark.parametrize("kind", ["int8", "nf4", "torchao-int8"])
 def test_a_quantised_folder_opens_and_is_smaller(model: Path, tmp_path: Path, kind: BitsOf) -> None:
     if kind == "torchao-int8":

@@ -8,6 +8,7 @@ with a warning.
 With `of`, other runs, adapters and models are merged into the base instead, by a method of `platypus.merging.methods`.
 """
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -332,7 +333,7 @@ def _emptied(model: Path) -> Path:
     model.mkdir(exist_ok=True)
     for path in model.iterdir():
         if path.name != JOURNAL and path.suffix != ".safetensors":
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()  # a folder: several chat templates
     return model
 
 
@@ -390,9 +391,8 @@ def _write_weights(run: Run, named: Sequence[_Named], combination: Combination, 
 
 def _with_provenance(model: Path, results: dict[str, Any]) -> dict[str, Any]:
     """Note what was checked beside the weights."""
-    facts = Provenance.read(model).facts
     checks = {key: value for key, value in results.items() if key in CHECKS}
-    write_provenance(model, {**facts, "checks": checks})
+    write_provenance(model, {**Provenance.read(model).facts, "checks": checks})
     return results
 
 

@@ -65,9 +65,9 @@ def write_shards(
     """
     split = split_torch_state_dict_into_shards(dict(tensors), max_shard_size=max_shard_size)
     done = _kept(folder, key, set(split.filename_to_tensors))
-    for stale in (*folder.glob("*.safetensors*"), folder / JOURNAL):
+    for stale in folder.glob("*.safetensors*"):
         if stale.name not in done:
-            stale.unlink(missing_ok=True)
+            stale.unlink()
     kept = len(done)
     _check_room(folder, [tensors[name] for file, names in split.filename_to_tensors.items() if file not in done
                          for name in names])  # fmt: skip

@@ -134,6 +134,8 @@ def test_a_merge_that_was_killed_goes_on(runs: Path, tmp_path: Path, monkeypatch
     (partial,) = run.path.glob(".merge.*.partial/model")
     whole = {path.name: path.stat().st_mtime_ns for path in partial.glob("*.safetensors")}
     assert (partial / JOURNAL).is_file() and whole
+    (partial / "additional_chat_templates").mkdir()  # as the tokenizers of some bases are saved
+    (partial / "additional_chat_templates" / "rag.jinja").touch()
     monkeypatch.setattr(Combined, "make", real)
     results = merge(run).results
     model = run.folder("merge") / "model"

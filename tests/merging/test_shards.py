@@ -72,6 +72,17 @@ def test_after_a_kill_whole_files_stay_and_the_rest_is_written(tmp_path: Path) -
     assert not [path for path in (tmp_path / "killed").iterdir() if path.name == JOURNAL or "partial" in path.name]
 
 
+@pytest.mark.parametrize("room", [True, False])
+def test_after_a_second_stop_whole_files_stay_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: bool) -> None:
+    """A kill before the next file is whole, or a disk that is full."""
+    with pytest.raises(Killed):
+        write(tmp_path, until=6)
+    with monkeypatch.context() as patch, pytest.raises(Killed if room else ModelError):
+        patch.setattr(shards.shutil, "disk_usage", lambda _: type("Usage", (), {"free": room * 2**40}))
+        write(tmp_path, until=0)
+    assert write(tmp_path)[0].kept == 1
+
+
 @pytest.mark.parametrize("harm", ["changed", "cut", "gone", "other key", "stale"])
 def test_what_is_not_as_it_was_written_is_written_again(tmp_path: Path, harm: str) -> None:
     with pytest.raises(Killed):

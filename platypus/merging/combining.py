@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from platypus.errors import ModelError
-from platypus.merging.methods import METHODS, merge, merge_in_core_space
+from platypus.merging.methods import METHODS, drawn, merge, merge_in_core_space, whole
 from platypus.merging.shards import WrittenShards, write_shards
 from platypus.merging.sources import FLOATS, Source
 from platypus.model.loading import DTYPES
@@ -53,10 +53,11 @@ class Combination:
 
     def to_json(self) -> dict[str, Any]:
         """The settings that have an effect, for a model's provenance."""
-        prunes = METHODS[self.method] != METHODS["task-arithmetic"] and self.density < 1
+        prune = METHODS[self.method].prune
+        pruned: dict[str, Any] = {"density": self.density} | ({"seed": self.seed} if prune is drawn else {})
         layers = {"layers": [vars(part) for part in self.layers]} if self.layers else {}
         core = {"core_space": True} if self.core_space else {}
-        return ({"density": self.density, "seed": self.seed} if prunes else {}) | layers | core
+        return (pruned if prune is not whole and self.density < 1 else {}) | layers | core
 
 
 def layer_of(name: str) -> int | None:

@@ -162,6 +162,23 @@ def test_the_header_says_where_the_weights_come_from(tmp_path: Path, base: Path,
         AdapterSource.of(tmp_path / "merged", StoredWeights.of(tmp_path / "merged"), tuned[0])
 
 
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        ("task-arithmetic", {}),
+        ("linear", {}),
+        ("slerp", {}),
+        ("magnitude", {"density": 0.5}),
+        ("ties", {"density": 0.5}),
+        ("dare", {"density": 0.5, "seed": 3}),
+        ("dare-ties", {"density": 0.5, "seed": 3}),
+    ],
+)
+def test_only_settings_with_an_effect_are_told(method: str, told: dict[str, Any]) -> None:
+    assert Combination(method, WEIGHTS, 0.5, seed=3).to_json() == told
+    assert Combination(method, WEIGHTS, 1.0, seed=3).to_json() == {}
+
+
 def test_models_of_other_shapes_are_refused(tmp_path: Path, base: Path, tuned: tuple[Path, Path]) -> None:
     stored, other = StoredWeights.of(base), Path(shutil.copytree(tuned[1], tmp_path / "other"))
     weights = load_file(other / "model.safetensors")

@@ -1,5 +1,6 @@
 """Recipes: unknown keys and impossible values are clear errors; the shipped recipes are complete."""
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from platypus.errors import ModelError, RecipeError
 from platypus.prompt.base_files import BASE_CARD
-from platypus.run.recipe import Recipe, changes, read_recipe, suited
+from platypus.run.recipe import Recipe, changed_recipe, changes, read_recipe, suited
 from platypus.run.settings import PromptSettings, Settings, TrainSettings
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -229,6 +230,21 @@ def test_a_base_of_one_s_own_suggests_what_its_card_says(tmp_path: Path) -> None
     (tmp_path / "base" / BASE_CARD).write_text('{"suits": {"train": {"epochs": 3, "rank": 2}}}', encoding="utf-8")
     recipe = read(tmp_path, f'base = "{tmp_path / "base"}"\ntrain = {{rank = 7}}')
     assert changes(recipe, suited(recipe)) == ["train.epochs = 3"]
+
+
+def test_a_default_that_the_recipe_says_is_no_gap_for_the_base(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    suits = {
+        "prompt": {"rendering": "brief", "notation": "calls"},
+        "train": {"prefix_gigabytes": 4.0},
+        "evaluate": {"confidence": False},
+    }
+    (tmp_path / "base" / BASE_CARD).write_text(json.dumps({"suits": suits}), encoding="utf-8")
+    said = '[prompt]\nrendering = "full"\n[train]\nprefix_gigabytes = 1.0\n[evaluate]\nconfidence = true\n'
+    recipe = read(tmp_path, f'base = "{tmp_path / "base"}"\n{said}')
+    assert changes(recipe, suited(recipe)) == ['prompt.notation = "calls"']
+    changed = changed_recipe(recipe, {"train.rank": 3}, where="")
+    assert changes(recipe, suited(changed)) == ['prompt.notation = "calls"', "train.rank = 3"]
 
 
 def test_a_card_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:

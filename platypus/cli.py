@@ -153,7 +153,10 @@ def merge(
     run: RunFolder, recipe: RecipeFile = None, of: MergedOf = None, force: Force = False, as_json: Json = False
 ) -> None:
     """Merge the adapter, or other sources, into the base."""
-    opened = open_run(run, recipe).merged_of(of.split(",") if of else ())
+    names = [] if of is None else [name.strip() for name in of.split(",")]
+    if not all(names):
+        raise typer.BadParameter("has an empty name; say A,B", param_hint="--of")
+    opened = open_run(run, recipe).merged_of(names)
     from platypus.commands.merge import merge
 
     print_outcome(merge(opened, force=force), as_json=as_json)

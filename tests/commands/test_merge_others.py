@@ -76,13 +76,16 @@ def test_the_command_names_sources_and_says_how_much_their_rows_overlap(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = merged_run(runs, tmp_path, "")
-    of = f"{runs / 'one' / 'run'},{runs / 'two' / 'run'}"
+    of = f"{runs / 'one' / 'run'}, {runs / 'two' / 'run'}"
     ran = here(capsys, "merge", run.path, "--of", of, "--json")
     assert ran.code == 0, ran.err
     (overlap,) = json.loads(ran.out)["results"]["overlap"]
     assert 0 < overlap["nearness"] < 1 and overlap["advice"] in ran.err
     refused = here(capsys, "merge", run.path, "--of", str(tmp_path / "nowhere"))
     assert refused.code == 1 and "nowhere" in refused.err and "Traceback" not in refused.err
+    for empty in ("", ",", f"{runs / 'adapter'},"):
+        refused = here(capsys, "merge", run.path, "--of", empty)
+        assert refused.code == 2 and "has an empty name" in refused.err
 
 
 def test_the_best_weights_of_a_search_are_taken(runs: Path, tmp_path: Path) -> None:

@@ -55,11 +55,11 @@ class MergeSettings(Settings):
 
     @model_validator(mode="after")
     def _fits_its_sources(self) -> Self:
-        named, given = len(self.of), [self.weights, *(part.weights for part in self.layers)]
+        named, given = len(self.of), [self.weights] * bool(self.weights) + [part.weights for part in self.layers]
         if not named and self.model_fields_set & set(_OF_SEVERAL[1:]):
             key = next(key for key in _OF_SEVERAL[1:] if key in self.model_fields_set)
             raise ValueError(f"merge.{key} is for what merge.of names", "Name runs, adapters or models in `of`.")
-        wrong = next((weights for weights in given if weights and len(weights) != named), None)
+        wrong = next((weights for weights in given if len(weights) != named), None)
         if wrong is not None:
             raise ValueError(f"merge.weights: {len(wrong)} for {named} in merge.of", "Give one for each, in order.")
         twice = next((name for name in self.of if self.of.count(name) > 1), None)
@@ -74,7 +74,7 @@ class MergeSettings(Settings):
             raise ValueError(f"merge.search finds the weights, and merge.{given_too} says them", "Keep one of them.")
         if self.method == "slerp" and named != 2:
             raise ValueError(f"merge.method = 'slerp' is for two, and merge.of names {named}", "Name two.")
-        if self.method in ("slerp", "linear") and any(weights and sum(weights) <= 0 for weights in given):
+        if self.method in ("slerp", "linear") and any(sum(weights) <= 0 for weights in given):
             raise ValueError(f"merge.method = '{self.method}' divides by the sum of the weights", "Make it positive.")
         ranges = sorted((part.first, part.last) for part in self.layers)
         if any(later[0] <= earlier[1] for earlier, later in pairwise(ranges)):

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -185,7 +185,19 @@ def _key_problems(error: ValidationError, document: dict[str, Any]) -> list[_Key
     return [_key_problem(key, details, document) for key, details in by_key.items()]
 
 
+_OF_A_PART = {"missing": "is missing", "extra_forbidden": "is not known", "model_type": "is no table"}
+
+
+def _part_problem(key: tuple[str, ...], details: Sequence[Any]) -> _KeyProblem:
+    """What is wrong with the keys of a list of tables."""
+    wrong = ", ".join(f"{'.'.join(map(str, detail['loc']))} {_OF_A_PART[detail['type']]}" for detail in details)
+    (part,) = get_args(_TABLES[key[0]].model_fields[key[1]].annotation)
+    return _KeyProblem(wrong, f"Each part of {'.'.join(key)} has {', '.join(part.model_fields)}.")
+
+
 def _key_problem(key: tuple[str, ...], details: Sequence[Any], document: dict[str, Any]) -> _KeyProblem:
+    if in_parts := [one for one in details if one["type"] in _OF_A_PART and len(one["loc"]) > len(key)]:
+        return _part_problem(key, in_parts)
     dotted = ".".join(key)
     match details[0]["type"]:
         case "value_error":
@@ -197,7 +209,7 @@ def _key_problem(key: tuple[str, ...], details: Sequence[Any], document: dict[st
     value = document[key[0]] if len(key) == 1 else document[key[0]][key[1]]
     requirement = " or ".join(detail["msg"].partition("should ")[2] for detail in details)
     fields = Recipe.model_fields if len(key) == 1 else _TABLES[key[0]].model_fields
-    default = fields[key[-1]].default
+    default = fields[key[-1]].get_default(call_default_factory=True)
     remedy = "Leave it out for none." if default is None else f"Leave it out for the default, {default!r}."
     if isinstance(value, dict) and any(isinstance(part, dict) for part in value.values()):
         remedy = 'Write names with a dot in quotation marks: "tool.argument" = …'

@@ -15,6 +15,13 @@ from platypus.run.recipe import Recipe, read_recipe
         ("method = 'ties'", "merge.method is for what merge.of names"),
         ("of = ['a', 'b']\nweights = [1.0]", "merge.weights: 1 for 2 in merge.of"),
         ("of = ['a', 'b']\n[[merge.layers]]\nfirst = 0\nlast = 3\nweights = [1.0]", "merge.weights: 1 for 2"),
+        ("of = ['a', 'b']\nlayers = [{first = 0, last = 3, weights = []}]", "merge.weights: 0 for 2 in merge.of"),
+        (
+            "of = ['a']\nlayers = [{from = 0, last = 3, weights = [1.0]}]",
+            "merge.layers.0.first is missing, merge.layers.0.from is not known",
+        ),
+        ("of = ['a']\nlayers = [{first = 0, last = 3, weights = [1.0], to = 3}]", "merge.layers.0.to is not known"),
+        ("of = ['a']\nlayers = [3]", "merge.layers.0 is no table"),
         ("of = ['a', 'b', 'c']\nmethod = 'slerp'", "merge.method = 'slerp' is for two, and merge.of names 3"),
         ("of = ['a', 'b']\nmethod = 'linear'\nweights = [1.0, -1.0]", "divides by the sum of the weights"),
         ("of = ['a', 'b']\ncore_space = true", "merge.core_space makes no difference to 'task-arithmetic'"),
@@ -35,8 +42,9 @@ from platypus.run.recipe import Recipe, read_recipe
 )
 def test_what_contradicts_itself_is_refused(tmp_path: Path, table: str, problem: str) -> None:
     (tmp_path / "recipe.toml").write_text(f"[merge]\n{table}\n")
-    with pytest.raises(RecipeError, match=problem.replace("[", r"\[")):
+    with pytest.raises(RecipeError, match=problem.replace("[", r"\[")) as raised:
         read_recipe(tmp_path / "recipe.toml")
+    assert "Undefined" not in raised.value.remedy
 
 
 def test_a_recipe_without_the_later_keys_keeps_its_fingerprint() -> None:

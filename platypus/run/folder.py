@@ -178,9 +178,13 @@ class Run:
 
     def check_sources(self) -> None:
         """Raise RunError if a stage that is not done yet will need a file or folder that is not there."""
-        needed = {"train": [self.recipe.base], "refine": [], "generate": []}
-        needed["refine"] += [*self.recipe.refine.data, *self.recipe.refine.test, *self.recipe.refine.avoid]
-        needed["generate"] += [self.recipe.teacher.style] if self.recipe.teacher.style else []
+        recipe = self.recipe
+        needed = {
+            "generate": [recipe.teacher.style] if recipe.teacher.style else [],
+            "refine": [*recipe.refine.data, *recipe.refine.test, *recipe.refine.avoid],
+            "train": [] if recipe.merge.of else [recipe.base],
+            "merge": [recipe.base, *recipe.merge.of] if recipe.train.prefix != "frozen" else [],
+        }
         for stage, sources in needed.items():
             for source in sources:
                 name = self.spelled.get(source, source)

@@ -157,6 +157,27 @@ def test_sources_of_stages_to_come_are_checked_at_once(project: Path) -> None:
     run.check_sources()
 
 
+@pytest.mark.parametrize(
+    ("stages", "table", "gone"),
+    [((), 'of = ["./a"]', "recipes/a"), ((), 'of = ["./a"]', "base"), (("refine", "train"), "", "base")],
+)
+def test_a_merge_needs_the_base_and_others_but_no_training_of_its_own(
+    project: Path, stages: tuple[str, ...], table: str, gone: str
+) -> None:
+    (project / "base").mkdir()
+    (project / "recipes" / "a").mkdir()
+    (project / "recipes" / "r.toml").write_text(f'base = "../base"\n[merge]\n{table}\n')
+    run = Run.open(project / "run", recipe=project / "recipes" / "r.toml")
+    for stage in stages:
+        run.perform(stage, inputs={}, settings={}, work=lambda folder: {})
+    run.check_sources()
+    (project / gone).rmdir()
+    with pytest.raises(RunError, match="the stage merge needs it"):
+        run.check_sources()
+    run.perform("merge", inputs={}, settings={}, work=lambda folder: {})
+    run.check_sources()
+
+
 SERVER = """
 import json, pathlib, sys
 answers = {"initialize": {"protocolVersion": "2025-06-18", "capabilities": {}}}

@@ -55,8 +55,7 @@ def model_card(run: Run, content: Content, *, name: str, tag: str, licence: str 
 def _without_folders(run: Run, card: str) -> str:
     """The card with the last part alone of each absolute name in the recipe: others have no such folders."""
     written = read_recipe(run.path / RECIPE)
-    named = {*names(written), *names(run.recipe), *([written.catalogue] if written.catalogue else [])}
-    for name in sorted(named, key=len, reverse=True):
+    for name in sorted({*names(written), *names(run.recipe)}, key=len, reverse=True):
         if Path(name).expanduser().is_absolute():
             card = card.replace(name, Path(name).name)
     return card

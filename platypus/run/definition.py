@@ -25,7 +25,7 @@ def keep_definition(folder: Path, recipe: Path) -> Places:
     read, text = read_recipe(recipe), recipe.read_text(encoding="utf-8")
     same = _text(folder / RECIPE) == text
     earlier = Places.read(folder)
-    _say_choices(dict.fromkeys([file_of(read.catalogue or "") or "", *names(read)]), recipe)
+    _say_choices(names(read), recipe)
     places = Places.of(recipe, read, folder)
     if same:
         places = places.with_earlier(earlier)
@@ -60,7 +60,7 @@ def keep_definition(folder: Path, recipe: Path) -> Places:
 
 def _say_choices(listed: Iterable[str], recipe: Path) -> None:
     """Say which of two files or folders of one name is taken."""
-    for name in filter(is_relative, filter(None, listed)):
+    for name in filter(is_relative, listed):
         place, here = Path(find(name, recipe)), Path.cwd() / name
         if place.is_absolute() and here.exists() and not here.samefile(place):
             say(f"{name}: taken from {place}, beside the recipe; there is another one in the working folder")

@@ -17,13 +17,12 @@ from typing import Any
 from platypus.catalogue.sources.source import file_of
 from platypus.data.locations import COMPRESSED, HUB_NAME, SUFFIXES, parse_address
 from platypus.errors import PlatypusError
-from platypus.run.execute_settings import ExecuteSettings
 from platypus.run.recipe import Recipe, read_recipe
 from platypus.run.settings import Settings
 
 PLACES = "places.json"
 KEYWORDS = frozenset({"embedded", "tfidf", "minilm"})  # names of what comes with Platypus
-KEYS = {  # keys of a recipe that name files or folders, apart from `catalogue`, of which a run has its own copy
+KEYS = {  # keys of a recipe that name files or folders, apart from those that may name servers or parts of a file
     "": ("base",),
     "teacher": ("style",),
     "refine": ("data", "test", "avoid", "embedding"),
@@ -143,12 +142,10 @@ class Places:
 
 
 def names(recipe: Recipe) -> list[str]:
-    """All names of files, folders and hub repositories in a recipe, apart from its catalogue."""
+    """All names of files, folders and hub repositories in a recipe."""
     values = [getattr(getattr(recipe, table) if table else recipe, key) for table, keys in KEYS.items() for key in keys]
-    if recipe.execute != ExecuteSettings():
-        values.append(
-            [file for source in (recipe.catalogue, *recipe.execute.sources) if (file := file_of(source or ""))]
-        )
+    tools = (recipe.catalogue, *recipe.execute.sources, *recipe.evaluate.mock)
+    values.append([file for source in tools if (file := file_of(source or ""))])
     listed = [value if isinstance(value, list) else [value] for value in values if value]
     return list(dict.fromkeys(name for some in listed for name in some))
 

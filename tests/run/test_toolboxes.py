@@ -1,13 +1,15 @@
 """What runs a run's tools: what is said on the command line, in the recipe, or the catalogue."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from platypus.errors import CatalogueError, ExecutionError
 from platypus.execution.back_ends.python_functions import PythonBackEnd
+from platypus.execution.toolbox import Toolbox
 from platypus.run.folder import Run
-from platypus.run.toolboxes import dry_toolbox, new_trace, run_toolbox
+from platypus.run.toolboxes import dry_toolbox, mock_toolbox, new_trace, run_toolbox
 from tests.support.command import CRM
 
 BOATS = '"""Boats."""\n\ndef moor(boat: str) -> str:\n    """Moor it."""\n    return boat\n'
@@ -26,11 +28,21 @@ def test_the_catalogue_itself(tmp_path: Path) -> None:
     assert isinstance(back_end, PythonBackEnd) and back_end.may_have("moor")
 
 
-def test_the_sources_of_the_recipe_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = opened(tmp_path, f'catalogue = "{CRM}"\n[execute]\nsources = ["boats.py:moor"]\n')
+@pytest.mark.parametrize(
+    ("recipe", "toolbox"),
+    [
+        ('catalogue = "boats.py"\n', run_toolbox),
+        (f'catalogue = "{CRM}"\n[execute]\nsources = ["boats.py:moor"]\n', run_toolbox),
+        (f'catalogue = "{CRM}"\n[evaluate]\nmock = ["boats.py:moor"]\n', mock_toolbox),
+    ],
+)
+def test_the_files_of_the_recipe_are_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str, toolbox: Callable[[Run], Toolbox]
+) -> None:
+    run = opened(tmp_path, recipe)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert run_toolbox(Run.open(run.path)).back_ends[0].may_have("moor")
+    assert toolbox(Run.open(run.path)).back_ends[0].may_have("moor")
     assert run_toolbox(run, [str(tmp_path / "recipes" / "boats.py")]).back_ends[0].may_have("moor")
 
 

@@ -113,7 +113,8 @@ def _base_name(run: Run, given: str | None, what: What) -> str:
         raise RunError("is not the name of a model on the hub", where=f"--base {given}", remedy="Say OWNER/NAME.")
     if given or spelled == "embedded":
         return spelled
-    if HUB_NAME.fullmatch(spelled) and not Path(run.recipe.base).expanduser().exists():
+    is_folder = spelled in run.places.found or Path(run.recipe.base).expanduser().exists()
+    if HUB_NAME.fullmatch(spelled) and not is_folder:
         return spelled
     if what == "merged":
         return Path(spelled).name

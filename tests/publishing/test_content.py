@@ -52,6 +52,18 @@ def test_an_adapter_whose_base_nobody_has_is_refused(run: Run) -> None:
         content_of(run, what="adapter", base="base")
 
 
+def test_a_folder_that_is_gone_is_not_taken_for_a_name_on_the_hub(run: Run, tmp_path: Path) -> None:
+    recipe = tmp_path / "r.toml"
+    recipe.write_text((run.path / "recipe.toml").read_text().replace(f"{tmp_path}/base", "m/base"))
+    (tmp_path / "m" / "base").mkdir(parents=True)
+    Run.open(run.path, recipe=recipe)
+    (tmp_path / "m" / "base").rmdir()
+    again = Run.open(run.path)
+    assert (again.spelled[again.recipe.base], content_of(again, what="merged").base) == ("m/base", "base")
+    with pytest.raises(RunError, match="the base of its adapter is a folder, m/base"):
+        content_of(again, what="adapter")
+
+
 @pytest.mark.parametrize(
     ("stage", "inputs", "what", "said"),
     [

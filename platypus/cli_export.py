@@ -12,9 +12,12 @@ from platypus.outcomes import print_outcome, result_lines
 Exported = Annotated[Path | None, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)]
 Tools = Annotated[str | None, typer.Option("--catalogue", metavar="SOURCE", help="Without a run: the tools alone.")]
 Notations = Annotated[
-    Literal["json", "calls"], typer.Option("--notation", help="How plans are written, without a run.")
+    Literal["json", "calls"] | None,
+    typer.Option("--notation", help="How plans are written, without a run: json if not given."),
 ]
-Longest = Annotated[int, typer.Option("--max-steps", min=1, help="The longest plan, without a run.")]
+Longest = Annotated[
+    int | None, typer.Option("--max-steps", min=1, help="The longest plan, without a run: 10 if not given.")
+]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="FOLDER", help="Their folder, without a run: export/ if not given.")
 ]
@@ -43,8 +46,8 @@ def export(
     quantise: Quantised = None,
     catalogue: Tools = None,
     only: Only = None,
-    notation: Notations = "json",
-    max_steps: Longest = 10,
+    notation: Notations = None,
+    max_steps: Longest = None,
     out: Out = None,
     force: Force = False,
     as_json: Json = False,
@@ -54,6 +57,9 @@ def export(
         raise typer.BadParameter("give either a RUN or --catalogue SOURCE")
     if run is not None and out is not None:
         raise typer.BadParameter("is for --catalogue; what belongs to a run is written into it", param_hint="--out")
+    of_recipe = {"--notation": notation, "--max-steps": max_steps}
+    if run and (option := next((name for name, value in of_recipe.items() if value is not None), None)):
+        raise typer.BadParameter("is for --catalogue; a run has its own, in its recipe", param_hint=option)
     if to is None or run is None:
         given = {"--type": type_, "--shard-size": shard_size, "--quantise": quantise, "--to": None if run else to}
         if option := next((name for name, value in given.items() if value is not None), None):
@@ -71,5 +77,6 @@ def export(
         print_outcome(export(opened, force=force), as_json=as_json)
     elif tools:
         out = out or Path("export")
-        results = export_catalogue(tools, out, prompt=PromptSettings(notation=notation), max_steps=max_steps)
+        prompt = PromptSettings(notation=notation or "json")
+        results = export_catalogue(tools, out, prompt=prompt, max_steps=max_steps or 10)
         typer.echo(json.dumps(results) if as_json else "\n".join([f"export → {out}", *result_lines(results)]))

@@ -19,6 +19,8 @@ Capture = pytest.CaptureFixture[str]
         ["run", "--shard-size", "2GB"],
         ["--catalogue", CRM, "--to", "hf"],
         ["run", "--to", "hf", "--out", "there"],
+        ["run", "--notation", "calls"],
+        ["run", "--max-steps", 3],
         ["run", "--to", "llamafile"],
     ],
 )

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from platypus.model.adapters import AdapterCard
     from platypus.model.loading import Loaded
 
-UNTRAINED = DecodeSettings(beams=4, tool_prior=5.0)  # for a base that was not trained for the tools
+UNTRAINED = DecodeSettings(beams=4, tool_prior=5.0, max_tools=8)  # for a base that was not trained for the tools
+LONG_TOOL = 100  # tokens: such a base reads longer tools better in brief
 CONFIDENCE = "confidence.json"  # a calibration: of the model that `evaluate` scored, or beside a base
 
 
@@ -71,8 +72,14 @@ def open_untrained(catalogue: Catalogue, recipe: Recipe) -> Planner:
 
     settings = base_prompt(recipe)
     loaded = load_base(recipe.base, light=settings.template != "chat")
-    prompt = Prompt.of(loaded.tokenizer, catalogue, settings, cutoff=loaded.context).fitted()
+    prompt = untrained_prompt(loaded, catalogue, settings)
     return Planner(loaded, prompt, recipe.decode, calibration=base_calibration(recipe.base))
+
+
+def untrained_prompt(loaded: "Loaded", catalogue: Catalogue | None, settings: PromptSettings) -> Prompt:
+    """The prompt of a base that was not trained for the tools: as long as its context, with long tools in brief."""
+    made = replace(Prompt.of(loaded.tokenizer, catalogue, settings, cutoff=loaded.context), brief_above=LONG_TOOL)
+    return made if catalogue is None else made.fitted()
 
 
 def base_prompt(recipe: Recipe) -> PromptSettings:

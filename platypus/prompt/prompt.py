@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import starmap, zip_longest
+from statistics import median
 from typing import Protocol
 
 from platypus.catalogue.tools import Catalogue
@@ -115,7 +116,7 @@ class Prompt:
     Without a catalogue a request is an Alpaca instruction or, with the template "chat", a user's message. Special
     tokens that occur as text in a request or an answer ("</s>") are encoded as text. `invocation` holds the tokens from
     which an activated adapter acts (`invocation_tokens`); every row then is a request for tools, and has them only once
-    behind its tools.
+    behind its tools. `brief_above`: the tokens of the median tool in full above which tools are shown in brief.
     """
 
     tokenizer: Tokenizer
@@ -127,6 +128,7 @@ class Prompt:
     turns: Turns = "all"
     rendering: Rendering = "full"
     invocation: tuple[int, ...] = ()
+    brief_above: int | None = None
 
     @classmethod
     def of(
@@ -147,8 +149,16 @@ class Prompt:
         return self if own is None else replace(self, catalogue=own).fitted()
 
     def fitted(self, context: int | None = None) -> "Prompt":
-        """This prompt with its tools in brief, if in full they leave no room. `context`: the base's, in tokens."""
-        return self if self.has_room(context) else replace(self, rendering="brief")
+        """This prompt with its tools in brief, if in full they are long, or leave no room.
+
+        `context` is the base's, in tokens.
+        """
+        return replace(self, rendering="brief") if self._is_long or not self.has_room(context) else self
+
+    @property
+    def _is_long(self) -> bool:
+        lengths = self.tool_tokens.values()
+        return self.brief_above is not None and bool(lengths) and median(lengths) > self.brief_above
 
     def has_room(self, context: int | None = None) -> bool:
         """Whether cutoff and context leave `ROOM` tokens beside the tools."""

@@ -25,6 +25,7 @@ from platypus.inference.opening import (
     is_merged,
     open_planner,
     prompt_settings,
+    untrained_prompt,
 )
 from platypus.inference.planner import Planner
 from platypus.prompt.prompt import Prompt
@@ -160,9 +161,10 @@ def _open(one: Wanted, options: OpeningOptions) -> Served:
     merged = (folder / ADAPTER_CARD).is_file()  # a model that `merge` wrote
     settings = _card_settings(folder) if merged else base_prompt(Recipe(base=one.source))
     loaded = load_base(one.source, light=settings.template != "chat")
-    decode, cutoff = (DecodeSettings(), None) if merged else (UNTRAINED, loaded.context)
-    planner = _planner(loaded, options.catalogue, settings, decode, cutoff=cutoff)
-    planner = planner if merged else replace(planner, calibration=base_calibration(one.source))
+    if merged:
+        return _served(one, _planner(loaded, options.catalogue, settings, DecodeSettings()), options)
+    prompt = untrained_prompt(loaded, options.catalogue, settings)
+    planner = Planner(loaded, prompt, UNTRAINED, calibration=base_calibration(one.source))
     return _served(one, planner, options)
 
 
@@ -192,15 +194,8 @@ def _card_settings(folder: Path) -> PromptSettings:
     return PromptSettings(**{name: getattr(card, name) for name in PromptSettings.model_fields})
 
 
-def _planner(
-    loaded: "Loaded",
-    catalogue: Catalogue | None,
-    prompt: PromptSettings,
-    decode: DecodeSettings,
-    *,
-    cutoff: int | None = None,
-) -> Planner:
-    made = Prompt.of(loaded.tokenizer, catalogue, prompt, cutoff=cutoff)
+def _planner(loaded: "Loaded", catalogue: Catalogue | None, prompt: PromptSettings, decode: DecodeSettings) -> Planner:
+    made = Prompt.of(loaded.tokenizer, catalogue, prompt)
     return Planner(loaded, made if catalogue is None else made.fitted(loaded.context), decode)
 
 

@@ -161,3 +161,12 @@ def test_tools_are_shown_in_brief_where_they_leave_no_room() -> None:
     row = Example("go", Plan((Step("tool_1", {}),)), "", {}, tools=tools)
     assert replace(full, catalogue=None, cutoff=length).for_row(row).rendering == "brief"
     assert not Prompt(full.tokenizer, None, cutoff=8).has_room()
+
+
+@pytest.mark.parametrize(("words", "rendering"), [(2, "full"), (40, "brief")])
+def test_tools_are_shown_in_brief_where_most_are_longer_than_wanted(words: int, rendering: str) -> None:
+    descriptions = ["Does it. " + "At length. " * words, "Does it. " + "At length. " * words, "Helps. " * 300]
+    tools = catalogue_from_json([{"name": f"tool_{i}", "description": text} for i, text in enumerate(descriptions)])
+    prompt = Prompt(byte_bpe_tokenizer(), tools, cutoff=100_000, brief_above=100)
+    assert prompt.fitted().rendering == rendering
+    assert replace(prompt, brief_above=None).fitted().rendering == "full"

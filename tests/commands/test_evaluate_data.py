@@ -81,6 +81,13 @@ def test_it_goes_on_where_it_was_interrupted(run: Run, tmp_path: Path, monkeypat
     assert [line["query"] for line in lines] == [*GOLD]
 
 
+def test_a_row_that_is_too_long_for_the_model_does_not_stop_it(run: Run, tmp_path: Path) -> None:
+    long = {"query": "word " * 5000, "plan": [{"tool_name": "me", "arguments": []}]}
+    outcome = evaluate_data(run, DataOptions(data_of(tmp_path, long)))
+    assert outcome.results["rows"] == 5 and exact(outcome.results) == 3 / 5
+    assert outcome.results["variants"]["run"]["malformed"] == {"too-long": 1}
+
+
 def test_plans_are_run_with_mock_tools(run: Run, tmp_path: Path) -> None:
     functions = "def me() -> str:\n    return 'U1'\ndef sprint() -> str:\n    return 'S1'\ndef sum(of: str) -> str:\n"
     (tmp_path / "mock.py").write_text(f"{functions}    return of + '!'\n")

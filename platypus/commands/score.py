@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from platypus.catalogue.tools import Catalogue
-from platypus.data.dataset import Example
+from platypus.data.dataset import Example, Rejected
 from platypus.data.fingerprints import source_fingerprint
 from platypus.errors import DatasetError
 from platypus.evaluation.answering import scored
@@ -28,7 +28,8 @@ def score_file(
     rows = [row for row in known.rows if isinstance(row, Example)]
     if len(rows) < len(known.rows):
         raise DatasetError("holds rows without a plan", where=gold, remedy="Only plans are scored.")
-    answers = read_predictions(predictions, rows, catalogue)
+    chosen = [row for row in known.chosen if isinstance(row, Example | Rejected)]
+    answers = read_predictions(predictions, chosen, catalogue)
     judged = [
         scored(row, answer, row.known_tools(catalogue) or Catalogue(()))
         for row, answer in zip(rows, answers, strict=True)

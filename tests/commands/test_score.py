@@ -43,6 +43,21 @@ def test_the_order_of_rows_and_of_answers_changes_nothing(tmp_path: Path, capsys
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("key", ["query", "id"])
+def test_a_whole_file_of_answers_is_scored_on_the_rows_that_can_be_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    answers: list[dict[str, object]] = [{key: "Fly", "answer": "fly()"}, {key: "Who am I?", "answer": "me()"}]
+    options = files(tmp_path, *answers, {key: "Make tea", "plan": None})
+    fly = {"query": "Fly", "plan": [{"tool_name": "fly", "arguments": []}]}
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text(json.dumps(fly) + "\n" + gold.read_text())
+    said = here(capsys, "score", *options, "--skip-bad", "--json")
+    assert said.code == 0, said.err
+    part = json.loads(said.out)["variants"]["peer"]
+    assert part["measures"]["exact"]["value"] == 0.5 and part["malformed"] == {"missing": 1}
+
+
 def test_text_rows_and_answers_to_nothing_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = here(capsys, "score", *files(tmp_path, {"query": "Else", "answer": "me()"}))
     assert said.code == 1 and "belong to no row" in said.err

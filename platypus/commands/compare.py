@@ -43,7 +43,8 @@ def compare_all(sources: Sequence[str], *, seed: int, flips: int) -> Comparisons
 
 
 def _readable(one: Comparison, flips: int) -> Iterator[Table | Text]:
-    shown = Table(title=f"{one.second} less {one.first}: {one.rows} rows", title_justify="left")
+    head = Text(f"{one.second} less {one.first}: {one.rows} rows", style="table.title")
+    shown = Table(title=head, title_justify="left")
     for heading in ("measure", "difference", "p", "detectable", "rows", "clusters"):
         shown.add_column(heading, justify="left" if heading == "measure" else "right")
     for name, title in MEASURES.items():

@@ -21,6 +21,15 @@ def test_two_planners(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert found["rows"] == len(REQUESTS) and [flip["turned"] for flip in found["flips"]] == ["wrong", "right"]
 
 
+def test_a_name_in_brackets_is_shown_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "[b]"):
+        file_of(Path(name), {})
+    assert "[b] less a: 5 rows" in here(capsys, "compare", "a", "[b]").out
+
+
 def test_each_is_compared_with_the_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = [file_of(tmp_path / name, {}) for name in ("a", "b", "c")]
     found = json.loads(here(capsys, "compare", *files, "--json").out)["comparisons"]

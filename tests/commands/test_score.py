@@ -43,6 +43,23 @@ def test_the_order_of_rows_and_of_answers_changes_nothing(tmp_path: Path, capsys
     assert found[0] == found[1]
 
 
+def test_a_folder_never_mixes_two_evaluations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = [*files(tmp_path, {"query": "Who am I?", "answer": "me()"}), "--out", tmp_path / "out"]
+    assert here(capsys, "score", *options).code == 0
+    written = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert here(capsys, "score", *options).code == 0  # the same once more
+    files(tmp_path, {"query": "Make tea", "plan": []})
+    said = here(capsys, "score", *options)
+    assert said.code == 1 and "holds another evaluation: predictions differ" in said.err and "--force" in said.err
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == written
+    assert here(capsys, "score", *options, "--force").code == 0
+    assert json.loads((tmp_path / "out" / "scores.jsonl").read_text().splitlines()[1])["score"]["exact"]
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else" / "notes.md").write_text("mine")
+    said = here(capsys, "score", *options[:-1], tmp_path / "else")
+    assert said.code == 1 and "is not an evaluation's folder" in said.err
+
+
 @pytest.mark.parametrize("key", ["query", "id"])
 def test_a_whole_file_of_answers_is_scored_on_the_rows_that_can_be_used(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str

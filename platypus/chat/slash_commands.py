@@ -141,17 +141,17 @@ def _correct(conversation: Conversation, rest: str) -> None:
     tools, lines, answer = conversation.tools, conversation.lines, conversation.last.answer
     assert tools is not None  # only planners have this command
     present = answer if isinstance(answer, Plan) else Plan()
-    if not rest:
-        conversation.screen.say(STEPWISE, style="dim")
-        try:
+    try:
+        if not rest:
+            conversation.screen.say(STEPWISE, style="dim")
             plan: Plan | Malformed = correct_by_steps(
                 present, tools, ask=lines.ask, complain=lambda text: conversation.screen.say(text, style="yellow")
             )
-        except (EOFError, KeyboardInterrupt):
-            conversation.screen.say("\nthe plan is as it was", style="yellow")
-            return
-    else:
-        plan = read_typed(_edited(conversation, present, rest) if rest in ("calls", "json") else rest, tools)
+        else:
+            plan = read_typed(_edited(conversation, present, rest) if rest in ("calls", "json") else rest, tools)
+    except (EOFError, KeyboardInterrupt):
+        conversation.screen.say("\nthe plan is as it was", style="yellow")
+        return
     if isinstance(plan, Malformed):
         raise RunError(malformed_text(plan), remedy="Nothing is kept: correct it, and say it again.")
     conversation.screen.show(plan)

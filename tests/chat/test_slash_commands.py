@@ -108,6 +108,27 @@ class Typed:
         return text.replace("CustomerABC", "CustomerB")
 
 
+class Leaving(Typed):
+    """A person who leaves the editor with Ctrl-D, or with Ctrl-C."""
+
+    def __init__(self, how: type[BaseException]) -> None:
+        super().__init__()
+        self.how = how
+
+    def edit(self, text: str) -> str | None:
+        raise self.how
+
+
+@pytest.mark.parametrize("how", [EOFError, KeyboardInterrupt])
+def test_leaving_the_editor_leaves_the_plan_as_it_was(
+    capsys: Capture, tmp_path: Path, how: type[BaseException]
+) -> None:
+    begun = talk(tmp_path, ASK)
+    begun.lines = Leaving(how)
+    assert hear(begun, "/correct calls") and begun.last.answer == SUMMARY
+    assert "the plan is as it was" in capsys.readouterr().err
+
+
 def test_a_plan_is_corrected_step_by_step_or_in_an_editor(capsys: Capture, tmp_path: Path) -> None:
     begun = talk(tmp_path, ASK)
     begun.lines = Typed("…", "-", "")

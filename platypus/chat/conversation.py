@@ -21,12 +21,16 @@ from platypus.run.corrections import Corrections
 
 @dataclass(frozen=True)
 class Turn:
-    """One request and its answer as it is now; `given` is what the planner answered, `kept` the id of a correction."""
+    """One request and its answer as it is now; `given` is what the planner answered, `kept` the id of a correction.
+
+    `tools` are those of the plan; None if the answer is text.
+    """
 
     request: str
     answer: Plan | Malformed | str
     given: Answer | None = None
     kept: str = ""
+    tools: Catalogue | None = None
 
     @property
     def doubtful(self) -> bool:
@@ -91,7 +95,7 @@ class Conversation:
             turn = Turn(request, self._stream(request))
         else:
             answer = ask(self.state.planner, request, self.screen, max_new_tokens=self.max_new_tokens)
-            turn = Turn(request, answer.plan, answer)
+            turn = Turn(request, answer.plan, answer, tools=self.tools)
         self.change(f"the request {request!r}", turns=(*self.state.turns, turn))
 
     def answer_as_json(self, request: str) -> dict[str, Any]:
@@ -172,7 +176,7 @@ class Conversation:
         source = self.state.planner.loaded.source
         id = self.corrections.add(turn.request, plan, tools, answered=answered, model=source)
         self._replaced[id] = before
-        return replace(turn, answer=plan, kept=id)
+        return replace(turn, answer=plan, kept=id, tools=tools)
 
     def undo(self) -> str:
         """Take the last change back, also from the corrections that are kept; what it was, in words.

@@ -109,13 +109,14 @@ def score(
     skip_bad: SkipBad = False,
     seed: Seed = 0,
     out: Out = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Score the answers in a file, whoever gave them."""
     from platypus.commands.score import score_file
 
     tools = read_tools_of(catalogue, only)
-    report = score_file(gold, predictions, catalogue=tools, skip_bad=skip_bad, seed=seed, out=out)
+    report = score_file(gold, predictions, catalogue=tools, skip_bad=skip_bad, seed=seed, out=out, force=force)
     print_report(report, as_json=as_json)
 
 

@@ -98,15 +98,16 @@ def print_rows(rows: Sequence[Sequence[str]], remark: str, *, data: Mapping[str,
     """Print a table, whose first row is the heading, and a sentence below; with `data`, this as JSON instead."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     if data is not None:
         typer.echo(json.dumps(data))
         return
-    shown = Table(caption=remark, caption_justify="left")
+    shown = Table(caption=Text(remark, style="table.caption"), caption_justify="left")
     for heading in rows[0]:
-        shown.add_column(heading)
+        shown.add_column(Text(heading))
     for cells in rows[1:]:
-        shown.add_row(*cells)
+        shown.add_row(*map(Text, cells))
     Console().print(shown)
 
 

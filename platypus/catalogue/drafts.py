@@ -3,6 +3,7 @@
     {"minimum": 0, "exclusiveMinimum": true}    draft 4    →  {"exclusiveMinimum": 0}
     {"items": [{}], "additionalItems": false}   draft 7    →  {"prefixItems": [{}], "items": false}
     {"dependencies": {"card": ["cvc"]}}         draft 7    →  {"dependentRequired": {"card": ["cvc"]}}
+    {"minItems": 1.0}                           draft 6    →  {"minItems": 1}
 
 This module knows no types and does not look into the parts of a schema.
 """
@@ -35,10 +36,13 @@ APPLICATORS = {  # keywords that hold schemas
     *("unevaluatedProperties", "unevaluatedItems"),
 }
 PROSE = {"title", "description", "default", "examples"}
+COUNTS = {  # limits that are integers
+    *("minLength", "maxLength", "minItems", "maxItems", "minContains", "maxContains", "minProperties", "maxProperties"),
+}
 LIMITS = {
     *("type", "enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
-    *("minLength", "maxLength", "pattern", "format", "minItems", "maxItems", "uniqueItems", "minContains"),
-    *("maxContains", "required", "minProperties", "maxProperties", "dependentRequired"),
+    *("pattern", "format", "uniqueItems", "required", "dependentRequired"),
+    *COUNTS,
 }
 ANNOTATIONS = {
     *PROSE,
@@ -55,6 +59,9 @@ def modern(schema: Schema) -> dict[str, Any]:
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         if isinstance(plain.get(exclusive), bool) and plain.pop(exclusive) and bound in plain:
             plain[exclusive] = plain.pop(bound)
+    for key in COUNTS & plain.keys():
+        if isinstance(plain[key], float) and plain[key].is_integer():
+            plain[key] = int(plain[key])
     if isinstance(plain.get("items"), list):
         plain["prefixItems"] = plain.pop("items")
         if "additionalItems" in plain:

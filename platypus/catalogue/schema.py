@@ -72,6 +72,11 @@ def array_items(schema: Schema) -> Schema | None:
     return None
 
 
+def is_set(schema: Schema) -> bool:
+    """Whether an array of this schema is a set: one of its alternatives is an array with `uniqueItems`."""
+    return any(bool(one.get("uniqueItems")) and one.get("type", "array") == "array" for one in variants(schema))
+
+
 def part(schema: Schema, path: Sequence[str]) -> Schema | None:
     """The schema of `output.field.0`, given the output's; None if there is no such part."""
     if not path:

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from platypus.catalogue.prose import one_line
-from platypus.catalogue.schema import Schema
+from platypus.catalogue.schema import Schema, is_set
 from platypus.errors import CatalogueError
 
 SERVER = "platypus/server"  # the key of `_meta` that tells from which of several servers a tool came
@@ -31,6 +31,11 @@ class Argument:
     def description(self) -> str:
         """Its description in the catalogue, on one line."""
         return one_line(str(self.schema.get("description", "")))
+
+    @cached_property
+    def is_set(self) -> bool:
+        """Whether the order of the elements does not count where its value is an array."""
+        return is_set(self.schema)
 
 
 @dataclass(frozen=True)

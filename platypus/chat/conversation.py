@@ -12,7 +12,7 @@ from platypus.catalogue.tools import Catalogue
 from platypus.chat.asking import Screen, ask, record
 from platypus.chat.lines import Lines, PlainLines
 from platypus.chat.showing import malformed_text
-from platypus.chat.texts import Said, TextOptions, prompt_ids, streamed
+from platypus.chat.texts import Said, TextOptions, streamed, text_prompt
 from platypus.errors import PlatypusError, RunError
 from platypus.inference.planner import Answer, Planner
 from platypus.plan.plan import Malformed, Plan
@@ -21,12 +21,16 @@ from platypus.run.corrections import Corrections
 
 @dataclass(frozen=True)
 class Turn:
-    """One request and its answer as it is now; `given` is what the planner answered, `kept` the id of a correction."""
+    """One request and its answer as it is now; `given` is what the planner answered, `kept` the id of a correction.
+
+    `tools` are those of the plan; None if the answer is text.
+    """
 
     request: str
     answer: Plan | Malformed | str
     given: Answer | None = None
     kept: str = ""
+    tools: Catalogue | None = None
 
     @property
     def doubtful(self) -> bool:
@@ -61,6 +65,7 @@ class Conversation:
         self.screen, self.lines = screen or Screen(), lines or PlainLines()
         self.state = State(planner, options=options or TextOptions())
         self.offered: tuple[Answer, ...] = ()
+        self._told_full = False
         self._past: list[tuple[str, State]] = []
         self._replaced: dict[str, dict[str, Any] | None] = {}  # correction → the row whose place it took
 
@@ -90,7 +95,7 @@ class Conversation:
             turn = Turn(request, self._stream(request))
         else:
             answer = ask(self.state.planner, request, self.screen, max_new_tokens=self.max_new_tokens)
-            turn = Turn(request, answer.plan, answer)
+            turn = Turn(request, answer.plan, answer, tools=self.tools)
         self.change(f"the request {request!r}", turns=(*self.state.turns, turn))
 
     def answer_as_json(self, request: str) -> dict[str, Any]:
@@ -107,10 +112,14 @@ class Conversation:
             return {"request": request, "error": str(error)}
 
     def prompt_ids(self, request: str) -> list[int]:
-        """The prompt of a request to a model that answers in text, with the turns so far."""
+        """The prompt of a request to a model that answers in text, with the turns so far, or the latest."""
         planner, said = self.state.planner, [Said(turn.request, str(turn.answer)) for turn in self.state.turns]
         known = (planner.prompt, planner.loaded.context, said, request)
-        return prompt_ids(*known, system=self.state.system, room=self.max_new_tokens)
+        ids, left_out = text_prompt(*known, system=self.state.system, room=self.max_new_tokens)
+        if left_out and not self._told_full:
+            self._told_full = True
+            self.screen.say("the context is full: the oldest turns are left out from now on", style="dim")
+        return ids
 
     def _pieces(self, request: str) -> Any:
         planner, options, draw = self.state.planner, self.state.options, len(self.state.turns)
@@ -167,7 +176,7 @@ class Conversation:
         source = self.state.planner.loaded.source
         id = self.corrections.add(turn.request, plan, tools, answered=answered, model=source)
         self._replaced[id] = before
-        return replace(turn, answer=plan, kept=id)
+        return replace(turn, answer=plan, kept=id, tools=tools)
 
     def undo(self) -> str:
         """Take the last change back, also from the corrections that are kept; what it was, in words.

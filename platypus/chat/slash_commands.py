@@ -9,10 +9,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from platypus.catalogue.reading import read_catalogue
 from platypus.catalogue.tools import Catalogue
-from platypus.chat.conversation import Conversation
+from platypus.chat.conversation import Conversation, Turn
 from platypus.chat.correcting import STEPWISE, correct_by_steps, read_typed
 from platypus.chat.explaining import explain
 from platypus.chat.lines import Suggestion, last_word
@@ -24,6 +25,7 @@ from platypus.files import write_whole
 from platypus.plan.notation import print_plan
 from platypus.plan.plan import Malformed, Plan
 from platypus.prompt.catalogue_text import render_catalogue
+from platypus.run.folder import Run
 
 ALTERNATIVES, MOST = 5, 50  # plans that are looked for, unless told otherwise; and at most
 SEARCH = 20.0  # seconds for that, where no time limit is set
@@ -123,7 +125,8 @@ def _choose(conversation: Conversation, rest: str) -> None:
     number = _number(rest, most=len(conversation.offered), what="which plan")
     offered = conversation.offered
     plan = offered[number - 1].plan
-    conversation.change_last(f"the choice of plan {number}", replace(conversation.last, answer=plan, kept=""))
+    chosen = replace(conversation.last, answer=plan, kept="", tools=conversation.tools)
+    conversation.change_last(f"the choice of plan {number}", chosen)
     conversation.offered = offered  # so that another one can be chosen
     conversation.screen.show(plan)
     conversation.screen.say("/keep keeps it as the right one", style="dim")
@@ -141,17 +144,17 @@ def _correct(conversation: Conversation, rest: str) -> None:
     tools, lines, answer = conversation.tools, conversation.lines, conversation.last.answer
     assert tools is not None  # only planners have this command
     present = answer if isinstance(answer, Plan) else Plan()
-    if not rest:
-        conversation.screen.say(STEPWISE, style="dim")
-        try:
+    try:
+        if not rest:
+            conversation.screen.say(STEPWISE, style="dim")
             plan: Plan | Malformed = correct_by_steps(
                 present, tools, ask=lines.ask, complain=lambda text: conversation.screen.say(text, style="yellow")
             )
-        except (EOFError, KeyboardInterrupt):
-            conversation.screen.say("\nthe plan is as it was", style="yellow")
-            return
-    else:
-        plan = read_typed(_edited(conversation, present, rest) if rest in ("calls", "json") else rest, tools)
+        else:
+            plan = read_typed(_edited(conversation, present, rest) if rest in ("calls", "json") else rest, tools)
+    except (EOFError, KeyboardInterrupt):
+        conversation.screen.say("\nthe plan is as it was", style="yellow")
+        return
     if isinstance(plan, Malformed):
         raise RunError(malformed_text(plan), remedy="Nothing is kept: correct it, and say it again.")
     conversation.screen.show(plan)
@@ -291,13 +294,10 @@ def _save(conversation: Conversation, rest: str) -> None:
         raise RunError(f"cannot be written: {why}", where=rest, remedy=remedy) from error
     if exists:
         raise RunError("exists already", where=str(path), remedy=remedy)
+    left_out = 0
     if path.suffix == ".jsonl":
-        rows = (
-            {"query": turn.request, "plan": turn.answer.to_json()}
-            if isinstance(turn.answer, Plan)
-            else {"instruction": turn.request, "output": conversation.text(turn)}
-            for turn in turns
-        )
+        rows = [row for turn in turns if (row := _row(turn, conversation.corrections.run))]
+        left_out = len(turns) - len(rows)
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     else:
         text = "\n".join(f"> {turn.request}\n\n{conversation.text(turn)}\n" for turn in turns)
@@ -305,7 +305,22 @@ def _save(conversation: Conversation, rest: str) -> None:
         write_whole(path, text)
     except OSError as error:
         raise RunError(f"cannot be written: {error.strerror}", where=str(path), remedy=remedy) from error
-    conversation.screen.say(f"{len(turns)} turn{'s' * (len(turns) != 1)} saved in {path}", style="dim")
+    saved = len(turns) - left_out
+    without = f", {left_out} without a valid plan left out" if left_out else ""
+    conversation.screen.say(f"{saved} turn{'s' * (saved != 1)} saved in {path}{without}", style="dim")
+
+
+def _row(turn: Turn, run: Run | None) -> dict[str, Any] | None:
+    """A turn as a row, with its tools if they are not those of the run; None for an answer that is no valid plan."""
+    match turn.answer:
+        case Plan():
+            own = run.catalogue if run else None
+            brought = {"tools": turn.tools.to_json()} if turn.tools and turn.tools != own else {}
+            return {"query": turn.request, "plan": turn.answer.to_json(), **brought}
+        case Malformed():
+            return None
+        case _:
+            return {"instruction": turn.request, "output": turn.answer}
 
 
 def _history(conversation: Conversation, _: str) -> None:

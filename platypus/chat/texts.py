@@ -7,7 +7,7 @@ template, otherwise the input of an Alpaca instruction; of these, as many of the
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from platypus.data.conversation import Message
 from platypus.data.dataset import Instruction
@@ -66,17 +66,26 @@ class TextOptions:
         return ALPACA_STOP if prompt.template == "alpaca" else ()
 
 
-def prompt_ids(
+class TextPrompt(NamedTuple):
+    """A prompt as tokens, and how many of the oldest turns are not in it."""
+
+    ids: list[int]
+    left_out: int
+
+
+def text_prompt(
     prompt: Prompt, context: int, earlier: Sequence[Said], request: str, *, system: str = "", room: int
-) -> list[int]:
-    """The prompt of a request with as many of the latest turns as leave `room` tokens for an answer."""
-    roomy = replace(prompt, cutoff=min(prompt.cutoff, context) - room)
+) -> TextPrompt:
+    """The prompt of a request with as many of the latest turns as leave `room` tokens for an answer, or half of all."""
+    most = min(prompt.cutoff, context)
+    roomy = replace(prompt, cutoff=most - min(room, most // 2))
     for start in range(len(earlier)):
         with suppress(PromptError):
             if prompt.template == "chat":
-                return roomy.message_ids(_messages(earlier[start:], request, system))
-            return roomy.row_ids(_instruction(earlier[start:], request))
-    return prompt.message_ids(_messages((), request, system)) if prompt.template == "chat" else prompt.ids(request)
+                return TextPrompt(roomy.message_ids(_messages(earlier[start:], request, system)), start)
+            return TextPrompt(roomy.row_ids(_instruction(earlier[start:], request)), start)
+    alone = prompt.message_ids(_messages((), request, system)) if prompt.template == "chat" else prompt.ids(request)
+    return TextPrompt(alone, len(earlier))
 
 
 def streamed(

@@ -14,6 +14,8 @@ from rich.text import Text
 from platypus.catalogue.prose import one_line
 from platypus.evaluation.comparison import Comparison, compare, read_answers
 from platypus.evaluation.report import MEASURES, plan_line
+from platypus.evaluation.resuming import is_unfinished
+from platypus.files import say
 from platypus.reports import shortened
 
 RESAMPLES = 2000
@@ -37,13 +39,21 @@ class Comparisons:
 
 
 def compare_all(sources: Sequence[str], *, seed: int, flips: int) -> Comparisons:
-    """Compare each source with the first one; `flips` is how many flipped rows are shown. Raises DatasetError."""
-    first, *others = [read_answers(source) for source in sources]
+    """Compare each source with the first one; `flips` is how many flipped rows are shown. Raises DatasetError.
+
+    An evaluation that is not finished is compared as far as it is, and named.
+    """
+    first, *others = read = [read_answers(source) for source in sources]
+    for one in read:
+        if is_unfinished(one.file.parent):
+            known = f"{one.name}: its evaluation is not finished, {len(one.lines)} rows are there"
+            say(f"{known}; the same platypus evaluate goes on")
     return Comparisons([compare(first, other, resamples=RESAMPLES, seed=seed) for other in others], flips)
 
 
 def _readable(one: Comparison, flips: int) -> Iterator[Table | Text]:
-    shown = Table(title=f"{one.second} less {one.first}: {one.rows} rows", title_justify="left")
+    head = Text(f"{one.second} less {one.first}: {one.rows} rows", style="table.title")
+    shown = Table(title=head, title_justify="left")
     for heading in ("measure", "difference", "p", "detectable", "rows", "clusters"):
         shown.add_column(heading, justify="left" if heading == "measure" else "right")
     for name, title in MEASURES.items():

@@ -165,7 +165,7 @@ def _remote(options: DataOptions, catalogue: Catalogue | None, folder: Evaluatio
     settings = TeacherSettings(model=options.model, base_url=options.endpoint or "")
 
     async def asked(rows: Sequence[Example]) -> list[ScoredRow]:
-        async with Endpoint(settings, folder.path / "replies", who="endpoint") as endpoint:
+        async with Endpoint(settings, folder.path / "replies", who="endpoint", patient=True) as endpoint:
             return await answer_remotely(endpoint, rows, catalogue, ask=options.ask)
 
     def answer(rows: Sequence[Row]) -> list[ScoredRow]:

@@ -6,11 +6,14 @@ scored on the test rows. What is done is skipped, so a sweep can be interrupted,
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from platypus.data.dataset import Example
+from platypus.evaluation.answering import request_and_gold
 from platypus.evaluation.comparison import read_answers
+from platypus.evaluation.metrics import Score, TextScore, score, score_text
 from platypus.evaluation.plots import can_plot, rates
 from platypus.evaluation.search import Search
 from platypus.evaluation.sweep import (
@@ -18,6 +21,7 @@ from platypus.evaluation.sweep import (
     Tried,
     as_rows,
     as_short_rows,
+    check_metric,
     labels,
     name_of,
     parse_settings,
@@ -27,6 +31,7 @@ from platypus.evaluation.sweep import (
 from platypus.reports import escaped, markdown_table
 from platypus.run.branches import branch, share
 from platypus.run.folder import Run
+from platypus.run.refined import refined_rows
 
 FOLDER = "sweep"
 
@@ -68,19 +73,36 @@ def tried(
     search: int | None = None,
     work: Callable[[Run], None],
 ) -> list[Combination]:
-    """All combinations, or with `search` so many that promise most, after `work` (train, evaluate) on each run."""
-    every = combinations(run, settings, seeds=seeds)  # wrong values are told before anything is trained
+    """All combinations, or with `search` so many that promise most, after `work` (train, evaluate) on each run.
+
+    Raises RecipeError for a wrong metric or value before anything is trained.
+    """
+    check_metric(metric, _right(run))
     if search is None:
+        every = combinations(run, settings, seeds=seeds)
         for one in (one for combination in every for one in combination.runs):
             work(one)
         return every
     study, found = Search(settings, seed=run.recipe.seed), list[Combination]()
+    for values in study.samples():
+        run.changed(values, where="--set")
     while len(found) < min(search, study.size):
         found.append(combination(run, study.ask(), seeds=seeds))
         for one in found[-1].runs:
             work(one)
         study.tell(found[-1].settings, swept(run, found[-1:], metric=metric).lines[0].value.value)
     return found
+
+
+def _right(run: Run) -> Iterator[Score | TextScore]:
+    """The scores that right answers to the test rows would have."""
+    for row in refined_rows(run, "test")[: run.recipe.evaluate.limit]:
+        tools = row.known_tools(run.catalogue) if isinstance(row, Example) else None
+        if isinstance(row, Example) and tools is not None:
+            yield score(row.plan, row.plan, tools)
+        else:
+            text = str(request_and_gold(row)["gold"])
+            yield score_text(text, text)
 
 
 def combinations(run: Run, settings: Sequence[str], *, seeds: int) -> list[Combination]:

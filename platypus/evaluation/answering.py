@@ -10,14 +10,14 @@ from rich.console import Console
 from platypus.catalogue.tools import Catalogue
 from platypus.data.conversation import Conversation
 from platypus.data.dataset import Example, Instruction, Row
-from platypus.errors import CatalogueError
+from platypus.errors import CatalogueError, PromptError
 from platypus.evaluation.metrics import Score, TextScore, score, score_text
 from platypus.evaluation.mistakes import mistakes
 from platypus.evaluation.published import PublishedScore, published
 from platypus.inference.planner import Planner
 from platypus.plan.plan import Malformed, Plan, Problem, plan_from_json
 from platypus.progress import track
-from platypus.prompt.prompt import Prompt
+from platypus.prompt.prompt import Prompt, name_of
 from platypus.run.settings import EvaluateSettings
 
 
@@ -140,8 +140,14 @@ def _answered(planner: Planner, rows: Sequence[Row], settings: EvaluateSettings)
         else:
             examples = [row for row in some if isinstance(row, Example)]
             yield from _planned(_with_tools(planner, tools), tools, examples, settings)
-    completions = planner.respond(text_rows, batch_size=size, max_new_tokens=length)
-    for text_row, completion in zip(text_rows, completions, strict=True):
+    refused = _refused(planner, text_rows)
+    asked = [row for i, row in enumerate(text_rows) if i not in refused]
+    completions = planner.respond(asked, batch_size=size, max_new_tokens=length)
+    for i, text_row in enumerate(text_rows):
+        if i in refused:
+            yield ScoredRow(text_row, "", None, 0, score_text("", prompt.answer(text_row)), False)
+            continue
+        completion = next(completions)
         judged = score_text(completion.text, prompt.answer(text_row))
         yield ScoredRow(text_row, completion.text, None, completion.tokens, judged, not completion.finished)
 
@@ -149,10 +155,16 @@ def _answered(planner: Planner, rows: Sequence[Row], settings: EvaluateSettings)
 def _planned(
     planner: Planner, tools: Catalogue, rows: Sequence[Example], settings: EvaluateSettings
 ) -> Iterator[ScoredRow]:
-    requests = [row.query for row in rows]
-    answers = planner.plan(requests, batch_size=settings.batch_size, max_new_tokens=settings.max_new_tokens)
+    refused = _refused(planner, rows)
+    size, length = settings.batch_size, settings.max_new_tokens
+    requests = [row.query for i, row in enumerate(rows) if i not in refused]
+    answers = planner.plan(requests, batch_size=size, max_new_tokens=length) if requests else iter(())
     bare = replace(planner.prompt, catalogue=None)
-    for row, answer in zip(rows, answers, strict=True):
+    for i, row in enumerate(rows):
+        if i in refused:
+            yield scored(row, Said("", Malformed("", (Problem("too-long", refused[i]),)), None), tools)
+            continue
+        answer = next(answers)
         said = bare.read(answer.text, row.query) if isinstance(answer.plan, Malformed) else answer.plan
         as_said = said if isinstance(said, Plan) and (answer.finished or said == answer.plan) else None
         probability = answer.probability if answer.finished or answer.probability is None else 0.0
@@ -160,6 +172,16 @@ def _planned(
         known = answer.tokens, not answer.finished, probability, seen
         answered = Said(answer.text, answer.plan, as_said, *known)
         yield scored(row, answered, tools)
+
+
+def _refused(planner: Planner, rows: Sequence[Row]) -> dict[int, str]:
+    """Why rows cannot be asked, by their places. They count as wrong, and it is said."""
+    refused = {i: why for i, row in enumerate(rows) if (why := planner.refusal(row))}
+    if refused:
+        first, why = next(iter(refused.items()))
+        said = f"{name_of(rows[first])}: {why}; {len(refused)} rows cannot be asked and count as wrong"
+        Console(stderr=True).print(said, style="yellow", markup=False)
+    return refused
 
 
 def _with_tools(planner: Planner, tools: Catalogue) -> Planner:
@@ -171,6 +193,8 @@ def _with_tools(planner: Planner, tools: Catalogue) -> Planner:
         return other
     try:
         assert other.decoder
+        return other
+    except PromptError:  # the tools alone fill the prompt, so no row is asked
         return other
     except CatalogueError as error:
         said = f"{error.where}: {error.what}; rows with these tools are answered without a grammar"

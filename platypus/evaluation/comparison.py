@@ -6,6 +6,7 @@ Reads what evaluations left in `scores.jsonl`. Rows are the same if request and 
 import json
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,11 @@ PLACES = (SCORES, f"evaluate/{SCORES}")  # in an evaluation's folder, in a run
 
 @dataclass(frozen=True)
 class Answers:
-    """One planner's lines of `scores.jsonl`, by the row that they answer."""
+    """One planner's lines of the `file`, a `scores.jsonl`, by the row that they answer."""
 
     name: str
     lines: Mapping[Hashable, Mapping[str, Any]]
+    file: Path
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def read_answers(source: str) -> Answers:
     if not path.is_file():
         raise DatasetError("holds no evaluation", where=place, remedy=f"Run first: platypus evaluate {place}")
     try:
-        lines = [json.loads(line) for line in path.read_bytes().splitlines()]  # a text may hold line ends of Unicode
+        lines = _whole_lines(path.read_bytes())
         variants = list(dict.fromkeys(line["variant"] for line in lines))
         for line in lines:
             score_of_json(line["score"])
@@ -100,7 +102,16 @@ def read_answers(source: str) -> Answers:
     if chosen not in variants:
         known = f"It has {', '.join(variants)}." if variants else "It has no rows."
         raise DatasetError(f"has no answers of {chosen!r}", where=str(path), remedy=known)
-    return Answers(source, dict(_keyed(line for line in lines if line["variant"] == chosen)))
+    return Answers(source, dict(_keyed(line for line in lines if line["variant"] == chosen)), path)
+
+
+def _whole_lines(content: bytes) -> list[Any]:
+    """The JSON of each line, without a last one that was cut when the program was killed. Raises ValueError."""
+    *lines, last = content.split(b"\n")  # a text may hold line ends of Unicode
+    read = [json.loads(line) for line in lines]
+    with suppress(ValueError):
+        read.append(json.loads(last))
+    return read
 
 
 def _keyed(lines: Iterator[Mapping[str, Any]]) -> Iterator[tuple[Hashable, Mapping[str, Any]]]:

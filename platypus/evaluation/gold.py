@@ -16,11 +16,12 @@ from platypus.errors import DatasetError
 
 @dataclass(frozen=True)
 class Gold:
-    """The rows to be answered, of `of` in the source, and those of them that cannot be used."""
+    """The rows to be answered, of `of` in the source, and those of them that cannot be used; `chosen` has both."""
 
     rows: tuple[Row, ...]
     of: int
     rejected: tuple[Rejected, ...]
+    chosen: tuple[Row | Rejected, ...]
 
     def remark(self) -> str:
         """What was left out, in words; "" for nothing."""
@@ -48,7 +49,9 @@ def read_gold(
         raw = iter(everything)
     chosen = list(islice(raw, limit))
     parsed = parse_rows(chosen, source, catalogue, alpaca=is_alpaca(chosen, source))
-    gold = Gold(parsed.rows, len(chosen) + sum(1 for _ in raw), parsed.rejected)
+    rejected, usable = {(bad.file, bad.line): bad for bad in parsed.rejected}, iter(parsed.rows)
+    both = tuple(rejected.get((entry.file or source, entry.line)) or next(usable) for entry in chosen)
+    gold = Gold(parsed.rows, len(chosen) + sum(1 for _ in raw), parsed.rejected, both)
     if gold.rejected and not skip_bad:
         raise DatasetError(
             f"{gold.rejected[0].reason}; {len(gold.rejected)} of {len(chosen)} rows cannot be used",

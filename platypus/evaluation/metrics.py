@@ -196,7 +196,7 @@ def _named_texts(plan: Plan, catalogue: Catalogue) -> list[list[tuple[str, str]]
         tool, texts = catalogue.tool(step.tool), []
         for name, value in step.arguments.items():
             argument = tool.argument(name) if tool else None
-            is_set = argument is not None and bool(argument.schema.get("uniqueItems"))
+            is_set = argument is not None and argument.is_set
             texts.append((name, _value_text(value, plan, is_set=is_set)))
         steps.append(texts)
     return steps

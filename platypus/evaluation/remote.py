@@ -14,17 +14,19 @@ from typing import Any, Literal
 from platypus.catalogue.tools import Catalogue
 from platypus.data.dataset import Example
 from platypus.evaluation.answering import Said, ScoredRow, scored
+from platypus.files import say
 from platypus.generation.teacher.endpoint import Endpoint, Question, Reply, Unanswered
 from platypus.generation.teacher.prompts import list_in, plan_question
 from platypus.plan.plan import Malformed, Plan, Problem, parse_json, plan_from_json
 
 Ask = Literal["calls", "plan"]
+UNANSWERED = "unanswered"  # the kind of problem
 
 
 async def answer_remotely(
     endpoint: Endpoint, rows: Sequence[Example], catalogue: Catalogue | None, *, ask: Ask
 ) -> list[ScoredRow]:
-    """The rows with the endpoint's answers, in order. A question that gets no answer is answered wrongly.
+    """The rows with the endpoint's answers, in order. A question that gets no answer is answered wrongly; it is said.
 
     Raises TeacherError where further questions are useless.
     """
@@ -41,7 +43,12 @@ async def answer_remotely(
             tasks = [group.create_task(one(row)) for row in rows]
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from None
-    return [task.result() for task in tasks]
+    answered = [task.result() for task in tasks]
+    plans = [row.plan for row in answered if isinstance(row.plan, Malformed)]
+    if faults := [plan.reason for plan in plans if plan.problems[0].kind == UNANSWERED]:
+        what = f"{len(faults)} of {len(rows)} questions got no answer and count as wrong: {faults[0]}"
+        say(f"{endpoint.settings.base_url}: {what}")
+    return answered
 
 
 async def _said(endpoint: Endpoint, request: str, tools: Catalogue, ask: Ask) -> Said:
@@ -53,7 +60,7 @@ async def _said(endpoint: Endpoint, request: str, tools: Catalogue, ask: Ask) ->
     try:
         reply = await endpoint.ask(question)
     except Unanswered as error:
-        return Said("", Malformed("", (Problem("unanswered", str(error)),)), None)
+        return Said("", Malformed("", (Problem(UNANSWERED, str(error)),)), None)
     return read_reply(reply, tools, ask)
 
 

@@ -40,17 +40,21 @@ OFTEN = 0.5  # the share of wrong refusals from which the report warns of them
 
 
 def table(results: Mapping[str, Any]) -> Table | Text:
-    """The metrics of all variants side by side, for the terminal; without test rows, that there are none."""
+    """The metrics of all variants side by side, for the terminal; without test rows, that there are none.
+
+    What comes from data is Text, in which brackets are no markup.
+    """
     if not results["rows"]:
         return Text(results["reason"])
     shown = Table(title=f"{results['rows']} test requests, 95% intervals", title_justify="left")
     head, *rest = measure_rows(results["variants"])
     for heading in head:
-        shown.add_column(heading, justify="left" if heading == "measure" else "right")
+        shown.add_column(Text(heading), justify="left" if heading == "measure" else "right")
     for cells in rest:
-        shown.add_row(*cells)
+        shown.add_row(*map(Text, cells))
     left_out = [results["left_out"]] if results.get("left_out") else []
-    shown.caption, shown.caption_justify = "\n".join([*left_out, *remarks(results["variants"])]), "left"
+    caption = "\n".join([*left_out, *remarks(results["variants"])])
+    shown.caption, shown.caption_justify = Text(caption, style="table.caption"), "left"
     return shown
 
 

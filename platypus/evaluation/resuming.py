@@ -23,6 +23,11 @@ MEASURED = "evaluation.json"
 REPORT = "report.json"
 
 
+def is_unfinished(folder: Path) -> bool:
+    """Whether the folder holds an evaluation that was interrupted, or is under way."""
+    return (folder / MEASURED).exists() and not (folder / REPORT).exists()
+
+
 @dataclass(frozen=True)
 class EvaluationFolder:
     """The folder, opened for one evaluation."""

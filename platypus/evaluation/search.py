@@ -3,7 +3,7 @@
 The same settings and figures give the same combinations, so that an interrupted search goes on as it was.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -22,7 +22,8 @@ class Search:
             remedy = "pip install 'platypus-llm[search]'"
             raise RecipeError("needs the package `optuna`", where="--search", remedy=remedy) from error
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.choices = read_choices(settings)
+        known = ({name_of(one): one for one in choice} for choice in read_choices(settings))
+        self.choices = [[*choice.values()] for choice in known]
         self.study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
         self.distributions: dict[str, Any] = {
             f"{i}": optuna.distributions.CategoricalDistribution(range(len(choice)))
@@ -35,12 +36,16 @@ class Search:
         """The number of all combinations."""
         return prod(map(len, self.choices))
 
+    def samples(self) -> Iterator[dict[str, Any]]:
+        """A few combinations, which together have every value."""
+        for i in range(max(map(len, self.choices))):
+            yield _joined([choice[min(i, len(choice) - 1)] for choice in self.choices])
+
     def ask(self) -> dict[str, Any]:
         """A combination that was not tried yet; what was is told again."""
         while True:
             self._trial = self.study.ask(self.distributions)
-            chosen = [choice[self._trial.params[f"{i}"]] for i, choice in enumerate(self.choices)]
-            settings = {key: value for part in chosen for key, value in part.items()}
+            settings = _joined([choice[self._trial.params[f"{i}"]] for i, choice in enumerate(self.choices)])
             if name_of(settings) not in self.told:
                 return settings
             self.study.tell(self._trial, self.told[name_of(settings)])
@@ -49,3 +54,7 @@ class Search:
         """How good the combination is that was asked for last."""
         self.told[name_of(settings)] = value
         self.study.tell(self._trial, value)
+
+
+def _joined(chosen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {key: value for part in chosen for key, value in part.items()}

@@ -5,7 +5,7 @@ A row of the test set counts with its mean over the seeds. Does not train.
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
@@ -14,7 +14,7 @@ from platypus.errors import RecipeError
 from platypus.evaluation.clusters import clusters_of
 from platypus.evaluation.comparison import Answers, row_of
 from platypus.evaluation.intervals import Difference, Interval, Ratio, difference, interval
-from platypus.evaluation.metrics import score_of_json
+from platypus.evaluation.metrics import Score, TextScore, score_of_json
 
 SHARED = (
     "generate",
@@ -116,17 +116,18 @@ class Line:
 def table(tried: Sequence[Tried], metric: str, *, seed: int) -> list[Line]:
     """The combinations, the best first; of equally good ones, the one with the fewest trainable parameters.
 
-    Raises RecipeError for a metric that cannot order them.
+    A row of another kind than the metric's takes no part. Raises RecipeError for a metric that cannot order them.
     """
     keys = list(tried[0].answers[0].lines)
     clusters = clusters_of([row_of(tried[0].answers[0].lines[key]) for key in keys])
-    rows = [[[_ratio(answers, key, metric) for key in keys] for answers in one.answers] for one in tried]
+    scores = [
+        [[score_of_json(answers.lines[key]["score"]) for key in keys] for answers in one.answers] for one in tried
+    ]
+    check_metric(metric, [score for one in scores for seed in one for score in seed])
+    rows = [[[score.ratios.get(metric, Ratio(0, 0)) for score in seed] for seed in one] for one in scores]
     means = [[_mean(each) for each in zip(*seeds, strict=True)] for seeds in rows]
     drawn: dict[str, Any] = {"clusters": clusters, "resamples": RESAMPLES, "seed": seed}
     values = [interval(mean, **drawn) for mean in means]
-    if not any(values) or metric == LOWER:
-        what = "is better the lower it is" if metric == LOWER else "has no test row that takes part in it"
-        raise RecipeError(f"{metric} {what}", where="--metric", remedy="Order by another one, such as exact.")
     order = sorted(range(len(tried)), key=lambda i: (-_rate(means[i]), tried[i].trainable_parameters, i))
     best = order[0]
     return [
@@ -144,11 +145,17 @@ def table(tried: Sequence[Tried], metric: str, *, seed: int) -> list[Line]:
     ]
 
 
-def _ratio(answers: Answers, key: Any, metric: str) -> Ratio:
-    ratios = score_of_json(answers.lines[key]["score"]).ratios
-    if metric not in ratios:
-        raise RecipeError(f"there is no metric {metric!r}", where="--metric", remedy=f"Known: {', '.join(ratios)}")
-    return ratios[metric]
+def check_metric(metric: str, scores: Iterable[Score | TextScore]) -> None:
+    """Raises RecipeError for a metric that cannot order combinations by rows with these scores."""
+    ratios = [score.ratios for score in scores]
+    known = list(dict.fromkeys(name for each in ratios for name in each))
+    if metric not in known:
+        remedy = f"Known: {', '.join(known)}" if known else "There are no test rows: see test_fraction under [refine]."
+        raise RecipeError(f"there is no metric {metric!r}", where="--metric", remedy=remedy)
+    takes_part = any(each[metric].of for each in ratios if metric in each)
+    if metric == LOWER or not takes_part:
+        what = "is better the lower it is" if metric == LOWER else "has no test row that takes part in it"
+        raise RecipeError(f"{metric} {what}", where="--metric", remedy=f"Order by another one of {', '.join(known)}.")
 
 
 def _mean(ratios: Sequence[Ratio]) -> Ratio:

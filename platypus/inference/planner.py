@@ -13,6 +13,7 @@ from functools import cached_property
 from itertools import chain, islice
 from math import inf, log
 from pathlib import Path
+from sys import maxsize
 from typing import TYPE_CHECKING
 
 from platypus.catalogue.tools import Catalogue
@@ -21,7 +22,7 @@ from platypus.decoding.constraint import Constraint
 from platypus.decoding.results import DecodedPlan, DecodingLimits, EndedBy
 from platypus.decoding.tool_prior import ToolPrior
 from platypus.decoding.vocabulary import Vocabulary
-from platypus.errors import CatalogueError
+from platypus.errors import CatalogueError, PromptError
 from platypus.inference.calibration import Calibration
 from platypus.inference.evidence import LEAST, Rival, evidence, unused_values
 from platypus.inference.narrowing import MOST, Narrowing, encoder_of
@@ -328,6 +329,26 @@ class Planner:
         prompts = [self.prompt.row_ids(row) for row in rows]
         said = complete(self.loaded, prompts, max_new_tokens=max_new_tokens, batch_size=batch_size)
         return (replace(completion, text=completion.text.removeprefix(self.prompt.lead)) for completion in said)
+
+    def refusal(self, row: Row) -> str:
+        """Why the row cannot be asked, such as a prompt that leaves no room for an answer; "" if it can.
+
+        Raises PromptError where the template has no place for such rows.
+        """
+        if isinstance(row, Example) and self.prompt.catalogue is not None:
+            try:
+                ids = self._shown_to(row.query).ids(row.query)
+            except PromptError as error:
+                return error.what
+        else:
+            ids = self._unlimited.row_ids(row)
+        most = min(self.prompt.cutoff, self.loaded.context)
+        left = f"the prompt has {len(ids)} tokens; the context of {most} leaves no room for an answer"
+        return left if len(ids) >= most else ""
+
+    @cached_property
+    def _unlimited(self) -> Prompt:
+        return replace(self.prompt, cutoff=maxsize)
 
     def _read(self, completion: "Completion", request: str) -> Plan | Malformed:
         """The plan. An unfinished answer is malformed, even if its text so far is a plan."""

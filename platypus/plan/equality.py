@@ -1,7 +1,7 @@
 """Whether two plans are the same, and a plan's fingerprint.
 
 Two plans are the same if one becomes the other by reordering independent steps (with references renumbered), arguments,
-and the elements of sets: arrays whose schema has `uniqueItems`.
+and the elements of sets: arrays whose schema, or an alternative of it, has `uniqueItems`.
 """
 
 import hashlib
@@ -14,24 +14,30 @@ from platypus.plan.plan import Plan, Reference, Step, Value
 
 
 def same(a: Plan, b: Plan, catalogue: Catalogue) -> bool:
-    """Whether one plan becomes the other by reordering independent steps, arguments, and the elements of sets.
-
-    An array is a set if the argument's schema has `uniqueItems`.
-    """
-    if len(a) != len(b) or sorted(_unfolded_keys(a, catalogue)) != sorted(_unfolded_keys(b, catalogue)):
+    """Whether one plan becomes the other by reordering independent steps, arguments, and the elements of sets."""
+    ours, theirs = _unfolded_keys(a, catalogue), _unfolded_keys(b, catalogue)
+    if sorted(ours) != sorted(theirs):
         return False
-    return _match(a, b, catalogue, {})
+    ours, theirs = _roles(a, catalogue, ours), _roles(b, catalogue, theirs)
+    if sorted(ours) != sorted(theirs):
+        return False
+    alike = [[j for j, role in enumerate(theirs) if role == own] for own in ours]
+    return _match(a, step_keys(b, catalogue), alike, catalogue, ())
 
 
-def _match(a: Plan, b: Plan, catalogue: Catalogue, mapping: dict[int, int]) -> bool:
-    """Whether the steps of `a` from `len(mapping)` on can be matched with steps of `b` that are not matched yet."""
-    i = len(mapping)
+def _match(
+    a: Plan, keys: Sequence[str], alike: Sequence[Sequence[int]], catalogue: Catalogue, matched: tuple[int, ...]
+) -> bool:
+    """Whether the steps of `a` from `len(matched)` on can be matched with other steps that have these `keys`.
+
+    `alike` are the steps that each can be matched with as far as their roles tell.
+    """
+    i = len(matched)
     if i == len(a):
         return True
-    wanted = _step_key(a.steps[i], catalogue, [str(mapping.get(k)) for k in range(i)])
-    matched = set(mapping.values())
-    candidates = (j for j, key in enumerate(step_keys(b, catalogue)) if j not in matched and key == wanted)
-    return any(_match(a, b, catalogue, {**mapping, i: j}) for j in candidates)
+    wanted = _step_key(a.steps[i], catalogue, [*map(str, matched)])
+    candidates = (j for j in alike[i] if j not in matched and keys[j] == wanted)
+    return any(_match(a, keys, alike, catalogue, (*matched, j)) for j in candidates)
 
 
 def fingerprint(plan: Plan, catalogue: Catalogue) -> str:
@@ -58,6 +64,18 @@ def _unfolded_keys(plan: Plan, catalogue: Catalogue) -> list[str]:
     return keys
 
 
+def _roles(plan: Plan, catalogue: Catalogue, keys: Sequence[str]) -> list[str]:
+    """For each step, its key and where later steps use it, with their own roles: many equal steps are so told apart."""
+    uses: list[list[str]] = [[] for _ in keys]
+    roles = [*keys]
+    for i, used in reversed([*enumerate(plan.dependencies())]):
+        roles[i] = _short(json.dumps([keys[i], sorted(uses[i])]))
+        for k in used:
+            names = [*keys[:k], "this", *keys[k + 1 :]]
+            uses[k].append(json.dumps([roles[i], _step_key(plan.steps[i], catalogue, names)]))
+    return roles
+
+
 def _short(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
 
@@ -69,7 +87,7 @@ def _step_key(step: Step, catalogue: Catalogue, names: Sequence[str]) -> str:
     for name in sorted(step.arguments):
         argument = tool.argument(name) if tool else None
         value = step.arguments[name]
-        is_set = argument is not None and bool(argument.schema.get("uniqueItems"))
+        is_set = argument is not None and argument.is_set
         if isinstance(value, list):
             elements = [_value_key(element, names) for element in value]
             arguments.append([name, sorted(elements) if is_set else elements])

@@ -230,6 +230,21 @@ def test_bad_tools_can_be_refused(tmp_path: Path) -> None:
         read_catalogue(tmp_path / "tools.json")
 
 
+def test_integers_may_be_written_as_floats() -> None:
+    """JSON Schema does not tell 1.0 from 1, and a grammar counts with integers."""
+
+    def limited(one: float) -> dict[str, Any]:
+        text = {"type": "string", "minLength": one, "maxLength": 5 * one}
+        several = {"type": "array", "items": text, "minItems": one, "maxItems": 3 * one}
+        free = {"type": "object", "minProperties": one, "maxProperties": 2 * one}
+        return {"name": "f", "inputSchema": {"properties": {"several": several, "free": free}}}
+
+    floats, integers = catalogue_from_json([limited(1.0)]), catalogue_from_json([limited(1)])
+    assert floats.fingerprint == integers.fingerprint and "1.0" not in json.dumps(floats.to_json())
+    with pytest.raises(CatalogueError, match=r"1\.5 is not of type 'integer'"):
+        catalogue_from_json([limited(1.5)])
+
+
 def test_three_hundred_tools_are_read_quickly() -> None:
     tools = [{**GOOD, "name": f"find_{n}", "description": str(n), "inputSchema": _varied(n)} for n in range(300)]
     started = time.process_time()

@@ -10,6 +10,7 @@ from platypus.catalogue.schema import (
     array_items,
     fits,
     is_nothing,
+    is_set,
     literal_problem,
     part,
     takes_any_text,
@@ -115,6 +116,25 @@ def test_array_items() -> None:
 def test_literals(schema: dict[str, Any], good: Any, bad: Any) -> None:
     assert literal_problem(schema, good) is None
     assert literal_problem(schema, bad)
+
+
+ARRAY = {"type": "array", "items": {"type": "string"}}
+SET = {**ARRAY, "uniqueItems": True}
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        (SET, True),
+        ({**SET, "type": ["array", "null"]}, True),
+        ({"anyOf": [SET, {"type": "null"}]}, True),
+        ({"anyOf": [ARRAY, {"type": "string"}]}, False),
+        (ARRAY, False),
+        ({}, False),
+    ],
+)
+def test_sets_are_arrays_with_unique_elements_also_among_alternatives(schema: dict[str, Any], expected: bool) -> None:
+    assert is_set(schema) == expected
 
 
 def test_allowed_values() -> None:

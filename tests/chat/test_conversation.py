@@ -131,12 +131,15 @@ def test_text_is_streamed_and_the_conversation_goes_into_the_next_prompt(
     assert "Request: Go on" in prompts[3] and "And on" not in prompts[3]
 
 
-def test_the_oldest_turns_are_left_out_if_the_context_is_full(prompts: list[str], tmp_path: Path) -> None:
+def test_the_oldest_turns_are_left_out_if_the_context_is_full(
+    capsys: Capture, prompts: list[str], tmp_path: Path
+) -> None:
     free = len(text_model().prompt.ids("x")) + 100  # room for an answer of 100 tokens, and little more
     planner = text_model(cutoff=free + 200)
     talk(planner, tmp_path, "a" * 60, "b" * 60, "c" * 10, "d" * 10)
     assert "Request: aaa" in prompts[1]
     assert "Request: aaa" not in prompts[3] and "Request: ccc" in prompts[3]
+    assert capsys.readouterr().err.count("the oldest turns are left out from now on") == 1
     assert (
         len(planner.prompt.tokenizer.encode(prompts[3], add_special_tokens=True, split_special_tokens=True))
         <= free + 100

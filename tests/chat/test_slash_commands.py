@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from platypus.catalogue.reading import read_catalogue
 from platypus.chat.conversation import Conversation
 from platypus.chat.slash_commands import COMMANDS, hear, suggestions
+from platypus.data.dataset import read_dataset
 from platypus.plan.plan import Plan
 from platypus.prompt.prompt import Prompt
 from platypus.run.corrections import Corrections
@@ -108,6 +110,27 @@ class Typed:
         return text.replace("CustomerABC", "CustomerB")
 
 
+class Leaving(Typed):
+    """A person who leaves the editor with Ctrl-D, or with Ctrl-C."""
+
+    def __init__(self, how: type[BaseException]) -> None:
+        super().__init__()
+        self.how = how
+
+    def edit(self, text: str) -> str | None:
+        raise self.how
+
+
+@pytest.mark.parametrize("how", [EOFError, KeyboardInterrupt])
+def test_leaving_the_editor_leaves_the_plan_as_it_was(
+    capsys: Capture, tmp_path: Path, how: type[BaseException]
+) -> None:
+    begun = talk(tmp_path, ASK)
+    begun.lines = Leaving(how)
+    assert hear(begun, "/correct calls") and begun.last.answer == SUMMARY
+    assert "the plan is as it was" in capsys.readouterr().err
+
+
 def test_a_plan_is_corrected_step_by_step_or_in_an_editor(capsys: Capture, tmp_path: Path) -> None:
     begun = talk(tmp_path, ASK)
     begun.lines = Typed("…", "-", "")
@@ -184,8 +207,33 @@ def test_a_conversation_is_saved_once(capsys: Capture, tmp_path: Path) -> None:
     told = capsys.readouterr().err
     assert "exists already" in told and "cannot be written" in told and "/save FILE" in told
     rows = [json.loads(line) for line in Path(f"{path}.jsonl").read_text().splitlines()]
-    assert rows == [{"query": ASK, "plan": SUMMARY.to_json()}, {"query": "Fly", "plan": []}]
+    tools = read_catalogue(CRM).to_json()
+    assert rows == [
+        {"query": ASK, "plan": SUMMARY.to_json(), "tools": tools},
+        {"query": "Fly", "plan": [], "tools": tools},
+    ]
     assert Path(f"{path}.md").read_text().startswith(f"> {ASK}\n\n1. search\n")
+
+
+def test_saved_plans_are_rows_for_their_own_tools(capsys: Capture, tmp_path: Path) -> None:
+    """Those of the run need not be brought; an answer that is no plan is no row."""
+    run = Run.open(tmp_path / "run", recipe=write_recipe(tmp_path))
+    (tmp_path / "more.json").write_text('[{"name": "fly"}]')
+    begun = conversation(Scripted({**ANSWERS, "Sleep": "sleep()"}), tmp_path)
+    begun.corrections = Corrections.of(run)
+    changed = f"/tools add {tmp_path}/more.json"
+    for line in (
+        ASK,
+        "Sleep",
+        changed,
+        "Fly",
+        '/correct [{"tool_name": "fly", "arguments": []}]',
+        f"/save {tmp_path}/s.jsonl",
+    ):
+        hear(begun, line)
+    assert "2 turns saved in " in (told := capsys.readouterr().err) and "1 without a valid plan left out" in told
+    saved = read_dataset(str(tmp_path / "s.jsonl"), run.catalogue)
+    assert not saved.rejected and [row.tools is None for row in saved.rows] == [True, False]  # type: ignore[union-attr]
 
 
 def test_how_texts_are_drawn_can_be_set_and_undone(capsys: Capture, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platypus.chat.texts import ALPACA_STOP, Said, TextOptions, prompt_ids, until, without_lead
+from platypus.chat.texts import ALPACA_STOP, Said, TextOptions, text_prompt, until, without_lead
 from platypus.data.conversation import Conversation, Message
 from platypus.data.dataset import Example, Instruction
 from platypus.errors import RecipeError
@@ -29,7 +29,8 @@ def test_the_prompt_of_an_instruction_is_that_of_its_training() -> None:
     said = "Request: Count\nAnswer: one\nRequest: Go on\nAnswer: two"
     for earlier, known in (([], ""), (EARLIER, said)):
         row = prompt.encode(Instruction(instruction="And on", input=known, output="three", origin={}))
-        ids = prompt_ids(prompt, 4096, earlier, "And on", room=100)
+        ids, left_out = text_prompt(prompt, 4096, earlier, "And on", room=100)
+        assert left_out == 0
         assert ids == [*row.ids[: row.prompt_length]]
 
 
@@ -38,8 +39,18 @@ def test_the_prompt_of_a_message_is_that_of_its_training() -> None:
     turns = [Message("system", "Briefly."), *(Message(*turn) for turn in (("user", "Count"), ("assistant", "one")))]
     whole = Conversation((*turns, Message("user", "Go on"), Message("assistant", "two")), {})
     expected = prompt.encode(whole)
-    ids = prompt_ids(prompt, 4096, EARLIER[:1], "Go on", system="Briefly.", room=100)
+    ids, _ = text_prompt(prompt, 4096, EARLIER[:1], "Go on", system="Briefly.", room=100)
     assert ids == [*expected.ids[: len(ids)]] and expected.labels[len(ids)] != -100
+
+
+def test_earlier_turns_have_half_of_a_short_context() -> None:
+    """The room for an answer may be as long as the cutoff of the training, or longer."""
+    whole = text_prompt(Prompt(byte_bpe_tokenizer(), None), 4096, EARLIER, "And on", room=100)
+    for cutoff, context in ((512, 4096), (4096, 512)):
+        assert (
+            text_prompt(Prompt(byte_bpe_tokenizer(), None, cutoff=cutoff), context, EARLIER, "And on", room=512)
+            == whole
+        )
 
 
 @given(

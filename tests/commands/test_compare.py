@@ -21,6 +21,30 @@ def test_two_planners(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert found["rows"] == len(REQUESTS) and [flip["turned"] for flip in found["flips"]] == ["wrong", "right"]
 
 
+def test_a_name_in_brackets_is_shown_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "[b]"):
+        file_of(Path(name), {})
+    assert "[b] less a: 5 rows" in here(capsys, "compare", "a", "[b]").out
+
+
+def test_an_evaluation_that_was_killed_is_compared_as_far_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last line is half: the rows before it count, and nothing tells to throw them away."""
+    first, second = (Path(file_of(tmp_path / name, {})) for name in "ab")
+    second.write_bytes(second.read_bytes()[:-20])
+    (second.parent / "evaluation.json").write_text("{}")
+    said = here(capsys, "compare", first, second, "--json")
+    assert said.code == 0 and json.loads(said.out)["comparisons"][0]["rows"] == len(REQUESTS) - 1
+    told = f"{second}: its evaluation is not finished, {len(REQUESTS) - 1} rows are there; the same platypus evaluate"
+    assert told in said.err and str(first) not in said.err
+    (second.parent / "report.json").write_text("{}")
+    assert "not finished" not in here(capsys, "compare", first, second).err
+
+
 def test_each_is_compared_with_the_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = [file_of(tmp_path / name, {}) for name in ("a", "b", "c")]
     found = json.loads(here(capsys, "compare", *files, "--json").out)["comparisons"]

@@ -27,7 +27,8 @@ def test_smaller_sets_are_parts_of_larger_ones(
     assert "| 20 | 40.0% [" in text and "](curve.svg)" in text
     assert "training examples" in (run.path / "curve" / "curve.svg").read_text()
     assert here(capsys, "curve", run.path, "--examples", "5,10,20").code == 0 and len(trained) == 3
-    assert (run.path / "curve" / "5" / "seed-0" / "refine" / "test.jsonl").read_text().count("test") == 40
+    tested = [path / "refine" / "test.jsonl" for path in (run.path, run.path / "curve" / "5" / "seed-0")]
+    assert tested[0].read_text() == tested[1].read_text() != ""
 
 
 def test_a_text_may_hold_line_ends_of_unicode(

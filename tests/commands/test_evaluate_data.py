@@ -1,11 +1,13 @@
 """evaluate --data: any test set, interrupted and gone on with; an endpoint; options that need others."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from platypus.catalogue.reading import catalogue_from_json
 from platypus.commands import evaluate_data as module
 from platypus.commands.evaluate_data import DataOptions, evaluate_data
 from platypus.data.dataset import Example
@@ -13,7 +15,7 @@ from platypus.errors import RunError
 from platypus.run.folder import Run
 from tests.commands.test_evaluate import AFTER, BEFORE, GOLD, TOOLS, Oracle, examples, new_run, use
 from tests.support.command import here
-from tests.support.fake_teacher import serving
+from tests.support.fake_teacher import serving, status
 
 BOATS = [{"name": "sail", "inputSchema": {"properties": {"to": {"type": "string"}}}}]
 
@@ -81,6 +83,13 @@ def test_it_goes_on_where_it_was_interrupted(run: Run, tmp_path: Path, monkeypat
     assert [line["query"] for line in lines] == [*GOLD]
 
 
+def test_a_row_that_is_too_long_for_the_model_does_not_stop_it(run: Run, tmp_path: Path) -> None:
+    long = {"query": "word " * 5000, "plan": [{"tool_name": "me", "arguments": []}]}
+    outcome = evaluate_data(run, DataOptions(data_of(tmp_path, long)))
+    assert outcome.results["rows"] == 5 and exact(outcome.results) == 3 / 5
+    assert outcome.results["variants"]["run"]["malformed"] == {"too-long": 1}
+
+
 def test_plans_are_run_with_mock_tools(run: Run, tmp_path: Path) -> None:
     functions = "def me() -> str:\n    return 'U1'\ndef sprint() -> str:\n    return 'S1'\ndef sum(of: str) -> str:\n"
     (tmp_path / "mock.py").write_text(f"{functions}    return of + '!'\n")
@@ -115,6 +124,15 @@ def test_an_endpoint_stands_in_the_same_table(tmp_path: Path, capsys: pytest.Cap
         assert exact(results, "peer") == 1 / 4  # it calls nothing, which is right for tea alone
         assert results["fingerprints"]["model"] == {"endpoint": server.url, "model": "peer", "ask": "calls"}
         assert len(server.asked) == 4
+
+
+def test_an_endpoint_that_refuses_many_rows_is_evaluated_on_all(tmp_path: Path) -> None:
+    rows = [{"query": f"Make tea for {n}", "plan": []} for n in range(4)]
+    options = DataOptions(data_of(tmp_path, *rows), catalogue_from_json(TOOLS), model="peer", out=tmp_path / "out")
+    with serving(lambda system, user: "I am sorry.") as server:
+        server.faults = [status(400)] * 7
+        results = evaluate_data(None, replace(options, endpoint=server.url)).results
+    assert results["rows"] == 8 and results["variants"]["peer"]["malformed"] == {"unanswered": 7}
 
 
 @pytest.mark.parametrize(

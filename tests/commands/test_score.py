@@ -43,6 +43,38 @@ def test_the_order_of_rows_and_of_answers_changes_nothing(tmp_path: Path, capsys
     assert found[0] == found[1]
 
 
+def test_a_folder_never_mixes_two_evaluations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = [*files(tmp_path, {"query": "Who am I?", "answer": "me()"}), "--out", tmp_path / "out"]
+    assert here(capsys, "score", *options).code == 0
+    written = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert here(capsys, "score", *options).code == 0  # the same once more
+    files(tmp_path, {"query": "Make tea", "plan": []})
+    said = here(capsys, "score", *options)
+    assert said.code == 1 and "holds another evaluation: predictions differ" in said.err and "--force" in said.err
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == written
+    assert here(capsys, "score", *options, "--force").code == 0
+    assert json.loads((tmp_path / "out" / "scores.jsonl").read_text().splitlines()[1])["score"]["exact"]
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else" / "notes.md").write_text("mine")
+    said = here(capsys, "score", *options[:-1], tmp_path / "else")
+    assert said.code == 1 and "is not an evaluation's folder" in said.err
+
+
+@pytest.mark.parametrize("key", ["query", "id"])
+def test_a_whole_file_of_answers_is_scored_on_the_rows_that_can_be_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    answers: list[dict[str, object]] = [{key: "Fly", "answer": "fly()"}, {key: "Who am I?", "answer": "me()"}]
+    options = files(tmp_path, *answers, {key: "Make tea", "plan": None})
+    fly = {"query": "Fly", "plan": [{"tool_name": "fly", "arguments": []}]}
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text(json.dumps(fly) + "\n" + gold.read_text())
+    said = here(capsys, "score", *options, "--skip-bad", "--json")
+    assert said.code == 0, said.err
+    part = json.loads(said.out)["variants"]["peer"]
+    assert part["measures"]["exact"]["value"] == 0.5 and part["malformed"] == {"missing": 1}
+
+
 def test_text_rows_and_answers_to_nothing_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = here(capsys, "score", *files(tmp_path, {"query": "Else", "answer": "me()"}))
     assert said.code == 1 and "belong to no row" in said.err

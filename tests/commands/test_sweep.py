@@ -8,6 +8,7 @@ import pytest
 
 from platypus.commands import evaluate as evaluate_module
 from platypus.commands import train as train_module
+from platypus.data.dataset import write_rows
 from platypus.run.folder import Outcome, Run
 from tests.commands.test_evaluate import examples, new_run
 from tests.evaluation.test_comparison import file_of
@@ -49,8 +50,9 @@ def run_with_rows(folder: Path, base: str = "base") -> Run:
     run = new_run(folder, examples(), base=base)
 
     def refine(folder: Path) -> dict[str, Any]:
-        for name in ("train", "valid", "test"):
+        for name in ("train", "valid"):
             (folder / f"{name}.jsonl").write_text("".join(f'"{name} {i}"\n' for i in range(40)))
+        write_rows(folder / "test.jsonl", examples())
         return {}
 
     run.perform("refine", inputs={}, settings={}, work=refine, force=True)
@@ -105,6 +107,7 @@ def test_a_search_tries_some_of_the_combinations(
     said = here(capsys, *words, "--json")
     assert said.code == 0, said.err
     assert len(trained) == 2 == len(json.loads(said.out)["lines"])
+    assert sum(path.is_dir() for path in (tmp_path / "run" / "sweep").iterdir()) == 2  # what is tried alone has folders
     assert here(capsys, *words).code == 0 and len(trained) == 2  # the same ones again
 
 
@@ -125,3 +128,24 @@ def test_a_wrong_value_is_refused_before_anything_is_trained(
     assert said.code == 1 and "train.rank = 'many' should be" in said.err and not trained
     said = here(capsys, "sweep", tmp_path / "run", "--set", "refine.test=x")
     assert said.code == 1 and "cannot differ between runs of a sweep" in said.err
+    pytest.importorskip("optuna", reason="pip install 'platypus-llm[search]'")
+    said = here(capsys, "sweep", tmp_path / "run", "--set", "train.rank=4,8,many", "--search", "1")
+    assert said.code == 1 and "train.rank = 'many' should be" in said.err and not trained
+
+
+@pytest.mark.parametrize(
+    ("metric", "what"),
+    [
+        ("exakt", "there is no metric 'exakt'"),
+        ("word_f1", "there is no metric 'word_f1'"),
+        ("wrong_refusals", "is better the lower it is"),
+        ("reference_accuracy", "has no test row that takes part in it"),
+    ],
+)
+def test_a_wrong_metric_is_refused_before_anything_is_trained(
+    tmp_path: Path, trained: list[dict[str, Any]], capsys: pytest.CaptureFixture[str], metric: str, what: str
+) -> None:
+    run = run_with_rows(tmp_path)
+    write_rows(run.folder("refine") / "test.jsonl", examples()[:1])
+    said = here(capsys, "sweep", run.path, "--set", "train.rank=4,8", "--metric", metric)
+    assert said.code == 1 and what in said.err and not trained

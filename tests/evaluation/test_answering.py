@@ -48,6 +48,9 @@ class Scripted:
             known = self.probability, None, True, (), self.evidence
             yield Answer(request, plan, text, len(text), 3, self.ended_by, *known)
 
+    def refusal(self, row: Row) -> str:
+        return ""
+
     def respond(self, rows: Sequence[Row], *, batch_size: int, max_new_tokens: int) -> Iterator[Completion]:
         for row in rows:
             request = row.instruction if isinstance(row, Instruction) else row.query
@@ -177,6 +180,33 @@ def test_tools_without_a_grammar_are_answered_freely_and_it_is_said(
     assert "rows with these tools are answered without a grammar" in " ".join(capsys.readouterr().err.split())
     assert code.probability is None
     assert isinstance(far.plan, Plan) and not far.plan.problems(BOATS)
+
+
+@pytest.mark.parametrize("settings", [DecodeSettings(decoding="free"), DecodeSettings(), DecodeSettings(max_tools=9)])
+def test_a_row_that_leaves_no_room_for_an_answer_is_wrong(
+    settings: DecodeSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Too long are a request, the tools of a row, and a text; the rows beside them are answered."""
+    loaded = load_base(str(tiny_llama(tmp_path / "base")))
+    planner = Planner(loaded, Prompt(loaded.tokenizer, CATALOGUE, "calls", cutoff=700), settings)
+    pasted = "word " * 900
+    many = {f"argument_{n}": {"type": "string"} for n in range(200)}
+    huge = catalogue_from_json([{"name": "code", "inputSchema": {"properties": many, "required": [*many]}}])
+    rows = [
+        SHORT,
+        replace(LONG, query=pasted),
+        Example("Code", Plan((Step("code"),)), huge.fingerprint, {}, huge),
+        GREET,
+        replace(GREET, input=pasted),
+    ]
+    short, asked_much, given_much, text, long_text = answer_rows(planner, rows, EvaluateSettings(max_new_tokens=8))
+    assert [short.row, asked_much.row, given_much.row, text.row, long_text.row] == rows
+    for row in (asked_much, given_much):
+        assert isinstance(row.plan, Malformed) and row.plan.problems[0].kind == "too-long" and not row.score.exact
+        assert "the context of 700 leaves no room for an answer" in row.to_json()["problems"][0]
+    assert short.tokens and text.tokens and (long_text.text, long_text.score.exact) == ("", False)
+    told = " ".join(capsys.readouterr().err.split())
+    assert told.count("1 rows cannot be asked and count as wrong") == 3 and "'word word" in told
 
 
 def test_generated_requests_are_told_from_those_of_people() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from platypus.catalogue.reading import catalogue_from_json
+from platypus.data.dataset import Rejected
 from platypus.errors import DatasetError
 from platypus.evaluation.gold import read_gold
 
@@ -54,6 +55,9 @@ def test_bad_rows_stop_it_or_are_counted(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"gold.jsonl:3: .*'fly'; 1 of 3 rows cannot be used\n.*--skip-bad"):
         read_gold(source, TOOLS)
     gold = read_gold(source, TOOLS, skip_bad=True)
+    assert gold.chosen == (*gold.rows, *gold.rejected) and len(gold.chosen) == 3
+    first, *others = read_gold(file_of(tmp_path, bad, *numbered(2)), TOOLS, skip_bad=True).chosen
+    assert isinstance(first, Rejected) and [row.query for row in others] == ["Who 0", "Who 1"]  # type: ignore[union-attr]
     assert len(gold.rows) == 2 and "1 rows cannot be used and are left out, the first at" in gold.remark()
     with pytest.raises(DatasetError, match="holds no row that can be used"):
         read_gold(file_of(tmp_path, bad), TOOLS, skip_bad=True)

@@ -27,6 +27,7 @@ CATALOGUE: Catalogue = catalogue_from_json(
                     "limit": {"type": "number"},
                     "stages": {"type": "array", "items": STRING, "uniqueItems": True},
                     "order": {"type": "array", "items": STRING},
+                    "tags": {"anyOf": [{"type": "array", "items": STRING, "uniqueItems": True}, {"type": "null"}]},
                 }
             },
         },
@@ -86,6 +87,12 @@ def test_independent_steps_arguments_and_sets_may_be_reordered() -> None:
 def test_strictly_only_arguments_may_be_reordered(answer: str, strict: bool) -> None:
     scored = against_gold(answer)
     assert scored.exact and scored.strict_exact == strict
+
+
+def test_a_set_that_may_be_left_empty_is_a_set() -> None:
+    one, other = 'list(tags=["a", "b"])', 'list(tags=["b", "a"])'
+    scored = score(plan(other), plan(one), CATALOGUE)
+    assert scored.exact and scored.arguments == Overlap(1, 1, 1)
 
 
 def test_the_order_of_a_list_that_is_no_set_counts() -> None:

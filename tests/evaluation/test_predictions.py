@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from platypus.data.dataset import Example
+from platypus.data.dataset import Example, Rejected
 from platypus.errors import DatasetError
 from platypus.evaluation.predictions import MISSING, read_predictions, said_of
 from platypus.plan.plan import Malformed, Plan, Step
@@ -46,6 +46,25 @@ def test_without_requests_they_go_by_their_places(tmp_path: Path) -> None:
     ]
     with pytest.raises(DatasetError, match="has 2 answers for 3 rows"):
         read_predictions(file_of(tmp_path, *lines[:2]), ROWS, CATALOGUE)
+
+
+def test_null_is_no_answer(tmp_path: Path) -> None:
+    for name in ("query", "place"):  # with requests and without
+        lines = [{name: query, "plan": plan} for query, plan in (("a", CALL), ("b", None), ("a", []))]
+        found = read_predictions(file_of(tmp_path, *lines), ROWS, CATALOGUE)
+        assert [answer.text for answer in found] == [json.dumps(CALL), "", "[]"] and found[1] is MISSING
+
+
+@pytest.mark.parametrize("key", ["query", "place"])
+@pytest.mark.parametrize("answered", [4, 3])
+def test_answers_to_rows_that_are_left_out_are_left_out(tmp_path: Path, key: str, answered: int) -> None:
+    """The first row cannot be used; a planner answered all rows, or those alone that can be."""
+    bad = Rejected("gold.jsonl", 1, "bad", {"query": "a"})
+    lines = [{key: query, "answer": f"me{n}()"} for n, query in enumerate("aaba")][-answered:]
+    found = read_predictions(file_of(tmp_path, *lines), [bad, *ROWS], CATALOGUE)
+    assert [answer.text for answer in found] == ["me1()", "me2()", "me3()"] and ROWS[1].query == "b"
+    with pytest.raises(DatasetError):
+        read_predictions(file_of(tmp_path, *lines, *lines), [bad, *ROWS], CATALOGUE)
 
 
 def test_of_several_variants_the_last_one_answers(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -56,10 +57,12 @@ def test_a_plan_in_prose_or_a_fence_is_read_strictly() -> None:
 ROWS = [Example("Who am I?", plan("me()"), "", {}), Example("Make tea", Plan(), "", {})]
 
 
-def asked(url: str, folder: Path, ask: Ask) -> list[bool]:
+def asked(url: str, folder: Path, ask: Ask, rows: Sequence[Example] = ROWS) -> list[bool]:
+    settings = TeacherSettings(model="m", base_url=url)
+
     async def ask_all() -> list[bool]:
-        async with Endpoint(TeacherSettings(model="m", base_url=url), folder, who="endpoint") as endpoint:
-            return [bool(row.score.exact) for row in await answer_remotely(endpoint, ROWS, CATALOGUE, ask=ask)]
+        async with Endpoint(settings, folder, who="endpoint", patient=True) as endpoint:
+            return [bool(row.score.exact) for row in await answer_remotely(endpoint, rows, CATALOGUE, ask=ask)]
 
     return asyncio.run(ask_all())
 
@@ -75,6 +78,16 @@ def test_rows_are_asked_in_their_order_and_paid_for_once(tmp_path: Path) -> None
         sent = json.loads(server.asked[-1])
         assert [tool["function"]["name"] for tool in sent["tools"]] == [tool.name for tool in CATALOGUE]
         assert [message["role"] for message in sent["messages"]] == ["user"]
+
+
+def test_however_many_questions_an_endpoint_refuses_the_others_are_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [Example(f"Make tea for {n}", Plan(), "", {}) for n in range(8)]
+    with serving(lambda system, user: "[]") as server:
+        server.faults = [status(400)] * 7
+        assert sorted(asked(server.url, tmp_path, "plan", rows)) == [False] * 7 + [True]
+    assert "7 of 8 questions got no answer and count as wrong: HTTP 400" in capsys.readouterr().err
 
 
 def test_a_question_without_an_answer_is_wrong_and_an_endpoint_without_a_key_is_an_error(tmp_path: Path) -> None:

@@ -145,6 +145,13 @@ def test_the_terminal_table_has_every_measure(tmp_path: Path, monkeypatch: pytes
     assert set(measured) <= {*MEASURES, *MORE}
 
 
+def test_brackets_in_texts_of_data_are_shown_as_they_are() -> None:
+    shown = io.StringIO()
+    named = {"[b]": variant(0.5, malformed={})}
+    Console(width=120, file=shown).print(table({**REPORT, "variants": named, "left_out": "no '^[/a-z]+$', no '[a-z]'"}))
+    assert "no '^[/a-z]+$', no '[a-z]'" in shown.getvalue() and "[b]" in shown.getvalue()
+
+
 def test_a_planner_that_refuses_most_requests_is_named() -> None:
     refusing = {**variant(0.5, malformed={}), "measures": {"exact": interval(0.2), "wrong_refusals": interval(0.96)}}
     report = {**REPORT, "variants": {"after": refusing}}

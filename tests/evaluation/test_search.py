@@ -35,6 +35,16 @@ def test_it_is_the_same_again_and_comes_to_what_is_good() -> None:
     assert sum(one["train.rank"] == 32 for one in later) > len(later) / 4  # more often than by chance
 
 
+def test_a_value_that_stands_twice_is_one_and_samples_have_every_value() -> None:
+    search = Search(["train.rank=8,16,8", 'decode.beams=1,2,3,"3"'], seed=0)
+    assert search.size == 6
+    for _ in range(6):
+        search.tell(search.ask(), 0.0)
+    assert len(search.told) == 6
+    samples = [*search.samples()]
+    assert {one["train.rank"] for one in samples} == {8, 16} and len(samples) == 3
+
+
 def test_wrong_settings_are_refused() -> None:
     with pytest.raises(RecipeError, match="is not a setting"):
         Search(["train.rank"], seed=0)

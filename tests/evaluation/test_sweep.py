@@ -1,13 +1,17 @@
 """Sweeps: combinations, names, and a table worked out by hand."""
 
 import doctest
+import json
 from pathlib import Path
 
 import pytest
 
+from platypus.data.dataset import Instruction
 from platypus.errors import RecipeError
 from platypus.evaluation import sweep
+from platypus.evaluation.answering import ScoredRow
 from platypus.evaluation.comparison import read_answers
+from platypus.evaluation.metrics import score_text
 from platypus.evaluation.sweep import Tried, as_rows, as_short_rows, labels, name_of, parse_settings, table, verdict
 from tests.evaluation.test_comparison import file_of
 
@@ -63,6 +67,20 @@ def test_the_best_stands_first_and_the_smallest_of_equals_is_named(tmp_path: Pat
     assert rows[0][:2] == ["rank", "exact"] and rows[1][2] == "80.0, 100.0" and rows[1][4] == "8,000"
     assert verdict([lines[0], lines[2]]) == "rank=8 is better than all others."
     assert verdict(lines[:1]) == "rank=8 stands alone."
+
+
+def test_rows_of_another_kind_than_the_metric_take_no_part(tmp_path: Path) -> None:
+    def with_a_text(rank: int, wrong: dict[str, str], said: str) -> Tried:
+        path = Path(file_of(tmp_path / f"{rank}", wrong))
+        row = Instruction("Greet", "", "good day", {})
+        line = ScoredRow(row, said, None, 2, score_text(said, row.output), False).to_json()
+        path.write_text(path.read_text() + json.dumps({"variant": "after", **line}) + "\n")
+        return Tried({"train.rank": rank}, [read_answers(str(path))], rank, 1.0)
+
+    found = [with_a_text(8, {"Sum 1": "[]"}, "good day"), with_a_text(16, {}, "good")]
+    by_plans, by_texts = table(found, "exact", seed=0), table(found, "text_exact", seed=0)
+    assert [(line.settings["train.rank"], line.value.value) for line in by_plans] == [(16, 1.0), (8, 0.8)]
+    assert [(line.settings["train.rank"], line.value.value) for line in by_texts] == [(8, 1.0), (16, 0.0)]
 
 
 def test_short_names_have_what_differs(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from platypus.catalogue.reading import catalogue_from_json
 from platypus.catalogue.tools import Catalogue
 from platypus.plan.equality import fingerprint, same
 from platypus.plan.plan import Plan, Reference, Step, Value
@@ -76,6 +77,31 @@ def test_one_shared_step_is_not_two_equal_ones(tools: Catalogue) -> None:
         plan(tools, ("any", {}), ("drop", {"who": "$$PREV[0]"}), ("any", {}), ("must", {"who": "$$PREV[2]"})),
         tools,
     )
+
+
+def test_an_optional_set_is_a_set() -> None:
+    some = {"type": "array", "items": {"type": "string"}}
+    kinds = {"set": {"anyOf": [{**some, "uniqueItems": True}, {"type": "null"}]}, "list": {"anyOf": [some, {}]}}
+    catalogue = catalogue_from_json([{"name": "f", "inputSchema": {"properties": kinds}}])
+    for name, free in (("set", True), ("list", False)):
+        a, b = (Plan((Step("f", {name: [*order]}),)) for order in ("ab", "ba"))
+        assert same(a, b, catalogue) == free == (fingerprint(a, catalogue) == fingerprint(b, catalogue))
+
+
+def test_many_equal_steps_are_told_apart_by_their_uses(tools: Catalogue) -> None:
+    """Trying their orders one by one would take days."""
+    rolls: list[tuple[str, Any]] = [("any", {})] * 16
+
+    def using(*steps: int) -> Plan:
+        return plan(tools, *rolls, *(("must", {"who": f"$$PREV[{step}]"}) for step in steps))
+
+    def listed(*steps: int) -> Plan:
+        return plan(tools, *rolls, ("take", {"ordered": [f"$$PREV[{step}]" for step in steps]}))
+
+    assert same(using(0), using(15), tools) and same(using(0, 1, 2), using(9, 15, 4), tools)
+    assert not same(using(0, 0), using(0, 1), tools)
+    assert same(listed(*range(16)), listed(*range(15, -1, -1)), tools)
+    assert not same(listed(0, 0, 1), listed(0, 1, 0), tools)
 
 
 # ---------------------------------------------------------------- against the slow way

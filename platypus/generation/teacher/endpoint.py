@@ -141,14 +141,21 @@ class Account:
 class Endpoint:
     """The endpoint of a recipe's `[teacher]`, an asynchronous context manager; replies are stored in `folder`.
 
-    Messages call it `who`. Raises TeacherError when the extra is not installed or the key is malformed.
+    Messages call it `who`. It counts as broken after `MAX_UNANSWERED` questions without an answer; if `patient`, those
+    that it refuses do not count. Raises TeacherError when the extra is not installed or the key is malformed.
     """
 
     def __init__(
-        self, settings: TeacherSettings, folder: Path, *, pace: Pace | None = None, who: str = "teacher"
+        self,
+        settings: TeacherSettings,
+        folder: Path,
+        *,
+        pace: Pace | None = None,
+        who: str = "teacher",
+        patient: bool = False,
     ) -> None:
         self.settings = settings
-        self.folder, self.who = folder, who
+        self.folder, self.who, self.patient = folder, who, patient
         self.account = Account(settings)
         self.pace = pace or Pace(settings.requests_per_minute)
         self._key = _key_from_environment()
@@ -217,6 +224,8 @@ class Endpoint:
             try:
                 reply: Reply = await retrying(self._attempt, question)
             except (_TransientError, Unanswered) as error:
+                if self.patient and isinstance(error, Unanswered):
+                    raise
                 self._unanswered_in_a_row += 1
                 if self._unanswered_in_a_row >= MAX_UNANSWERED or (
                     isinstance(error, _TransientError) and not self._answered

@@ -25,6 +25,7 @@ EMPTY_WORDS = {
     *("given", "provided", "return", "get", "list", "id", "name", "object", "item", "value", "result", "string"),
     *("example", "filter", "matching", "current", "only", "detail", "new", "unique", "identifier", "specific", "want"),
 }
+SETTING = {"set", "switch", "select", "activate"}
 SEARCHED = {"query", "search", "keyword", "keywords"}
 WRAPPERS = {"result", "results", "content", "output", "text", "response", "data", "value"}  # around any output
 PLAIN_FORMATS = {  # formats that say how a text is written, not what it is
@@ -110,7 +111,7 @@ def producers(catalogue: Catalogue, consumer: Tool, argument: Argument) -> Itera
     items = array_items(argument.schema)
     candidates = []
     for tool, path, output in _outputs(catalogue):
-        if tool.name == consumer.name:
+        if tool.name == consumer.name or _sets(consumer, tool):
             continue
         weight = affinity(tool, path, output, consumer, argument)
         one = items is not None and "type" not in output  # a thing that nobody described, for a list of such things
@@ -120,6 +121,12 @@ def producers(catalogue: Catalogue, consumer: Tool, argument: Argument) -> Itera
             candidates.append(Producer(tool, path, True, weight))
     best = max((producer.weight for producer in candidates), default=0.0)
     yield from (p for p in candidates if p.weight >= min(best, 2.0) or any(map(is_searched, p.tool.arguments)))
+
+
+def _sets(consumer: Tool, tool: Tool) -> bool:
+    """Whether the consumer sets what the tool tells, which is so already: `set_active_board`, `get_active_board`."""
+    verb, *thing = _words(consumer.name)
+    return verb in SETTING and len(thing) > 1 and set(thing) <= set(words(tool.name))
 
 
 @lru_cache(maxsize=64)

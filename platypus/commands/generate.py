@@ -124,8 +124,11 @@ def _write_report(
     return {
         "examples": len(examples),
         "lengths": {str(k): v for k, v in sorted(Counter(len(example.plan) for example in examples).items())},
-        "covered": {kind: f"{report[kind]['covered']} of {report[kind]['total']}" for kind in KINDS},
+        "covered": {
+            "at least": f"{settings.coverage} times",
+            **{kind: f"{report[kind]['covered']} of {report[kind]['total']}" for kind in KINDS},
+        },
         "refusals": dict(sorted(Counter(e.origin["refusal"] for e in examples if "refusal" in e.origin).items())),
-        "uncovered": [entry["what"] for kind in KINDS for entry in report[kind]["uncovered"]],
+        "uncovered": [entry["what"] for kind in KINDS for entry in report[kind]["uncovered"] if not entry["times"]],
         **({"habits": len(habits)} if habits else {}),
     }

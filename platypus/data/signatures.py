@@ -16,7 +16,7 @@ from platypus.plan.plan import MARK, Plan, Reference, Value
 
 MASK = "@"  # stands for a value in a template
 QUOTATION = re.compile(r"""\"[^"]*"|“[^”]*”|(?<!\w)'[^']*'(?!\w)""")
-ID = re.compile(r"\b[a-z]+-\w+|\b\w*\d\w*")
+ID = re.compile(r"\b[a-z]+-\w*\d\w*|\b\w*\d\w*")
 PART = re.compile(r"\w+|@")
 LIST = re.compile(r"@(?: (?:(?:and|or) )?@)+")
 

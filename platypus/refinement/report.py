@@ -147,7 +147,8 @@ def _card(report: Mapping[str, Any], splits: Mapping[str, Sequence[Candidate]], 
     ]
     left_out = ", ".join(f"{count:,} {kind}" for kind, count in report["rejected"].items()) or "none"
     doubts = ", ".join(f"{count:,} {kind}" for kind, count in report["doubts"].items()) or "none"
-    sources = ", ".join([*(["generated from the catalogue"] if recipe.generate.examples else []), *recipe.refine.data])
+    is_generated = recipe.catalogue is not None and recipe.generate.examples > 0
+    sources = ", ".join([*(["generated from the catalogue"] if is_generated else []), *recipe.refine.data])
     kind = "Requests and the plans of tool calls that answer them" if is_plans else "Instructions and their answers"
     rows = [
         ["split", "rows", "templates"],
@@ -170,6 +171,8 @@ def _features(is_plans: bool, rows: Sequence[Candidate], *, own_tools: bool) -> 
     """The columns with their types; `json` for plans, whose values have any type."""
     if is_plans:
         types = {"query": "string", "plan": "json", "catalogue": "string"} | ({"tools": "json"} if own_tools else {})
+        if any(not row.is_example and not row.is_conversation for row in rows):
+            types |= dict.fromkeys(ALPACA, "string")
     else:
         types = dict.fromkeys(ALPACA if not all(row.is_conversation for row in rows) else (), "string")
     text = [f"  - name: {name}\n    dtype: {kind}" for name, kind in types.items()]

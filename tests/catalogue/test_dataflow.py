@@ -45,6 +45,12 @@ def test_a_bare_id_belongs_to_what_its_tool_is_about() -> None:
     }
 
 
+def test_what_is_so_already_is_not_set() -> None:
+    get = tool("get_active_board_info", {"id": TEXT})
+    assert feeds(get, tool("set_active_board", board_id="ID of the board")) == set()
+    assert feeds(get, tool("share_board", board_id="ID of the board")) == {"get_active_board_info.id → board_id"}
+
+
 def test_a_text_is_an_input_for_an_argument_that_takes_text() -> None:
     summary = tool("summarize", {"summary": TEXT}, text="")
     assert feeds(summary, tool("translate", text="", language="")) == {"summarize.summary → text"}

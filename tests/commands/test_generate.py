@@ -21,7 +21,8 @@ def test_the_stage_writes_rows_that_read_back(tmp_path: Path) -> None:
     assert set(report["tools"]["counts"]) == {"search", "action_item", "summarize"}
     assert report["shapes"]["uncovered"][0]["what"] == "fan-in"
     assert "| shapes | 5 | 4 |" in (outcome.folder / "report.md").read_text()
-    assert outcome.results["covered"]["tools"] == "3 of 3"
+    assert outcome.results["covered"]["tools"] == "3 of 3" and outcome.results["covered"]["at least"] == "5 times"
+    assert outcome.results["uncovered"] == ["fan-in"]
     assert generate(run).skipped
 
 

@@ -21,6 +21,7 @@ def works(**filters: Any) -> Plan:
         ("Summarize ISS-14, ISS-15, and 'TKT-3'", Plan(), "summarize @"),
         ("Find “the old one” in '7 days'", Plan(), "find @ in @"),
         ("At most 7 of my tickets", works(limit=7), "at most @ of my tickets"),
+        ("Delete the sign-up page of B-2b", Plan(), "delete the sign up page of @"),
         ("What's the customer's plan?", Plan(), "what s the customer s plan"),
         ("Art for the art show", Plan((Step("search_object_by_name", {"query": "art"}),)), "@ for the @ show"),
         ("An artful start", Plan((Step("search_object_by_name", {"query": "art"}),)), "an artful start"),

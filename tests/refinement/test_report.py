@@ -4,9 +4,11 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from platypus.commands.generate import generate
 from platypus.commands.refine import refine
 from platypus.run.folder import Run
 from tests.commands.test_refine import example, many, start, works
@@ -90,6 +92,33 @@ def test_the_card_has_the_header_that_the_hub_reads(run: Run) -> None:
     assert all((run.folder("refine") / file["path"]).is_file() for file in config["data_files"])
     assert head["size_categories"] == ["n<1K"]
     assert head["task_categories"] == ["text-generation"]
+
+
+def test_the_card_has_the_columns_and_the_sources_of_all_rows(tmp_path: Path) -> None:
+    yaml = pytest.importorskip("yaml")
+    rows = [{"instruction": f"Explain the number {i}.", "output": f"It is {i}, " * 4} for i in range(30)]
+    more = tmp_path / "more.jsonl"
+    more.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+
+    def card(name: str, rows: list[dict[str, Any]], **settings: Any) -> tuple[list[str], str]:
+        (tmp_path / name).mkdir()
+        start(tmp_path / name, rows, languages=[], **settings)
+        recipe = tmp_path / name / "recipe.toml"
+        recipe.write_text(
+            recipe.read_text(encoding="utf-8").replace("[generate]\nexamples = 0\n", ""), encoding="utf-8"
+        )
+        run = Run.open(tmp_path / name / "all", recipe=recipe)
+        if run.catalogue:
+            generate(run)
+        refine(run)
+        text = (run.folder("refine") / "README.md").read_text(encoding="utf-8")
+        return [one["name"] for one in yaml.safe_load(text.split("---\n")[1])["dataset_info"]["features"]], text
+
+    columns, text = card("plans", many()[:60], data=[str(tmp_path / "plans" / "data.jsonl"), str(more)])
+    assert columns == ["query", "plan", "catalogue", "instruction", "input", "output", "origin"]
+    assert "generated from the catalogue" in text
+    columns, text = card("texts", rows)
+    assert columns == ["instruction", "input", "output", "origin"] and "generated from the catalogue" not in text
 
 
 def test_a_hub_loader_reads_the_card_and_its_splits(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

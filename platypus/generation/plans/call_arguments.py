@@ -15,19 +15,13 @@ from platypus.catalogue.schema import Schema, allowed_values, types, variants
 from platypus.catalogue.subjects import PLACES, is_destructive, is_look_up
 from platypus.catalogue.tools import Argument, Tool
 from platypus.catalogue.words import plural, singular, words
+from platypus.generation.lexicon import name_words
 from platypus.generation.plans.conditions import Conditions, conditions_of, one_needed
 from platypus.generation.plans.kinds import Setting, is_technical, kind_of, kind_of_words, setting_of
 from platypus.generation.plans.ordering import in_order
 from platypus.generation.plans.prose_values import TOGETHER, documented
 from platypus.plan.plan import Value
 
-CHANGES = {
-    "update",
-    "edit",
-    "modify",
-    "change",
-    "patch",
-}  # tools that need at least one optional argument: what changes
 _NAMING = {"id", "ids", "url", "uri", "name", "names", "slug", "key", "path", "number", "gid", "uid"}
 _OBJECTS = {
     "url",
@@ -45,6 +39,7 @@ _OBJECTS = {
     "script",
 }  # what a look-up is made with
 _PAIRS = (("old", "new"), ("latitude", "longitude"), ("lat", "lng"), ("lat", "lon"), ("type", "id"), ("type", "name"))
+_EITHER = {("head", "tail"), ("tail", "head")}  # no two ends of one text
 MOST_FIELDS = 4  # of an object, or a call, that people would say
 RARELY = 0.02  # share of the draws in which an argument of a rare kind can be chosen
 
@@ -124,7 +119,7 @@ def _deeds(tool: Tool, rare: frozenset[str]) -> list[frozenset[str]]:
     objects = [a.name for a in optional if words(a.name)[-1:] and words(a.name)[-1] in _OBJECTS & said]
     if bare and objects and not {"list", "all"} & said:
         return [frozenset(objects)]
-    changes = bool(CHANGES & set(words(tool.name)[:3]))
+    changes = bool(name_words("changing") & set(words(tool.name)[:3]))
     if not changes and (not bare or is_look_up(tool)):
         return []
     kept = [a for a in optional if _is_deed(a, changes)]
@@ -150,7 +145,7 @@ def _is_deed(argument: Argument, changes: bool) -> bool:
 
 def _excluded(tool: Tool, alternatives: list[frozenset[str]]) -> dict[str, frozenset[str]]:
     """For each argument, its alternatives and those that the prose forbids beside it: "not both"."""
-    pairs = {(one, two) for group in alternatives for one in group for two in group if one != two}
+    pairs = {(one, two) for group in alternatives for one in group for two in group if one != two} | _EITHER
     for argument in tool.arguments:
         said = [part for part in re.split(r"(?<=[.!?])\s+", argument.description) if TOGETHER.search(part)]
         for other in tool.arguments if said else ():

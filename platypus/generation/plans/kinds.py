@@ -111,6 +111,11 @@ def is_technical(name: str) -> bool:
     return re.search(rf"(?:^| )(?:{_rows()['technical']})$", " ".join(words(name))) is not None
 
 
+def is_command(name: str) -> bool:
+    """Whether a list for an argument of this name is one command, word by word: `["ls", "-la"]`."""
+    return words(name)[-1:] in (["command"], ["cmd"])
+
+
 def kind_of_words(parts: list[str]) -> Kind | None:
     """The kind that one of the words names, the last word first: `owner name` → a person."""
     kinds = _table()["text"]

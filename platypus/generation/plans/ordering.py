@@ -1,10 +1,12 @@
 """Beginnings before ends: of two values of which one cannot come after the other, the smaller stands first.
 
-Which two belong together is told by names (`since` and `until`, `timeMin` and `timeMax`) and, for times, by prose.
+Of two days the later one follows within a month, of two times with their days within a week. Which two belong together
+is told by names (`since` and `until`, `timeMin` and `timeMax`) and, for times, by prose.
 """
 
 import re
 from collections.abc import Mapping
+from datetime import date, timedelta
 from itertools import permutations
 from typing import Any
 
@@ -18,20 +20,41 @@ _SIDES = (  # words of names: the first kind of value is not greater than the se
     *(("checkin", "checkout"), ("arrival", "departure"), ("pickup", "dropoff"), ("in", "out"), ("since", "before")),
     *(("begin", "until"), ("from", "until"), ("first", "last")),
 )
+_DAY = re.compile(r"(?P<day>\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8]))(?P<clock>.*)")
+MONTH, WEEK = 31, 7  # days
 _BEGINS = re.compile(r"\b(?:start|begin|beginning|earliest|lower bound|from|after|since|oldest)\b")
 _ENDS = re.compile(r"\b(?:end|ending|latest|upper bound|until|before|newest)\b")
 
 
 def in_order(values: dict[str, Any], schemas: Mapping[str, Schema]) -> dict[str, Any]:
-    """The values with those swapped that stand the wrong way round; `schemas` describe them, by name."""
+    """The values with those swapped that stand the wrong way round, and the later of two days near the earlier one.
+
+    `schemas` describe them, by name.
+    """
     ordered = dict(values)
     for first, last in permutations(ordered, 2):
         one, other = _rank(ordered[first]), _rank(ordered[last])
-        if one is None or other is None or one[0] != other[0] or one <= other:
+        if one is None or other is None or one[0] != other[0]:
             continue
         if _named(first, last) or (one[1] and _told(schemas.get(first, {}), schemas.get(last, {}))):
-            ordered[first], ordered[last] = ordered[last], ordered[first]
+            if one > other:
+                ordered[first], ordered[last] = ordered[last], ordered[first]
+            ordered[last] = _near(ordered[first], ordered[last])
     return ordered
+
+
+def _near(first: Any, last: Any) -> Any:
+    """The later day near the first, with its own time: `2020-01-21`, `2023-03-09` → `2020-02-17`; others stay."""
+    begin, end = _DAY.fullmatch(str(first)), _DAY.fullmatch(str(last))
+    if begin is None or end is None:
+        return last
+    most = WEEK if end["clock"] else MONTH
+    start = date.fromisoformat(begin["day"])
+    apart = (date.fromisoformat(end["day"]) - start).days
+    if apart <= most:
+        return last
+    near = f"{start + timedelta(days=apart % most)}{end['clock']}"
+    return near if near > first else f"{start + timedelta(days=most)}{end['clock']}"
 
 
 def _named(first: str, last: str) -> bool:

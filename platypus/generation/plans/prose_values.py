@@ -5,6 +5,7 @@ What prose warns of ("do not include passwords") is no example. Does not know sc
 
 import json
 import re
+import string
 from collections.abc import Mapping
 from functools import lru_cache
 from random import Random
@@ -12,6 +13,7 @@ from random import Random
 from platypus.catalogue.prose import one_line
 from platypus.generation.lexicon import word_lists
 
+CHARACTERS = string.ascii_letters + string.digits
 _CATEGORY = re.compile(  # examples that only name a kind of thing
     r"(?:[\w'\u2019]+ )*(?:city|country|state|region|farm|garden|name|area|village|number|hospital|address|building"
     r"|username|notation|town|title|date|format|identifier|coordinate|key|password|credential|syntax|id|field|filter"
@@ -202,6 +204,8 @@ def varied(rng: Random, example: str) -> str:
     if re.fullmatch(r"[A-Za-z]{2,12}[-_ #]?\d+", example):  # an id of a usual form: its number can have any length
         digits = str(rng.randint(1, 10 ** rng.randint(1, 4) - 1))
         return re.sub(r"\d+", digits.zfill(3) if rng.random() < 0.2 else digits, example)
+    if re.search("X{4}", example):  # `fldXXXXXXXXXXXXXX`
+        return re.sub("X{4,}", lambda blank: "".join(rng.choices(CHARACTERS, k=len(blank[0]))), example)
     if re.match(r"[{\[<]", example):  # digits of tags and keys
         return example
     if _UUID.fullmatch(example):

@@ -13,8 +13,17 @@ from zoneinfo import available_timezones
 
 from platypus.catalogue.schema import Schema, allowed_values, literal_problem, variants
 from platypus.catalogue.words import singular, words
+from platypus.generation.lexicon import name_words
 from platypus.generation.plans.conditions import conditions_of
-from platypus.generation.plans.kinds import Setting, identifier, is_technical, kind_of, kind_of_words, written
+from platypus.generation.plans.kinds import (
+    Setting,
+    identifier,
+    is_command,
+    is_technical,
+    kind_of,
+    kind_of_words,
+    written,
+)
 from platypus.generation.plans.numbers import made_up_number
 from platypus.generation.plans.ordering import in_order
 from platypus.generation.plans.prose_values import allowed_for, allowed_in, examples_in, reworded, sentences, varied
@@ -22,7 +31,7 @@ from platypus.generation.plans.prose_values import allowed_for, allowed_in, exam
 NO_NOUNS = {  # words of a name that do not say what has the id
     *("id", "gid", "uid", "iid", "key", "code", "number", "from", "to", "new", "old", "parent", "target", "source"),
     *("public", "any", "not", "all", "the", "by", "of", "a", "unique", "numeric", "insert", "before", "after", "exact"),
-    *("current", "destination", "origin"),
+    *("current", "destination", "origin", "or", "and", "name"),
 }
 UNNAMED = {"url", "host", "page", "file", "long", "date"}  # kinds of which a value is no name
 NAMELESS = {"", "name", "object", "item", "thing"}  # what can have a name of any kind
@@ -31,6 +40,7 @@ PLACES = (["location"], ["city"], ["country"], ["place"], ["venue"])
 NO_DOMAIN = re.compile(
     r"u?int\d+|float|double|byte|binary|json|text|string|starts_with|regex|.*-?ur[il].*|(?:json|relative)-.*"
 )
+MOMENTS = {"day", "date", "date_time", "time_of_day", "epoch", "epoch_seconds"}  # kinds of which a value has digits
 NOWHERE = Setting()
 DRAWS = 12  # until a value is one that the schema allows
 YES = {True: 0.15, False: 0.95}  # share of the yeses, by the default: hardly anybody says what holds anyway
@@ -123,6 +133,8 @@ def _like_examples(rng: Random, name: str, schema: Schema, setting: Setting) -> 
     examples = own or examples_in(prose)
     if not own and words(name)[-1:] in PLACES:  # "(e.g., city, beach)" names kinds of places
         examples = tuple(example for example in examples if example[:1].isupper())
+    if not own and _kind(name, schema, setting) in MOMENTS:  # "(e.g., flights)" is no time
+        examples = tuple(example for example in examples if re.search(r"(?i)\d|yyyy|hh:", example))
     examples = tuple(example for example in examples if not _is_no_zone(example))
     if not examples:
         return None
@@ -151,8 +163,13 @@ def _zones() -> frozenset[str]:
 
 def _is_known(name: str, schema: Schema, setting: Setting) -> bool:
     """Whether the kind of text that the argument takes is recognised."""
+    return bool(_kind(name, schema, setting) or kind_of_words(words(name)))
+
+
+def _kind(name: str, schema: Schema, setting: Setting) -> str:
+    """The name of the kind of text that the argument takes; "" if it is not recognised."""
     kind = kind_of("text", name, _told(schema), setting, str(schema.get("format", "")))
-    return bool(kind or kind_of_words(words(name)))
+    return kind.name if kind else ""
 
 
 def _told(schema: Schema) -> str:
@@ -240,6 +257,8 @@ def _array(rng: Random, name: str, schema: Schema, setting: Setting) -> list[Any
     if "prefixItems" in schema:
         each = [_value(rng, name, part, setting) for part in schema["prefixItems"]]
         return None if None in each else each
+    if is_command(name) and _kind(name, schema, setting) == "shell":
+        return written(rng, "shell").split(" ")
     low = max(schema.get("minItems", 1), 1)
     count = min(low + rng.choice((0, 0, 0, 0, 0, 1, 1, 2)), schema.get("maxItems", 9))
     items = schema.get("items", {})
@@ -277,6 +296,7 @@ def _object(rng: Random, name: str, schema: Schema, setting: Setting) -> dict[st
     clear = [key for key, part in properties.items() if listed[key] or _is_clear(key, part, about)] or [*properties]
     sense = [key for key in clear if conditions.allows(key, mode) and key not in conditions.options]
     chosen = {*required, *mode, *conditions.needs(mode), *_further(rng, sense, required, len(properties))} or {clear[0]}
+    chosen |= _change(rng, chosen, [key for key in sense if key not in required], setting)
     values: dict[str, Any] = dict(mode)
     for key in properties:
         if key in chosen and key not in mode:
@@ -288,6 +308,13 @@ def _object(rng: Random, name: str, schema: Schema, setting: Setting) -> dict[st
     known = in_order(ordered, properties)
     within = schema.get("minProperties", 0) <= len(known) <= schema.get("maxProperties", len(known))
     return known if known and within else None
+
+
+def _change(rng: Random, chosen: set[str], optional: list[str], setting: Setting) -> set[str]:
+    """One more optional field if the tool changes something and no chosen field says what; otherwise none."""
+    changed = [key for key in optional if key not in ("type", "id") and not is_technical(key)]
+    changes = name_words("changing") & set(setting.tool.split(" ")[:4])
+    return {rng.choice(changed)} if changes and changed and not chosen & {*changed} else set()
 
 
 def _further(rng: Random, keys: list[str], required: frozenset[str], count: int) -> list[str]:
@@ -308,6 +335,8 @@ def _record(rng: Random, name: str, schema: Schema, setting: Setting) -> dict[st
     values = schema.get("additionalProperties", False)
     if values is False or (values is True and not FIELDS & set(words(name)[-1:])):
         return None
+    if re.search(r"(?i)\bdefinitions?\b", str(schema.get("description", ""))):
+        return {"name": written(rng, "field"), "type": written(rng, "field_type")}
     key = written(rng, "field")
     value = _value(rng, key, values if values is not True and _richest(values) else {"type": "string"}, setting)
     return None if value is None else {key: value}

@@ -14,7 +14,7 @@ from platypus.catalogue.schema import allowed_values, variants
 from platypus.catalogue.subjects import is_look_up
 from platypus.catalogue.tools import Argument, Tool
 from platypus.catalogue.words import gerund, is_plural, plural, singular, with_article, words
-from platypus.generation.lexicon import spelled
+from platypus.generation.lexicon import name_words, spelled
 from platypus.generation.requests.usual_phrases import PREPOSITION, is_noun, usual_phrases
 
 SUFFIXES = CODES - {"number", "code", "key"} | {"name", "names", "list", "gid"}
@@ -96,6 +96,8 @@ def _label(name: str) -> tuple[str, ...]:
 
 def _is_link(parts: list[str]) -> bool:
     """Whether a name is like `applies_to_part`, and not like `time_of_day`."""
+    if parts[-1] in name_words("verbs") - name_words("nouns_too"):  # `calendars_to_check`
+        return False
     return len(parts) > 2 and parts[-2] in PREPOSITION.split("|") and parts[0].endswith(("s", "ed", "ing"))
 
 
@@ -323,6 +325,8 @@ def _plain(tool: Tool, argument: Argument, parts: list[str], noun: str) -> tuple
     if {"id", "ids"} & set(parts):
         if noun.endswith("ID"):
             return (f"with {noun} {{}}", f"with the {noun} {{}}")
+        if noun.split(" ")[-1] in name_words("attributes") and not is_look_up(tool):
+            return _named(noun)
         forms_with_id = (f"for {noun} {{}}", f"for {noun} {{}}", f"with {noun} ID {{}}", f"for the {noun} {{}}")
         return forms_with_id if required else forms_with_id[:1]
     if last == "name" and len(parts) > 1:
@@ -334,8 +338,9 @@ def _on_the_way(tool: Tool, argument: Argument, parts: list[str], noun: str) -> 
     """`from {}` for a source, `to branch {}` for a target; none for other arguments."""
     last = parts[-1]
     way = "from" if FROM & {parts[0], last} else "to" if TO & {parts[0], last} else ""
+    way = ENDS.get(parts[0], way) if way else ""  # `start_target`
     if way:
-        rest = [part for part in parts if part not in FROM | TO | SUFFIXES | {"of"}]
+        rest = [part for part in parts if part not in {*FROM, *TO, *SUFFIXES, *ENDS, "of"}]
         if rest and rest[-1] in PLACE and _sole(tool, argument, PLACE):
             return f"{way} {{}}", f"{way} {{}}"
         is_shared = any(rest and rest[-1] in words(other.name) for other in tool.arguments if other != argument)

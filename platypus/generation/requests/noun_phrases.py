@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from platypus.catalogue.dataflow import KIN, content, takes_ids
+from platypus.catalogue.dataflow import CODES, KIN, content, takes_ids
 from platypus.catalogue.schema import allowed_values
 from platypus.catalogue.tools import Argument
 from platypus.catalogue.words import is_plural, listed, pluralised, singular, words
@@ -17,7 +17,7 @@ from platypus.generation.requests.argument_phrases import PLACE, label
 from platypus.generation.requests.discourse import Discourse, Unsayable, argument_of
 from platypus.generation.requests.objects import NAMING_KEYS, has_name, is_large, pasted
 from platypus.generation.requests.slots import SLOT, Form, filled_in
-from platypus.generation.requests.usual_phrases import owner_and_thing, routed, truth
+from platypus.generation.requests.usual_phrases import in_plural, owner_and_thing, routed, truth
 from platypus.plan.plan import Reference, Value
 
 LATE = ("(", "limited", "with a limit")
@@ -25,6 +25,7 @@ WHOLE = {"result", "results", "content", "output"}  # fields that hold all that 
 HOLDING = {
     *("board", "project", "workspace", "folder", "database", "collection", "repository", "channel", "space", "list"),
 }
+ID = re.compile(r"[A-Za-z]+[-_ #]?\d+")  # tells by itself what has it
 CLAUSAL = ("that ", "whose ")
 RELATIVE = {"that", "whose"}
 PREPOSED = ("with ", "without ", "including ", "excluding ", "leaving out ", "as ", "for ", "at ", "in ", "by ")
@@ -318,7 +319,8 @@ class Nouns(Discourse):
             return text
         if noun == "text" and not isinstance(first, Reference):
             return self.rng.choice((text, f"the text {text}"))
-        essential = made or wording.noun.text.startswith("{")  # `create link https://…`, `get page 4f9a…`
+        shared = wording.verb in wording.taken and not wording.is_getter and not ID.fullmatch(str(first))
+        essential = made or shared or wording.noun.text.startswith("{")  # `create link https://…`, `read text file …`
         long = isinstance(first, str) and len(first) > 30 and not essential
         if isinstance(first, Reference) or noun in ("", "one", "objects", "items", *PLACE) or long:
             return text
@@ -355,13 +357,16 @@ class Nouns(Discourse):
         if isinstance(value, bool):
             many = wording.plural or is_plural(wording.noun.text)
             return self.rng.choice(truth(argument, value, many=many, acting=not wording.is_getter))
-        last = self.rng.choice((" and ", " and ", " or ")) if not argument.required else " and "
+        last = self.rng.choice((" and ", " and ", " or ")) if wording.is_getter and not argument.required else " and "
         values = value if isinstance(value, list) else [value]
         forms = self.phrases(i, name).after
+        noun = spelled(label(wording.tool, argument)) if len(values) > 1 else ""
         if not wording.is_getter:  # nothing *has* something behind a deed: `search the web with images`
             forms = tuple(form for form in forms if not form.startswith((*CLAUSAL, "matching {}"))) or forms
         if allowed_values(argument.schema.get("items", argument.schema)):
-            return self.rng.choice(forms).format(self.choices(values, last=last))
+            form = self.rng.choice(forms)
+            form = in_plural(form, noun) if noun and is_plural(words(name)[-1]) else form
+            return form.format(self.choices(values, last=last))
         references = [element for element in values if isinstance(element, Reference)]
         if references:
             if len({element.step in self.inside for element in references}) > 1 or len(references) < len(values):
@@ -370,8 +375,8 @@ class Nouns(Discourse):
         if any(str(element).lower().startswith("in ") for element in values):
             forms = tuple(form for form in forms if not re.search(r"\bin (?:the )?\{", form)) or forms
         form = self.rng.choice(forms)
-        if len(values) > 1:
-            form = re.sub(r"(\w+) \{\}", lambda match: f"{_many(match[1])} {{}}", form)
+        if noun:
+            form = in_plural(form, noun)
         return form.format(self.value(value, last=last, hint=argument))
 
     def referring(self, i: int, name: str, references: list[Reference]) -> tuple[str, ...]:
@@ -380,7 +385,7 @@ class Nouns(Discourse):
         noun = label(self.wordings[i].tool, argument_of(self.wordings[i].tool, name))
         if references[0].path and re.sub(r" ids?$", "", singular(" ".join(words(references[0].path[-1])))) == noun:
             return "for {}", "using {}"
-        if not phrases.referring and self.head(references[0].step) == noun:
+        if not phrases.referring and self.tells(references[0].step, noun):
             return "for {}", "using {}"
         if not phrases.referring and noun.split(" ")[-1] in HOLDING:
             return ("in {}",)
@@ -388,7 +393,8 @@ class Nouns(Discourse):
         whose = (form for form in phrases.after if inside and form.startswith("whose "))
         return (*(phrases.referring or (f"using {{}} as the {noun}",)), *whose)
 
-
-def _many(noun: str) -> str:
-    """The noun in the plural, before several values; other words stay."""
-    return pluralised(noun, many=True) if noun.lower() in name_words("owners") else noun
+    def tells(self, i: int, noun: str) -> bool:
+        """Whether what step i returns is what the noun says: `pull number` of a pull request."""
+        wanted = {singular(word) for word in noun.split(" ")} - CODES
+        given = (*self.head(i).split(" "), *words(self.wordings[i].tool.name))
+        return bool(wanted) and wanted <= set(map(singular, given))

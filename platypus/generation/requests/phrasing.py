@@ -18,12 +18,13 @@ from typing import TypeVar
 from platypus.catalogue.tools import Catalogue
 from platypus.catalogue.words import pluralised
 from platypus.data.signatures import plan_literals
+from platypus.generation.plans.kinds import is_command
 from platypus.generation.requests.clauses import Clauses
 from platypus.generation.requests.discourse import Unsayable
 from platypus.generation.requests.tool_phrases import ToolPhrases
 from platypus.generation.requests.tool_sentences import own_words
 from platypus.generation.requests.writer_style import ASKING, WriterStyle, draw_style, finish, mistyped, surround
-from platypus.plan.plan import Plan, Step
+from platypus.plan.plan import Plan, Step, Value
 
 Said = TypeVar("Said", bound=Hashable)
 MOST_WORDS = 40  # beside values; nobody writes longer requests
@@ -84,7 +85,7 @@ class Phraser:
 
         The returned plan has independent steps in the order in which the request mentions them.
         """
-        merged = _merge_calls(plan)
+        merged = _merge_calls(_with_commands(plan))
         for _ in range(8):
             try:
                 core, style, mentions = self._draw(rng, merged)
@@ -176,6 +177,19 @@ def _merge_calls(plan: Plan) -> Plan:
     if len(differing) != 1 or not all(isinstance(value, str) for value in values):
         return plan
     return Plan((*earlier, Step(last.tool, {**last.arguments, differing[0]: values})))
+
+
+def _with_commands(plan: Plan) -> Plan:
+    """The plan as it is phrased: each command in one text, `["ls", "-la"]` as `ls -la`."""
+
+    def said(name: str, value: Value) -> Value:
+        parts = value if isinstance(value, list) and is_command(name) else []
+        texts = [part for part in parts if isinstance(part, str)]
+        return " ".join(texts) if texts and texts == parts else value
+
+    return Plan(
+        tuple(Step(step.tool, {name: said(name, value) for name, value in step.arguments.items()}) for step in plan)
+    )
 
 
 def _nested(rng: Random, plan: Plan, wordings: Sequence[ToolPhrases]) -> frozenset[int]:

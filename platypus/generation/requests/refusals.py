@@ -117,6 +117,8 @@ class Refusals:
         text = wording.noun.text if wording.is_getter else rng.choice(wording.clauses).text
 
         def vague(slot: re.Match[str]) -> str:
+            if not slot.start() and " or " in slot[2]:  # a verb: `archive or unarchive`
+                return str(rng.choice(slot[2].split(" or ")))
             noun = slot[2] if slot[2] not in ("one", "text") else "one" if slot[2] == "one" else "text"
             if noun == "one":
                 return rng.choice(("another one", "a certain one", "that one", "something else"))

@@ -30,6 +30,11 @@ class Form:
         """The names of the arguments, in their order in the phrase."""
         return tuple(match[1] for match in SLOT.finditer(self.text))
 
+    @property
+    def plain(self) -> str:
+        """The text with the nouns of the slots alone: `add {work items} to {sprint}`."""
+        return SLOT.sub(r"{\2}", self.text)
+
 
 def labels(argument: Argument) -> list[str]:
     """Return nouns for the argument, longest first: from its format, its name, its description's first noun."""
@@ -106,7 +111,7 @@ RIGHT = re.compile(
 IDS = re.compile(r" ids?$", re.IGNORECASE)
 
 
-def _spot(text: str, argument: Argument, lefts: tuple[str, ...]) -> tuple[int, int] | None:
+def _spot(text: str, tool: Tool, argument: Argument, lefts: tuple[str, ...]) -> tuple[int, int] | None:
     """The start and end of the noun phrase for the argument; None when the text has none."""
     candidates: list[tuple[int, int, int, int]] = []
     names = labels(argument)
@@ -119,7 +124,8 @@ def _spot(text: str, argument: Argument, lefts: tuple[str, ...]) -> tuple[int, i
                 right = None  # the library's ID is not its name
             for rank, left in enumerate(lefts):
                 before = LEFT[left].search(text[:start])
-                if right and before and (before[0] or NO_ARTICLE.search(text[:start])):
+                whole = before and (before[0] or NO_ARTICLE.search(text[:start]))
+                if right and before and whole and not _is_other(text[before.start() : right.end()], tool, argument):
                     candidates.append((rank, -len(name), -before.start(), right.end()))
                     break
             start = text.lower().find(name, start + 1)
@@ -127,9 +133,18 @@ def _spot(text: str, argument: Argument, lefts: tuple[str, ...]) -> tuple[int, i
     return (-begin, end) if end >= 0 else None
 
 
+def _is_other(noun: str, tool: Tool, argument: Argument) -> bool:
+    """Whether a noun phrase is another argument's: `a CSV file` of `csv_path`, `a new sheet` of `new_name`."""
+    own, said = set(words(argument.name)), set(words(noun))
+    others = (set(words(other.name)) for other in tool.arguments)
+    return any((other - own) & said and (own < other or "new" in other - own) for other in others)
+
+
 def _own_noun(text: str, tool: Tool, argument: Argument) -> tuple[int, int] | None:
     """The noun phrase of the thing that `id` or `name` belongs to: the `process` of "the output of a process"."""
     owner = OWNER.match(text)
+    if not owner and OWNED.match(text):
+        return None  # `the field of {resource}`: the name is that of the resource
     match = FIRST_NOUN.match(text)
     if owner:
         return owner.span(1)
@@ -155,7 +170,7 @@ def fill_slots(text: str, tool: Tool, *, acting: bool) -> Form:
             lefts: tuple[str, ...] = ("given", "indefinite", "some", "definite")
         else:
             lefts = ("given", "indefinite", "after", "named") if argument.required else ("given",)
-        place = _spot(text, argument, lefts)
+        place = _spot(text, tool, argument, lefts)
         kind = next(variants(argument.schema)).get("type")
         if place is None and argument.required and len(needed) == 1 and kind not in ("integer", "number", "boolean"):
             match = GIVEN_ONE.search(text)
@@ -205,11 +220,20 @@ def filled_in(text: str, tool: Tool, names: Iterable[str]) -> str:
     for name in names:
         argument = tool.argument(name)
         if argument and INDEFINITE.search(text) and next(variants(argument.schema)).get("type") == "string":
-            place = None if allowed_values(argument.schema) else _spot(text, argument, ("given", "indefinite"))
+            place = None if allowed_values(argument.schema) else _spot(text, tool, argument, ("given", "indefinite"))
             if place:
                 noun = BARE.sub("", text[place[0] : place[1]])
                 text = f"{text[: place[0]]}{{{name}|{re.sub(' (ids?|names?)$', '', noun)}}}{text[place[1] :]}"
     return text
+
+
+def bare_noun(noun: str) -> str:
+    """The noun without an article, a list of it, and what restricts it: `a list of tasks that are open` → `tasks`."""
+    noun = re.sub(r"^(the|a|an|all|any)?\s*(list|array|set|collection) of ", "", noun)
+    noun = re.sub(r"^(?:the|a|an|all|any|new|created|resulting) ", "", noun)
+    noun = re.sub(r"\s*\(.*?\)", "", noun)
+    noun = re.sub(r"^(?:new|created) ", "", noun)
+    return re.sub(rf" ({RESTRICTION}|{PREPOSITION}|sorted|,).*", "", noun)
 
 
 IDENTIFIERS = {"id", "gid", "uid", "iid", "uuid"}
@@ -223,6 +247,7 @@ OWNER = re.compile(
     rf"(?:the |an? )?(?:{WORD}){{0,3}}[\w-]+ (?:of|from) "
     rf"(an? (?:new |existing )?(?:{WORD}){{0,3}}[\w-]+)(?=$| (?:{PREPOSITION})\b)"
 )
+OWNED = re.compile(r"[^{]* (?:of|from) \{")
 NO_ARTICLE = re.compile(rf"^$|\b(?:{PREPOSITION}|and|or) $")  # before a noun without an article
 GIVEN_ONE = re.compile(rf"(?:the |an? )?{GIVEN} (?!\{{)\w+")
 BARE = re.compile(

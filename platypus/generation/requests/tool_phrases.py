@@ -10,14 +10,14 @@ from functools import cached_property
 
 from platypus.catalogue.dataflow import KIN, is_searched, likely_output
 from platypus.catalogue.prose import first_sentence
-from platypus.catalogue.schema import is_nothing, variants
+from platypus.catalogue.schema import allowed_values, is_nothing, variants
 from platypus.catalogue.tools import Tool
 from platypus.catalogue.words import is_plural, lemma, singular, with_article, words
 from platypus.generation.lexicon import name_words, word_lists
 from platypus.generation.requests.argument_phrases import ArgumentPhrases, argument_phrases
-from platypus.generation.requests.slots import GIVEN, RESTRICTION, SLOT, Form, fill_slots, labels
+from platypus.generation.requests.slots import GIVEN, RESTRICTION, SLOT, Form, bare_noun, fill_slots, labels
 from platypus.generation.requests.tool_sentences import Sentence, described, named, titled, with_articles
-from platypus.generation.requests.usual_phrases import PREPOSITION
+from platypus.generation.requests.usual_phrases import PREPOSITION, is_short
 
 GETTING = {
     *("get", "return", "retrieve", "list", "find", "fetch", "show", "search", "look", "lookup", "access", "identify"),
@@ -36,7 +36,7 @@ NOMINAL = {
     },
     **{"compare": "comparison of", "convert": "conversion of", "calculate": "", "compute": "", "estimate": ""},
 }
-PLACE_SEARCHED = re.compile(rf"(?:the|a|an|my|{PREPOSITION})\b(?<!for)|$")  # `search the web`, not what it finds
+PLACE_SEARCHED = re.compile(rf"(?:the|a|an|my|across|within|{PREPOSITION})\b(?<!for)|$")  # `search the web`
 ANYWHERE = r"(?<=\}) (?:from|in|for|on|within|of) an? (?!short|concise|brief|clear)[\w '-]+$| from at$"
 OTHER_KIND = r"\b(?:the |an? )?(?:(?!(?:to|of|on|for|from|in)\b)[\w-]+ ){1,3}or (?=\{)"  # `a post or {thread}`
 ALTERNATIVES = re.compile(rf"(?:the |an? )?[\w-]+ (?:or|and) [\w-]+(?:$| (?:{PREPOSITION})\b)")
@@ -89,13 +89,25 @@ class ToolPhrases:
     def _one_deed(self, said: Sentence) -> Sentence:
         """Of alternatives that of the name: `move or rename files and directories` of `move_file` → `move the file`."""
         verbs, rest, named = said.verb.split(" or "), said.rest, self._from_name
+        told, own = (set(map(singular, words(text))) for text in (first_sentence(self.tool.description), rest))
+        listed = any(
+            len(told.intersection(values)) > 1 and own.intersection(values) and " or ".join(values) not in rest
+            for values in self._choices.values()
+        )
+        if named and named.verb == said.verb and listed:
+            return named  # `delete a project, section or task` by its `type`
         if named and named.verb in (said.verb, *verbs) and ALTERNATIVES.match(rest):
             last = singular(named.rest.lower().split(" ")[-1])
             rest = named.rest if last in [singular(word) for word in rest.lower().split()] else rest
-        own = [verb for verb in verbs if verb in map(lemma, self._own)]
-        if len(verbs) == 2 and not own and named:
+        kept = [verb for verb in verbs if verb in map(lemma, self._own)]
+        if len(verbs) == 2 and not kept and named:
             return named
-        return Sentence(own[0] if len(verbs) == 2 and len(own) == 1 else said.verb, rest)
+        return Sentence(kept[0] if len(verbs) == 2 and len(kept) == 1 else said.verb, rest)
+
+    @property
+    def _choices(self) -> dict[str, list[str]]:
+        """The listed values of each required argument."""
+        return {a.name: [*map(str, allowed_values(a.schema))] for a in self.tool.arguments if a.required}
 
     @property
     def _own(self) -> tuple[str, ...]:
@@ -238,7 +250,7 @@ class ToolPhrases:
         text = re.sub(rf"\b(an?) {GIVEN} (\w)", lambda m: f"{'an' if m[2] in 'aeio' else 'a'} {m[2]}", text)
         text = re.sub(r" (that|which) (are|is) (?=\w+ (to|by|with|in|for|of) \{)", " ", text)
         named = next((said for said in self.named if said.verb in GETTING), None)
-        if named and _plain(text) in self.shared:
+        if named and Form(text).plain in self.shared:
             return fill_slots(re.sub(r"^(?:the|an?|for) ", "", named.rest), self.tool, acting=False)
         return Form(re.sub(rf" (?!that (?:are|is) )({RESTRICTION})\b(?!.*\{{).*|,(?!.*\{{).*", "", text))
 
@@ -248,14 +260,14 @@ class ToolPhrases:
         nouns = (re.sub(r"^(?:the|an?|for) ", "", said.rest) for said in self.named if said.verb in GETTING)
         if not self.is_getter or self.is_lookup or self.by_id:
             return ""
-        return next((noun for noun in nouns if _is_short(noun) and is_plural(noun) == is_plural(self.noun.text)), "")
+        return next((noun for noun in nouns if is_short(noun) and is_plural(noun) == is_plural(self.noun.text)), "")
 
     @cached_property
     def _result_noun(self) -> str:
         """The noun for the result of a tool that does something: `summary`, `tasks`."""
         prose = str(self.tool.output.get("description", "")).strip().lower()
         if prose:
-            return _clean(prose).split(",")[0]
+            return bare_noun(prose).split(",")[0]
         first = words(self.tool.name)[0]  # summarize_tickets: "Condenses tickets"
         action = NOMINAL.get(self.verb) or NOMINAL.get(first)
         if action:
@@ -314,6 +326,9 @@ class ToolPhrases:
             condition = rest.text.split(" ", 1)[1]
             return tuple(Form(f"{ask} {text}") for ask in asks for text in (condition, self._shortened(condition)))
         verbs = self._synonyms_of(self.verb) if " with " not in rest.text else (self.verb,)
+        chosen = [name for name, values in self._choices.items() if " or ".join(values) == self.verb]
+        if chosen and " or " in self.verb:  # `archive or unarchive a project` by an `action`
+            verbs = (f"{{{chosen[0]}|{self.verb}}}",)
         texts = [
             rest.text,
             self._shortened(rest.text),
@@ -335,13 +350,13 @@ class ToolPhrases:
             clear = usual and said.rest and set(form.slots) >= set(rest.slots)
             if clear and (NAMED.search(form.text) or not form.slots):
                 forms += [Form(f"{verb} {form.text}") for verb in self._synonyms_of(said.verb)]
-        return tuple(form for form in forms if _plain(form.text) not in self.shared) or tuple(forms)
+        return tuple(form for form in forms if form.plain not in self.shared) or tuple(forms)
 
     @cached_property
     def texts(self) -> frozenset[str]:
         """What the phrases of the tool say, without values: nouns for what it returns, or clauses for what it does."""
         said = (self.noun, Form(self.short)) if self.is_getter else self.clauses
-        return frozenset(_plain(form.text) for form in said)
+        return frozenset(form.plain for form in said)
 
     def _is_told(self, said: Sentence) -> bool:
         """Whether the description, if it says what the tool does, has the object that the name has."""
@@ -377,22 +392,3 @@ class ToolPhrases:
 def _synonyms() -> dict[str, tuple[str, ...]]:
     synonyms: dict[str, tuple[str, ...]] = word_lists()["verbs"]
     return synonyms
-
-
-def _plain(text: str) -> str:
-    return SLOT.sub(r"{\2}", text)
-
-
-def _is_short(noun: str) -> bool:
-    """Whether a noun of two or more words says by itself what is returned."""
-    parts = noun.lower().split(" ")
-    dull = {*PREPOSITION.split("|"), "id", "ids", "all", "info", "information", "details", "current", "my"}
-    return len(parts) > 1 and not dull & set(parts)
-
-
-def _clean(noun: str) -> str:
-    noun = re.sub(r"^(the|a|an|all|any)?\s*(list|array|set|collection) of ", "", noun)
-    noun = re.sub(r"^(?:the|a|an|all|any|new|created|resulting) ", "", noun)
-    noun = re.sub(r"\s*\(.*?\)", "", noun)
-    noun = re.sub(r"^(?:new|created) ", "", noun)
-    return re.sub(rf" ({RESTRICTION}|{PREPOSITION}|sorted|,).*", "", noun)

@@ -17,7 +17,8 @@ from platypus.generation.requests.usual_phrases import PREPOSITION
 MOST_WORDS = 9  # of what follows the verb; people say no more of a tool
 SERVICE_TOOLS = 3  # tools with the same first word, before it can be the name of a service
 LEAD_IN = re.compile(
-    r"(?:(?:use )?(?:this|the|a|an) (?:[\w-]+ ){0,3}?(?:tool|function|endpoint|command|method|operation|utility|action|"
+    r"(?:start here[:,.]"
+    r"|(?:use )?(?:this|the|a|an) (?:[\w-]+ ){0,3}?(?:tool|function|endpoint|command|method|operation|utility|action|"
     r"service)(?: (?:is used to|can be used to|lets you|allows you to|enables you to|helps(?: you)?(?: to)?|will|can|to"
     r"|for|that|which|when you (?:want|need) to))?"
     r"|(?:tool|function|utility|helper|command|endpoint|method|operation) (?:to|that|which|for)"
@@ -103,7 +104,7 @@ def described(description: str) -> Sentence | None:
     for said, mine in MINE:
         rest = (mine and said.sub(mine, rest)) or said.sub("", rest)
     rest = re.sub(r" from one \w+ to another| between (?:two )?\w+s$| that \w+s$", "", _shortened(rest))
-    rest = re.sub(r"(?<=\w)/(?=[a-z])", " or ", rest)
+    rest = re.sub(r"(?<=\w)/(?=[a-z])", " or ", rest.replace("and/or", "or"))
     if _length(rest) > MOST_WORDS or re.search(
         r"[^\w ,.'\u2019&+#-]|_|\b[a-z]+[A-Z]|\b(?:[Yy]ou|must|MUST|should|the user)\b", rest
     ):
@@ -181,7 +182,8 @@ def _shortened(rest: str) -> str:
     rest = re.sub(r"\bup to \w+ |\bone or (?:more|multiple) ", "", BY_KEY.sub("", rest))
     for match in ALSO.finditer(rest):
         verb = lemma(match[1])
-        if verb in name_words("verbs") and (verb != match[1].lower() or verb in TELLING or match[2] in ARTICLES):
+        governs = verb != match[1].lower() or verb in TELLING or match[2] in (*ARTICLES, "for")
+        if verb in name_words("verbs") and governs:
             rest = rest[: match.start()]
             break
     if rest.count(",") == 1:

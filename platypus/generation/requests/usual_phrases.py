@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from platypus.catalogue.prose import first_sentence
 from platypus.catalogue.tools import Argument
-from platypus.catalogue.words import gerund, is_plural, lemma, with_article, words
+from platypus.catalogue.words import gerund, is_plural, lemma, pluralised, with_article, words
 from platypus.generation.lexicon import name_lists, name_words, spelled
 from platypus.plan.plan import Value
 
@@ -68,6 +68,13 @@ def owner_and_thing(arguments: Mapping[str, Value]) -> tuple[str, str] | tuple[N
     return None, None
 
 
+def in_plural(form: str, noun: str) -> str:
+    """The form for several values of a noun: `with the field {}` → `with the fields {}`; users and teams likewise."""
+    nouns = name_words("owners") | {noun.split(" ")[-1]} - name_words("uncountable") - set(PREPOSITION.split("|"))
+    said = "|".join(map(re.escape, sorted(nouns)))
+    return re.sub(rf"(?i)\b(?:{said})(?= \{{\}}|$)", lambda found: pluralised(found[0], many=True), form)
+
+
 def routed(modifiers: list[str]) -> list[str]:
     """Return phrases with `from A` and `to B` as one: `from A to B`."""
     start = next((text for text in modifiers if text.startswith(("from ", "starting ", "since "))), None)
@@ -82,6 +89,13 @@ def is_noun(parts: Sequence[str]) -> bool:
     if len(parts) > 2 or parts[0] in CHOOSING or parts[-1] in DESCRIBING or re.search(r"(?<!e)ed$", parts[-1]):
         return False
     return not set(parts) & set(PREPOSITION.split("|"))
+
+
+def is_short(noun: str) -> bool:
+    """Whether a noun of two or more words says by itself what is returned."""
+    parts = noun.lower().split(" ")
+    dull = {*PREPOSITION.split("|"), "id", "ids", "all", "info", "information", "details", "current", "my"}
+    return len(parts) > 1 and not dull & set(parts)
 
 
 def _told(argument: Argument, value: bool) -> str:

@@ -34,6 +34,14 @@ def test_arguments_that_the_prose_forbids_together_are_not_chosen_together() -> 
     assert not any({"city", "place_id"} <= names for names in chosen(both))
 
 
+def test_the_two_ends_of_a_text_are_not_chosen_together() -> None:
+    number = {"type": "integer"}
+    sets = chosen(named("read_file", ("path",), path={"type": "string"}, head=number, tail=number))
+    assert (
+        {"path", "head"} in sets and {"path", "tail"} in sets and not any({"head", "tail"} <= names for names in sets)
+    )
+
+
 def test_one_of_two_names_for_the_same_thing() -> None:
     sets = chosen(tool(issueId="", issueUrl="", start_date="", end_date=""))
     assert not any({"issueId", "issueUrl"} <= names for names in sets)

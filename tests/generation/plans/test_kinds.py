@@ -13,6 +13,7 @@ from tests.support.command import ROOT
 
 TABLE = tomllib.loads((ROOT / "platypus" / "generation" / "plans" / "kinds.toml").read_text(encoding="utf-8"))
 GIT = Setting("git list commits", "owner | repo | sha")
+HUB = Setting("push files push multiple files to a github repository in a single commit")
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,13 @@ GIT = Setting("git list commits", "owner | repo | sha")
         ("assignee", "The user ID of the assignee", Setting(), "id"),
         ("locale", "", Setting(), "locale"),
         ("target", "CSS selector of the button", Setting(), "selector"),
+        ("path", "", HUB, "path_in_repository"),
+        ("path", "Path to the file or directory", HUB, "path_in_repository"),
+        ("paths", "What to stage, relative to the repository root", Setting(), "path_in_repository"),
+        ("repo_path", "", HUB, "repository_path"),
+        ("args", "Additional command arguments", Setting(), "command_argument"),
+        ("command", "What to run", Setting(), "shell"),
+        ("timeZone", "IANA name, for a datetime without one", Setting("create event"), "time_zone"),
     ],
 )
 def test_a_kind_is_told_by_name_prose_and_tool(name: str, prose: str, setting: Setting, kind: str) -> None:
@@ -48,6 +56,15 @@ def test_every_form_can_be_filled(name: str) -> None:
         value = written(Random(seed), name)
         assert value and "\n" not in value
         assert not re.search(r"\{same |\{\d+-\d+|\{\w+\|", value), value
+
+
+def test_paths_in_a_repository_are_relative() -> None:
+    assert not any(written(Random(seed), "path_in_repository").startswith(("/", "~", ".")) for seed in range(40))
+
+
+def test_a_sentence_suits_every_topic() -> None:
+    said = " ".join(written(Random(seed), "sentence") for seed in range(300))
+    assert "Customers report problems with the" in said and "report a " not in said
 
 
 def test_a_repeated_name_is_another_value_and_same_the_same() -> None:
@@ -68,6 +85,7 @@ def test_files_end_as_the_prose_the_tool_or_the_catalogue_says() -> None:
 
     assert ending("filename Output path (.mp4)") == {"mp4"}
     assert ending("filename\ntake a screenshot") == {"png", "jpg"}
+    assert ending("path\nread media file") == {"png", "jpg", "mp3", "wav"}
     assert len(ending("filename")) > 4
     tools = [{"name": f"edit_workbook_{i}", "inputSchema": {"type": "object"}} for i in range(3)]
     files = files_of(catalogue_from_json(tools))

@@ -32,6 +32,21 @@ def test_prose_tells_the_order_of_times() -> None:
     assert in_order({"a": "2025-03-01", "b": "2025-02-01"}, schemas) == {"a": "2025-02-01", "b": "2025-03-01"}
 
 
+@pytest.mark.parametrize(
+    "first, last, near",
+    [
+        ("2020-01-21T21:15:00Z", "2023-03-09T01:30:00Z", "2020-01-23T01:30:00Z"),
+        ("2020-12-28T10:00:00", "2021-02-01T09:00:00", "2021-01-04T09:00:00"),
+        ("2020-01-21", "2023-03-09", "2020-02-17"),
+        ("2020-01-21", "2020-02-09", "2020-02-09"),
+        ("2020-01-21", "2020-13-09", "2020-13-09"),
+    ],
+)
+def test_an_end_is_near_its_beginning(first: str, last: str, near: str) -> None:
+    assert in_order({"start": first, "end": last}, {}) == {"start": first, "end": near}
+    assert in_order({"born": first, "died": last}, {}) == {"born": first, "died": last}
+
+
 def test_others_stay() -> None:
     values = {"min_price": 90, "max_results": 20, "width": 9, "height": 3, "born": "2020-01-01", "died": "2019-01-01"}
     assert in_order(values, {}) == values

@@ -78,6 +78,7 @@ def test_sentences_stop_at_a_warning_and_leave_out_what_is_about_two_arguments()
         ("9f86d0818", r"[0-9a-f]{9}"),
         ("v12.4.0", r"v[1-9]\d\.\d\.\d"),
         ("12m", r"\d\dm"),
+        ("fldXXXXXXXX", r"fld(?!X{8})[A-Za-z\d]{8}"),
         ("https://example.org/boards/4412", r"https://example\.org/boards/[1-9]\d{3}"),
     ],
 )

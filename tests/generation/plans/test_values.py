@@ -80,6 +80,33 @@ def test_values_have_the_form_that_name_and_prose_tell(name: str, prose: str, to
     assert all(re.fullmatch(form, value) for value in values), values
 
 
+def test_an_example_without_digits_is_no_time() -> None:
+    prose = "Start of the event, ISO 8601. A zone of its own is useful for long trips (e.g., flights)."
+    assert "flights" not in drawn("start", {"type": "string", "description": prose}, "create event", 60)
+    zones = {"type": "string", "description": "IANA name (e.g., Asia/Tokyo), for a datetime without one."}
+    assert all("/" in zone or zone == "UTC" for zone in drawn("timeZone", zones, "create event"))
+
+
+def test_a_list_for_a_command_is_one_command() -> None:
+    prose = 'The command as a list of strings (e.g. ["ls", "-la", "/app"])'
+    made = drawn("command", {"type": "array", "items": {"type": "string"}, "description": prose})
+    assert {value[0] for value in made} <= {"ls", "npm", "git", "df", "make", "tail", "pytest", "docker"}
+    assert ["docker", "ps"] in made
+
+
+def test_an_id_is_named_after_its_thing() -> None:
+    made = drawn("view", {"type": "string", "description": "The name or ID of a view"})
+    assert all(re.fullmatch(r"(?i)(vie|view)[-_]?\d+|\d+", value) for value in made), made
+
+
+def test_an_update_of_an_object_changes_something() -> None:
+    fields = {name: {"type": "string", "description": f"The {name}"} for name in ("id", "type", "title", "body")}
+    tasks = {"type": "array", "items": {"type": "object", "properties": fields, "required": ["id"]}}
+    for value in drawn("tasks", tasks, "update tasks", 60):
+        assert all({"title", "body"} & task.keys() for task in value)
+    assert any(task.keys() == {"id"} for value in drawn("tasks", tasks, "share tasks", 60) for task in value)
+
+
 def test_nothing_that_the_prose_warns_of() -> None:
     prose = "The note. Never write things such as diagnoses or salaries."
     assert not {"diagnoses", "salaries"} & set(drawn("note", {"type": "string", "description": prose}))
@@ -109,6 +136,8 @@ def test_an_object_with_free_keys() -> None:
     assert all(len(value) == 1 for value in drawn("fields", {"type": "object", "additionalProperties": {}}))
     counts = drawn("stock", {"type": "object", "additionalProperties": {"type": "integer"}})
     assert all(isinstance(number, int) for value in counts for number in value.values())
+    field = {"type": "object", "additionalProperties": {}, "description": "Field definition"}
+    assert all(value.keys() == {"name", "type"} for value in drawn("field", field))
     example = {"type": "object", "description": 'What to set, e.g. {"size": 3}'}
     assert drawn("change", example, draws=2) == [{"size": 3}, {"size": 3}]
 

@@ -17,9 +17,9 @@ def works() -> Tool:
     return tool
 
 
-def made(required: tuple[str, ...] = (), **arguments: dict[str, Any]) -> Tool:
+def made(required: tuple[str, ...] = (), name: str = "do", /, **arguments: dict[str, Any]) -> Tool:
     inputs = {"type": "object", "properties": arguments, "required": list(required)}
-    return catalogue_from_json([{"name": "do", "inputSchema": inputs}]).tools[0]
+    return catalogue_from_json([{"name": name, "inputSchema": inputs}]).tools[0]
 
 
 def after(tool: Tool, name: str, *, type_known: bool = False) -> tuple[str, ...]:
@@ -74,3 +74,22 @@ def test_prepositions_only_where_one_argument_can_be_meant() -> None:
     assert "starting on {}" in after(made(start_date=text), "start_date")
     days = {"type": "integer", "description": "How long, in days"}
     assert "for {} days" in after(made(duration=days), "duration")
+
+
+def test_the_two_ends_of_a_way() -> None:
+    text = {"type": "string"}
+    drag = made(("start_target", "end_target"), start_target=text, end_target=text)
+    assert (after(drag, "start_target"), after(drag, "end_target")) == (("from {}",), ("to {}",))
+
+
+def test_a_change_is_made_with_an_attribute_and_not_for_it() -> None:
+    text = {"type": "string"}
+    update = made((), "update_event", color_id=text, loan_id=text)
+    assert all(form.startswith("with ") for form in after(update, "color_id"))
+    assert after(update, "loan_id") == ("for loan {}",)
+
+
+def test_a_name_that_ends_in_a_verb_names_no_thing() -> None:
+    text = {"type": "string"}
+    assert after(made(calendars_to_check=text), "calendars_to_check") == ("(calendars to check: {})",)
+    assert "for route {}" in after(made(applies_to_route=text), "applies_to_route")

@@ -139,6 +139,14 @@ def test_the_empty_plan_cannot_be_phrased(worktracker: Catalogue) -> None:
         Phraser(worktracker).request(Random(0), Plan())
 
 
+def test_a_command_is_said_as_one_text() -> None:
+    words = {"type": "array", "items": {"type": "string"}}
+    inputs = {"type": "object", "properties": {"command": words}, "required": ["command"]}
+    catalogue = catalogue_from_json([{"name": "execute", "description": "Execute a command", "inputSchema": inputs}])
+    said = requests(catalogue, Plan((Step("execute", {"command": ["npm", "run", "build"]}),)))
+    assert said and all("npm run build" in request for request in said)
+
+
 def test_calls_that_differ_in_one_value_are_phrased_as_one() -> None:
     ids = {f"{noun}_id": {"type": "string", "format": f"{noun}-id"} for noun in ("book", "user")}
     inputs = {"type": "object", "properties": ids, "required": [*ids]}

@@ -63,6 +63,14 @@ def test_requests_with_missing_information_have_no_value(worktracker: Catalogue)
     assert not any(char.isdigit() for request in requests for char in request)
 
 
+def test_of_verbs_that_an_argument_chooses_one_is_said() -> None:
+    chosen = {"action": {"enum": ["archive", "unarchive"]}, "id": {"type": "string"}}
+    inputs = {"type": "object", "properties": chosen, "required": [*chosen]}
+    tool = {"name": "page_status", "description": "Archive or unarchive a page by its ID", "inputSchema": inputs}
+    requests = drawn(catalogue_from_json([tool]))["missing"]
+    assert requests and not any(" or " in request for request in requests)
+
+
 def test_off_topic_requests_share_no_word_with_the_catalogue() -> None:
     pizzas = catalogue_from_json([{"name": "find_pizza", "description": "Finds a pizza in the kitchen"}])
     said = " ".join(drawn(pizzas, 1000)["off-topic"]).lower()

@@ -31,6 +31,9 @@ def test_the_slots_of_a_form_in_their_order() -> None:
             "{libraryName|package or product} to a library ID",
         ),
         (tool("", book_id=""), "the bookmarks", "the bookmarks"),  # another word
+        (tool("", path="", csv_path=""), "a range as a CSV file", "a range as {csv_path|CSV file}"),
+        (tool("", sheet="", new_name=""), "a sheet to a new last sheet", "{sheet|sheet} to a new last sheet"),
+        (tool("", kind="", name=""), "the field of a given kind", "the field of {kind|kind}"),
     ],
 )
 def test_slots_of_a_text_about_an_action(made: Tool, text: str, form: str) -> None:

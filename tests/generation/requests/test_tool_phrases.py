@@ -123,3 +123,28 @@ def test_a_lookup_may_be_called_by_its_name(name: str, description: str, short: 
 )
 def test_of_alternatives_that_of_the_name_is_said(name: str, description: str, clause: str) -> None:
     assert clause in [form.text for form in ToolPhrases(tool(description, name)).clauses]
+
+
+def choosing(name: str, description: str, argument: str, *values: str) -> ToolPhrases:
+    inputs = {"type": "object", "properties": {argument: {"enum": [*values]}, "id": {}}, "required": [argument, "id"]}
+    made = {"name": name, "description": description, "inputSchema": inputs}
+    return ToolPhrases(catalogue_from_json([made]).tools[0])
+
+
+def test_of_things_that_an_argument_chooses_none_is_named() -> None:
+    phrases = choosing(
+        "delete_object", "Delete a project, section or task by its ID", "type", "project", "section", "task"
+    )
+    assert {form.text for form in phrases.clauses if form.text.startswith("delete")} == {"delete {id|object}"}
+    cost = choosing("get_cost", "Get the cost of a new project or branch", "type", "project", "branch")
+    assert cost.rest.text.endswith("of a new {type|project or branch}")
+
+
+def test_of_verbs_that_an_argument_chooses_its_value_is_said() -> None:
+    phrases = choosing("page_status", "Archive or unarchive a page by its ID", "action", "archive", "unarchive")
+    assert {form.text for form in phrases.clauses} == {"{action|archive or unarchive} {id|page}"}
+
+
+@pytest.mark.parametrize("place", ["across projects", "within a team", "the web"])
+def test_a_place_that_is_searched_is_not_what_is_found(place: str) -> None:
+    assert not ToolPhrases(tool(f"Search {place}", "search", query="")).is_getter

@@ -28,6 +28,9 @@ DESCRIPTIONS = {
     "Notes an action item for a matter": ("note", "an action item for a matter"),
     "Apply a manifest from a string": ("apply", "a manifest from a string"),
     "Upload one or multiple files": ("upload", "files"),
+    "Start here: describe a workbook": ("describe", "a workbook"),
+    "List all projects or search for projects by name": ("list", "all projects"),
+    "Clear the values and/or rules of a range": ("clear", "the values or rules of a range"),
 }
 
 

@@ -229,11 +229,11 @@ def answer(planner: Planner, request: str) -> Plan | Malformed:
 
 
 def tune(folder: Path, runs: Path, asked: Sequence[Asked]) -> Iterator[str]:
-    """Train a run on generated examples for each server asked, one after another; what becomes of each."""
+    """Train a run on generated examples for each server asked, with its tools in brief; what becomes of each."""
     runs.mkdir(parents=True, exist_ok=True)
     for name in dict.fromkeys(one.server for one in asked):
         catalogue, recipe = str((folder / f"{name}.json").resolve()), runs / f"{name}.toml"
-        settings = [f"catalogue={json.dumps(catalogue)}", "refine.test=[]"]
+        settings = [f"catalogue={json.dumps(catalogue)}", "refine.test=[]", 'prompt.rendering="brief"']
         recipe.write_text(toml(with_settings(RECIPE, settings)), encoding="utf-8")
         command = [sys.executable, "-m", "platypus", "all", str(runs / name), "--recipe", str(recipe)]
         ended = subprocess.run(command, check=False, stdout=sys.stderr)

@@ -203,7 +203,8 @@ def plan(
 ) -> None:
     """Answer one request with a plan. Exit code 1 when the answer is not one, or the planner is not sure of it.
 
-    Without RUN, the embedded base answers as it is, with the tools of --catalogue, four beams and a prior over tools.
+    Without RUN, the embedded base answers as it is: with the tools of --catalogue that are most like the
+    request, four beams and a prior over tools.
     """
     from platypus.commands.chat import plan, plan_untrained
     from platypus.inference.opening import UNTRAINED
@@ -241,7 +242,8 @@ def chat(
 ) -> None:
     """Talk to the fine-tuned model. Ctrl-C stops an answer.
 
-    Without RUN, the embedded base answers as it is, with the tools of --catalogue, four beams and a prior over tools.
+    Without RUN, the embedded base answers as it is: with the tools of --catalogue that are most like the
+    request, four beams and a prior over tools.
     """
     from platypus.chat.texts import TextOptions
     from platypus.commands.chat import chat, chat_untrained

@@ -65,7 +65,7 @@ def evaluate(
     """Score the test requests, or other rows.
 
     Without --data, the run's test rows, before and after fine-tuning. With --data and without RUN, the embedded base
-    answers as it is, with four beams and a prior over tools.
+    answers as it is, with the tools most like each request, four beams and a prior over tools.
     """
     opened = _opened(run, recipe, decoding)
     if tasks is not None:

@@ -149,16 +149,9 @@ class Prompt:
         return self if own is None else replace(self, catalogue=own).fitted()
 
     def fitted(self, context: int | None = None) -> "Prompt":
-        """This prompt with its tools in brief, if in full they are long, or leave no room.
-
-        `context` is the base's, in tokens.
-        """
-        return replace(self, rendering="brief") if self._is_long or not self.has_room(context) else self
-
-    @property
-    def _is_long(self) -> bool:
-        lengths = self.tool_tokens.values()
-        return self.brief_above is not None and bool(lengths) and median(lengths) > self.brief_above
+        """This prompt with its tools in brief, if in full they are long, or leave no room in the base's `context`."""
+        is_long = self.brief_above is not None and median(self.tool_tokens.values() or [0]) > self.brief_above
+        return replace(self, rendering="brief") if is_long or not self.has_room(context) else self
 
     def has_room(self, context: int | None = None) -> bool:
         """Whether cutoff and context leave `ROOM` tokens beside the tools."""
@@ -393,10 +386,8 @@ def messages_of(row: Row) -> tuple[Message, ...]:
 
 @lru_cache(maxsize=64)
 def _opening(tokenizer: Tokenizer, prompt: str, invocation: tuple[int, ...]) -> tuple[int, ...]:
-    ids = [
-        *_present(tokenizer.bos_token_id),
-        *tokenizer.encode(prompt, add_special_tokens=False, split_special_tokens=True),
-    ]
+    encoded = tokenizer.encode(prompt, add_special_tokens=False, split_special_tokens=True)
+    ids = [*_present(tokenizer.bos_token_id), *encoded]
     return tuple(ids[: last_place(ids, invocation)])
 
 

@@ -173,6 +173,8 @@ def _kind(source: str) -> Literal["catalogue", "recipe", "plan", "dataset"]:
     text = _read(path)
     keys = KEY.findall(text)
     entries = _entries(text)
+    if entries and text.lstrip().startswith("{") and _is_request(entries[0]):
+        return "catalogue"
     if (keys and keys[0] in ROW_KEYS) or any(map(_is_row, entries or ())):
         return "dataset"
     if "argument_value" in keys or (PLAN_KEYS.issuperset(keys) and text.lstrip().startswith("[")):
@@ -198,6 +200,14 @@ def _entries(text: str) -> list[Any] | None:
     except (ValueError, RecursionError):
         return None
     return data if isinstance(data, list) else [data]
+
+
+def _is_request(entry: Any) -> bool:
+    """Whether it is the body of a request to a model: tools, and messages without an answer."""
+    messages = entry.get("messages") if isinstance(entry, dict) and "tools" in entry else None
+    if not isinstance(messages, list):
+        return False
+    return "assistant" not in [one.get("role") for one in messages if isinstance(one, dict)]
 
 
 def _is_row(entry: Any) -> bool:

@@ -45,6 +45,8 @@ def generate(run: Run, *, force: bool = False) -> Outcome:
             remedy='Set `catalogue = "FILE"` in the recipe.',
         )
     settings, teacher, declared = run.recipe.generate, run.recipe.teacher, run.recipe.conventions
+    if not settings.examples:
+        raise RunError("the recipe asks for no examples", where=str(run.path), remedy="Set examples under [generate].")
     check_declared(declared, catalogue)
     learned_from = run.recipe.refine.data if declared.learn else []
 

@@ -180,7 +180,8 @@ def _list_rows(content: bytes, name: str, lenient: bool) -> Iterator[RawRow]:
         text = content.decode("utf-8-sig")
         elements = _list_elements(text, lenient)
     except (ValueError, RecursionError) as error:
-        raise DatasetError(f"is not JSON: {error}", where=name, remedy="Correct the JSON there.") from error
+        remedy = "Correct the JSON there; of JSON Lines, each line is an object."
+        raise DatasetError(f"is not JSON: {error}", where=name, remedy=remedy) from error
     line, position = 1, 0
     for start, read in elements:
         line += text.count("\n", position, start)

@@ -87,6 +87,8 @@ def read_answers(source: str) -> Answers:
     if not at or Path(source).exists():  # a folder may have an @ in its name
         place, variant = source, ""
     path = next((path for path in (Path(place) / name for name in PLACES) if path.is_file()), Path(place))
+    if not path.exists():
+        raise DatasetError("there is no such file or folder", where=place, remedy="Name a run, or an evaluation.")
     if not path.is_file():
         raise DatasetError("holds no evaluation", where=place, remedy=f"Run first: platypus evaluate {place}")
     try:

@@ -208,7 +208,8 @@ def _tokenizer(base: str, *, fetch: bool) -> Tokenizer | None:
     source: Any = folder or base
     try:
         config = AutoConfig.from_pretrained(source, local_files_only=not fetch)
-        opened: Tokenizer = AutoTokenizer.from_pretrained(source, config=config, local_files_only=not fetch)
+        options: Any = {"local_files_only": not fetch, "model_max_length": UNLIMITED}  # else it warns of long texts
+        opened: Tokenizer = AutoTokenizer.from_pretrained(source, config=config, **options)
     except Exception as error:  # whatever a tokenizer's files, the network and the hub bring up
         if not fetch:
             return None

@@ -136,6 +136,8 @@ OPENAPI = {"openapi": "3.1.0", "info": {"title": "Boats"}, "paths": PATHS}
         ("boats.json", json.dumps(OPENAPI), "catalogue"),
         ("boats.yaml", f"# boats\n{json.dumps(OPENAPI)}", "catalogue"),
         ("boats.py", "def sail(query: str): ...", "catalogue"),
+        ("request.json", json.dumps({"model": "m", "messages": [], "tools": [BOAT]}, indent=1), "catalogue"),
+        ("asked.json", json.dumps({"messages": [{"role": "user", "content": "Hi"}], "tools": [BOAT]}), "catalogue"),
         ("rows.jsonl", json.dumps({"query": "Sail", "plan": [], "tools": [BOAT]}), "dataset"),
         ("chat.jsonl", json.dumps({"tools": [BOAT], "messages": [{"role": "user", "content": "Hi"}] * 2}), "dataset"),
     ],

@@ -55,3 +55,5 @@ def test_one_alone_and_files_that_are_not_there_are_refused(tmp_path: Path, caps
     assert here(capsys, "compare", str(tmp_path)).code == 2
     said = here(capsys, "compare", str(tmp_path), str(tmp_path))
     assert said.code == 1 and "holds no evaluation" in said.err
+    said = here(capsys, "compare", str(tmp_path / "nowhere"), str(tmp_path))
+    assert said.code == 1 and "nowhere: there is no such file or folder" in said.err

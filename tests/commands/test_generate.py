@@ -3,8 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from platypus.commands.generate import generate
 from platypus.data.dataset import read_dataset
+from platypus.errors import RunError
 from platypus.run.folder import Run
 from tests.support.command import ROOT
 
@@ -24,6 +27,13 @@ def test_the_stage_writes_rows_that_read_back(tmp_path: Path) -> None:
     assert outcome.results["covered"]["tools"] == "3 of 3" and outcome.results["covered"]["at least"] == "5 times"
     assert outcome.results["uncovered"] == ["fan-in"]
     assert generate(run).skipped
+
+
+def test_no_examples_are_an_error(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f'catalogue = "{ROOT}/examples/crm/catalogue.json"\n[generate]\nexamples = 0\n')
+    with pytest.raises(RunError, match="asks for no examples"):
+        generate(Run.open(tmp_path / "run", recipe=recipe))
 
 
 def test_plans_follow_the_habits_of_the_user_s_rows(tmp_path: Path) -> None:

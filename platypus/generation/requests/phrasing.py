@@ -15,6 +15,7 @@ from functools import cached_property
 from random import Random
 from typing import TypeVar
 
+from platypus.catalogue.schema import variants
 from platypus.catalogue.tools import Catalogue
 from platypus.catalogue.words import pluralised
 from platypus.data.signatures import plan_literals
@@ -67,25 +68,57 @@ class Phraser:
     @cached_property
     def wordings(self) -> dict[str, ToolPhrases]:
         """The phrases for each tool, by its name."""
+        shared = _repeated((form.plain for form in phrases.forms) for phrases in self._beside.values())
+        return {name: replace(phrases, shared=shared) if shared else phrases for name, phrases in self._beside.items()}
+
+    @cached_property
+    def _beside(self) -> dict[str, ToolPhrases]:
+        """The phrases for each tool beside the others, also those that several tools have."""
         own = own_words(tool.name for tool in self.catalogue)
         alone = {tool.name: ToolPhrases(tool, own=own[tool.name]) for tool in self.catalogue}
         verbs = Counter(phrases.verb for phrases in alone.values())
         unclear = _repeated(phrases.named for phrases in alone.values())
-        beside = {
+        return {
             name: replace(
                 phrases, taken=frozenset(v for v in verbs if v != phrases.verb or verbs[v] > 1), unclear=unclear
             )
             for name, phrases in alone.items()
         }
-        shared = _repeated(phrases.texts for phrases in beside.values())
-        return {name: replace(phrases, shared=shared) if shared else phrases for name, phrases in beside.items()}
+
+    @cached_property
+    def _twins(self) -> dict[tuple[str, str], bool]:
+        """The arguments that differ from another tool's only in how many values they take, and whether those are many.
+
+        `path` of `read_file` and `paths` of `read_files`: both tools say "read file X".
+        """
+        said: dict[tuple[str, int], dict[tuple[str, str], bool]] = {}
+        for name, phrases in self._beside.items():
+            many = {a.name: next(variants(a.schema)).get("type") == "array" for a in phrases.tool.arguments}
+            for form in phrases.forms:
+                for place, slot in enumerate(form.slots):
+                    said.setdefault((form.of_one, place), {})[name, slot] = many[slot]
+        alike = (arguments for arguments in said.values() if len(set(arguments.values())) > 1)
+        return {argument: many for arguments in alike for argument, many in arguments.items()}
+
+    def _is_unclear(self, plan: Plan) -> bool:
+        """Whether the request would be one for another tool: one file for `read_files`, or two for `read_file`."""
+        return any(
+            isinstance(value, list) and self._twins.get((step.tool, name)) == (len(value) == 1)
+            for step in plan
+            for name, value in step.arguments.items()
+        )
 
     def phrase(self, rng: Random, plan: Plan) -> PhrasedRequest | None:
         """Draw one of many requests for the plan; None when no clear one was found.
 
         The returned plan has independent steps in the order in which the request mentions them.
         """
-        merged = _merge_calls(_with_commands(plan))
+        apart = _with_commands(plan)
+        if self._is_unclear(apart):
+            return None
+        merged = _merge_calls(apart)
+        if self._is_unclear(merged):
+            merged = apart
         for _ in range(8):
             try:
                 core, style, mentions = self._draw(rng, merged)

@@ -35,6 +35,11 @@ class Form:
         """The text with the nouns of the slots alone: `add {work items} to {sprint}`."""
         return SLOT.sub(r"{\2}", self.text)
 
+    @property
+    def of_one(self) -> str:
+        """The plain text as it is for one value in each slot: `add {work item} to {sprint}`."""
+        return SLOT.sub(lambda slot: f"{{{singular(slot[2])}}}", self.text)
+
 
 def labels(argument: Argument) -> list[str]:
     """Return nouns for the argument, longest first: from its format, its name, its description's first noun."""

@@ -353,10 +353,9 @@ class ToolPhrases:
         return tuple(form for form in forms if form.plain not in self.shared) or tuple(forms)
 
     @cached_property
-    def texts(self) -> frozenset[str]:
+    def forms(self) -> tuple[Form, ...]:
         """What the phrases of the tool say, without values: nouns for what it returns, or clauses for what it does."""
-        said = (self.noun, Form(self.short)) if self.is_getter else self.clauses
-        return frozenset(form.plain for form in said)
+        return (self.noun, Form(self.short)) if self.is_getter else self.clauses
 
     def _is_told(self, said: Sentence) -> bool:
         """Whether the description, if it says what the tool does, has the object that the name has."""

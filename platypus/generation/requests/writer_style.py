@@ -55,7 +55,7 @@ def finish(rng: Random, text: str, style: WriterStyle, *, bare: bool) -> str:
         text = re.sub(r"^(show|give|get|tell) me\b", "see" if rng.random() < 0.5 else "get", text)
     asks = bool(ASKING.match(polite or text)) and "? " not in text
     text = re.sub(r"\s+", " ", polite + text).strip()
-    inside = style.inside and style.quote == '"'
+    inside = style.inside and style.quote == '"' and '{"' not in text  # JSON stays as it is
     if inside:
         text = re.sub(r'(?<=\w)"([,.])', r'\1"', text)
     if not style.lower:

@@ -161,3 +161,28 @@ def test_calls_that_differ_in_one_value_are_phrased_as_one() -> None:
     assert plan.problems(catalogue) == ()
     two = Plan(tuple(Step("lend_book", {"book_id": f"B-{i}", "user_id": f"U-{i}"}) for i in (3, 4)))
     assert all(len(re.findall(r"\blend", request.lower())) == 2 for request in requests(catalogue, two))
+
+
+def test_one_value_is_for_the_tool_of_one_and_several_for_that_of_a_list() -> None:
+    path = {"type": "string"}
+    catalogue = catalogue_from_json(
+        [
+            {
+                "name": name,
+                "description": description,
+                "inputSchema": {"type": "object", "properties": properties, "required": [*properties]},
+            }
+            for name, description, properties in (
+                ("read_file", "Read a file", {"path": path}),
+                ("read_multiple_files", "Read multiple files", {"paths": {"type": "array", "items": path}}),
+            )
+        ]
+    )
+    one, two = (
+        Plan(tuple(Step("read_file", {"path": path}) for path in paths)) for paths in (["a.md"], ["a.md", "b.md"])
+    )
+    assert requests(catalogue, one)
+    assert not requests(catalogue, Plan((Step("read_multiple_files", {"paths": ["a.md"]}),)))
+    both = requests(catalogue, Plan((Step("read_multiple_files", {"paths": ["a.md", "b.md"]}),)))
+    assert any("read files" in request.lower() for request in both)
+    assert requests(catalogue, two) and not both & requests(catalogue, two)

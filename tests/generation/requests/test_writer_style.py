@@ -30,6 +30,11 @@ def test_stops_inside_quotes() -> None:
     assert finished('list those of "A-1", then "B-2"', inside=True) == 'List those of "A-1," then "B-2."'
 
 
+def test_json_stays_as_it_is() -> None:
+    text = 'Add {"name": "Nova", "tags": ["a", "b"]} to "A-1", then "B-2"'
+    assert finished(text, inside=True) == f"{text}."
+
+
 def test_context() -> None:
     around = finished("list the tickets", before="Hey team,", after="Thanks!")
     assert around == "Hey team, list the tickets. Thanks!"

@@ -14,6 +14,7 @@ from itertools import chain, islice
 from math import inf, log
 from pathlib import Path
 from sys import maxsize
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from platypus.catalogue.tools import Catalogue
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from platypus.model.completion import Completion
     from platypus.model.loading import Loaded
 
+EXACT = 2 / 3  # of the time for several plans: what the exact search may take before the beams
 MISSING_VALUE_COST = 2.0  # log-probability that a plan loses for each value of the request that it lacks
 
 
@@ -154,15 +156,19 @@ class Planner:
     def best(self, request: str, k: int, limits: DecodingLimits, *, decoder: "Decoder | None" = None) -> list[Answer]:
         """The k likeliest plans, likeliest first; fewer if there are no more.
 
-        Where a limit ends that search, the rest are those of a beam search: likely, but not surely the next ones.
+        Where a limit ends that search, the rest are those of a beam search: likely, but not surely the next ones. Both
+        together take the time limit: the search up to two thirds of it, the beams what is left.
         """
+        end = monotonic() + (inf if limits.seconds is None else limits.seconds)
+        part = limits if limits.seconds is None else replace(limits, seconds=EXACT * limits.seconds)
         ids, texts = self.prompt.ids(request), self.prompt.marked_texts(request)
         decoder, prior = decoder or self.decoder, self._prior(request)
-        ranked = decoder.best(ids, k, limits=limits, named=texts, prior=prior)
+        ranked = decoder.best(ids, k, limits=part, named=texts, prior=prior)
         found = [DecodedPlan(plan.text, plan.tokens, plan.tokens, "model", plan.probability) for plan in ranked]
         if len(found) < k:
             known = {plan.text for plan in ranked}
-            likely = decoder.likely(ids, k, limits=limits, named=texts, prior=prior)
+            left = replace(limits, seconds=end - monotonic())
+            likely = decoder.likely(ids, k, limits=left, named=texts, prior=prior)
             others = (plan for plan in likely if plan.ended_by == "model" and plan.text not in known)
             found += islice(others, k - len(found))
         read = [(self.prompt.read(decoded.text, request), decoded) for decoded in found]

@@ -209,11 +209,11 @@ class Asking:
         return Begun(decoder, decoding, served.activate)
 
     async def probability(self, served: Served, tools: Catalogue | None, request: str, plan: Plan) -> float:
-        """The probability of a plan as the answer to a request."""
-        deadline = self._accepted(request)
+        """The probability of a plan as the answer to a request that is shown its tools, among others."""
+        deadline, needed = self._accepted(request), [*dict.fromkeys(step.tool for step in plan)]
 
         def compute() -> float:
-            ready = self.planners.ready(served, tools, Variant(), request)
+            ready = self.planners.ready(served, tools, Variant(), request, needed)
             return ready.planner.probability(request, plan)
 
         return float(await self._compute(compute, deadline))

@@ -44,7 +44,8 @@ class Begun:
 class Job:
     """Something to be computed: a `call`, whose result is the last update; or, if that is `Begun`, its decoding.
 
-    `report` hands an update to whoever waits; the last one is the decoding, the result or an exception.
+    `report` hands an update to whoever waits; the last one is the decoding, the result or an exception. `begun` once
+    its turn has come.
     """
 
     call: Callable[[], Any]
@@ -52,6 +53,7 @@ class Job:
     report: Callable[[Any, bool], None]
     watched: bool = False
     cancelled: bool = False
+    begun: bool = False
     decoding: "Decoding | None" = None
 
 
@@ -115,13 +117,13 @@ class Engine:
             job.cancelled = True
 
     async def _next_update(self, queue: "asyncio.Queue[tuple[Any, bool]]", job: Job) -> tuple[Any, bool]:
-        """The next update. Raises ApiError 503 well after its time, where others keep the thread busy for so long."""
+        """The next update. Raises ApiError 503 well after its time, where the thread is busy for so long."""
         left = None if math.isinf(job.deadline) else max(0.0, job.deadline - time.monotonic()) + GRACE
         try:
             async with asyncio.timeout(left):
                 return await queue.get()
         except TimeoutError as error:
-            raise _late() from error
+            raise _late(job) from error
 
     def _accept(self, job: Job) -> None:
         with self._changed:
@@ -166,8 +168,9 @@ class Engine:
         if job.cancelled:
             self._end(job, None)
         elif time.monotonic() > job.deadline:
-            self._end(job, _late())
+            self._end(job, _late(job))
         else:
+            job.begun = True
             try:
                 result = job.call()
             except Exception as error:  # whatever a request brings about must not end the thread
@@ -215,7 +218,7 @@ class Engine:
             job, begun = group.waiting.popleft()
             left = job.deadline - time.monotonic()
             if job.cancelled or left <= 0:
-                self._end(job, None if job.cancelled else _late())
+                self._end(job, None if job.cancelled else _late(job))
                 continue
             number = next(self._numbers)
             try:
@@ -234,5 +237,7 @@ class Engine:
         job.report(result, True)
 
 
-def _late() -> ApiError:
-    return ApiError(503, "the request waited for its turn until its time was over", code="timeout", wait=RETRY)
+def _late(job: Job) -> ApiError:
+    waited = "the request waited for its turn until its time was over"
+    what = "the time was over before the request was answered" if job.begun else waited
+    return ApiError(503, what, code="timeout", wait=RETRY)

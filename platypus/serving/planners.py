@@ -6,7 +6,7 @@ those that were asked for least recently go first. All of this happens on the en
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -90,10 +90,13 @@ class Planners:
             raise invalid("tools", f"the model {served.name!r} has no tools of its own, so a request has to send some")
         return tools
 
-    def ready(self, served: Served, sent: Catalogue | None, variant: Variant, request: str) -> Ready:
+    def ready(
+        self, served: Served, sent: Catalogue | None, variant: Variant, request: str, needed: Sequence[str] = ()
+    ) -> Ready:
         """What answers a request over the tools that it sent, or the planner's own.
 
-        A single tool that may be called is shown whatever the request says; of several, those that it is shown count.
+        The needed tools are shown whatever the request says, and so is a single tool that may be called; of several,
+        those that it is shown count.
         Raises ApiError if there are no tools or none of those is shown, CatalogueError if they have no grammar.
         """
         tools, allowed = self.tools(served, sent), variant.allowed or ()
@@ -105,7 +108,7 @@ class Planners:
             planner = served.planner
         else:
             planner = self._keep((served.name, tools.fingerprint, None), partial(_with_tools, served, tools)).planner
-        shown = planner.narrowed(request, allowed if len(allowed) == 1 else ())
+        shown = planner.narrowed(request, (*needed, *(allowed if len(allowed) == 1 else ())))
         if variant == Variant() and shown is planner:
             return Ready(planner, planner.decoder)
         shown_tools = shown.prompt.catalogue

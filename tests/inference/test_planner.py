@@ -176,6 +176,23 @@ def test_what_a_search_had_no_time_for_is_found_by_beams(tmp_path: Path, monkeyp
     assert 2 <= len({str(answer.plan) for answer in found}) == len(found) <= 3
 
 
+def test_a_search_and_its_beams_share_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base", seed=SEED)))
+    planner = Planner(loaded, Prompt(loaded.tokenizer, CATALOGUE, "calls"))
+    given, now = list[float | None](), 100.0
+
+    def nothing(ids: Sequence[int], k: int, *, limits: DecodingLimits, **_: Any) -> list[Any]:
+        nonlocal now
+        given.append(limits.seconds)
+        now += (limits.seconds or 0) + 1  # its last pass takes longer
+        return []
+
+    monkeypatch.setattr("platypus.inference.planner.monotonic", lambda: now)
+    monkeypatch.setattr(planner.decoder, "best", nothing)
+    monkeypatch.setattr(planner.decoder, "likely", nothing)
+    assert planner.best("x", 3, DecodingLimits(seconds=30.0)) == [] and given == pytest.approx([20.0, 9.0])
+
+
 def test_with_a_large_catalogue_a_request_gets_the_most_similar_tools(tmp_path: Path) -> None:
     loaded = load_base(str(tiny_llama(tmp_path / "base")))
     tools = catalogue_from_json([{"name": f"tool_{i}"} for i in range(40)] + [{"name": "book_flight"}])

@@ -131,3 +131,15 @@ def test_the_probability_of_a_plan_that_cannot_be_is_none(served: Served) -> Non
         return await asking.probability(served, None, ASK, plan)
 
     assert run(served, work) == 0
+
+
+def test_a_plan_is_scored_with_its_tools_shown(served: Served) -> None:
+    settings = served.planner.settings.model_copy(update={"max_tools": 1})
+    one = replace(served, planner=replace(served.planner, settings=settings))
+
+    async def work(asking: Asking) -> list[float]:
+        plans = [Plan((Step(tool),)) for tool in ("who_am_i", "works_list")]
+        return [await asking.probability(one, None, "Who am I?", plan) for plan in plans]
+
+    shown, other = run(one, work)  # "Who am I?" alone is shown `who_am_i`
+    assert 0 < other < shown

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -125,7 +126,32 @@ def test_who_waits_behind_a_long_computation_is_told_when_the_time_is_over(monke
         with pytest.raises(ApiError) as late:
             await engine.compute(lambda: 1, deadline=time.monotonic() + 0.01)
         assert late.value.status == 503 and late.value.code == "timeout" and not first.done()
+        assert "waited for its turn" in late.value.message
         held.set()
         await first
 
     run(work, Limits())
+
+
+def test_what_takes_longer_than_its_time_is_not_told_that_it_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, held = threading.Event(), threading.Event()
+
+    def clock() -> float:
+        """No time passes; whoever asks how much is left is told once the call has begun."""
+        return 0.0 if threading.current_thread().name == "planner" or begun.wait(60) else 60.0
+
+    def call() -> None:
+        begun.set()
+        held.wait()
+
+    async def work(engine: Engine) -> ApiError:
+        with pytest.raises(ApiError) as late:
+            await engine.compute(call, deadline=0.01)
+        held.set()
+        return late.value
+
+    monkeypatch.setattr("platypus.serving.batching.GRACE", 0.0)
+    monkeypatch.setattr("platypus.serving.batching.time", SimpleNamespace(monotonic=clock))
+    late = run(work, Limits())
+    assert (late.status, late.code) == (503, "timeout")
+    assert late.message == "the time was over before the request was answered"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from platypus.model.adapters import AdapterCard
     from platypus.model.loading import Loaded
 
-UNTRAINED = DecodeSettings(beams=4, tool_prior=5.0, max_tools=8)  # for a base that was not trained for the tools
+UNTRAINED = DecodeSettings(beams=4, tool_prior=5.0, max_tools=10)  # for a base that was not trained for the tools
 LONG_TOOL = 100  # tokens: such a base reads longer tools better in brief
 CONFIDENCE = "confidence.json"  # a calibration: of the model that `evaluate` scored, or beside a base
 

@@ -75,7 +75,8 @@ def test_a_signal_to_end_lets_it_finish_what_it_accepted(tmp_path: Path) -> None
         answers: list[int] = []
 
         def ask() -> None:
-            body = json.dumps({"request": "Find work items owned by DEVU-7, then prioritize them"}).encode()
+            request = "List the work items that are owned by DEVU-7, then prioritize them"
+            body = json.dumps({"request": request}).encode()
             asked = urllib.request.Request(f"{address}/v1/plan", body, {"content-type": "application/json"})
             with urllib.request.urlopen(asked, timeout=300) as answer:
                 answers.append(len(json.load(answer)["plans"]))
@@ -118,7 +119,7 @@ def test_mcp_over_standard_input_and_output() -> None:
     async def ask() -> list[str]:
         parameters = StdioServerParameters(command=sys.executable, args=[*SERVE, "--mcp"], env=ENVIRONMENT)
         async with Client(stdio_client(parameters)) as client:
-            answer = await client.call_tool("plan", {"request": "Find work items owned by DEVU-7"})
+            answer = await client.call_tool("plan", {"request": "List the work items that are owned by DEVU-7"})
             plans = (answer.structured_content or {})["plans"]
             return [step["tool_name"] for step in plans[0]["plan"]]
 

@@ -57,7 +57,7 @@ def test_a_stage_that_fails_stops_the_script(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, tables=SMALL.replace("examples = 24", "examples = 0"))
     ran = script("fine-tuning.sh", RUN=tmp_path / "run", RECIPE=recipe)
     assert ran.returncode == 1
-    assert "names no training examples" in ran.stderr
+    assert "asks for no examples" in ran.stderr
     assert not (tmp_path / "run" / "train").exists()
 
 

@@ -18,7 +18,7 @@ from platypus.serving.limits import Limits
 from platypus.serving.openai_common import written_as_tool
 from platypus.serving.planners import Planners, Ready, Served
 
-ASK = "Find work items owned by DEVU-7, then prioritize them"
+ASK = "List the work items that are owned by DEVU-7, then prioritize them"
 
 
 def run(served: Served, work: Callable[[Asking], Awaitable[Any]], limits: Limits | None = None) -> Any:

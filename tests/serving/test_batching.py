@@ -15,7 +15,8 @@ from platypus.serving.errors import ApiError
 from platypus.serving.limits import Limits
 from platypus.serving.planners import Served
 
-REQUESTS = ["List my work items", "Who am I?", "Find work items owned by DEVU-7", "Summarize my work items"]
+OWNED = "List the work items that are owned by DEVU-7"
+REQUESTS = ["List my work items", "Who am I?", OWNED, "Summarize my work items"]
 
 
 def begun(served: Served, request: str) -> Callable[[], Begun]:

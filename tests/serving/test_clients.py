@@ -10,7 +10,7 @@ from mcp.client.client import Client
 from openai.types.chat import ChatCompletionToolParam
 from pydantic import BaseModel
 
-ASK = "Find work items owned by DEVU-7, then prioritize them"
+ASK = "List the work items that are owned by DEVU-7, then prioritize them"
 WEATHER: ChatCompletionToolParam = {
     "type": "function",
     "function": {

@@ -16,7 +16,8 @@ def call(tool: str, **arguments: object) -> dict[str, object]:
 
 def test_it_scores_the_server_s_plans(address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = [call("works_list", owned_by=["DEVU-7"]), call("prioritize_objects", objects="$$PREV[0]")]
-    rows = [("Find work items owned by DEVU-7, then prioritize them", plan), ("Book me a flight to Lisbon", [])]
+    request = "List the work items that are owned by DEVU-7, then prioritize them"
+    rows = [(request, plan), ("Book me a flight to Lisbon", [])]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"query": q, "plan": p}) + "\n" for q, p in rows))
     where = ["--data", tmp_path / "rows.jsonl", "--catalogue", WORKTRACKER, "--out", tmp_path / "out"]
     said = here(capsys, "evaluate", *where, "--endpoint", f"{address}/v1", "--model", "embedded", "--json")

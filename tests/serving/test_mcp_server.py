@@ -12,7 +12,7 @@ from platypus.serving.mcp_server import mcp_server
 from platypus.serving.planners import Planners
 from platypus.serving.server import Options, Server
 
-ASK = "Find work items owned by DEVU-7, then prioritize them"
+ASK = "List the work items that are owned by DEVU-7, then prioritize them"
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from platypus.plan.plan import Plan, Reference, Step
 from platypus.serving.native import graph
 
-ASK = "Find work items owned by DEVU-7, then prioritize them"
+ASK = "List the work items that are owned by DEVU-7, then prioritize them"
 
 
 def post(client: TestClient, path: str, status: int = 200, **body: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-ASK = "Find work items owned by DEVU-7, then prioritize them"
+ASK = "List the work items that are owned by DEVU-7, then prioritize them"
 FORM = {
     "type": "object",
     "properties": {"city": {"type": "string"}},

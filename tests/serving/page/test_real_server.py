@@ -14,7 +14,7 @@ from platypus.serving.server import Options
 from tests.serving.conftest import LIMITS, listening
 from tests.serving.page.conftest import ask
 
-REQUEST = "Find work items owned by DEVU-7, then prioritize them"
+REQUEST = "List the work items that are owned by DEVU-7, then prioritize them"
 
 
 @pytest.fixture

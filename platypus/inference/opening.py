@@ -15,7 +15,7 @@ from platypus.inference.planner import Planner
 from platypus.prompt.base_files import EMBEDDED, base_card
 from platypus.prompt.prompt import Prompt
 from platypus.run.folder import Run
-from platypus.run.recipe import Recipe
+from platypus.run.recipe import Recipe, said
 from platypus.run.settings import DecodeSettings, PromptSettings
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ def open_planner(run: Run, *, catalogue: Catalogue | None = None) -> Planner:
 
 def untrained(settings: DecodeSettings) -> DecodeSettings:
     """What suits a base that was not trained for the tools, but for what these settings say themselves."""
-    said = {name: getattr(settings, name) for name in settings.model_fields_set}
-    return UNTRAINED.model_copy(update=said)
+    return UNTRAINED.model_copy(update=said(settings))
 
 
 def open_base(run: Run, *, catalogue: Catalogue | None = None) -> Planner:

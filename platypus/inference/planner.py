@@ -159,8 +159,8 @@ class Planner:
         Where a limit ends that search, the rest are those of a beam search: likely, but not surely the next ones. Both
         together take the time limit: the search up to two thirds of it, the beams what is left.
         """
-        end = monotonic() + (inf if limits.seconds is None else limits.seconds)
-        part = limits if limits.seconds is None else replace(limits, seconds=EXACT * limits.seconds)
+        seconds = inf if limits.seconds is None else limits.seconds
+        end, part = monotonic() + seconds, replace(limits, seconds=EXACT * seconds)
         ids, texts = self.prompt.ids(request), self.prompt.marked_texts(request)
         decoder, prior = decoder or self.decoder, self._prior(request)
         ranked = decoder.best(ids, k, limits=part, named=texts, prior=prior)

@@ -105,7 +105,7 @@ def suited(recipe: Recipe) -> Recipe:
         own: Settings = getattr(recipe, name)
         left = {key: value for key, value in table.items() if _GOES_WITH.get(key) not in own.model_fields_set}
         try:
-            tables[name] = type(own).model_validate({**left, **_said(own)})
+            tables[name] = type(own).model_validate({**left, **said(own)})
         except ValidationError as error:
             wrong = error.errors()[0]
             told = f"{'.'.join(map(str, (name, *wrong['loc'])))}: {wrong['msg']}"
@@ -140,15 +140,15 @@ def read_recipe(path: Path) -> Recipe:
 
 def changed_recipe(recipe: Recipe, changes: Mapping[str, Any], *, where: str) -> Recipe:
     """The recipe with other values of some keys, such as `train.rank`. Raises RecipeError, naming wrong keys."""
-    said = _said(recipe).items()
-    document = {key: _said(value) if isinstance(value, Settings) else value for key, value in said}
+    keys = said(recipe).items()
+    document = {key: said(value) if isinstance(value, Settings) else value for key, value in keys}
     for key, value in changes.items():
         table, _, name = key.rpartition(".")
         (document.setdefault(table, {}) if table else document)[name] = value
     return _validated(document, where)
 
 
-def _said(settings: Settings) -> dict[str, Any]:
+def said(settings: Settings) -> dict[str, Any]:
     """The keys that were set, even to their defaults, which a dump may leave out."""
     return {key: value for key, value in settings if key in settings.model_fields_set}
 

@@ -62,13 +62,11 @@ def test_ctrl_c_at_a_question_is_a_no_and_in_a_step_says_how_to_go_on(boats: Pat
     words = [*map(str, words), str(boats / "plan.json"), "--trace"]
     terminal = Terminal([*words, str(boats / "t.jsonl")])
     terminal.expect("[y/N]")
-    terminal.type("\x03")
-    terminal.expect("refused: 0 of 2 steps")
+    terminal.interrupt("refused: 0 of 2 steps")
     assert terminal.end() == 1
     terminal = Terminal([*words, str(boats / "u.jsonl"), "--yes"])
     terminal.expect("1. find_boat →")
-    terminal.type("\x03")
-    terminal.expect("cancelled; trace: ")
+    terminal.interrupt("cancelled; trace: ")
     assert terminal.end() == 130
 
 

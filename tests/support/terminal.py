@@ -64,6 +64,15 @@ class Terminal:
         before, self.read_to = self.text[self.read_to : at], at + len(text)
         return before
 
+    def interrupt(self, text: str) -> None:
+        """Type Ctrl-C and wait for the text; once more, as one just before the program reads a line goes unseen."""
+        self.type("\x03")
+        try:
+            self.expect(text, seconds=30)
+        except AssertionError:
+            self.type("\x03")
+            self.expect(text)
+
     def answer(self, keys: str) -> None:
         """Wait until a line is asked for, then type these keys."""
         self.expect("⟨")

@@ -5,13 +5,14 @@ backward pass each part is computed with the *merged* output and log-sum-exp, wh
 the gradients (FlashAttention-2, arXiv:2307.08691, section 3). Knows nothing of models.
 """
 
+import math
 from collections.abc import Iterator
-from itertools import accumulate
+from itertools import accumulate, product
 from typing import Any, NamedTuple
 
 import torch
 
-AT_ONCE = 128  # queries whose scores are in memory at once, where they are written out
+AT_ONCE = 512  # queries, and keys, whose scores are in memory at once where they are written out: 1 MB, for the cache
 
 _aten = torch.ops.aten
 
@@ -138,8 +139,9 @@ def _query_gradient(
 ) -> torch.Tensor:
     """The queries' part alone, for keys and values that nothing is propagated to: three products instead of five.
 
-    The flash kernels always compute all parts, so this one is written out, for a head and some queries at a time. The
-    log-sum-exp, and what a row of gradients has in common, are subtracted within the products, by one more column.
+    The flash kernels always compute all parts, so this one is written out, for a head, some keys and some queries at a
+    time. The log-sum-exp, and what a row of gradients has in common, are subtracted within the products, by one more
+    column.
     """
     if query.is_cuda or query.dtype not in (torch.float32, torch.float64):
         return _backward(gradient, query, key, value, merged, lengths=None, scale=scale).query
@@ -147,16 +149,17 @@ def _query_gradient(
     queries = torch.cat((query * scale, -merged.lse[..., None].to(query.dtype)), -1)[0]
     gradients = torch.cat((gradient, -(gradient * merged.output).sum(-1, keepdim=True)), -1)[0]
     keys, values = (torch.cat((part, part.new_ones(*part.shape[:3], 1)), -1)[0].mT for part in (key, value))
-    whole, repeats = torch.empty_like(query), query.shape[1] // key.shape[1]
-    weights, changes = (query.new_empty(AT_ONCE, key.shape[2]) for _ in range(2))
-    for head in range(query.shape[1]):
-        own = head // repeats
-        for start in range(0, query.shape[2], AT_ONCE):
-            at = slice(start, start + AT_ONCE)
-            count = len(queries[head, at])
-            torch.mm(queries[head, at], keys[own], out=weights[:count]).exp_()
-            torch.mm(gradients[head, at], values[own], out=changes[:count])
-            torch.mm(weights[:count].mul_(changes[:count]), key[0, own], out=whole[0, head, at])
+    whole, repeats = torch.zeros_like(query), query.shape[1] // key.shape[1]
+    scores, slopes = query.new_empty(2, AT_ONCE * AT_ONCE)
+    for head, start in product(range(query.shape[1]), range(0, key.shape[2], AT_ONCE)):
+        own, seen = head // repeats, slice(start, start + AT_ONCE)
+        for some in range(0, query.shape[2], AT_ONCE):
+            at = slice(some, some + AT_ONCE)
+            shape = len(queries[head, at]), len(key[0, own, seen])
+            weights, changes = (buffer[: math.prod(shape)].view(shape) for buffer in (scores, slopes))
+            torch.mm(queries[head, at], keys[own, :, seen], out=weights).exp_()
+            torch.mm(gradients[head, at], values[own, :, seen], out=changes)
+            whole[0, head, at].addmm_(weights.mul_(changes), key[0, own, seen])
     return whole.mul_(scale)
 
 

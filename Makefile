@@ -34,5 +34,5 @@ lint: $(READY)
 $(READY): pyproject.toml constraints.txt
 	@echo "Setting up .venv; this takes some minutes."
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[train,quantise,export,chat,serve,teacher,sources,dev]'
+	$(BIN)/pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[train,quantise,export,chat,dates,serve,teacher,sources,dev]'
 	touch $(READY)

@@ -34,6 +34,7 @@ from platypus.options import (
     RunFolder,
     Temperature,
     TimeLimit,
+    Today,
     WriteTools,
     open_run,
     read_tools_of,
@@ -181,7 +182,8 @@ def all_stages(run: RunFolder, recipe: RecipeFile = None, force: Force = False, 
 
     opened.check_sources()
     generates = opened.catalogue is not None and opened.recipe.generate.examples > 0
-    trains, merges = not opened.recipe.merge.of, opened.recipe.train.prefix != "frozen"
+    trains = not opened.recipe.merge.of
+    merges = not trains or opened.recipe.train.prefix != "frozen"
     for stage in [generate] * generates + [refine] + [train] * trains + [merge] * merges:
         print_outcome(stage(opened, force=force), as_json=as_json)
     print_scores(evaluate(opened, force=force), as_json=as_json)
@@ -199,6 +201,7 @@ def plan(
     only: Only = None,
     decoding: Decode = None,
     time_limit: TimeLimit = None,
+    today: Today = None,
     as_json: Json = False,
 ) -> None:
     """Answer one request with a plan. Exit code 1 when the answer is not one, or the planner is not sure of it.
@@ -212,10 +215,10 @@ def plan(
 
     tools = read_tools_of(catalogue, only)
     if request is not None:
-        opened = open_run(Path(run), decoding=decoding, seconds=time_limit)
+        opened = open_run(Path(run), decoding=decoding, seconds=time_limit, today=today)
         answered = plan(opened, request, catalogue=tools, as_json=as_json)
     elif tools is not None:
-        recipe = Recipe(decode=UNTRAINED).decoded(decoding, seconds=time_limit)
+        recipe = Recipe(decode=UNTRAINED).decoded(decoding, seconds=time_limit, today=today)
         answered = plan_untrained(run, tools, recipe, as_json=as_json)
     else:
         raise typer.BadParameter("say RUN and REQUEST, or REQUEST and --catalogue SOURCE", param_hint="REQUEST")
@@ -234,6 +237,7 @@ def chat(
     only: Only = None,
     decoding: Decode = None,
     time_limit: TimeLimit = None,
+    today: Today = None,
     temperature: Temperature = None,
     top_p: Annotated[float | None, typer.Option("--top-p", help="The probability of the tokens to draw from.")] = None,
     seed: Annotated[int | None, typer.Option(help="What the draws begin with.")] = None,
@@ -251,10 +255,10 @@ def chat(
     tools = read_tools_of(catalogue, only)
     options = TextOptions.of(temperature, top_p, seed, stop)
     if run is not None:
-        opened = open_run(run, decoding=decoding, seconds=time_limit)
+        opened = open_run(run, decoding=decoding, seconds=time_limit, today=today)
         answered = chat(opened, catalogue=tools, options=options, as_json=as_json)
     elif tools is not None and options is None:
-        answered = chat_untrained(tools, decoding=decoding, seconds=time_limit, as_json=as_json)
+        answered = chat_untrained(tools, decoding=decoding, seconds=time_limit, today=today, as_json=as_json)
     else:
         raise typer.BadParameter("say RUN, or --catalogue SOURCE for a planner", param_hint="RUN")
     if not answered:

@@ -36,6 +36,14 @@ TimeLimit = Annotated[
         "--time-limit", metavar="SECONDS", min=0, help="The longest that an answer may take; else as in the recipe."
     ),
 ]
+Today = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DAY",
+        help='From when "next Friday" counts: 2026-11-30, or now; else as in the recipe.',
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Temperature = Annotated[
     float | None, typer.Option(help="Of a model that answers in text: 0 takes the likeliest token.", show_default=False)
@@ -63,11 +71,12 @@ def open_run(
     recipe: Path | None = None,
     decoding: Literal["grammar", "free"] | None = None,
     seconds: float | None = None,
+    today: str | None = None,
 ) -> "Run":
     """The run in the folder, with what the command line says of decoding."""
     from platypus.run.folder import Run
 
-    return Run.open(folder, recipe=recipe).decoded(decoding, seconds=seconds)
+    return Run.open(folder, recipe=recipe).decoded(decoding, seconds=seconds, today=today)
 
 
 def read_tools_of(source: str | None, only: Sequence[str] | None) -> "Catalogue | None":

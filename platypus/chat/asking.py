@@ -72,16 +72,22 @@ def ask(planner: Planner, request: str, screen: Screen, *, max_new_tokens: int) 
             screen.say_lines(screen.lines(update.plan))
         else:
             screen.show(update.plan)
+    if update.request != request:
+        screen.say(f"read as: {update.request}", style="dim")
     for note, style in _notes(planner, update, max_new_tokens):
         screen.say(note, style=style)
     return update
 
 
-def record(answer: Answer) -> dict[str, Any]:
+def record(request: str, answer: Answer) -> dict[str, Any]:
     """An answer as a JSON object; what is no valid plan has its text and problems."""
     plan = answer.plan
     known = {"probability": answer.probability, "confidence": answer.confidence, "sure": answer.sure}
-    head = {"request": answer.request, "plan": plan.to_json() if isinstance(plan, Plan) else None}
+    head = {
+        "request": request,
+        **({"read_as": answer.request} if answer.request != request else {}),
+        "plan": plan.to_json() if isinstance(plan, Plan) else None,
+    }
     faults = {} if isinstance(plan, Plan) else {"text": plan.text, "problems": [*map(str, plan.problems)]}
     return {**head, **known, "ended_by": answer.ended_by, **faults}
 

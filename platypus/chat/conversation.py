@@ -107,7 +107,7 @@ class Conversation:
                 return {"request": request, "answer": turn.answer}
             *_, answer = self.state.planner.watch(request, max_new_tokens=self.max_new_tokens)
             assert isinstance(answer, Answer)  # a planner yields the answer last
-            return record(answer)
+            return record(request, answer)
         except PlatypusError as error:
             return {"request": request, "error": str(error)}
 

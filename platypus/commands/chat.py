@@ -47,10 +47,15 @@ def chat(
 
 
 def chat_untrained(
-    catalogue: Catalogue, *, decoding: Decoding | None = None, seconds: float | None = None, as_json: bool = False
+    catalogue: Catalogue,
+    *,
+    decoding: Decoding | None = None,
+    seconds: float | None = None,
+    today: str | None = None,
+    as_json: bool = False,
 ) -> bool:
     """As `chat`, with the embedded base as it is. Corrections go to a file in the working folder."""
-    recipe = Recipe(decode=UNTRAINED).decoded(decoding, seconds=seconds)
+    recipe = Recipe(decode=UNTRAINED).decoded(decoding, seconds=seconds, today=today)
     planner = open_untrained(catalogue, recipe)
     conversation = Conversation(planner, recipe.evaluate.max_new_tokens, Corrections(Path(CORRECTIONS)))
     return _answer_as_json(conversation) if as_json else _converse(conversation, None)

@@ -26,6 +26,7 @@ from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import CatalogueError, PromptError
 from platypus.inference.calibration import Calibration
 from platypus.inference.evidence import LEAST, Rival, evidence, unused_values
+from platypus.inference.figures import day_of, in_figures, takes_numbers
 from platypus.inference.narrowing import MOST, Narrowing, encoder_of
 from platypus.inference.retrieval import Retriever
 from platypus.plan.plan import Malformed, Plan, Problem
@@ -46,10 +47,10 @@ MISSING_VALUE_COST = 2.0  # log-probability that a plan loses for each value of 
 class Answer:
     """A model's answer to a request: the plan, the text that it was read from, and what ended it.
 
-    `decisions` is how many of the tokens the model decided. `probability` is the model's probability of the whole plan,
-    `confidence` how likely the plan is right according to the calibration; both are None in free decoding. A plan that
-    a limit ended has confidence 0, since it is not the model's choice. `evidence` is what the confidence is taken from;
-    `logs` as in `DecodedPlan`.
+    `request` is the request as it was read (`Planner.as_read`). `decisions` is how many of the tokens the model
+    decided. `probability` is the model's probability of the whole plan, `confidence` how likely the plan is right
+    according to the calibration; both are None in free decoding. A plan that a limit ended has confidence 0, since it
+    is not the model's choice. `evidence` is what the confidence is taken from; `logs` as in `DecodedPlan`.
     """
 
     request: str
@@ -94,6 +95,7 @@ class Planner:
 
     def plan(self, requests: Sequence[str], *, batch_size: int = 16, max_new_tokens: int = 512) -> Iterator[Answer]:
         """The answer to each request, in order. Raises PromptError for a request that leaves no room for an answer."""
+        requests = [*map(self.as_read, requests)]
         if self.settings.decoding == "free":
             return self._plan_freely(requests, batch_size, max_new_tokens)
         if self.settings.beams > 1:
@@ -114,6 +116,7 @@ class Planner:
         if self.settings.decoding == "free" or self.settings.beams > 1:
             yield from self.plan([request], batch_size=1, max_new_tokens=max_new_tokens)
             return
+        request = self.as_read(request)
         prompt, decoder = self._prompt_and_decoder(request)
         steps = 0
         texts, limits = [prompt.marked_texts(request)], self._limits(max_new_tokens)
@@ -143,6 +146,7 @@ class Planner:
         """
         from platypus.decoding.state import Beam
 
+        request = self.as_read(request)
         ids, texts = self.prompt.ids(request), self.prompt.marked_texts(request)
         state = (decoder or self.decoder).begin(
             ids, limits, named=texts, prior=self._prior(request), index=index, draw=draw
@@ -151,7 +155,7 @@ class Planner:
 
     def finish(self, request: str, decoding: "Decoding") -> Answer:
         """The answer of a decoding that has ended: of a beam, the plan that `plan` would take."""
-        return self._best_of(self.prompt, request, decoding.plans)
+        return self._best_of(self.prompt, self.as_read(request), decoding.plans)
 
     def best(self, request: str, k: int, limits: DecodingLimits, *, decoder: "Decoder | None" = None) -> list[Answer]:
         """The k likeliest plans, likeliest first; fewer if there are no more.
@@ -159,7 +163,7 @@ class Planner:
         Where a limit ends that search, the rest are those of a beam search: likely, but not surely the next ones. Both
         together take the time limit: the search up to two thirds of it, the beams what is left.
         """
-        seconds = inf if limits.seconds is None else limits.seconds
+        request, seconds = self.as_read(request), inf if limits.seconds is None else limits.seconds
         end, part = monotonic() + seconds, replace(limits, seconds=EXACT * seconds)
         ids, texts = self.prompt.ids(request), self.prompt.marked_texts(request)
         decoder, prior = decoder or self.decoder, self._prior(request)
@@ -176,10 +180,16 @@ class Planner:
 
     def probability(self, request: str, plan: Plan) -> float:
         """The probability of a plan as the answer to a request; 0 for one that is not valid or cannot be generated."""
+        request = self.as_read(request)
         row = self.prompt.encode(Example(request, plan, self._catalogue.fingerprint, {}))
         asked, answer = row.ids[: row.prompt_length], row.ids[row.prompt_length :]
         limits, texts = DecodingLimits(max_new_tokens=len(answer)), self.prompt.marked_texts(request)
         return self.decoder.probability(asked, answer, limits=limits, named=texts, prior=self._prior(request))
+
+    def as_read(self, request: str) -> str:
+        """The request as the model reads it: dates in figures, and numbers, too, for a model that reads markers."""
+        numbers = self.prompt.markers and takes_numbers(self._catalogue)
+        return in_figures(request, numbers=numbers, today=day_of(self.settings.today))
 
     def token_text(self, token: int) -> str:
         """A token of an answer as text."""

@@ -6,7 +6,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from platypus.model.pretrained import greedy_generation
-from platypus.run.settings import PretrainSettings
+from platypus.run.pretrain_settings import PretrainSettings
 
 
 def new_model(table: PretrainSettings, tokenizer: PreTrainedTokenizerFast, *, seed: int) -> LlamaForCausalLM:

@@ -42,7 +42,7 @@ def named_values(request: str) -> tuple[frozenset[str], ...]:
     """The values that a request names, each with the texts that show its use: itself, or a part of it."""
     values: list[frozenset[str]] = []
     end = 0
-    for start, stop in reversed(list(_spans(request))):
+    for start, stop in reversed(list(value_spans(request))):
         if values and start >= end:  # a part of the value just read
             values[-1] |= {request[start:stop]}
         else:
@@ -54,7 +54,7 @@ def named_values(request: str) -> tuple[frozenset[str], ...]:
 def request_with_markers(request: str) -> str:
     """The request with a marker after each of these texts, wherever it occurs."""
     numbers, marked, at = _numbers(request), "", 0
-    for start, end in _spans(request):
+    for start, end in value_spans(request):
         number = numbers.get(request[start:end])
         if number is not None:
             marked, at = f"{marked}{request[at:end]}<{number}>", end
@@ -69,7 +69,7 @@ def plan_with_markers(plan: Plan, catalogue: Catalogue, request: str) -> Plan:
 @lru_cache(maxsize=4096)
 def _numbers(request: str) -> Mapping[str, int]:
     """The texts that get a marker, with their numbers."""
-    values = dict.fromkeys(request[start:end] for start, end in _spans(request))
+    values = dict.fromkeys(request[start:end] for start, end in value_spans(request))
     texts = [text for text in values if text.strip() and MARK not in text]
     return {text: number for number, text in enumerate(texts[:MOST], 1)}
 
@@ -95,8 +95,8 @@ def _value_with_markers(value: Value, schema: Schema, numbers: Mapping[str, int]
             return value
 
 
-def _spans(request: str) -> Iterator[tuple[int, int]]:
-    """The start and end of each value."""
+def value_spans(request: str) -> Iterator[tuple[int, int]]:
+    """The start and end of each value; quotes around it are not a part of it."""
     at = 0
     for quoted in _QUOTED.finditer(request):
         yield from _unquoted_spans(request, at, quoted.start())

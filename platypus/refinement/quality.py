@@ -19,12 +19,9 @@ from platypus.data.dataset import Example, Row
 from platypus.data.signatures import answer_text, literal_texts, one_line_request, plan_literals
 from platypus.errors import DatasetError
 from platypus.plan.plan import Plan, Reference, Value
+from platypus.prompt.number_words import NUMBERS
 from platypus.run.settings import DoubtKind
 
-NUMBERS = {
-    **{"zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6"},
-    **{"seven": "7", "eight": "8", "nine": "9", "ten": "10", "eleven": "11", "twelve": "12"},
-}
 WORD = re.compile(r"\w+")
 EFFECTS = {
     *(
@@ -178,7 +175,9 @@ def enough_words(count: int) -> float:
 def stem(word: str) -> str:
     """The same text for `Issues` and `issue`, and for `three` and `3`."""
     word = word.casefold()
-    return NUMBERS.get(word, word.removesuffix("s") if len(word) > 2 else word)
+    if word in NUMBERS:
+        return str(NUMBERS[word])
+    return word.removesuffix("s") if len(word) > 2 else word
 
 
 # ---------------------------------------------------------------- steps and references

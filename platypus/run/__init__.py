@@ -5,6 +5,7 @@ Does not know what a stage does.
 
     settings.py         one frozen class for each other table of a recipe, with all defaults
     merge_settings.py   the class for [merge]
+    pretrain_settings.py  `[pretrain]`: the small base that `platypus base` trains
     conventions_settings.py  `[conventions]`: how a team writes its plans
     execute_settings.py `[execute]`: policy, limits and sources of executions
     recipe.py           TOML → Recipe, strict

@@ -108,9 +108,11 @@ class Run:
         """The same run with its recipe as it is written now. Raises RecipeError."""
         return replace(self, recipe=self.changed({}, where=str(self.path)))
 
-    def decoded(self, decoding: Decoding | None = None, *, seconds: float | None = None) -> "Run":
-        """The same run with another kind of decoding or another time limit; None keeps the recipe's own."""
-        return replace(self, recipe=self.recipe.decoded(decoding, seconds=seconds))
+    def decoded(
+        self, decoding: Decoding | None = None, *, seconds: float | None = None, today: str | None = None
+    ) -> "Run":
+        """The same run with another kind of decoding, time limit or day of today; None keeps the recipe's own."""
+        return replace(self, recipe=self.recipe.decoded(decoding, seconds=seconds, today=today))
 
     def merged_of(self, sources: Sequence[str]) -> "Run":
         """The same run with other sources under [merge], named as in the working folder; none keeps the recipe's."""

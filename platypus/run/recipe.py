@@ -20,12 +20,12 @@ from platypus.prompt.base_files import BASE_CARD, base_card
 from platypus.run.conventions_settings import ConventionsSettings
 from platypus.run.execute_settings import ExecuteSettings
 from platypus.run.merge_settings import MergeSettings
+from platypus.run.pretrain_settings import PretrainSettings
 from platypus.run.settings import (
     DecodeSettings,
     Decoding,
     EvaluateSettings,
     GenerateSettings,
-    PretrainSettings,
     PromptSettings,
     RefineSettings,
     Settings,
@@ -76,10 +76,18 @@ class Recipe(Settings):
             )
         return self
 
-    def decoded(self, decoding: Decoding | None, *, seconds: float | None) -> Self:
-        """The recipe with another kind of decoding or another time limit; None keeps the recipe's own."""
-        changes = {"decoding": decoding, "seconds": seconds}
+    def decoded(self, decoding: Decoding | None, *, seconds: float | None, today: str | None = None) -> Self:
+        """The recipe with another kind of decoding, time limit or day of today; None keeps the recipe's own.
+
+        Raises RecipeError for a day that is none.
+        """
+        changes = {"decoding": decoding, "seconds": seconds, "today": today}
         table = self.decode.model_copy(update={key: value for key, value in changes.items() if value is not None})
+        try:
+            DecodeSettings.model_validate({"today": today})
+        except ValidationError as error:
+            what, remedy = error.errors()[0]["ctx"]["error"].args
+            raise RecipeError(what, where="--today", remedy=remedy) from error
         return self.model_copy(update={"decode": table})
 
     def merged_of(self, sources: Sequence[str]) -> Self:

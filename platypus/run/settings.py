@@ -5,6 +5,7 @@ run, a prompt longer than the context) is checked by the stages; `platypus.run.p
 """
 
 import re
+from datetime import date
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -308,6 +309,8 @@ class TrainSettings(Settings):
 class DecodeSettings(Settings):
     """`[decode]`: how a planner answers."""
 
+    later = {"today": None}
+
     decoding: Decoding = "grammar"
     """`grammar`: only valid plans can be generated. `free`: the model's own text, checked afterwards."""
     max_steps: Count = 10
@@ -327,6 +330,17 @@ class DecodeSettings(Settings):
     """Plans with a lower confidence are not given as answers. `platypus evaluate` calibrates it. 0 turns this off."""
     keep_prefix: bool = False
     """Whether the catalogue's keys and values are cached in the run's folder, so that a new process starts faster."""
+    today: Text | None = None
+    """The day from which dates such as "next Friday" count, as 2026-11-30, or `now`. Without it they stay text."""
+
+    @field_validator("today")
+    @classmethod
+    def _is_a_day(cls, today: str | None) -> str | None:
+        try:
+            return today if today in (None, "now") else date.fromisoformat(today or "").isoformat()
+        except ValueError as error:
+            what = f"decode.today = {today!r} is no day"
+            raise ValueError(what, 'Give it as "2026-11-30", or "now" for the day on which it is asked.') from error
 
     @field_serializer("max_tools")
     def _unset(self, max_tools: int | str) -> int | None:
@@ -356,42 +370,3 @@ class EvaluateSettings(Settings):
     """Mock tools, as a catalogue is read from them: plans are run with them, and what they do is compared."""
     confidence: bool = True
     """Whether validation rows are answered as well, to calibrate the confidence that `plan` and `chat` show."""
-
-
-class PretrainSettings(Settings):
-    """`[pretrain]`: the small base that `platypus base` trains."""
-
-    hidden_size: Count = 128
-    layers: Count = 6
-    heads: Annotated[int, Field(ge=2)] = 2
-    intermediate_size: Count = 384
-    vocabulary: Annotated[int, Field(ge=270)] = 3072
-    """The size of the byte-level BPE: 256 bytes, the special tokens, the text that all prompts share, and merges."""
-    context: Count = 4096
-    start: Text | None = None
-    """A base to continue from, with its shape and vocabulary but this `context`; without one, a new base is made."""
-    steps: Count = 2000
-    learning_rate: Rate = 1.5e-3
-    requests_per_catalogue: Count = 4
-    catalogues_per_step: Count = 8
-    max_tools: Annotated[int, Field(ge=3)] = 11
-    """The maximum number of tools in a random catalogue."""
-    rows: list[Text] = []
-    """Files of real requests: rows with `query`, `plan` and their own `tools`, used for some of the catalogues."""
-    rows_share: Share = 0.25
-    """The share of catalogues that come from `rows`, if there are any."""
-    rows_per_step: Annotated[int, Field(ge=0)] = 0
-    """Rows in each step besides, each with its own tools and without generated requests."""
-    brief_share: Share = 0.0
-    """The share of catalogues that are shown in brief."""
-    evaluate_every: Count = 100
-
-    @model_validator(mode="after")
-    def _whole_heads(self) -> Self:
-        if self.hidden_size % (2 * self.heads):
-            raise ValueError(
-                f"pretrain.hidden_size = {self.hidden_size} does not divide into"
-                f" pretrain.heads = {self.heads} heads of even size",
-                "Choose a multiple of twice the number of heads.",
-            )
-        return self

@@ -177,7 +177,7 @@ class Asking:
                 if isinstance(update, DecodingProgress):
                     if not self._at_once(planner, question):
                         continue
-                    steps = planner.prompt.read_begun(update.text, question.request).steps
+                    steps = planner.prompt.read_begun(update.text, planner.as_read(question.request)).steps
                 else:
                     answer = planner.finish(question.request, update)
                     steps = answer.plan.steps if isinstance(answer.plan, Plan) and _is_called(answer, question) else ()
@@ -240,7 +240,7 @@ class Asking:
         answers = ready.planner.best(question.request, question.count, limits, decoder=ready.decoder)
         if not answers:
             raise ApiError(503, "the time was over before the first plan was found", code="timeout")
-        choices, length = [], len(ready.planner.prompt.ids(question.request))
+        choices, length = [], len(ready.planner.prompt.ids(ready.planner.as_read(question.request)))
         for answer in answers:
             calls = self._calls(ready.planner, question)
             steps = answer.plan.steps if isinstance(answer.plan, Plan) and _is_called(answer, question) else ()

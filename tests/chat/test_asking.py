@@ -77,10 +77,12 @@ def test_a_malformed_answer_is_shown_with_every_problem(capsys: Capture) -> None
     captured = capsys.readouterr()
     assert captured.out == "" and TEXTS["Go"] in captured.err
     assert "no tool is named 'fly'" in captured.err and "no tool is named 'swim'" in captured.err
-    written = record(answer)
+    written = record("Go", answer)
     assert written["plan"] is None and written["text"] == TEXTS["Go"] and len(written["problems"]) == 2
 
 
 def test_an_answer_becomes_a_record() -> None:
     known = {"probability": 0.9, "confidence": 0.9, "sure": True, "ended_by": "model"}
-    assert record(asked(confidence=0.9)) == {"request": "Sum up", "plan": SUMMARY.to_json(), **known}
+    answer = asked(confidence=0.9)
+    assert record("Sum up", answer) == {"request": "Sum up", "plan": SUMMARY.to_json(), **known}
+    assert record("Sum it up", answer)["read_as"] == "Sum up"

@@ -83,6 +83,26 @@ def test_a_real_model_gets_the_prompt_of_its_training(tmp_path: Path) -> None:
         next(planner.plan(["word " * 800]))
 
 
+def test_numbers_and_dates_in_words_are_read_in_figures(tmp_path: Path) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base")))
+    count = {"type": "object", "properties": {"count": {"type": "integer"}}}
+    tools, said = catalogue_from_json([{"name": "book", "inputSchema": count}]), "Book two for tomorrow"
+    prompt, day = (
+        Prompt(loaded.tokenizer, tools, "calls", markers=True),
+        DecodeSettings(max_steps=1, today="2026-11-30"),
+    )
+    planner = Planner(loaded, prompt, day)
+    (answer,) = planner.plan([said], max_new_tokens=30)
+    assert answer.request == planner.as_read(said) == "Book 2 for 2026-12-01"
+    *_, watched = planner.watch(said, max_new_tokens=30)
+    (best,) = planner.best(said, 1, DecodingLimits(30))
+    assert isinstance(watched, Answer) and {watched.request, best.request} == {answer.request}
+    assert isinstance(best.plan, Plan) and planner.probability(said, best.plan) == pytest.approx(best.probability)
+    assert replace(planner, prompt=replace(prompt, markers=False)).as_read(said) == "Book two for 2026-12-01"
+    assert replace(planner, settings=DecodeSettings()).as_read(said) == "Book 2 for tomorrow"
+    assert planner.with_tools(CATALOGUE).as_read(said) == "Book two for 2026-12-01"
+
+
 def test_a_narrowed_planner_compares_with_the_whole_catalogue_as_plan_does(tmp_path: Path) -> None:
     loaded = load_base(str(tiny_llama(tmp_path / "base")))
     tools = catalogue_from_json([{"name": f"tool_{i}"} for i in range(40)] + [{"name": "book_flight"}])

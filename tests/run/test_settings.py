@@ -48,6 +48,7 @@ def test_every_default_is_within_its_own_limits(table: type[Settings]) -> None:
             'Set prompt.template to "chat".',
         ),
         ("train = 3", "train is a table", "Write [train] and its keys below that line."),
+        ("[decode]\ntoday = '2026-02-30'", "decode.today = '2026-02-30' is no day", 'Give it as "2026-11-30"'),
         ("[pretrain]\nheads = 5", "pretrain.hidden_size = 128 does not divide", "Choose a multiple of twice"),
     ],
 )

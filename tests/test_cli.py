@@ -219,6 +219,10 @@ def test_all_leaves_the_merge_out_if_the_adapter_cannot_be_merged(
     recipe = write_recipe(tmp_path, base="embedded", tables='[train]\nprefix = "frozen"\n')
     assert here(capsys, "all", tmp_path / "run", "--recipe", recipe).code == 0
     assert [name for name, _ in called][-3:] == ["refine", "train", "evaluate"]
+    tables = '[train]\nprefix = "frozen"\n[merge]\nof = ["a", "b"]\n'
+    recipe = write_recipe(tmp_path, base="embedded", tables=tables)
+    assert here(capsys, "all", tmp_path / "both", "--recipe", recipe).code == 0
+    assert [name for name, _ in called][-3:] == ["refine", "merge", "evaluate"]
 
 
 def test_outcomes_are_readable(capsys: Capture, tmp_path: Path, called: list[tuple[str, bool]]) -> None:
@@ -307,21 +311,25 @@ def test_without_a_run_there_are_four_beams(capsys: Capture, monkeypatch: pytest
     assert (recipe.decode.beams, recipe.decode.seconds) == (4, 3.0)
 
 
-def test_a_time_limit_overrides_that_of_the_recipe(
+def test_a_time_limit_and_a_day_override_those_of_the_recipe(
     capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Run.open(tmp_path / "run", recipe=write_recipe(tmp_path, tables="[decode]\nseconds = 5.0\n"))
-    limits: list[float | None] = []
+    tables = "[decode]\nseconds = 5.0\ntoday = 'now'\n"
+    Run.open(tmp_path / "run", recipe=write_recipe(tmp_path, tables=tables))
+    said: list[tuple[float | None, str | None]] = []
 
     def answered(run: Run, **_: object) -> bool:
-        limits.append(run.recipe.decode.seconds)
+        said.append((run.recipe.decode.seconds, run.recipe.decode.today))
         return True
 
     monkeypatch.setattr("platypus.commands.chat.chat", answered)
-    for words in ([], ["--time-limit", "1.5"]):
+    for words in ([], ["--time-limit", "1.5", "--today", "2026-11-30"]):
         assert here(capsys, "chat", tmp_path / "run", *words).code == 0
-    assert limits == [5.0, 1.5]
+    assert said == [(5.0, "now"), (1.5, "2026-11-30")]
     assert here(capsys, "chat", tmp_path / "run", "--time-limit", "-1").code == 2
+    for day in ("", "2026-13-01"):
+        wrong = here(capsys, "chat", tmp_path / "run", "--today", day)
+        assert wrong.code == 1 and f"decode.today = {day!r} is no day" in wrong.err
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("train", "base")])

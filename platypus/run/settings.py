@@ -330,7 +330,7 @@ class DecodeSettings(Settings):
     """Plans with a lower confidence are not given as answers. `platypus evaluate` calibrates it. 0 turns this off."""
     keep_prefix: bool = False
     """Whether the catalogue's keys and values are cached in the run's folder, so that a new process starts faster."""
-    today: Text | None = None
+    today: str | None = None
     """The day from which dates such as "next Friday" count, as 2026-11-30, or `now`. Without it they stay text."""
 
     @field_validator("today")

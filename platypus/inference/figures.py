@@ -8,7 +8,7 @@ day ("last week").
 
 import re
 from collections.abc import Callable
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache, partial
 
 from platypus.catalogue.schema import Schema, variants
@@ -27,7 +27,7 @@ _SPAN = rf"(?:\d{{1,3}}|an?|{'|'.join(NUMBERS)}) (?:day|week|month|year)s?"
 _DATE = re.compile(
     r"(?<![\w'\u2019-])(?<!every )(?<!each )"
     r"(?:(?:the )?day (?:after tomorrow|before yesterday)|today|tomorrow|yesterday"
-    rf"|(?:(?:next|this|last) )?{_DAY}(?! of\b)|in {_SPAN}|{_SPAN} (?:ago|from now)"
+    rf"|(?:(?:next|this|last) )?{_DAY}(?! of\b)|in {_SPAN}|{_SPAN} (?:ago|from now|from today)"
     rf"|(?:the )?{_NUMBERED} (?:of )?{_MONTH}{_YEAR}|{_MONTH} {_NUMBERED}{_YEAR})(?![\w'\u2019]|-\w)",
     re.IGNORECASE,
 )
@@ -85,8 +85,10 @@ def _iso(request: str, today: date, found: re.Match[str]) -> str:
             where="decode.today",
             remedy="pip install 'platypus-llm[dates]', or leave `today` out.",
         ) from error
-    known = {"RELATIVE_BASE": datetime.combine(today, time()), "PREFER_DATES_FROM": "future"}
-    day = dateparser.parse(found[0], languages=["en"], settings=known)
+    # To dateparser the next 30 November is never today, and a week "from today" is a week ago.
+    base = today - timedelta(1) if re.search(_MONTH, found[0], re.IGNORECASE) else today
+    known = {"RELATIVE_BASE": datetime.combine(base, time()), "PREFER_DATES_FROM": "future"}
+    day = dateparser.parse(found[0].replace("from today", "from now"), languages=["en"], settings=known)
     if day is None:  # the 31st of February
         return found[0]
     return day.date().isoformat() if _BEFORE.search(request, 0, found.start()) else f"on {day.date().isoformat()}"

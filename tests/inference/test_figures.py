@@ -29,6 +29,7 @@ KEPT = (
         ("Tomorrow at 3 pm, and by the day after tomorrow", "on 2026-12-01 at 3 pm, and by 2026-12-02"),
         ("between May 5 and Dec. 24, 2026", "between 2027-05-05 and 2026-12-24"),
         ("seen last Monday, yesterday or three days ago?", "seen on 2026-11-23, on 2026-11-29 or on 2026-11-27?"),
+        ("Nov 30, December 31st or a week from today", "on 2026-11-30, on 2026-12-31 or on 2026-12-07"),
         ("On Friday, in two weeks, on the 3rd of March 2027", "On 2026-12-04, on 2026-12-14, on 2027-03-03"),
         *((kept, kept) for kept in KEPT),
     ],

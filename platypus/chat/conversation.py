@@ -171,10 +171,11 @@ class Conversation:
         if problems := plan.problems(tools):
             what = f"the plan is not valid for the tools of now: {'; '.join(map(str, problems))}"
             raise RunError(what, remedy="/correct it, or /undo the change of tools.")
-        before = self.corrections.of_request(turn.request, tools)
+        request = self.state.planner.dated(turn.request)
+        before = self.corrections.of_request(request, tools)
         answered = turn.given.plan if turn.given and isinstance(turn.given.plan, Plan) else None
         source = self.state.planner.loaded.source
-        id = self.corrections.add(turn.request, plan, tools, answered=answered, model=source)
+        id = self.corrections.add(request, plan, tools, answered=answered, model=source)
         self._replaced[id] = before
         return replace(turn, answer=plan, kept=id, tools=tools)
 

@@ -137,7 +137,8 @@ def _explain(conversation: Conversation, _: str) -> None:
     assert tools is not None  # since there is a plan
     if not plan.steps:
         raise RunError("there is nothing to explain: the plan is empty", remedy="/tools lists what can be done.")
-    conversation.screen.say_lines(explanation_lines(explain(conversation.last.request, plan, tools), plan))
+    request = conversation.state.planner.as_read(conversation.last.request)
+    conversation.screen.say_lines(explanation_lines(explain(request, plan, tools), plan))
 
 
 def _correct(conversation: Conversation, rest: str) -> None:

@@ -2,49 +2,72 @@
 
 A small model copies `2` and `2026-12-04` rightly, and makes up values for "two" and "next Friday". So number words
 become digits if a tool takes a number, and English dates become calendar dates if it is known which day is today.
-Quotes and names ("Three Rivers Park", "Black Friday") stay as they are, and so do times of day and what is no single
-day ("last week").
+Quotes and capitalised names ("Three Rivers Park", "Black Friday") stay as they are, and so does what may be no date
+("5 may enter"), no single day ("every Friday", "last week", "from Monday to Friday") or counted from another one ("a
+week from Friday").
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache, partial
 
-from platypus.catalogue.schema import Schema, variants
+from platypus.catalogue.schema import Schema, allowed_values, variants
 from platypus.catalogue.tools import Catalogue
 from platypus.errors import RecipeError
 from platypus.prompt.markers import value_spans
-from platypus.prompt.number_words import NUMBER, NUMBERS, digits
+from platypus.prompt.number_words import BELOW_100, NUMBER, NUMBERS, digits
 
 _DAY = "(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 _MONTH = (
     "(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
     r"|nov(?:ember)?|dec(?:ember)?)\b\.?"
 )
-_NUMBERED, _YEAR = r"\d{1,2}(?:st|nd|rd|th)?", r"(?:,? \d{4})?"
-_SPAN = rf"(?:\d{{1,3}}|an?|{'|'.join(NUMBERS)}) (?:day|week|month|year)s?"
+_NTH, _YEAR = r"\d{1,2}(?:st|nd|rd|th)", r",? (?:19|20)\d{2}\b"
+_SPAN = rf"(?:\d{{1,3}}|an?|{BELOW_100}) (?:day|week|month|year)s?"
+_JOINT = "(?:to|until|till|through|and|or|,|-)"
+_NO_RANGE = rf"(?! ?{_JOINT} ?\d)"  # May 3 or 4
+_END = r"(?=\W*$|[.,;:!?)]| (?:at|to|for|in|and|or|until|till|from|with|on|by|please|is|as|if|I)\b)"
+_COUNT = rf"(?:\d|{'|'.join(NUMBERS)}|hundred|thousand)"
+_NO_OTHER_DAY = (  # Friday next week, Friday the 13th, Friday in two weeks
+    rf"(?!,? (?:(?:of|to|until|till|through|and|or) (?:the\b|{_DAY})|(?:next|week|after|{_MONTH})\b|(?:the )?\d)|,? ?-"
+    rf"| in (?:an?|the month|the year|{_COUNT}|{_MONTH})\b)"
+)
 _DATE = re.compile(
-    r"(?<![\w'\u2019-])(?<!every )(?<!each )"
-    r"(?:(?:the )?day (?:after tomorrow|before yesterday)|today|tomorrow|yesterday"
-    rf"|(?:(?:next|this|last) )?{_DAY}(?! of\b)|in {_SPAN}|{_SPAN} (?:ago|from now|from today)"
-    rf"|(?:the )?{_NUMBERED} (?:of )?{_MONTH}{_YEAR}|{_MONTH} {_NUMBERED}{_YEAR})(?![\w'\u2019]|-\w)",
+    r"(?<![\w'\u2019.,$#-])(?:(?:the )?day (?:after tomorrow|before yesterday)|today|tomorrow|yesterday"
+    rf"|(?:{_DAY},? )?(?:the )?(?:{_NTH} (?:of )?|\d{{1,2}} of ){_MONTH}(?:{_YEAR})?"
+    rf"|(?:{_DAY},? )?(?:the )?\d{{1,2}} {_MONTH}(?:{_YEAR}|{_END})"
+    rf"|(?:{_DAY},? )?{_MONTH} (?:{_NTH}(?:{_YEAR})?|\d{{1,2}}(?:{_YEAR}|{_END})){_NO_RANGE}"
+    rf"|in {_SPAN}(?:'? time)?(?! (?:or|to)\b)|{_SPAN} (?:ago|from now|from today)"
+    rf"|(?:next +|this +|last +)?{_DAY}{_NO_OTHER_DAY})(?![\w'\u2019]|-\w)",
     re.IGNORECASE,
 )
-_BEFORE = re.compile(
-    r"\b(?:on|by|for|from|to|until|till|before|after|since|and|between|is|as|of|at|than|starting|due)[ :]*$",
+_NO_DATE = re.compile(  # what stands before, if the words are a part of something else
+    r"\b(?:every|each|other|single|first|second|third|fourth|last|next week(?: on)?"
+    r"|(?:day|week|month|year)s? (?:from|after|before)|black|good|easter|cyber|ash|blue|fat"
+    r"|many (?:day|week|month|hour|time)s|twice|once|times|often|long) ?$",
     re.IGNORECASE,
 )
+_LISTED = re.compile(  # Monday and, 3 or, two or, twenty-
+    rf"\b(?:{_DAY}|\d{{1,2}}(?:st|nd|rd|th)?|{_COUNT}) ?{_JOINT} ?$|{_COUNT}[ -]$", re.IGNORECASE
+)
+_NO_ON = re.compile(  # what stands before, if the date needs no "on"
+    r"\b(?:on|by|for|from|to|until|till|before|after|since|and|or|between|is|as|of|at|than|starting|due|through|thru"
+    r"|except|about|around|during|not|the|a|my|our|your|his|her|their|its|coming)[ :]*$",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile("\u201e[^\u201c\u201d]*[\u201c\u201d]|\u00ab[^\u00bb]*\u00bb")  # those that have no markers
 _QUOTES = "\"'`\u201c\u2018"
+_NEAR = 40  # letters of a request that are looked at on each side of a date
 
 
-def in_figures(request: str, *, numbers: bool, today: date | None) -> str:
+def in_figures(request: str, *, numbers: bool = False, today: date | None = None) -> str:
     """The request with its dates as ISO dates if today is known, and its number words in digits if `numbers`.
 
     Without a year, a date or weekday is the next one. Raises RecipeError if the extra `dates` is not installed.
     """
     if today is not None:
-        request = _replaced(request, _DATE, partial(_iso, request, today))
+        request = _replaced(request, _DATE, partial(_iso, today=today))
     return _replaced(request, NUMBER, digits) if numbers else request
 
 
@@ -56,27 +79,29 @@ def day_of(today: str | None) -> date | None:
 
 
 def _replaced(request: str, pattern: re.Pattern[str], figure: Callable[[re.Match[str]], str]) -> str:
-    """The request with figures in place of what matches, but for quotes, and for what is only a part of a name."""
-    values = [*value_spans(request)]
+    """The request with figures in place of what matches, but for quotes and names."""
+    values = [*_kept(request)]
 
     def replaced(found: re.Match[str]) -> str:
         start, end = found.span()
         near = [span for span in values if span[0] < end and start < span[1]]
-        whole = pattern is _DATE and all(start <= first and last <= end for first, last in near)
+        dated = pattern is _DATE and re.search(f"{_DAY}|{_MONTH}", found[0], re.IGNORECASE)  # capitals are usual
+        whole = dated and all(start <= first and last <= end for first, last in near)
         quoted = near and request[start - 1 : start] in (*_QUOTES,)
-        return found[0] if (near and not whole) or quoted or _in_name(request, found) else figure(found)
+        return found[0] if (near and not whole) or quoted else figure(found)
 
     return pattern.sub(replaced, request)
 
 
-def _in_name(request: str, found: re.Match[str]) -> bool:
-    """Whether a capitalised weekday stands beside another capitalised word: `Black Friday`, `Sunday Times`."""
-    before = re.search(r"\b[A-Z]\w* $", request[: found.start()])
-    after = re.match(r" [A-Z]", request[found.end() :])
-    return bool(re.fullmatch("[A-Z][a-z]+", found[0]) and (after or (before and not _BEFORE.search(before[0]))))
+def _kept(request: str) -> Iterator[tuple[int, int]]:
+    """Where quotes and names begin and end; where all letters are capitals, they make no names."""
+    lower = request.lower()
+    yield from value_spans(lower if request.isupper() and len(lower) == len(request) else request)
+    yield from (quoted.span() for quoted in _QUOTED.finditer(request))
 
 
-def _iso(request: str, today: date, found: re.Match[str]) -> str:
+def _iso(found: re.Match[str], today: date) -> str:
+    """The date, with "on" where the sentence needs it; the words themselves if they may be no date."""
     try:
         import dateparser
     except ImportError as error:
@@ -85,13 +110,26 @@ def _iso(request: str, today: date, found: re.Match[str]) -> str:
             where="decode.today",
             remedy="pip install 'platypus-llm[dates]', or leave `today` out.",
         ) from error
-    # To dateparser the next 30 November is never today, and a week "from today" is a week ago.
-    base = today - timedelta(1) if re.search(_MONTH, found[0], re.IGNORECASE) else today
-    known = {"RELATIVE_BASE": datetime.combine(base, time()), "PREFER_DATES_FROM": "future"}
-    day = dateparser.parse(found[0].replace("from today", "from now"), languages=["en"], settings=known)
-    if day is None:  # the 31st of February
+    before = found.string[max(0, found.start() - _NEAR) : found.start()]
+    after = found.string[found.end() : found.end() + _NEAR]
+    title = re.fullmatch("[A-Z][a-z]+", found[0]) and re.match(r" (?!(?:I|OK)\b)[A-Z]", after)  # Sunday Times
+    listed = re.match(rf"{_COUNT}|{_DAY}$", found[0], re.IGNORECASE) and _LISTED.search(before)
+    counted = found[0][:3].lower() == "in " and re.search(rf"{_DAY} $", before, re.IGNORECASE)  # Friday in two weeks
+    if title or listed or counted or _NO_DATE.search(before):
         return found[0]
-    return day.date().isoformat() if _BEFORE.search(request, 0, found.start()) else f"on {day.date().isoformat()}"
+    # To dateparser the next 30 November is never today, and a week "from today" is a week ago.
+    said = (
+        NUMBER.sub(digits, found[0].lower()).replace("from today", "from now").removesuffix(" time").removesuffix("'")
+    )
+    try:
+        base = today - timedelta(1) if re.search(_MONTH, said) else today
+        known = {"RELATIVE_BASE": datetime.combine(base, time()), "PREFER_DATES_FROM": "future"}
+        day = dateparser.parse(said, languages=["en"], settings=known)
+    except OverflowError:
+        day = None
+    if day is None:  # the 31st of February, or a day before the year 1
+        return found[0]
+    return day.date().isoformat() if _NO_ON.search(before) else f"on {day.date().isoformat()}"
 
 
 @lru_cache(maxsize=1024)
@@ -102,6 +140,8 @@ def takes_numbers(catalogue: Catalogue) -> bool:
 
 def _is_number(schema: Schema) -> bool:
     for variant in variants(schema):
+        if any(isinstance(value, int | float) and not isinstance(value, bool) for value in allowed_values(variant)):
+            return True
         parts = [*variant.get("properties", {}).values(), *([variant["items"]] if variant.get("items") else [])]
         if variant.get("type") in ("integer", "number") or any(
             isinstance(one, dict) and _is_number(one) for one in parts

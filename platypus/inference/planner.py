@@ -188,8 +188,11 @@ class Planner:
 
     def as_read(self, request: str) -> str:
         """The request as the model reads it: dates in figures, and numbers, too, for a model that reads markers."""
-        numbers = self.prompt.markers and takes_numbers(self._catalogue)
-        return in_figures(request, numbers=numbers, today=day_of(self.settings.today))
+        return in_figures(self.dated(request), numbers=self.prompt.markers and takes_numbers(self._catalogue))
+
+    def dated(self, request: str) -> str:
+        """The request with its dates in figures, as an example of it is kept, which is read on another day."""
+        return in_figures(request, today=day_of(self.settings.today))
 
     def token_text(self, token: int) -> str:
         """A token of an answer as text."""

@@ -333,11 +333,11 @@ class DecodeSettings(Settings):
     today: str | None = None
     """The day from which dates such as "next Friday" count, as 2026-11-30, or `now`. Without it they stay text."""
 
-    @field_validator("today")
+    @field_validator("today", mode="before")
     @classmethod
-    def _is_a_day(cls, today: str | None) -> str | None:
+    def _is_a_day(cls, today: Any) -> Any:
         try:
-            return today if today in (None, "now") else date.fromisoformat(today or "").isoformat()
+            return today if today in (None, "now") else date.fromisoformat(str(today)).isoformat()
         except ValueError as error:
             what = f"decode.today = {today!r} is no day"
             raise ValueError(what, 'Give it as "2026-11-30", or "now" for the day on which it is asked.') from error

@@ -187,7 +187,7 @@ def add_correction(body: CorrectionRequest, served: Served, planners: Planners, 
     if isinstance(answered, Malformed):
         raise invalid("answered", f"is no plan: {answered.reason}")
     corrections = Corrections(served.corrections, served.run)
-    id = corrections.add(body.request, valid, tools, answered=answered, model=served.name)
+    id = corrections.add(served.planner.dated(body.request), valid, tools, answered=answered, model=served.name)
     return {"id": id, "waiting": len(corrections.waiting()), "command": corrections.command}
 
 

@@ -109,6 +109,15 @@ def test_a_correction_tells_what_was_answered(tmp_path: Path) -> None:
     assert row["origin"]["model"] == "a model"
 
 
+def test_a_correction_is_kept_with_its_dates_in_figures(tmp_path: Path) -> None:
+    asked = f"{ASK} tomorrow"
+    begun = talk(Scripted({asked: ANSWERS[ASK]}), tmp_path, asked, "/correct []")
+    assert json.loads((tmp_path / "corrections.jsonl").read_text())["query"] == f"{ASK} on 2026-12-01"
+    assert begun.last.request == asked
+    begun.undo()
+    assert kept(tmp_path) == []
+
+
 def test_the_first_tools_come_back_with_their_planner(tmp_path: Path) -> None:
     begun = talk(Scripted(ANSWERS), tmp_path, "/tools remove search")
     assert begun.state.planner is not begun.original

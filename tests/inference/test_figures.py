@@ -11,14 +11,17 @@ from platypus.inference.figures import day_of, in_figures, takes_numbers
 
 MONDAY = date(2026, 11, 30)
 KEPT = (
-    "Black Friday sales",
-    "the Sunday Times",
-    "On Friday Anna comes",
-    "call it 'tomorrow' or \"next Friday\"",
-    "every Friday, Fridays, the last Friday of the month, last week",
-    "the 31st of February",
-    "may I march on in the second half",
-    "due 2026-12-04 in v1.2.3 of TKT-5",
+    "Black Friday sales, good friday, the Sunday Times",
+    "On Friday Anna comes, play Yesterday by them, watch The Day After Tomorrow",
+    "call it 'tomorrow' or \"next Friday\" or „tomorrow“ or «today»",
+    "every other Friday, Fridays, the last Friday of the month, the first friday in May, last week",
+    "Tuesday next week, next week on Tuesday, Friday in 2 weeks, Friday after next, a week from Friday",
+    "Friday the 13th",
+    "from Monday to Friday, Monday and Friday, from 1 to 5 May, on May 3 or 4",
+    "the 31st of February, 2.5 weeks ago, 1,000 days ago, two or three days ago, two hundred days ago",
+    "may I march on in the second half; only 5 may enter; march 2 miles; Call Jan 2 times; on May 5 1500 guests",
+    "How many days in a year, twice in a month, in a week or two",
+    "due 2026-12-04 in v1.2.3 of TKT-5 for $5 May",
 )
 
 
@@ -28,9 +31,13 @@ KEPT = (
         ("Book a flight to Oslo next Friday", "Book a flight to Oslo on 2026-12-04"),
         ("Tomorrow at 3 pm, and by the day after tomorrow", "on 2026-12-01 at 3 pm, and by 2026-12-02"),
         ("between May 5 and Dec. 24, 2026", "between 2027-05-05 and 2026-12-24"),
-        ("seen last Monday, yesterday or three days ago?", "seen on 2026-11-23, on 2026-11-29 or on 2026-11-27?"),
-        ("Nov 30, December 31st or a week from today", "on 2026-11-30, on 2026-12-31 or on 2026-12-07"),
+        ("seen last Monday, yesterday or three days ago?", "seen on 2026-11-23, on 2026-11-29 or 2026-11-27?"),
+        ("Nov 30, December 31st or a week from today", "on 2026-11-30, on 2026-12-31 or 2026-12-07"),
         ("On Friday, in two weeks, on the 3rd of March 2027", "On 2026-12-04, on 2026-12-14, on 2027-03-03"),
+        ("cancel the Friday report and my Monday meeting", "cancel the 2026-12-04 report and my 2026-12-07 meeting"),
+        ("BOOK IT NEXT FRIDAY", "BOOK IT on 2026-12-04"),
+        ("Friday, December 4 or in twenty-five days", "on 2026-12-04 or 2026-12-25"),
+        ("leave on 5 May at 3, in two days' time please", "leave on 2027-05-05 at 3, on 2026-12-02 please"),
         *((kept, kept) for kept in KEPT),
     ],
 )
@@ -53,12 +60,19 @@ def test_numbers_are_read_outside_of_quotes_and_names() -> None:
         ({"type": ["null", "integer"]}, True),
         ({"type": "array", "items": {"type": "number"}}, True),
         ({"type": "object", "properties": {"a": {"anyOf": [{"type": "string"}, {"type": "integer"}]}}}, True),
+        ({"enum": [1, 2, 3]}, True),
+        ({"enum": ["1", True]}, False),
         ({}, False),
     ],
 )
 def test_whether_a_tool_takes_numbers(schema: dict[str, object], number: bool) -> None:
     tools = catalogue_from_json([{"name": "a", "inputSchema": {"type": "object", "properties": {"b": schema}}}])
     assert takes_numbers(tools) == number
+
+
+@pytest.mark.parametrize("today", [date.min, date.max])
+def test_dates_outside_of_the_calendar_stay(today: date) -> None:
+    assert in_figures("from next friday, a week ago or Jan 1st", today=today).startswith("from ")
 
 
 def test_the_day() -> None:

@@ -100,7 +100,7 @@ def test_numbers_and_dates_in_words_are_read_in_figures(tmp_path: Path) -> None:
     assert isinstance(best.plan, Plan) and planner.probability(said, best.plan) == pytest.approx(best.probability)
     assert replace(planner, prompt=replace(prompt, markers=False)).as_read(said) == "Book two for 2026-12-01"
     assert replace(planner, settings=DecodeSettings()).as_read(said) == "Book 2 for tomorrow"
-    assert planner.with_tools(CATALOGUE).as_read(said) == "Book two for 2026-12-01"
+    assert planner.with_tools(CATALOGUE).as_read(said) == planner.dated(said) == "Book two for 2026-12-01"
 
 
 def test_a_narrowed_planner_compares_with_the_whole_catalogue_as_plan_does(tmp_path: Path) -> None:

@@ -177,6 +177,11 @@ def test_the_original_recipe_shows_every_key() -> None:
     assert all(f"\n# {key} = " in text for key in COMMENTED_OUT)
 
 
+@pytest.mark.parametrize("said", ["2026-11-30", "'2026-11-30'", "'20261130'", "'2026-W49-1'"])
+def test_today_is_a_date_or_its_text(tmp_path: Path, said: str) -> None:
+    assert read(tmp_path, f"[decode]\ntoday = {said}\n").decode.today == "2026-11-30"
+
+
 def test_keys_that_came_later_change_no_fingerprint_until_they_are_set() -> None:
     assert "prefix_gigabytes" not in TrainSettings().model_dump()
     assert TrainSettings(prefix_gigabytes=2.0).model_dump()["prefix_gigabytes"] == 2.0

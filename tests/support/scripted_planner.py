@@ -65,6 +65,12 @@ class Scripted:
         sure = self.confidence is None or self.confidence >= self.settings.min_confidence
         yield Answer(request, plan, text, 9, 3, self.ended_by, self.confidence, self.confidence, sure)
 
+    def as_read(self, request: str) -> str:
+        """As a planner of today reads it: "tomorrow" in figures."""
+        return request.replace("tomorrow", "on 2026-12-01")
+
+    dated = as_read
+
     def with_tools(self, catalogue: Catalogue) -> "Scripted":
         """The same planner with other tools."""
         return replace(self, prompt=replace(self.prompt, catalogue=catalogue))

@@ -10,7 +10,7 @@ takes seconds to import.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain
 from math import inf, log
 from pathlib import Path
 from sys import maxsize
@@ -168,15 +168,21 @@ class Planner:
         ids, texts = self.prompt.ids(request), self.prompt.marked_texts(request)
         decoder, prior = decoder or self.decoder, self._prior(request)
         ranked = decoder.best(ids, k, limits=part, named=texts, prior=prior)
-        found = [DecodedPlan(plan.text, plan.tokens, plan.tokens, "model", plan.probability) for plan in ranked]
+        plans = [DecodedPlan(plan.text, plan.tokens, plan.tokens, "model", plan.probability) for plan in ranked]
+        found = self._distinct(request, plans)
         if len(found) < k:
-            known = {plan.text for plan in ranked}
             left = replace(limits, seconds=end - monotonic())
             likely = decoder.likely(ids, k, limits=left, named=texts, prior=prior)
-            others = (plan for plan in likely if plan.ended_by == "model" and plan.text not in known)
-            found += islice(others, k - len(found))
-        read = [(self.prompt.read(decoded.text, request), decoded) for decoded in found]
-        return [self._answer(self.prompt, request, decoded, _beside(decoded, read)) for decoded in found]
+            found = self._distinct(request, [*plans, *(plan for plan in likely if plan.ended_by == "model")])[:k]
+        return [self._answer(self.prompt, request, decoded, _beside(decoded, found)) for _, decoded in found]
+
+    def _distinct(self, request: str, plans: Sequence[DecodedPlan]) -> list[tuple[Plan | Malformed, DecodedPlan]]:
+        """What is read of each, the first of equal ones: a value may be written as its marker or as its text."""
+        first: dict[str, tuple[Plan | Malformed, DecodedPlan]] = {}
+        for decoded in plans:
+            plan = self.prompt.read(decoded.text, request)
+            first.setdefault(str(plan), (plan, decoded))
+        return [*first.values()]
 
     def probability(self, request: str, plan: Plan) -> float:
         """The probability of a plan as the answer to a request; 0 for one that is not valid or cannot be generated."""

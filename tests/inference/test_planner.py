@@ -103,6 +103,21 @@ def test_numbers_and_dates_in_words_are_read_in_figures(tmp_path: Path) -> None:
     assert planner.with_tools(CATALOGUE).as_read(said) == planner.dated(said) == "Book two for 2026-12-01"
 
 
+def test_a_plan_is_one_of_the_best_once_however_its_values_are_written(tmp_path: Path) -> None:
+    loaded = load_base(str(tiny_llama(tmp_path / "base")))
+    tools = catalogue_from_json(
+        [{"name": "say", "inputSchema": {"type": "object", "properties": {"x": {"type": "string"}}}}]
+    )
+    planner = Planner(loaded, Prompt(loaded.tokenizer, tools, "calls", markers=True), DecodeSettings(max_steps=1))
+    twice = [
+        DecodedPlan(text, 1, 1, "model", share)
+        for text, share in (("say(x=<1>)", 0.6), ('say(x="Bo-1")', 0.3), ("[]", 0.1))
+    ]
+    distinct = planner._distinct("Tell Bo-1", twice)
+    assert [plan for plan, _ in distinct] == [Plan((Step("say", {"x": "Bo-1"}),)), Plan()]
+    assert [decoded.probability for _, decoded in distinct] == [0.6, 0.1]
+
+
 def test_a_narrowed_planner_compares_with_the_whole_catalogue_as_plan_does(tmp_path: Path) -> None:
     loaded = load_base(str(tiny_llama(tmp_path / "base")))
     tools = catalogue_from_json([{"name": f"tool_{i}"} for i in range(40)] + [{"name": "book_flight"}])

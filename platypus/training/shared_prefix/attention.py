@@ -150,7 +150,7 @@ def _query_gradient(
     gradients = torch.cat((gradient, -(gradient * merged.output).sum(-1, keepdim=True)), -1)[0]
     keys, values = (torch.cat((part, part.new_ones(*part.shape[:3], 1)), -1)[0].mT for part in (key, value))
     whole, repeats = torch.zeros_like(query), query.shape[1] // key.shape[1]
-    scores, slopes = query.new_empty(2, AT_ONCE * AT_ONCE)
+    scores, slopes = query.new_empty(2, min(AT_ONCE, query.shape[2]) * min(AT_ONCE, key.shape[2]))
     for head, start in product(range(query.shape[1]), range(0, key.shape[2], AT_ONCE)):
         own, seen = head // repeats, slice(start, start + AT_ONCE)
         for some in range(0, query.shape[2], AT_ONCE):

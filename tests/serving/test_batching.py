@@ -43,7 +43,13 @@ def test_requests_are_decoded_together_and_answered_as_alone(served: Served) -> 
     alone = {answer.request: answer.text for answer in served.planner.plan(REQUESTS, batch_size=1)}
 
     async def together(engine: Engine) -> tuple[list[str], int]:
-        found = await asyncio.gather(*(engine.compute(begun(served, request)) for request in REQUESTS))
+        all_wait = threading.Event()  # else the first may be done before the next is asked
+        held = asyncio.create_task(engine.compute(all_wait.wait))
+        asked = [asyncio.create_task(engine.compute(begun(served, request))) for request in REQUESTS]
+        await asyncio.sleep(0.1)
+        all_wait.set()
+        found = await asyncio.gather(*asked)
+        assert await held
         return [decoding.plans[0].text for decoding in found], engine.passes
 
     async def singly(engine: Engine) -> int:

@@ -84,7 +84,7 @@ class SmallLlama:
         self._kv_heads = int(values.get("num_key_value_heads") or self._heads)
         self._width = int(values.get("head_dim") or values["hidden_size"] // self._heads)
         self._epsilon = float(values["rms_norm_eps"])
-        self._frequencies = _rope_theta(values) ** (-torch.arange(0, self._width, 2).float() / self._width)
+        self._frequencies = 1.0 / _rope_theta(values) ** (torch.arange(0, self._width, 2).float() / self._width)
         with safe_open(folder / WEIGHTS, framework="pt") as file:
             self._read(file, tied=bool(values.get("tie_word_embeddings")))
         generation = _json(folder / "generation_config.json")

@@ -65,7 +65,7 @@ def assert_equal_passes(folder: Path) -> None:
     logits = small.logits(ids, torch.arange(40), None, own, torch.tensor([3, 39]))
     cache: Any = DynamicCache()
     right = whole(input_ids=ids[None], past_key_values=cache, use_cache=True)
-    torch.testing.assert_close(logits, right.logits[0, [3, 39]], atol=3e-5, rtol=1e-5)
+    torch.testing.assert_close(logits, right.logits[0, [3, 39]], atol=1e-5, rtol=1e-5)
     for number, (keys, values) in enumerate(small.keys_and_values(ids)):
         torch.testing.assert_close(keys, cache.layers[number].keys, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(values, cache.layers[number].values, atol=1e-5, rtol=1e-5)
@@ -77,7 +77,7 @@ def assert_equal_passes(folder: Path) -> None:
     right = whole(
         input_ids=more[None], position_ids=positions[None], attention_mask=mask, past_key_values=cache, use_cache=True
     )
-    torch.testing.assert_close(logits, right.logits[0], atol=3e-5, rtol=1e-5)
+    torch.testing.assert_close(logits, right.logits[0], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)

@@ -60,7 +60,7 @@ def test_requests_are_decoded_together_and_answered_as_alone(served: Served) -> 
     run(together, Limits(batch=4))  # drafts that it learns from these plans spare passes later
     texts, passes = run(together, Limits(batch=4))
     assert texts == [alone[request] for request in REQUESTS]
-    assert passes < run(singly, Limits(batch=4))
+    assert passes < 0.7 * run(singly, Limits(batch=4))
 
 
 def test_a_full_queue_turns_others_away_and_is_free_again_afterwards() -> None:

@@ -85,7 +85,7 @@ def _replaced(request: str, pattern: re.Pattern[str], figure: Callable[[re.Match
     def replaced(found: re.Match[str]) -> str:
         start, end = found.span()
         near = [span for span in values if span[0] < end and start < span[1]]
-        dated = pattern is _DATE and re.search(f"{_DAY}|{_MONTH}", found[0], re.IGNORECASE)  # capitals are usual
+        dated = re.search(f"{_DAY}|{_MONTH}", found[0], re.IGNORECASE)  # capitals are usual
         whole = dated and all(start <= first and last <= end for first, last in near)
         quoted = near and request[start - 1 : start] in (*_QUOTES,)
         return found[0] if (near and not whole) or quoted else figure(found)
@@ -142,9 +142,9 @@ def _is_number(schema: Schema) -> bool:
     for variant in variants(schema):
         if any(isinstance(value, int | float) and not isinstance(value, bool) for value in allowed_values(variant)):
             return True
-        parts = [*variant.get("properties", {}).values(), *([variant["items"]] if variant.get("items") else [])]
+        parts = [*variant.get("properties", {}).values(), variant.get("items")]
         if variant.get("type") in ("integer", "number") or any(
-            isinstance(one, dict) and _is_number(one) for one in parts
+            _is_number(one) for one in parts if isinstance(one, dict)
         ):
             return True
     return False

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Self, get_args
+from typing import Annotated, Any, NamedTuple, Self, TypeVar, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -33,6 +33,8 @@ from platypus.run.settings import (
     Text,
     TrainSettings,
 )
+
+Table = TypeVar("Table", bound=Settings)
 
 
 class Recipe(Settings):
@@ -81,25 +83,26 @@ class Recipe(Settings):
 
         Raises RecipeError for a day that is none.
         """
-        changes = {"decoding": decoding, "seconds": seconds, "today": today}
+        day = _checked(DecodeSettings, {"today": today}, where="--today").today
+        changes = {"decoding": decoding, "seconds": seconds, "today": day}
         table = self.decode.model_copy(update={key: value for key, value in changes.items() if value is not None})
-        try:
-            DecodeSettings.model_validate({"today": today})
-        except ValidationError as error:
-            what, remedy = error.errors()[0]["ctx"]["error"].args
-            raise RecipeError(what, where="--today", remedy=remedy) from error
         return self.model_copy(update={"decode": table})
 
     def merged_of(self, sources: Sequence[str]) -> Self:
         """The recipe with other sources under [merge]; none keeps its own. Raises RecipeError if they do not fit."""
         if not sources:
             return self
-        try:
-            table = MergeSettings.model_validate(self.merge.model_dump() | {"of": list(sources)})
-        except ValidationError as error:
-            what, remedy = error.errors()[0]["ctx"]["error"].args  # only what `of` makes of the other keys can be wrong
-            raise RecipeError(what, where="--of", remedy=remedy) from error
+        table = _checked(MergeSettings, self.merge.model_dump() | {"of": list(sources)}, where="--of")
         return self.model_copy(update={"merge": table})
+
+
+def _checked(table: type[Table], keys: dict[str, Any], *, where: str) -> Table:
+    """The settings with these keys, of which one comes from the command line. Raises RecipeError if it does not fit."""
+    try:
+        return table.model_validate(keys)
+    except ValidationError as error:
+        what, remedy = error.errors()[0]["ctx"]["error"].args  # only what that key makes of the others can be wrong
+        raise RecipeError(what, where=where, remedy=remedy) from error
 
 
 def suited(recipe: Recipe) -> Recipe:

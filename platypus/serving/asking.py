@@ -172,12 +172,12 @@ class Asking:
             async for update in updates:
                 planner = found[0][0].planner
                 if calls is None:
-                    calls = self._calls(planner, question)
+                    calls, read = self._calls(planner, question), planner.as_read(question.request)
                     yield Started()
                 if isinstance(update, DecodingProgress):
                     if not self._at_once(planner, question):
                         continue
-                    steps = planner.prompt.read_begun(update.text, planner.as_read(question.request)).steps
+                    steps = planner.prompt.read_begun(update.text, read).steps
                 else:
                     answer = planner.finish(question.request, update)
                     steps = answer.plan.steps if isinstance(answer.plan, Plan) and _is_called(answer, question) else ()

@@ -284,6 +284,7 @@ def serve(
     mcp: Annotated[bool, typer.Option("--mcp", help="Speak MCP on standard input and output, no HTTP.")] = False,
     adapters: Annotated[bool, typer.Option("--adapters", help="Adapters on a shared base, even if merged.")] = False,
     beams: Annotated[int | None, typer.Option(min=1, help="The beams of a search, else as in the recipe.")] = None,
+    today: Today = None,
     corrections: Annotated[Path, typer.Option(metavar="FILE", help="For those of no run.")] = Path("corrections.jsonl"),
     time_limit: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="The longest answer.")] = 30.0,
     queue: Annotated[int, typer.Option(min=1, help="Open requests before others are turned away.")] = 64,
@@ -297,6 +298,7 @@ def serve(
     """Serve planners to programs, and to people on a page."""
     from platypus.commands.serve import Reach, serve, serve_mcp, use_threads
     from platypus.commands.serve import add_key as add_key_to
+    from platypus.run.recipe import Recipe
     from platypus.serving.limits import Limits
     from platypus.serving.opening import OpeningOptions
 
@@ -306,7 +308,8 @@ def serve(
         add_key_to(keys, add_key)
         return
     reach = Reach(host, port, tuple(allow_host or ()), keys, no_keys, references, execute)
-    opening = OpeningOptions(read_tools_of(catalogue, only), adapters, beams, corrections)
+    day = Recipe().decoded(today=today).decode.today
+    opening = OpeningOptions(read_tools_of(catalogue, only), adapters, beams, corrections, day)
     limits = Limits(seconds=time_limit, queue=queue, batch=batch, cache=cache << 20)
     use_threads(threads)
     (serve_mcp if mcp else serve)(sources or (), reach, opening, limits, log_requests=log_requests)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from platypus.options import Json, Only, OtherTools, open_run, read_tools_of
+from platypus.options import Json, Only, OtherTools, Today, open_run, read_tools_of
 
 RunOrRequest = Annotated[
     str | None,
@@ -54,6 +54,7 @@ def execute(
     again: Again = False,
     trace: NewTrace = None,
     replan: Replans = 0,
+    today: Today = None,
     as_json: Json = False,
 ) -> None:
     """Plan a request, check the whole plan, run it. Exit code 1 when not all of it was done.
@@ -79,6 +80,6 @@ def execute(
         raise typer.BadParameter("--resume goes on with its own trace, and really", param_hint=option)
     answers = Answers(yes, again)
     wanted = Wanted(request, plan, resume, trace, source or (), trust or (), replan, dry_run, answers, as_json)
-    opened = None if run is None else open_run(Path(run))
-    if not execute_wanted(place_of(opened, tools, catalogue, only or ()), wanted):
+    opened = None if run is None else open_run(Path(run), today=today)
+    if not execute_wanted(place_of(opened, tools, catalogue, only or (), today), wanted):
         raise typer.Exit(1)

@@ -48,10 +48,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Place:
-    """Where it is executed: a run, or tools without one, whose source is named as they are read from it."""
+    """Where it is executed: a run, or tools without one, whose source is named as they are read from it.
+
+    `recipe` is the run's; without one, it says how the embedded base is asked.
+    """
 
     run: Run | None
     catalogue: Catalogue
+    recipe: Recipe
     source: str | None = None
     only: Sequence[str] = ()
 
@@ -67,23 +71,25 @@ class Place:
     def planner(self) -> Planner:
         """The run's planner, else the embedded base as it is."""
         if self.run is None:
-            return open_untrained(self.catalogue, Recipe(decode=UNTRAINED))
+            return open_untrained(self.catalogue, self.recipe)
         return open_planner(self.run, catalogue=self.catalogue if self.source else None)
 
-    @property
-    def recipe(self) -> Recipe:
-        """The run's recipe, else the defaults."""
-        return self.run.recipe if self.run else Recipe(decode=UNTRAINED)
 
-
-def place_of(run: Run | None, catalogue: Catalogue | None, source: str | None, only: Sequence[str] = ()) -> Place:
-    """Where to execute. Raises RunError without a catalogue."""
+def place_of(
+    run: Run | None,
+    catalogue: Catalogue | None,
+    source: str | None,
+    only: Sequence[str] = (),
+    today: str | None = None,
+) -> Place:
+    """Where to execute; `today` overrides the recipe's. Raises RunError without a catalogue."""
     tools = catalogue or (run.catalogue if run else None)
     if tools is None:
         where = str(run.path) if run else ""
         remedy = "Give one: --catalogue SOURCE" if run else "Name a run, or give one: --catalogue SOURCE"
         raise RunError("there is no catalogue, so there are no plans", where=where, remedy=remedy)
-    return Place(run, tools, source, only)
+    recipe = (run.recipe if run else Recipe(decode=UNTRAINED)).decoded(today=today)
+    return Place(run, tools, recipe, source, only)
 
 
 def execute_wanted(place: Place, wanted: Wanted) -> bool:
@@ -93,6 +99,8 @@ def execute_wanted(place: Place, wanted: Wanted) -> bool:
     terms, toolbox = _terms(place, wanted), place.toolbox(wanted.sources, dry_run=wanted.dry_run)
     check_terms(terms, place.catalogue, toolbox)
     planner = place.planner() if wanted.request is not None or wanted.replans else None
+    if planner and wanted.request is not None:  # the trace may be gone on with on another day
+        wanted = replace(wanted, request=planner.dated(wanted.request))
     plan = _plan(place, wanted, planner)
     if plan is None and wanted.resume is None:
         return False
@@ -142,6 +150,8 @@ def _plan(place: Place, wanted: Wanted, planner: Planner | None) -> Plan | None:
     if wanted.request is None or planner is None:
         return None
     (answer,) = planner.plan([wanted.request], max_new_tokens=place.recipe.evaluate.max_new_tokens)
+    if answer.request != wanted.request:
+        say(f"read as: {answer.request}")
     if isinstance(answer.plan, Malformed):
         say("\n  ".join([f"not a valid plan: {answer.plan.text}", *map(str, answer.plan.problems)]))
         return None

@@ -78,7 +78,9 @@ class Recipe(Settings):
             )
         return self
 
-    def decoded(self, decoding: Decoding | None, *, seconds: float | None, today: str | None = None) -> Self:
+    def decoded(
+        self, decoding: Decoding | None = None, *, seconds: float | None = None, today: str | None = None
+    ) -> Self:
         """The recipe with another kind of decoding, time limit or day of today; None keeps the recipe's own.
 
         Raises RecipeError for a day that is none.

@@ -282,6 +282,8 @@ def _choice(
     if isinstance(answer.plan, Malformed):  # a value that its pattern cannot be compared with in time
         raise invalid("tools", f"a plan over them cannot be checked: {answer.plan.reason}")
     notes = [*question.notes]
+    if answer.request != question.request:
+        notes.append(f"read as: {answer.request}")
     if answer.ended_by != "model":
         notes.append("cut by a limit: a valid plan, but perhaps not a complete one")
     if calls.unmatched and _is_called(answer, question):

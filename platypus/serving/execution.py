@@ -66,9 +66,10 @@ async def execute_request(body: ExecuteRequest, served: Served, asking: Asking) 
     toolbox = await anyio.to_thread.run_sync(run_toolbox, now)
     terms = terms_of(now.recipe.execute, dry_run=body.dry_run)
     trace = None if body.dry_run else new_trace(run)
-    done = await execute(plan, run.catalogue, toolbox, terms=terms, request=body.request or "", trace=trace)
-    confidence = {} if answer is None else {"confidence": answer.confidence}
-    return {"model": served.name, "request": body.request, **done.to_json(), **confidence}
+    request = served.planner.dated(body.request or "")  # the trace may be gone on with on another day
+    done = await execute(plan, run.catalogue, toolbox, terms=terms, request=request, trace=trace)
+    known = {} if answer is None else {"confidence": answer.confidence, "read_as": answer.request}
+    return {"model": served.name, "request": body.request, **done.to_json(), **known}
 
 
 async def _plan(body: ExecuteRequest, served: Served, asking: Asking) -> tuple[Plan, Answer | None]:

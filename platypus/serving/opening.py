@@ -59,13 +59,14 @@ class Wanted:
 @dataclass(frozen=True)
 class OpeningOptions:
     """How to open what is named: with other tools than those of the runs, with adapters even where a merged model is,
-    with another number of beams than the recipes'. `corrections` is where those go that belong to no run.
+    with another number of beams or day of today than the recipes'. Those `corrections` are for what is no run.
     """
 
     catalogue: Catalogue | None = None
     adapters: bool = False
     beams: int | None = None
     corrections: Path = Path(CORRECTIONS)
+    today: str | None = None
 
 
 def open_served(sources: Sequence[str], options: OpeningOptions) -> list[Served]:
@@ -200,9 +201,10 @@ def _planner(loaded: "Loaded", catalogue: Catalogue | None, prompt: PromptSettin
 
 
 def _served(one: Wanted, planner: Planner, options: OpeningOptions, *, activate: int | None = None) -> Served:
-    if options.beams is not None:
-        settings = planner.settings.model_copy(update={"beams": options.beams})
-        planner = replace(planner, settings=settings)
+    changes = {"beams": options.beams, "today": options.today}
+    changes = {key: value for key, value in changes.items() if value is not None}
+    planner = replace(planner, settings=planner.settings.model_copy(update=changes))
+    planner.dated("tomorrow")  # what dates need is missed now, not by the first who asks
     corrections = one.run.path / CORRECTIONS if one.run else options.corrections
     if activate is None:
         return Served(one.name, planner, corrections, one.run)

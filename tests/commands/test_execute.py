@@ -145,7 +145,7 @@ def test_a_request_to_a_run(boats: Path, capsys: pytest.CaptureFixture[str], mon
 
     Run.open(boats / "run", recipe=recipe)
     catalogue = Run.open(boats / "run").catalogue
-    says = {"Moor Ada": json.dumps(PLAN), "Fly": "[]"}
+    says = {"Moor Ada": json.dumps(PLAN), "Moor Ada on 2026-12-01": json.dumps(PLAN), "Fly": "[]"}
 
     def opened(run: Run, **_: object) -> Any:
         scripted = planner(says)
@@ -157,5 +157,9 @@ def test_a_request_to_a_run(boats: Path, capsys: pytest.CaptureFixture[str], mon
     assert ran.code == 0 and moored(boats) == ["Ada-1"]
     (trace,) = (boats / "run" / "traces").iterdir()
     assert read_trace(trace).start["request"] == "Moor Ada"
+    assert here(capsys, "execute", "run", "Moor Ada tomorrow", "--trace", "later").code == 0
+    assert read_trace(boats / "later").start["request"] == "Moor Ada on 2026-12-01"
+    wrong = here(capsys, "execute", "run", "Moor Ada", "--today", "soon")
+    assert wrong.code == 1 and "decode.today = 'soon' is no day" in wrong.err
     fly = here(capsys, "execute", "run", "Fly")
     assert fly.code == 1 and "these tools cannot answer that" in fly.err

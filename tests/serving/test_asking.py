@@ -57,6 +57,13 @@ def test_a_plan_that_it_is_not_sure_of_is_told_and_not_called(served: Served) ->
     assert not choice.calls and choice.text.startswith("Not sure: the confidence is") and len(choice.plan)
 
 
+def test_a_note_says_how_a_request_was_read(served: Served) -> None:
+    settings = served.planner.settings.model_copy(update={"today": "2026-11-30"})
+    dated = replace(served, planner=replace(served.planner, settings=settings))
+    (choice,) = run(dated, lambda asking: asking.choices(dated, Question("List two work items since yesterday")))
+    assert choice.notes == ("read as: List 2 work items since 2026-11-29",)
+
+
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_a_form_is_written_as_often_as_asked_and_whether_or_not_it_is_sure(served: Served, temperature: float) -> None:
     settings = served.planner.settings.model_copy(update={"min_confidence": 0.999999})

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from mcp.client.client import Client
 
 from platypus.errors import ExecutionError, RunError
+from platypus.execution.trace import read_trace
 from platypus.inference.planner import Answer
 from platypus.plan.plan import Plan, plan_from_json
 from platypus.run.folder import Run
@@ -29,7 +30,8 @@ def served(folder: Path, *, allow: bool = True) -> Served:
     (folder / "boats.py").write_text(TOOLS)
     tables = "[execute]\nallow = ['find_*']\n" if allow else ""
     run = Run.open(folder / "run", recipe=write_recipe(folder, catalogue=folder / "boats.py", tables=tables))
-    planner: Any = SimpleNamespace(prompt=SimpleNamespace(catalogue=run.catalogue))
+    prompt = SimpleNamespace(catalogue=run.catalogue)
+    planner: Any = SimpleNamespace(prompt=prompt, dated=lambda request: request.replace("tomorrow", "on 2026-12-01"))
     return Served("boats", planner, folder / "corrections.jsonl", run)
 
 
@@ -55,6 +57,9 @@ def test_a_request_and_a_plan_are_run(tmp_path: Path) -> None:
     answer = asked(one, request="Find Ada")
     assert (answer["ended"], answer["results"], answer["plan"]) == ("done", {"0": {"structured": "Ada-1"}}, PLAN)
     assert answer["confidence"] == 0.5 and Path(answer["trace"]).parent == tmp_path / "run" / "traces"
+    assert answer["read_as"] == "Find Ada"
+    trace = asked(one, request="Find Ada tomorrow")["trace"]  # it may be gone on with on another day
+    assert read_trace(Path(trace)).start["request"] == "Find Ada on 2026-12-01"
     assert asked(one, plan=PLAN)["ended"] == "done"
     assert asked(one, plan=PLAN, dry_run=True)["trace"] is None
 

@@ -1,5 +1,6 @@
 """What is named to be served: runs, adapters that share a base, folders with models, names."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from platypus.commands.merge import merge
 from platypus.data.dataset import Instruction
-from platypus.errors import RunError
+from platypus.errors import RecipeError, RunError
 from platypus.inference.opening import open_planner
 from platypus.serving.opening import OpeningOptions, open_served
 from tests.support.tiny_models import CATALOGUE, THINGS, examples, overfit_run, tiny_llama, tiny_run
@@ -21,6 +22,15 @@ def test_a_run_is_served_with_its_tools_and_by_its_name() -> None:
     assert one.name == "run" and one.catalogue == CATALOGUE and one.corrections.parent == run.path
     (wanted,), (found,) = open_planner(run).plan([ASK]), one.planner.plan([ASK])
     assert found.plan == wanted.plan and len(found.plan.to_json()) == 2  # type: ignore[union-attr]
+
+
+def test_beams_and_the_day_of_today_override_those_of_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    options, path = OpeningOptions(beams=2, today="2026-11-30"), str(overfit_run().path)
+    (one,) = open_served([path], options)
+    assert (one.planner.settings.beams, one.planner.dated("go tomorrow")) == (2, "go on 2026-12-01")
+    monkeypatch.setitem(sys.modules, "dateparser", None)
+    with pytest.raises(RecipeError, match="needs the package `dateparser`"):
+        open_served([path], options)
 
 
 def test_adapters_share_the_weights_of_their_base_and_answer_as_alone(tmp_path: Path) -> None:

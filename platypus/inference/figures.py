@@ -56,8 +56,7 @@ _NO_ON = re.compile(  # what stands before, if the date needs no "on"
     r"|except|about|around|during|not|the|a|my|our|your|his|her|their|its|coming)[ :]*$",
     re.IGNORECASE,
 )
-_QUOTED = re.compile("\u201e[^\u201c\u201d]*[\u201c\u201d]|\u00ab[^\u00bb]*\u00bb")  # those that have no markers
-_QUOTES = "\"'`\u201c\u2018"
+_QUOTES = "\"'`\u201c\u2018\u201e\xab\xbb"
 _NEAR = 40  # letters of a request that are looked at on each side of a date
 
 
@@ -97,7 +96,6 @@ def _kept(request: str) -> Iterator[tuple[int, int]]:
     """Where quotes and names begin and end; where all letters are capitals, they make no names."""
     lower = request.lower()
     yield from value_spans(lower if request.isupper() and len(lower) == len(request) else request)
-    yield from (quoted.span() for quoted in _QUOTED.finditer(request))
 
 
 def _iso(found: re.Match[str], today: date) -> str:

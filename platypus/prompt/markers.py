@@ -20,7 +20,10 @@ from platypus.plan.plan import MARK, Plan, Step, Value
 
 MOST = 30  # markers in one request
 
-_QUOTED = re.compile(r"\"([^\"\n]+)\"|“([^”\n]+)”|`([^`\n]+)`|(?<!\w)['\u2018]([^'\u2019\n]+)['\u2019](?!\w)")
+_QUOTED = re.compile(
+    r"\"([^\"\n]+)\"|„([^„“”\n]+)[“”]|“([^”\n]+)”|`([^`\n]+)`|« ?([^«»\n]+?) ?»|»([^«»\n]+)«"
+    r"|(?<!\w)['\u2018]([^'\u2019\n]+)['\u2019](?!\w)"
+)
 _PATH = r"(?:(?<![^\s(=])(?:~|\.{1,2})?/|(?<![^\s(=/])\.(?=[A-Za-z]))?"  # how an absolute or hidden path begins
 _WORD = re.compile(
     rf"https?://[^\s<>]*[\w/]|{_PATH}[\w+#]+(?:(?:[._/:@&-]+|['\u2019](?!s\b))[\w+]+)*(?:/(?=[\s,;)?!]|$))?"

@@ -47,6 +47,8 @@ SHARED = catalogue_from_json(
     "request_, marked",
     [
         ("Show Anna Schmidt what blocks ISS-12.", "Show Anna Schmidt<1> what blocks ISS-12<2>."),
+        ("call it „the new plan“ or „old”", "call it „the new plan<1>“ or „old<2>”"),
+        ("call it «the new plan», « old », »mine«", "call it «the new plan<1>», « old<2> », »mine<3>«"),
         ("Anna's tickets, and Bob's and anna@acme.org's", "Anna's tickets, and Bob<1>'s and anna@acme.org<2>'s"),
         ('Find "the red one," it\'s \'done\'. Go.', 'Find "the red one<1>," it\'s \'done<2>\'. Go.'),
         ("5 items of Sprint 12 due 2024-05-01 at 10:30", "5 items of Sprint 12<1> due 2024-05-01<2> at 10:30<3>"),

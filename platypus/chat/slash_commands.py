@@ -137,8 +137,9 @@ def _explain(conversation: Conversation, _: str) -> None:
     assert tools is not None  # since there is a plan
     if not plan.steps:
         raise RunError("there is nothing to explain: the plan is empty", remedy="/tools lists what can be done.")
-    request = conversation.state.planner.as_read(conversation.last.request)
-    conversation.screen.say_lines(explanation_lines(explain(request, plan, tools), plan))
+    reading = conversation.state.planner.reading(conversation.last.request)
+    plan = reading.plan_as_read(plan, tools)
+    conversation.screen.say_lines(explanation_lines(explain(reading.read, plan, tools), plan))
 
 
 def _correct(conversation: Conversation, rest: str) -> None:

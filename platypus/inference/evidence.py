@@ -6,7 +6,7 @@ were found, and from the values in request and plan. None needs the right plan, 
 
 import re
 from collections.abc import Sequence
-from math import log
+from math import inf, log
 
 from platypus.data.signatures import plan_literals
 from platypus.decoding.results import DecodedPlan
@@ -25,6 +25,7 @@ FEATURES = (
     "refusal",
     "generated",  # whether the request is from the generator: those are easier than what people ask
 )
+MISSING_VALUE_COST = 2.0  # log-probability that a plan of a beam loses for each value of the request that it lacks
 LEAST = 1e-9  # probabilities are kept this far from 0 and 1
 FARTHEST = 8.0  # a log-ratio beyond this says no more
 UNCERTAIN = -0.105  # log of 0.9
@@ -70,6 +71,22 @@ def unused_values(request: str, plan: Plan) -> int:
     """How many of the values that a request names a plan lacks."""
     literals = {text.casefold() for text in plan_literals(plan)}
     return sum(all(text.casefold() not in literals for text in texts) for texts in named_values(request))
+
+
+def rivals(decoded: DecodedPlan, read: Sequence[tuple[Plan | Malformed, DecodedPlan]]) -> list[Rival]:
+    """Of several plans, those beside this one, with their probabilities."""
+    return [(plan, other.probability) for plan, other in read if other is not decoded]
+
+
+def beam_score(request: str, plan: Plan | Malformed, decoded: DecodedPlan) -> float:
+    """The log-probability, less a cost for each value of the request that the plan lacks.
+
+    A refusal counts only if its probability is above one half.
+    """
+    if plan == Plan():
+        return 0.0 if decoded.probability > 0.5 else -inf
+    missing = unused_values(request, plan) if isinstance(plan, Plan) else 0
+    return log(max(decoded.probability, LEAST)) - MISSING_VALUE_COST * missing
 
 
 def _says(request: str, literal: str) -> bool:

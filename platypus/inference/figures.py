@@ -1,20 +1,22 @@
 """Requests as a planner reads them: numbers and dates that people say in words, in figures.
 
 A small model copies `2` and `2026-12-04` rightly, and makes up values for "two" and "next Friday". So number words
-become digits if a tool takes a number, and English dates become calendar dates if it is known which day is today.
+become digits, and English dates become calendar dates if it is known which day is today.
 Quotes and capitalised names ("Three Rivers Park", "Black Friday") stay as they are, and so does what may be no date
 ("5 may enter"), no single day ("every Friday", "last week", "from Monday to Friday") or counted from another one ("a
-week from Friday").
+week from Friday"). Texts of a plan say numbers as the request does.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from functools import lru_cache, partial
+from functools import cached_property, partial
+from typing import Self
 
-from platypus.catalogue.schema import Schema, allowed_values, variants
 from platypus.catalogue.tools import Catalogue
 from platypus.errors import RecipeError
+from platypus.plan.plan import Plan
 from platypus.prompt.markers import value_spans
 from platypus.prompt.number_words import BELOW_100, NUMBER, NUMBERS, digits
 
@@ -60,14 +62,58 @@ _QUOTES = "\"'`\u201c\u2018\u201e\xab\xbb"
 _NEAR = 40  # letters of a request that are looked at on each side of a date
 
 
-def in_figures(request: str, *, numbers: bool = False, today: date | None = None) -> str:
-    """The request with its dates as ISO dates if today is known, and its number words in digits if `numbers`.
+@dataclass(frozen=True)
+class Reading:
+    """A request as it is said, with its dates in figures, and as a model reads it, with its numbers in figures, too.
 
-    Without a year, a date or weekday is the next one. Raises RecipeError if the extra `dates` is not installed.
+    `pieces` are both, piece by piece: they differ where there is a number.
     """
-    if today is not None:
-        request = _replaced(request, _DATE, partial(_iso, today=today))
-    return _replaced(request, NUMBER, digits) if numbers else request
+
+    pieces: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, request: str, *, numbers: bool = False, today: date | None = None) -> Self:
+        """Dates become ISO dates if today is known, and number words digits if `numbers`.
+
+        Without a year, a date or weekday is the next one. Raises RecipeError if the extra `dates` is not installed.
+        """
+        if today is not None:
+            request = "".join(read for _, read in _pieces(request, _DATE, partial(_iso, today=today)))
+        return cls(tuple(_pieces(request, NUMBER, digits)) if numbers else ((request, request),))
+
+    @cached_property
+    def said(self) -> str:
+        """The request as it is said."""
+        return "".join(said for said, _ in self.pieces)
+
+    @cached_property
+    def read(self) -> str:
+        """The request as a model reads it."""
+        return "".join(read for _, read in self.pieces)
+
+    def plan_as_said(self, plan: Plan, catalogue: Catalogue) -> Plan:
+        """A model's plan with texts as they are said: "buy two tickets" for "buy 2 tickets"."""
+        return self._with_texts(plan, catalogue, [(read, said) for said, read in self.pieces])
+
+    def plan_as_read(self, plan: Plan, catalogue: Catalogue) -> Plan:
+        """A plan with texts as a model reads them: "buy 2 tickets" for "buy two tickets"."""
+        return self._with_texts(plan, catalogue, self.pieces)
+
+    def _with_texts(self, plan: Plan, catalogue: Catalogue, pieces: Sequence[tuple[str, str]]) -> Plan:
+        return plan if self.said == self.read else plan.with_texts(catalogue, partial(_moved, pieces=pieces))
+
+
+def _moved(text: str, pieces: Sequence[tuple[str, str]]) -> str:
+    """What stands in the second ones where the text stands in the first ones; itself if it stands in both."""
+    places, at, to = {0: 0}, 0, 0
+    for one, other in pieces:
+        inside = range(len(one) + 1) if one == other else ()
+        places |= {at + k: to + k for k in inside} | {at + len(one): to + len(other)}
+        at, to = at + len(one), to + len(other)
+    source, target = ("".join(column) for column in zip(*pieces, strict=True))
+    spans = [found.span() for found in re.finditer(rf"(?<!\w){re.escape(text)}(?!\w)", source)]
+    moved = [target[places[start] : places[end]] for start, end in spans if {start, end} <= places.keys()]
+    return text if text in moved or not moved else moved[0]
 
 
 def day_of(today: str | None) -> date | None:
@@ -77,19 +123,22 @@ def day_of(today: str | None) -> date | None:
     return date.today() if today == "now" else date.fromisoformat(today)
 
 
-def _replaced(request: str, pattern: re.Pattern[str], figure: Callable[[re.Match[str]], str]) -> str:
-    """The request with figures in place of what matches, but for quotes and names."""
-    values = [*_kept(request)]
-
-    def replaced(found: re.Match[str]) -> str:
+def _pieces(
+    request: str, pattern: re.Pattern[str], figure: Callable[[re.Match[str]], str]
+) -> Iterator[tuple[str, str]]:
+    """The request, piece by piece, each with how it is read: what matches in figures, but for quotes and names."""
+    values, at = [*_kept(request)], 0
+    for found in pattern.finditer(request):
         start, end = found.span()
         near = [span for span in values if span[0] < end and start < span[1]]
         dated = re.search(f"{_DAY}|{_MONTH}", found[0], re.IGNORECASE)  # capitals are usual
         whole = dated and all(start <= first and last <= end for first, last in near)
         quoted = near and request[start - 1 : start] in (*_QUOTES,)
-        return found[0] if (near and not whole) or quoted else figure(found)
-
-    return pattern.sub(replaced, request)
+        if not (near and not whole) and not quoted:
+            yield request[at:start], request[at:start]
+            yield found[0], figure(found)
+            at = end
+    yield request[at:], request[at:]
 
 
 def _kept(request: str) -> Iterator[tuple[int, int]]:
@@ -128,21 +177,3 @@ def _iso(found: re.Match[str], today: date) -> str:
     if day is None:  # the 31st of February, or a day before the year 1
         return found[0]
     return day.date().isoformat() if _NO_ON.search(before) else f"on {day.date().isoformat()}"
-
-
-@lru_cache(maxsize=1024)
-def takes_numbers(catalogue: Catalogue) -> bool:
-    """Whether an argument of one of the tools, or a part of one, is a number."""
-    return any(_is_number(argument.schema) for tool in catalogue for argument in tool.arguments)
-
-
-def _is_number(schema: Schema) -> bool:
-    for variant in variants(schema):
-        if any(isinstance(value, int | float) and not isinstance(value, bool) for value in allowed_values(variant)):
-            return True
-        parts = [*variant.get("properties", {}).values(), variant.get("items")]
-        if variant.get("type") in ("integer", "number") or any(
-            _is_number(one) for one in parts if isinstance(one, dict)
-        ):
-            return True
-    return False

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
-from math import inf, log
+from math import inf
 from pathlib import Path
 from sys import maxsize
 from time import monotonic
@@ -25,8 +25,8 @@ from platypus.decoding.tool_prior import ToolPrior
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import CatalogueError, PromptError
 from platypus.inference.calibration import Calibration
-from platypus.inference.evidence import LEAST, Rival, evidence, unused_values
-from platypus.inference.figures import day_of, in_figures, takes_numbers
+from platypus.inference.evidence import Rival, beam_score, evidence, rivals
+from platypus.inference.figures import Reading, day_of
 from platypus.inference.narrowing import MOST, Narrowing, encoder_of
 from platypus.inference.retrieval import Retriever
 from platypus.plan.plan import Malformed, Plan, Problem
@@ -40,14 +40,13 @@ if TYPE_CHECKING:
     from platypus.model.loading import Loaded
 
 EXACT = 2 / 3  # of the time for several plans: what the exact search may take before the beams
-MISSING_VALUE_COST = 2.0  # log-probability that a plan loses for each value of the request that it lacks
 
 
 @dataclass(frozen=True)
 class Answer:
     """A model's answer to a request: the plan, the text that it was read from, and what ended it.
 
-    `request` is the request as it was read (`Planner.as_read`). `decisions` is how many of the tokens the model
+    `request` is the request as it was read (`Planner.reading`). `decisions` is how many of the tokens the model
     decided. `probability` is the model's probability of the whole plan, `confidence` how likely the plan is right
     according to the calibration; both are None in free decoding. A plan that a limit ended has confidence 0, since it
     is not the model's choice. `evidence` is what the confidence is taken from; `logs` as in `DecodedPlan`.
@@ -95,7 +94,11 @@ class Planner:
 
     def plan(self, requests: Sequence[str], *, batch_size: int = 16, max_new_tokens: int = 512) -> Iterator[Answer]:
         """The answer to each request, in order. Raises PromptError for a request that leaves no room for an answer."""
-        requests = [*map(self.as_read, requests)]
+        readings = [*map(self.reading, requests)]
+        answers = self._plan([reading.read for reading in readings], batch_size, max_new_tokens)
+        return (self._as_said(reading, answer) for reading, answer in zip(readings, answers, strict=True))
+
+    def _plan(self, requests: Sequence[str], batch_size: int, max_new_tokens: int) -> Iterator[Answer]:
         if self.settings.decoding == "free":
             return self._plan_freely(requests, batch_size, max_new_tokens)
         if self.settings.beams > 1:
@@ -116,18 +119,18 @@ class Planner:
         if self.settings.decoding == "free" or self.settings.beams > 1:
             yield from self.plan([request], batch_size=1, max_new_tokens=max_new_tokens)
             return
-        request = self.as_read(request)
+        reading = self.reading(request)
+        request, steps = reading.read, 0
         prompt, decoder = self._prompt_and_decoder(request)
-        steps = 0
         texts, limits = [prompt.marked_texts(request)], self._limits(max_new_tokens)
         priors = self._priors([request])
         for progress in decoder.stream([prompt.ids(request)], limits=limits, named=texts, priors=priors):
-            plan_so_far = prompt.read_begun(progress.text, request)
+            plan_so_far = self.begun(reading, progress.text)
             while steps < len(plan_so_far):  # one pass may complete several steps
                 steps += 1
                 yield Plan(plan_so_far.steps[:steps])
             if progress.decoded is not None:
-                yield self._answer(prompt, request, progress.decoded)
+                yield self._as_said(reading, self._answer(prompt, request, progress.decoded))
 
     def narrowed(self, request: str, needed: Sequence[str] = ()) -> "Planner":
         """The planner with the tools that the request is shown, with the needed ones; this one if these are all."""
@@ -146,16 +149,21 @@ class Planner:
         """
         from platypus.decoding.state import Beam
 
-        request = self.as_read(request)
+        request = self.reading(request).read
         ids, texts = self.prompt.ids(request), self.prompt.marked_texts(request)
         state = (decoder or self.decoder).begin(
             ids, limits, named=texts, prior=self._prior(request), index=index, draw=draw
         )
         return Beam(state, self.settings.beams) if self.settings.beams > 1 and not limits.temperature else state
 
+    def begun(self, reading: Reading, text: str) -> Plan:
+        """The complete steps of what a decoding of the request has written so far."""
+        return reading.plan_as_said(self.prompt.read_begun(text, reading.read), self._catalogue)
+
     def finish(self, request: str, decoding: "Decoding") -> Answer:
         """The answer of a decoding that has ended: of a beam, the plan that `plan` would take."""
-        return self._best_of(self.prompt, self.as_read(request), decoding.plans)
+        reading = self.reading(request)
+        return self._as_said(reading, self._best_of(self.prompt, reading.read, decoding.plans))
 
     def best(self, request: str, k: int, limits: DecodingLimits, *, decoder: "Decoder | None" = None) -> list[Answer]:
         """The k likeliest plans, likeliest first; fewer if there are no more.
@@ -163,7 +171,8 @@ class Planner:
         Where a limit ends that search, the rest are those of a beam search: likely, but not surely the next ones. Both
         together take the time limit: the search up to two thirds of it, the beams what is left.
         """
-        request, seconds = self.as_read(request), inf if limits.seconds is None else limits.seconds
+        reading, seconds = self.reading(request), inf if limits.seconds is None else limits.seconds
+        request = reading.read
         end, part = monotonic() + seconds, replace(limits, seconds=EXACT * seconds)
         ids, texts = self.prompt.ids(request), self.prompt.marked_texts(request)
         decoder, prior = decoder or self.decoder, self._prior(request)
@@ -174,7 +183,8 @@ class Planner:
             left = replace(limits, seconds=end - monotonic())
             likely = decoder.likely(ids, k, limits=left, named=texts, prior=prior)
             found = self._distinct(request, [*plans, *(plan for plan in likely if plan.ended_by == "model")])[:k]
-        return [self._answer(self.prompt, request, decoded, _beside(decoded, found)) for _, decoded in found]
+        answers = (self._answer(self.prompt, request, decoded, rivals(decoded, found)) for _, decoded in found)
+        return [self._as_said(reading, answer) for answer in answers]
 
     def _distinct(self, request: str, plans: Sequence[DecodedPlan]) -> list[tuple[Plan | Malformed, DecodedPlan]]:
         """What is read of each, the first of equal ones: a value may be written as its marker or as its text."""
@@ -186,19 +196,25 @@ class Planner:
 
     def probability(self, request: str, plan: Plan) -> float:
         """The probability of a plan as the answer to a request; 0 for one that is not valid or cannot be generated."""
-        request = self.as_read(request)
+        reading = self.reading(request)
+        request, plan = reading.read, reading.plan_as_read(plan, self._catalogue)
         row = self.prompt.encode(Example(request, plan, self._catalogue.fingerprint, {}))
         asked, answer = row.ids[: row.prompt_length], row.ids[row.prompt_length :]
         limits, texts = DecodingLimits(max_new_tokens=len(answer)), self.prompt.marked_texts(request)
         return self.decoder.probability(asked, answer, limits=limits, named=texts, prior=self._prior(request))
 
-    def as_read(self, request: str) -> str:
+    def reading(self, request: str) -> Reading:
         """The request as the model reads it: dates in figures, and numbers, too, for a model that reads markers."""
-        return in_figures(self.dated(request), numbers=self.prompt.markers and takes_numbers(self._catalogue))
+        return Reading.of(request, numbers=self.prompt.markers, today=day_of(self.settings.today))
+
+    def _as_said(self, reading: Reading, answer: Answer) -> Answer:
+        if isinstance(answer.plan, Malformed):
+            return answer
+        return replace(answer, plan=reading.plan_as_said(answer.plan, self._catalogue))
 
     def dated(self, request: str) -> str:
         """The request with its dates in figures, as an example of it is kept, which is read on another day."""
-        return in_figures(request, today=day_of(self.settings.today))
+        return Reading.of(request, today=day_of(self.settings.today)).said
 
     def token_text(self, token: int) -> str:
         """A token of an answer as text."""
@@ -319,10 +335,10 @@ class Planner:
         return self._best_of(prompt, request, plans)
 
     def _best_of(self, prompt: Prompt, request: str, found: Sequence[DecodedPlan]) -> Answer:
-        """Of several likely plans, the one with the best `_beam_score`."""
+        """Of several likely plans, the one with the best `beam_score`."""
         read = [(prompt.read(decoded.text, request), decoded) for decoded in found]
-        _, best = max(read, key=lambda one: _beam_score(request, *one))
-        return self._answer(prompt, request, best, _beside(best, read))
+        _, best = max(read, key=lambda one: beam_score(request, *one))
+        return self._answer(prompt, request, best, rivals(best, read))
 
     def _answer(self, prompt: Prompt, request: str, decoded: DecodedPlan, others: Sequence[Rival] = ()) -> Answer:
         """The answer that a decoded plan is; `others` are the other plans that were found for the request."""
@@ -381,19 +397,3 @@ class Planner:
             return self.prompt.read(completion.text, request)
         fault = Problem("unfinished", f"the answer was cut off after {completion.tokens} tokens")
         return Malformed(completion.text, (fault,))
-
-
-def _beside(decoded: DecodedPlan, read: Sequence[tuple[Plan | Malformed, DecodedPlan]]) -> list[Rival]:
-    """The other plans, with their probabilities."""
-    return [(plan, other.probability) for plan, other in read if other is not decoded]
-
-
-def _beam_score(request: str, plan: Plan | Malformed, decoded: DecodedPlan) -> float:
-    """The log-probability, less a cost for each value of the request that the plan lacks.
-
-    A refusal counts only if its probability is above one half.
-    """
-    if plan == Plan():
-        return 0.0 if decoded.probability > 0.5 else -inf
-    missing = unused_values(request, plan) if isinstance(plan, Plan) else 0
-    return log(max(decoded.probability, LEAST)) - MISSING_VALUE_COST * missing

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from platypus.catalogue.schema import Schema, array_items, fits, literal_problem, part
+from platypus.catalogue.schema import Schema, array_items, fits, literal_problem, part, takes_any_text
 from platypus.catalogue.tools import Argument, Catalogue, Tool
 from platypus.errors import PlanError
 
@@ -133,9 +133,30 @@ class Plan:
         """Everything that makes this plan invalid for the catalogue; empty if it is valid."""
         return tuple(_catalogue_problems(self.steps, catalogue, frozenset()))
 
+    def with_texts(self, catalogue: Catalogue, change: Callable[[str], str]) -> "Plan":
+        """The plan with `change(text)` for each text that stands where a schema allows any text."""
+        return Plan(tuple(_with_texts(step, catalogue.tool(step.tool), change) for step in self.steps))
+
     def ordered(self, catalogue: Catalogue) -> "Plan":
         """The same plan with every step's arguments in catalogue order."""
         return Plan(tuple(_ordered(step, catalogue.tool(step.tool)) for step in self.steps))
+
+
+def _with_texts(step: Step, tool: Tool | None, change: Callable[[str], str]) -> Step:
+    schemas = {argument.name: argument.schema for argument in tool.arguments} if tool else {}
+
+    def changed(value: Value, schema: Schema) -> Value:
+        match value:
+            case str() if takes_any_text(schema):
+                return change(value)
+            case list():
+                return [changed(element, array_items(schema) or {}) for element in value]
+            case dict():
+                return {key: changed(element, part(schema, (key,)) or {}) for key, element in value.items()}
+            case _:
+                return value
+
+    return Step(step.tool, {name: changed(value, schemas.get(name, {})) for name, value in step.arguments.items()})
 
 
 def _ordered(step: Step, tool: Tool | None) -> Step:

@@ -13,10 +13,9 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from platypus.catalogue.schema import Schema, array_items, part, takes_any_text
-from platypus.catalogue.tools import Catalogue, Tool
+from platypus.catalogue.tools import Catalogue
 from platypus.plan.notation import MarkedText
-from platypus.plan.plan import MARK, Plan, Step, Value
+from platypus.plan.plan import MARK, Plan
 
 MOST = 30  # markers in one request
 
@@ -66,7 +65,8 @@ def request_with_markers(request: str) -> str:
 
 def plan_with_markers(plan: Plan, catalogue: Catalogue, request: str) -> Plan:
     """The plan with values that have a marker in the request as MarkedText."""
-    return Plan(tuple(_step_with_markers(step, catalogue.tool(step.tool), _numbers(request)) for step in plan.steps))
+    numbers = _numbers(request)
+    return plan.with_texts(catalogue, lambda text: MarkedText(text, numbers[text]) if text in numbers else text)
 
 
 @lru_cache(maxsize=4096)
@@ -75,27 +75,6 @@ def _numbers(request: str) -> Mapping[str, int]:
     values = dict.fromkeys(request[start:end] for start, end in value_spans(request))
     texts = [text for text in values if text.strip() and MARK not in text]
     return {text: number for number, text in enumerate(texts[:MOST], 1)}
-
-
-def _step_with_markers(step: Step, tool: Tool | None, numbers: Mapping[str, int]) -> Step:
-    schemas = {argument.name: argument.schema for argument in tool.arguments} if tool else {}
-    values = step.arguments.items()
-    return Step(step.tool, {name: _value_with_markers(value, schemas.get(name, {}), numbers) for name, value in values})
-
-
-def _value_with_markers(value: Value, schema: Schema, numbers: Mapping[str, int]) -> Value:
-    match value:
-        case str() if value in numbers and takes_any_text(schema):
-            return MarkedText(value, numbers[value])
-        case list():
-            items = array_items(schema) or {}
-            return [_value_with_markers(element, items, numbers) for element in value]
-        case dict():
-            return {
-                key: _value_with_markers(element, part(schema, (key,)) or {}, numbers) for key, element in value.items()
-            }
-        case _:
-            return value
 
 
 def value_spans(request: str) -> Iterator[tuple[int, int]]:

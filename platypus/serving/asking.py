@@ -172,12 +172,12 @@ class Asking:
             async for update in updates:
                 planner = found[0][0].planner
                 if calls is None:
-                    calls, read = self._calls(planner, question), planner.as_read(question.request)
+                    calls, reading = self._calls(planner, question), planner.reading(question.request)
                     yield Started()
                 if isinstance(update, DecodingProgress):
                     if not self._at_once(planner, question):
                         continue
-                    steps = planner.prompt.read_begun(update.text, read).steps
+                    steps = planner.begun(reading, update.text).steps
                 else:
                     answer = planner.finish(question.request, update)
                     steps = answer.plan.steps if isinstance(answer.plan, Plan) and _is_called(answer, question) else ()
@@ -240,7 +240,7 @@ class Asking:
         answers = ready.planner.best(question.request, question.count, limits, decoder=ready.decoder)
         if not answers:
             raise ApiError(503, "the time was over before the first plan was found", code="timeout")
-        choices, length = [], len(ready.planner.prompt.ids(ready.planner.as_read(question.request)))
+        choices, length = [], len(ready.planner.prompt.ids(ready.planner.reading(question.request).read))
         for answer in answers:
             calls = self._calls(ready.planner, question)
             steps = answer.plan.steps if isinstance(answer.plan, Plan) and _is_called(answer, question) else ()

@@ -7,7 +7,8 @@ import pytest
 
 from platypus.catalogue.reading import catalogue_from_json
 from platypus.errors import RecipeError
-from platypus.inference.figures import day_of, in_figures, takes_numbers
+from platypus.inference.figures import Reading, day_of
+from platypus.plan.plan import Plan, Step
 
 MONDAY = date(2026, 11, 30)
 KEPT = (
@@ -42,37 +43,52 @@ KEPT = (
     ],
 )
 def test_dates_in_words_are_read_from_today_on(request_: str, read: str) -> None:
-    assert in_figures(request_, numbers=False, today=MONDAY) == read
-    assert in_figures(request_, numbers=False, today=None) == request_
+    assert Reading.of(request_, today=MONDAY).said == read
+    assert Reading.of(request_).read == request_
 
 
 def test_numbers_are_read_outside_of_quotes_and_names() -> None:
     asked = 'Two for Ocean\'s Eleven in Three Rivers Park, note "two wheels", five times'
     read = '2 for Ocean\'s Eleven in Three Rivers Park, note "two wheels", 5 times'
-    assert in_figures(asked, numbers=True, today=None) == read
-    assert in_figures("in two weeks for two", numbers=True, today=MONDAY) == "on 2026-12-14 for 2"
+    assert Reading.of(asked, numbers=True).read == read
+    assert Reading.of("in two weeks for two", numbers=True, today=MONDAY).read == "on 2026-12-14 for 2"
 
 
 @pytest.mark.parametrize(
-    "schema, number",
+    "request_, read, said",
     [
-        ({"type": "string"}, False),
-        ({"type": ["null", "integer"]}, True),
-        ({"type": "array", "items": {"type": "number"}}, True),
-        ({"type": "object", "properties": {"a": {"anyOf": [{"type": "string"}, {"type": "integer"}]}}}, True),
-        ({"enum": [1, 2, 3]}, True),
-        ({"enum": ["1", True]}, False),
-        ({}, False),
+        ("remind me to buy two tickets", "buy 2 tickets", "buy two tickets"),
+        ("twenty-five red pens, and call her", "25 red pens", "twenty-five red pens"),
+        ("play Seven, two times", "Seven", "Seven"),
+        ("two of v2.2", "2 of v2.2", "two of v2.2"),
+        ("two for flight 2", "2", "2"),  # either may be meant: as it is written
+        ("a hundred and two dogs", "10", "10"),
+        ("a hundred and two dogs", "02 dogs", "02 dogs"),
+        ("two dogs", "3 dogs", "3 dogs"),
+        ("two dogs", "", ""),
+        ("(two) dogs", "(2)", "(two)"),
+        ("two or two", "2", "two"),
+        ("one is two", "one is 2", "one is two"),
+        ("go tomorrow at two", "on 2026-12-01 at 2", "on 2026-12-01 at two"),
     ],
 )
-def test_whether_a_tool_takes_numbers(schema: dict[str, object], number: bool) -> None:
-    tools = catalogue_from_json([{"name": "a", "inputSchema": {"type": "object", "properties": {"b": schema}}}])
-    assert takes_numbers(tools) == number
+def test_texts_of_a_plan_are_as_they_are_said(request_: str, read: str, said: str) -> None:
+    text, limited = {"type": "string"}, {"type": "string", "maxLength": 30}
+    schema = {"a": text, "b": {"type": "array", "items": text}, "c": {"type": "object", "properties": {"d": text}}}
+    schema |= {"e": limited, "f": {"type": "integer"}}
+    tools = catalogue_from_json([{"name": "note", "inputSchema": {"type": "object", "properties": schema}}])
+
+    def plan(words: str) -> Plan:
+        return Plan((Step("note", {"a": words, "b": [words, "x"], "c": {"d": words}, "e": read, "f": 2}),))
+
+    reading = Reading.of(request_, numbers=True, today=MONDAY)
+    assert reading.plan_as_said(plan(read), tools) == plan(said)
+    assert reading.plan_as_read(plan(said), tools) == plan(read)
 
 
 @pytest.mark.parametrize("today", [date.min, date.max])
 def test_dates_outside_of_the_calendar_stay(today: date) -> None:
-    assert in_figures("from next friday, a week ago or Jan 1st", today=today).startswith("from ")
+    assert Reading.of("from next friday, a week ago or Jan 1st", today=today).said.startswith("from ")
 
 
 def test_the_day() -> None:
@@ -82,5 +98,5 @@ def test_the_day() -> None:
 def test_dates_need_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dateparser", None)
     with pytest.raises(RecipeError, match="needs the package `dateparser`"):
-        in_figures("go tomorrow", numbers=True, today=MONDAY)
-    assert in_figures("go at two", numbers=True, today=MONDAY) == "go at 2"
+        Reading.of("go tomorrow", numbers=True, today=MONDAY)
+    assert Reading.of("go at two", numbers=True, today=MONDAY).read == "go at 2"

@@ -85,7 +85,7 @@ def test_a_real_model_gets_the_prompt_of_its_training(tmp_path: Path) -> None:
 
 def test_numbers_and_dates_in_words_are_read_in_figures(tmp_path: Path) -> None:
     loaded = load_base(str(tiny_llama(tmp_path / "base")))
-    count = {"type": "object", "properties": {"count": {"type": "integer"}}}
+    count = {"type": "object", "properties": {"count": {"type": "integer"}, "note": {"type": "string"}}}
     tools, said = catalogue_from_json([{"name": "book", "inputSchema": count}]), "Book two for tomorrow"
     prompt, day = (
         Prompt(loaded.tokenizer, tools, "calls", markers=True),
@@ -93,14 +93,17 @@ def test_numbers_and_dates_in_words_are_read_in_figures(tmp_path: Path) -> None:
     )
     planner = Planner(loaded, prompt, day)
     (answer,) = planner.plan([said], max_new_tokens=30)
-    assert answer.request == planner.as_read(said) == "Book 2 for 2026-12-01"
+    reading = planner.reading(said)
+    assert answer.request == reading.read == "Book 2 for 2026-12-01"
+    text = 'book(count=2, note="Book 2")'
+    assert planner.begun(reading, f"{text}\nbo") == Plan((Step("book", {"count": 2, "note": "Book two"}),))
     *_, watched = planner.watch(said, max_new_tokens=30)
     (best,) = planner.best(said, 1, DecodingLimits(30))
     assert isinstance(watched, Answer) and {watched.request, best.request} == {answer.request}
     assert isinstance(best.plan, Plan) and planner.probability(said, best.plan) == pytest.approx(best.probability)
-    assert replace(planner, prompt=replace(prompt, markers=False)).as_read(said) == "Book two for 2026-12-01"
-    assert replace(planner, settings=DecodeSettings()).as_read(said) == "Book 2 for tomorrow"
-    assert planner.with_tools(CATALOGUE).as_read(said) == planner.dated(said) == "Book two for 2026-12-01"
+    assert replace(planner, prompt=replace(prompt, markers=False)).reading(said).read == "Book two for 2026-12-01"
+    assert replace(planner, settings=DecodeSettings()).reading(said).read == "Book 2 for tomorrow"
+    assert planner.dated(said) == "Book two for 2026-12-01"
 
 
 def test_a_plan_is_one_of_the_best_once_however_its_values_are_written(tmp_path: Path) -> None:

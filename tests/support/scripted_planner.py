@@ -11,6 +11,7 @@ from platypus.catalogue.tools import Catalogue
 from platypus.chat.conversation import Conversation
 from platypus.commands import chat
 from platypus.inference.calibration import Calibration
+from platypus.inference.figures import Reading
 from platypus.inference.planner import Answer
 from platypus.plan.plan import Plan, Reference, Step, parse_plan
 from platypus.prompt.prompt import Prompt
@@ -65,11 +66,13 @@ class Scripted:
         sure = self.confidence is None or self.confidence >= self.settings.min_confidence
         yield Answer(request, plan, text, 9, 3, self.ended_by, self.confidence, self.confidence, sure)
 
-    def as_read(self, request: str) -> str:
+    def dated(self, request: str) -> str:
         """As a planner of today reads it: "tomorrow" in figures."""
         return request.replace("tomorrow", "on 2026-12-01")
 
-    dated = as_read
+    def reading(self, request: str) -> Reading:
+        """The same, without numbers."""
+        return Reading.of(self.dated(request))
 
     def with_tools(self, catalogue: Catalogue) -> "Scripted":
         """The same planner with other tools."""

@@ -36,6 +36,7 @@ from platypus.options import (
     TimeLimit,
     Today,
     WriteTools,
+    check_request,
     open_run,
     read_tools_of,
 )
@@ -204,7 +205,7 @@ def plan(
     today: Today = None,
     as_json: Json = False,
 ) -> None:
-    """Answer one request with a plan. Exit code 1 when the answer is not one, or the planner is not sure of it.
+    """Answer one request with a plan. Exit code 1 when the answer is not a whole one, or the planner is not sure of it.
 
     Without RUN, the embedded base answers as it is: with the tools of --catalogue that are most like the
     request, four beams and a prior over tools.
@@ -213,6 +214,7 @@ def plan(
     from platypus.inference.opening import UNTRAINED
     from platypus.run.recipe import Recipe
 
+    check_request(run if request is None else request)
     tools = read_tools_of(catalogue, only)
     if request is not None:
         opened = open_run(Path(run), decoding=decoding, seconds=time_limit, today=today)
@@ -359,7 +361,10 @@ def overlap(
 
 
 @app.command()
-def show(run: RunFolder, as_json: Json = False) -> None:
+def show(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run, a model, or a trace.", show_default=False)],
+    as_json: Json = False,
+) -> None:
     """Show a run, the origin of a model, or a trace."""
     from platypus.commands.show import show
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from platypus.options import Json, Only, OtherTools, Today, open_run, read_tools_of
+from platypus.options import Json, Only, OtherTools, Today, check_request, open_run, read_tools_of
 
 RunOrRequest = Annotated[
     str | None,
@@ -71,6 +71,8 @@ def execute(
             raise typer.BadParameter("say RUN and REQUEST, or REQUEST and --catalogue SOURCE", param_hint="REQUEST")
     if (request is not None) + (plan is not None or resume is not None) != 1:
         raise typer.BadParameter("say one of REQUEST, --plan FILE, and --resume TRACE", param_hint="REQUEST")
+    if request is not None:
+        check_request(request)
     if replan and request is None and resume is None:
         raise typer.BadParameter("a plan from a file has no request to plan anew", param_hint="--replan")
     if again and resume is None:

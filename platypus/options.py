@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from platypus.errors import PromptError
+
 if TYPE_CHECKING:
     from platypus.catalogue.tools import Catalogue
     from platypus.run.folder import Run
@@ -77,6 +79,12 @@ def open_run(
     from platypus.run.folder import Run
 
     return Run.open(folder, recipe=recipe).decoded(decoding, seconds=seconds, today=today)
+
+
+def check_request(request: str) -> None:
+    """Raise PromptError for a request without words."""
+    if not request.strip():
+        raise PromptError("the request is empty", remedy="Say what is wanted, in words.")
 
 
 def read_tools_of(source: str | None, only: Sequence[str] | None) -> "Catalogue | None":

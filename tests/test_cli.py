@@ -260,7 +260,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
     def watch(request: str, **_: object) -> Iterator[Answer]:
         text = texts[request]
-        yield Answer(request, parse_plan(text), text, tokens=9, decisions=3, ended_by="model")
+        yield Answer(request, parse_plan(text), text, 9, 3, "length" if request == "Cut" else "model")
 
     planner = SimpleNamespace(watch=watch, loaded=SimpleNamespace(source="the model"), settings=DecodeSettings())
     monkeypatch.setattr("platypus.commands.chat.open_planner", lambda _, catalogue: planner)
@@ -277,6 +277,17 @@ def test_plan_prints_the_plan_readable_or_as_canonical_json(
     assert ran.out == '1. search(customer = "CustomerABC")\n2. summarize(objects = output of step 1)\n'
     ran = here(capsys, "plan", tmp_path / "run", "Sum up CustomerABC", "--json")
     assert (ran.code, ran.out) == (0, f"{PLAN}\n")
+
+
+def test_plan_fails_if_the_plan_is_cut_and_without_a_request(
+    capsys: Capture, tmp_path: Path, answers: dict[str, str]
+) -> None:
+    Run.open(tmp_path / "run", recipe=write_recipe(tmp_path))
+    answers["Cut"] = str(PLAN)
+    ran = here(capsys, "plan", tmp_path / "run", "Cut")
+    assert ran.code == 1 and "cut after 512 tokens" in ran.err
+    for words in ((tmp_path / "run", " "), ("", "--catalogue", CRM)):
+        assert "the request is empty" in here(capsys, "plan", *words).err
 
 
 def test_plan_fails_with_the_problems_of_a_malformed_answer(

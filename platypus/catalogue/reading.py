@@ -119,14 +119,14 @@ def _checked_tools(entries: Sequence[Any], where: str) -> CatalogueReading:
     faults: list[CatalogueError] = []
     notes: list[Note] = []
     skipped: list[str] = []
-    for index, entry in enumerate(entries):
-        read = _read_tool(entry, index, where)
+    for number, entry in enumerate(entries, 1):
+        read = _read_tool(entry, number, where)
         found = list(read.faults)
         if read.tool is not None and read.tool.name in tools:
             what = f"two tools are named {read.tool.name!r}"
-            found.append(CatalogueError(what, where=f"{where}, tool {index}", remedy="Rename or remove one of them."))
+            found.append(CatalogueError(what, where=f"{where}, tool {number}", remedy="Rename or remove one of them."))
         if read.tool is None or found:
-            skipped.append(name_of(entry) or f"tool {index}")
+            skipped.append(name_of(entry) or f"tool {number}")
             faults += found
         else:
             tools[read.tool.name] = read.tool
@@ -151,11 +151,11 @@ class _ReadTool(NamedTuple):
     notes: tuple[Note, ...] = ()
 
 
-def _read_tool(entry: Any, index: int, where: str) -> _ReadTool:
+def _read_tool(entry: Any, number: int, where: str) -> _ReadTool:
     name = name_of(entry)
     if name is None or not TOOL_NAME.fullmatch(name):
         fault = CatalogueError(
-            f"tool {index} has no usable name ({name!r})",
+            f"tool {number} has no usable name ({name!r})",
             where=where,
             remedy="Rename it: letters, digits and _ . : / - (at most 128; the first one no punctuation but _).",
         )

@@ -97,7 +97,7 @@ def _answer_as_json(conversation: Conversation) -> bool:
 
 
 def plan(run: Run, request: str, *, catalogue: Catalogue | None = None, as_json: bool = False) -> bool:
-    """Answer one request with a plan, as `chat` does. Returns whether there is a plan that the planner is sure of.
+    """Answer one request with a plan, as `chat` does. Returns whether it is a whole one that the planner is sure of.
 
     Raises RunError when neither the run has a catalogue nor another is given.
     """
@@ -112,7 +112,7 @@ def plan(run: Run, request: str, *, catalogue: Catalogue | None = None, as_json:
 
 
 def plan_untrained(request: str, catalogue: Catalogue, recipe: Recipe, *, as_json: bool = False) -> bool:
-    """Answer one request with the recipe's base, not fine-tuned. Returns whether there is a plan that it is sure of."""
+    """Answer one request with the recipe's base, not fine-tuned. Returns as `plan`."""
     source_note = (
         f"answered by the base {recipe.base!r} as it is; fine-tuned for these tools it plans better (platypus all)"
     )
@@ -123,4 +123,4 @@ def _ask_once(planner: Planner, request: str, source_note: str, *, recipe: Recip
     screen = Screen(readable_lines, as_json)
     screen.say(source_note, style="dim")
     answer = ask(planner, request, screen, max_new_tokens=recipe.evaluate.max_new_tokens)
-    return isinstance(answer.plan, Plan) and answer.sure
+    return isinstance(answer.plan, Plan) and answer.sure and answer.finished

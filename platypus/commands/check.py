@@ -31,6 +31,7 @@ from platypus.plan.plan import Malformed, parse_plan
 from platypus.prompt.base_files import QuickTokenizer, context_of
 from platypus.prompt.prompt import Prompt
 from platypus.run.conventions_settings import ConventionsSettings
+from platypus.run.places import Places, names
 from platypus.run.recipe import read_recipe
 from platypus.run.settings import PromptSettings
 
@@ -256,7 +257,14 @@ def _reason(fault: CatalogueError, source: str) -> str:
 
 def _check_recipe(file: Path) -> Report:
     recipe = read_recipe(file)
-    return Report(str(file), "recipe", f"base {recipe.base!r}, catalogue {recipe.catalogue!r}")
+    places = Places.of(file, recipe)
+    problems = [
+        FileProblem(str(file), None, f"{name}: there is no such file or folder. {places.explanation(name)}")
+        for name in names(recipe)
+        if places.is_missing(name)
+    ]
+    catalogue = "no catalogue" if recipe.catalogue is None else f"catalogue {recipe.catalogue!r}"
+    return Report(str(file), "recipe", f"base {recipe.base!r}, {catalogue}", tuple(problems))
 
 
 def _check_plan(file: Path, catalogue: Catalogue | None) -> Report:

@@ -99,13 +99,13 @@ def execute_wanted(place: Place, wanted: Wanted) -> bool:
     terms, toolbox = _terms(place, wanted), place.toolbox(wanted.sources, dry_run=wanted.dry_run)
     check_terms(terms, place.catalogue, toolbox)
     planner = place.planner() if wanted.request is not None or wanted.replans else None
-    if planner and wanted.request is not None:  # the trace may be gone on with on another day
-        wanted = replace(wanted, request=planner.dated(wanted.request))
     plan = _plan(place, wanted, planner)
     if plan is None and wanted.resume is None:
         return False
     replan = _replan(planner, place) if planner and wanted.replans else None
     trace = wanted.resume or wanted.trace or (None if wanted.dry_run else new_trace(place.run))
+    if planner and wanted.request is not None:  # the trace may be gone on with on another day
+        wanted = replace(wanted, request=planner.dated(wanted.request))
     with cancelling(trace, say):
         execution = asyncio.run(_executed(place, replace(wanted, trace=trace), plan, toolbox, terms, replan))
     if wanted.as_json:
@@ -150,6 +150,8 @@ def _plan(place: Place, wanted: Wanted, planner: Planner | None) -> Plan | None:
     if wanted.request is None or planner is None:
         return None
     (answer,) = planner.plan([wanted.request], max_new_tokens=place.recipe.evaluate.max_new_tokens)
+    sureness = "" if answer.confidence is None else f", confidence {answer.confidence:.0%}"
+    say(f"planned by {planner.loaded.source}{sureness}")
     if answer.request != wanted.request:
         say(f"read as: {answer.request}")
     if isinstance(answer.plan, Malformed):

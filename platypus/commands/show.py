@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from platypus.errors import RunError
 from platypus.execution.drawing import trace_lines
 from platypus.execution.trace import History, read_trace
 from platypus.outcomes import result_lines
@@ -74,8 +75,15 @@ class ShownTrace:
 def show(path: Path) -> Overview | Provenance | ShownTrace:
     """The overview of a run; of a model's folder, where it comes from; of a file, the trace in it.
 
-    Raises ModelError if nothing says where a model comes from, and ExecutionError for a file without a trace.
+    Raises ModelError if nothing says where a model comes from, ExecutionError for a file without a trace, and RunError
+    for what is not there.
     """
+    if path.suffix and not path.exists():  # a folder that is not there may become a run
+        raise RunError(
+            "there is no such file or folder",
+            where=str(path),
+            remedy="Name a run, the folder of a merged model, or a trace.",
+        )
     if path.is_file():
         return ShownTrace(read_trace(path))
     if (path / "config.json").is_file():

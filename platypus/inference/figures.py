@@ -33,7 +33,7 @@ _END = r"(?=\W*$|[.,;:!?)]| (?:at|to|for|in|and|or|until|till|from|with|on|by|pl
 _COUNT = rf"(?:\d|{'|'.join(NUMBERS)}|hundred|thousand)"
 _NO_OTHER_DAY = (  # Friday next week, Friday the 13th, Friday in two weeks
     rf"(?!,? (?:(?:of|to|until|till|through|and|or) (?:the\b|{_DAY})|(?:next|week|after|{_MONTH})\b|(?:the )?\d)|,? ?-"
-    rf"| in (?:an?|the month|the year|{_COUNT}|{_MONTH})\b)"
+    rf"| in (?:an?|the month|the year|{_COUNT}|{_MONTH})\b| {_SPAN} (?:ago|before|after|from)\b)"
 )
 _DATE = re.compile(
     r"(?<![\w'\u2019.,$#-])(?:(?:the )?day (?:after tomorrow|before yesterday)|today|tomorrow|yesterday"
@@ -58,7 +58,7 @@ _NO_ON = re.compile(  # what stands before, if the date needs no "on"
     r"|except|about|around|during|not|the|a|my|our|your|his|her|their|its|coming)[ :]*$",
     re.IGNORECASE,
 )
-_QUOTES = "\"'`\u201c\u2018\u201e\xab\xbb"
+_QUOTES = "\"'`“”„«»\u2039\u203a\u2018\u201a"
 _NEAR = 40  # letters of a request that are looked at on each side of a date
 
 
@@ -161,7 +161,7 @@ def _iso(found: re.Match[str], today: date) -> str:
     after = found.string[found.end() : found.end() + _NEAR]
     title = re.fullmatch("[A-Z][a-z]+", found[0]) and re.match(r" (?!(?:I|OK)\b)[A-Z]", after)  # Sunday Times
     listed = re.match(rf"{_COUNT}|{_DAY}$", found[0], re.IGNORECASE) and _LISTED.search(before)
-    counted = found[0][:3].lower() == "in " and re.search(rf"{_DAY} $", before, re.IGNORECASE)  # Friday in two weeks
+    counted = re.search(rf"{_DAY} $", before, re.IGNORECASE)  # Friday in two weeks, Friday two weeks from now
     if title or listed or counted or _NO_DATE.search(before):
         return found[0]
     # To dateparser the next 30 November is never today, and a week "from today" is a week ago.
@@ -176,4 +176,5 @@ def _iso(found: re.Match[str], today: date) -> str:
         day = None
     if day is None:  # the 31st of February, or a day before the year 1
         return found[0]
-    return day.date().isoformat() if _NO_ON.search(before) else f"on {day.date().isoformat()}"
+    on = "" if _NO_ON.search(before) else "ON " if found.string.isupper() else "on "
+    return f"{on}{day.date().isoformat()}"

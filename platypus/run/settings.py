@@ -340,7 +340,7 @@ class DecodeSettings(Settings):
             return today if today in (None, "now") else date.fromisoformat(str(today)).isoformat()
         except ValueError as error:
             what = f"decode.today = {today!r} is no day"
-            raise ValueError(what, 'Give it as "2026-11-30", or "now" for the day on which it is asked.') from error
+            raise ValueError(what, 'Give it as "2026-11-30", or "now" for the present day.') from error
 
     @field_serializer("max_tools")
     def _unset(self, max_tools: int | str) -> int | None:

@@ -44,8 +44,8 @@ def test_prose_in_returns_is_no_schema() -> None:
         ([], "holds no tools"),
         ([{}], "nothing in it has a name, and the first element is empty"),
         ([{"query": "Go", "plan": []}], "nothing in it has a name, and the first element has the keys 'query', 'plan'"),
-        ([SEARCH, {"description": "nameless"}], "tool 1 has no usable name"),
-        ([{"name": "two words"}], "tool 0 has no usable name"),
+        ([SEARCH, {"description": "nameless"}], "tool 2 has no usable name"),
+        ([{"name": "two words"}], "tool 1 has no usable name"),
         ([SEARCH, SEARCH], "two tools are named 'search'"),
         (
             [{"name": "a", "inputSchema": {"type": "object", "properties": {"x": {"type": "strnig"}}}}],
@@ -209,7 +209,7 @@ def test_bad_tools_are_left_out_with_all_their_faults(tmp_path: Path, capsys: py
     assert [tool.name for tool in reading.catalogue] == ["good"]
     assert reading.skipped == ("two words", "typo", "good", "c")
     assert [fault.where.removeprefix(str(file)) for fault in reading.faults] == [
-        *("", ", tool 'typo'.x", ", tool 'typo'.y", ", tool 3", ", tool 'c'")
+        *("", ", tool 'typo'.x", ", tool 'typo'.y", ", tool 4", ", tool 'c'")
     ]
     assert all(fault.remedy for fault in reading.faults)
     assert len(read_catalogue(file)) == 1
@@ -321,7 +321,7 @@ def test_the_catalogues_of_others_are_read(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["name-with-space", "name-non-ascii", "name-starts-with-dot", "name-129"])
 def test_the_names_of_others_that_cannot_be_used(name: str) -> None:
-    with pytest.raises(CatalogueError, match="tool 0 has no usable name") as caught:
+    with pytest.raises(CatalogueError, match="tool 1 has no usable name") as caught:
         read_tools(case(name))
     assert caught.value.remedy.startswith("Rename it")
 
@@ -329,7 +329,7 @@ def test_the_names_of_others_that_cannot_be_used(name: str) -> None:
 def test_the_catalogue_of_others_with_a_name_twice() -> None:
     reading = read_tools(case("duplicate-tool-names"))
     assert len(reading.catalogue) == 1 and len(reading.faults) == 1
-    assert reading.faults[0].where.endswith("tool 1") and reading.faults[0].remedy.startswith("Rename")
+    assert reading.faults[0].where.endswith("tool 2") and reading.faults[0].remedy.startswith("Rename")
 
 
 @pytest.mark.parametrize("path", sorted(CASES.glob("*.json")), ids=lambda path: path.stem)

@@ -111,7 +111,7 @@ def test_a_correction_tells_what_was_answered(tmp_path: Path) -> None:
 
 def test_a_correction_is_kept_with_its_dates_in_figures(tmp_path: Path) -> None:
     asked = f"{ASK} tomorrow"
-    begun = talk(Scripted({asked: ANSWERS[ASK]}), tmp_path, asked, "/correct []")
+    begun = talk(Scripted({f"{ASK} on 2026-12-01": ANSWERS[ASK]}), tmp_path, asked, "/correct []")
     assert json.loads((tmp_path / "corrections.jsonl").read_text())["query"] == f"{ASK} on 2026-12-01"
     assert begun.last.request == asked
     begun.undo()

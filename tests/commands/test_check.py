@@ -183,7 +183,7 @@ def test_bad_tools_are_listed_and_notes_are_grouped(tmp_path: Path) -> None:
     path.write_text(json.dumps([*tools, {"name": "two words"}, {"name": "wrong", "inputSchema": wrong}]))
     report = check(path)
     assert str(report).splitlines()[:3] == [
-        f"{path}: tool 300 has no usable name ('two words'). Rename it: letters, digits and _ . : / - (at most 128;"
+        f"{path}: tool 301 has no usable name ('two words'). Rename it: letters, digits and _ . : / - (at most 128;"
         " the first one no punctuation but _).",
         f"{path}: tool 'wrong'.x: unknown type 'strnig'. Known types: string, integer, number, boolean, array, object,"
         " null.",
@@ -256,3 +256,14 @@ def test_habits_of_rows_are_listed(tmp_path: Path) -> None:
     assert f"{rows}: habit: works_list.type: a value that is said in passing sets it in 6 of 6" in str(report)
     (given,) = [habit for habit in report.to_json()["habits"] if habit["argument"] == "works_list.limit"]
     assert (given["does"], given["held"], given["against"]) == ("never given", 6, ())
+
+
+def test_a_recipe_that_names_what_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "tools.json").write_text("[]")
+    (tmp_path / "a.toml").write_text('catalogue = "tools.json"\n[refine]\ndata = ["./gone.jsonl"]\n')
+    report = check(tmp_path / "a.toml")
+    assert summary(report) == ("recipe", "base 'embedded', catalogue 'tools.json'")
+    (problem,) = report.problems
+    assert problem.reason.startswith("./gone.jsonl: there is no such file or folder. The recipe names it")
+    (tmp_path / "b.toml").write_text("")
+    assert check(tmp_path / "b.toml").summary.endswith("no catalogue") and not check(tmp_path / "b.toml").problems

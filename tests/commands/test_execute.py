@@ -157,8 +157,11 @@ def test_a_request_to_a_run(boats: Path, capsys: pytest.CaptureFixture[str], mon
     assert ran.code == 0 and moored(boats) == ["Ada-1"]
     (trace,) = (boats / "run" / "traces").iterdir()
     assert read_trace(trace).start["request"] == "Moor Ada"
-    assert here(capsys, "execute", "run", "Moor Ada tomorrow", "--trace", "later").code == 0
+    later = here(capsys, "execute", "run", "Moor Ada tomorrow", "--trace", "later")
+    assert later.code == 0 and "planned by a model\nread as: Moor Ada on 2026-12-01\n" in later.err
     assert read_trace(boats / "later").start["request"] == "Moor Ada on 2026-12-01"
+    empty = here(capsys, "execute", "run", " ")
+    assert empty.code == 1 and "the request is empty" in empty.err
     wrong = here(capsys, "execute", "run", "Moor Ada", "--today", "soon")
     assert wrong.code == 1 and "decode.today = 'soon' is no day" in wrong.err
     fly = here(capsys, "execute", "run", "Fly")

@@ -33,6 +33,11 @@ def test_show_says_which_stages_are_done(capsys: Capture, tmp_path: Path) -> Non
     assert data["recipe"] == run.recipe.model_dump()
 
 
+def test_show_says_if_nothing_is_there(capsys: Capture, tmp_path: Path) -> None:
+    gone = here(capsys, "show", tmp_path / "trace.jsonl")
+    assert gone.code == 1 and "trace.jsonl: there is no such file or folder" in gone.err
+
+
 def test_show_says_which_inputs_have_changed_since(capsys: Capture, tmp_path: Path) -> None:
     run = Run.open(tmp_path / "run", recipe=write_recipe(tmp_path))
 

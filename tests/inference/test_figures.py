@@ -14,7 +14,8 @@ MONDAY = date(2026, 11, 30)
 KEPT = (
     "Black Friday sales, good friday, the Sunday Times",
     "On Friday Anna comes, play Yesterday by them, watch The Day After Tomorrow",
-    "call it 'tomorrow' or \"next Friday\" or „tomorrow“ or «today»",
+    "call it 'tomorrow' or \"next Friday\" or „tomorrow“ or «today» or ”today” or \u2039tomorrow\u203a",
+    "Friday two weeks from now, Friday a week ago",
     "every other Friday, Fridays, the last Friday of the month, the first friday in May, last week",
     "Tuesday next week, next week on Tuesday, Friday in 2 weeks, Friday after next, a week from Friday",
     "Friday the 13th",
@@ -36,7 +37,7 @@ KEPT = (
         ("Nov 30, December 31st or a week from today", "on 2026-11-30, on 2026-12-31 or 2026-12-07"),
         ("On Friday, in two weeks, on the 3rd of March 2027", "On 2026-12-04, on 2026-12-14, on 2027-03-03"),
         ("cancel the Friday report and my Monday meeting", "cancel the 2026-12-04 report and my 2026-12-07 meeting"),
-        ("BOOK IT NEXT FRIDAY", "BOOK IT on 2026-12-04"),
+        ("BOOK IT NEXT FRIDAY", "BOOK IT ON 2026-12-04"),
         ("Friday, December 4 or in twenty-five days", "on 2026-12-04 or 2026-12-25"),
         ("leave on 5 May at 3, in two days' time please", "leave on 2027-05-05 at 3, on 2026-12-02 please"),
         *((kept, kept) for kept in KEPT),
@@ -52,6 +53,8 @@ def test_numbers_are_read_outside_of_quotes_and_names() -> None:
     read = '2 for Ocean\'s Eleven in Three Rivers Park, note "two wheels", 5 times'
     assert Reading.of(asked, numbers=True).read == read
     assert Reading.of("in two weeks for two", numbers=True, today=MONDAY).read == "on 2026-12-14 for 2"
+    assert Reading.of("TWO FOR FRIDAY", numbers=True, today=MONDAY).read == "2 FOR 2026-12-04"
+    assert Reading.of("TWO SEATS NEXT FRIDAY", numbers=True, today=MONDAY).read == "2 SEATS ON 2026-12-04"
 
 
 @pytest.mark.parametrize(

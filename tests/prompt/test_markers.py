@@ -48,6 +48,7 @@ SHARED = catalogue_from_json(
     [
         ("Show Anna Schmidt what blocks ISS-12.", "Show Anna Schmidt<1> what blocks ISS-12<2>."),
         ("call it „the new plan“ or „old”", "call it „the new plan<1>“ or „old<2>”"),
+        ("it is \u201aa plan\u2018, ”old”, \u2039x\u203a", "it is \u201aa plan<1>\u2018, ”old<2>”, \u2039x<3>\u203a"),
         ("call it «the new plan», « old », »mine«", "call it «the new plan<1>», « old<2> », »mine<3>«"),
         ("Anna's tickets, and Bob's and anna@acme.org's", "Anna's tickets, and Bob<1>'s and anna@acme.org<2>'s"),
         ('Find "the red one," it\'s \'done\'. Go.', 'Find "the red one<1>," it\'s \'done<2>\'. Go.'),

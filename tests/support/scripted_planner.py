@@ -57,6 +57,7 @@ class Scripted:
             raise KeyboardInterrupt
         from platypus.errors import PromptError
 
+        request = self.reading(request).read
         if request not in self.says:
             raise PromptError("too long", where=request)
         text = self.says[request]

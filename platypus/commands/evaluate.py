@@ -79,8 +79,12 @@ def _evaluate(run: Run, folder: Path) -> Mapping[str, Any]:
         del planner
         gc.collect()  # frees the model now: its reference cycles would keep it while the next is loaded
     report = {
-        **{"rows": len(rows), "of": len(test), "data": "refine/test.jsonl", **origin(**drawn)},
-        **{"variants": variants, "examples": examples(scored_rows)},
+        "rows": len(rows),
+        "of": len(test),
+        "data": "refine/test.jsonl",
+        **origin(**drawn),
+        "variants": variants,
+        "examples": examples(scored_rows),
         "training": losses(run.path / "train" / "metrics.jsonl") if run.is_done("train") else [],
         "curve": curve(run.path / "curve" / "curve.json"),
     }

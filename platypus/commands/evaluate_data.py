@@ -87,9 +87,13 @@ def evaluate_data(run: Run | None, options: DataOptions, *, force: bool = False)
     if planner.calibration and any(row.probability is not None for row in rows):
         part["confidence"] = confidence(rows, planner.calibration, least=recipe.decode.min_confidence)
     report = {
-        **{"rows": len(gold.rows), "of": gold.of, "data": options.data, "left_out": gold.remark()},
+        "rows": len(gold.rows),
+        "of": gold.of,
+        "data": options.data,
+        "left_out": gold.remark(),
         **{**origin(seed=recipe.seed, resamples=recipe.evaluate.resamples), "fingerprints": measured},
-        **{"variants": {planner.name: part}, "examples": examples({planner.name: rows})},
+        "variants": {planner.name: part},
+        "examples": examples({planner.name: rows}),
         "seconds": round(time.monotonic() - before, 3),
     }
     write_pages(folder.path, report, folder.lines())

@@ -45,7 +45,9 @@ def evaluate_tasks(
     job = _Job(chosen, manager, run.recipe.seed, limit)
     variants = {name: job.scored(folder.path / f"{name}.json", opener) for name, opener in openers.items()}
     report = {
-        **{"variants": variants, "fingerprints": measured, "lm_eval": version("lm_eval")},
+        "variants": variants,
+        "fingerprints": measured,
+        "lm_eval": version("lm_eval"),
         **origin(seed=run.recipe.seed, resamples=0),
         "seconds": round(time.monotonic() - started, 3),
     }

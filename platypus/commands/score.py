@@ -55,7 +55,10 @@ def score_file(
     ]
     name = Path(predictions).stem
     report = {
-        **{"rows": len(rows), "of": known.of, "data": gold, "left_out": known.remark()},
+        "rows": len(rows),
+        "of": known.of,
+        "data": gold,
+        "left_out": known.remark(),
         **origin(seed=seed, resamples=RESAMPLES),
         "fingerprints": fingerprints,
         "variants": {name: {"model": predictions, **summary(judged, resamples=RESAMPLES, seed=seed)}},

@@ -17,7 +17,10 @@ FORMATS = "text and json_schema (an answer in JSON needs a schema)"
 NO_EFFECT = {"user", "safety_identifier", "prompt_cache_key", "metadata"}  # parameters that change nothing here
 OWN = ("references",)  # keys of the object `platypus` in a request
 ROLES: Mapping[str, Literal["system", "user", "assistant"]] = {
-    **{"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
 }
 
 

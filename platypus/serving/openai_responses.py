@@ -224,12 +224,25 @@ def _head(body: ResponsesRequest, served: Served) -> dict[str, Any]:
     others = body.model_extra or {}
     return {
         **own,
-        **{"background": False, "error": None, "incomplete_details": None, **known, "output": []},
-        **{"parallel_tool_calls": body.parallel_tool_calls is not False, "previous_response_id": None, "store": False},
-        **{"reasoning": {"effort": None, "summary": None}, "service_tier": "default", "truncation": "disabled"},
-        **{"temperature": body.temperature or 0.0, "top_p": 1.0, "text": body.text or {"format": {"type": "text"}}},
-        **{"tools": body.tools or [], "tool_choice": body.tool_choice or "auto", "usage": None},
-        **{"metadata": others.get("metadata") or {}, "user": others.get("user")},
+        "background": False,
+        "error": None,
+        "incomplete_details": None,
+        **known,
+        "output": [],
+        "parallel_tool_calls": body.parallel_tool_calls is not False,
+        "previous_response_id": None,
+        "store": False,
+        "reasoning": {"effort": None, "summary": None},
+        "service_tier": "default",
+        "truncation": "disabled",
+        "temperature": body.temperature or 0.0,
+        "top_p": 1.0,
+        "text": body.text or {"format": {"type": "text"}},
+        "tools": body.tools or [],
+        "tool_choice": body.tool_choice or "auto",
+        "usage": None,
+        "metadata": others.get("metadata") or {},
+        "user": others.get("user"),
     }
 
 

@@ -163,8 +163,21 @@ def toml(value: Any) -> str:
 
 
 COMMENTED_OUT = {
-    *("patience", "warmup_steps", "of", "method", "weights", "search", "search_rows", "density", "core_space", "layers"),
-    *("seconds", "today", "encoder", "limit", "base_url"),
+    "patience",
+    "warmup_steps",
+    "of",
+    "method",
+    "weights",
+    "search",
+    "search_rows",
+    "density",
+    "core_space",
+    "layers",
+    "seconds",
+    "today",
+    "encoder",
+    "limit",
+    "base_url",
 }
 
 

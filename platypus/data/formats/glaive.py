@@ -20,8 +20,10 @@ CALL = re.compile(r"<functioncall>\s*(.*?)\s*(?=<functioncall>|<\|endoftext\|>|$
 QUOTED = re.compile(r"""\{\s*"name":\s*"(?P<name>[^"]*)",\s*"arguments":\s*'(?P<arguments>.*)'\s*\}""", re.DOTALL)
 END = "<|endoftext|>"
 ROLES: Mapping[str, Role] = {
-    **{"SYSTEM": "system", "USER": "user"},
-    **{"ASSISTANT": "assistant", "FUNCTION RESPONSE": "tool"},
+    "SYSTEM": "system",
+    "USER": "user",
+    "ASSISTANT": "assistant",
+    "FUNCTION RESPONSE": "tool",
 }
 
 

@@ -6,7 +6,6 @@ there is nothing to guess.
 
 import hashlib
 import hmac
-import os
 import re
 import secrets
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from platypus.errors import RunError
-from platypus.files import read_text, sync
+from platypus.files import read_text, write_whole
 from platypus.serving.errors import ApiError
 
 GUARDED = ("/v1/", "/mcp", "/metrics")
@@ -31,16 +30,10 @@ class Keys:
 
     @classmethod
     def read(cls, path: Path) -> "Keys":
-        """The keys of a file. Raises RunError that names the line."""
-        remedy = f"Add one: platypus serve --keys {path} --add-key NAME"
-        hashes: dict[str, str] = {}
-        for number, line in enumerate(read_text(path, error=RunError, remedy=remedy).splitlines(), start=1):
-            match = LINE.fullmatch(line)
-            if match is None:
-                raise RunError("is not a name and the hash of a key", where=f"{path}:{number}", remedy=remedy)
-            hashes[match["name"]] = match["hash"]
+        """The keys of a file. Raises RunError if there is none, or that names the line."""
+        hashes = _hashes(path)
         if not hashes:
-            raise RunError("holds no key", where=str(path), remedy=remedy)
+            raise RunError("holds no key", where=str(path), remedy=_remedy(path))
         return cls(hashes)
 
     def owner(self, key: str) -> str | None:
@@ -75,17 +68,32 @@ def add_key(path: Path, name: str) -> str:
     """Add a new key to the file, readable for its owner alone, and return it: it cannot be read again."""
     if not re.fullmatch(r"[\w.-]+", name):
         raise RunError(f"{name!r} is no name for a key", where=str(path), remedy="Use letters, digits and _ . -")
-    if path.exists() and name in Keys.read(path)._hashes:
+    hashes = _hashes(path) if path.exists() else {}
+    if name in hashes:
         raise RunError(f"there is a key {name!r} already", where=str(path), remedy="Remove its line, or use another.")
     key = f"pk-{secrets.token_urlsafe(32)}"
+    file = path.resolve()  # a link stays one
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(f"{name} {_hash(key)}\n")
+        file.with_name(f"{file.name}.new").touch(0o600)  # which `write_whole` fills: others can never read it
+        write_whole(file, "".join(f"{one} {known}\n" for one, known in {**hashes, name: _hash(key)}.items()))
     except OSError as error:
         raise RunError(f"cannot be written: {error.strerror}", where=str(path), remedy="Name another file.") from error
-    sync(path)
     return key
+
+
+def _hashes(path: Path) -> dict[str, str]:
+    """Name → hash of the keys in a file. Raises RunError that names the line."""
+    hashes: dict[str, str] = {}
+    for number, line in enumerate(read_text(path, error=RunError, remedy=_remedy(path)).splitlines(), start=1):
+        match = LINE.fullmatch(line)
+        if match is None:
+            raise RunError("is not a name and the hash of a key", where=f"{path}:{number}", remedy="Remove the line.")
+        hashes[match["name"]] = match["hash"]
+    return hashes
+
+
+def _remedy(path: Path) -> str:
+    return f"Add one: platypus serve --keys {path} --add-key NAME"
 
 
 def _hash(key: str) -> str:

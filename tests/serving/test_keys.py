@@ -20,6 +20,17 @@ def test_a_key_is_kept_as_a_hash_alone(tmp_path: Path) -> None:
     assert (keys.owner(key), keys.owner(other), keys.owner(key[:-1]), keys.owner("")) == ("ann", "bob", None, None)
 
 
+def test_a_key_is_added_to_a_file_that_people_edited(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.touch()
+    (tmp_path / "link").symlink_to(path)
+    keys = [add_key(path, "ann")]
+    path.write_text(path.read_text().rstrip("\n"))
+    keys += [add_key(tmp_path / "link", "bob")]
+    assert [Keys.read(path).owner(key) for key in keys] == ["ann", "bob"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and (tmp_path / "link").is_symlink()
+
+
 def test_what_is_no_file_of_keys_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     with pytest.raises(RunError, match="cannot be read"):

@@ -74,7 +74,7 @@ def _servers(document: Any) -> dict[str, Any]:
 def server_of(entry: Mapping[str, Any], name: str, source: Source) -> Server:
     """How the server of an entry is reached. Raises CatalogueError for an entry that does not say it."""
     where = f"{source.where}, server {name!r}"
-    variables = Variables(os.environ, where, Path(source.name).parent, _defaults(source.document))
+    variables = Variables(os.environ, where, Path(source.name).parent, _defaults(source.document, where))
     url = next((entry[key] for key in URLS if entry.get(key)), None)
     headers = _texts(entry, "headers", variables)
     environment = _texts(entry, "env", variables)
@@ -86,28 +86,36 @@ def server_of(entry: Mapping[str, Any], name: str, source: Source) -> Server:
         url = variables.expand(url)
         sse = entry.get("type", entry.get("transport")) == "sse" or (is_sse(url) and "type" not in entry)
         return Server(where, variables, url=url, headers=headers, is_sse=sse)
-    words = [entry.get("command"), *(entry.get("args") or ())]
-    if not all(isinstance(word, str) and word for word in words[:1]) or not all(
-        isinstance(word, str) for word in words
-    ):
+    first, others, folder = entry.get("command"), entry.get("args") or [], entry.get("cwd") or ""
+    if not first or not isinstance(others, list) or not all(isinstance(word, str) for word in (first, *others)):
         raise CatalogueError(
             "has neither a `command` with `args` nor a `url`", where=where, remedy="Write texts under one of them."
         )
-    folder = entry.get("cwd")
-    command = tuple(variables.expand(word) for word in words)
-    return Server(where, variables, command, environment, variables.expand(folder) if folder else None)
+    if not isinstance(folder, str):
+        raise CatalogueError("'cwd' is not a text", where=where, remedy="Write the path of a folder.")
+    command = tuple(variables.expand(word) for word in (first, *others))
+    return Server(where, variables, command, environment, variables.expand(folder) or None)
 
 
 def _texts(entry: Mapping[str, Any], key: str, variables: Variables) -> dict[str, str]:
     values = entry.get(key) or {}
     if not isinstance(values, Mapping):
         raise CatalogueError(f"{key!r} is not an object", where=variables.where, remedy="Write names with their texts.")
+    if wrong := next((name for name, value in values.items() if not isinstance(value, str | int | float)), None):
+        what = f"{key!r} has no text under {wrong!r}"
+        raise CatalogueError(what, where=variables.where, remedy="Write one, or remove the name.")
     return {str(name): variables.expand(str(value)) for name, value in values.items()}
 
 
-def _defaults(document: Mapping[str, Any]) -> dict[str, str]:
-    """The defaults of a file's `inputs`."""
-    inputs = document.get("inputs") or (document.get("mcp") or {}).get("inputs") or []
+def _defaults(document: Mapping[str, Any], where: str) -> dict[str, str]:
+    """The defaults of a file's `inputs`. Raises CatalogueError if they are none."""
+    inner = document.get("mcp")
+    inputs = document.get("inputs") or (inner.get("inputs") if isinstance(inner, Mapping) else None) or []
+    if not isinstance(inputs, list) or not all(
+        isinstance(entry, Mapping) and isinstance(entry.get("id"), str) for entry in inputs
+    ):
+        what = "'inputs' of its file is not a list of objects with an `id`"
+        raise CatalogueError(what, where=where, remedy='Write [{"id": "NAME"}].')
     return {entry["id"]: entry["default"] for entry in inputs if isinstance(entry.get("default"), str)}
 
 

@@ -98,7 +98,12 @@ def test_a_url_and_its_transport(entry: dict[str, Any], is_sse: bool, asked: lis
         ({}, "has neither a `command` with `args` nor a `url`"),
         ({"command": ["npx", "boats"]}, "has neither a `command`"),
         ({"command": "npx", "args": [1]}, "has neither a `command`"),
+        ({"command": "npx", "args": "-y boats"}, "has neither a `command` with `args`"),
+        ({"command": "npx", "args": {"-y": "boats"}}, "has neither a `command` with `args`"),
+        ({"command": "npx", "cwd": 5}, "'cwd' is not a text"),
         ({"command": "npx", "env": ["A=1"]}, "'env' is not an object"),
+        ({"command": "npx", "env": {"A": None}}, "'env' has no text under 'A'"),
+        ({"url": "https://host/mcp", "headers": {"A": ["b"]}}, "'headers' has no text under 'A'"),
         ({"command": "npx", "args": ["${NO_SUCH_VARIABLE}"]}, "the environment variable NO_SUCH_VARIABLE is not set"),
     ],
 )
@@ -107,6 +112,19 @@ def test_a_wrong_entry_names_its_server(entry: dict[str, Any], what: str) -> Non
         names({"mcpServers": {"boats": entry}})
     assert what in caught.value.what
     assert caught.value.where == "/home/me/.vscode/mcp.json, server 'boats'" and caught.value.remedy
+
+
+@pytest.mark.parametrize("inputs", ["x", {"id": "x"}, ["x"], [{"default": "x"}], [{"id": 1}]])
+@pytest.mark.parametrize("inner", [False, True])
+def test_wrong_inputs_name_a_server_that_needs_them(inputs: Any, inner: bool) -> None:
+    document = {"servers": {"boats": {"command": "boats"}}, "inputs": inputs}
+    with pytest.raises(CatalogueError, match=r"mcp\.json, server 'boats': 'inputs' of its file is not a list"):
+        names({"mcp": document} if inner else document)
+
+
+def test_a_key_of_another_program_does_no_harm(asked: list[Server]) -> None:
+    names({"mcpServers": {"boats": {"command": "boats"}}, "mcp": True})
+    assert asked[0].command == ("boats",)
 
 
 @pytest.mark.parametrize(

@@ -101,8 +101,8 @@ def _texts(entry: Mapping[str, Any], key: str, variables: Variables) -> dict[str
     values = entry.get(key) or {}
     if not isinstance(values, Mapping):
         raise CatalogueError(f"{key!r} is not an object", where=variables.where, remedy="Write names with their texts.")
-    if wrong := next((name for name, value in values.items() if not isinstance(value, str | int | float)), None):
-        what = f"{key!r} has no text under {wrong!r}"
+    if wrong := [name for name, value in values.items() if not isinstance(value, str | int | float)]:
+        what = f"{key!r} has no text under {wrong[0]!r}"
         raise CatalogueError(what, where=variables.where, remedy="Write one, or remove the name.")
     return {str(name): variables.expand(str(value)) for name, value in values.items()}
 

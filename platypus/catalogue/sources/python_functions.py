@@ -79,18 +79,16 @@ def _tools(wanted: Mapping[str, Any], source: Source) -> Iterator[dict[str, Any]
 
 
 def _loaded(path: Path) -> ModuleType:
-    """The module in a file."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    """The module in a file, under a name that no import and no file in another folder has."""
+    name, file = f"platypus_tools_{path.stem}", str(path.absolute())
+    while name in sys.modules and sys.modules[name].__file__ != file:
+        name += "_"
+    spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ImportError("it is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    before = sys.modules.get(path.stem)
-    sys.modules[path.stem] = module  # where dataclasses look up the names in hints
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        if before is not None:
-            sys.modules[path.stem] = before
+    sys.modules[name] = module  # where dataclasses look up the names in hints, and pickle its classes
+    spec.loader.exec_module(module)
     return module
 
 

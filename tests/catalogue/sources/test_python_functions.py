@@ -1,13 +1,15 @@
 """Functions as tools: which ones, and what hints and docstrings give."""
 
+import importlib
+import inspect
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
 from platypus.catalogue.reading import read_catalogue
-from platypus.catalogue.sources.python_functions import definitions, recognises
+from platypus.catalogue.sources.python_functions import definitions, functions, recognises
 from platypus.catalogue.sources.source import Source
 from platypus.errors import CatalogueError
 
@@ -199,6 +201,30 @@ def test_a_function_without_a_schema_is_left_out_unless_it_is_asked_for(
     for options in ({"only": ("odd",)}, {"name": "boat_tools.py:odd"}):
         with pytest.raises(CatalogueError, match="function 'odd': its hints give no schema"):
             tools(tmp_path, text, **options)  # type: ignore[arg-type]
+
+
+def test_a_file_takes_no_name_of_a_package_or_of_a_file_elsewhere(tmp_path: Path) -> None:
+    """Its dataclasses and pickled values are its own, also once another file of its name is read."""
+    text = """
+import dataclasses, pickle
+@dataclasses.dataclass
+class Boat:
+    next: "Cargo | None" = None
+class Cargo({base}): ...
+def sail(boat: Boat) -> str:
+    return pickle.loads(pickle.dumps(boat)).__class__.__module__
+"""
+    read = []
+    for base in ("str", "int"):
+        path = tmp_path / base / "colorsys.py"  # so is a module of Python called
+        path.parent.mkdir()
+        path.write_text(text.format(base=base))
+        read.append(functions(Source(str(path)))["sail"])
+    assert importlib.import_module("colorsys").rgb_to_hsv
+    for sail, base in zip(read, (str, int), strict=True):
+        module = sys.modules[sail(sail.__globals__["Boat"]())]
+        assert inspect.getsource(module.Boat) and issubclass(module.Cargo, base)
+        assert get_type_hints(module.Boat)["next"] == module.Cargo | None and module.sail is sail
 
 
 def test_modules_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -195,10 +195,10 @@ class Engine:
             group.activate()
             progresses = next(group.passes, None)
         except Exception as error:
-            for job in [*group.active.values()]:
+            group.passes = None  # which gives the decoder's cache back
+            del self._groups[id(group.decoder)]
+            for job in [*group.active.values(), *(job for job, _ in group.waiting)]:
                 self._end(job, error)
-            group.active.clear()
-            group.passes = None
             return
         self.passes += 1
         for progress in progresses or ():

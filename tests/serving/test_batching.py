@@ -3,9 +3,9 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -111,6 +111,29 @@ def test_what_fails_does_not_end_the_thread() -> None:
         assert await engine.compute(lambda: 2) == 2 and engine.open == 0
 
     run(work, Limits())
+
+
+@pytest.mark.parametrize("place", ["activate", "pass"])
+def test_what_fails_before_a_request_is_decoded_ends_all_that_wait(place: str) -> None:
+    class Decoder:
+        def run(self, following: Any, *, batch_size: int) -> Iterator[Any]:
+            raise MemoryError("pass")
+            yield
+
+    def activate() -> None:
+        if place == "activate":
+            raise MemoryError("activate")
+
+    async def work() -> None:
+        engine, decoder = Engine(Limits()), cast(Any, Decoder())
+        calls = [engine.compute(lambda: Begun(decoder, lambda *_: decoder, activate)) for _ in range(3)]
+        async with asyncio.timeout(10):
+            errors = await asyncio.gather(*calls, return_exceptions=True)
+            assert [str(error) for error in errors] == [place] * 3 and engine.open == 0
+            assert await engine.compute(lambda: 2) == 2
+            await engine.close()
+
+    asyncio.run(work())
 
 
 def test_a_client_that_leaves_frees_its_place(served: Served) -> None:

@@ -38,7 +38,7 @@ class Corrections:
         return cls(run.path / CORRECTIONS, run)
 
     def rows(self) -> list[dict[str, Any]]:
-        """All rows, oldest first. Raises DatasetError that names a line which is no JSON."""
+        """All rows, oldest first. Raises DatasetError that names a line which is no correction."""
         return _rows(self.path) if self.path.exists() else []
 
     def of_request(self, request: str, catalogue: Catalogue) -> dict[str, Any] | None:
@@ -118,4 +118,9 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         except ValueError as error:
             what = f"is not JSON: {error}"
             raise DatasetError(what, where=f"{path}:{number}", remedy="Correct or remove the line.") from error
+        row = rows[-1]
+        origin = row.get("origin") if isinstance(row, dict) and row.keys() >= {"query", "catalogue"} else None
+        if not isinstance(origin, dict) or not isinstance(origin.get("id"), str):
+            what = "is no correction: it needs `query`, `catalogue` and `origin` with an `id`"
+            raise DatasetError(what, where=f"{path}:{number}", remedy="Correct or remove the line.")
     return rows

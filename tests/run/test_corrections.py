@@ -81,10 +81,25 @@ def test_a_request_may_hold_any_character(tmp_path: Path) -> None:
     assert [row.query for row in rows if isinstance(row, Example)] == [odd, "Stop"]
 
 
-def test_a_broken_line_is_named(tmp_path: Path) -> None:
-    (tmp_path / CORRECTIONS).write_text("{\n")
-    with pytest.raises(DatasetError, match=f"{CORRECTIONS}:1"):
-        Corrections(tmp_path / CORRECTIONS).rows()
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[1]",
+        '{"query": "a", "plan": []}',
+        '{"query": "a", "catalogue": "b"}',
+        '{"query": "a", "catalogue": "b", "origin": "id"}',
+        '{"query": "a", "catalogue": "b", "origin": {"id": []}}',
+    ],
+)
+def test_a_line_that_is_no_correction_is_named(line: str, tmp_path: Path) -> None:
+    kept = Corrections(tmp_path / CORRECTIONS)
+    kept.add("Stop", STOP, TOOLS)
+    with kept.path.open("a") as file:
+        file.write(f"{line}\n")
+    for read in (kept.rows, kept.waiting, lambda: kept.remove("x"), lambda: kept.of_request("List them", TOOLS)):
+        with pytest.raises(DatasetError, match=f"{CORRECTIONS}:2"):
+            read()
 
 
 @pytest.mark.slow

@@ -116,9 +116,12 @@ class OpenApiBackEnd:
 
 
 def _server_url(document: Mapping[str, Any]) -> str:
-    """The URL of the document's first server, with the defaults of its variables."""
-    server: Mapping[str, Any] = next(iter(document.get("servers") or ()), {})
-    defaults = {name: str(variable.get("default", "")) for name, variable in (server.get("variables") or {}).items()}
+    """The URL of the document's first server, with the defaults of its variables; empty if there is none."""
+    servers = document.get("servers")
+    server = servers[0] if isinstance(servers, list) and servers and isinstance(servers[0], Mapping) else {}
+    variables = server.get("variables")
+    held = variables.items() if isinstance(variables, Mapping) else ()
+    defaults = {name: str(variable.get("default", "")) for name, variable in held if isinstance(variable, Mapping)}
     return re.sub(r"\{([^}]+)\}", lambda match: defaults.get(match[1], match[0]), str(server.get("url") or ""))
 
 

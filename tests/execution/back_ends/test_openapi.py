@@ -196,9 +196,18 @@ def test_an_address_that_is_none(base_url: str) -> None:
         call(base_url, "raw")
 
 
-def test_the_address() -> None:
-    source = Source("api.json", DOCUMENT)
-    assert OpenApiBackEnd(source, base_url=None, headers={}, most=1).base_url == "http://host/v1"
-    nowhere = OpenApiBackEnd(Source("api.json", {**DOCUMENT, "servers": []}), base_url=None, headers={}, most=1)
+def at(servers: Any) -> OpenApiBackEnd:
+    return OpenApiBackEnd(Source("api.json", {**DOCUMENT, "servers": servers}), base_url=None, headers={}, most=1)
+
+
+@pytest.mark.parametrize("variables", [None, ["base"], {"base": "v1"}])
+def test_the_address(variables: Any) -> None:
+    assert at(DOCUMENT["servers"]).base_url == "http://host/v1"
+    assert at([{"url": "http://host", "variables": variables}]).base_url == "http://host"
+
+
+@pytest.mark.parametrize("servers", [None, [], 5, ["http://x"], {"url": "http://x"}, [{"url": None}]])
+def test_a_document_that_does_not_say_where_the_api_is(servers: Any) -> None:
+    nowhere = at(servers)
     with pytest.raises(ExecutionError, match="does not say where the API is"):
         asyncio.run(nowhere.open())

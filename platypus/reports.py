@@ -45,8 +45,8 @@ def as_markdown(title: str, sections: Sequence[Section]) -> str:
 
 
 def escaped(text: str) -> str:
-    """The text with the special characters of Markdown escaped."""
-    return "".join(f"\\{letter}" if letter in "\\`*_[]<>|#" else letter for letter in text)
+    """The text on one line, with the special characters of Markdown escaped."""
+    return "".join(f"\\{letter}" if letter in "\\`*_[]<>|#" else letter for letter in " ".join(text.split()))
 
 
 STYLE = (

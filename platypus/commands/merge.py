@@ -198,13 +198,12 @@ def _merge_others(run: Run, folder: Path) -> dict[str, Any]:
     card = _common_card(run, named)
     whole = _fits(run.recipe.base)
     bare = load_base(run.recipe.base) if whole else load_streamed(run.recipe.base)
-    settings_of_prompts = PromptSettings(**{key: getattr(card, key) for key in PromptSettings.model_fields})
-    asked = _Asked.of(run, bare, settings_of_prompts, whole=whole)
+    asked = _Asked.of(run, bare, card.prompt_settings, whole=whole)
     before = answer_logits(bare, asked.examples) if asked.examples else None
     results = _write_settings(run, bare, asked, model)
     del bare
     if settings.search:
-        tried = _search(run, named, settings_of_prompts, folder, whole=whole)
+        tried = _search(run, named, card.prompt_settings, folder, whole=whole)
         settings = settings.model_copy(update={"weights": list(tried[0].weights)})
         results |= {"weights": settings.weights, "searched": [one.to_json() for one in tried]}
     results |= _write_weights(run, named, combination_of(settings, seed=run.recipe.seed), model)

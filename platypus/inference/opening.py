@@ -169,4 +169,4 @@ def card_settings(run: Run, folder: Path) -> PromptSettings:
             remedy=f"Train it again: platypus train {run.path}; or keep the run's catalogue and plan with other tools:"
             f" platypus plan {run.path} --catalogue FILE",
         )
-    return PromptSettings(**{name: getattr(card, name) for name in PromptSettings.model_fields})
+    return card.prompt_settings

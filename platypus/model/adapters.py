@@ -56,6 +56,11 @@ class AdapterCard:
             **{key: getattr(prompt, key) for key in PromptSettings.model_fields},
         )
 
+    @property
+    def prompt_settings(self) -> PromptSettings:
+        """The settings of its prompts."""
+        return PromptSettings(**{key: getattr(self, key) for key in PromptSettings.model_fields})
+
     def write(self, adapter: Path) -> None:
         """Save the card into the adapter's folder; the last four keys stand there only if they are not the default."""
         default = {"template": "alpaca", "turns": "all", "rendering": "full", "invocation": ()}

@@ -72,7 +72,7 @@ class OpeningOptions:
 def open_served(sources: Sequence[str], options: OpeningOptions) -> list[Served]:
     """The planners of these sources, in order; without any, the embedded base. Raises PlatypusError."""
     wanted = [_wanted(source, options) for source in sources or ["embedded"]]
-    for name in {one.name for one in wanted}:
+    for name in dict.fromkeys(one.name for one in wanted):
         same = [one.source for one in wanted if one.name == name]
         if len(same) > 1:
             what = f"{' and '.join(same)} would both be called {name!r}"
@@ -154,13 +154,13 @@ def _open(one: Wanted, options: OpeningOptions) -> Served:
         return _served(one, _adapter_planner(one, load_adapted(one.adapter, base=one.base), options), options)
     if one.run is not None:
         return _served(one, open_planner(one.run, catalogue=options.catalogue), options)
-    from platypus.model.adapters import ADAPTER_CARD
+    from platypus.model.adapters import ADAPTER_CARD, read_card
     from platypus.model.bases import base_folder
     from platypus.model.loading import load_base
 
     folder = base_folder(one.source)
     merged = (folder / ADAPTER_CARD).is_file()  # a model that `merge` wrote
-    settings = _card_settings(folder) if merged else base_prompt(Recipe(base=one.source))
+    settings = read_card(folder).prompt_settings if merged else base_prompt(Recipe(base=one.source))
     loaded = load_base(one.source, light=settings.template != "chat")
     if merged:
         return _served(one, _planner(loaded, options.catalogue, settings, DecodeSettings()), options)
@@ -171,8 +171,10 @@ def _open(one: Wanted, options: OpeningOptions) -> Served:
 
 def _adapter_planner(one: Wanted, loaded: "Loaded", options: OpeningOptions) -> Planner:
     if one.run is None:
+        from platypus.model.adapters import read_card
+
         assert one.adapter is not None
-        planner = _planner(loaded, options.catalogue, _card_settings(one.adapter), DecodeSettings())
+        planner = _planner(loaded, options.catalogue, read_card(one.adapter).prompt_settings, DecodeSettings())
         return _activated(planner, one.adapter)
     catalogue = options.catalogue or one.run.catalogue
     planner = _planner(loaded, catalogue, prompt_settings(one.run), one.run.recipe.decode)
@@ -185,14 +187,6 @@ def _activated(planner: Planner, adapter: Path) -> Planner:
     from platypus.model.adapters import read_card
 
     return replace(planner, prompt=replace(planner.prompt, invocation=read_card(adapter).invocation))
-
-
-def _card_settings(folder: Path) -> PromptSettings:
-    """The prompt settings in the card of an adapter, or of a merged model."""
-    from platypus.model.adapters import read_card
-
-    card = read_card(folder)
-    return PromptSettings(**{name: getattr(card, name) for name in PromptSettings.model_fields})
 
 
 def _planner(loaded: "Loaded", catalogue: Catalogue | None, prompt: PromptSettings, decode: DecodeSettings) -> Planner:

@@ -52,6 +52,11 @@ def test_two_of_one_name_are_refused() -> None:
         open_served([path, path], OpeningOptions())
 
 
+def test_of_many_clashes_the_first_is_named() -> None:
+    with pytest.raises(RunError, match="x and y would both be called 'n0'"):
+        open_served([f"n{number}={source}" for number in range(40) for source in "xy"], OpeningOptions())
+
+
 def test_a_run_that_answers_in_text_is_refused(tmp_path: Path) -> None:
     rows = [Instruction("Say hello", "", "Hello", {})]
     run = tiny_run(tmp_path, base=tmp_path / "base", rows=rows)

@@ -59,10 +59,10 @@ class Conversation:
         *,
         options: TextOptions | None = None,
         screen: Screen | None = None,
-        lines: Lines | None = None,
     ) -> None:
         self.original, self.max_new_tokens, self.corrections = planner, max_new_tokens, corrections
-        self.screen, self.lines = screen or Screen(), lines or PlainLines()
+        self.screen = screen or Screen()
+        self.lines: Lines = PlainLines()  # until `chat` has those that know the conversation
         self.state = State(planner, options=options or TextOptions())
         self.offered: tuple[Answer, ...] = ()
         self._told_full = False

@@ -5,7 +5,6 @@ first rows, and turn later values into it. Only data sets in formats that `platy
 loaded. If the hub cannot be reached, an earlier download is used.
 """
 
-import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from platypus.errors import DatasetError
+from platypus.files import say
 
 CARD_SPLITS = re.compile(r"^configs\s*:", re.MULTILINE)
 CARDS = ("README.md", ".huggingface.yaml")
@@ -103,7 +103,7 @@ def _files(builder: Any) -> Splits:
 
 
 def _offline(folder: Path, source: str) -> Path:
-    logging.getLogger(__name__).warning("%s: the hub cannot be reached; reading the copy in %s", source, folder)
+    say(f"{source}: the hub cannot be reached; reading the copy in {folder}")
     return folder
 
 

@@ -10,7 +10,6 @@ all are `train`. What the files hold is not looked at.
 """
 
 import json
-import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple
 
 from platypus.data.hub import Splits, card_splits, download, hub_splits, load, load_saved
 from platypus.errors import DatasetError
+from platypus.files import say
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".feather")
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
@@ -96,7 +96,7 @@ def locate(source: str) -> Location:
 
 def say_on_hub(source: str, doing: str) -> None:
     """Say that a source is taken for a name on the hub."""
-    logging.getLogger(__name__).warning("%s: no such file or folder here; %s", source, doing)
+    say(f"{source}: no such file or folder here; {doing}")
 
 
 def _missing(address: Address, source: str) -> DatasetError:
@@ -193,9 +193,7 @@ def _splits_by_name(folder: Path, source: str) -> Splits:
     splits = _sharded(rows) or _by_words(rows, folders=True) or _by_words(rows, folders=False) or {"train": rows}
     unread = {*rows} - {name for some in splits.values() for name in some}
     if unread:
-        logging.getLogger(__name__).warning(
-            "%s: not read, as other files are named after splits: %s", source, ", ".join(sorted(map(str, unread)))
-        )
+        say(f"{source}: not read, as other files are named after splits: {', '.join(sorted(map(str, unread)))}")
     return {split: [str(folder / name) for name in some] for split, some in splits.items()}
 
 

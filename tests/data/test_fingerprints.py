@@ -1,6 +1,5 @@
 """Fingerprints of sources: of content, whatever it is called and wherever it lies."""
 
-import logging
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -66,16 +65,12 @@ def test_a_split_of_a_folder_counts_by_all_its_files(tmp_path: Path) -> None:
 
 
 def test_only_a_name_on_the_hub_is_asked_for_and_that_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here").mkdir()
-    with caplog.at_level(logging.WARNING):
-        assert {source_fingerprint(name) for name in ("none", "none.jsonl", "here/none", "/none/x", "a/b.csv")} == {
-            None
-        }
-        assert not caplog.records
-        assert source_fingerprint("owner/there-is-none#v1") is None
-    assert [record.getMessage() for record in caplog.records] == [
-        "owner/there-is-none#v1: no such file or folder here; asking the hub for its revision"
-    ]
+    assert {source_fingerprint(name) for name in ("none", "none.jsonl", "here/none", "/none/x", "a/b.csv")} == {None}
+    assert not capsys.readouterr().err
+    assert source_fingerprint("owner/there-is-none#v1") is None
+    said = "owner/there-is-none#v1: no such file or folder here; asking the hub for its revision\n"
+    assert capsys.readouterr().err == said

@@ -1,7 +1,6 @@
 """Where a source's rows lie: splits of folders, saved folders, what is missing."""
 
 import json
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +76,14 @@ def test_a_split_that_a_folder_does_not_have() -> None:
     assert "has no subsets" in refused("folder:x").what
 
 
-def test_files_that_no_split_reads_are_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_files_that_no_split_reads_are_named_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     filled("folder/train.jsonl", "folder/more.jsonl", "folder/note.txt")
-    with caplog.at_level(logging.WARNING):
+    for rank in "01":  # of the processes of one training
+        monkeypatch.setenv("RANK", rank)
         assert names("folder") == ["folder/train.jsonl"]
-    assert [record.getMessage() for record in caplog.records] == [
-        "folder: not read, as other files are named after splits: more.jsonl"
-    ]
+    assert capsys.readouterr().err == "folder: not read, as other files are named after splits: more.jsonl\n"
 
 
 def test_a_missing_shard_is_an_error() -> None:
@@ -141,20 +141,19 @@ def test_folders_that_datasets_has_saved() -> None:
 @pytest.mark.parametrize(
     "source", ["none", "none.jsonl", "a/none.csv", "here/none", "none/", "/none/x", "a/b/c", "~/none"]
 )
-def test_what_is_meant_as_a_path_is_not_looked_up_on_the_hub(source: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_meant_as_a_path_is_not_looked_up_on_the_hub(source: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("here").mkdir()
     error = refused(source)
     assert error.what.startswith("no such file or folder")
-    assert not caplog.records
+    assert not capsys.readouterr().err
     assert ("hf://datasets/here/none" in error.remedy) == (source == "here/none")
 
 
-def test_a_name_that_is_looked_up_on_the_hub_is_said_to_be(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_name_that_is_looked_up_on_the_hub_is_said_to_be(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("datasets")
     error = refused("owner/there-is-none")
-    assert caplog.records[0].getMessage() == (
-        "owner/there-is-none: no such file or folder here; looking it up on the hub"
-    )
+    said = capsys.readouterr().err
+    assert "owner/there-is-none: no such file or folder here; looking it up on the hub\n" in said
     assert error.what.startswith(f"is no file or folder in {Path.cwd()}, and cannot be loaded from the hub: ")
 
 

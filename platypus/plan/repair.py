@@ -108,7 +108,7 @@ def _fitted_step(step: Mapping[str, Any], catalogue: Catalogue, repairs: Counter
     arguments = step.get("arguments")
     if tool is None or not isinstance(arguments, list):
         return step
-    present = {argument.get("argument_name") for argument in arguments if isinstance(argument, Mapping)}
+    present = [argument.get("argument_name") for argument in arguments if isinstance(argument, Mapping)]
     unused = [argument.name for argument in tool.arguments if argument.name not in present]
     return {**step, "tool_name": name, "arguments": [_fitted_argument(one, tool, unused, repairs) for one in arguments]}
 

@@ -113,3 +113,12 @@ def test_names_and_values_are_repaired_to_those_of_the_tool(
     assert list(read.repairs) == repairs
     known = shop.tools[0].argument(argument["argument_name"])
     assert (known is None) == (name == "colour")
+
+
+def test_a_name_that_is_no_text_stays_as_it_is(crm: Catalogue) -> None:
+    for name in (["customer"], {"customer": 1}, None):
+        arguments = [{"argument_name": name, "argument_value": "Globex"}]
+        mended = mend_plan([{"tool_name": "search", "arguments": arguments}], crm)
+        assert mended.data == [{"tool_name": "search", "arguments": arguments}] and not mended.repairs
+        assert isinstance(plan_from_json(mended.data, crm), Malformed)
+    assert mend_plan([{"tool_name": ["search"], "arguments": []}], crm).data[0]["tool_name"] == ["search"]

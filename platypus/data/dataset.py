@@ -127,7 +127,7 @@ class Dataset:
     """The content of a source, in order: usable rows and the line of each, rejected rows, repaired rows.
 
     `files` has the file of each usable row. `unused` counts the rows that hold something under a key that is not used.
-    `found` has those of the user's own column names that occur.
+    `found` has those of the user's own column names that occur. `entries` are usable and rejected rows together.
     """
 
     rows: tuple[Row, ...]
@@ -137,6 +137,7 @@ class Dataset:
     files: tuple[str, ...] = ()
     unused: Mapping[str, int] = field(default_factory=dict)
     found: frozenset[str] = frozenset()
+    entries: tuple[Row | Rejected, ...] = ()
 
 
 def read_dataset(
@@ -166,9 +167,8 @@ def parse_rows(
     columns: Columns | None = None,
 ) -> Dataset:
     """Some of a source's raw rows as rows: examples, or with `alpaca` text rows; None: each of its own kind."""
-    rows: list[Row] = []
+    entries: list[Row | Rejected] = []
     places: list[tuple[str, int]] = []
-    rejected: list[Rejected] = []
     repaired: list[Repaired] = []
     others: Counter[str] = Counter()
     found: set[str] = set()
@@ -185,14 +185,16 @@ def parse_rows(
         try:
             result = _row(entry, place, catalogue, alpaca, lenient, foreign)
         except _Unusable as fault:
-            rejected.append(Rejected(file, entry.line, fault.reason, entry.raw, fault.kind, fault.evidence))
+            entries.append(Rejected(file, entry.line, fault.reason, entry.raw, fault.kind, fault.evidence))
             continue
-        rows.append(result.row)
+        entries.append(result.row)
         places.append((file, entry.line))
         if result.repairs:
             repaired.append(Repaired(file, entry.line, result.repairs))
     files, lines = (tuple(file for file, _ in places), tuple(line for _, line in places))
-    return Dataset(tuple(rows), lines, tuple(rejected), tuple(repaired), files, dict(others), frozenset(found))
+    rows = tuple(one for one in entries if not isinstance(one, Rejected))
+    rejected = tuple(one for one in entries if isinstance(one, Rejected))
+    return Dataset(rows, lines, rejected, tuple(repaired), files, dict(others), frozenset(found), tuple(entries))
 
 
 def is_alpaca(

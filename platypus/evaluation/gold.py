@@ -49,9 +49,7 @@ def read_gold(
         raw = iter(everything)
     chosen = list(islice(raw, limit))
     parsed = parse_rows(chosen, source, catalogue, alpaca=is_alpaca(chosen, source))
-    rejected, usable = {(bad.file, bad.line): bad for bad in parsed.rejected}, iter(parsed.rows)
-    both = tuple(rejected.get((entry.file or source, entry.line)) or next(usable) for entry in chosen)
-    gold = Gold(parsed.rows, len(chosen) + sum(1 for _ in raw), parsed.rejected, both)
+    gold = Gold(parsed.rows, len(chosen) + sum(1 for _ in raw), parsed.rejected, parsed.entries)
     if gold.rejected and not skip_bad:
         raise DatasetError(
             f"{gold.rejected[0].reason}; {len(gold.rejected)} of {len(chosen)} rows cannot be used",

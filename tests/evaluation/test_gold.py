@@ -61,3 +61,11 @@ def test_bad_rows_stop_it_or_are_counted(tmp_path: Path) -> None:
     assert len(gold.rows) == 2 and "1 rows cannot be used and are left out, the first at" in gold.remark()
     with pytest.raises(DatasetError, match="holds no row that can be used"):
         read_gold(file_of(tmp_path, bad), TOOLS, skip_bad=True)
+
+
+def test_of_rows_on_one_line_only_the_bad_one_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "gold.json"
+    path.write_text(json.dumps([numbered(2)[0], {"query": "Fly"}, numbered(2)[1]]))
+    gold = read_gold(str(path), TOOLS, skip_bad=True)
+    first, bad, last = gold.chosen
+    assert (first, last) == gold.rows and (bad,) == gold.rejected and isinstance(bad, Rejected)

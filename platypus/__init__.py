@@ -5,6 +5,7 @@ docstring lists. Torch is imported only where it says [torch], so that everythin
 
     errors.py           what a user can do wrong: what, where, and the remedy
     files.py            read a user's text file; write a file whole or not at all
+    strict_json.py      JSON as its standard has it
     parallel.py         how many cores there are; ordered work ahead of its consumer
     progress.py         a bar on a terminal, a line every half minute in a log
     reports.py          sections, tables and bars as Markdown and as one HTML page

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from platypus.plan.plan import MARK, MAX_DEPTH, REFERENCE, Malformed, parse_json
+from platypus.strict_json import strict_json
 
 NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
 WORD = re.compile(r"[A-Za-z_][\w.-]*")
@@ -164,8 +165,12 @@ class _Reader:
         """A value without quotes: a number, a constant of JSON or Python, a reference."""
         number = NUMBER.match(self.text, self.at)
         if number:
+            try:
+                value = strict_json(number[0])
+            except ValueError as error:
+                raise self._fault("the number is too large") from error
             self.at = number.end()
-            return json.loads(number[0])
+            return value
         if self.text.startswith(MARK, self.at):
             return self._match(REFERENCE, "bare reference", str, "expected a reference")
         word = WORD.match(self.text, self.at)

@@ -15,6 +15,7 @@ from typing import Any, Union
 from platypus.catalogue.schema import Schema, array_items, fits, literal_problem, part, takes_any_text
 from platypus.catalogue.tools import Argument, Catalogue, Tool
 from platypus.errors import PlanError
+from platypus.strict_json import strict_json
 
 REFERENCE = re.compile(r"\$\$PREV\[(0|[1-9][0-9]{0,5})\]((?:\.[\w$-]+(?: [\w$-]+)*)*)")
 MARK = "$$PREV["
@@ -164,25 +165,17 @@ def _ordered(step: Step, tool: Tool | None) -> Step:
     return Step(step.tool, {name: step.arguments[name] for name in dict.fromkeys((*order, *step.arguments))})
 
 
-class _NotJson(ValueError):
-    """Something that Python's reader accepts but JSON does not allow."""
-
-
-def _no_constant(name: str) -> None:
-    raise _NotJson(f"{name} is not JSON")
-
-
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = [key for key, _ in pairs]
     if len(set(keys)) < len(keys):
-        raise _NotJson(f"key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object")
+        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object")
     return dict(pairs)
 
 
 def parse_json(text: str) -> Any:
-    """The data in a text of strict JSON (no NaN, no repeated key); Malformed if it is anything else."""
+    """The data in a text of strict JSON (no repeated key either); Malformed if it is anything else."""
     try:
-        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+        return strict_json(text, pairs=_no_duplicates)
     except json.JSONDecodeError as error:
         return Malformed(text, (Problem("json", f"not JSON: {error.msg}", position=error.pos),))
     except (ValueError, RecursionError) as error:  # a number with too many digits, or nested too deeply

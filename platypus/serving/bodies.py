@@ -5,7 +5,6 @@ origin can send one unasked) without deep nesting and without text that is not U
 here.
 """
 
-import json
 from typing import Any
 
 import anyio
@@ -14,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from platypus.serving.errors import ApiError, invalid
 from platypus.serving.limits import Limits
+from platypus.strict_json import strict_json
 
 READ = 8  # a body up to so many times the limit is read to its end: most clients read no answer before that
 
@@ -76,7 +76,7 @@ class BodyReader:
 def check_json(body: bytes, depth: int) -> Any:
     """The JSON in a body. Raises ApiError if it is none, nests deeper than `depth`, or holds half a surrogate pair."""
     try:
-        data = json.loads(body.decode(), parse_constant=_refuse)
+        data = strict_json(body.decode())
     except UnicodeDecodeError as error:
         raise invalid(None, "the body is not UTF-8", code="invalid_json") from error
     except ValueError as error:
@@ -108,7 +108,3 @@ def _parts(value: Any) -> list[Any]:
 
 def _is_text(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

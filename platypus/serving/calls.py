@@ -6,7 +6,6 @@ nothing between two requests. A reference to a step that is still to be run stay
 of this answer; or, with `references` "none", its step waits until the results are there.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from platypus.catalogue.schema import Schema, array_items, literal_problem
 from platypus.catalogue.tools import Catalogue
 from platypus.plan.lenient_json import read_loosely
 from platypus.plan.plan import Malformed, Reference, Step, Value, value_from_json, value_to_json
+from platypus.strict_json import strict_json
 
 References = Literal["keep", "none"]
 LOOSE = 65_536  # characters of a result that are read loosely, which takes a tenth of a second
@@ -148,7 +148,7 @@ class Calls:
 def _data(result: str) -> Any:
     """The data of a result: JSON, or nearly so (agents send the `repr` of Python's lists), else its text."""
     try:
-        return json.loads(result)
+        return strict_json(result)
     except (ValueError, RecursionError):
         if len(result) > LOOSE or not result.lstrip().startswith(("[", "{")):
             return result

@@ -5,13 +5,13 @@ messages. Calls and results after it tell what is done. What was said before it 
 says so.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from platypus.serving.calls import Earlier
 from platypus.serving.errors import invalid
+from platypus.strict_json import strict_json
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _earlier(turns: Sequence[Turn]) -> list[Earlier]:
 
 def _arguments(call: Made) -> dict[str, Any]:
     try:
-        arguments = json.loads(call.arguments or "{}")
+        arguments = strict_json(call.arguments or "{}")
     except (ValueError, RecursionError) as error:
         raise invalid(call.where, f"its arguments are not JSON: {error}") from error
     if not isinstance(arguments, dict):

@@ -49,6 +49,7 @@ def test_each_repair_has_its_name_and_is_counted(text: str, data: Any, repairs: 
     [
         *('{"a": "b', '["a"', "{'a': 1", '{"a": 1, "a": 2}', "{'a': 1, 'a': 2}", "[NaN]", "[Infinity]", "[01]"),
         *("[1,,2]", "nothing", "[1] and more", "{'a' 1}", "['a", r"['\u12']", "[" * 5000, "[,1]", "", "[1.2.3]"),
+        *("{a: 1e999}", f"{{a: {'9' * 5000}}}", f"[{'1' * 5000}]"),
     ],
 )
 def test_ambiguous_or_truncated_text_is_not_repaired(text: str) -> None:

@@ -12,7 +12,7 @@ from platypus.catalogue.reading import catalogue_from_json, read_catalogue
 from platypus.catalogue.tools import Catalogue
 from platypus.errors import PlanError
 from platypus.plan.equality import same
-from platypus.plan.plan import Malformed, Plan, Reference, Step, parse_plan, plan_from_json
+from platypus.plan.plan import Malformed, Plan, Reference, Step, parse_json, parse_plan, plan_from_json
 
 FIRST_SAMPLE = (
     '[{"tool_name": "search", "arguments": [{"argument_name": "customer", "argument_value": "CustomerABC"}]}, '
@@ -216,6 +216,11 @@ def test_no_json_raises(data: Any) -> None:
 )
 def test_hostile_texts_are_malformed(text: str) -> None:
     assert isinstance(parse_plan(text), Malformed)
+
+
+def test_a_number_that_no_float_can_hold_is_no_json() -> None:
+    read = parse_json("[1e999]")
+    assert isinstance(read, Malformed) and read.reason == "not JSON: the number 1e999 is too large"
 
 
 def test_real_plans(shared_data: Path) -> None:

@@ -27,13 +27,14 @@ PATHS = ["/v1/plan", "/v1/check", "/v1/score", "/v1/corrections", "/v1/chat/comp
         (b"[]", {400}),
         (b"null", {400}),
         (b'{"request": NaN}', {400}),
+        (b'{"request": 1e999}', {400}),
         (b'{"n": ' + b"9" * 5000 + b"}", {400}),
         (b'{"request": ' + DEEP + b"}", {422}),
         (b'{"request": "\\ud800", "input": "\\ud800"}', {400}),
         (b'{"tools": ' + b"[{}," * 60 + b"1" + b"]" * 60 + b"}", {400, 422}),
         (b"x" * (2 << 20), {413}),
     ],
-    ids=["empty", "cut", "bytes", "list", "null", "NaN", "number", "deep", "surrogate", "nested", "large"],
+    ids=["empty", "cut", "bytes", "list", "null", "NaN", "infinite", "number", "deep", "surrogate", "nested", "large"],
 )
 def test_what_is_no_sound_json_is_refused(client: TestClient, path: str, body: bytes, statuses: set[int]) -> None:
     answer = client.post(path, content=body, headers=JSON)

@@ -91,3 +91,10 @@ def test_results_in_the_notation_of_python_are_data() -> None:
         Calls(TOOLS, [Earlier("find", {"name": "a"}, "[see below")]), FIND, Step("open", {"id": Reference(0)})
     )
     assert call.arguments == {"id": "[see below"}
+
+
+def test_results_with_numbers_that_are_too_large_are_text() -> None:
+    steps = FIND, Step("open", {"id": Reference(0)})
+    for result in (f"[{'1' * 5000}]", "{a: 1e999}", '{"id": NaN}', '{"id": 1e999}'):
+        (call,) = taken(Calls(TOOLS, [Earlier("find", {"name": "a"}, result)]), *steps)
+        assert call.arguments == {"id": result}

@@ -31,6 +31,7 @@ def test_calls_have_their_results() -> None:
         ([ASKED, Result("c2", "X", "messages[1]")], "messages[1]", "no such call"),
         ([ASKED, CALL, Result("c1", "X", "m"), Result("c1", "Y", "m")], "m", "two results"),
         ([ASKED, Made("c1", "find", "[", 0, "m"), Result("c1", "X", "m")], "m", "not JSON"),
+        ([ASKED, Made("c1", "find", '{"a": NaN}', 0, "m"), Result("c1", "X", "m")], "m", "not JSON"),
         ([ASKED, Made("c1", "find", "[]", 0, "m"), Result("c1", "X", "m")], "m", "no JSON object"),
     ],
 )

@@ -12,9 +12,12 @@ from platypus.errors import PlatypusError
 def read_text(
     path: Path, *, error: type[PlatypusError], remedy: str = "", resave: str = "Save the file as UTF-8."
 ) -> str:
-    """The text of a user's file. Raises `error`, with `remedy` if it cannot be read, `resave` if it is not UTF-8."""
+    """The text of a user's file, without a BOM.
+
+    Raises `error`, with `remedy` if it cannot be read, `resave` if it is not UTF-8.
+    """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as cause:
         raise error(f"cannot be read: {cause.strerror}", where=str(path), remedy=remedy) from cause
     except UnicodeDecodeError as cause:

@@ -16,6 +16,11 @@ def test_a_file_is_written_whole_and_read_back(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["notes"]
 
 
+def test_the_mark_at_the_beginning_of_a_file_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("\ufeffa\ufeff", encoding="utf-8")
+    assert read_text(tmp_path / "notes", error=CatalogueError) == "a\ufeff"
+
+
 @pytest.mark.parametrize("moment", ["pathlib.Path.write_text", "platypus.files.sync", "pathlib.Path.replace"])
 def test_a_failure_at_any_moment_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str

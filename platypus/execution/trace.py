@@ -215,19 +215,10 @@ def _damaged(path: Path, what: str) -> ExecutionError:
     return ExecutionError(what, where=str(path), remedy="Start again from the request or plan.")
 
 
-def is_trace(path: Path) -> bool:
-    """Whether the file begins as a trace does."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        event = _event(file.readline())
-    return event is not None and event.get("event") == "start"
-
-
 def _event(line: bytes) -> dict[str, Any] | None:
     """The event in a line; None for a line that was cut off."""
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None

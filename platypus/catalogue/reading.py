@@ -30,6 +30,7 @@ from platypus.catalogue.tightening import Tightened, loosened, tightened_inputs
 from platypus.catalogue.tools import SERVER, Argument, Catalogue, Tool
 from platypus.errors import CatalogueError
 from platypus.files import say
+from platypus.strict_json import strict_json
 
 SOURCES = (MCP_SERVER, PYTHON_FUNCTIONS, MCP_CONFIGURATION, OPENAPI)  # what is none of these is a list of tools
 BadTools = Literal["skip", "refuse"]
@@ -217,8 +218,8 @@ def _input_schema(entry: Mapping[str, Any], where: str) -> Any:
         return {"type": "object"}
     found = entry[given[0]]
     if isinstance(found, str):
-        with suppress(ValueError):  # another text is refused as no schema
-            found = json.loads(found)
+        with suppress(ValueError, RecursionError):  # another text is refused as no schema
+            found = strict_json(found)
     if given[0] in ("arguments", "parameters") and isinstance(found, list):
         return from_argument_list(found, where)
     if lists_by_name(found):

@@ -248,7 +248,7 @@ def _stop_texts(value: str) -> list[str]:
     """One text, or several in a JSON list: `"\\n\\n"`, `["###", "User:"]`, `User:`; none where nothing is said."""
     try:
         read = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return [value] if value else []
     texts = read if isinstance(read, list) else [read]
     return texts if all(isinstance(text, str) for text in texts) else [value]

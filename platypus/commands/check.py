@@ -189,7 +189,7 @@ def _begins_with_a_tool(path: Path) -> bool:
     with path.open("rb") as file:
         try:
             first = json.loads(next((line for line in file if line.strip()), b""))
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
     return not _is_row(first) and TOOL_LIST.recognises(Source(str(path), [first]))
 

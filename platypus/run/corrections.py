@@ -115,7 +115,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(text.split("\n") if text else [], start=1):
         try:
             rows.append(json.loads(line))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             what = f"is not JSON: {error}"
             raise DatasetError(what, where=f"{path}:{number}", remedy="Correct or remove the line.") from error
         row = rows[-1]

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from platypus.catalogue.prose import one_line
 from platypus.errors import CatalogueError
 from platypus.files import read_text
+from platypus.strict_json import strict_json
 
 MCP = "mcp:"
 PYTHON = "python:"
@@ -92,13 +93,13 @@ def missing(package: str, where: str) -> CatalogueError:
 
 
 def _document(path: Path) -> Any:
-    text = read_text(path, error=CatalogueError).removeprefix("\ufeff")
+    text = read_text(path, error=CatalogueError)
     if path.suffix.lower() in YAML:
         return _yaml(text, str(path))
     try:
-        return json.loads(text)
-    except ValueError as error:
-        lines = text.splitlines()
+        return strict_json(text)
+    except (ValueError, RecursionError) as error:
+        lines = text.split("\n")  # a text may hold line ends of Unicode
         if path.suffix.lower() in LINES or (len(lines) > 1 and _is_json(lines[0])):
             return [_line(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
         raise CatalogueError(f"is not JSON: {error}", where=str(path), remedy="Correct the JSON there.") from error
@@ -106,15 +107,15 @@ def _document(path: Path) -> Any:
 
 def _is_json(text: str) -> bool:
     try:
-        return isinstance(json.loads(text), dict | list)
-    except ValueError:
+        return isinstance(strict_json(text), dict | list)
+    except (ValueError, RecursionError):
         return False
 
 
 def _line(text: str, where: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError as error:
+        return strict_json(text)
+    except (ValueError, RecursionError) as error:
         raise CatalogueError(f"is not JSON: {error}", where=where, remedy="Write one tool on each line.") from error
 
 
@@ -138,10 +139,10 @@ def _yaml(text: str, where: str) -> Any:
         ("merge", r"<<", ["<"]),
     ):
         Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(rf"(?:{pattern})\Z"), first)
-    Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(loader.construct_scalar(node)))
+    Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: strict_json(loader.construct_scalar(node)))
     try:
         return _with_text_keys(yaml.load(text, Loader))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = one_line(str(error))
         raise CatalogueError(f"is not YAML: {reason}", where=where, remedy="Correct the YAML there.") from error
 

@@ -10,12 +10,12 @@
 What a definition's schemas hold is read in `platypus.catalogue.reading`.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from platypus.catalogue.sources.source import Source, SourceFormat, chosen
 from platypus.errors import CatalogueError
+from platypus.strict_json import strict_json
 
 TOOL_LISTS = ("tools", "functions", "function_declarations", "functionDeclarations")
 OTHER_NAMES = {  # of MCP's keys
@@ -57,8 +57,8 @@ def tool_entries(data: Any, where: str) -> list[Any]:
     """
     if isinstance(data, str):
         try:
-            return tool_entries(json.loads(data), where)
-        except ValueError as error:
+            return tool_entries(strict_json(data), where)
+        except (ValueError, RecursionError) as error:
             raise CatalogueError(f"tools in a text that is not JSON: {error}", where=where) from error
     if isinstance(data, Mapping):
         if _is_row(data) or (_is_tool(data) and not data.keys() & set(TOOL_LISTS)):

@@ -133,6 +133,38 @@ def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
         read_catalogue(path)
 
 
+def test_a_text_of_json_lines_may_hold_line_ends_of_unicode(tmp_path: Path) -> None:
+    path = tmp_path / "tools.jsonl"
+    texts = [f"One{end}two" for end in "\u2028\u0085\x1c"]
+    tools = [{**MCP, "name": f"boat_{number}", "description": text} for number, text in enumerate(texts)]
+    path.write_text("".join(json.dumps(tool, ensure_ascii=False) + "\r\n" for tool in tools), encoding="utf-8")
+    assert open_source(str(path)).document == json.loads(json.dumps(tools))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what"),
+    [
+        ("a.json", "[" * 100_000, "is not JSON: maximum recursion depth"),
+        ("a.jsonl", "[" * 100_000, r"a\.jsonl:1: is not JSON: maximum recursion depth"),
+        ("a.json", "[" * 100_000 + "\n", "is not JSON: maximum recursion depth"),
+        ("a.json", '{"tools": NaN}', "is not JSON: NaN"),
+        ("a.json", '{"tools": 1e999}', "is not JSON: the number 1e999 is too large"),
+        ("a.jsonl", '{"tools": 1e999}', r"a\.jsonl:1: is not JSON: the number 1e999 is too large"),
+        ("a.json", json.dumps({"tools": "[" * 100_000}), "tools in a text that is not JSON"),
+        ("a.json", json.dumps([{"name": "a", "parameters": "[" * 100_000}]), "a.json, tool 'a'"),
+        ("a.yaml", "a: &a [*a]", "is not YAML: maximum recursion depth"),
+        ("a.yaml", "[" * 100_000, "is not YAML: maximum recursion depth"),
+        ("a.yaml", "a: 1e999", "is not YAML: the number 1e999 is too large"),
+        ("a.yaml", f"a: {'9' * 5000}", "is not YAML: Exceeds the limit"),
+    ],
+)
+def test_hostile_files_are_refused(tmp_path: Path, name: str, text: str, what: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(CatalogueError, match=what):
+        read_catalogue(path, bad_tools="refuse")
+
+
 def test_yaml_has_the_scalars_of_json(tmp_path: Path) -> None:
     """YAML 1.1 makes `on` true, a date of 2026-01-02, 720 of 12:00 and 8 of 010."""
     path = tmp_path / "a.yaml"

@@ -6,6 +6,7 @@ A row of the test set counts with its mean over the seeds. Does not train.
 import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
@@ -51,7 +52,8 @@ def read_choices(texts: Sequence[str]) -> list[list[dict[str, Any]]]:
     for text in texts:
         joined, _, values = text.partition("=")
         keys = joined.split("+")
-        choices.append([dict(zip(keys, _values(value, keys), strict=False)) for value in values.split(",")])
+        options = [dict(zip(keys, each, strict=False)) for each in _options(values, keys)]
+        choices.append([*{repr(option): option for option in options}.values()])
         if not values or seen & set(keys) or any(len(choice) < len(keys) for choice in choices[-1]):
             raise RecipeError("is not a setting with its values", where=f"--set {text}", remedy="train.rank=8,16,64")
         for key in keys:
@@ -60,6 +62,14 @@ def read_choices(texts: Sequence[str]) -> list[list[dict[str, Any]]]:
                 raise RecipeError(f"{key} cannot differ between runs of a sweep", where=f"--set {text}", remedy=remedy)
         seen |= set(keys)
     return choices
+
+
+def _options(text: str, keys: Sequence[str]) -> list[list[Any]]:
+    """The values of each choice: `["a","b"],"c"` as TOML reads a list, otherwise cut at commas."""
+    if len(keys) == 1:
+        with suppress(tomllib.TOMLDecodeError):
+            return [[value] for value in tomllib.loads(f"values = [{text}]")["values"]]
+    return [_values(part, keys) for part in text.split(",")]
 
 
 def _values(text: str, keys: Sequence[str]) -> list[Any]:

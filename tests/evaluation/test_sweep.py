@@ -25,6 +25,15 @@ def test_values_are_those_of_toml_or_texts() -> None:
     assert [one["train.dropout"] for one in found] == [0.0, 0.1]
     assert found[0]["train.shuffle_tools"] is True and found[0]["prompt.notation"] == "json"
     assert name_of(found[1]) == "dropout=0.1,shuffle_tools=True,notation=json" and name_of({}) == "as-it-is"
+    found = parse_settings(['train.target_modules=["q_proj","v_proj"],"mlp"'])
+    assert [one["train.target_modules"] for one in found] == [["q_proj", "v_proj"], "mlp"]
+    assert [one["a.b"] for one in parse_settings(["a.b=c,1,true"])] == ["c", 1, True]
+
+
+def test_repeated_values_are_tried_once() -> None:
+    assert parse_settings(["train.rank=8,16,8"]) == [{"train.rank": 8}, {"train.rank": 16}]
+    assert parse_settings(["train.rank=8,8"]) == [{"train.rank": 8}]
+    assert len(parse_settings(["train.rank+train.alpha=8+16,8+32,8+16"])) == 2
 
 
 @pytest.mark.parametrize(

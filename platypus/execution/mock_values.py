@@ -59,7 +59,8 @@ def _array(schema: Schema, depth: int) -> list[Any]:
     count = max(1, schema.get("minItems", 1)) if depth < DEEPEST else schema.get("minItems", 0)
     if not schema.get("uniqueItems"):
         return [mock_value(items, depth + 1)] * count
-    known = [*items.get("examples", ()), *items.get("enum", ())][:count]
+    listed = [*items.get("examples", ()), *items.get("enum", ())]
+    known = [value for place, value in enumerate(listed) if value not in listed[:place]][:count]
     return known if len(known) == count else [mock_value(items, depth + 1)]
 
 

@@ -26,6 +26,10 @@ from tests.support.command import CRM, ROOT
         ({"type": "null"}, None),
         ({"type": "array", "items": {"type": "integer"}, "minItems": 2}, [1, 1]),
         ({"type": "array", "uniqueItems": True, "minItems": 2, "items": {"enum": ["a", "b", "c"]}}, ["a", "b"]),
+        (
+            {"type": "array", "uniqueItems": True, "minItems": 2, "items": {"examples": ["a"], "enum": ["a", "b"]}},
+            ["a", "b"],
+        ),
         ({"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}]}, [1, "made up"]),
         ({"type": "object", "properties": {"a": {"type": "object", "properties": {"b": {}}}}}, {"a": {"b": "made up"}}),
     ],

@@ -168,7 +168,7 @@ def _plan(place: Place, wanted: Wanted, planner: Planner | None) -> Plan | None:
 
 def _read_plan(name: str, catalogue: Catalogue) -> Plan:
     where = "standard input" if name == "-" else name
-    text = sys.stdin.read() if name == "-" else read_text(Path(name), error=PlanError)
+    text = _standard_input() if name == "-" else read_text(Path(name), error=PlanError)
     plan = parse_plan(text, catalogue)
     if isinstance(plan, Malformed):
         raise PlanError(
@@ -177,6 +177,13 @@ def _read_plan(name: str, catalogue: Catalogue) -> Plan:
             remedy="`platypus plan --json` prints plans as they are read.",
         )
     return plan
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PlanError("is not UTF-8 text", where="standard input", remedy="Send the plan as UTF-8.") from error
 
 
 def _replan(planner: Planner, place: Place) -> Replan:

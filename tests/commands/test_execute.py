@@ -2,6 +2,7 @@
 
 import json
 import sys
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +167,17 @@ def test_a_request_to_a_run(boats: Path, capsys: pytest.CaptureFixture[str], mon
     assert wrong.code == 1 and "decode.today = 'soon' is no day" in wrong.err
     fly = here(capsys, "execute", "run", "Fly")
     assert fly.code == 1 and "these tools cannot answer that" in fly.err
+
+
+def test_a_plan_from_standard_input(
+    boats: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("execute", "--catalogue", boats / "boats.py", "--plan", "-", "--dry-run")
+    for content, code, told in (
+        (b"\xef\xbb\xbf" + json.dumps(PLAN).encode(), 0, ""),
+        (b"\xff", 1, "is not UTF-8 text"),
+    ):
+        monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(content)))
+        ran = here(capsys, *words)
+        assert ran.code == code and told in ran.err
+    assert "platypus: standard input: " in ran.err and "Send the plan as UTF-8." in ran.err

@@ -130,11 +130,10 @@ def _rows(opened: IO[bytes], name: str, lenient: bool) -> Iterator[RawLine | Raw
 def _refuse_one_object(opened: IO[bytes], name: str, beginning: bytes) -> None:
     """Raise DatasetError if the file is a single JSON object over several lines."""
     first, newline, _ = beginning.removeprefix(BOM).lstrip().partition(b"\n")
-    if (
-        not first.startswith(b"{")
-        or not newline
-        or not isinstance(parse_json(first.decode(errors="replace")), Malformed)
-    ):
+    read = parse_json(first.decode(errors="replace").rstrip())
+    if not first.startswith(b"{") or not newline or not isinstance(read, Malformed):
+        return
+    if (read.problems[0].position or 0) < len(read.text) - 1:  # a bad row, which no further line completes
         return
     try:
         data = json.loads(opened.read())

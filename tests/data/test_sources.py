@@ -177,3 +177,15 @@ def test_values_of_json_stay_as_they_are(tmp_path: Path) -> None:
         (str(folder / "a.jsonl"), 3),
         (str(folder / "b.json"), 1),
     ]
+
+
+def test_a_bad_first_line_is_a_bad_row_and_no_object_over_several_lines(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    for line in ('{"a": NaN}', '{"a": 1, "a": 2}', '{"a": 1e999}', "{'a': 1}"):
+        path.write_text(f"{line}\n")
+        (row,) = read(path)
+        assert row.raw == line and isinstance(row.data, Malformed)
+    for whole in ('{\n"a": 1}\n', '{"a": [\n1]}', '{"a": 1,\n"b": NaN}', '{"a":\r\n1}', '{"a": 1\n}'):
+        path.write_text(whole)
+        with pytest.raises(DatasetError, match="is one JSON object"):
+            read(path)

@@ -23,7 +23,7 @@ class LlamaServer:
     server: Any
 
     @classmethod
-    def open(cls, file: Path, *, context: int, threads: int = 1) -> Self:
+    def open(cls, file: Path, *, context: int) -> Self:
         """Load a GGUF file. Raises ModelError if llama.cpp is missing or cannot read it."""
         try:
             import xllamacpp
@@ -34,7 +34,7 @@ class LlamaServer:
         options = xllamacpp.CommonParams()
         options.model.path = str(file)
         options.n_ctx, options.n_parallel, options.warmup, options.use_jinja = context, 1, False, True
-        options.cpuparams.n_threads = options.cpuparams_batch.n_threads = threads
+        options.cpuparams.n_threads = options.cpuparams_batch.n_threads = 1
         options.cache_type_k = options.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
         options.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
         options.verbosity = -1

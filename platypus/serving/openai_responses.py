@@ -142,7 +142,7 @@ def _turns(items: Sequence[Mapping[str, Any]]) -> Iterator[Turn]:
 
 def response_answer(body: ResponsesRequest, served: Served, choice: Choice) -> dict[str, Any]:
     """The whole answer."""
-    return _finished(_head(body, served), body, choice, _output(body, choice))
+    return _finished(_head(body, served), choice, _output(body, choice))
 
 
 async def response_events(
@@ -174,7 +174,7 @@ async def response_events(
                         for kind, fields in _message_events(item, len(output)):
                             yield numbered(kind, **fields)
                         output.append(item)
-                    whole = _finished(head, body, update, output)
+                    whole = _finished(head, update, output)
                     yield numbered(f"response.{whole['status']}", response=whole)
                     yield update
 
@@ -246,9 +246,7 @@ def _head(body: ResponsesRequest, served: Served) -> dict[str, Any]:
     }
 
 
-def _finished(
-    head: dict[str, Any], body: ResponsesRequest, choice: Choice, output: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _finished(head: dict[str, Any], choice: Choice, output: list[dict[str, Any]]) -> dict[str, Any]:
     cut = choice.finish == "length"
     tokens = choice.answer.tokens
     usage = {

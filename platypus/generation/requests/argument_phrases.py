@@ -122,9 +122,7 @@ def argument_phrases(tool: Tool, argument: Argument, *, type_known: bool = False
         participles, with_kind = _participle(tool, argument, parts)
         return ArgumentPhrases((*participles, *with_kind), referring=participles)
     if _is_link(parts):
-        return ArgumentPhrases(
-            _linked(tool, argument, parts), referring=("related to {}", "for {}", "associated with {}")
-        )
+        return ArgumentPhrases(_linked(parts), referring=("related to {}", "for {}", "associated with {}"))
     if allowed_values(element):
         return ArgumentPhrases(said) if said else _choice(tool, argument, noun)
     counts = parts[-1] == "limit" or (parts[0] in LIMITS and set(parts[1:]) <= COUNTED)
@@ -136,7 +134,7 @@ def argument_phrases(tool: Tool, argument: Argument, *, type_known: bool = False
     unit = UNIT.search(argument.description)
     if numeric:
         return ArgumentPhrases(_number(tool, argument, parts, noun, f" {unit[1]}" if unit else ""))
-    prose, referring = _prose(tool, argument, noun, type_known=type_known)
+    prose, referring = _prose(tool, argument, type_known=type_known)
     return ArgumentPhrases((*prose, *_plain(tool, argument, parts, noun)), referring=referring)
 
 
@@ -159,7 +157,7 @@ def _participle(tool: Tool, argument: Argument, parts: list[str]) -> tuple[tuple
     return tuple(f"{form} {{}}" for form in participles), with_kind
 
 
-def _linked(tool: Tool, argument: Argument, parts: list[str]) -> tuple[str, ...]:
+def _linked(parts: list[str]) -> tuple[str, ...]:
     """`applies_to_part` → `that apply to part {}`, `related to {}`."""
     noun = singular(parts[-1])
     link = " ".join([re.sub(r"ies$", "y", parts[0]).removesuffix("s"), *parts[1:-1]])
@@ -241,7 +239,7 @@ def _sole(tool: Tool, argument: Argument, family: set[str]) -> bool:
     return not any(family & set(words(other.name)) for other in tool.arguments if other.name != argument.name)
 
 
-def _prose(tool: Tool, argument: Argument, noun: str, *, type_known: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _prose(tool: Tool, argument: Argument, *, type_known: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """`Filters for tickets associated with any of the provided Rev organizations` → `associated with …`."""
     match = re.search(
         r"\b(?:(\w+ed|\w+ing|belong|came in) )?"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from platypus.errors import PlatypusError
 
+SHOWN = 80  # characters of a name that cannot be looked up
+
 
 def read_text(
     path: Path, *, error: type[PlatypusError], remedy: str = "", resave: str = "Save the file as UTF-8."
@@ -22,6 +24,18 @@ def read_text(
         raise error(f"cannot be read: {cause.strerror}", where=str(path), remedy=remedy) from cause
     except UnicodeDecodeError as cause:
         raise error("is not UTF-8 text", where=str(path), remedy=resave) from cause
+
+
+def expanded(name: str, *, error: type[PlatypusError], remedy: str = "Name another file or folder.") -> Path:
+    """The path that a user names, with the home folder for `~`. Raises `error` for a name that the system refuses."""
+    try:
+        path = Path(name).expanduser()
+        path.exists()
+    except (OSError, RuntimeError) as cause:  # a name that is too long, or of no user
+        why = cause.strerror if isinstance(cause, OSError) else str(cause).removesuffix(".")
+        shown = name if len(name) <= SHOWN else f"{name[:SHOWN]}…"
+        raise error(f"cannot be looked up: {why}", where=shown, remedy=remedy) from cause
+    return path
 
 
 def write_whole(path: Path, text: str) -> None:

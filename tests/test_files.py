@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from platypus.errors import CatalogueError
-from platypus.files import read_text, say, say_hub, write_whole
+from platypus.files import expanded, read_text, say, say_hub, write_whole
 
 
 def test_a_file_is_written_whole_and_read_back(tmp_path: Path) -> None:
@@ -61,3 +61,17 @@ def test_a_name_on_the_hub_is_said_once(capsys: pytest.CaptureFixture[str]) -> N
     say_hub("owner/of-this-test")
     say_hub("owner/of-this-test")
     assert capsys.readouterr().err.count("owner/of-this-test: there is no such file or folder") == 1
+
+
+def test_a_name_that_the_system_refuses_is_an_error_of_the_kind_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert expanded("~/notes", error=CatalogueError) == tmp_path / "notes"
+    with pytest.raises(
+        CatalogueError, match=r"^~no-such-user/x: cannot be looked up: Could not determine home"
+    ) as caught:
+        expanded("~no-such-user/x", error=CatalogueError, remedy="Name another one.")
+    assert caught.value.remedy == "Name another one."
+    with pytest.raises(CatalogueError, match=r"^(ab){40}…: cannot be looked up: File name too long") as caught:
+        expanded("ab" * 500, error=CatalogueError)

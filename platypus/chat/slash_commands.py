@@ -8,7 +8,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 from platypus.catalogue.reading import read_catalogue
@@ -21,7 +20,7 @@ from platypus.chat.showing import alternative_lines, explanation_lines, malforme
 from platypus.chat.texts import TextOptions
 from platypus.decoding.results import DecodingLimits
 from platypus.errors import PlatypusError, RunError
-from platypus.files import write_whole
+from platypus.files import expanded, write_whole
 from platypus.plan.notation import print_plan
 from platypus.plan.plan import Malformed, Plan
 from platypus.prompt.catalogue_text import render_catalogue
@@ -288,13 +287,8 @@ def _copy(conversation: Conversation, _: str) -> None:
 
 def _save(conversation: Conversation, rest: str) -> None:
     turns, remedy = conversation.state.turns, "Name another file."
-    try:
-        path = Path(_needed(rest, "/save FILE")).expanduser()
-        exists = path.exists()
-    except (OSError, RuntimeError) as error:  # a name that is too long, or of no user
-        why = error.strerror if isinstance(error, OSError) else error
-        raise RunError(f"cannot be written: {why}", where=rest, remedy=remedy) from error
-    if exists:
+    path = expanded(_needed(rest, "/save FILE"), error=RunError, remedy=remedy)
+    if path.exists():
         raise RunError("exists already", where=str(path), remedy=remedy)
     left_out = 0
     if path.suffix == ".jsonl":

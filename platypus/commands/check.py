@@ -25,7 +25,7 @@ from platypus.data.dataset import Dataset, read_dataset
 from platypus.data.formats.formats import format_of
 from platypus.data.sources import holds_rows
 from platypus.errors import CatalogueError, PlatypusError
-from platypus.files import read_text, write_whole
+from platypus.files import expanded, read_text, write_whole
 from platypus.generation.plans.conventions import Conventions, Habit
 from platypus.plan.plan import Malformed, parse_plan
 from platypus.prompt.base_files import QuickTokenizer, context_of
@@ -162,9 +162,9 @@ def check(
 
 def _kind(source: str) -> Literal["catalogue", "recipe", "plan", "dataset"]:
     """What a source is: by its name or suffix, or by what its file holds."""
-    path = Path(source)
-    if file_of(source) != source or path.suffix in (".py", *YAML):
+    if file_of(source) != source or Path(source).suffix in (".py", *YAML):
         return "catalogue"
+    path = expanded(source, error=PlatypusError)
     if holds_rows(path):
         return "catalogue" if path.suffix in LINES and _begins_with_a_tool(path) else "dataset"
     if path.is_dir() or (not path.is_file() and path.suffix not in (".json", ".toml", ".txt")):

@@ -30,7 +30,7 @@ from platypus.evaluation.weight_search import (
     search,
     validation_sets,
 )
-from platypus.files import say
+from platypus.files import expanded, say
 from platypus.inference.narrowing import narrowing_for_training
 from platypus.inference.opening import card_settings
 from platypus.merging.combining import Combination, LayerWeights, facts_of, merge_sources
@@ -112,7 +112,7 @@ class _Named:
 
     @classmethod
     def of(cls, name: str) -> "_Named":
-        path = Path(name).expanduser()
+        path = expanded(name, error=ModelError)
         if not (path / RECIPE).is_file():
             return cls(name, path if (path / ADAPTER_CONFIG).is_file() else base_folder(name))
         run = Run.open(path)

@@ -9,7 +9,8 @@ from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
-from platypus.files import say
+from platypus.errors import ModelError
+from platypus.files import expanded, say
 from platypus.publishing.card import model_card
 from platypus.publishing.content import Content, What, content_of
 from platypus.publishing.hub import Repository
@@ -71,7 +72,7 @@ def push(run: Run, name: str, options: PushOptions) -> dict[str, Any]:
 
 def _licence(run: Run, content: Content, repository: Repository) -> str | None:
     """The licence that the base's own card gives, in its folder or on the hub."""
-    folder = Path(run.recipe.base).expanduser()
+    folder = expanded(run.recipe.base, error=ModelError)
     if run.recipe.base == "embedded":
         folder = Path(str(resources("platypus") / "embedded"))
     card = folder / CARD

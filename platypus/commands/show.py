@@ -12,6 +12,7 @@ from typing import Any
 from platypus.errors import RunError
 from platypus.execution.drawing import trace_lines
 from platypus.execution.trace import History, read_trace
+from platypus.files import expanded
 from platypus.outcomes import result_lines
 from platypus.run.folder import Run
 from platypus.run.provenance import Provenance
@@ -78,6 +79,7 @@ def show(path: Path) -> Overview | Provenance | ShownTrace:
     Raises ModelError if nothing says where a model comes from, ExecutionError for a file without a trace, and RunError
     for what is not there.
     """
+    path = expanded(str(path), error=RunError)
     if path.suffix and not path.exists():  # a folder that is not there may become a run
         raise RunError(
             "there is no such file or folder",

@@ -4,6 +4,8 @@ import hashlib
 from pathlib import Path
 
 from platypus.data.locations import Address, parse_address, say_on_hub
+from platypus.errors import DatasetError
+from platypus.files import expanded
 
 TIMEOUT = 10.0  # seconds for the hub's answer
 
@@ -14,11 +16,11 @@ def source_fingerprint(source: str) -> str | None:
     For a data set on the hub, the commit of its revision: the present one, else that of the copy on this machine.
     None if nothing is known of the content, as there is no such file or folder, or no connection.
     """
-    path = Path(source).expanduser()
+    path = expanded(source, error=DatasetError)
     if path.is_file():
         return _digest(path)[:16]
     address = parse_address(source)
-    folder = Path(address.name).expanduser()
+    folder = expanded(address.name, error=DatasetError)
     if not address.on_hub and folder.is_dir():
         return _folder_fingerprint(folder)
     if not address.may_be_on_hub:

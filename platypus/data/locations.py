@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from platypus.data.hub import Splits, card_splits, download, hub_splits, load, load_saved
 from platypus.errors import DatasetError
-from platypus.files import say
+from platypus.files import expanded, say
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".feather")
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
@@ -46,7 +46,7 @@ class Address(NamedTuple):
     @property
     def may_be_on_hub(self) -> bool:
         """Whether it is looked up on the hub if there is no such file or folder: `owner/name`, if `owner` is none."""
-        path = Path(self.name).expanduser()
+        path = _path(self.name)
         is_path = path.suffix in (*SUFFIXES, *COMPRESSED) or path.exists() or path.parent.is_dir()
         return bool(self.on_hub or (HUB_NAME.fullmatch(self.name) and not is_path))
 
@@ -72,7 +72,7 @@ class Location:
 
 def parse_address(source: str) -> Address:
     """The parts of a source's name. What exists as a file or folder has none, whatever letters are in its name."""
-    if Path(source).expanduser().exists():
+    if _path(source).exists():
         return Address(source)
     prefix = HUB_PREFIX.match(source)
     match = ADDRESS.fullmatch(source[prefix.end() :] if prefix else source)
@@ -81,11 +81,11 @@ def parse_address(source: str) -> Address:
 
 def locate(source: str) -> Location:
     """Where the rows of a source are; files on the hub are downloaded. Raises DatasetError if they cannot be found."""
-    path = Path(source).expanduser()
+    path = _path(source)
     if path.is_file():
         return Location((SourceFile(path, source),))
     address = parse_address(source)
-    folder = Path(address.name).expanduser()
+    folder = _path(address.name)
     if folder.is_dir() and not address.on_hub:
         return _in_folder(folder, address, source)
     if not address.may_be_on_hub:
@@ -94,13 +94,17 @@ def locate(source: str) -> Location:
     return _on_hub(address, source)
 
 
+def _path(name: str) -> Path:
+    return expanded(name, error=DatasetError, remedy="Give a file, a folder, or a name on the hub.")
+
+
 def say_on_hub(source: str, doing: str) -> None:
     """Say that a source is taken for a name on the hub."""
     say(f"{source}: no such file or folder here; {doing}")
 
 
 def _missing(address: Address, source: str) -> DatasetError:
-    path = Path(address.name).expanduser()
+    path = _path(address.name)
     if path.is_file():
         remedy = f'Write "{address.name}".'
         return DatasetError("is a file, which has no splits, subsets or revisions", where=source, remedy=remedy)

@@ -16,6 +16,7 @@ from platypus.errors import DatasetError
 from platypus.evaluation.clusters import clusters_of
 from platypus.evaluation.intervals import Difference, difference, mcnemar
 from platypus.evaluation.metrics import Score, TextScore, score_of_json
+from platypus.files import expanded
 from platypus.plan.plan import Malformed, plan_from_json
 
 SCORES = "scores.jsonl"
@@ -84,9 +85,10 @@ def read_answers(source: str) -> Answers:
     score in it.
     """
     place, at, variant = source.rpartition("@")
-    if not at or Path(source).exists():  # a folder may have an @ in its name
+    if not at or expanded(source, error=DatasetError).exists():  # a folder may have an @ in its name
         place, variant = source, ""
-    path = next((path for path in (Path(place) / name for name in PLACES) if path.is_file()), Path(place))
+    folder = expanded(place, error=DatasetError)
+    path = next((path for path in (folder / name for name in PLACES) if path.is_file()), folder)
     if not path.exists():
         raise DatasetError("there is no such file or folder", where=place, remedy="Name a run, or an evaluation.")
     if not path.is_file():

@@ -30,7 +30,7 @@ from platypus.errors import ExecutionError
 from platypus.execution.events import damage
 from platypus.execution.masking import MASK, Masking
 from platypus.execution.results import ToolResult
-from platypus.files import sync
+from platypus.files import expanded, sync
 
 VERSION = 1
 DATA = ("request", "plan", "question", "doubts", "arguments", "what", "note")  # besides `result`
@@ -111,7 +111,7 @@ class Trace:
 
 def check_new_trace(path: Path) -> None:
     """Raise ExecutionError if there is no place for a new trace, before anything is planned or started for it."""
-    if path.exists():
+    if expanded(str(path), error=ExecutionError, remedy="Name another file: --trace FILE").exists():
         remedy = f"Name another file, or go on with it: --resume {path}"
         raise ExecutionError("exists already", where=str(path), remedy=remedy)
     if not path.parent.is_dir():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from platypus.catalogue.tools import Catalogue
 from platypus.errors import ModelError
+from platypus.files import expanded
 from platypus.inference.calibration import Calibration
 from platypus.inference.planner import Planner
 from platypus.prompt.base_files import EMBEDDED, base_card
@@ -109,7 +110,7 @@ def base_calibration(base: str) -> Calibration:
     """The calibration beside a base (`benchmarks/confidence.py`), if it was fitted to these very weights."""
     from platypus.model.bases import base_fingerprint
 
-    file = (EMBEDDED if base == "embedded" else Path(base).expanduser()) / CONFIDENCE
+    file = (EMBEDDED if base == "embedded" else expanded(base, error=ModelError)) / CONFIDENCE
     if not file.is_file():
         return Calibration()
     known = json.loads(file.read_text(encoding="utf-8"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from platypus.errors import ModelError
+from platypus.files import expanded
 
 EMBEDDED = Path(str(files("platypus") / "embedded"))  # the base that `base = "embedded"` in a recipe means
 BASE_CARD = "base.json"  # in the folder of a base that Platypus made
@@ -21,7 +22,7 @@ _REMEDY = "Restore it; without it, the base is taken for one that others made."
 
 def local_folder(base: str) -> Path | None:
     """The local folder of the base; None for a base on the hub."""
-    folder = EMBEDDED if base == "embedded" else Path(base).expanduser()
+    folder = EMBEDDED if base == "embedded" else expanded(base, error=ModelError)
     return folder if folder.is_dir() else None
 
 

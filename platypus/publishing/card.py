@@ -56,7 +56,7 @@ def _without_folders(run: Run, card: str) -> str:
     """The card with the last part alone of each absolute name in the recipe: others have no such folders."""
     written = read_recipe(run.path / RECIPE)
     for name in sorted({*names(written), *names(run.recipe)}, key=len, reverse=True):
-        if Path(name).expanduser().is_absolute():
+        if name[:1] in ("/", "~"):
             card = card.replace(name, Path(name).name)
     return card
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from platypus.data.locations import HUB_NAME
-from platypus.errors import RunError
+from platypus.errors import ModelError, RunError
+from platypus.files import expanded
 from platypus.inference.opening import is_merged
 from platypus.run.definition import CATALOGUE
 from platypus.run.folder import Run
@@ -113,7 +114,7 @@ def _base_name(run: Run, given: str | None, what: What) -> str:
         raise RunError("is not the name of a model on the hub", where=f"--base {given}", remedy="Say OWNER/NAME.")
     if given or spelled == "embedded":
         return spelled
-    is_folder = spelled in run.places.found or Path(run.recipe.base).expanduser().exists()
+    is_folder = spelled in run.places.found or expanded(run.recipe.base, error=ModelError).exists()
     if HUB_NAME.fullmatch(spelled) and not is_folder:
         return spelled
     if what == "merged":

@@ -26,7 +26,7 @@ from platypus import __version__
 from platypus.catalogue.reading import read_catalogue
 from platypus.catalogue.tools import Catalogue
 from platypus.errors import PlatypusError, RunError
-from platypus.files import say, sync, write_whole
+from platypus.files import expanded, say, sync, write_whole
 from platypus.run.definition import CATALOGUE, RECIPE, keep_definition
 from platypus.run.lock import is_writable, locked
 from platypus.run.places import Places
@@ -77,6 +77,7 @@ class Run:
         The run keeps copies of the recipe and of its catalogue, and remembers where the files are that the recipe
         names. Raises RecipeError, CatalogueError, RunError.
         """
+        path = expanded(str(path), error=RunError)
         places = Places.read(path) if recipe is None else keep_definition(path, recipe)
         if not (path / RECIPE).exists():
             raise RunError(

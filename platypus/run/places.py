@@ -16,7 +16,8 @@ from typing import Any
 
 from platypus.catalogue.sources.source import file_of
 from platypus.data.locations import COMPRESSED, HUB_NAME, SUFFIXES, parse_address
-from platypus.errors import PlatypusError
+from platypus.errors import PlatypusError, RecipeError
+from platypus.files import expanded
 from platypus.run.recipe import Recipe, read_recipe
 from platypus.run.settings import Settings
 
@@ -124,7 +125,7 @@ class Places:
 
     def is_missing(self, name: str) -> bool:
         """Whether the name is that of a local file or folder, and there is none."""
-        if name in KEYWORDS or _exists(Path(self.locate(name)).expanduser()):
+        if name in KEYWORDS or _exists(Path(self.locate(name))):
             return False
         return name in self.found or not _may_be_on_hub(name)
 
@@ -135,7 +136,7 @@ class Places:
             yield
         except PlatypusError as error:
             name = spelled.get(error.where)
-            gone = name is not None and not _exists(Path(error.where).expanduser())
+            gone = name is not None and not _exists(Path(error.where))
             if name is not None and gone and (text := self.explanation(name)) not in error.remedy:
                 error.remedy = f"{error.remedy}\n  {text}".strip()
             raise
@@ -183,4 +184,4 @@ def _may_be_on_hub(name: str) -> bool:
 
 def _exists(path: Path) -> bool:
     """Whether there is such a file or folder; what asks for a part of it, `folder:subset@split`, does not count."""
-    return path.exists() or Path(parse_address(str(path)).name).exists()
+    return expanded(parse_address(str(path)).name, error=RecipeError).exists()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from platypus.catalogue.tools import Catalogue
 from platypus.decoding.vocabulary import Vocabulary
 from platypus.errors import RunError
-from platypus.files import say
+from platypus.files import expanded, say
 from platypus.inference.opening import (
     UNTRAINED,
     base_calibration,
@@ -82,7 +82,7 @@ def open_served(sources: Sequence[str], options: OpeningOptions) -> list[Served]
 
 
 def _wanted(named: str, options: OpeningOptions) -> Wanted:
-    match = None if Path(named).exists() else NAMED.fullmatch(named)
+    match = None if expanded(named, error=RunError).exists() else NAMED.fullmatch(named)
     source = match["source"] if match else named
     path = Path(source)
     name = match["name"] if match else source if source == "embedded" or not path.exists() else path.resolve().name

@@ -76,3 +76,9 @@ def test_results_as_lines_by_hand() -> None:
         "    names: a, b",
     ]
     assert list(result_lines({"a": 1}, indent="")) == ["a: 1"]
+
+
+@pytest.mark.parametrize("name", ["~no-such-user/run", "x" * 300])
+def test_a_name_that_the_system_refuses(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = here(capsys, "show", name)
+    assert said.code == 1 and "cannot be looked up: " in said.err

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from platypus.data.fingerprints import source_fingerprint
 from platypus.data.locations import locate
 from platypus.data.sources import decode_row, read_raw_rows
 from platypus.errors import DatasetError
@@ -160,3 +161,10 @@ def test_a_name_that_is_looked_up_on_the_hub_is_said_to_be(capsys: pytest.Captur
 def test_a_file_has_no_splits() -> None:
     filled("rows.jsonl")
     assert refused("rows.jsonl@test").what == "is a file, which has no splits, subsets or revisions"
+
+
+@pytest.mark.parametrize("source", ["~no-such-user/x.jsonl", "~no-such-user/x@test", json.dumps({"query": "x" * 300})])
+def test_a_name_that_the_system_refuses(source: str) -> None:
+    for looked_up in (locate, source_fingerprint):
+        with pytest.raises(DatasetError, match="cannot be looked up"):
+            looked_up(source)

@@ -48,6 +48,11 @@ def test_a_folder_is_not_made_for_a_trace(tmp_path: Path) -> None:
     assert not (tmp_path / "nwe").exists()
 
 
+def test_a_name_that_the_system_refuses(tmp_path: Path) -> None:
+    with pytest.raises(ExecutionError, match=r"cannot be looked up: File name too long\n  .*--trace FILE"):
+        Trace.create(tmp_path / ("x" * 300), Masking())
+
+
 def test_what_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     trace = begun(path)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from platypus.errors import DatasetError
-from platypus.prompt.base_files import BASE_CARD
+from platypus.errors import DatasetError, PlatypusError, RunError
+from platypus.prompt.base_files import BASE_CARD, local_folder
+from platypus.run.folder import Run
 from platypus.run.places import Places, find, names, read_located_recipe
 from platypus.run.recipe import Recipe, read_recipe
 
@@ -149,3 +150,12 @@ def test_what_is_gone_keeps_its_place_and_is_not_taken_for_a_name_on_the_hub(tmp
 def test_a_recipe_without_relative_names_has_no_places(tmp_path: Path) -> None:
     path, recipe = recipe_of(tmp_path, f'base = "embedded"\n[refine]\ndata = ["{tmp_path}/x.jsonl"]\n')
     assert Places.of(path, recipe, tmp_path) == Places()
+
+
+@pytest.mark.parametrize("name", ["~no-such-user/base", "x" * 300])
+def test_a_name_that_the_system_refuses_is_a_clear_error(name: str) -> None:
+    for method in (Places().is_missing, local_folder):
+        with pytest.raises(PlatypusError, match="cannot be looked up"):
+            method(name)
+    with pytest.raises(RunError, match="cannot be looked up"):
+        Run.open(Path(name))

@@ -25,6 +25,8 @@ from platypus.run.folder import Run
 from platypus.run.recipe import Recipe
 from platypus.run.toolboxes import dry_toolbox, new_trace, run_toolbox, source_toolbox, terms_of
 
+AS_JSON = "`platypus plan --json` prints plans as they are read."
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -168,13 +170,13 @@ def _plan(place: Place, wanted: Wanted, planner: Planner | None) -> Plan | None:
 
 def _read_plan(name: str, catalogue: Catalogue) -> Plan:
     where = "standard input" if name == "-" else name
-    text = _standard_input() if name == "-" else read_text(Path(name), error=PlanError)
+    text = _standard_input() if name == "-" else read_text(Path(name), error=PlanError, remedy=AS_JSON)
     plan = parse_plan(text, catalogue)
     if isinstance(plan, Malformed):
         raise PlanError(
             "\n  ".join(["is not a valid plan", *map(str, plan.problems)]),
             where=where,
-            remedy="`platypus plan --json` prints plans as they are read.",
+            remedy=AS_JSON,
         )
     return plan
 

@@ -84,7 +84,7 @@ def test_a_bad_tool_among_good_ones(capsys: Capture, tmp_path: Path) -> None:
     catalogue.write_text('[{"name": "go"}, {"name": "stop"}, {"name": "go"}]', encoding="utf-8")
     ran = here(capsys, "check", catalogue)
     assert ran.code == 1 and not ran.err
-    assert f"{catalogue}: tool 2: two tools are named 'go'. Rename or remove one of them." in ran.out
+    assert f"{catalogue}: tool 3: two tools are named 'go'. Rename or remove one of them." in ran.out
     assert f"{catalogue}: catalogue, 2 tools, 1 that cannot be used" in ran.out
     plan = tmp_path / "plan.json"
     plan.write_text('[{"tool_name": "stop", "arguments": []}]', encoding="utf-8")

@@ -93,7 +93,8 @@ def missing(package: str, where: str) -> CatalogueError:
 
 
 def _document(path: Path) -> Any:
-    text = read_text(path, error=CatalogueError)
+    remedy = "Name a file of tools, a server, or Python functions (docs/catalogues.md)."
+    text = read_text(path, error=CatalogueError, remedy=remedy)
     if path.suffix.lower() in YAML:
         return _yaml(text, str(path))
     try:

@@ -18,9 +18,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TextIO, cast
-from urllib.parse import urlsplit
 
-from platypus.catalogue.sources.source import MCP, Source, SourceFormat, is_live, missing, shown
+from platypus.catalogue.sources.source import MCP, Source, SourceFormat, is_live, missing, shown, url_parts
 from platypus.catalogue.sources.tool_lists import chosen_tools
 from platypus.catalogue.sources.variables import Variables
 from platypus.errors import CatalogueError
@@ -59,7 +58,7 @@ def server_of(source: Source) -> Server:
     variables = Variables(os.environ, source.where)
     if not source.name.startswith(MCP):
         url = variables.expand(source.name)
-        if urlsplit(url).path.endswith((".json", ".yaml", ".yml")):
+        if url_parts(url).path.endswith((".json", ".yaml", ".yml")):
             what, remedy = "is the URL of a document, not of an MCP server", "Download it, and name the file."
             raise CatalogueError(what, where=source.where, remedy=remedy)
         return Server(source.where, variables, url=url, is_sse=is_sse(url))
@@ -74,7 +73,7 @@ def server_of(source: Source) -> Server:
 
 def is_sse(url: str) -> bool:
     """Whether the URL's path ends as that of the older transport does by custom."""
-    return urlsplit(url).path.rstrip("/").endswith("/sse")
+    return url_parts(url).path.rstrip("/").endswith("/sse")
 
 
 def list_tools(server: Server, *, seconds: float = SECONDS) -> list[Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from platypus.catalogue.prose import one_line
 from platypus.errors import CatalogueError
@@ -64,9 +64,18 @@ def shown(name: str) -> str:
     """The name without what may be secret in a URL: a password, and the values behind `?`."""
     if not URL.fullmatch(name):
         return name
-    parts = urlsplit(name)
+    parts = url_parts(name)
     query = "?…" if parts.query else ""
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{query}"
+
+
+def url_parts(url: str) -> SplitResult:
+    """The parts of a URL. Raises CatalogueError, which does not repeat it, if it is none."""
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        where = f"{url.partition('//')[0]}//…"
+        raise CatalogueError(f"is not a URL: {error}", where=where, remedy="Correct the URL.") from error
 
 
 def open_source(name: str, *, only: Iterable[str] = ()) -> Source:

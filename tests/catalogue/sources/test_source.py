@@ -126,6 +126,15 @@ def test_parts_are_chosen_and_misspelt_ones_are_named(tmp_path: Path) -> None:
         read_catalogue(path, only=["x"])
 
 
+@pytest.mark.parametrize("name", ["http://[secret", "tools.json"])
+def test_a_url_that_is_none_is_refused_without_being_repeated(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "tools.json"
+    path.write_text('{"mcpServers": {"a": {"url": "https://[secret"}}}')
+    with pytest.raises(CatalogueError, match="is not a URL: Invalid IPv6 URL") as caught:
+        read_catalogue(str(path) if name == path.name else name)
+    assert "secret" not in str(caught.value)
+
+
 def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
     path = tmp_path / "tools.jsonl"
     path.write_text(f"{json.dumps(MCP)}\n\n{{name: 1}}\n")

@@ -84,13 +84,13 @@ def place_of(
     only: Sequence[str] = (),
     today: str | None = None,
 ) -> Place:
-    """Where to execute; `today` overrides the recipe's. Raises RunError without a catalogue."""
+    """Where to execute; `today` is for tools without a run. Raises RunError without a catalogue."""
     tools = catalogue or (run.catalogue if run else None)
     if tools is None:
         where = str(run.path) if run else ""
         remedy = "Give one: --catalogue SOURCE" if run else "Name a run, or give one: --catalogue SOURCE"
         raise RunError("there is no catalogue, so there are no plans", where=where, remedy=remedy)
-    recipe = (run.recipe if run else Recipe(decode=UNTRAINED)).decoded(today=today)
+    recipe = run.recipe if run else Recipe(decode=UNTRAINED).decoded(today=today)
     return Place(run, tools, recipe, source, only)
 
 

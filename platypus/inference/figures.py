@@ -17,7 +17,7 @@ from typing import Self
 from platypus.catalogue.tools import Catalogue
 from platypus.errors import RecipeError
 from platypus.plan.plan import Plan
-from platypus.prompt.markers import value_spans
+from platypus.prompt.markers import QUOTES, value_spans
 from platypus.prompt.number_words import BELOW_100, NUMBER, NUMBERS, digits
 
 _DAY = "(?:mon|tues|wednes|thurs|fri|satur|sun)day"
@@ -58,7 +58,6 @@ _NO_ON = re.compile(  # what stands before, if the date needs no "on"
     r"|except|about|around|during|not|the|a|my|our|your|his|her|their|its|coming)[ :]*$",
     re.IGNORECASE,
 )
-_QUOTES = "\"'`“”„«»\u2039\u203a\u2018\u201a"
 _NEAR = 40  # letters of a request that are looked at on each side of a date
 
 
@@ -133,7 +132,7 @@ def _pieces(
         near = [span for span in values if span[0] < end and start < span[1]]
         dated = re.search(f"{_DAY}|{_MONTH}", found[0], re.IGNORECASE)  # capitals are usual
         whole = dated and all(start <= first and last <= end for first, last in near)
-        quoted = near and request[start - 1 : start] in (*_QUOTES,)
+        quoted = near and request[start - 1 : start] in (*QUOTES,)
         if not (near and not whole) and not quoted:
             yield request[at:start], request[at:start]
             yield found[0], figure(found)

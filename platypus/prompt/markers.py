@@ -19,10 +19,12 @@ from platypus.plan.plan import MARK, Plan
 
 MOST = 30  # markers in one request
 
+QUOTES = "\"'`“”„«»\u2039\u203a\u2018\u201a"  # what opens a quote
 _QUOTED = re.compile(
     r"\"([^\"\n]+)\"|„([^„“”\n]+)[“”]|“([^”\n]+)”|”([^”\n]+)”|`([^`\n]+)`"
     r"|« ?([^«»\n]+?) ?»|»([^«»\n]+)«|\u2039 ?([^\u2039\u203a\n]+?) ?\u203a"
-    r"|\u203a([^\u2039\u203a\n]+)\u2039|\u201a([^\u201a\u2018\u2019\n]+)[\u2018\u2019]|(?<!\w)['\u2018]([^'\u2019\n]+)['\u2019](?!\w)"
+    r"|\u203a([^\u2039\u203a\n]+)\u2039|\u201a([^\u201a\u2018\u2019\n]+)[\u2018\u2019]"
+    r"|(?<!\w)['\u2018]([^'\u2019\n]+)['\u2019](?!\w)"
 )
 _PATH = r"(?:(?<![^\s(=])(?:~|\.{1,2})?/|(?<![^\s(=/])\.(?=[A-Za-z]))?"  # how an absolute or hidden path begins
 _WORD = re.compile(
